@@ -1,0 +1,40 @@
+// Three test projects: `unit` (pure code, Node), `worker` (inside workerd, with KV and Durable Objects), `clients` (official SDKs
+// and raw HTTP against the built gateway in its own process). Run by `npm test`; one project alone with `--project NAME`.
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { join } from "node:path";
+import { defineConfig } from "vitest/config";
+import { TEST_VARS } from "./support/admin-plane.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const CONFIG_PATH = join(ROOT, "wrangler.toml");
+/** Real processes and real HTTP on two shared cores: generous, since a timeout here only says that something hangs. */
+const CLIENT_TIMEOUT_MS = 30_000;
+
+export default defineConfig({
+  root: ROOT,
+  test: {
+    projects: [
+      {
+        test: { name: "unit", include: ["test/unit/**/*.test.ts", "test/support/**/*.test.ts"] },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: CONFIG_PATH },
+            miniflare: { bindings: { ...TEST_VARS } },
+          }),
+        ],
+        test: { name: "worker", include: ["test/worker/**/*.test.ts"] },
+      },
+      {
+        test: {
+          name: "clients",
+          include: ["test/clients/**/*.test.ts"],
+          globalSetup: ["test/support/worker-bundle.ts"],
+          testTimeout: CLIENT_TIMEOUT_MS,
+          hookTimeout: CLIENT_TIMEOUT_MS,
+        },
+      },
+    ],
+  },
+});
