@@ -1,0 +1,114 @@
+/**
+ * The environment's variables and secrets, checked once per isolate. A wrong one is an error that names it; a secret's
+ * value is never part of the message. Tenant records are src/tenants/.
+ */
+
+import * as z from "zod";
+import { GatewayError } from "./errors.ts";
+
+const MASTER_KEY_BYTES = 32;
+
+const flag = z
+  .enum(["true", "false"], "must be true or false")
+  .default("false")
+  .transform((value) => value === "true");
+
+/** `name=value,name2=value2`, the form of OTEL_EXPORTER_OTLP_HEADERS; values may be percent-encoded. */
+const headerList = z
+  .string()
+  .default("")
+  .transform((text, context) => {
+    const headers: Record<string, string> = {};
+    for (const pair of text.split(",").filter((part) => part.trim() !== "")) {
+      const at = pair.indexOf("=");
+      const name = pair.slice(0, Math.max(at, 0)).trim().toLowerCase();
+      if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) {
+        context.addIssue({ code: "custom", message: "must be name=value pairs separated by commas" });
+        return z.NEVER;
+      }
+      headers[name] = decodeValue(pair.slice(at + 1).trim());
+    }
+    return headers;
+  });
+
+/** A value that only looks percent-encoded is taken as it is. */
+function decodeValue(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
+const settingsSchema = z.object({
+  ADMIN_TOKEN: z.string().min(1).optional(),
+  MASTER_KEY: z
+    .string()
+    .refine((text) => decodedLength(text) === MASTER_KEY_BYTES, `must be ${MASTER_KEY_BYTES} bytes in base64`)
+    .optional(),
+  OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: "must be an http(s) URL" }).optional(),
+  OTLP_HEADERS: headerList,
+  SERVICE_NAME: z.string().min(1).default("headgate"),
+  CORS_ORIGINS: z
+    .string()
+    .default("")
+    .transform((text) =>
+      text
+        .split(",")
+        .map((origin) => origin.trim())
+        .filter((origin) => origin !== ""),
+    ),
+  UPSTREAM_ALLOW_PRIVATE: flag,
+  DEV_TENANT: flag,
+});
+
+function decodedLength(base64: string): number {
+  try {
+    return atob(base64).length;
+  } catch {
+    return -1;
+  }
+}
+
+export interface Settings {
+  readonly adminToken: string | undefined;
+  /** 32 bytes in base64; seals what the records hold of secrets. */
+  readonly masterKey: string | undefined;
+  readonly otlpEndpoint: string | undefined;
+  readonly otlpHeaders: Readonly<Record<string, string>>;
+  readonly serviceName: string;
+  /** Origins a browser may call from; `*` allows all. Empty: no CORS headers at all. */
+  readonly corsOrigins: readonly string[];
+  /** Upstream and OTLP URLs may be http and private. */
+  readonly allowPrivateUpstreams: boolean;
+  /** Set by `npm start`: local development with the demo tenant. */
+  readonly isLocal: boolean;
+}
+
+/** Checks the environment; throws `unavailable` that names each wrong variable, never its value. */
+export function readSettings(env: object): Settings {
+  const known = Object.fromEntries(
+    Object.keys(settingsSchema.shape).flatMap((name) => {
+      const value: unknown = Reflect.get(env, name);
+      return value === undefined || value === "" ? [] : [[name, value]];
+    }),
+  );
+  const parsed = settingsSchema.safeParse(known);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw new GatewayError("unavailable", `The gateway is not set up rightly. ${faults.join("; ")}.`, {
+      param: String(parsed.error.issues[0]?.path[0] ?? ""),
+    });
+  }
+  const { data } = parsed;
+  return {
+    adminToken: data.ADMIN_TOKEN,
+    masterKey: data.MASTER_KEY,
+    otlpEndpoint: data.OTLP_ENDPOINT,
+    otlpHeaders: data.OTLP_HEADERS,
+    serviceName: data.SERVICE_NAME,
+    corsOrigins: data.CORS_ORIGINS,
+    allowPrivateUpstreams: data.UPSTREAM_ALLOW_PRIVATE,
+    isLocal: data.DEV_TENANT,
+  };
+}

@@ -1,0 +1,159 @@
+/**
+ * The one error type, the one table, and the bodies made of it. Whoever finds a fault throws a GatewayError; the only
+ * place that turns it into bytes is middleware/on-error.ts (and, after the first byte, the dialect's error event).
+ * Imports nothing of ours.
+ */
+
+interface ErrorRule {
+  readonly status: number;
+  /** `error.type` of an OpenAI body; SDKs choose their class by status alone, people read this. */
+  readonly openaiType: string;
+  /** Whether the next target of the plan may be tried: the upstream's fault, not the caller's. */
+  readonly fallback: boolean;
+}
+
+const CALLER = { openaiType: "invalid_request_error", fallback: false } as const;
+const UPSTREAM = { openaiType: "api_error", fallback: true } as const;
+
+/** Every way a request can fail: api.md §3. */
+const RULES = {
+  invalid_request: { status: 400, ...CALLER },
+  invalid_api_key: { status: 401, openaiType: "authentication_error", fallback: false },
+  permission_denied: { status: 403, openaiType: "permission_error", fallback: false },
+  tenant_suspended: { status: 403, openaiType: "permission_error", fallback: false },
+  model_not_found: { status: 404, ...CALLER },
+  not_found: { status: 404, ...CALLER },
+  method_not_allowed: { status: 405, ...CALLER },
+  conflict: { status: 409, ...CALLER },
+  precondition_failed: { status: 412, ...CALLER },
+  request_too_large: { status: 413, ...CALLER },
+  rate_limited: { status: 429, openaiType: "rate_limit_error", fallback: false },
+  queue_full: { status: 429, openaiType: "rate_limit_error", fallback: false },
+  budget_exceeded: { status: 429, openaiType: "insufficient_quota", fallback: false },
+  guardrail_blocked: { status: 400, ...CALLER },
+  cache_miss: { status: 504, openaiType: "api_error", fallback: false },
+  client_disconnected: { status: 499, openaiType: "api_error", fallback: false },
+  upstream_rejected: { status: 400, ...CALLER },
+  upstream_auth: { status: 502, ...UPSTREAM },
+  upstream_rate_limited: { status: 429, openaiType: "rate_limit_error", fallback: true },
+  upstream_error: { status: 502, ...UPSTREAM },
+  upstream_malformed: { status: 502, ...UPSTREAM },
+  upstream_overloaded: { status: 503, ...UPSTREAM },
+  upstream_timeout: { status: 504, ...UPSTREAM },
+  unavailable: { status: 503, openaiType: "api_error", fallback: false },
+  internal_error: { status: 500, openaiType: "api_error", fallback: false },
+} as const satisfies Record<string, ErrorRule>;
+
+export type ErrorCode = keyof typeof RULES;
+
+/** Which limit refused a request; the same numbers stand in headers, body and span. */
+export interface LimitFacts {
+  /** `requests_per_minute`, `concurrency`, `queue_depth`, … */
+  readonly name: string;
+  readonly value: number;
+  readonly remaining: number;
+}
+
+export interface ErrorDetails {
+  /** The field, header or setting at fault. */
+  readonly param?: string;
+  /** In place of the table's status: only `upstream_rejected` passes the upstream's own on. */
+  readonly status?: number;
+  readonly retryAfterMs?: number;
+  readonly limit?: LimitFacts;
+  /** The upstream's status, for spans and retry rules. */
+  readonly upstreamStatus?: number;
+  /** Response headers this error must carry (`allow` of a 405). */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Never shown to anyone: for the stack in local logs only. */
+  readonly cause?: unknown;
+}
+
+/** A fault with a row in the table. Its message is for the client: no secret, no upstream credential, no stack. */
+export class GatewayError extends Error {
+  override readonly name = "GatewayError";
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.details = details;
+  }
+
+  get status(): number {
+    return this.details.status ?? RULES[this.code].status;
+  }
+
+  /** Whether another target may be asked in this one's place (api.md §3 and §6). */
+  get canFallBack(): boolean {
+    return RULES[this.code].fallback;
+  }
+}
+
+const INTERNAL_MESSAGE =
+  "The gateway failed while handling this request. Quote the request id when you report it.";
+
+/** Whatever was thrown, as a row of the table; an unknown fault becomes `internal_error` with a fixed sentence. */
+export function toGatewayError(thrown: unknown): GatewayError {
+  if (thrown instanceof GatewayError) return thrown;
+  return new GatewayError("internal_error", INTERNAL_MESSAGE, { cause: thrown });
+}
+
+export interface OpenAiErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string;
+  };
+}
+
+/** The body OpenAI's SDKs read: https://platform.openai.com/docs/guides/error-codes (seen 2026-11). */
+export function openAiErrorBody(error: GatewayError): OpenAiErrorBody {
+  return {
+    error: {
+      message: error.message,
+      type: RULES[error.code].openaiType,
+      param: error.details.param ?? null,
+      code: error.code,
+    },
+  };
+}
+
+export interface ProblemBody {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly param?: string;
+  readonly requestId: string;
+}
+
+/** RFC 9457 problem details, for the admin plane. `type` is `about:blank`: the meaning is in `code`. */
+export function problemBody(error: GatewayError, requestId: string): ProblemBody {
+  return {
+    type: "about:blank",
+    title: error.code.replaceAll("_", " "),
+    status: error.status,
+    detail: error.message,
+    code: error.code,
+    ...(error.details.param === undefined ? {} : { param: error.details.param }),
+    requestId,
+  };
+}
+
+const MS_PER_SECOND = 1000;
+
+/** The headers an error carries in every dialect: `retry-after` (whole seconds, rounded up) and `retry-after-ms`. */
+export function errorHeaders(error: GatewayError): Record<string, string> {
+  const { retryAfterMs, headers } = error.details;
+  if (retryAfterMs === undefined) return { ...headers };
+  const waitMs = Math.max(0, Math.ceil(retryAfterMs));
+  return {
+    ...headers,
+    "retry-after": String(Math.ceil(waitMs / MS_PER_SECOND)),
+    "retry-after-ms": String(waitMs),
+  };
+}
