@@ -1,0 +1,216 @@
+/**
+ * Compiles @pydantic/genai-prices' catalogue into our small price table. Pure: the catalogue and the day come in, text
+ * goes out. Runs on a developer's machine (build-prices.ts) and in the test that keeps the committed table fresh,
+ * never in the Worker. A rule of the catalogue it doesn't understand is an error, so that an update can't lose one silently.
+ */
+import type { MatchLogic, ModelInfo, ModelPrice as CatalogPrice, Provider } from "@pydantic/genai-prices";
+import { createPriceFinder, type PriceTable, SNAPSHOT_DATE } from "./price-finder.ts";
+
+/** Our provider kinds → the catalogue's vendors to look in, in order (its own vendors first, then those whose models it resells). */
+export const VENDORS_BY_KIND: Readonly<Record<string, readonly string[]>> = {
+  openai: ["openai"],
+  anthropic: ["anthropic"],
+  gemini: ["google"],
+  vertex: ["google", "anthropic"],
+  "azure-openai": ["azure", "openai", "anthropic", "deepseek", "x-ai", "moonshotai"],
+  bedrock: ["aws"],
+  "workers-ai": ["cloudflare"],
+  mistral: ["mistral"],
+  cohere: ["cohere"],
+  deepseek: ["deepseek"],
+  xai: ["x-ai"],
+  groq: ["groq"],
+  cerebras: ["cerebras"],
+  together: ["together"],
+  fireworks: ["fireworks"],
+  perplexity: ["perplexity"],
+  openrouter: ["openrouter"],
+  moonshotai: ["moonshotai"],
+  minimax: ["minimax"],
+  zai: ["zai"],
+  zhipuai: ["zhipuai"],
+  voyageai: ["voyageai"],
+  baseten: ["baseten"],
+  novita: ["novita"],
+};
+
+/** What was made simpler than the catalogue has it, as numbers of models. */
+interface Simplified {
+  readonly tiered: number;
+  readonly timeOfDay: number;
+  readonly unpriced: number;
+}
+
+interface CompiledPrices {
+  readonly table: PriceTable;
+  readonly simplified: Simplified;
+}
+
+const HOURS_PER_DAY = 24;
+
+/** The catalogue's prices are US dollars per million tokens; ours are micro-US-dollars. */
+const MICRO_USD_PER_USD = 1_000_000;
+
+/** Stands in a line for prices that aren't there. */
+const NO_PRICE = "-";
+
+/** This reseller offers models once more under `model:free`, at no cost; anywhere else a model without prices is just unknown. */
+const FREE_VARIANT_VENDOR = "openrouter";
+const FREE_VARIANT = ":free";
+
+/** Words in an id that say its tokens aren't (only) text, so that a text price would be wrong. */
+const NOT_TEXT =
+  /(?:^|[-_./:])(?:audio|image|live|lyria|moderation|native-audio|ocr|realtime|rerank(?:er)?|sonic|transcribe|tts|voice|whisper)(?![a-z])/;
+
+/** Price keys of output that isn't text, or isn't counted in tokens: such a model's cost can't be told from its token counts. */
+const NOT_TEXT_KEYS = ["output_audio_mtok", "output_image_mtok", "output_video_mtok"];
+
+/** Ids can't hold what a sheet's lines are made of. */
+const RESERVED = /[\s|*`$\\]/;
+
+/** Compiles the catalogue as it stands on `day` (`YYYY-MM-DD`, UTC): prices that start later are not in the table. */
+export function compilePrices(findVendor: (id: string) => Provider | undefined, day: string): CompiledPrices {
+  const vendors = [...new Set(Object.values(VENDORS_BY_KIND).flat())];
+  const models = vendors.map((id) => {
+    const vendor = findVendor(id);
+    if (vendor === undefined) throw new Error(`The catalogue has no vendor ${id}`);
+    return { id, rows: vendor.models.map((model) => readModel(id, model, day)) };
+  });
+  const all = models.flatMap(({ rows }) => rows);
+  return {
+    table: {
+      kinds: VENDORS_BY_KIND,
+      sheets: Object.fromEntries(models.map(({ id, rows }) => [id, writeSheet(rows)])),
+    },
+    simplified: {
+      tiered: all.filter((row) => row.isTiered).length,
+      timeOfDay: all.filter((row) => row.isTimeOfDay).length,
+      unpriced: all.filter((row) => row.price === NO_PRICE).length,
+    },
+  };
+}
+
+interface Row {
+  /** The price columns of a line, or NO_PRICE. */
+  readonly price: string;
+  readonly ids: readonly string[];
+  readonly isTiered: boolean;
+  readonly isTimeOfDay: boolean;
+}
+
+function readModel(vendor: string, model: ModelInfo, day: string): Row {
+  const ids = [...new Set(readMatch(model.match))];
+  const prices = priceOn(model.prices, day);
+  const isUnstated = Object.keys(prices).length === 0;
+  const isFree = vendor === FREE_VARIANT_VENDOR && isUnstated && ids.every((id) => id.endsWith(FREE_VARIANT));
+  const price = isTextPriced(model.id, prices) ? writePrice(prices) : NO_PRICE;
+  return {
+    // One pattern stands for all free variants, since they come and go by the week.
+    ids: isFree ? [`*${FREE_VARIANT}`] : ids,
+    price: isFree ? "0" : price,
+    isTiered: Object.values(prices).some((price) => typeof price === "object"),
+    isTimeOfDay:
+      Array.isArray(model.prices) && model.prices.some((each) => each.constraint?.type === "time_of_date"),
+  };
+}
+
+/** One line a model, then the ids without a price that a pattern of another model would catch. */
+function writeSheet(rows: readonly Row[]): string {
+  const priced = rows.filter((row) => row.price !== NO_PRICE);
+  const sheet = writeLines(priced.map((row) => ({ ...row, ids: dropSnapshots(row, priced) })));
+  const find = createPriceFinder({ kinds: { kind: ["sheet"] }, sheets: { sheet } });
+  const caught = rows
+    .filter((row) => row.price === NO_PRICE)
+    .flatMap((row) => row.ids.map((id) => id.replaceAll("*", "")))
+    .filter((id) => find("kind", id) !== undefined);
+  return caught.length === 0 ? sheet : `${sheet}\n${NO_PRICE}|${caught.map((id) => `${id}*`).join(" ")}`;
+}
+
+function writeLines(rows: readonly Row[]): string {
+  const seen = new Set<string>();
+  return rows
+    .map((row) => {
+      // The catalogue's first match wins; in a Map the last one would.
+      const ids = row.ids.filter((id) => !seen.has(id));
+      for (const id of ids) seen.add(id);
+      return ids.length === 0 ? undefined : `${row.price}|${ids.join(" ")}`;
+    })
+    .filter((line) => line !== undefined)
+    .join("\n");
+}
+
+/** A dated id needs no place of its own where the id without its date has the same price: the look-up takes the date off. */
+function dropSnapshots(row: Row, rows: readonly Row[]): readonly string[] {
+  return row.ids.filter((id) => {
+    const undated = id.replace(SNAPSHOT_DATE, "");
+    return undated === id || rows.find((each) => each.ids.includes(undated))?.price !== row.price;
+  });
+}
+
+/** A match rule as ids and patterns of a sheet. */
+function readMatch(match: MatchLogic): readonly string[] {
+  if ("or" in match) return match.or.flatMap(readMatch);
+  // Written as "starts with …, but not -tts": the -tts models have rows of their own, and the longer literal wins.
+  if ("and" in match) return match.and.filter((each) => !isExclusion(each)).flatMap(readMatch);
+  if ("equals" in match) return [readLiteral(match.equals)];
+  if ("starts_with" in match) return [`${readLiteral(match.starts_with)}*`];
+  if ("ends_with" in match) return [`*${readLiteral(match.ends_with)}`];
+  if ("contains" in match) return [`*${readLiteral(match.contains)}*`];
+  return readRegex(match.regex);
+}
+
+function isExclusion(match: MatchLogic): boolean {
+  return "regex" in match && match.regex.startsWith("^(?!");
+}
+
+/** The two shapes the catalogue uses: an id and a date (the look-up takes dates off itself), an id and any digit. */
+function readRegex(regex: string): readonly string[] {
+  const dated = /^\^([\w./\\-]+)-(?:\\d\{8\}|\\d\{4\}-\\d\{2\}-\\d\{2\})\$$/.exec(regex)?.[1];
+  if (dated !== undefined) return [readLiteral(dated.replaceAll("\\.", "."))];
+  const numbered = /^\^([\w./\\-]+)\\d$/.exec(regex)?.[1];
+  if (numbered === undefined) throw new Error(`A match rule of a new shape: ${regex}`);
+  const literal = readLiteral(numbered.replaceAll("\\.", "."));
+  return Array.from({ length: 10 }, (_, digit) => `${literal}${digit}*`);
+}
+
+function readLiteral(text: string): string {
+  if (RESERVED.test(text)) throw new Error(`An id that a sheet can't hold: ${text}`);
+  return text.toLowerCase();
+}
+
+/** The price in force on a day; where it changes with the hour, the one that holds for most of the day. */
+function priceOn(prices: ModelInfo["prices"], day: string): CatalogPrice {
+  if (!Array.isArray(prices)) return prices;
+  const hours = Array.from({ length: HOURS_PER_DAY }, (_, hour) => {
+    const time = `${String(hour).padStart(2, "0")}:30:00Z`;
+    // The last whose constraint holds wins, as in the catalogue's own calculation.
+    return prices.findLastIndex(({ constraint }) => {
+      if (constraint === undefined) return true;
+      if (constraint.type === "start_date") return constraint.start_date <= day;
+      const { start_time: start, end_time: end } = constraint;
+      return start <= end ? start <= time && time < end : time >= start || time < end;
+    });
+  });
+  const usual = hours.toSorted((a, b) => countOf(hours, b) - countOf(hours, a))[0];
+  const price = prices[usual ?? 0] ?? prices[0];
+  if (price === undefined) throw new Error("A model with an empty list of prices");
+  return price.prices;
+}
+
+function countOf(values: readonly number[], value: number): number {
+  return values.filter((each) => each === value).length;
+}
+
+function isTextPriced(modelId: string, prices: CatalogPrice): boolean {
+  if (NOT_TEXT.test(modelId) || NOT_TEXT_KEYS.some((key) => key in prices)) return false;
+  return prices["input_mtok"] !== undefined;
+}
+
+function writePrice(prices: CatalogPrice): string {
+  const columns = ["input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"].map((key) => {
+    const price = prices[key];
+    if (price === undefined) return "";
+    return String(Math.round((typeof price === "number" ? price : price.base) * MICRO_USD_PER_USD));
+  });
+  return columns.join(",").replace(/,+$/, "");
+}
