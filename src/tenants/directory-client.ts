@@ -1,0 +1,228 @@
+/**
+ * The admin plane's service: checks what was sent, seals its secrets, makes keys, and asks the directory object. Turns
+ * that object's refusals into GatewayErrors and its records into views. The routes know only its interface.
+ */
+
+import { GatewayError } from "../errors.ts";
+import { withDeadline } from "./deadline.ts";
+import type { DirectoryApi, DirectoryRpc, Named, Page, Versioned, WriteAsk } from "./directory-api.ts";
+import { checkIfMatch, toEtag } from "./etag.ts";
+import { generateKey, generateKeyId, hashKey, type RandomBytes } from "./key-format.ts";
+import { mergePatch } from "./merge-patch.ts";
+import { type Outcome, unwrap } from "./outcome.ts";
+import {
+  parseKey,
+  parseName,
+  parseProvider,
+  parseRotation,
+  parseRoute,
+  parseTenant,
+  type RecordRules,
+} from "./parse-record.ts";
+import { viewKey, viewProvider, viewRoute, viewTenant } from "./record-views.ts";
+import type { KeyRecord } from "./records.ts";
+import { sealProvider, sealTenant } from "./seal-records.ts";
+
+export interface DirectoryClientDeps {
+  /** A fresh stub for each call: one that has seen its object reset fails for ever. */
+  readonly directory: () => DirectoryRpc;
+  readonly masterKey: string | undefined;
+  readonly rules: RecordRules;
+  readonly randomBytes: RandomBytes;
+  readonly now: () => number;
+  /** When each key was last used, in ms since the epoch, by key id: the queue object knows. Keys show null without. */
+  readonly lastUsed?: (tenantId: string) => Promise<Readonly<Record<string, number>>>;
+  /** Who the audit names. */
+  readonly actor?: string;
+}
+
+/** Longer than a write's push to the queue object may take. */
+const CALL_TIMEOUT_MS = 10_000;
+const LAST_USED_TIMEOUT_MS = 1000;
+/** A PATCH without `if-match` that meets another writer begins anew so often. */
+const MAX_PATCH_TRIES = 5;
+
+export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
+  const { masterKey, rules, randomBytes, now, actor = "admin" } = deps;
+
+  function asking(ifMatch?: string): WriteAsk {
+    return { actor, ...(ifMatch === undefined ? {} : { ifMatch }) };
+  }
+
+  /** One call, and once more where the object says that it may be repeated: its methods are idempotent. */
+  async function call<Value>(ask: (directory: DirectoryRpc) => Promise<Value>): Promise<Value> {
+    try {
+      return await withDeadline(ask(deps.directory()), CALL_TIMEOUT_MS, "the directory");
+    } catch (thrown) {
+      if (!isRetryable(thrown)) throw unreachable(thrown);
+    }
+    try {
+      return await withDeadline(ask(deps.directory()), CALL_TIMEOUT_MS, "the directory");
+    } catch (thrown) {
+      throw unreachable(thrown);
+    }
+  }
+
+  async function change<Value>(ask: (directory: DirectoryRpc) => Promise<Outcome<Value>>): Promise<Value> {
+    return unwrap(await call(ask));
+  }
+
+  async function storedTenant(tenantId: string) {
+    const stored = await call((directory) => directory.getTenant(tenantId));
+    if (stored === undefined) throw new GatewayError("not_found", `There is no tenant "${tenantId}".`);
+    return stored;
+  }
+
+  async function writeTenant(tenantId: string, body: unknown, ifMatch?: string) {
+    const record = await sealTenant(tenantId, parseTenant(body, tenantId, rules), masterKey);
+    const written = await change((directory) => directory.putTenant(tenantId, record, asking(ifMatch)));
+    return { ...written, value: viewTenant(tenantId, written.value) };
+  }
+
+  /** Nice to have: a queue object that can't be asked leaves the list without it. */
+  async function lastUsed(tenantId: string): Promise<ReadonlyMap<string, number>> {
+    if (deps.lastUsed === undefined) return new Map();
+    try {
+      const asked = withDeadline(deps.lastUsed(tenantId), LAST_USED_TIMEOUT_MS, "the queue object");
+      return new Map(Object.entries(await asked));
+    } catch {
+      return new Map();
+    }
+  }
+
+  async function newKey() {
+    const key = generateKey(randomBytes);
+    return { key, hash: await hashKey(key) };
+  }
+
+  return {
+    async listTenants(page) {
+      return mapPage(await call((directory) => directory.listTenants(page)), viewTenant);
+    },
+    async getTenant(tenantId) {
+      return mapValue(await storedTenant(tenantId), (record) => viewTenant(tenantId, record));
+    },
+    async putTenant(tenantId, body, ifMatch) {
+      return writeTenant(parseName("tenant", tenantId), body, ifMatch);
+    },
+    async patchTenant(tenantId, patch, ifMatch) {
+      for (let tries = 1; ; tries += 1) {
+        const before = await storedTenant(tenantId);
+        checkIfMatch(ifMatch, before.revision);
+        const merged = mergePatch(viewTenant(tenantId, before.value), patch);
+        try {
+          return await writeTenant(tenantId, merged, toEtag(before.revision));
+        } catch (thrown) {
+          const raced = thrown instanceof GatewayError && thrown.code === "precondition_failed";
+          if (!raced || ifMatch !== undefined || tries === MAX_PATCH_TRIES) throw thrown;
+        }
+      }
+    },
+    async deleteTenant(tenantId, ifMatch) {
+      await change((directory) => directory.deleteTenant(tenantId, asking(ifMatch)));
+    },
+
+    async listKeys(tenantId, page) {
+      const [keys, usedAt] = await Promise.all([
+        change((directory) => directory.listRecords(tenantId, "key", page)),
+        lastUsed(tenantId),
+      ]);
+      return mapPage(keys, (id, record) => viewKey(record, usedAt.get(id)));
+    },
+    async createKey(tenantId, body) {
+      const input = parseKey(body, now());
+      const { key, hash } = await newKey();
+      const record: KeyRecord = {
+        id: generateKeyId(randomBytes),
+        ...input,
+        hash,
+        createdAt: new Date(now()).toISOString(),
+      };
+      const stored = await change((directory) => directory.addKey(tenantId, record, asking()));
+      return { ...viewKey(stored), key };
+    },
+    async rotateKey(tenantId, keyId, body) {
+      const overlapMs = parseRotation(body);
+      const { key, hash } = await newKey();
+      const stored = await change((directory) =>
+        directory.rotateKey(tenantId, keyId, hash, overlapMs, asking()),
+      );
+      return { ...viewKey(stored), key };
+    },
+    async deleteKey(tenantId, keyId) {
+      await change((directory) => directory.deleteRecord(tenantId, "key", keyId, asking()));
+    },
+
+    async listProviders(tenantId, page) {
+      const providers = await change((directory) => directory.listRecords(tenantId, "provider", page));
+      return mapPage(providers, viewProvider);
+    },
+    async getProvider(tenantId, name) {
+      const stored = await change((directory) => directory.getRecord(tenantId, "provider", name));
+      return mapValue(stored, (record) => viewProvider(name, record));
+    },
+    async putProvider(tenantId, name, body, ifMatch) {
+      const input = parseProvider(body, parseName("provider", name), rules);
+      const record = await sealProvider(tenantId, name, input, masterKey);
+      const written = await change((directory) =>
+        directory.putProvider(tenantId, name, record, asking(ifMatch)),
+      );
+      return { ...written, value: viewProvider(name, written.value) };
+    },
+    async deleteProvider(tenantId, name, ifMatch) {
+      await change((directory) => directory.deleteRecord(tenantId, "provider", name, asking(ifMatch)));
+    },
+
+    async listRoutes(tenantId, page) {
+      const routes = await change((directory) => directory.listRecords(tenantId, "route", page));
+      return mapPage(routes, viewRoute);
+    },
+    async getRoute(tenantId, name) {
+      const stored = await change((directory) => directory.getRecord(tenantId, "route", name));
+      return mapValue(stored, (record) => viewRoute(name, record));
+    },
+    async putRoute(tenantId, name, body, ifMatch) {
+      const record = parseRoute(body, parseName("route", name));
+      const written = await change((directory) =>
+        directory.putRoute(tenantId, name, record, asking(ifMatch)),
+      );
+      return { ...written, value: viewRoute(name, written.value) };
+    },
+    async deleteRoute(tenantId, name, ifMatch) {
+      await change((directory) => directory.deleteRecord(tenantId, "route", name, asking(ifMatch)));
+    },
+
+    async purgeCache(tenantId) {
+      return change((directory) => directory.purgeCache(tenantId, asking()));
+    },
+    async listAudit(page) {
+      return call((directory) => directory.listAudit(page));
+    },
+  };
+}
+
+function mapValue<From, To>(stored: Versioned<From>, view: (value: From) => To): Versioned<To> {
+  return { value: view(stored.value), revision: stored.revision };
+}
+
+function mapPage<From, To>(page: Page<Named<From>>, view: (name: string, value: From) => To): Page<To> {
+  return { items: page.items.map(({ name, value }) => view(name, value)), cursor: page.cursor };
+}
+
+/** What the runtime says of a failed call (Durable Objects, Error handling, seen 2026-11). */
+function isRetryable(thrown: unknown): boolean {
+  if (typeof thrown !== "object" || thrown === null) return false;
+  if (Reflect.get(thrown, "overloaded") === true) return false;
+  return Reflect.get(thrown, "retryable") === true || Reflect.get(thrown, "durableObjectReset") === true;
+}
+
+const RETRY_AFTER_MS = 1000;
+
+/** A fault of the object's own code stays what it is, and becomes an `internal_error`. */
+function unreachable(cause: unknown): unknown {
+  if (Reflect.get(Object(cause), "remote") === true && !isRetryable(cause)) return cause;
+  return new GatewayError("unavailable", "The directory of tenants can't be reached just now.", {
+    retryAfterMs: RETRY_AFTER_MS,
+    cause,
+  });
+}

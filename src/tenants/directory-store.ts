@@ -1,0 +1,224 @@
+/**
+ * The directory's tables of records and what may be done to them, as synchronous SQL: the caller wraps one change in
+ * one transaction. No KV, no RPC, no secret in the clear. src/storage.md lists the tables; key hashes are in
+ * key-pointers.ts, the audit in audit-log.ts.
+ */
+
+import { GatewayError } from "../errors.ts";
+import type { Named, Page, PageAsk, StoredKind, StoredRecords, Versioned } from "./directory-api.ts";
+import type { StoredTenant } from "./records.ts";
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS tenants (
+  id TEXT PRIMARY KEY, version INTEGER NOT NULL, revision INTEGER NOT NULL, cache_epoch INTEGER NOT NULL, record TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (
+  tenant TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, record TEXT NOT NULL,
+  PRIMARY KEY (tenant, kind, name)
+) WITHOUT ROWID;`;
+
+/** One record must fit a row (2 MB) with room to spare. */
+const MAX_RECORD_CHARS = 256 * 1024;
+/** Each isolate parses a tenant's bundle every 30 s, and KV holds it as one value: a few ms, far below KV's 25 MiB. */
+const MAX_BUNDLE_CHARS = 4 * 1024 * 1024;
+
+/** A tenant's row; `record` is null after its deletion, so that version and cache epoch never go back. */
+interface TenantRow extends Record<string, SqlStorageValue> {
+  readonly version: number;
+  readonly revision: number;
+  readonly cache_epoch: number;
+  readonly record: string | null;
+}
+
+export type DirectoryStore = ReturnType<typeof createDirectoryStore>;
+
+export function createDirectoryStore(sql: SqlStorage) {
+  sql.exec(SCHEMA);
+
+  function tenantRow(id: string): TenantRow | undefined {
+    return sql
+      .exec<TenantRow>("SELECT version, revision, cache_epoch, record FROM tenants WHERE id = ?", id)
+      .toArray()[0];
+  }
+
+  function getTenant(id: string): Versioned<StoredTenant> | undefined {
+    const row = tenantRow(id);
+    return row?.record == null ? undefined : { value: read(row.record), revision: row.revision };
+  }
+
+  /** Throws `not_found` that names the tenant. */
+  function requireTenant(id: string): Versioned<StoredTenant> {
+    const tenant = getTenant(id);
+    if (tenant === undefined) throw new GatewayError("not_found", `There is no tenant "${id}".`);
+    return tenant;
+  }
+
+  function find<Kind extends StoredKind>(
+    tenantId: string,
+    kind: Kind,
+    name: string,
+  ): Versioned<StoredRecords[Kind]> | undefined {
+    const row = sql
+      .exec<{ revision: number; record: string }>(
+        "SELECT revision, record FROM records WHERE tenant = ? AND kind = ? AND name = ?",
+        tenantId,
+        kind,
+        name,
+      )
+      .toArray()[0];
+    return row === undefined ? undefined : { value: read(row.record), revision: row.revision };
+  }
+
+  /** The tenant's next version, written down. Each change of any of its records calls this first. */
+  function nextVersion(tenantId: string): number {
+    return sql
+      .exec<{ version: number }>(
+        `INSERT INTO tenants (id, version, revision, cache_epoch) VALUES (?, 1, 0, 0)
+         ON CONFLICT (id) DO UPDATE SET version = version + 1 RETURNING version`,
+        tenantId,
+      )
+      .one().version;
+  }
+
+  /** The TenantBundle as JSON, put together from the rows' own JSON without parsing it. */
+  function readBundle(tenantId: string): string | undefined {
+    const row = tenantRow(tenantId);
+    if (row?.record == null) return undefined;
+    const parts: Record<StoredKind, string[]> = { key: [], provider: [], route: [] };
+    for (const each of sql.exec<{ kind: StoredKind; name: string; record: string }>(
+      "SELECT kind, name, record FROM records WHERE tenant = ?",
+      tenantId,
+    )) {
+      parts[each.kind].push(
+        each.kind === "key" ? each.record : `${JSON.stringify(each.name)}:${each.record}`,
+      );
+    }
+    const { key, provider, route } = parts;
+    return (
+      `{"id":${JSON.stringify(tenantId)},"version":${row.version},"cacheEpoch":${row.cache_epoch}` +
+      `,"tenant":${row.record},"keys":[${key.join()}],"providers":{${provider.join()}},"routes":{${route.join()}}}`
+    );
+  }
+
+  return {
+    getTenant,
+    requireTenant,
+    find,
+    nextVersion,
+    readBundle,
+
+    /** The version of a tenant, deleted ones too; 0 for one that never was. */
+    version: (tenantId: string): number => tenantRow(tenantId)?.version ?? 0,
+
+    listTenants(page: PageAsk): Page<Named<StoredTenant>> {
+      const rows = sql
+        .exec<{ name: string; revision: number; record: string }>(
+          "SELECT id AS name, revision, record FROM tenants WHERE record IS NOT NULL AND id > ? ORDER BY id LIMIT ?",
+          page.cursor ?? "",
+          page.limit + 1,
+        )
+        .toArray();
+      return toPage(rows, page.limit);
+    },
+
+    writeTenant(id: string, revision: number, record: StoredTenant): void {
+      const text = write(record);
+      sql.exec("UPDATE tenants SET revision = ?, record = ? WHERE id = ?", revision, text, id);
+    },
+
+    /** Takes the tenant and all of its records away; a later one of the same name shares none of its cache. */
+    eraseTenant(id: string): void {
+      sql.exec("UPDATE tenants SET record = NULL, cache_epoch = cache_epoch + 1 WHERE id = ?", id);
+      sql.exec("DELETE FROM records WHERE tenant = ?", id);
+    },
+
+    bumpCacheEpoch(tenantId: string): number {
+      return sql
+        .exec<{ epoch: number }>(
+          "UPDATE tenants SET cache_epoch = cache_epoch + 1 WHERE id = ? RETURNING cache_epoch AS epoch",
+          tenantId,
+        )
+        .one().epoch;
+    },
+
+    listRecords<Kind extends StoredKind>(
+      tenantId: string,
+      kind: Kind,
+      page: PageAsk,
+    ): Page<Named<StoredRecords[Kind]>> {
+      const rows = sql
+        .exec<{ name: string; revision: number; record: string }>(
+          "SELECT name, revision, record FROM records WHERE tenant = ? AND kind = ? AND name > ? ORDER BY name LIMIT ?",
+          tenantId,
+          kind,
+          page.cursor ?? "",
+          page.limit + 1,
+        )
+        .toArray();
+      return toPage(rows, page.limit);
+    },
+
+    count(tenantId: string, kind: StoredKind): number {
+      return sql
+        .exec<{ count: number }>(
+          "SELECT count(*) AS count FROM records WHERE tenant = ? AND kind = ?",
+          tenantId,
+          kind,
+        )
+        .one().count;
+    },
+
+    writeRecord<Kind extends StoredKind>(
+      tenantId: string,
+      kind: Kind,
+      name: string,
+      revision: number,
+      record: StoredRecords[Kind],
+    ): void {
+      sql.exec(
+        "INSERT OR REPLACE INTO records (tenant, kind, name, revision, record) VALUES (?, ?, ?, ?, ?)",
+        tenantId,
+        kind,
+        name,
+        revision,
+        write(record),
+      );
+    },
+
+    eraseRecord(tenantId: string, kind: StoredKind, name: string): void {
+      sql.exec("DELETE FROM records WHERE tenant = ? AND kind = ? AND name = ?", tenantId, kind, name);
+    },
+
+    /** Throws `invalid_request` where a tenant's records have outgrown what isolates can keep; rolls the change back. */
+    checkSize(tenantId: string): void {
+      const size = readBundle(tenantId)?.length ?? 0;
+      if (size <= MAX_BUNDLE_CHARS) return;
+      throw new GatewayError(
+        "invalid_request",
+        `The tenant's records would take ${size} characters together; at most ${MAX_BUNDLE_CHARS} are kept.`,
+      );
+    },
+  };
+}
+
+function toPage<Value>(
+  rows: readonly { readonly name: string; readonly revision: number; readonly record: string }[],
+  limit: number,
+): Page<Named<Value>> {
+  const shown = rows.slice(0, limit);
+  return {
+    items: shown.map(({ name, revision, record }) => ({ name, revision, value: read(record) })),
+    cursor: rows.length > limit ? (shown.at(-1)?.name ?? null) : null,
+  };
+}
+
+function write(record: object): string {
+  const text = JSON.stringify(record);
+  if (text.length <= MAX_RECORD_CHARS) return text;
+  throw new GatewayError("invalid_request", `A record may take ${MAX_RECORD_CHARS} characters at most.`);
+}
+
+function read<Value>(text: string): Value {
+  // Only `write` fills these columns, from values of the very type that its reader asks for.
+  return JSON.parse(text) as Value;
+}

@@ -1,0 +1,291 @@
+/**
+ * The directory: one Durable Object that is the truth about all records. Every admin read and write comes here, so that
+ * a reader sees his own write; KV and the queue objects are told after each change. The data plane asks it only where KV
+ * has no answer or an old one. Secrets arrive sealed.
+ */
+
+import { DurableObject } from "cloudflare:workers";
+import { GatewayError } from "../errors.ts";
+import { createAuditLog } from "./audit-log.ts";
+import type {
+  AuditEntry,
+  DirectoryRpc,
+  KeyPointer,
+  Named,
+  Page,
+  PageAsk,
+  StoredKind,
+  StoredRecords,
+  Versioned,
+  WriteAsk,
+  Written,
+} from "./directory-api.ts";
+import { createDirectoryStore } from "./directory-store.ts";
+import { checkIfMatch } from "./etag.ts";
+import { createKeyPointers } from "./key-pointers.ts";
+import { createOutbox, type Outbox } from "./outbox.ts";
+import { attempt, type Outcome } from "./outcome.ts";
+import { createPublisher } from "./publisher.ts";
+import type {
+  IncomingSecret,
+  KeyRecord,
+  ProviderRecord,
+  ProviderWith,
+  RouteRecord,
+  StoredTenant,
+  TenantWith,
+} from "./records.ts";
+import { keepProviderSecrets, keepTenantSecrets } from "./seal-records.ts";
+import { keyEntry, queueMark, tenantEntry } from "./storage-keys.ts";
+
+/** A tenant with more keys wants more tenants: each isolate keeps all of a tenant's keys. */
+const MAX_KEYS = 1000;
+/** What was marked is sent at once; the alarm is there for a crash, so it may be a little later. */
+const ALARM_DELAY_MS = 1000;
+
+const clock = (): number => Date.now();
+
+export class Directory extends DurableObject<Env> implements DirectoryRpc {
+  readonly #store = createDirectoryStore(this.ctx.storage.sql);
+  readonly #pointers = createKeyPointers(this.ctx.storage.sql, clock);
+  readonly #audit = createAuditLog(this.ctx.storage.sql, clock);
+  readonly #outbox: Outbox = createOutbox({
+    sql: this.ctx.storage.sql,
+    now: clock,
+    send: createPublisher({
+      records: this.#store,
+      pointers: this.#pointers,
+      kv: this.env.TENANTS,
+      queue: (tenantId) => this.env.TENANT_QUEUE.getByName(tenantId),
+      now: clock,
+    }),
+  });
+
+  async listTenants(page: PageAsk): Promise<Page<Named<StoredTenant>>> {
+    return this.#store.listTenants(page);
+  }
+
+  async getTenant(tenantId: string): Promise<Versioned<StoredTenant> | undefined> {
+    return this.#store.getTenant(tenantId);
+  }
+
+  async putTenant(
+    tenantId: string,
+    incoming: TenantWith<IncomingSecret>,
+    ask: WriteAsk,
+  ): Promise<Outcome<Written<StoredTenant>>> {
+    return this.#change(tenantId, () => {
+      const before = this.#store.getTenant(tenantId);
+      checkIfMatch(ask.ifMatch, before?.revision);
+      const value = keepTenantSecrets(incoming, before?.value);
+      const revision = this.#store.nextVersion(tenantId);
+      this.#store.writeTenant(tenantId, revision, value);
+      this.#note(ask, "tenant.put", tenantId, "");
+      return { value, revision, created: before === undefined };
+    });
+  }
+
+  async deleteTenant(tenantId: string, ask: WriteAsk): Promise<Outcome<null>> {
+    return this.#change(tenantId, () => {
+      checkIfMatch(ask.ifMatch, this.#store.requireTenant(tenantId).revision);
+      this.#store.nextVersion(tenantId);
+      this.#store.eraseTenant(tenantId);
+      this.#erasePointers(this.#pointers.hashesOf(tenantId));
+      this.#note(ask, "tenant.delete", tenantId, "");
+      return null;
+    });
+  }
+
+  async listRecords<Kind extends StoredKind>(
+    tenantId: string,
+    kind: Kind,
+    page: PageAsk,
+  ): Promise<Outcome<Page<Named<StoredRecords[Kind]>>>> {
+    return attempt(() => {
+      this.#store.requireTenant(tenantId);
+      return this.#store.listRecords(tenantId, kind, page);
+    });
+  }
+
+  async getRecord<Kind extends StoredKind>(
+    tenantId: string,
+    kind: Kind,
+    name: string,
+  ): Promise<Outcome<Versioned<StoredRecords[Kind]>>> {
+    return attempt(() => this.#require(tenantId, kind, name));
+  }
+
+  async putProvider(
+    tenantId: string,
+    name: string,
+    incoming: ProviderWith<IncomingSecret>,
+    ask: WriteAsk,
+  ): Promise<Outcome<Written<ProviderRecord>>> {
+    return this.#put(tenantId, "provider", name, ask, (stored) => keepProviderSecrets(incoming, stored));
+  }
+
+  async putRoute(
+    tenantId: string,
+    name: string,
+    record: RouteRecord,
+    ask: WriteAsk,
+  ): Promise<Outcome<Written<RouteRecord>>> {
+    return this.#put(tenantId, "route", name, ask, () => record);
+  }
+
+  async addKey(tenantId: string, record: KeyRecord, ask: WriteAsk): Promise<Outcome<KeyRecord>> {
+    return this.#change(tenantId, () => {
+      this.#store.requireTenant(tenantId);
+      if (this.#store.count(tenantId, "key") >= MAX_KEYS) {
+        throw new GatewayError("conflict", `A tenant has at most ${MAX_KEYS} keys: delete one first.`);
+      }
+      this.#store.writeRecord(tenantId, "key", record.id, this.#store.nextVersion(tenantId), record);
+      this.#writePointer(record.hash, tenantId, record.id, null);
+      this.#note(ask, "key.create", tenantId, record.id);
+      return record;
+    });
+  }
+
+  async rotateKey(
+    tenantId: string,
+    keyId: string,
+    hash: string,
+    overlapMs: number,
+    ask: WriteAsk,
+  ): Promise<Outcome<KeyRecord>> {
+    return this.#change(tenantId, () => {
+      const before = this.#require(tenantId, "key", keyId).value;
+      // The runtime may repeat a call: the second time there is nothing to do.
+      if (before.hash === hash) return before;
+      const { previous: _ended, ...kept } = before;
+      const previous = { hash: before.hash, validUntil: clock() + overlapMs };
+      const record: KeyRecord = { ...kept, hash, ...(overlapMs > 0 ? { previous } : {}) };
+      this.#store.writeRecord(tenantId, "key", keyId, this.#store.nextVersion(tenantId), record);
+      this.#erasePointers(this.#pointers.hashesOf(tenantId, keyId));
+      if (overlapMs > 0) this.#writePointer(before.hash, tenantId, keyId, previous.validUntil);
+      this.#writePointer(hash, tenantId, keyId, null);
+      this.#note(ask, "key.rotate", tenantId, keyId);
+      return record;
+    });
+  }
+
+  async deleteRecord(
+    tenantId: string,
+    kind: StoredKind,
+    name: string,
+    ask: WriteAsk,
+  ): Promise<Outcome<null>> {
+    return this.#change(tenantId, () => {
+      checkIfMatch(ask.ifMatch, this.#require(tenantId, kind, name).revision);
+      this.#store.nextVersion(tenantId);
+      this.#store.eraseRecord(tenantId, kind, name);
+      if (kind === "key") this.#erasePointers(this.#pointers.hashesOf(tenantId, name));
+      this.#note(ask, `${kind}.delete`, tenantId, name);
+      return null;
+    });
+  }
+
+  async purgeCache(tenantId: string, ask: WriteAsk): Promise<Outcome<number>> {
+    return this.#change(tenantId, () => {
+      this.#store.requireTenant(tenantId);
+      this.#store.nextVersion(tenantId);
+      this.#note(ask, "cache.purge", tenantId, "");
+      return this.#store.bumpCacheEpoch(tenantId);
+    });
+  }
+
+  async listAudit(page: PageAsk): Promise<Page<AuditEntry>> {
+    return this.#audit.list(page);
+  }
+
+  async findKey(hash: string): Promise<KeyPointer | undefined> {
+    const place = this.#pointers.find(hash);
+    return place === undefined ? undefined : { tenantId: place.tenantId, keyId: place.keyId };
+  }
+
+  async readBundle(tenantId: string): Promise<string | undefined> {
+    return this.#store.readBundle(tenantId);
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#publish();
+  }
+
+  #put<Kind extends "provider" | "route">(
+    tenantId: string,
+    kind: Kind,
+    name: string,
+    ask: WriteAsk,
+    toStored: (before: StoredRecords[Kind] | undefined) => StoredRecords[Kind],
+  ): Promise<Outcome<Written<StoredRecords[Kind]>>> {
+    return this.#change(tenantId, () => {
+      this.#store.requireTenant(tenantId);
+      const before = this.#store.find(tenantId, kind, name);
+      checkIfMatch(ask.ifMatch, before?.revision);
+      const value = toStored(before?.value);
+      const revision = this.#store.nextVersion(tenantId);
+      this.#store.writeRecord(tenantId, kind, name, revision, value);
+      this.#note(ask, `${kind}.put`, tenantId, name);
+      return { value, revision, created: before === undefined };
+    });
+  }
+
+  #require<Kind extends StoredKind>(
+    tenantId: string,
+    kind: Kind,
+    name: string,
+  ): Versioned<StoredRecords[Kind]> {
+    this.#store.requireTenant(tenantId);
+    const found = this.#store.find(tenantId, kind, name);
+    if (found !== undefined) return found;
+    throw new GatewayError("not_found", `The tenant "${tenantId}" has no ${kind} "${name}".`);
+  }
+
+  #writePointer(hash: string, tenantId: string, keyId: string, validUntil: number | null): void {
+    this.#pointers.write(hash, { tenantId, keyId, validUntil });
+    this.#outbox.mark(keyEntry(hash));
+  }
+
+  #erasePointers(hashes: readonly string[]): void {
+    for (const hash of hashes) {
+      this.#pointers.erase(hash);
+      this.#outbox.mark(keyEntry(hash));
+    }
+  }
+
+  #note(ask: WriteAsk, action: string, tenant: string, subject: string): void {
+    this.#audit.append({ actor: ask.actor, action, tenant, subject });
+  }
+
+  /** One change of a tenant's records: all of it or nothing, then the others are told. */
+  async #change<Value>(tenantId: string, work: () => Value): Promise<Outcome<Value>> {
+    const queue = queueMark(tenantId);
+    const outcome = attempt(() =>
+      this.ctx.storage.transactionSync(() => {
+        const value = work();
+        this.#store.checkSize(tenantId);
+        this.#outbox.mark(queue);
+        this.#outbox.mark(tenantEntry(tenantId));
+        return value;
+      }),
+    );
+    if (!outcome.ok) return outcome;
+    await this.#armAlarm();
+    // The queue object's knowledge of the version is what stops a revoked key at once, so the answer waits for it.
+    const pushed = this.#outbox.deliver(queue);
+    this.ctx.waitUntil(this.#publish());
+    await pushed;
+    return outcome;
+  }
+
+  async #publish(): Promise<void> {
+    await this.#outbox.deliverDue();
+    await this.#armAlarm();
+  }
+
+  async #armAlarm(): Promise<void> {
+    const dueAt = this.#outbox.nextDueAt();
+    if (dueAt === undefined) await this.ctx.storage.deleteAlarm();
+    else await this.ctx.storage.setAlarm(Math.max(dueAt, clock() + ALARM_DELAY_MS));
+  }
+}

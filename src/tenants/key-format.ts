@@ -1,0 +1,89 @@
+/**
+ * What a gateway key looks like: `hg_` + 32 base62 characters of randomness + 6 of CRC-32 over what precedes. The
+ * checksum lets garbage be refused without a look-up; the secret itself is kept only as SHA-256. Pure: randomness is
+ * passed in.
+ */
+
+const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const BASE = ALPHABET.length;
+const PREFIX = "hg_";
+/** 32 × log2(62) = 190 bits. */
+const RANDOM_CHARS = 32;
+/** 62^6 > 2^32. */
+const CHECKSUM_CHARS = 6;
+const BODY_CHARS = PREFIX.length + RANDOM_CHARS;
+const KEY_PATTERN = new RegExp(`^${PREFIX}[0-9A-Za-z]{${RANDOM_CHARS + CHECKSUM_CHARS}}$`);
+
+const ID_PREFIX = "key_";
+/** 71 bits: unique in a tenant, and no secret. */
+const ID_CHARS = 12;
+
+/** `count` random bytes. */
+export type RandomBytes = (count: number) => Uint8Array;
+
+/** A new gateway key. */
+export function generateKey(randomBytes: RandomBytes): string {
+  const body = PREFIX + randomText(RANDOM_CHARS, randomBytes);
+  return body + checksum(body);
+}
+
+/** `key_` + 12 characters: names a key in URLs, spans and the audit. */
+export function generateKeyId(randomBytes: RandomBytes): string {
+  return ID_PREFIX + randomText(ID_CHARS, randomBytes);
+}
+
+/** Whether the text can be a key at all. */
+export function isWellFormed(text: string): boolean {
+  return KEY_PATTERN.test(text) && checksum(text.slice(0, BODY_CHARS)) === text.slice(BODY_CHARS);
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const encoder = new TextEncoder();
+
+/** Hex of SHA-256 over the whole key. */
+export async function hashKey(text: string): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
+  let hex = "";
+  for (const byte of digest) hex += HEX[byte];
+  return hex;
+}
+
+/** Bytes from here on would make the first characters of the alphabet likelier, so they are thrown away. */
+const FAIR_BYTES = Math.floor(256 / BASE) * BASE;
+
+function randomText(length: number, randomBytes: RandomBytes): string {
+  let text = "";
+  while (text.length < length) {
+    for (const byte of randomBytes(length - text.length)) {
+      if (byte < FAIR_BYTES) text += ALPHABET.charAt(byte % BASE);
+    }
+  }
+  return text;
+}
+
+function checksum(text: string): string {
+  let rest = crc32(text);
+  let digits = "";
+  for (let place = 0; place < CHECKSUM_CHARS; place += 1) {
+    digits = ALPHABET.charAt(rest % BASE) + digits;
+    rest = Math.floor(rest / BASE);
+  }
+  return digits;
+}
+
+/** The reversed polynomial of IEEE 802.3, as zlib and PNG use it. */
+const CRC_POLYNOMIAL = 0xed_b8_83_20;
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let value = byte;
+  for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ CRC_POLYNOMIAL : value >>> 1;
+  return value;
+});
+
+/** CRC-32 of ASCII text. */
+function crc32(text: string): number {
+  let value = 0xff_ff_ff_ff;
+  for (let at = 0; at < text.length; at += 1) {
+    value = (CRC_TABLE[(value ^ text.charCodeAt(at)) & 0xff] ?? 0) ^ (value >>> 8);
+  }
+  return (value ^ 0xff_ff_ff_ff) >>> 0;
+}

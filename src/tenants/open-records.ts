@@ -1,0 +1,97 @@
+/**
+ * Sealed records opened for use: a provider's account for an attempt, the trace destinations for an export. Opened ones
+ * are remembered for as long as the in-isolate copy of the record lives, and go with it.
+ */
+
+import { GatewayError } from "../errors.ts";
+import type { ProviderAccount } from "../providers/provider.ts";
+import { openSecret, type SecretPlace } from "./sealing.ts";
+import type {
+  DestinationWith,
+  ProviderRecord,
+  ProviderKind,
+  SealedSecret,
+  StoredTenant,
+  TenantBundle,
+} from "./records.ts";
+
+/** A trace destination that can be called. */
+export type OpenDestination = DestinationWith<string>;
+
+export interface RecordOpener {
+  /** Throws `model_not_found` for no such provider, `unavailable` for a credential that can't be opened. */
+  openProvider(bundle: TenantBundle, name: string): Promise<ProviderAccount>;
+  /** Throws `unavailable` that names the destination. */
+  openDestinations(bundle: TenantBundle): Promise<readonly OpenDestination[]>;
+}
+
+/** One for an isolate. `defaultBaseUrl` is the provider registry's. */
+export function createRecordOpener(
+  masterKey: string | undefined,
+  defaultBaseUrl: (kind: ProviderKind) => string | undefined,
+): RecordOpener {
+  // Keyed by the record itself: a new copy of the tenant brings new records, and the old secrets are collected.
+  const accounts = new WeakMap<ProviderRecord, ProviderAccount>();
+  const destinations = new WeakMap<StoredTenant, readonly OpenDestination[]>();
+
+  return {
+    async openProvider(bundle, name) {
+      // Own members only: `constructor` is a name like any other.
+      const record = Object.hasOwn(bundle.providers, name) ? bundle.providers[name] : undefined;
+      if (record === undefined) {
+        throw new GatewayError("model_not_found", `There is no provider named "${name}".`, {
+          param: "model",
+        });
+      }
+      const known = accounts.get(record);
+      if (known !== undefined) return known;
+      const place = { tenantId: bundle.id, kind: "provider.apiKey", name } as const;
+      const [apiKey, headers] = await Promise.all([
+        record.apiKey === undefined ? undefined : openSecret(record.apiKey.sealed, place, masterKey),
+        openHeaders(record.headers, { ...place, kind: "provider.header" }, masterKey),
+      ]);
+      const account: ProviderAccount = {
+        name,
+        kind: record.kind,
+        baseUrl: record.baseUrl ?? defaultBaseUrl(record.kind) ?? "",
+        ...(apiKey === undefined ? {} : { apiKey }),
+        headers,
+        options: record.options,
+        propagateTrace: record.propagateTrace,
+      };
+      accounts.set(record, account);
+      return account;
+    },
+
+    async openDestinations(bundle) {
+      const known = destinations.get(bundle.tenant);
+      if (known !== undefined) return known;
+      const opened = await Promise.all(
+        bundle.tenant.tracing.destinations.map(async (destination) => ({
+          ...destination,
+          headers: await openHeaders(
+            destination.headers,
+            { tenantId: bundle.id, kind: "destination.header", name: destination.name },
+            masterKey,
+          ),
+        })),
+      );
+      destinations.set(bundle.tenant, opened);
+      return opened;
+    },
+  };
+}
+
+async function openHeaders(
+  headers: Readonly<Record<string, SealedSecret>>,
+  owner: SecretPlace,
+  masterKey: string | undefined,
+): Promise<Record<string, string>> {
+  const entries = await Promise.all(
+    Object.entries(headers).map(async ([header, { sealed }]) => {
+      const place = { ...owner, name: `${owner.name}/${header}` };
+      return [header, await openSecret(sealed, place, masterKey)] as const;
+    }),
+  );
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,136 @@
+/**
+ * From what an operator sent to a checked record: schema, then what a schema can't see (addresses, the kind's needs).
+ * Each fault is an `invalid_request` that names the field. Pure; called by directory-client.ts.
+ */
+
+import type { z } from "zod";
+import { GatewayError } from "../errors.ts";
+import { refuseUrl } from "../public-url.ts";
+import {
+  keySchema,
+  providerSchema,
+  recordName,
+  rotationSchema,
+  routeSchema,
+  tenantSchema,
+  type KeyInput,
+  type ProviderInput,
+  type ProviderKind,
+  type RouteRecord,
+  type TenantRecord,
+} from "./records.ts";
+
+/** What the deployment allows and the provider registry knows. */
+export interface RecordRules {
+  /** UPSTREAM_ALLOW_PRIVATE: addresses may be http and private. */
+  readonly allowPrivateUpstreams: boolean;
+  /** The kind's own base URL, or undefined where the record must name one. */
+  readonly defaultBaseUrl: (kind: ProviderKind) => string | undefined;
+}
+
+/** A tenant, provider or route name from a URL. */
+export function parseName(what: "tenant" | "provider" | "route", name: string): string {
+  const parsed = recordName.safeParse(name);
+  if (parsed.success) return parsed.data;
+  throw fault(what, `The ${what}'s name is not valid: ${parsed.error.issues[0]?.message ?? "unknown"}.`);
+}
+
+/** The body of `PUT /admin/tenants/{tenant}`; an `id` is let through where it is the URL's, as GET answers it. */
+export function parseTenant(body: unknown, tenantId: string, rules: RecordRules): TenantRecord {
+  const record = parse(tenantSchema, withoutName(body, "id", tenantId));
+  const seen = new Set<string>();
+  for (const [at, destination] of record.tracing.destinations.entries()) {
+    const param = `tracing.destinations[${at}]`;
+    if (seen.has(destination.name)) throw fault(`${param}.name`, `${param}.name: is there twice.`);
+    seen.add(destination.name);
+    checkUrl(destination.endpoint, `${param}.endpoint`, rules);
+  }
+  return record;
+}
+
+/** The body of `PUT …/providers/{name}`; a `name` is let through where it is the URL's, as GET answers it. */
+export function parseProvider(body: unknown, name: string, rules: RecordRules): ProviderInput {
+  const record = parse(providerSchema, withoutName(body, "name", name));
+  if (record.baseUrl !== undefined) {
+    checkUrl(record.baseUrl, "baseUrl", rules);
+    if (record.baseUrl.includes("?")) throw fault("baseUrl", "baseUrl: must hold no query.");
+  } else if (record.kind !== "sim" && rules.defaultBaseUrl(record.kind) === undefined) {
+    throw fault("baseUrl", `baseUrl: is required for the kind ${record.kind}.`);
+  }
+  return record;
+}
+
+/**
+ * The body of `PUT …/routes/{name}`. Its targets may name providers that don't exist yet: records can then be written
+ * in any order, and a request that reaches such a target is told.
+ */
+export function parseRoute(body: unknown, name: string): RouteRecord {
+  return parse(routeSchema, withoutName(body, "name", name));
+}
+
+/** The body of `POST …/keys`. */
+export function parseKey(body: unknown, nowMs: number): KeyInput {
+  const input = parse(keySchema, body);
+  if (input.expiresAt !== undefined && Date.parse(input.expiresAt) <= nowMs) {
+    throw fault("expiresAt", "expiresAt: is in the past.");
+  }
+  return input;
+}
+
+/** The body of `POST …/keys/{id}/rotate`, which may be absent: how long the old key lives on, in ms. */
+export function parseRotation(body: unknown): number {
+  return parse(rotationSchema, body ?? {}).overlapSeconds * 1000;
+}
+
+const MAX_FAULTS_SHOWN = 5;
+/** Field names are the sender's own and may be long. */
+const MAX_MESSAGE_CHARS = 600;
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.flatMap(describe).slice(0, MAX_FAULTS_SHOWN);
+  const message = faults.map(({ text }) => text).join(" ");
+  throw fault(faults[0]?.param ?? "", message.slice(0, MAX_MESSAGE_CHARS));
+}
+
+interface Fault {
+  readonly param: string;
+  readonly text: string;
+}
+
+function describe(issue: z.core.$ZodIssue): readonly Fault[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => {
+      const param = fieldPath([...issue.path, key]);
+      return { param, text: `${param}: unknown field.` };
+    });
+  }
+  const param = fieldPath(issue.path);
+  return [{ param, text: `${param === "" ? "The body" : param}: ${issue.message}.` }];
+}
+
+/** `targets[0].provider`. */
+function fieldPath(path: readonly PropertyKey[]): string {
+  return path
+    .map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`))
+    .join("")
+    .replace(/^\./, "");
+}
+
+/** GET answers a record with its name in it; sent back, it must be the one of the URL. */
+function withoutName(body: unknown, field: "id" | "name", expected: string): unknown {
+  if (typeof body !== "object" || body === null || !Object.hasOwn(body, field)) return body;
+  const { [field]: given, ...rest }: Partial<Record<"id" | "name", unknown>> = body;
+  if (given === expected) return rest;
+  throw fault(field, `${field}: must be "${expected}" as in the URL, or absent.`);
+}
+
+function checkUrl(url: string, param: string, rules: RecordRules): void {
+  const refusal = refuseUrl(url, { allowPrivate: rules.allowPrivateUpstreams });
+  if (refusal !== undefined) throw fault(param, `${param}: ${refusal}.`);
+}
+
+function fault(param: string, message: string): GatewayError {
+  return new GatewayError("invalid_request", message, param === "" ? {} : { param });
+}

@@ -1,0 +1,62 @@
+/**
+ * Brings one target of the outbox up to date with the directory's tables: a KV entry, or what a tenant's queue object
+ * knows. Reads the tables at the moment of sending, so a late send is never an old one.
+ */
+
+import type { QueueRpc } from "../limits/protocol.ts";
+import { withDeadline } from "./deadline.ts";
+import type { KeyPointer } from "./directory-api.ts";
+import type { DirectoryStore } from "./directory-store.ts";
+import type { KeyPointers } from "./key-pointers.ts";
+import { toQueueLimits } from "./queue-limits.ts";
+import { KEY_PREFIX, keyEntry, QUEUE_PREFIX, TENANT_PREFIX, tenantEntry } from "./storage-keys.ts";
+
+/** A write's answer waits this long at most for the queue object; then the alarm tells it. */
+const PUSH_TIMEOUT_MS = 2000;
+/** Beyond it a KV write is taken for lost and tried again. */
+const KV_TIMEOUT_MS = 10_000;
+/** KV refuses an `expiration` less than 60 s away; twice that leaves room for the way there. */
+const MIN_EXPIRY_MS = 120_000;
+const MS_PER_SECOND = 1000;
+
+export interface PublisherDeps {
+  readonly records: Pick<DirectoryStore, "getTenant" | "readBundle" | "version">;
+  readonly pointers: Pick<KeyPointers, "find">;
+  readonly kv: Pick<KVNamespace, "put" | "delete">;
+  readonly queue: (tenantId: string) => Pick<QueueRpc, "configChanged">;
+  readonly now: () => number;
+}
+
+/** The outbox's `send`: rejects where the target could not be reached in time. */
+export function createPublisher({ records, pointers, kv, queue, now }: PublisherDeps) {
+  async function tellQueue(tenantId: string): Promise<void> {
+    const limits = toQueueLimits(records.getTenant(tenantId)?.value.limits ?? {});
+    const told = queue(tenantId).configChanged(records.version(tenantId), limits);
+    await withDeadline(told, PUSH_TIMEOUT_MS, "the queue object");
+  }
+
+  function publishBundle(tenantId: string): Promise<void> {
+    const bundle = records.readBundle(tenantId);
+    return bundle === undefined ? kv.delete(tenantEntry(tenantId)) : kv.put(tenantEntry(tenantId), bundle);
+  }
+
+  function publishPointer(hash: string): Promise<void> {
+    const place = pointers.find(hash);
+    if (place === undefined) return kv.delete(keyEntry(hash));
+    const { tenantId, keyId, validUntil } = place;
+    const pointer: KeyPointer = { tenantId, keyId };
+    return kv.put(keyEntry(hash), JSON.stringify(pointer), expiry(validUntil));
+  }
+
+  function expiry(validUntil: number | null): KVNamespacePutOptions {
+    if (validUntil === null) return {};
+    return { expiration: Math.ceil(Math.max(validUntil, now() + MIN_EXPIRY_MS) / MS_PER_SECOND) };
+  }
+
+  return async (target: string): Promise<void> => {
+    const subject = target.slice(target.indexOf("/") + 1);
+    if (target.startsWith(QUEUE_PREFIX)) return tellQueue(subject);
+    if (target.startsWith(TENANT_PREFIX)) return withDeadline(publishBundle(subject), KV_TIMEOUT_MS, "KV");
+    if (target.startsWith(KEY_PREFIX)) return withDeadline(publishPointer(subject), KV_TIMEOUT_MS, "KV");
+  };
+}

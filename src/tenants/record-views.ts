@@ -1,0 +1,64 @@
+/**
+ * Records as the admin API shows them: api.md §4, JSON shapes. Secrets are masks, hashes stay inside. Pure. A view that
+ * is sent back by PUT writes the same record again.
+ */
+
+import type {
+  DestinationWith,
+  KeyInput,
+  KeyRecord,
+  ProviderRecord,
+  ProviderWith,
+  RouteRecord,
+  SealedSecret,
+  StoredTenant,
+  TenantWith,
+} from "./records.ts";
+
+export interface TenantView extends TenantWith<string> {
+  readonly id: string;
+}
+export interface ProviderView extends ProviderWith<string> {
+  readonly name: string;
+}
+export interface RouteView extends RouteRecord {
+  readonly name: string;
+}
+export interface KeyView extends KeyInput {
+  readonly id: string;
+  readonly createdAt: string;
+  /** To the minute; null for a key that was never used, or not of late. */
+  readonly lastUsedAt: string | null;
+}
+
+export function viewTenant(id: string, record: StoredTenant): TenantView {
+  const destinations = record.tracing.destinations.map((destination): DestinationWith<string> => ({
+    ...destination,
+    headers: maskHeaders(destination.headers),
+  }));
+  return { id, ...record, tracing: { ...record.tracing, destinations } };
+}
+
+export function viewProvider(name: string, record: ProviderRecord): ProviderView {
+  const { apiKey, headers, ...rest } = record;
+  return {
+    name,
+    ...rest,
+    ...(apiKey === undefined ? {} : { apiKey: apiKey.masked }),
+    headers: maskHeaders(headers),
+  };
+}
+
+export function viewRoute(name: string, record: RouteRecord): RouteView {
+  return { name, ...record };
+}
+
+/** `usedAtMs` is what the tenant's queue object remembers of the key. */
+export function viewKey(record: KeyRecord, usedAtMs?: number): KeyView {
+  const { hash: _hash, previous: _previous, ...shown } = record;
+  return { ...shown, lastUsedAt: usedAtMs === undefined ? null : new Date(usedAtMs).toISOString() };
+}
+
+function maskHeaders(headers: Readonly<Record<string, SealedSecret>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, { masked }]) => [name, masked]));
+}

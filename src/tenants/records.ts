@@ -1,0 +1,251 @@
+/**
+ * The records an operator writes: api.md §4, as zod schemas. Unknown fields are refused by name, so that a misspelt
+ * limit is an error and not a limit that is silently absent. Pure; no KV, no crypto.
+ */
+
+import * as z from "zod";
+
+/** Tenant, provider, route and destination names appear in URLs, KV keys and spans. */
+const NAME = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "use 1 to 63 of a-z 0-9 . _ - and start with a letter or digit");
+export const recordName = NAME;
+
+const count = z.int().positive();
+const MAX_BODY_BYTES = 100 * 1024 * 1024;
+const MAX_WAIT_MS = 300_000;
+const MAX_DEPTH = 10_000;
+
+export const limitsSchema = z.strictObject({
+  requestsPerMinute: count.optional(),
+  burst: count.optional(),
+  tokensPerMinute: count.optional(),
+  concurrency: count.optional(),
+  maxBodyBytes: count.max(MAX_BODY_BYTES).optional(),
+  queue: z
+    .strictObject({
+      maxDepth: z.int().nonnegative().max(MAX_DEPTH).optional(),
+      maxWaitMs: z.int().nonnegative().max(MAX_WAIT_MS).optional(),
+    })
+    .optional(),
+});
+
+const budgetSchema = z.strictObject({
+  usd: z.number().positive(),
+  period: z.enum(["day", "week", "month"]),
+  onExceeded: z.enum(["reject", "alert"]).default("reject"),
+});
+
+const MIN_TTL_SECONDS = 60;
+const MAX_TTL_SECONDS = 2_592_000;
+/** KV's own floor is 60 s; 30 days is api.md's ceiling. */
+export const ttlSeconds = z.int().min(MIN_TTL_SECONDS).max(MAX_TTL_SECONDS);
+
+const cacheSchema = z.strictObject({
+  enabled: z.boolean().default(false),
+  ttlSeconds: ttlSeconds.default(3600),
+  coalesce: z.boolean().default(false),
+});
+
+const MAX_SECRET_CHARS = 8192;
+const MAX_HEADERS = 32;
+
+/** What `fetch` takes as a header name (RFC 9110 token) and value; `…` is let through since it marks a mask. */
+const headerName = z
+  .string()
+  .max(128)
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be an HTTP header name");
+const secretText = z
+  .string()
+  .max(MAX_SECRET_CHARS)
+  .regex(/^[\t\x20-\x7e…]*$/, "must be printable ASCII");
+
+/** Headers may carry credentials, so each value is sealed as an API key is. */
+const headersSchema = z
+  .record(headerName, secretText)
+  .refine((headers) => Object.keys(headers).length <= MAX_HEADERS, `must be at most ${MAX_HEADERS}`)
+  .default({});
+
+const destinationSchema = z.strictObject({
+  name: NAME,
+  endpoint: z.url(),
+  headers: headersSchema,
+  gzip: z.boolean().default(false),
+});
+
+type DestinationInput = z.infer<typeof destinationSchema>;
+
+const tracingSchema = z.strictObject({
+  sampleRatio: z.number().min(0).max(1).default(1),
+  alwaysKeep: z
+    .array(z.enum(["error", "slow", "queued", "fallback"]))
+    .default(["error", "slow", "queued", "fallback"]),
+  slowMs: z.int().positive().default(10_000),
+  content: z.enum(["off", "redacted", "full"]).default("off"),
+  store: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      maxTraces: z.int().positive().max(1_000_000).default(10_000),
+      maxAgeHours: z.int().positive().max(8760).default(72),
+    })
+    .prefault({}),
+  destinations: z.array(destinationSchema).max(8).default([]),
+});
+
+/** What `PUT /admin/tenants/{tenant}` takes. Defaults are filled in, so a stored record is whole. */
+export const tenantSchema = z.strictObject({
+  name: z.string().min(1).max(200).optional(),
+  status: z.enum(["active", "suspended"]).default("active"),
+  limits: limitsSchema.default({}),
+  budget: budgetSchema.optional(),
+  cache: cacheSchema.prefault({}),
+  tracing: tracingSchema.prefault({}),
+  defaultRoute: NAME.optional(),
+  /** What happens to requests when the queue object can't be reached: queue.md, Failure. */
+  onQueueError: z.enum(["open", "closed"]).default("open"),
+});
+export type LimitsRecord = z.infer<typeof limitsSchema>;
+export type TenantRecord = z.infer<typeof tenantSchema>;
+
+/** Upstream kinds a provider record may name; each is a file or a row in src/providers/. */
+export const PROVIDER_KINDS = ["openai", "openai-compatible", "sim"] as const;
+export type ProviderKind = (typeof PROVIDER_KINDS)[number];
+
+/** What `PUT …/providers/{name}` takes. `apiKey` is write-only: it is sealed before it is stored. */
+export const providerSchema = z.strictObject({
+  kind: z.enum(PROVIDER_KINDS),
+  baseUrl: z.url().optional(),
+  apiKey: secretText.min(1).optional(),
+  headers: headersSchema,
+  options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  propagateTrace: z.boolean().default(false),
+});
+export type ProviderInput = z.infer<typeof providerSchema>;
+
+const targetSchema = z.strictObject({
+  provider: NAME,
+  model: z.string().min(1).max(256),
+  weight: z.number().nonnegative().optional(),
+  params: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** Statuses worth another try of the same target: api.md §4. */
+const RETRY_STATUSES = [408, 429, 500, 502, 503, 504, 529];
+
+const retriesSchema = z.strictObject({
+  /** Per target; 1 still falls back. */
+  maxAttempts: z.int().min(1).max(10).default(3),
+  baseDelayMs: z.int().nonnegative().max(60_000).default(250),
+  on: z.array(z.int().min(400).max(599)).default(RETRY_STATUSES),
+});
+
+const timeoutsSchema = z.strictObject({
+  firstByteMs: z.int().positive().max(600_000).default(30_000),
+  idleMs: z.int().positive().max(600_000).default(30_000),
+  totalMs: z.int().positive().max(3_600_000).default(600_000),
+});
+
+/** What `PUT …/routes/{name}` takes. */
+export const routeSchema = z.strictObject({
+  strategy: z.enum(["fallback", "weighted", "least-latency", "least-cost"]).default("fallback"),
+  targets: z.array(targetSchema).min(1).max(32),
+  retries: retriesSchema.prefault({}),
+  timeouts: timeoutsSchema.prefault({}),
+  sticky: z.literal("session").optional(),
+});
+export type RouteRecord = z.infer<typeof routeSchema>;
+export type TargetRecord = z.infer<typeof targetSchema>;
+
+/** The defaults of api.md §4, which a bare `provider/model` takes too. */
+export const DEFAULT_RETRIES = retriesSchema.parse({});
+export const DEFAULT_TIMEOUTS = timeoutsSchema.parse({});
+
+/** A key's own labels, each on every span of its requests: few. */
+const MAX_METADATA_PAIRS = 16;
+
+/** What `POST …/keys` takes. */
+export const keySchema = z.strictObject({
+  name: z.string().min(1).max(200),
+  expiresAt: z.iso.datetime().optional(),
+  /** Names or `prefix*` patterns of routes and `provider/model`s; absent means all. */
+  allowedModels: z.array(z.string().min(1).max(256)).max(100).optional(),
+  limits: limitsSchema.optional(),
+  budget: budgetSchema.optional(),
+  metadata: z
+    .record(z.string().min(1).max(64), z.string().max(256))
+    .refine(
+      (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
+      `must be at most ${MAX_METADATA_PAIRS}`,
+    )
+    .optional(),
+});
+
+const MAX_OVERLAP_SECONDS = 2_592_000;
+/** What `POST …/keys/{id}/rotate` takes; the old key lives on for that long, at most 30 days. */
+export const rotationSchema = z.strictObject({
+  overlapSeconds: z.int().nonnegative().max(MAX_OVERLAP_SECONDS).default(0),
+});
+
+export type KeyInput = z.infer<typeof keySchema>;
+
+/** A key as it is kept: the secret only as SHA-256. */
+export interface KeyRecord extends KeyInput {
+  readonly id: string;
+  /** Hex of SHA-256 over the whole key. After a rotation with overlap, the old hash lives on in `previous`. */
+  readonly hash: string;
+  readonly previous?: { readonly hash: string; readonly validUntil: number };
+  readonly createdAt: string;
+}
+
+/** A secret as it is kept. */
+export interface SealedSecret {
+  /** `base64(nonce ‖ ciphertext ‖ tag)`, AES-256-GCM under MASTER_KEY with its place as additional data: sealing.ts. */
+  readonly sealed: string;
+  /** `sk-…9f2c`: what GET shows. */
+  readonly masked: string;
+}
+
+/** A secret on its way in: one without `sealed` is a mask that was sent back and means "keep the stored one". */
+export interface IncomingSecret {
+  readonly sealed?: string;
+  readonly masked: string;
+}
+
+/** A provider with its secrets as `Secret`: sealed when kept, perhaps only masked on its way in. */
+export interface ProviderWith<Secret> extends Omit<ProviderInput, "apiKey" | "headers"> {
+  readonly apiKey?: Secret;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, Secret>>;
+}
+
+/** A provider as it is kept: no credential in the clear. */
+export type ProviderRecord = ProviderWith<SealedSecret>;
+
+/** A trace destination with its header values as `Secret`. */
+export interface DestinationWith<Secret> extends Omit<DestinationInput, "headers"> {
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, Secret>>;
+}
+
+/** A tenant with its destinations' header values as `Secret`. */
+export interface TenantWith<Secret> extends Omit<TenantRecord, "tracing"> {
+  readonly tracing: Omit<TenantRecord["tracing"], "destinations"> & {
+    readonly destinations: readonly DestinationWith<Secret>[];
+  };
+}
+
+/** A tenant as it is kept. */
+export type StoredTenant = TenantWith<SealedSecret>;
+
+/** Everything the data plane needs of a tenant, in one value: what KV holds under `tenant/{id}`. */
+export interface TenantBundle {
+  readonly id: string;
+  /** Grows by one with each change of any record of the tenant. */
+  readonly version: number;
+  readonly tenant: StoredTenant;
+  readonly keys: readonly KeyRecord[];
+  readonly providers: Readonly<Record<string, ProviderRecord>>;
+  readonly routes: Readonly<Record<string, RouteRecord>>;
+  /** Bumped by a cache purge; part of each cache key. */
+  readonly cacheEpoch: number;
+}

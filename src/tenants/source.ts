@@ -1,0 +1,215 @@
+/**
+ * The data plane's reader of tenants: a copy in the isolate for at most 30 s, then KV checked against the version that
+ * the tenant's queue object names, then the directory. Plain data only is kept between requests. Whether a key is valid
+ * is valid-key.ts's question.
+ */
+
+import { GatewayError } from "../errors.ts";
+import { createBoundedMap } from "./bounded-map.ts";
+import { withDeadline } from "./deadline.ts";
+import type { DirectoryRpc, KeyPointer } from "./directory-api.ts";
+import type { TenantBundle } from "./records.ts";
+import { keyEntry, tenantEntry } from "./storage-keys.ts";
+
+/** api.md §6: what was revoked stops within 30 s everywhere, so no copy serves longer, not even when all else fails. */
+const MAX_COPY_AGE_MS = 30_000;
+/** KV's least `cacheTtl`. An old bundle from an edge cache is found out by its version. */
+const BUNDLE_CACHE_SECONDS = 30;
+/** A pointer never changes, and the bundle says whether its key is still valid. */
+const POINTER_CACHE_SECONDS = 300;
+/** About 2 MB. */
+const MAX_POINTERS = 10_000;
+const MAX_COPIES = 500;
+/** An isolate has 128 MB for everything; parsed JSON takes about three times its text. */
+const MAX_COPIES_CHARS = 8 * 1024 * 1024;
+/** A client that repeats a wrong key costs one look-up in that time, not one each. */
+const UNKNOWN_MS = 3000;
+const MAX_UNKNOWN = 1000;
+/** KV and both objects answer in some 10 ms; beyond this the next source is asked. */
+const READ_TIMEOUT_MS = 2000;
+const RETRY_AFTER_MS = 1000;
+
+type ReadFrom = "memory" | "kv" | "directory";
+
+interface FoundKey extends KeyPointer {
+  readonly source: ReadFrom;
+}
+
+/** `providers` and `routes` of the bundle have no prototype: a name like `constructor` is only there if it was made. */
+export interface LoadedTenant {
+  readonly bundle: TenantBundle;
+  readonly source: ReadFrom;
+  /** Since the copy was read. */
+  readonly ageMs: number;
+}
+
+export interface TenantSource {
+  /** Where a key's hash leads; undefined for an unknown one. Throws `unavailable`. */
+  findKey(hash: string): Promise<FoundKey | undefined>;
+  /** The tenant as of at most 30 s ago; undefined where there is none. Throws `unavailable`. */
+  load(tenantId: string): Promise<LoadedTenant | undefined>;
+  /** The tenant as it is now, for a caller who was about to refuse something by a copy. */
+  reload(tenantId: string): Promise<LoadedTenant | undefined>;
+  /** Someone has seen this version: an older copy serves no more. */
+  noteVersion(tenantId: string, version: number): void;
+}
+
+export interface TenantSourceDeps {
+  readonly kv: { get(key: string, options: { type: "text"; cacheTtl: number }): Promise<string | null> };
+  /** A fresh stub for each call. */
+  readonly directory: () => Pick<DirectoryRpc, "findKey" | "readBundle">;
+  /** The version that the tenant's queue object was last told of. */
+  readonly queueVersion: (tenantId: string) => Promise<number>;
+  /** ms since the epoch. */
+  readonly clock: () => number;
+}
+
+interface Copy {
+  readonly bundle: TenantBundle;
+  readonly readAt: number;
+  readonly chars: number;
+}
+
+/** One for an isolate. */
+export function createTenantSource(deps: TenantSourceDeps): TenantSource {
+  const { kv, directory, queueVersion, clock } = deps;
+  const pointers = createBoundedMap<string, KeyPointer>(MAX_POINTERS);
+  const unknownUntil = createBoundedMap<string, number>(MAX_UNKNOWN);
+  const copies = createBoundedMap<string, Copy>(MAX_COPIES, {
+    maxWeight: MAX_COPIES_CHARS,
+    weigh: (copy) => copy.chars,
+  });
+  /** The newest version heard of, so that a read which began before can't bring an old copy back. */
+  const newest = createBoundedMap<string, number>(MAX_COPIES);
+
+  function newestOf(tenantId: string): number {
+    return newest.get(tenantId) ?? 0;
+  }
+
+  function note(tenantId: string, version: number): void {
+    if (version > newestOf(tenantId)) newest.set(tenantId, version);
+  }
+
+  function remember(tenantId: string, text: string, readAt: number): Copy {
+    const bundle = parseBundle(text);
+    const copy: Copy = { bundle, readAt, chars: text.length };
+    note(tenantId, bundle.version);
+    if (bundle.version >= newestOf(tenantId)) copies.set(tenantId, copy);
+    return copy;
+  }
+
+  /** Reads KV and the queue object's version side by side; the directory only where these two don't do. */
+  async function read(tenantId: string): Promise<LoadedTenant | undefined> {
+    const readAt = clock();
+    const [text, version] = await Promise.all([
+      settle(() => kv.get(tenantEntry(tenantId), { type: "text", cacheTtl: BUNDLE_CACHE_SECONDS })),
+      settle(() => queueVersion(tenantId)),
+    ]);
+    // Without the queue object's word nobody knows whether KV's answer is old: the directory must say.
+    if (version !== undefined) {
+      note(tenantId, version);
+      if (typeof text === "string") {
+        const { bundle } = remember(tenantId, text, readAt);
+        if (bundle.version >= newestOf(tenantId)) return { bundle, source: "kv", ageMs: 0 };
+      }
+    }
+    return readDirectory(tenantId);
+  }
+
+  async function readDirectory(tenantId: string): Promise<LoadedTenant | undefined> {
+    const readAt = clock();
+    const text = await mustAnswer(() => directory().readBundle(tenantId));
+    if (text === undefined) {
+      copies.delete(tenantId);
+      return undefined;
+    }
+    return { bundle: remember(tenantId, text, readAt).bundle, source: "directory", ageMs: 0 };
+  }
+
+  function fromMemory(tenantId: string): LoadedTenant | undefined {
+    const copy = copies.get(tenantId);
+    if (copy === undefined) return undefined;
+    const ageMs = clock() - copy.readAt;
+    return ageMs < MAX_COPY_AGE_MS ? { bundle: copy.bundle, source: "memory", ageMs } : undefined;
+  }
+
+  /** A hash seen for the first time may be of a key younger than the tenant's copy, which then has to go. */
+  function learn(hash: string, { tenantId, keyId }: KeyPointer, source: ReadFrom): FoundKey {
+    pointers.set(hash, { tenantId, keyId });
+    const copy = copies.get(tenantId);
+    if (copy !== undefined && !copy.bundle.keys.some((key) => key.hash === hash)) copies.delete(tenantId);
+    return { tenantId, keyId, source };
+  }
+
+  return {
+    async findKey(hash) {
+      const known = pointers.get(hash);
+      if (known !== undefined) return { ...known, source: "memory" };
+      const until = unknownUntil.get(hash);
+      if (until !== undefined && clock() < until) return undefined;
+      const text = await settle(() =>
+        kv.get(keyEntry(hash), { type: "text", cacheTtl: POINTER_CACHE_SECONDS }),
+      );
+      if (typeof text === "string") return learn(hash, parsePointer(text), "kv");
+      // KV remembers for a while that an entry was not there, and a key just made must work at once.
+      const pointer = await mustAnswer(() => directory().findKey(hash));
+      if (pointer !== undefined) return learn(hash, pointer, "directory");
+      unknownUntil.set(hash, clock() + UNKNOWN_MS);
+      return undefined;
+    },
+
+    async load(tenantId) {
+      return fromMemory(tenantId) ?? read(tenantId);
+    },
+
+    async reload(tenantId) {
+      const copy = fromMemory(tenantId);
+      if (copy === undefined) return read(tenantId);
+      const version = await settle(() => queueVersion(tenantId));
+      return version !== undefined && version <= copy.bundle.version ? copy : read(tenantId);
+    },
+
+    noteVersion(tenantId, version) {
+      note(tenantId, version);
+      const copy = copies.get(tenantId);
+      if (copy !== undefined && copy.bundle.version < version) copies.delete(tenantId);
+    },
+  };
+}
+
+/** The answer, or undefined where there was none in time. */
+async function settle<Value>(ask: () => Promise<Value>): Promise<Value | undefined> {
+  try {
+    return await withDeadline(ask(), READ_TIMEOUT_MS, "the source");
+  } catch {
+    return undefined;
+  }
+}
+
+/** The directory's answer: there is nobody else to ask. Throws `unavailable`. */
+async function mustAnswer<Value>(ask: () => Promise<Value>): Promise<Value> {
+  try {
+    return await withDeadline(ask(), READ_TIMEOUT_MS, "the directory");
+  } catch (cause) {
+    throw new GatewayError("unavailable", "The tenant's records can't be read just now.", {
+      retryAfterMs: RETRY_AFTER_MS,
+      cause,
+    });
+  }
+}
+
+function parseBundle(text: string): TenantBundle {
+  // Only the directory writes these entries, from records that were checked on their way in.
+  const bundle = JSON.parse(text) as TenantBundle;
+  return {
+    ...bundle,
+    providers: Object.assign(Object.create(null), bundle.providers),
+    routes: Object.assign(Object.create(null), bundle.routes),
+  };
+}
+
+function parsePointer(text: string): KeyPointer {
+  // Only the directory writes these entries.
+  const { tenantId, keyId } = JSON.parse(text) as KeyPointer;
+  return { tenantId, keyId };
+}

@@ -1,0 +1,165 @@
+/** What an operator may write: faults are named by field, addresses are checked. */
+import { describe, expect, it } from "vitest";
+import { GatewayError } from "../../../src/errors.ts";
+import {
+  parseKey,
+  parseName,
+  parseProvider,
+  parseRotation,
+  parseRoute,
+  parseTenant,
+  type RecordRules,
+} from "../../../src/tenants/parse-record.ts";
+
+const NOW = Date.UTC(2026, 0, 1);
+const DEPLOYED: RecordRules = {
+  allowPrivateUpstreams: false,
+  defaultBaseUrl: (kind) => (kind === "openai" ? "https://api.openai.com/v1" : undefined),
+};
+const LOCAL: RecordRules = { ...DEPLOYED, allowPrivateUpstreams: true };
+
+function faultOf(work: () => unknown): GatewayError {
+  try {
+    work();
+  } catch (thrown) {
+    if (thrown instanceof GatewayError) return thrown;
+    throw thrown;
+  }
+  throw new Error("nothing was thrown");
+}
+
+describe("a tenant record", () => {
+  it("gets api.md's defaults", () => {
+    expect(parseTenant({}, "acme", DEPLOYED)).toMatchObject({
+      status: "active",
+      limits: {},
+      cache: { enabled: false, ttlSeconds: 3600, coalesce: false },
+      tracing: { sampleRatio: 1, content: "off", store: { enabled: true, maxTraces: 10_000 } },
+      onQueueError: "open",
+    });
+  });
+
+  it.each([
+    [{ limitz: {} }, "limitz"],
+    [{ limits: { concurency: 1 } }, "limits.concurency"],
+    [{ limits: { concurrency: -1 } }, "limits.concurrency"],
+    [{ limits: { concurrency: 0 } }, "limits.concurrency"],
+    [{ limits: { requestsPerMinute: 1.5 } }, "limits.requestsPerMinute"],
+    [{ limits: { queue: { maxDepth: -1 } } }, "limits.queue.maxDepth"],
+    [{ status: "off" }, "status"],
+    [{ cache: { ttlSeconds: 59 } }, "cache.ttlSeconds"],
+    [{ budget: { usd: 1 } }, "budget.period"],
+    [{ tracing: { alwaysKeep: ["error", "never"] } }, "tracing.alwaysKeep[1]"],
+    [{ defaultRoute: "No Such Name" }, "defaultRoute"],
+    [{ id: "other" }, "id"],
+  ])("is refused with the field's name: %j", (body, param) => {
+    const fault = faultOf(() => parseTenant(body, "acme", DEPLOYED));
+    expect(fault).toMatchObject({ code: "invalid_request", status: 400, details: { param } });
+    expect(fault.message).toContain(param);
+  });
+
+  it.each([[null], [[]], ["text"], [7]])("must be an object, not %j", (body) => {
+    expect(faultOf(() => parseTenant(body, "acme", DEPLOYED)).code).toBe("invalid_request");
+  });
+
+  it("may come back with the id that GET answers", () => {
+    expect(parseTenant({ id: "acme", name: "Acme" }, "acme", DEPLOYED)).not.toHaveProperty("id");
+  });
+
+  it("names several faults at once", () => {
+    const fault = faultOf(() => parseTenant({ status: 1, nope: 1 }, "acme", DEPLOYED));
+    expect(fault.message).toMatch(/status.*nope/s);
+  });
+
+  it("refuses a private trace destination, unless private addresses are allowed", () => {
+    const body = { tracing: { destinations: [{ name: "local", endpoint: "http://127.0.0.1:4318" }] } };
+    expect(faultOf(() => parseTenant(body, "acme", DEPLOYED)).details.param).toBe(
+      "tracing.destinations[0].endpoint",
+    );
+    expect(parseTenant(body, "acme", LOCAL).tracing.destinations).toHaveLength(1);
+  });
+
+  it("refuses two trace destinations of one name", () => {
+    const destination = { name: "a", endpoint: "https://otlp.example.com" };
+    const body = { tracing: { destinations: [destination, destination] } };
+    expect(faultOf(() => parseTenant(body, "acme", DEPLOYED)).details.param).toBe(
+      "tracing.destinations[1].name",
+    );
+  });
+});
+
+describe("a provider record", () => {
+  it.each(["http://api.example.com/v1", "https://10.0.0.1/v1", "https://localhost/v1", "ftp://example.com"])(
+    "refuses the base URL %s when deployed",
+    (baseUrl) => {
+      const fault = faultOf(() => parseProvider({ kind: "openai", baseUrl }, "up", DEPLOYED));
+      expect(fault).toMatchObject({ code: "invalid_request", details: { param: "baseUrl" } });
+    },
+  );
+
+  it("takes a private base URL where the deployment allows it", () => {
+    const body = { kind: "openai-compatible", baseUrl: "http://127.0.0.1:11434/v1" };
+    expect(parseProvider(body, "up", LOCAL).baseUrl).toBe(body.baseUrl);
+  });
+
+  it("needs a base URL for a kind that has none of its own", () => {
+    expect(faultOf(() => parseProvider({ kind: "openai-compatible" }, "up", DEPLOYED)).details.param).toBe(
+      "baseUrl",
+    );
+    expect(parseProvider({ kind: "openai" }, "up", DEPLOYED).kind).toBe("openai");
+    expect(parseProvider({ kind: "sim" }, "up", DEPLOYED).kind).toBe("sim");
+  });
+
+  it.each([
+    [{ kind: "nope" }, "kind"],
+    [{ kind: "sim", apikey: "x" }, "apikey"],
+    [{ kind: "sim", headers: { "bad name": "x" } }, "headers.bad name"],
+    [{ kind: "sim", headers: { ok: "line\nbreak" } }, "headers.ok"],
+    [{ kind: "openai", baseUrl: "https://api.example.com/v1?x=1" }, "baseUrl"],
+    [{ kind: "openai", baseUrl: "https://user:secret@api.example.com/v1" }, "baseUrl"],
+  ])("is refused with the field's name: %j", (body, param) => {
+    expect(faultOf(() => parseProvider(body, "up", DEPLOYED)).details.param).toBe(param);
+  });
+
+  it("never says a secret in its refusal", () => {
+    const fault = faultOf(() => parseProvider({ kind: "openai", apiKey: "sk-canary\n" }, "up", DEPLOYED));
+    expect(fault.details.param).toBe("apiKey");
+    expect(fault.message).not.toContain("canary");
+  });
+});
+
+describe("a route record", () => {
+  it("may name a provider that does not exist yet, and gets its defaults", () => {
+    const route = parseRoute({ targets: [{ provider: "later", model: "m" }] }, "r");
+    expect(route).toMatchObject({ strategy: "fallback", retries: { maxAttempts: 3, baseDelayMs: 250 } });
+  });
+
+  it.each([
+    [{}, "targets"],
+    [{ targets: [] }, "targets"],
+    [{ targets: [{ provider: "P!", model: "m" }] }, "targets[0].provider"],
+    [{ targets: [{ provider: "p", model: "m", weight: -1 }] }, "targets[0].weight"],
+    [{ targets: [{ provider: "p", model: "m" }], retries: { maxAttempts: 0 } }, "retries.maxAttempts"],
+  ])("is refused with the field's name: %j", (body, param) => {
+    expect(faultOf(() => parseRoute(body, "r")).details.param).toBe(param);
+  });
+});
+
+describe("a key", () => {
+  it("needs a name and no past expiry", () => {
+    expect(faultOf(() => parseKey({}, NOW)).details.param).toBe("name");
+    const past = { name: "k", expiresAt: "2025-12-31T00:00:00Z" };
+    expect(faultOf(() => parseKey(past, NOW)).details.param).toBe("expiresAt");
+    expect(parseKey({ name: "k", expiresAt: "2026-02-01T00:00:00Z" }, NOW).name).toBe("k");
+  });
+
+  it("rotates with no overlap unless asked for one", () => {
+    expect(parseRotation(undefined)).toBe(0);
+    expect(parseRotation({ overlapSeconds: 90 })).toBe(90_000);
+    expect(faultOf(() => parseRotation({ overlapSeconds: -1 })).details.param).toBe("overlapSeconds");
+  });
+});
+
+it.each(["", "Acme", "a b", "a/b", "-a", "a".repeat(64), "__proto__"])("refuses the name %j", (name) => {
+  expect(faultOf(() => parseName("tenant", name)).details.param).toBe("tenant");
+});
