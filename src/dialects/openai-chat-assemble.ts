@@ -1,0 +1,114 @@
+/**
+ * A stream of chat-completion chunks as the one completion they add up to. Works on the wire's own fields, so that a
+ * field we know nothing of survives. Called through the openai-chat codec when a stored stream answers a client that
+ * wants none; never on the path of a live stream.
+ */
+
+import { GatewayError } from "../errors.ts";
+import { isPresent, isRecord, recordOf, type JsonRecord } from "../json-fields.ts";
+import type { ServerSentEvent } from "../sse.ts";
+
+/** Strings that arrive in pieces. Any other string (`id`, `role`, `name`) arrives whole. */
+const STREAMED_TEXT: ReadonlySet<string> = new Set([
+  "content",
+  "refusal",
+  "reasoning_content",
+  "reasoning",
+  "text",
+  "arguments",
+  "input",
+  "data",
+  "transcript",
+]);
+
+/** The JSON text of the `chat.completion`; throws `upstream_malformed` where the events are no whole answer. */
+export function assembleCompletion(events: readonly ServerSentEvent[]): string {
+  let envelope: JsonRecord = {};
+  const choices = new Map<number, JsonRecord>();
+  for (const { data } of events) {
+    if (data === "" || data === "[DONE]") continue;
+    const { choices: parts, ...rest } = parseChunk(data);
+    envelope = mergeEnvelope(envelope, rest);
+    if (!Array.isArray(parts)) continue;
+    for (const part of parts) {
+      const fragment = recordOf(part);
+      const index = typeof fragment["index"] === "number" ? fragment["index"] : 0;
+      choices.set(index, mergeFragment(choices.get(index) ?? { index }, fragment));
+    }
+  }
+  if (choices.size === 0) throw new GatewayError("upstream_malformed", "The stream held no answer.");
+  const inOrder = [...choices].toSorted(([left], [right]) => left - right);
+  return JSON.stringify({
+    ...envelope,
+    object: "chat.completion",
+    choices: inOrder.map(([, choice]) => finishChoice(choice)),
+  });
+}
+
+function parseChunk(data: string): JsonRecord {
+  let chunk: unknown;
+  try {
+    chunk = JSON.parse(data);
+  } catch (cause) {
+    throw new GatewayError("upstream_malformed", "The stream held an event that is no JSON.", { cause });
+  }
+  if (isRecord(chunk) && chunk["error"] === undefined) return chunk;
+  throw new GatewayError("upstream_malformed", "The stream held an event that is no chunk of an answer.");
+}
+
+/** Each chunk repeats the answer's own fields whole: the last one that says something counts. */
+function mergeEnvelope(before: JsonRecord, fields: JsonRecord): JsonRecord {
+  const said = Object.entries(fields).filter(
+    ([name, value]) => before[name] === undefined || (isPresent(value) && value !== ""),
+  );
+  return { ...before, ...Object.fromEntries(said) };
+}
+
+/** A whole so far and its next fragment, as a new whole. */
+function mergeFragment(whole: JsonRecord, fragment: JsonRecord): JsonRecord {
+  const merged: Record<string, unknown> = { ...whole };
+  for (const [name, value] of Object.entries(fragment)) {
+    merged[name] = mergeValue(name, merged[name], value);
+  }
+  return merged;
+}
+
+function mergeValue(name: string, before: unknown, value: unknown): unknown {
+  if (!isPresent(value)) return before ?? null;
+  if (typeof value === "string") {
+    if (typeof before !== "string") return value;
+    if (STREAMED_TEXT.has(name)) return before + value;
+    return value === "" ? before : value;
+  }
+  if (Array.isArray(value)) return mergeList(Array.isArray(before) ? before : [], value);
+  return isRecord(value) ? mergeFragment(recordOf(before), value) : value;
+}
+
+/** Items that carry an `index` (tool calls) are fragments of the item of that index; others follow one another. */
+function mergeList(before: readonly unknown[], parts: readonly unknown[]): readonly unknown[] {
+  const merged = [...before];
+  for (const part of parts) {
+    const index = recordOf(part)["index"];
+    const at = index === undefined ? -1 : merged.findIndex((item) => recordOf(item)["index"] === index);
+    if (at < 0) merged.push(part);
+    else merged[at] = mergeFragment(recordOf(merged[at]), recordOf(part));
+  }
+  return merged;
+}
+
+function finishChoice({ delta, ...choice }: JsonRecord): JsonRecord {
+  const { tool_calls: calls, ...said } = recordOf(delta);
+  const message = {
+    role: "assistant",
+    content: null,
+    refusal: null,
+    ...said,
+    ...(Array.isArray(calls) && { tool_calls: calls.map(withoutIndex) }),
+  };
+  return { logprobs: null, finish_reason: null, ...choice, message };
+}
+
+function withoutIndex(call: unknown): JsonRecord {
+  const { index: _, ...whole } = recordOf(call);
+  return whole;
+}

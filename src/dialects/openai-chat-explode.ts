@@ -1,0 +1,64 @@
+/**
+ * A whole chat completion as the stream of chunks a stream client expects: role, text, tool calls, finish, usage, end
+ * mark, all at once since nothing is left to wait for. The reverse is openai-chat-assemble.ts. Called through the
+ * openai-chat codec when a stored whole answer is replayed to a stream client.
+ */
+
+import { GatewayError } from "../errors.ts";
+import { isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
+import { formatEvent } from "../sse.ts";
+
+/** The stream's text; throws `upstream_malformed` where the body is no completion. */
+export function explodeCompletion(bodyText: string, includeUsage: boolean): string {
+  const completion = parseCompletion(bodyText);
+  const { choices, usage, ...rest } = completion;
+  const envelope = { ...rest, object: "chat.completion.chunk" };
+  const format = (parts: readonly unknown[], partUsage: unknown): string =>
+    formatEvent(JSON.stringify({ ...envelope, choices: parts, ...(includeUsage && { usage: partUsage }) }));
+
+  const events = listOf(choices)
+    .flatMap((choice) => explodeChoice(recordOf(choice)))
+    .map((part) => format([part], null));
+  if (includeUsage && isRecord(usage)) events.push(format([], usage));
+  events.push(formatEvent("[DONE]"));
+  return events.join("");
+}
+
+function parseCompletion(bodyText: string): JsonRecord {
+  let body: unknown;
+  try {
+    body = JSON.parse(bodyText);
+  } catch (cause) {
+    throw new GatewayError("upstream_malformed", "The stored answer is no JSON.", { cause });
+  }
+  if (isRecord(body) && Array.isArray(body["choices"])) return body;
+  throw new GatewayError("upstream_malformed", "The stored answer is no chat completion.");
+}
+
+function explodeChoice(choice: JsonRecord): readonly JsonRecord[] {
+  const { index, message, logprobs = null, finish_reason: reason = null, ...others } = choice;
+  const deltas = explodeMessage(recordOf(message));
+  // The log probabilities belong to the text: they go where it is, or with the role where there is none.
+  const textAt = Math.max(
+    0,
+    deltas.findIndex((delta) => Boolean(delta["content"]) || Boolean(delta["refusal"])),
+  );
+  const parts = deltas.map((delta, at) => ({
+    index,
+    delta,
+    logprobs: at === textAt ? logprobs : null,
+    finish_reason: null,
+  }));
+  return [...parts, { ...others, index, delta: {}, logprobs: null, finish_reason: reason }];
+}
+
+function explodeMessage(message: JsonRecord): readonly JsonRecord[] {
+  const { role = "assistant", content = null, refusal = null, tool_calls: calls, ...others } = message;
+  const deltas: JsonRecord[] = [{ role, content: content === null ? null : "", refusal: null }];
+  // Reasoning comes before the text it led to; fields we know nothing of go with it.
+  if (Object.keys(others).length > 0) deltas.push(others);
+  if (content !== null && content !== "") deltas.push({ content });
+  if (refusal !== null) deltas.push({ refusal });
+  listOf(calls).forEach((call, index) => deltas.push({ tool_calls: [{ index, ...recordOf(call) }] }));
+  return deltas;
+}

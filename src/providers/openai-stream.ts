@@ -1,0 +1,106 @@
+/**
+ * The OpenAI chat stream, event by event, read into our chunks. Runs beside the forwarded bytes: for usage, finish
+ * reasons and faults, never between an upstream and its client of the same dialect.
+ * https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
+ */
+
+import type { ChatChunk } from "../chat.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import type { Decoder } from "./provider.ts";
+import {
+  malformed,
+  readFinishReason,
+  readFunction,
+  readIndex,
+  readReasoning,
+  readUsage,
+} from "./openai-wire.ts";
+
+const END_MARK = "[DONE]";
+/** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
+const ERROR_CLASS = /^[\w.-]{1,64}$/;
+
+/** A decoder for one stream. Throws `upstream_malformed` on an event that is no JSON object or whose choices are none. */
+export function createOpenAiDecoder(): Decoder {
+  let isStarted = false;
+  return ({ event, data }) => {
+    // A keep-alive of some vendors: an event with nothing in it.
+    if (data === "") return [];
+    if (data.startsWith(END_MARK)) return [{ type: "done" }];
+    const body = parseEvent(data);
+    if (event === "error" || isPresent(body["error"])) {
+      return [{ type: "error", errorType: readErrorClass(body["error"] ?? body) }];
+    }
+
+    const chunks: ChatChunk[] = [];
+    if (!isStarted) {
+      const start = readStart(body);
+      isStarted = start !== undefined;
+      if (start !== undefined) chunks.push(start);
+    }
+    readChoices(body["choices"], chunks);
+    const usage = readUsage(body["usage"]);
+    if (usage !== undefined) chunks.push({ type: "usage", usage });
+    return chunks;
+  };
+}
+
+function parseEvent(data: string): JsonRecord {
+  let body: unknown;
+  try {
+    body = JSON.parse(data);
+  } catch (cause) {
+    throw malformed("a stream event that is no JSON", cause);
+  }
+  if (!isRecord(body)) throw malformed("a stream event that is no JSON object");
+  return body;
+}
+
+function readStart(body: JsonRecord): ChatChunk | undefined {
+  const id = textOf(body["id"]);
+  const model = textOf(body["model"]);
+  if (id === undefined && model === undefined) return undefined;
+  return { type: "start", ...(id !== undefined && { id }), ...(model !== undefined && { model }) };
+}
+
+function readChoices(choices: unknown, chunks: ChatChunk[]): void {
+  // The usage event has no choices, nor has Azure's first one, which holds the prompt's filter results.
+  if (!isPresent(choices)) return;
+  if (!Array.isArray(choices)) throw malformed("a stream event whose choices are no list");
+  for (let at = 0; at < choices.length; at += 1) {
+    const choice: unknown = choices[at];
+    if (!isRecord(choice)) throw malformed("a stream event with a choice that is no object");
+    readChoice(choice, readIndex(choice["index"], at), chunks);
+  }
+}
+
+function readChoice(choice: JsonRecord, index: number, chunks: ChatChunk[]): void {
+  const delta = recordOf(choice["delta"]);
+  const reasoning = readReasoning(delta);
+  if (reasoning !== undefined) chunks.push({ type: "reasoning", index, text: reasoning });
+  const text = textOf(delta["content"]);
+  if (text !== undefined) chunks.push({ type: "text", index, text });
+  const refusal = textOf(delta["refusal"]);
+  if (refusal !== undefined) chunks.push({ type: "refusal", index, text: refusal });
+  listOf(delta["tool_calls"]).forEach((part, at) => {
+    const call = recordOf(part);
+    const id = textOf(call["id"]);
+    const { name, argumentsJson } = readFunction(call);
+    chunks.push({
+      type: "tool_call",
+      index,
+      call: readIndex(call["index"], at),
+      ...(id !== undefined && { id }),
+      ...(name !== undefined && { name }),
+      argumentsFragment: argumentsJson,
+    });
+  });
+  const reason = readFinishReason(choice["finish_reason"]);
+  if (reason !== undefined) chunks.push({ type: "finish", index, reason });
+}
+
+function readErrorClass(error: unknown): string {
+  const { type, code } = recordOf(error);
+  const words = [type, code].map((word) => (typeof word === "number" ? String(word) : word));
+  return words.map(textOf).find((word) => word !== undefined && ERROR_CLASS.test(word)) ?? "error";
+}

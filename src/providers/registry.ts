@@ -1,0 +1,28 @@
+/**
+ * Provider kind → provider: the only place that lists vendors. To add one, see README.md beside this file.
+ */
+
+import { GatewayError } from "../errors.ts";
+import { createOpenAiCompatible } from "./openai-compatible.ts";
+import { OPENAI_COMPATIBLE_ROWS } from "./openai-rows.ts";
+import type { Provider } from "./provider.ts";
+import { sim } from "./sim/sim.ts";
+
+const PROVIDERS: readonly Provider[] = [...OPENAI_COMPATIBLE_ROWS.map(createOpenAiCompatible), sim];
+
+const BY_KIND: ReadonlyMap<string, Provider> = new Map(
+  PROVIDERS.map((provider) => [provider.kind, provider]),
+);
+
+/** All kinds this deployment can talk to. */
+export const REGISTERED_KINDS: readonly string[] = [...BY_KIND.keys()];
+
+/**
+ * The provider of a kind. Records are checked when they are written, so an unknown kind means one written by a newer
+ * deployment: it throws `upstream_error`, and the next target is asked.
+ */
+export function providerOf(kind: string): Provider {
+  const provider = BY_KIND.get(kind);
+  if (provider !== undefined) return provider;
+  throw new GatewayError("upstream_error", "This deployment of the gateway knows no such provider kind.");
+}

@@ -1,0 +1,81 @@
+/**
+ * The simulated model's words: deterministic functions of the prompt, so that a test or a cached answer can be
+ * predicted. No model is at work here. Called by answer.ts and request.ts.
+ */
+
+import type { SimRequest } from "./request.ts";
+
+/** The usual rule of thumb for English. */
+const CHARS_PER_TOKEN = 4;
+/** How much of a prompt an answer quotes. */
+const QUOTE_CHARS = 60;
+
+/** A stand-in for a tokenizer: a quarter of the UTF-16 units, rounded up. */
+export function estimateTokens(text: string): number {
+  return Math.ceil(text.length / CHARS_PER_TOKEN);
+}
+
+/** The text `maxTokens` long at most, never ending in half a character. */
+export function truncateToTokens(text: string, maxTokens: number): string {
+  const end = maxTokens * CHARS_PER_TOKEN;
+  return text.length <= end ? text : text.slice(0, isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end);
+}
+
+function isHighSurrogate(code: number): boolean {
+  return code >= 0xd800 && code <= 0xdbff;
+}
+
+/** The text up to the first of the stop sequences. */
+export function cutAtStop(text: string, stop: readonly string[]): string {
+  const ends = stop.map((word) => text.indexOf(word)).filter((at) => at >= 0);
+  return ends.length === 0 ? text : text.slice(0, Math.min(...ends));
+}
+
+/** What the model says: the user's text again for `echo`, else some sentences about the prompt. */
+export function composeText(request: SimRequest): string {
+  if (request.toolResult !== undefined) return `The tool answered: ${request.toolResult}`;
+  if (request.model === "echo") return request.userText;
+  const { model, messageCount, promptTokens, userText } = request;
+  const messages = messageCount === 1 ? "one message" : `${messageCount} messages`;
+  return (
+    `Hello from ${model}, a simulated model that lives inside the gateway. ` +
+    `You sent ${messages} of about ${promptTokens} tokens; the last one says: “${quote(userText)}”. ` +
+    "The same prompt always gets this same answer."
+  );
+}
+
+/** What it "thinks" before that, where reasoning was asked for. */
+export function composeReasoning(request: SimRequest): string {
+  return `The user says “${quote(request.userText)}”. I will answer in a fixed way.`;
+}
+
+function quote(text: string): string {
+  const line = text.trim().replaceAll(/\s+/g, " ");
+  return line.length <= QUOTE_CHARS ? line : `${truncateToTokens(line, QUOTE_CHARS / CHARS_PER_TOKEN)}…`;
+}
+
+/** A text in at most `count` pieces that join to it, cut behind white space; at least one piece. */
+export function splitText(text: string, count: number): readonly string[] {
+  const words = text.match(/\S*\s+|\S+$/g) ?? [""];
+  if (words.length <= count) return words;
+  const perPiece = Math.ceil(words.length / count);
+  const pieces: string[] = [];
+  for (let at = 0; at < words.length; at += perPiece) {
+    pieces.push(words.slice(at, at + perPiece).join(""));
+  }
+  return pieces;
+}
+
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+const HEX = 16;
+const HASH_DIGITS = 8;
+
+/** Eight hex digits that stand for a text (FNV-1a): good enough for ids that must only be repeatable. */
+export function fingerprint(text: string): string {
+  let hash = FNV_OFFSET;
+  for (let at = 0; at < text.length; at += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(at), FNV_PRIME);
+  }
+  return (hash >>> 0).toString(HEX).padStart(HASH_DIGITS, "0");
+}

@@ -1,0 +1,26 @@
+// The list of vendors: what records may name and what the gateway can talk to are the same.
+import { describe, expect, test } from "vitest";
+import { providerOf, REGISTERED_KINDS } from "../../../src/providers/registry.ts";
+import { PROVIDER_KINDS } from "../../../src/tenants/records.ts";
+
+describe("kinds", () => {
+  test("a record may name exactly the kinds that are registered", () => {
+    expect(REGISTERED_KINDS.toSorted()).toEqual(PROVIDER_KINDS.toSorted());
+  });
+
+  test.each(REGISTERED_KINDS)("%s is found under its own name", (kind) => {
+    expect(providerOf(kind)).toMatchObject({ kind, dialect: "openai-chat" });
+  });
+
+  test("an unknown kind lets the next target be asked", () => {
+    expect(() => providerOf("constructor")).toThrow(
+      expect.objectContaining({ code: "upstream_error", canFallBack: true }),
+    );
+  });
+
+  test("only openai-compatible has no base URL of its own, and only sim answers by itself", () => {
+    const kinds = (has: (kind: string) => boolean): readonly string[] => REGISTERED_KINDS.filter(has);
+    expect(kinds((kind) => providerOf(kind).defaultBaseUrl === undefined)).toEqual(["openai-compatible"]);
+    expect(kinds((kind) => providerOf(kind).local !== undefined)).toEqual(["sim"]);
+  });
+});
