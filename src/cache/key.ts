@@ -1,0 +1,71 @@
+/**
+ * Under what name an answer is cached: SHA-256 over everything that can change it. Pure. The tenant is part of the
+ * key by its type: the store takes nothing else, so no look-up can forget it.
+ */
+
+import type { ChatRequest, Dialect } from "../chat.ts";
+import { canonicalText } from "./canonical.ts";
+
+const made: unique symbol = Symbol("CacheKey");
+
+/** Made by `cacheKey` only. */
+export interface CacheKey {
+  readonly [made]: true;
+  readonly tenantId: string;
+  /** Hex of SHA-256; tells nothing about the request, and is no secret to its tenant. */
+  readonly digest: string;
+}
+
+export interface CacheKeyInput {
+  readonly tenantId: string;
+  /** Bumped by a purge. */
+  readonly epoch: number;
+  /** Stands for all that decides who answers and how: the route's targets with their params, or a pin. */
+  readonly planVersion: string | number;
+  readonly chat: ChatRequest;
+  /** Client headers that are passed on to the upstream (`openai-beta`) and may change its answer. */
+  readonly passedHeaders?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Members of a request that don't change its answer: who asks, how it is delivered (an entry replays either way), and
+ * what the vendor files it under. Whatever is not listed counts.
+ */
+const INSIGNIFICANT: Readonly<Record<Dialect, ReadonlySet<string>>> = {
+  "openai-chat": new Set([
+    // In its place stands chat.model, which is also there when the tenant's default route was meant.
+    "model",
+    "stream",
+    "stream_options",
+    "user",
+    "safety_identifier",
+    "metadata",
+    "store",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+  ]),
+};
+
+/** Changes when the form below, or that of the entries, does: old entries are then never found again. */
+const FORMAT = 1;
+
+/** The same key for the same tenant and requests of equal meaning; order of members and white space don't matter. */
+export async function cacheKey(input: CacheKeyInput): Promise<CacheKey> {
+  const { tenantId, epoch, planVersion, chat, passedHeaders = {} } = input;
+  const scope = [FORMAT, tenantId, epoch, planVersion, chat.dialect, chat.operation, chat.model];
+  const body = canonicalText(chat.wire, INSIGNIFICANT[chat.dialect]);
+  // Where a body can't be told apart by its parsed value, its very text is compared: fewer hits, never a wrong one.
+  const parts = [scope, passedHeaders, body === undefined ? [chat.wireText] : body];
+  const text = canonicalText(parts) ?? JSON.stringify(parts);
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return { [made]: true, tenantId, digest: toHex(new Uint8Array(digest)) };
+}
+
+const HEX = 16;
+
+function toHex(bytes: Uint8Array): string {
+  let hex = "";
+  for (const byte of bytes) hex += byte.toString(HEX).padStart(2, "0");
+  return hex;
+}

@@ -1,0 +1,120 @@
+/**
+ * Cached answers in Workers KV: the body is the value, as it was sent, and all else is metadata beside it, so that one
+ * read brings both and a later version can stream the value. A fault of KV is an answer of this file, never a throw:
+ * the cache may be lost, the request may not. Keys: see src/storage.md.
+ */
+
+import * as z from "zod";
+import type { CacheEntry } from "./entry.ts";
+import { isStale } from "./entry.ts";
+import type { CacheKey } from "./key.ts";
+
+/** The part of a KV namespace that is used here. */
+export interface CacheKv {
+  getWithMetadata(
+    name: string,
+    options: { readonly type: "text"; readonly cacheTtl: number },
+  ): Promise<{ readonly value: string | null; readonly metadata: unknown }>;
+  put(
+    name: string,
+    value: string,
+    options: { readonly expirationTtl: number; readonly metadata: unknown },
+  ): Promise<void>;
+}
+
+export type CacheLookup =
+  | { readonly status: "hit"; readonly entry: CacheEntry }
+  | { readonly status: "miss" }
+  /** There is one, past its time to live. */
+  | { readonly status: "stale"; readonly entry: CacheEntry }
+  | { readonly status: "error"; readonly cause: unknown };
+
+export type CacheWrite =
+  | { readonly status: "stored" }
+  | { readonly status: "too_large" }
+  | { readonly status: "error"; readonly cause: unknown };
+
+export interface CacheStore {
+  get(key: CacheKey): Promise<CacheLookup>;
+  /** Kept for `entry.ttlSeconds`, from 60. */
+  put(key: CacheKey, entry: CacheEntry): Promise<CacheWrite>;
+}
+
+/** Another number makes all entries of before unreadable, that is, misses. */
+const ENTRY_VERSION = 1;
+/** KV's limit for metadata. */
+const MAX_METADATA_BYTES = 1024;
+/** A character takes up to 3 bytes of UTF-8, and KV's limit for a value is 25 MiB. */
+const MAX_BODY_CHARS = 8 * 1024 * 1024;
+/**
+ * KV's floor. A place also remembers for this long that a key had no value, so anything above would hide a fresh entry
+ * from the next request for longer.
+ */
+const READ_CACHE_SECONDS = 30;
+
+const count = z.int().nonnegative();
+const metadataSchema = z.object({
+  v: z.literal(ENTRY_VERSION),
+  form: z.enum(["json", "sse"]),
+  contentType: z.string(),
+  /** Guards against a value and metadata that don't belong together. */
+  length: count,
+  usage: z
+    .object({
+      inputTokens: count,
+      outputTokens: count,
+      cacheReadTokens: z.exactOptional(count),
+      cacheWriteTokens: z.exactOptional(count),
+      reasoningTokens: z.exactOptional(count),
+    })
+    .exactOptional(),
+  costMicroUsd: z.number().nonnegative().exactOptional(),
+  durationMs: z.number().nonnegative(),
+  storedAt: z.number(),
+  ttlSeconds: count,
+  trace: z.object({ traceId: z.string(), spanId: z.string() }),
+  model: z.string().exactOptional(),
+  target: z.string(),
+});
+
+/** A store over a KV namespace; `now` is milliseconds since the epoch. */
+export function createCacheStore(kv: CacheKv, now: () => number): CacheStore {
+  return {
+    async get(key) {
+      try {
+        const options = { type: "text", cacheTtl: READ_CACHE_SECONDS } as const;
+        const { value, metadata } = await kv.getWithMetadata(nameOf(key), options);
+        const entry = value === null ? undefined : readEntry(value, metadata);
+        if (entry === undefined) return { status: "miss" };
+        return { status: isStale(entry, now()) ? "stale" : "hit", entry };
+      } catch (cause) {
+        return { status: "error", cause };
+      }
+    },
+
+    async put(key, { body, ...facts }) {
+      const metadata = { v: ENTRY_VERSION, length: body.length, ...facts };
+      const metadataBytes = new TextEncoder().encode(JSON.stringify(metadata)).length;
+      if (body.length > MAX_BODY_CHARS || metadataBytes > MAX_METADATA_BYTES) return { status: "too_large" };
+      try {
+        await kv.put(nameOf(key), body, { expirationTtl: facts.ttlSeconds, metadata });
+        return { status: "stored" };
+      } catch (cause) {
+        return { status: "error", cause };
+      }
+    },
+  };
+}
+
+/** The tenant stands in the name too, so that a listing by prefix finds his entries and nobody else's. */
+function nameOf({ tenantId, digest }: CacheKey): string {
+  return `cache/${tenantId}/${digest}`;
+}
+
+/** The entry, or undefined where it was written by another version or is damaged. */
+function readEntry(body: string, metadata: unknown): CacheEntry | undefined {
+  const parsed = metadataSchema.safeParse(metadata);
+  if (!parsed.success || parsed.data.length !== body.length) return undefined;
+  const { v: _, length: __, ...facts } = parsed.data;
+  return { ...facts, body };
+}
