@@ -1,0 +1,179 @@
+/**
+ * Every attribute name a span of ours may carry, with what it means. The type makes an unlisted name a compile error,
+ * the export's allow-list drops it at run time, and SPANS.md is generated from here.
+ * Sources: GenAI semantic conventions v1.41, HTTP, RPC and database semantic conventions v1.44; `gateway.*` is ours.
+ */
+
+export const ATTRIBUTES = {
+  // GenAI semantic conventions v1.41 (inference spans; the model also on the root).
+  "gen_ai.operation.name": "What was asked for: `chat`.",
+  "gen_ai.provider.name": "The upstream's vendor, in the conventions' words.",
+  "gen_ai.request.model": "The model asked of the upstream; on the root, as the client named it.",
+  "gen_ai.request.stream": "Present and true on a streamed call.",
+  "gen_ai.request.max_tokens": "Upper bound of output tokens the client set.",
+  "gen_ai.request.temperature": "Sampling temperature the client set.",
+  "gen_ai.request.top_p": "Nucleus sampling bound the client set.",
+  "gen_ai.request.frequency_penalty": "Frequency penalty the client set.",
+  "gen_ai.request.presence_penalty": "Presence penalty the client set.",
+  "gen_ai.request.seed": "Seed the client set.",
+  "gen_ai.request.choice.count": "Number of choices asked for, when not 1.",
+  "gen_ai.conversation.id": "The client's `x-headgate-session`; never made up.",
+  "gen_ai.response.id": "The upstream's id of the answer.",
+  "gen_ai.response.model": "The model that answered, as the upstream names it.",
+  "gen_ai.response.finish_reasons": "One per choice; `error` where the stream ended before its final event.",
+  "gen_ai.response.time_to_first_chunk": "Seconds from sending the call to the first chunk of its stream.",
+  "gen_ai.usage.input_tokens": "Input tokens billed, cached ones included.",
+  "gen_ai.usage.output_tokens": "Output tokens billed, reasoning included.",
+  "gen_ai.usage.cache_read.input_tokens": "Input tokens read from the vendor's prompt cache.",
+  "gen_ai.usage.cache_creation.input_tokens":
+    "Input tokens written to the vendor's prompt cache (v1.41 name).",
+  "gen_ai.usage.cache_write.input_tokens": "The same under its newer name.",
+  "gen_ai.usage.reasoning.output_tokens": "Output tokens spent on reasoning.",
+
+  // HTTP, server, RPC, database.
+  "http.request.method": "Method of the client's request, or of the upstream call.",
+  "http.route": "The route's template, never the raw path.",
+  "http.response.status_code": "Status sent to the client, or got from the upstream.",
+  "http.request.resend_count": "How often this call was sent before to the same target.",
+  "url.scheme": "`http` or `https`.",
+  "url.path": "The route's template: the raw path may hold names.",
+  "server.address": "Host of the gateway on the root, of the upstream on an inference span.",
+  "server.port": "Its port.",
+  "error.type": "A row of the error table, or the upstream's status; never a message.",
+  "rpc.system.name": "`cloudflare.workers_rpc`.",
+  "rpc.method": "`TenantQueue/admit` and the like.",
+  "db.system.name": "`cloudflare.kv`.",
+  "db.operation.name": "`get` or `put`.",
+
+  // Identity and outcome.
+  "gateway.tenant.id": "The tenant.",
+  "gateway.key.id": "The gateway key's id; never the key or its hash.",
+  "gateway.request.id": "The `x-request-id` of the response.",
+  "gateway.outcome":
+    "ok, cache_hit, coalesced, rejected, upstream_error, client_disconnected, gateway_error, abandoned.",
+  "gateway.decision": "The error table's row that refused the request.",
+  "gateway.limit.name": "The limit that refused it.",
+  "gateway.limit.value": "That limit's value.",
+  "gateway.limit.remaining": "What was left of it.",
+  "gateway.limit.reset_s": "Seconds until a retry can succeed.",
+  "gateway.ttfb_ms": "Milliseconds from the request's arrival to the first byte of the answer's body.",
+  "gateway.stream": "Whether the client asked for a stream.",
+  "gateway.attempt.count": "Upstream calls made for this request.",
+  "gateway.fallback.used": "Whether another target than the first one answered.",
+  "gateway.retry_after_ms": "The Retry-After the client was given, in milliseconds.",
+
+  // Decisions.
+  "gateway.auth.result": "ok, or the error table's row.",
+  "gateway.auth.source":
+    "Where the key was looked up: memory, kv, directory, or checksum when it was refused unread.",
+  "gateway.config.source": "Where the tenant's records came from: memory, kv or directory.",
+  "gateway.config.age_ms": "Age of the isolate's copy.",
+  "gateway.config.version": "Version of the tenant's records.",
+  "gateway.route.id": "The route, or the bare `provider/model`.",
+  "gateway.route.strategy": "fallback, weighted, least-latency, least-cost, or direct.",
+  "gateway.route.candidates": "The plan's targets in the order they would be asked.",
+  "gateway.route.chosen": "The target asked first.",
+  "gateway.route.reason": "Why that target comes first.",
+  "gateway.route.rejected": "`target: reason` for each target that was passed over.",
+  "gateway.cache.status": "hit, miss, bypass, stale or error.",
+  "gateway.cache.reason": "Why the cache was bypassed, or an answer was not stored.",
+  "gateway.cache.age_s": "Age of the entry.",
+  "gateway.cache.ttl_s": "Time to live the entry is, or was, stored with.",
+  "gateway.cache.bytes": "Size of the stored answer.",
+  "gateway.cache.saved_usd": "What the stored answer had cost.",
+  "gateway.cache.saved_ms": "How long the stored answer had taken.",
+
+  // The queue.
+  "gateway.queue.outcome": "admitted, refused, cancelled, or open when the object could not be asked.",
+  "gateway.queue.wait_ms": "How long the request waited, by the queue object's clock.",
+  "gateway.queue.position": "Its place on arrival, 1 for the head; 0 when it did not wait.",
+  "gateway.queue.depth": "Requests waiting when it arrived.",
+  "gateway.queue.limit": "The limit that held it.",
+  "gateway.queue.lane": "interactive or batch.",
+  "gateway.queue.admitted_by": "Trace id of the request whose end let it in.",
+  "gateway.queue.leased": "Whether it was admitted from a batch lease of its isolate.",
+
+  // Attempts and streams.
+  "gateway.attempt.number": "1 for the first call of the request.",
+  "gateway.attempt.reason": "initial, retry, fallback or hedge.",
+  "gateway.attempt.outcome": "ok, or the error table's row.",
+  "gateway.attempt.target": "`provider/model` by the tenant's names.",
+  "gateway.attempt.left_for": "What was done instead: retry, fallback or give_up.",
+  "gateway.upstream.headers_ms": "Milliseconds from sending the call to its response headers.",
+  "gateway.upstream.request_id": "The upstream's own id of the call, for its support.",
+  "gateway.stream.chunks": "Events the upstream sent.",
+  "gateway.stream.bytes": "Bytes the upstream sent.",
+  "gateway.stream.max_gap_ms": "Longest silence seen within the stream, to the sampling grain of 250 ms.",
+  "gateway.stream.outcome": "complete, cut, stalled, upstream_error or client_disconnected.",
+  "gateway.backoff_ms": "Pause before the next attempt.",
+  "gateway.retry_after_s": "The upstream's Retry-After.",
+
+  // Money.
+  "gateway.cost.usd":
+    "What the request cost, from the price table; absent when the model's price is unknown.",
+  "gateway.usage.source": "provider, or estimate.",
+  "gateway.usage.reserved_tokens": "Tokens reserved at admission.",
+  "gateway.usage.estimate_error_tokens": "Actual minus reserved tokens.",
+
+  // About the spans themselves.
+  "gateway.span.cpu_only": "True on steps that do no I/O: a Worker's clock stands still in them.",
+  "gateway.span.seq": "Order in which the request's spans began; equal times are common on Workers.",
+  "gateway.span.truncated": "True on a span that had not ended when the trace had to leave.",
+  "gateway.span.dropped_count": "Spans left out because the request had too many; on the root.",
+  "gateway.link.type": "What the link means: queued_behind, admitted_by, cached_from, client_parent, …",
+  "gateway.refusals.count": "Unauthenticated refusals that this span stands for.",
+} as const;
+
+/** A listed name, or one of the client's own metadata keys. */
+export type AttributeName = keyof typeof ATTRIBUTES | `gateway.metadata.${string}`;
+
+export type AttributeValue = string | number | boolean | readonly string[];
+
+/** Attributes of a span; `undefined` means the attribute is left out. */
+export type SpanAttributes = { readonly [name in AttributeName]?: AttributeValue | undefined };
+
+const METADATA_PREFIX = "gateway.metadata.";
+
+/** Whether the allow-list lets a name leave the gateway. */
+export function isListed(name: string): name is AttributeName {
+  return Object.hasOwn(ATTRIBUTES, name) || name.startsWith(METADATA_PREFIX);
+}
+
+/**
+ * Names whose values are fractions by nature. They travel as doubles even when a value happens to be whole: back ends
+ * give a column one type, and `0.5` after `1` would be refused.
+ */
+const DOUBLES: ReadonlySet<string> = new Set<AttributeName>([
+  "gen_ai.request.temperature",
+  "gen_ai.request.top_p",
+  "gen_ai.request.frequency_penalty",
+  "gen_ai.request.presence_penalty",
+  "gen_ai.response.time_to_first_chunk",
+  "gateway.cache.saved_usd",
+  "gateway.cost.usd",
+]);
+
+/** Whether a number under this name is a double on the wire. */
+export function isDouble(name: string): boolean {
+  return DOUBLES.has(name);
+}
+
+/** Event names; events carry listed attributes only. */
+export const EVENTS = {
+  "gateway.retry": "The same target is asked again.",
+  "gateway.fallback": "The next target is asked.",
+  "gateway.stream.first_chunk": "The first chunk of the stream arrived.",
+  "gateway.stream.stall": "The stream was silent for long.",
+} as const;
+
+export type EventName = keyof typeof EVENTS;
+
+/** What a link between two requests of one tenant means. */
+export const LINKS = {
+  queued_behind: "Held a slot when this request was queued.",
+  admitted_by: "Its end let this request in.",
+  cached_from: "Produced the cache entry that answered this request.",
+  client_parent: "The caller's span, where it is not the parent.",
+} as const;
+
+export type LinkType = keyof typeof LINKS;

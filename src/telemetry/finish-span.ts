@@ -1,0 +1,114 @@
+/**
+ * From a recorded span to plain data: the allow-list, the caps and the repair of text that a receiver would refuse.
+ * Everything that leaves the gateway has passed through here. Pure; called by request-trace.ts when a trace is whole.
+ */
+
+import { isListed, type AttributeValue } from "./attributes.ts";
+import { STATUS_ERROR, toMs, type SpanRecorder } from "./span-recorder.ts";
+import type { FinishedSpan, SpanContextRef, SpanKind } from "./trace.ts";
+
+/** Caps of one span: below what any back end we know cuts at (tracing-facts §4). */
+const MAX_ATTRIBUTES = 64;
+const MAX_STRING_CHARS = 1024;
+const MAX_ARRAY_ITEMS = 64;
+export const MAX_EVENTS = 32;
+export const MAX_LINKS_PER_SPAN = 16;
+/** New Relic cuts names at 255 characters. */
+const MAX_NAME_CHARS = 200;
+
+/** First HTTP status that is the server's fault, and the first that is the client's. */
+const SERVER_ERROR = 500;
+const CLIENT_ERROR = 400;
+
+export interface SpanFacts {
+  readonly name: string;
+  readonly kind: SpanKind;
+  readonly ref: SpanContextRef;
+  readonly parentSpanId: string | undefined;
+  readonly isRoot: boolean;
+  /** Events and links that were over the cap when they came. */
+  readonly droppedEvents: number;
+  readonly droppedLinks: number;
+}
+
+/** A recorded span as plain data. */
+export function finishSpan(recorder: SpanRecorder, facts: SpanFacts): FinishedSpan {
+  const { kept, droppedCount } = filterAttributes(recorder.attributes);
+  const { droppedEvents, droppedLinks } = facts;
+  const hasDropped = droppedCount + droppedEvents + droppedLinks > 0;
+  return {
+    traceId: facts.ref.traceId,
+    spanId: facts.ref.spanId,
+    ...(facts.parentSpanId === undefined ? {} : { parentSpanId: facts.parentSpanId }),
+    name: cutText(facts.name, MAX_NAME_CHARS),
+    kind: facts.kind,
+    startAt: toMs(recorder.startTime),
+    endAt: toMs(recorder.endTime),
+    attributes: kept,
+    events: recorder.events.map(({ name, time, attributes = {} }) => ({
+      name,
+      at: toMs(time),
+      attributes: filterAttributes(attributes).kept,
+    })),
+    links: recorder.links.map(({ context, attributes = {} }) => ({
+      traceId: context.traceId,
+      spanId: context.spanId,
+      attributes: filterAttributes(attributes).kept,
+    })),
+    isError: facts.isRoot ? isRootError(recorder) : recorder.status.code === STATUS_ERROR,
+    ...(hasDropped
+      ? { dropped: { attributes: droppedCount, events: droppedEvents, links: droppedLinks } }
+      : {}),
+  };
+}
+
+/**
+ * HTTP conventions for a SERVER span: 5xx is an error, 4xx is not (the caller's fault), and below that it is one only if
+ * something else failed, such as a stream that was cut.
+ */
+function isRootError({ attributes, status }: SpanRecorder): boolean {
+  const httpStatus = attributes["http.response.status_code"];
+  if (typeof httpStatus === "number" && httpStatus >= CLIENT_ERROR) return httpStatus >= SERVER_ERROR;
+  return status.code === STATUS_ERROR;
+}
+
+function filterAttributes(recorded: Readonly<Record<string, unknown>>): {
+  readonly kept: Readonly<Record<string, AttributeValue>>;
+  readonly droppedCount: number;
+} {
+  const kept: Record<string, AttributeValue> = {};
+  let keptCount = 0;
+  let droppedCount = 0;
+  for (const name in recorded) {
+    if (!isListed(name) || name.length > MAX_NAME_CHARS || keptCount === MAX_ATTRIBUTES) {
+      droppedCount++;
+      continue;
+    }
+    const value = cleanValue(recorded[name]);
+    if (value === undefined) continue;
+    kept[name] = value;
+    keptCount++;
+  }
+  return { kept, droppedCount };
+}
+
+/** The value as it may be sent; undefined for an empty one, which says nothing and which some receivers refuse. */
+function cleanValue(value: unknown): AttributeValue | undefined {
+  if (typeof value === "string") return value === "" ? undefined : cutText(value, MAX_STRING_CHARS);
+  if (typeof value === "boolean") return value;
+  if (typeof value === "number") return Number.isFinite(value) ? value : undefined;
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  const items: string[] = [];
+  for (const item of value) {
+    if (items.length === MAX_ARRAY_ITEMS) break;
+    if (typeof item === "string") items.push(cutText(item, MAX_STRING_CHARS));
+  }
+  return items;
+}
+
+/** Cuts without splitting a character; half a surrogate pair is no UTF-8 and would have the whole batch refused. */
+function cutText(text: string, maxChars: number): string {
+  if (text.length <= maxChars) return text.isWellFormed() ? text : text.toWellFormed();
+  const isSplit = (text.codePointAt(maxChars - 1) ?? 0) > 0xff_ff;
+  return text.slice(0, isSplit ? maxChars - 1 : maxChars).toWellFormed();
+}

@@ -1,0 +1,145 @@
+/**
+ * Finished traces as OTLP/JSON (opentelemetry-proto 1.11, "JSON Protobuf Encoding"): hex ids, enum numbers, 64-bit
+ * integers as decimal strings. Written as text directly: one trace is encoded once and its text shared by each
+ * destination and the store. Pure; called by exporter.ts.
+ */
+
+import { ATTRIBUTES, isDouble, type AttributeValue, type LinkType } from "./attributes.ts";
+import { STATUS_ERROR } from "./span-recorder.ts";
+import type { FinishedSpan, FinishedTrace, SpanKind } from "./trace.ts";
+
+/**
+ * The GenAI names are those of semantic conventions 1.41, the last release before they moved to a repository of their
+ * own; the HTTP names we use mean the same there. A schema that renames them would be a lie about our bytes.
+ */
+export const SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0";
+const SCOPE_NAME = "headgate";
+
+/** Protocol numbers (trace.proto); one higher than those of OpenTelemetry's API. */
+export const SPAN_KIND_NUMBER: Readonly<Record<SpanKind, number>> = { internal: 1, server: 2, client: 3 };
+
+/** trace.proto, SpanFlags: sampled, and whether the parent is known to be remote. */
+const FLAGS_LOCAL_PARENT = 0x1_01;
+export const FLAG_REMOTE_PARENT = 0x2_00;
+
+export interface OtlpResource {
+  readonly serviceName: string;
+  readonly serviceVersion: string;
+}
+
+/** A trace's spans as comma-separated JSON, in the two forms that destinations need. */
+export interface EncodedTrace {
+  /** As it happened: a remote parent stays the root's parent. For the tenant, who may hold the other half. */
+  readonly spans: string;
+  /** A remote parent becomes a `client_parent` link, or each trace in the operator's back end would miss its root. */
+  readonly rootedSpans: string;
+}
+
+/** Encodes all spans of a trace. */
+export function encodeTrace({ root, spans, hasRemoteParent }: FinishedTrace): EncodedTrace {
+  let rest = "";
+  for (const span of spans) {
+    if (span !== root) rest += `,${encodeSpan(span, FLAGS_LOCAL_PARENT)}`;
+  }
+  if (!hasRemoteParent) {
+    const all = encodeSpan(root, FLAGS_LOCAL_PARENT) + rest;
+    return { spans: all, rootedSpans: all };
+  }
+  return {
+    spans: encodeSpan(root, FLAGS_LOCAL_PARENT | FLAG_REMOTE_PARENT) + rest,
+    rootedSpans: encodeSpan(turnParentIntoLink(root), FLAGS_LOCAL_PARENT) + rest,
+  };
+}
+
+function turnParentIntoLink(root: FinishedSpan): FinishedSpan {
+  const { parentSpanId, ...rootless } = root;
+  if (parentSpanId === undefined) return root;
+  const type: LinkType = "client_parent";
+  const link = { traceId: root.traceId, spanId: parentSpanId, attributes: { "gateway.link.type": type } };
+  return { ...rootless, links: [...root.links, link] };
+}
+
+/** One element of `resourceSpans` around comma-separated spans; returns a function, since the envelope never changes. */
+export function createEnvelope({ serviceName, serviceVersion }: OtlpResource): (spans: string) => string {
+  const resource = encodeAttributes({
+    "service.name": serviceName,
+    "service.version": serviceVersion,
+    "telemetry.sdk.name": "@microlabs/otel-cf-workers",
+    "telemetry.sdk.language": "js",
+    "telemetry.sdk.version": "1.0.0-rc.52",
+  });
+  const schema = `"schemaUrl":${JSON.stringify(SCHEMA_URL)}`;
+  const scope = `{"name":"${SCOPE_NAME}","version":${JSON.stringify(serviceVersion)}}`;
+  const head = `{"resource":{"attributes":${resource}},"scopeSpans":[{"scope":${scope},"spans":[`;
+  const tail = `],${schema}}],${schema}}`;
+  return (spans) => head + spans + tail;
+}
+
+/** An ExportTraceServiceRequest (and a TracesData, which has the same shape) of such elements. */
+export function joinResourceSpans(elements: readonly string[]): string {
+  return `{"resourceSpans":[${elements.join(",")}]}`;
+}
+
+function encodeSpan(span: FinishedSpan, flags: number): string {
+  const parent = span.parentSpanId === undefined ? "" : `"parentSpanId":"${span.parentSpanId}",`;
+  let json =
+    `{"traceId":"${span.traceId}","spanId":"${span.spanId}",${parent}"flags":${flags},` +
+    `"name":${JSON.stringify(span.name)},"kind":${SPAN_KIND_NUMBER[span.kind]},` +
+    `"startTimeUnixNano":"${toNanos(span.startAt)}","endTimeUnixNano":"${toNanos(span.endAt)}",` +
+    `"attributes":${encodeAttributes(span.attributes)}`;
+  if (span.events.length > 0) json += `,"events":[${span.events.map(encodeEvent).join(",")}]`;
+  if (span.links.length > 0) json += `,"links":[${span.links.map(encodeLink).join(",")}]`;
+  if (span.isError) json += `,"status":{"code":${STATUS_ERROR}}`;
+  if (span.dropped !== undefined) {
+    const { attributes, events, links } = span.dropped;
+    json += `,"droppedAttributesCount":${attributes},"droppedEventsCount":${events},"droppedLinksCount":${links}`;
+  }
+  return `${json}}`;
+}
+
+function encodeEvent({ name, at, attributes }: FinishedSpan["events"][number]): string {
+  return `{"timeUnixNano":"${toNanos(at)}","name":${JSON.stringify(name)},"attributes":${encodeAttributes(attributes)}}`;
+}
+
+function encodeLink({ traceId, spanId, attributes }: FinishedSpan["links"][number]): string {
+  return `{"traceId":"${traceId}","spanId":"${spanId}","attributes":${encodeAttributes(attributes)}}`;
+}
+
+/** Integer milliseconds as nanoseconds, in decimal: beyond what a double holds, so as text. */
+function toNanos(ms: number): string {
+  return `${ms}000000`;
+}
+
+/** The opening of a listed name's KeyValue, so that it is escaped once per isolate and not once per span. */
+const KEY_JSON: ReadonlyMap<string, string> = new Map(
+  Object.keys(ATTRIBUTES).map((name) => [name, encodeKey(name)]),
+);
+
+function encodeKey(name: string): string {
+  return `{"key":${JSON.stringify(name)},"value":`;
+}
+
+function encodeAttributes(attributes: Readonly<Record<string, AttributeValue | undefined>>): string {
+  let json = "[";
+  for (const name in attributes) {
+    const value = attributes[name];
+    if (value === undefined) continue;
+    if (json.length > 1) json += ",";
+    json += `${KEY_JSON.get(name) ?? encodeKey(name)}${encodeValue(name, value)}}`;
+  }
+  return `${json}]`;
+}
+
+function encodeValue(name: string, value: AttributeValue): string {
+  if (typeof value === "string") return encodeString(value);
+  if (typeof value === "boolean") return `{"boolValue":${value}}`;
+  if (typeof value === "number") {
+    if (Number.isSafeInteger(value) && !isDouble(name)) return `{"intValue":"${value}"}`;
+    return `{"doubleValue":${value}}`;
+  }
+  return `{"arrayValue":{"values":[${value.map(encodeString).join(",")}]}}`;
+}
+
+function encodeString(text: string): string {
+  return `{"stringValue":${JSON.stringify(text)}}`;
+}

@@ -1,0 +1,231 @@
+/**
+ * The spans of one request in one bucket that the request itself holds: no ambient context, no map by trace id, so that
+ * overlapping requests of one trace can't touch each other. Runs on every request; its clock, ids, sleep and span
+ * objects are passed in. Who exports the result is exporter.ts.
+ */
+
+import type { EventName, LinkType, SpanAttributes } from "./attributes.ts";
+import { finishSpan, MAX_EVENTS, MAX_LINKS_PER_SPAN } from "./finish-span.ts";
+import type { IdSource } from "./ids.ts";
+import {
+  SAMPLED_FLAG,
+  STATUS_ERROR,
+  toHrTime,
+  toMs,
+  type CreateSpan,
+  type RecordedValue,
+  type SpanRecorder,
+} from "./span-recorder.ts";
+import type { FinishedTrace, RequestTrace, Span, SpanContextRef, SpanKind, SpanOptions } from "./trace.ts";
+import { parseTraceparent } from "./traceparent.ts";
+
+/** Work after the response lives at most 30 s on Workers; what is open 5 s before that is cut, so that it still leaves. */
+export const SPAN_GRACE_MS = 25_000;
+/** A request with more has gone astray (a retry loop); the rest is counted in `gateway.span.dropped_count`. */
+const MAX_SPANS = 128;
+
+export interface RequestTraceInit {
+  readonly createSpan: CreateSpan;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly ids: IdSource;
+  /** Of the root: spans.ts, `rootSpanName`. */
+  readonly name: string;
+  readonly kind: SpanKind;
+  /** The header as it came; an invalid one starts a new trace. */
+  readonly traceparent?: string | null | undefined;
+  readonly attributes?: SpanAttributes;
+}
+
+interface OpenSpan {
+  readonly recorder: SpanRecorder;
+  readonly name: string;
+  readonly kind: SpanKind;
+  readonly ref: SpanContextRef;
+  readonly parentSpanId: string | undefined;
+  droppedEvents: number;
+  droppedLinks: number;
+}
+
+/** Starts the trace of one request, with its root span open. */
+export function createRequestTrace(init: RequestTraceInit): RequestTrace {
+  const remote = parseTraceparent(init.traceparent);
+  const traceId = remote?.traceId ?? init.ids.traceId();
+  const spans: OpenSpan[] = [];
+  const { promise: finished, resolve: resolveFinished } = Promise.withResolvers<FinishedTrace>();
+  let openCount = 0;
+  let droppedSpans = 0;
+  let lastAt = 0;
+  let isRootOpen = true;
+  let isSealed = false;
+  let tenantId: string | undefined;
+
+  /** Never steps back within a request, even if the machine's clock does. */
+  function now(): number {
+    lastAt = Math.max(lastAt, Math.round(init.clock()));
+    return lastAt;
+  }
+
+  function start(name: string, options: SpanOptions, parent: OpenSpan | undefined): Span {
+    if (parent !== undefined && (isSealed || spans.length >= MAX_SPANS)) {
+      droppedSpans++;
+      return createDeadSpan(parent.ref);
+    }
+    const ref = { traceId, spanId: init.ids.spanId() };
+    const parentSpanId = parent === undefined ? remote?.spanId : parent.ref.spanId;
+    const kind = options.kind ?? "internal";
+    const earliestAt = parent === undefined ? 0 : toMs(parent.recorder.startTime);
+    const startAt = Math.max(earliestAt, wholeMs(options.startAt) ?? now());
+    const recorder = init.createSpan({
+      name,
+      kind,
+      traceId,
+      spanId: ref.spanId,
+      parentSpanId,
+      startTime: toHrTime(startAt),
+      onEnd: parent === undefined ? onRootEnd : onSpanEnd,
+    });
+    recorder.setAttribute("gateway.span.seq", spans.length);
+    const open = { recorder, name, kind, ref, parentSpanId, droppedEvents: 0, droppedLinks: 0 };
+    spans.push(open);
+    openCount++;
+    const span = createSpanHandle(open, start, now);
+    return options.attributes === undefined ? span : span.set(options.attributes);
+  }
+
+  function onRootEnd(): void {
+    isRootOpen = false;
+    onSpanEnd();
+    if (openCount > 0) void init.sleep(SPAN_GRACE_MS).then(endOpenSpans);
+  }
+
+  function onSpanEnd(): void {
+    openCount--;
+    // A step later, so that work after the response may begin right behind the root's end.
+    if (openCount === 0 && !isRootOpen) queueMicrotask(sealIfDone);
+  }
+
+  function endOpenSpans(): void {
+    for (const { recorder } of spans) {
+      if (recorder.ended) continue;
+      recorder.setAttribute("gateway.span.truncated", true);
+      recorder.end(toHrTime(Math.max(now(), toMs(recorder.startTime))));
+    }
+  }
+
+  function sealIfDone(): void {
+    if (isSealed || openCount > 0) return;
+    isSealed = true;
+    // The root has ended, so its recorder takes no more attributes by the front door.
+    if (droppedSpans > 0) spans[0]?.recorder.setAttribute("gateway.span.dropped_count", droppedSpans);
+    const done = spans.map((open, index) => finishSpan(open.recorder, { ...open, isRoot: index === 0 }));
+    const [rootSpan] = done;
+    if (rootSpan === undefined) return;
+    resolveFinished({
+      traceId,
+      tenantId,
+      root: rootSpan,
+      spans: done,
+      hasRemoteParent: remote !== undefined,
+    });
+  }
+
+  const root = start(
+    init.name,
+    { kind: init.kind, ...(init.attributes && { attributes: init.attributes }) },
+    undefined,
+  );
+
+  return {
+    traceId,
+    root,
+    setTenant: (id) => {
+      tenantId = id;
+    },
+    finished,
+  };
+}
+
+type StartSpan = (name: string, options: SpanOptions, parent: OpenSpan) => Span;
+
+function createSpanHandle(open: OpenSpan, start: StartSpan, now: () => number): Span {
+  const { recorder } = open;
+  const span: Span = {
+    ref: open.ref,
+    child: (name, options = {}) => start(name, options, open),
+    set(attributes: SpanAttributes) {
+      if (!recorder.ended) writeAttributes(attributes, (name, value) => recorder.setAttribute(name, value));
+      return span;
+    },
+    event(name: EventName, attributes?: SpanAttributes, at?: number) {
+      if (recorder.ended) return span;
+      if (recorder.events.length >= MAX_EVENTS) open.droppedEvents++;
+      else recorder.addEvent(name, plainAttributes(attributes), toHrTime(wholeMs(at) ?? now()));
+      return span;
+    },
+    link(to: SpanContextRef, type: LinkType) {
+      if (recorder.ended) return span;
+      if (recorder.links.length >= MAX_LINKS_PER_SPAN) open.droppedLinks++;
+      else {
+        recorder.addLink({
+          context: { traceId: to.traceId, spanId: to.spanId, traceFlags: SAMPLED_FLAG },
+          attributes: { "gateway.link.type": type },
+        });
+      }
+      return span;
+    },
+    fail(errorType: string) {
+      if (recorder.ended) return span;
+      recorder.setStatus({ code: STATUS_ERROR });
+      recorder.setAttribute("error.type", errorType);
+      return span;
+    },
+    end(endAt?: number) {
+      if (recorder.ended) return;
+      recorder.end(toHrTime(Math.max(toMs(recorder.startTime), wholeMs(endAt) ?? now())));
+    },
+  };
+  return span;
+}
+
+/** Stands in for a span that came too late or over the cap: its work goes on, its data goes nowhere. */
+function createDeadSpan(ref: SpanContextRef): Span {
+  const span: Span = {
+    ref,
+    child: () => span,
+    set: () => span,
+    event: () => span,
+    link: () => span,
+    fail: () => span,
+    end: () => {},
+  };
+  return span;
+}
+
+function writeAttributes(
+  attributes: SpanAttributes,
+  write: (name: string, value: RecordedValue) => unknown,
+): void {
+  for (const name in attributes) {
+    // `name` came from the object's own keys; its type is only wider because for-in yields strings.
+    const value = attributes[name as keyof SpanAttributes];
+    // Copied; Array.from also makes an empty (and so dropped) list of what got past the compiler, and never throws.
+    if (value !== undefined) write(name, typeof value === "object" ? Array.from(value ?? []) : value);
+  }
+}
+
+function plainAttributes(attributes: SpanAttributes | undefined): Record<string, RecordedValue> {
+  const plain: Record<string, RecordedValue> = {};
+  if (attributes !== undefined) {
+    writeAttributes(attributes, (name, value) => {
+      plain[name] = value;
+    });
+  }
+  return plain;
+}
+
+/** Integer milliseconds; undefined for what is no time. */
+function wholeMs(at: number | undefined): number | undefined {
+  return at === undefined || !Number.isFinite(at) ? undefined : Math.round(at);
+}

@@ -1,0 +1,39 @@
+/**
+ * The SQL of a search in the trace store. Values only ever travel as bindings. Pure; called by store.ts.
+ *
+ * A row's id is its position: start in ms × SLOTS_PER_MS + a number. The table is thus clustered by time: paging and
+ * ageing walk the primary key, and time needs no index of its own (each index is one more row written per request).
+ */
+
+import type { TraceFilters } from "./stored-trace.ts";
+
+/** Requests of one tenant that may start in one millisecond; ids stay below 2^53 until the year 2248. */
+export const SLOTS_PER_MS = 1024;
+
+/** Above every position. */
+export const NEWEST = Number.MAX_SAFE_INTEGER;
+
+export interface SearchQuery {
+  readonly where: string;
+  readonly bindings: readonly (string | number)[];
+}
+
+/** The condition of a search, without the keyword. */
+export function buildCondition(filters: TraceFilters, before: number): SearchQuery {
+  const terms: string[] = [];
+  const bindings: (string | number)[] = [];
+  const add = (term: string, value: string | number): void => {
+    terms.push(term);
+    bindings.push(value);
+  };
+  const { status, model, route, minMs, maxMs, sinceAt, untilAt } = filters;
+  add("id < ?", untilAt === undefined ? before : Math.min(before, untilAt * SLOTS_PER_MS));
+  if (sinceAt !== undefined) add("id >= ?", sinceAt * SLOTS_PER_MS);
+  if (status === "error") terms.push("is_error = 1");
+  else if (status !== undefined) add("status = ?", status);
+  if (model !== undefined) add("model = ?", model);
+  if (route !== undefined) add("route = ?", route);
+  if (minMs !== undefined) add("duration_ms >= ?", minMs);
+  if (maxMs !== undefined) add("duration_ms <= ?", maxMs);
+  return { where: terms.join(" AND "), bindings };
+}

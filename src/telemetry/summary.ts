@@ -1,0 +1,84 @@
+/**
+ * A finished trace in one line: the columns of the store and of `GET /admin/traces` (api.md §4, "Trace list item").
+ * Read off the root's attributes; only the upstream's name comes from the attempt that answered. Pure.
+ */
+
+import type { AttributeName, AttributeValue } from "./attributes.ts";
+import type { FinishedSpan, FinishedTrace } from "./trace.ts";
+
+/** Null where the request never came to have the value. Times are ms since the epoch. */
+export interface TraceSummary {
+  readonly traceId: string;
+  readonly requestId: string;
+  readonly startedAt: number;
+  readonly durationMs: number;
+  readonly tenant: string | null;
+  readonly keyId: string | null;
+  readonly route: string | null;
+  readonly model: string | null;
+  readonly provider: string | null;
+  readonly status: number | null;
+  readonly isError: boolean;
+  readonly outcome: string | null;
+  readonly ttfbMs: number | null;
+  readonly queueMs: number | null;
+  readonly attempts: number | null;
+  readonly cache: string | null;
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly costUsd: number | null;
+}
+
+const FIRST_ERROR_STATUS = 400;
+
+/** The summary of a trace; the request id of one without (a summary span) is its root's span id. */
+export function summarize({ root, spans, traceId, tenantId }: FinishedTrace): TraceSummary {
+  const answering = spans.findLast(isAttempt);
+  return {
+    traceId,
+    requestId: textOf(root, "gateway.request.id") ?? root.spanId,
+    startedAt: root.startAt,
+    durationMs: root.endAt - root.startAt,
+    tenant: tenantId ?? textOf(root, "gateway.tenant.id"),
+    keyId: textOf(root, "gateway.key.id"),
+    route: textOf(root, "gateway.route.id"),
+    model: textOf(answering, "gen_ai.request.model") ?? textOf(root, "gen_ai.request.model"),
+    provider: textOf(answering, "gen_ai.provider.name") ?? textOf(root, "gen_ai.provider.name"),
+    status: numberOf(root, "http.response.status_code"),
+    isError: isFailed(root),
+    outcome: textOf(root, "gateway.outcome"),
+    ttfbMs: numberOf(root, "gateway.ttfb_ms"),
+    queueMs: numberOf(root, "gateway.queue.wait_ms"),
+    attempts: numberOf(root, "gateway.attempt.count"),
+    cache: textOf(root, "gateway.cache.status"),
+    inputTokens: numberOf(root, "gen_ai.usage.input_tokens"),
+    outputTokens: numberOf(root, "gen_ai.usage.output_tokens"),
+    costUsd: numberOf(root, "gateway.cost.usd"),
+  };
+}
+
+/**
+ * Whether the client got an error: a status from 400 on, or a fault behind a 200 (a stream that was cut). Wider than
+ * the root's span status, where 4xx is no error. A client that left by itself is none either.
+ */
+export function isFailed(root: FinishedSpan): boolean {
+  if (root.attributes["gateway.outcome"] === "client_disconnected") return false;
+  return root.isError || (numberOf(root, "http.response.status_code") ?? 0) >= FIRST_ERROR_STATUS;
+}
+
+/** Whether a span stands for one call to an upstream. */
+export function isAttempt(span: FinishedSpan): boolean {
+  return span.attributes["gateway.attempt.number"] !== undefined;
+}
+
+/** A span's attribute when it is a number. */
+export function numberOf(span: FinishedSpan | undefined, name: AttributeName): number | null {
+  const value: AttributeValue | undefined = span?.attributes[name];
+  return typeof value === "number" ? value : null;
+}
+
+/** A span's attribute when it is text. */
+export function textOf(span: FinishedSpan | undefined, name: AttributeName): string | null {
+  const value: AttributeValue | undefined = span?.attributes[name];
+  return typeof value === "string" ? value : null;
+}

@@ -1,0 +1,102 @@
+/**
+ * Where a request's time went, in parts that add up to it: the queue, attempts that failed, waiting for the first token,
+ * the stream, and what is left for the gateway. Pure; called by the waterfall.
+ */
+
+import { isAttempt, numberOf, textOf } from "./summary.ts";
+import type { FinishedSpan } from "./trace.ts";
+
+export type ShareKind = "queue" | "failed" | "pause" | "first_token" | "answer" | "cache" | "gateway";
+
+export interface TimeShare {
+  readonly kind: ShareKind;
+  readonly ms: number;
+}
+
+/** One call to an upstream, as it turned out. */
+export interface AttemptView {
+  readonly span: FinishedSpan;
+  /** Its bytes went to the client, all or some of them. */
+  readonly hasAnswered: boolean;
+  /** The span's own end was the planned one. */
+  readonly isWhole: boolean;
+  /** Undefined where there was no stream. */
+  readonly firstChunkAt: number | undefined;
+  /** Undefined where the time is too short to say. */
+  readonly tokensPerSecond: number | undefined;
+}
+
+/** Clocks count whole milliseconds: a rate over fewer is noise. */
+const MIN_RATE_MS = 20;
+const MS_PER_SECOND = 1000;
+
+/** The calls of a request in their order. */
+export function viewAttempts(spans: readonly FinishedSpan[]): readonly AttemptView[] {
+  return spans
+    .filter(isAttempt)
+    .toSorted(
+      (a, b) => (numberOf(a, "gateway.attempt.number") ?? 0) - (numberOf(b, "gateway.attempt.number") ?? 0),
+    )
+    .map(viewAttempt);
+}
+
+function viewAttempt(span: FinishedSpan): AttemptView {
+  const isWhole = textOf(span, "gateway.attempt.outcome") === "ok";
+  const firstChunkAt = span.events.find(({ name }) => name === "gateway.stream.first_chunk")?.at;
+  const outputTokens = numberOf(span, "gen_ai.usage.output_tokens") ?? 0;
+  const lastedMs = span.endAt - (firstChunkAt ?? span.startAt);
+  return {
+    span,
+    isWhole,
+    hasAnswered: isWhole || firstChunkAt !== undefined,
+    firstChunkAt,
+    tokensPerSecond:
+      outputTokens > 0 && lastedMs >= MIN_RATE_MS ? (outputTokens * MS_PER_SECOND) / lastedMs : undefined,
+  };
+}
+
+/** The parts that took any time, in the order of a request; they add up to the root's duration. */
+export function shareTime(root: FinishedSpan, spans: readonly FinishedSpan[]): readonly TimeShare[] {
+  const attempts = viewAttempts(spans);
+  const answered = attempts.findLast(({ hasAnswered }) => hasAnswered);
+  const queueWait = spans.find(({ name }) => name === "gateway.queue.wait");
+  const queueMs = numberOf(root, "gateway.queue.wait_ms") ?? durationOf(queueWait);
+  const failed = attempts.filter((attempt) => attempt !== answered);
+  const pauses = attempts.slice(1).map(({ span }, index) => {
+    const before = attempts[index];
+    return before === undefined ? 0 : Math.max(0, span.startAt - before.span.endAt);
+  });
+  const chunkAt = answered?.firstChunkAt;
+  const isHit = textOf(root, "gateway.outcome") === "cache_hit";
+  const parts: readonly TimeShare[] = [
+    { kind: "queue", ms: queueMs },
+    { kind: "failed", ms: sum(failed.map(({ span }) => durationOf(span))) },
+    { kind: "pause", ms: sum(pauses) },
+    { kind: "first_token", ms: chunkAt === undefined ? 0 : chunkAt - (answered?.span.startAt ?? chunkAt) },
+    {
+      kind: "answer",
+      ms: chunkAt === undefined ? durationOf(answered?.span) : durationOf(answered?.span, chunkAt),
+    },
+    { kind: "cache", ms: isHit ? durationOf(spans.find(({ name }) => name === "gateway.cache.lookup")) : 0 },
+  ];
+  return withRest(parts, durationOf(root));
+}
+
+/** Cuts what would not fit into the whole (work after the response), and gives what is left to the gateway. */
+function withRest(parts: readonly TimeShare[], totalMs: number): readonly TimeShare[] {
+  let leftMs = totalMs;
+  const shares = parts.map(({ kind, ms }) => {
+    const part = Math.min(leftMs, Math.max(0, ms));
+    leftMs -= part;
+    return { kind, ms: part };
+  });
+  return [...shares, { kind: "gateway" as const, ms: leftMs }].filter(({ ms }) => ms > 0);
+}
+
+function durationOf(span: FinishedSpan | undefined, from = span?.startAt ?? 0): number {
+  return span === undefined ? 0 : span.endAt - from;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0);
+}

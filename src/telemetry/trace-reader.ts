@@ -1,0 +1,98 @@
+/**
+ * Finds traces across the tenants' stores: one object when the tenant is named, else all of them, a few at a time. Reads
+ * only; called by routes/admin/traces.ts.
+ */
+
+import { GatewayError } from "../errors.ts";
+import { NEWEST } from "./store-query.ts";
+import { UNKNOWN_TENANT, type FoundTrace, type TraceStorePort } from "./stored-trace.ts";
+import type { TraceSummary } from "./summary.ts";
+import type { Cursor, TraceQuery } from "./trace-query.ts";
+
+interface TracePage {
+  readonly items: readonly TraceSummary[];
+  readonly cursor: Cursor | undefined;
+}
+
+export interface TraceReader {
+  /** Newest first. Throws `invalid_request` when there are too many tenants to ask each. */
+  search(query: TraceQuery): Promise<TracePage>;
+  /** The stored requests of a trace as `resourceSpans` elements in JSON; of all tenants unless one is named. */
+  get(traceId: string, tenant?: string): Promise<readonly string[]>;
+}
+
+export interface TraceReaderDeps {
+  readonly storeOf: (tenantId: string) => TraceStorePort;
+  readonly listTenantIds: () => Promise<readonly string[]>;
+  /** Writes what this isolate still holds, so that the reader sees a trace as soon as it is finished. */
+  readonly flush: () => Promise<void>;
+}
+
+/** Objects asked at once. */
+const PARALLEL_READS = 16;
+/** Half of the 1,000 calls to objects that one request has on the free plan. */
+const MAX_TENANTS = 500;
+
+export function createTraceReader({ storeOf, listTenantIds, flush }: TraceReaderDeps): TraceReader {
+  async function tenantsOf(tenant: string | undefined): Promise<readonly string[]> {
+    if (tenant !== undefined) return [tenant];
+    const tenantIds = await listTenantIds();
+    if (tenantIds.length > MAX_TENANTS) {
+      const message = `There are more than ${MAX_TENANTS} tenants: name one in the parameter 'tenant'.`;
+      throw new GatewayError("invalid_request", message, { param: "tenant" });
+    }
+    return [...tenantIds, UNKNOWN_TENANT];
+  }
+
+  return {
+    async search({ tenant, filters, limit, cursor }) {
+      await flush();
+      const asked = await tenantsOf(tenant);
+      const pages = await mapInParallel(asked, async (tenantId) => {
+        const found = await storeOf(tenantId).search(filters, firstBefore(cursor, tenantId), limit + 1);
+        return found.map((trace) => ({ ...trace, tenantId }));
+      });
+      const merged = pages.flat().toSorted(inListOrder);
+      const items = merged.slice(0, limit);
+      const last = items.at(-1);
+      const hasMore = merged.length > limit && last !== undefined;
+      return {
+        items: items.map(({ summary }) => summary),
+        cursor: hasMore ? { position: last.position, tenant: last.tenantId } : undefined,
+      };
+    },
+    async get(traceId, tenant) {
+      await flush();
+      const asked = await tenantsOf(tenant);
+      return (await mapInParallel(asked, (tenantId) => storeOf(tenantId).get(traceId))).flat();
+    },
+  };
+}
+
+type Placed = FoundTrace & { readonly tenantId: string };
+
+function inListOrder(a: Placed, b: Placed): number {
+  return b.position - a.position || (a.tenantId < b.tenantId ? -1 : 1);
+}
+
+/** The first position that a tenant's page may not reach: tenants behind the cursor's still have its position to show. */
+function firstBefore(cursor: Cursor | undefined, tenantId: string): number {
+  if (cursor === undefined) return NEWEST;
+  return tenantId > cursor.tenant ? cursor.position + 1 : cursor.position;
+}
+
+/** Results in the order of the items; at most PARALLEL_READS run at a time. */
+async function mapInParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (;;) {
+      const index = next++;
+      const item = items[index];
+      if (item === undefined) return;
+      results[index] = await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(PARALLEL_READS, items.length) }, lane));
+  return results;
+}

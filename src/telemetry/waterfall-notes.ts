@@ -1,0 +1,142 @@
+/**
+ * The words of the waterfall: what a span is called in it, and the one thing worth saying beside its bar. The spans' texts
+ * are clean by now. Pure; called by waterfall.ts.
+ */
+
+import type { AttemptView } from "./time-shares.ts";
+import { numberOf, textOf } from "./summary.ts";
+import { formatMs, formatOrdinal, formatUsd } from "./terminal-text.ts";
+import type { FinishedSpan } from "./trace.ts";
+
+const PREFIX = "gateway.";
+const MS_PER_SECOND = 1000;
+
+/** `queue wait`; of an attempt `#2 openai/gpt-4o-mini`. */
+export function labelOf(span: FinishedSpan, attempt: AttemptView | undefined): string {
+  if (attempt !== undefined) {
+    const number = numberOf(span, "gateway.attempt.number");
+    return `#${number} ${textOf(span, "gateway.attempt.target") ?? span.name}`;
+  }
+  if (!span.name.startsWith(PREFIX)) return span.name;
+  return span.name.slice(PREFIX.length).replaceAll(".", " ");
+}
+
+/** What an attempt came to; `next` is the one after it. */
+export function noteOfAttempt(
+  { span, isWhole, tokensPerSecond }: AttemptView,
+  next: AttemptView | undefined,
+): string {
+  if (isWhole) return tokensPerSecond === undefined ? "" : formatRate(tokensPerSecond);
+  const status = numberOf(span, "http.response.status_code");
+  const outcome = textOf(span, "gateway.attempt.outcome") ?? textOf(span, "error.type");
+  const reason = next && textOf(next.span, "gateway.attempt.reason");
+  const then = reason === "retry" ? "→ tried again" : reason === "fallback" ? "→ next target" : undefined;
+  return sentence([status === null || status < 400 ? null : String(status), outcome, then], " ");
+}
+
+export function formatRate(tokensPerSecond: number): string {
+  return `${tokensPerSecond < 10 ? tokensPerSecond.toFixed(1) : Math.round(tokensPerSecond)} tok/s`;
+}
+
+/** The note of any other span; empty when its bar says it all. */
+export function noteOf(span: FinishedSpan): string {
+  const note = NOTES[span.name]?.(span) ?? "";
+  const fault = textOf(span, "error.type");
+  const cut = span.attributes["gateway.span.truncated"] === true ? "not over yet" : undefined;
+  return sentence([note, fault, cut]);
+}
+
+const NOTES: Readonly<Record<string, (span: FinishedSpan) => string>> = {
+  "gateway.auth": (span) =>
+    sentence([textOf(span, "gateway.auth.source"), unlessOk(textOf(span, "gateway.auth.result"))]),
+  "gateway.config.load": (span) => {
+    const ageMs = numberOf(span, "gateway.config.age_ms") ?? 0;
+    return sentence([
+      textOf(span, "gateway.config.source"),
+      ageMs < MS_PER_SECOND ? undefined : `${formatMs(ageMs)} old`,
+    ]);
+  },
+  "gateway.route": (span) =>
+    sentence([textOf(span, "gateway.route.reason"), textOf(span, "gateway.decision")]),
+  "gateway.cache.lookup": (span) => {
+    const ageS = numberOf(span, "gateway.cache.age_s");
+    const savedMs = numberOf(span, "gateway.cache.saved_ms");
+    const savedUsd = numberOf(span, "gateway.cache.saved_usd");
+    return sentence([
+      textOf(span, "gateway.cache.status")?.toUpperCase(),
+      textOf(span, "gateway.cache.reason"),
+      ageS === null ? undefined : `${formatMs(ageS * MS_PER_SECOND)} old`,
+      savedMs === null
+        ? undefined
+        : `saved ${formatMs(savedMs)}${savedUsd === null ? "" : ` and ${formatUsd(savedUsd)}`}`,
+    ]);
+  },
+  "gateway.admission": (span) =>
+    sentence([
+      unlessOk(textOf(span, "gateway.queue.outcome")),
+      span.attributes["gateway.queue.leased"] === true ? "leased" : undefined,
+    ]),
+  "gateway.queue.wait": (span) => {
+    const position = numberOf(span, "gateway.queue.position") ?? 0;
+    const limit = textOf(span, "gateway.queue.limit");
+    return sentence([
+      position === 0 ? undefined : `${formatOrdinal(position)} in line`,
+      limit === null ? undefined : `held by ${limit}`,
+    ]);
+  },
+  "gateway.usage.count": (span) =>
+    sentence([textOf(span, "gateway.usage.source") === "estimate" ? "estimated" : undefined]),
+  "gateway.cache.store": (span) => {
+    const reason = textOf(span, "gateway.cache.reason");
+    return reason === null ? "" : `not stored: ${reason}`;
+  },
+  "gateway.usage.record": (span) => {
+    const error = numberOf(span, "gateway.usage.estimate_error_tokens");
+    if (error === null || error === 0) return "";
+    return `${Math.abs(error)} tokens ${error > 0 ? "over" : "under"} the estimate`;
+  },
+  "gateway.refusals": (span) => `${numberOf(span, "gateway.refusals.count") ?? 0} refused`,
+};
+
+/** Why the request was refused, in the words of its headers; undefined when it was not. */
+export function refusalOf(root: FinishedSpan): string | undefined {
+  const decision = textOf(root, "gateway.decision");
+  if (decision === null) return undefined;
+  const limit = textOf(root, "gateway.limit.name");
+  const value = numberOf(root, "gateway.limit.value");
+  const resetS = numberOf(root, "gateway.limit.reset_s");
+  return sentence([
+    `refused: ${decision}`,
+    limit === null ? undefined : value === null ? limit : `${limit} is ${value}`,
+    resetS === null ? undefined : `can succeed in ${formatMs(resetS * MS_PER_SECOND)}`,
+  ]);
+}
+
+/** The facts of a request for its head: who, what, how much. */
+export function factsOf(root: FinishedSpan): readonly string[] {
+  const tenant = textOf(root, "gateway.tenant.id");
+  const keyId = textOf(root, "gateway.key.id");
+  const model = textOf(root, "gen_ai.request.model");
+  const target = textOf(root, "gateway.attempt.target");
+  const input = numberOf(root, "gen_ai.usage.input_tokens");
+  const output = numberOf(root, "gen_ai.usage.output_tokens");
+  const cost = numberOf(root, "gateway.cost.usd");
+  const cache = textOf(root, "gateway.cache.status");
+  const isRedirected = target !== null && target !== model;
+  return [
+    tenant === null ? undefined : `tenant ${tenant}`,
+    keyId === null ? undefined : `key ${keyId}`,
+    model === null ? undefined : isRedirected ? `${model} → ${target}` : model,
+    input === null && output === null ? undefined : `${input ?? 0} → ${output ?? 0} tokens`,
+    cost === null ? undefined : formatUsd(cost),
+    cache === null ? undefined : `cache ${cache}`,
+  ].filter((fact) => fact !== undefined);
+}
+
+function unlessOk(text: string | null): string | undefined {
+  return text === null || text === "ok" || text === "admitted" ? undefined : text;
+}
+
+function sentence(parts: readonly (string | null | undefined)[], separator = " · "): string {
+  return parts.filter((part) => part !== null && part !== undefined && part !== "").join(separator);
+}

@@ -1,0 +1,14 @@
+// A finished trace as a receiver would see it, for the invariants checker.
+import { createEnvelope, encodeTrace, joinResourceSpans } from "../../../src/telemetry/otlp.ts";
+import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
+import { flattenSpans, type FlatSpan } from "../../support/otlp-receiver.ts";
+
+export const envelope = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.0" });
+
+export function exportBody(traces: readonly FinishedTrace[]): string {
+  return joinResourceSpans([envelope(traces.map((trace) => encodeTrace(trace).spans).join(","))]);
+}
+
+export function asFlat(...traces: readonly FinishedTrace[]): readonly FlatSpan[] {
+  return flattenSpans(JSON.parse(exportBody(traces)));
+}

@@ -1,0 +1,178 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { encodeTrace } from "../../../src/telemetry/otlp.ts";
+import { readResourceSpans } from "../../../src/telemetry/otlp-read.ts";
+import { shareTime } from "../../../src/telemetry/time-shares.ts";
+import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
+import { drawWaterfall } from "../../../src/telemetry/waterfall.ts";
+import { envelope } from "./as-flat.ts";
+import { startTrace } from "./plain-recorder.ts";
+import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "./sample-traces.ts";
+
+/** As the route draws it: through the stored text. */
+function draw(trace: FinishedTrace, width?: number): string {
+  return drawWaterfall([readResourceSpans(envelope(encodeTrace(trace).spans))], width);
+}
+
+/** Ids of a test run differ; the drawing must not. */
+const stable = (drawing: string): string =>
+  drawing.replaceAll(/a{20,}[0-9a-f]+/g, (id) => "a".repeat(id.length));
+
+test("a request that waited, failed over and streamed, as README shows it", async () => {
+  expect(stable(draw(await fallbackTrace()))).toBe(`\
+POST /v1/chat/completions                                                          200 · ok · 2.29 s
+tenant acme · key key_9f2c · chat-fast → anthropic/claude-haiku-4-5 · 512 → 118 tokens · $0.001102
+cache miss
+trace aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa · request req_7Fq2
+
+where the time went
+▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒××××××××××××××░░░░░░░░░░░░░░░░░░██████████████████████████████████████████████████─
+▒ queue 400 ms   × failed attempts 309 ms   ░ first token 407 ms   █ stream 1.16 s at 102 tok/s
+─ gateway 13 ms
+
+                                            0           500 ms      1 s          1.5 s       2 s
+                                            ├───────────┼───────────┼────────────┼───────────┼──────
+POST /v1/chat/completions           2.29 s  ════════════════════════════════════════════════════════
+├─ auth                               0 ms  │ memory
+├─ config load                        2 ms  ▌ kv
+├─ route                              0 ms  │ first of 2
+├─ cache lookup                       9 ms  ▌ MISS
+├─ admission                        402 ms  ──────────
+│  └─ queue wait                    400 ms  ▒▒▒▒▒▒▒▒▒▒ 3rd in line · held by concurrency
+├─ #1 openai/gpt-4o-mini            309 ms            ××××××××
+│                                                     429 upstream_rate_limited → next target
+├─ #2 anthropic/claude-haiku-4-5    1.56 s                    ░░░░░░░░░░►████████ 102 tok/s ████████
+├─ usage count                        0 ms                                                         │
+└─ usage record                       3 ms                           138 tokens under the estimate ▌
+
+queued behind  0af7651916cd43dd8448eb211c80319c 4bf92f3577b34da6a3ce929d0e0e4736
+admitted by    0af7651916cd43dd8448eb211c80319c
+`);
+});
+
+describe("the drawing", () => {
+  test("says of a hit how old it was, what it saved and where it came from", async () => {
+    const drawing = draw(await cacheHitTrace());
+    expect(drawing).toContain("HIT · 14 min old · saved 2.28 s and $0.001102");
+    expect(drawing).toContain("cached from  4bf92f3577b34da6a3ce929d0e0e4736");
+    expect(drawing).toContain("▓ cache 4 ms   ─ gateway 2 ms");
+  });
+
+  test("says of a refusal which limit it was and when to come back", async () => {
+    const drawing = draw(await refusedTrace());
+    expect(drawing).toContain("refused: rate_limited · requests_per_minute is 60 · can succeed in 12 s");
+    expect(drawing).toContain("429 · rejected · 5 ms");
+  });
+
+  test("has the rate of an answer that was not streamed", async () => {
+    expect(draw(await plainTrace())).toContain("█ answer 812 ms at 145 tok/s");
+  });
+
+  test("marks where a stream was cut", async () => {
+    const rig = startTrace();
+    const call = rig.trace.root.child("chat m", { attributes: { "gateway.attempt.number": 1 } });
+    rig.pass(400);
+    call.event("gateway.stream.first_chunk");
+    rig.pass(600);
+    call.set({ "gateway.attempt.outcome": "client_disconnected" }).end();
+    const drawing = draw(await rig.finish());
+    expect(drawing).toMatch(/░+►█+ client_disconnected █+×\n/);
+    expect(drawing).toContain("░ first token 400 ms   █ stream 600 ms");
+  });
+
+  test("names each of several failures and what was done about it", async () => {
+    const rig = startTrace();
+    for (const [index, reason] of ["initial", "retry", "fallback"].entries()) {
+      const call = rig.trace.root.child("chat m", {
+        attributes: { "gateway.attempt.number": index + 1, "gateway.attempt.reason": reason },
+      });
+      rig.pass(100);
+      call.set({ "gateway.attempt.outcome": "upstream_timeout" }).end();
+      rig.pass(50);
+    }
+    const drawing = draw(await rig.finish());
+    expect(drawing.match(/upstream_timeout[^\n█×]*/g)?.map((note) => note.trim())).toEqual([
+      "upstream_timeout → tried again",
+      "upstream_timeout → next target",
+      "upstream_timeout",
+    ]);
+    expect(drawing).toContain("× failed attempts 300 ms   . pause before retry 100 ms   ─ gateway 50 ms");
+  });
+
+  test("of a request without any measurable time still shows its steps", async () => {
+    const rig = startTrace();
+    rig.trace.root.child("gateway.auth").end();
+    const drawing = draw(await rig.finish());
+    expect(drawing).toContain("less than the clock can see");
+    expect(drawing).toContain("└─ auth");
+  });
+
+  test("says that a span was cut off", async () => {
+    const rig = startTrace();
+    rig.trace.root.child("gateway.usage.record", { attributes: { "gateway.span.truncated": true } }).end();
+    expect(draw(await rig.finish())).toContain("not over yet");
+  });
+
+  test("shows each request of a shared trace", async () => {
+    const stored = [await plainTrace(), await refusedTrace()].map((trace) =>
+      readResourceSpans(envelope(encodeTrace(trace).spans)),
+    );
+    expect(drawWaterfall(stored).match(/where the time went/g)).toHaveLength(2);
+  });
+
+  test("prints no control character, whatever a client put into a name", async () => {
+    const rig = startTrace({ attributes: { "gen_ai.request.model": "\u001B[2J\u202Eevil\u0007\n模型" } });
+    const drawing = draw(await rig.finish());
+    expect(drawing).toContain("?[2J?evil????");
+    expect(drawing).not.toMatch(/[[\p{Cc}\p{Cf}]--[\n]]/v);
+  });
+});
+
+test("no line is wider than asked, at any width, with any text", async () => {
+  const drawings = [fallbackTrace, cacheHitTrace, refusedTrace, plainTrace].map((make) => make());
+  const samples = await Promise.all(drawings);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 60, max: 240 }),
+      fc.string({ unit: "binary", maxLength: 300 }),
+      fc.array(fc.tuple(fc.nat(5000), fc.nat(5000), fc.boolean()), { maxLength: 6 }),
+      async (width, text, calls) => {
+        const rig = startTrace({ name: `POST /${text}` });
+        rig.trace.root.set({
+          "gen_ai.request.model": text,
+          "gateway.decision": text,
+          "gateway.key.id": text,
+        });
+        rig.trace.root.child("gateway.route").set({ "gateway.route.reason": text }).end();
+        for (const [index, [waitMs, streamMs, isOk]] of calls.entries()) {
+          const call = rig.trace.root.child("chat m", {
+            attributes: { "gateway.attempt.number": index + 1, "gateway.attempt.target": text },
+          });
+          rig.pass(waitMs);
+          if (isOk) call.event("gateway.stream.first_chunk");
+          rig.pass(streamMs);
+          call
+            .set({ "gateway.attempt.outcome": isOk ? "ok" : text, "gen_ai.usage.output_tokens": streamMs })
+            .end();
+        }
+        for (const trace of [...samples, await rig.finish()]) {
+          const widest = Math.max(
+            ...draw(trace, width)
+              .split("\n")
+              .map(({ length }) => length),
+          );
+          expect(widest).toBeLessThanOrEqual(width);
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("the parts of the time add up to the whole", async () => {
+  for (const make of [fallbackTrace, cacheHitTrace, refusedTrace, plainTrace]) {
+    const { root, spans } = await make();
+    const sum = shareTime(root, spans).reduce((total, { ms }) => total + ms, 0);
+    expect(sum).toBe(root.endAt - root.startAt);
+  }
+});
