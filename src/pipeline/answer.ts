@@ -1,0 +1,133 @@
+/**
+ * What is kept of an answer once its bytes are gone: enough for spans, usage, cost and the cache's rules. Pure.
+ */
+
+import type { ChatChunk, ChatRequest, ChatResponse, FinishReason, TokenUsage } from "../chat.ts";
+
+export interface AnswerSummary {
+  readonly id?: string;
+  readonly model?: string;
+  /** One per choice in order of index; undefined where a choice never ended. */
+  readonly finishReasons: readonly (FinishReason | undefined)[];
+  /** As the upstream billed it; absent when it did not say. */
+  readonly usage?: TokenUsage;
+  readonly hasToolCalls: boolean;
+  readonly isRefusal: boolean;
+  /** Characters of text, reasoning and tool arguments: the base of an estimate. */
+  readonly outputChars: number;
+}
+
+export interface AnswerCollector {
+  add(chunks: readonly ChatChunk[]): void;
+  summary(): AnswerSummary;
+}
+
+/** As many choices as the dialect lets a client ask for. */
+const MAX_CHOICES = 128;
+
+/** Gathers a summary from a stream's chunks. */
+export function createAnswerCollector(): AnswerCollector {
+  let id: string | undefined;
+  let model: string | undefined;
+  let usage: TokenUsage | undefined;
+  let hasToolCalls = false;
+  let isRefusal = false;
+  let outputChars = 0;
+  const finishReasons: (FinishReason | undefined)[] = [];
+
+  function touch(index: number): void {
+    // The index is the upstream's word: one beyond any request's choices must not fill the memory.
+    while (finishReasons.length <= index && finishReasons.length < MAX_CHOICES) finishReasons.push(undefined);
+  }
+
+  function take(chunk: ChatChunk): void {
+    switch (chunk.type) {
+      case "start":
+        id = chunk.id ?? id;
+        model = chunk.model ?? model;
+        break;
+      case "refusal":
+        isRefusal = true;
+        touch(chunk.index);
+        outputChars += chunk.text.length;
+        break;
+      case "text":
+      case "reasoning":
+        touch(chunk.index);
+        outputChars += chunk.text.length;
+        break;
+      case "tool_call":
+        hasToolCalls = true;
+        touch(chunk.index);
+        outputChars += chunk.argumentsFragment.length;
+        break;
+      case "finish":
+        touch(chunk.index);
+        if (chunk.index < MAX_CHOICES) finishReasons[chunk.index] = chunk.reason;
+        break;
+      case "usage":
+        usage = chunk.usage;
+        break;
+      case "error":
+      case "done":
+        break;
+    }
+  }
+
+  return {
+    add: (chunks) => chunks.forEach(take),
+    summary: () => ({
+      ...(id === undefined ? {} : { id }),
+      ...(model === undefined ? {} : { model }),
+      ...(usage === undefined ? {} : { usage }),
+      finishReasons,
+      hasToolCalls,
+      isRefusal,
+      outputChars,
+    }),
+  };
+}
+
+/** The same summary from a whole answer. */
+export function summarise(response: ChatResponse): AnswerSummary {
+  const { id, model, usage, choices } = response;
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(model === undefined ? {} : { model }),
+    ...(usage === undefined ? {} : { usage }),
+    finishReasons: choices.map(({ finishReason }) => finishReason),
+    hasToolCalls: choices.some(({ toolCalls }) => toolCalls.length > 0),
+    isRefusal: choices.some(({ refusal }) => refusal !== undefined),
+    outputChars: choices.reduce(
+      (sum, { text, reasoning = "", refusal = "", toolCalls }) =>
+        sum +
+        text.length +
+        reasoning.length +
+        refusal.length +
+        toolCalls.reduce((n, call) => n + call.argumentsJson.length, 0),
+      0,
+    ),
+  };
+}
+
+/** Rule of thumb of every vendor's documentation: four characters of English a token. */
+const CHARS_PER_TOKEN = 4;
+
+/** Tokens a request will use, before anyone counted: what admission reserves. */
+export function estimateTokens(chat: ChatRequest): {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+} {
+  return {
+    inputTokens: Math.ceil(chat.wireText.length / CHARS_PER_TOKEN),
+    outputTokens: (chat.params.maxOutputTokens ?? 0) * (chat.params.choiceCount ?? 1),
+  };
+}
+
+/** What a cut or silent answer used, for want of the upstream's own count. */
+export function estimateUsage(chat: ChatRequest, outputChars: number): TokenUsage {
+  return {
+    inputTokens: Math.ceil(chat.wireText.length / CHARS_PER_TOKEN),
+    outputTokens: Math.ceil(outputChars / CHARS_PER_TOKEN),
+  };
+}

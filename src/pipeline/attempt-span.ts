@@ -1,0 +1,84 @@
+/**
+ * The span of one upstream call, `chat {model}`: GenAI semantic conventions v1.41, inference span, with the attempt's
+ * number, reason and outcome beside them.
+ */
+
+import type { AnswerSummary } from "./answer.ts";
+import type { AttemptFacts } from "./attempts.ts";
+import type { GatewayError } from "../errors.ts";
+import type { Call } from "./ports.ts";
+import type { Provider, Target } from "../providers/provider.ts";
+import { usageAttributes } from "./request-facts.ts";
+import type { StreamReport } from "../stream.ts";
+import type { Span } from "../telemetry/trace.ts";
+
+const MS_PER_SECOND = 1000;
+
+export function openAttempt(call: Call, provider: Provider, target: Target, facts: AttemptFacts): Span {
+  const { params, operation, stream } = call.chat;
+  const address = addressOf(target.account.baseUrl);
+  return call.trace.root.child(`${operation} ${target.model}`, {
+    kind: "client",
+    attributes: {
+      "gen_ai.operation.name": operation,
+      "gen_ai.provider.name": provider.semconvName,
+      "gen_ai.request.model": target.model,
+      "gen_ai.request.stream": stream ? true : undefined,
+      "gen_ai.request.max_tokens": params.maxOutputTokens,
+      "gen_ai.request.temperature": params.temperature,
+      "gen_ai.request.top_p": params.topP,
+      "gen_ai.request.frequency_penalty": params.frequencyPenalty,
+      "gen_ai.request.presence_penalty": params.presencePenalty,
+      "gen_ai.request.seed": params.seed,
+      "gen_ai.request.choice.count": params.choiceCount === 1 ? undefined : params.choiceCount,
+      "gen_ai.conversation.id": call.options.session,
+      "server.address": address?.host,
+      "server.port": address?.port,
+      "http.request.resend_count": facts.resends === 0 ? undefined : facts.resends,
+      "gateway.attempt.number": facts.number,
+      "gateway.attempt.reason": facts.reason,
+      "gateway.attempt.target": facts.target.label,
+    },
+  });
+}
+
+export interface AttemptEnd {
+  readonly answer?: AnswerSummary;
+  readonly status?: number;
+  readonly report?: StreamReport;
+  readonly firstChunkMs?: number;
+  readonly error?: GatewayError;
+}
+
+/** Writes how the call ended and ends its span. A client who left is not an error of the upstream. */
+export function endAttempt(span: Span, end: AttemptEnd): void {
+  const { answer, report, error, firstChunkMs } = end;
+  const isLeft = report?.outcome === "client_disconnected" || error?.code === "client_disconnected";
+  const status = end.status ?? error?.details.upstreamStatus;
+  span.set({
+    "gateway.attempt.outcome": isLeft ? "client_disconnected" : (error?.code ?? "ok"),
+    "http.response.status_code": status,
+    "gen_ai.response.id": answer?.id,
+    "gen_ai.response.model": answer?.model,
+    "gen_ai.response.finish_reasons": answer?.finishReasons.map((reason) => reason ?? "error"),
+    "gen_ai.response.time_to_first_chunk":
+      firstChunkMs === undefined ? undefined : firstChunkMs / MS_PER_SECOND,
+    "gateway.stream.outcome": report?.outcome,
+    "gateway.stream.chunks": report?.events,
+    "gateway.stream.bytes": report?.bytes,
+    "gateway.stream.max_gap_ms": report?.maxGapMs,
+    ...usageAttributes(answer?.usage),
+  });
+  if (error && !isLeft)
+    span.fail(error.details.upstreamStatus === undefined ? error.code : String(error.details.upstreamStatus));
+  span.end();
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { "https:": 443, "http:": 80 };
+
+function addressOf(baseUrl: string): { readonly host: string; readonly port?: number } | undefined {
+  if (!URL.canParse(baseUrl)) return undefined;
+  const { hostname, port, protocol } = new URL(baseUrl);
+  const number = port === "" ? DEFAULT_PORTS[protocol] : Number(port);
+  return { host: hostname, ...(number === undefined ? {} : { port: number }) };
+}

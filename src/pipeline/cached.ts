@@ -1,0 +1,171 @@
+/**
+ * The response cache's part of the pipeline: look up, replay, store, each with its span. What the cache may hold is
+ * cache/policy.ts; where it holds it is cache/store.ts.
+ */
+
+import type { AnswerSummary } from "./answer.ts";
+import { ageSeconds, type CacheEntry } from "../cache/entry.ts";
+import { type CacheKey, cacheKey } from "../cache/key.ts";
+import { isStorable } from "../cache/policy.ts";
+import { replay } from "../cache/replay.ts";
+import type { CacheLookup } from "../cache/store.ts";
+import { GatewayError } from "../errors.ts";
+import type { Call, Deps, Generation } from "./ports.ts";
+import { usd } from "../pricing/cost.ts";
+import { type Plan, planVersion } from "../routing/plan.ts";
+import type { Span } from "../telemetry/trace.ts";
+import { PASSED_HEADERS } from "../upstream.ts";
+
+export interface CacheAnswer {
+  readonly hit?: Generation;
+  /** Where this request's answer may be stored; absent when the cache is out of it. */
+  readonly key?: CacheKey;
+}
+
+/** Throws `cache_miss` where the client wants nothing but a cached answer. */
+export async function lookUp(call: Call, plan: Plan, deps: Deps): Promise<CacheAnswer> {
+  const { mode, reason } = call.cache;
+  const span = call.trace.root.child("gateway.cache.lookup", { kind: "client" });
+  try {
+    call.facts.cache = mode === "off" ? "BYPASS" : "MISS";
+    if (mode === "off") {
+      span.set({
+        "gateway.cache.status": "bypass",
+        "gateway.cache.reason": reason,
+        "gateway.span.cpu_only": true,
+      });
+      return {};
+    }
+    const key = await keyOf(call, plan);
+    if (mode === "refresh") {
+      span.set({ "gateway.cache.status": "bypass", "gateway.cache.reason": "refresh" });
+      return { key };
+    }
+    const startedAt = deps.now();
+    const found = await deps.cacheStore.get(key);
+    call.facts.cacheMs = deps.now() - startedAt;
+    describeLookup(span, found, deps.now());
+    const hit = found.status === "hit" ? replayHit(call, found.entry, span, deps.now()) : undefined;
+    if (hit) return { hit, key };
+    if (mode === "only-if-cached")
+      throw new GatewayError("cache_miss", "There is no cached answer to this request.");
+    return { key };
+  } finally {
+    span.end();
+  }
+}
+
+function keyOf({ bundle, chat, headers }: Call, plan: Plan): Promise<CacheKey> {
+  const passedHeaders: Record<string, string> = {};
+  for (const name of PASSED_HEADERS) {
+    const value = headers.get(name);
+    if (value !== null) passedHeaders[name] = value;
+  }
+  return cacheKey({
+    tenantId: bundle.id,
+    epoch: bundle.cacheEpoch,
+    planVersion: planVersion(plan),
+    chat,
+    passedHeaders,
+  });
+}
+
+function describeLookup(span: Span, found: CacheLookup, now: number): void {
+  span.set({
+    "db.system.name": "cloudflare.kv",
+    "db.operation.name": "get",
+    "gateway.cache.status": found.status,
+  });
+  if (found.status === "error") span.fail("kv_error");
+  if (found.status !== "hit" && found.status !== "stale") return;
+  const { entry } = found;
+  span.set({
+    "gateway.cache.age_s": ageSeconds(entry, now),
+    "gateway.cache.ttl_s": entry.ttlSeconds,
+    "gateway.cache.bytes": entry.body.length,
+    "gateway.cache.saved_usd": entry.costMicroUsd === undefined ? undefined : usd(entry.costMicroUsd),
+    "gateway.cache.saved_ms": entry.durationMs,
+  });
+  span.link(entry.trace, "cached_from");
+}
+
+/** A stored answer in the form this client wants; undefined where it can't be put into it. */
+function replayHit(call: Call, entry: CacheEntry, span: Span, now: number): Generation | undefined {
+  const replayed = replay(entry, call.codec, call.chat);
+  if (!replayed) {
+    span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": "not_replayable" });
+    return undefined;
+  }
+  const { facts } = call;
+  facts.cache = "HIT";
+  facts.outcome = "cache_hit";
+  facts.cacheAgeSeconds = ageSeconds(entry, now);
+  facts.target = entry.target;
+  facts.attempts = 0;
+  facts.costUsd = 0;
+  facts.firstByteAt = now;
+  if (entry.costMicroUsd !== undefined) facts.savedUsd = usd(entry.costMicroUsd);
+  return replayed;
+}
+
+export interface StorableAnswer {
+  readonly answer: AnswerSummary;
+  readonly form: CacheEntry["form"];
+  readonly body: () => string;
+  readonly contentType: string;
+  readonly isComplete: boolean;
+  readonly target: string;
+  readonly durationMs: number;
+  readonly costMicroUsd: number | undefined;
+  readonly trace: CacheEntry["trace"];
+}
+
+/** Stores an answer after the response, where the rules allow it; the span says why where they don't. */
+export function storeAnswer(call: Call, key: CacheKey | undefined, stored: StorableAnswer, deps: Deps): void {
+  if (!key) return;
+  const { answer } = stored;
+  const { ttlSeconds } = call.cache;
+  const span = call.trace.root.child("gateway.cache.store", { kind: "client" });
+  const verdict = isStorable(200, {
+    isComplete: stored.isComplete && answer.finishReasons.every((reason) => reason !== undefined),
+    finishReasons: answer.finishReasons.filter((reason) => reason !== undefined),
+    hasRefusal: answer.isRefusal,
+    hasToolCalls: answer.hasToolCalls,
+  });
+  if (!verdict.isStorable) {
+    span.set({
+      "gateway.cache.status": "bypass",
+      "gateway.cache.reason": verdict.reason,
+      "gateway.span.cpu_only": true,
+    });
+    span.end();
+    return;
+  }
+  const body = stored.body();
+  span.set({
+    "db.system.name": "cloudflare.kv",
+    "db.operation.name": "put",
+    "gateway.cache.ttl_s": ttlSeconds,
+    "gateway.cache.bytes": body.length,
+  });
+  const entry: CacheEntry = {
+    form: stored.form,
+    contentType: stored.contentType,
+    body,
+    durationMs: stored.durationMs,
+    storedAt: deps.now(),
+    ttlSeconds,
+    trace: stored.trace,
+    target: stored.target,
+    ...(answer.model === undefined ? {} : { model: answer.model }),
+    ...(answer.usage === undefined ? {} : { usage: answer.usage }),
+    ...(stored.costMicroUsd === undefined ? {} : { costMicroUsd: stored.costMicroUsd }),
+  };
+  deps.defer(
+    deps.cacheStore.put(key, entry).then((written) => {
+      if (written.status === "too_large") span.set({ "gateway.cache.reason": "too_large" });
+      if (written.status === "error") span.fail("kv_error");
+      span.end();
+    }),
+  );
+}

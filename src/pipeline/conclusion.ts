@@ -1,0 +1,162 @@
+/**
+ * The one owner of a request's end: the lease goes back, usage and cost are written, the answer is stored, the facts are
+ * complete. Called once for each admitted request: at the end, on a fault, or when the client has left.
+ */
+
+import type { Admission } from "./admission.ts";
+import { type AnswerSummary, estimateUsage } from "./answer.ts";
+import type { Held } from "./attempts.ts";
+import { storeAnswer } from "./cached.ts";
+import type { GatewayError } from "../errors.ts";
+import type { Call, Deps } from "./ports.ts";
+import type { SettleOutcome } from "../limits/protocol.ts";
+import { costMicroUsd, usd } from "../pricing/cost.ts";
+import type { Target } from "../providers/provider.ts";
+import { outcomeOf } from "./request-facts.ts";
+import { formatEvent, type ServerSentEvent } from "../sse.ts";
+import type { StreamReport } from "../stream.ts";
+import type { SpanContextRef } from "../telemetry/trace.ts";
+
+interface Ended {
+  readonly answer: AnswerSummary;
+  readonly target: Target;
+  /** The inference span: what `cached_from` links of later hits will point at. */
+  readonly span: SpanContextRef;
+  readonly durationMs: number;
+}
+
+const WHOLE = { form: "json", contentType: "application/json" } as const;
+const STREAMED = { form: "sse", contentType: "text/event-stream; charset=utf-8" } as const;
+
+function entryOf({ answer, target, durationMs, span }: Ended, costMicroUsd: number | undefined) {
+  return { answer, durationMs, costMicroUsd, trace: span, target: `${target.account.name}/${target.model}` };
+}
+
+/** A whole answer is ready to be sent. */
+export function concludeAnswer(
+  call: Call,
+  held: Held,
+  ended: Ended & { readonly body: string },
+  deps: Deps,
+): void {
+  const costMicro = countUsage(call, ended, false, deps);
+  call.facts.outcome = "ok";
+  settle(call, held.admission, "ok", costMicro, deps);
+  storeAnswer(
+    call,
+    held.cacheKey,
+    { ...entryOf(ended, costMicro), ...WHOLE, body: () => ended.body, isComplete: true },
+    deps,
+  );
+}
+
+/** A stream has ended, one way or another. */
+export function concludeStream(
+  call: Call,
+  held: Held,
+  ended: Ended & { readonly report: StreamReport; readonly events: readonly ServerSentEvent[] },
+  deps: Deps,
+): void {
+  const { outcome } = ended.report;
+  const isComplete = outcome === "complete";
+  const isLeft = outcome === "client_disconnected";
+  const costMicro = countUsage(call, ended, !isComplete, deps);
+  call.facts.outcome = isComplete ? "ok" : isLeft ? "client_disconnected" : "upstream_error";
+  settle(call, held.admission, isComplete ? "ok" : isLeft ? "client_disconnected" : "error", costMicro, deps);
+  const body = (): string =>
+    ended.events
+      .map(({ data, event }) => formatEvent(data, event === "message" ? undefined : event))
+      .join("");
+  storeAnswer(call, held.cacheKey, { ...entryOf(ended, costMicro), ...STREAMED, body, isComplete }, deps);
+  const { report } = ended;
+  call.trace.root.set({
+    "gateway.stream.outcome": report.outcome,
+    "gateway.stream.chunks": report.events,
+    "gateway.stream.bytes": report.bytes,
+    "gateway.stream.max_gap_ms": report.maxGapMs,
+  });
+  if (report.error) call.trace.root.fail(report.error.code);
+  call.release();
+}
+
+/** No target answered, or the client left before one did. Nothing was generated, nothing is owed. */
+export function concludeFailure(call: Call, admission: Admission, error: GatewayError, deps: Deps): void {
+  call.facts.outcome = outcomeOf(error);
+  settle(
+    call,
+    admission,
+    error.code === "client_disconnected" ? "client_disconnected" : "error",
+    undefined,
+    deps,
+  );
+}
+
+/** Usage and cost onto the facts, with a span that says who counted. Gives the cost in micro-dollars, if it is known. */
+function countUsage(
+  call: Call,
+  { answer, target }: Ended,
+  mayBeCut: boolean,
+  deps: Deps,
+): number | undefined {
+  const { facts } = call;
+  const isEstimate = answer.usage === undefined;
+  const usage = answer.usage ?? estimateUsage(call.chat, answer.outputChars);
+  // An answer that never began costs nothing that we know of.
+  if (isEstimate && mayBeCut && answer.outputChars === 0) return undefined;
+  const price =
+    deps.priceOf(target.account.kind, answer.model ?? target.model) ??
+    deps.priceOf(target.account.kind, target.model);
+  const costMicro = costMicroUsd(price, usage);
+  facts.usage = usage;
+  facts.usageIsEstimate = isEstimate;
+  if (costMicro !== undefined) facts.costUsd = usd(costMicro);
+  call.trace.root
+    .child("gateway.usage.count", {
+      attributes: {
+        "gateway.span.cpu_only": true,
+        "gateway.usage.source": isEstimate ? "estimate" : "provider",
+        "gateway.cost.usd": facts.costUsd,
+      },
+    })
+    .end();
+  return costMicro;
+}
+
+function settle(
+  call: Call,
+  admission: Admission,
+  outcome: SettleOutcome,
+  costMicro: number | undefined,
+  deps: Deps,
+): void {
+  admission.stopRenewal();
+  const { lease } = admission;
+  if (!lease) return;
+  const { usage } = call.facts;
+  const inputTokens = usage?.inputTokens ?? 0;
+  const outputTokens = usage?.outputTokens ?? 0;
+  const span = call.trace.root.child("gateway.usage.record", {
+    kind: "client",
+    attributes: {
+      "rpc.system.name": "cloudflare.workers_rpc",
+      "rpc.method": "TenantQueue/settle",
+      "gateway.usage.reserved_tokens": admission.reservedTokens,
+      "gateway.usage.estimate_error_tokens": inputTokens + outputTokens - admission.reservedTokens,
+    },
+  });
+  const settlement = {
+    requestId: call.requestId,
+    leaseId: lease.id,
+    outcome,
+    inputTokens,
+    outputTokens,
+    costMicroUsd: costMicro ?? 0,
+  };
+  deps.defer(
+    deps.queue.settle(settlement).then(
+      () => span.end(),
+      // The lease's time limit gives the slot back; the span says that nobody heard of the usage.
+      () => span.fail("queue_unreachable").end(),
+    ),
+  );
+}

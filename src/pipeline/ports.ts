@@ -1,0 +1,68 @@
+/**
+ * What the pipeline is given: one request (`Call`) and the world it may touch (`Deps`). Types only; services.ts makes
+ * the real ones.
+ */
+
+import type { CacheDirective } from "../cache/policy.ts";
+import type { CacheStore } from "../cache/store.ts";
+import type { ChatRequest } from "../chat.ts";
+import type { DialectCodec } from "../dialects/dialect.ts";
+import type { AdmissionAnswer, AdmissionAsk, Lease, Settlement } from "../limits/protocol.ts";
+import type { ModelPrice } from "../pricing/price-finder.ts";
+import type { Provider, ProviderAccount } from "../providers/provider.ts";
+import type { LatencyBook } from "../routing/latency.ts";
+import type { RequestTrace } from "../telemetry/trace.ts";
+import type { KeyRecord, TenantBundle } from "../tenants/records.ts";
+import type { UpstreamPorts } from "../upstream.ts";
+import type { RequestFacts } from "./request-facts.ts";
+import type { RequestOptions } from "./request-options.ts";
+
+/** One request, checked and authenticated. */
+export interface Call {
+  readonly chat: ChatRequest;
+  readonly codec: DialectCodec;
+  readonly bundle: TenantBundle;
+  readonly key: KeyRecord;
+  readonly options: RequestOptions;
+  readonly cache: CacheDirective;
+  readonly requestId: string;
+  /** Aborts when the client leaves. */
+  readonly signal: AbortSignal;
+  readonly headers: Headers;
+  readonly trace: RequestTrace;
+  readonly facts: RequestFacts;
+  /** A stream's end ends the request: called once by conclusion.ts, after the facts are complete. */
+  release(): void;
+}
+
+/** Admission to one tenant's queue: limits/client.ts. */
+export interface QueuePort {
+  /** Waits as long as the ask allows; throws QueueUnreachable when the object can't be asked. */
+  admit(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer>;
+  settle(settlement: Settlement): Promise<void>;
+  /** Renews a lease until the returned function is called. */
+  keepAlive(lease: Lease): () => void;
+}
+
+export interface Deps extends UpstreamPorts {
+  readonly random: () => number;
+  readonly queue: QueuePort;
+  readonly cacheStore: CacheStore;
+  readonly latency: LatencyBook;
+  providerOf(kind: string): Provider;
+  /** Opens an account's credential; throws when it can't be opened. */
+  accountOf(bundle: TenantBundle, name: string): Promise<ProviderAccount>;
+  priceOf(kind: string, model: string): ModelPrice | undefined;
+  /** Lets work go on after the response: `waitUntil`. */
+  defer(work: Promise<unknown>): void;
+  /** The queue object named a version of the tenant's records. */
+  noteVersion(version: number): void;
+  /** The tenant's records as they are now, for a refusal that the isolate's copy may be too old for. */
+  reload(): Promise<TenantBundle | undefined>;
+}
+
+/** An answer on its way out. A stream's end is told to `conclusion.ts`, not to the caller. */
+export interface Generation {
+  readonly contentType: string;
+  readonly body: string | ReadableStream<Uint8Array>;
+}

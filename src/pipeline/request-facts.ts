@@ -1,0 +1,165 @@
+/**
+ * What one request came to, gathered while it runs and rendered once: into response headers, into the root span's
+ * attributes, and into the log of none. Headers, span and error body agree because they are made of the same facts.
+ */
+
+import type { TokenUsage } from "../chat.ts";
+import type { GatewayError } from "../errors.ts";
+import type { LimitWindow } from "../limits/protocol.ts";
+import type { SpanAttributes } from "../telemetry/attributes.ts";
+
+export type Outcome =
+  | "ok"
+  | "cache_hit"
+  | "rejected"
+  | "upstream_error"
+  | "client_disconnected"
+  | "gateway_error";
+
+export type CacheStatus = "HIT" | "MISS" | "BYPASS";
+
+/** Filled in by whoever learns a fact; every field is absent until then. */
+export interface RequestFacts {
+  readonly startedAt: number;
+  /** Set by whoever ends the request. */
+  outcome?: Outcome;
+  tenantId?: string;
+  keyId?: string;
+  model?: string;
+  routeId?: string;
+  isStream?: boolean;
+  session?: string;
+  metadata?: Readonly<Record<string, string>>;
+  cache?: CacheStatus;
+  cacheAgeSeconds?: number;
+  savedUsd?: number;
+  target?: string;
+  provider?: string;
+  attempts?: number;
+  usedFallback?: boolean;
+  queueMs?: number;
+  queueDepth?: number;
+  queueLimit?: string;
+  cacheMs?: number;
+  /** Time to the response headers of the attempt that answered, and of those that failed before it. */
+  upstreamMs?: number;
+  firstByteAt?: number;
+  usage?: TokenUsage;
+  usageIsEstimate?: boolean;
+  costUsd?: number;
+  requests?: LimitWindow;
+  tokens?: LimitWindow;
+}
+
+const MS_PER_SECOND = 1000;
+
+/** The headers of api.md §2 that tell the client what happened. Written when the response's head leaves. */
+export function factHeaders(facts: RequestFacts, now: number): Record<string, string> {
+  const headers: Record<string, string> = { "server-timing": serverTiming(facts, now) };
+  if (facts.cache !== undefined) headers["x-headgate-cache"] = facts.cache;
+  if (facts.cacheAgeSeconds !== undefined) headers["age"] = String(facts.cacheAgeSeconds);
+  if (facts.target !== undefined) headers["x-headgate-target"] = facts.target;
+  if (facts.attempts !== undefined) headers["x-headgate-attempts"] = String(facts.attempts);
+  if (facts.queueMs !== undefined) headers["x-headgate-queue-ms"] = String(facts.queueMs);
+  if (facts.costUsd !== undefined && !facts.isStream)
+    headers["x-headgate-cost-usd"] = formatUsd(facts.costUsd);
+  addWindow(headers, "requests", facts.requests);
+  addWindow(headers, "tokens", facts.tokens);
+  return headers;
+}
+
+/** OpenAI's names and formats: https://platform.openai.com/docs/guides/rate-limits (seen 2026-11). */
+function addWindow(headers: Record<string, string>, noun: string, window: LimitWindow | undefined): void {
+  if (window === undefined) return;
+  headers[`x-ratelimit-limit-${noun}`] = String(window.limit);
+  headers[`x-ratelimit-remaining-${noun}`] = String(window.remaining);
+  headers[`x-ratelimit-reset-${noun}`] = formatDuration(window.resetMs);
+}
+
+/** `1s`, `6m0s`, `120ms`: how OpenAI writes a duration. */
+export function formatDuration(ms: number): string {
+  const wholeMs = Math.max(0, Math.ceil(ms));
+  if (wholeMs < MS_PER_SECOND) return `${wholeMs}ms`;
+  const seconds = Math.ceil(ms / MS_PER_SECOND);
+  const minutes = Math.floor(seconds / 60);
+  return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds % 60}s`;
+}
+
+/** Dollars to the micro-dollar, without an exponent. */
+function formatUsd(usd: number): string {
+  return usd.toFixed(6).replace(/\.?0+$/, "");
+}
+
+/** https://www.w3.org/TR/server-timing/: what is left after queue, cache and upstream is the gateway's own. */
+function serverTiming(
+  { startedAt, queueMs = 0, cacheMs = 0, upstreamMs = 0 }: RequestFacts,
+  now: number,
+): string {
+  const own = Math.max(0, now - startedAt - queueMs - cacheMs - upstreamMs);
+  return `queue;dur=${queueMs}, cache;dur=${cacheMs}, upstream;dur=${upstreamMs}, gateway;dur=${own}`;
+}
+
+/** The root span's attributes: numbers where a TraceQL line wants numbers. */
+export function rootAttributes(facts: RequestFacts): SpanAttributes {
+  const { usage } = facts;
+  const metadata: { [name in `gateway.metadata.${string}`]: string } = {};
+  for (const [key, value] of Object.entries(facts.metadata ?? {}))
+    metadata[`gateway.metadata.${key}`] = value;
+  return {
+    ...metadata,
+    "gateway.outcome": facts.outcome,
+    "gateway.tenant.id": facts.tenantId,
+    "gateway.key.id": facts.keyId,
+    "gen_ai.request.model": facts.model,
+    "gen_ai.provider.name": facts.provider,
+    "gen_ai.conversation.id": facts.session,
+    "gateway.route.id": facts.routeId,
+    "gateway.stream": facts.isStream,
+    "gateway.attempt.target": facts.target,
+    "gateway.attempt.count": facts.attempts,
+    "gateway.fallback.used": facts.usedFallback,
+    "gateway.cache.status": facts.cache?.toLowerCase(),
+    "gateway.cache.age_s": facts.cacheAgeSeconds,
+    "gateway.cache.saved_usd": facts.savedUsd,
+    "gateway.queue.wait_ms": facts.queueMs,
+    "gateway.queue.depth": facts.queueDepth,
+    "gateway.queue.limit": facts.queueLimit,
+    "gateway.ttfb_ms": facts.firstByteAt === undefined ? undefined : facts.firstByteAt - facts.startedAt,
+    "gateway.cost.usd": facts.costUsd,
+    "gateway.usage.source":
+      facts.usageIsEstimate === undefined ? undefined : facts.usageIsEstimate ? "estimate" : "provider",
+    ...usageAttributes(usage),
+  };
+}
+
+/** Token counts by the conventions' names; the prompt-cache writes under both of theirs. */
+export function usageAttributes(usage: TokenUsage | undefined): SpanAttributes {
+  return {
+    "gen_ai.usage.input_tokens": usage?.inputTokens,
+    "gen_ai.usage.output_tokens": usage?.outputTokens,
+    "gen_ai.usage.cache_read.input_tokens": usage?.cacheReadTokens,
+    "gen_ai.usage.cache_creation.input_tokens": usage?.cacheWriteTokens,
+    "gen_ai.usage.cache_write.input_tokens": usage?.cacheWriteTokens,
+    "gen_ai.usage.reasoning.output_tokens": usage?.reasoningTokens,
+  };
+}
+
+/** What a refusal's span says, in the same numbers as its headers and body: tracing.md, "Refused requests". */
+export function refusalAttributes(error: GatewayError): SpanAttributes {
+  const { limit, retryAfterMs } = error.details;
+  return {
+    "gateway.decision": error.code,
+    "gateway.limit.name": limit?.name,
+    "gateway.limit.value": limit?.value,
+    "gateway.limit.remaining": limit?.remaining,
+    "gateway.limit.reset_s": retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / MS_PER_SECOND),
+    "gateway.retry_after_ms": retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs),
+  };
+}
+
+/** Which of the outcomes an error is. */
+export function outcomeOf(error: GatewayError): Outcome {
+  if (error.code === "client_disconnected") return "client_disconnected";
+  if (error.code.startsWith("upstream_")) return "upstream_error";
+  return error.status >= 500 && error.code !== "cache_miss" ? "gateway_error" : "rejected";
+}

@@ -1,0 +1,83 @@
+/**
+ * The optional request headers of api.md §2, read and checked once. Pure. The cache's own two are cache/policy.ts.
+ */
+
+import { GatewayError } from "../errors.ts";
+import type { Lane } from "../limits/protocol.ts";
+
+export interface RequestOptions {
+  readonly lane: Lane;
+  /** Undefined: the tenant's. */
+  readonly maxWaitMs?: number;
+  /** Time to the first upstream byte, per attempt; undefined: the route's. */
+  readonly firstByteMs?: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly session?: string;
+  readonly pin?: string;
+}
+
+const MAX_METADATA_PAIRS = 8;
+const MAX_METADATA_CHARS = 256;
+const MAX_SESSION_CHARS = 256;
+const MAX_MS = 3_600_000;
+
+/** Throws `invalid_request` that names the header. */
+export function readRequestOptions(headers: Headers): RequestOptions {
+  const priority = headers.get("x-headgate-priority") ?? "interactive";
+  if (priority !== "interactive" && priority !== "batch") {
+    throw wrong("x-headgate-priority", "must be interactive or batch");
+  }
+  const maxWaitMs = readMs(headers, "x-headgate-max-wait-ms", 0);
+  const firstByteMs = readMs(headers, "x-headgate-timeout-ms", 1);
+  const session = headers.get("x-headgate-session");
+  if (session !== null && (session === "" || session.length > MAX_SESSION_CHARS)) {
+    throw wrong("x-headgate-session", `must have 1 to ${MAX_SESSION_CHARS} characters`);
+  }
+  const pin = headers.get("x-headgate-target");
+  return {
+    lane: priority,
+    metadata: readMetadata(headers.get("x-headgate-metadata")),
+    ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
+    ...(firstByteMs === undefined ? {} : { firstByteMs }),
+    ...(session === null ? {} : { session }),
+    ...(pin === null ? {} : { pin }),
+  };
+}
+
+function readMs(headers: Headers, name: string, least: number): number | undefined {
+  const text = headers.get(name);
+  if (text === null) return undefined;
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+  if (!(value >= least && value <= MAX_MS)) {
+    throw wrong(name, `must be a whole number of milliseconds from ${least} to ${MAX_MS}`);
+  }
+  return value;
+}
+
+function readMetadata(text: string | null): Readonly<Record<string, string>> {
+  if (text === null) return {};
+  const name = "x-headgate-metadata";
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw wrong(name, "must be a JSON object of strings");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw wrong(name, "must be a JSON object of strings");
+  }
+  const pairs: [string, string][] = [];
+  for (const [key, entry] of Object.entries(value)) {
+    if (!/^[A-Za-z0-9_.-]{1,64}$/.test(key)) throw wrong(name, "keys must have 1 to 64 of A-Z a-z 0-9 _ . -");
+    if (typeof entry !== "string" || entry.length > MAX_METADATA_CHARS) {
+      throw wrong(name, `'${key}' must be a string of at most ${MAX_METADATA_CHARS} characters`);
+    }
+    pairs.push([key, entry]);
+  }
+  if (pairs.length > MAX_METADATA_PAIRS) throw wrong(name, `must have at most ${MAX_METADATA_PAIRS} pairs`);
+  return Object.fromEntries(pairs);
+}
+
+function wrong(header: string, rule: string): GatewayError {
+  return new GatewayError("invalid_request", `${header} ${rule}.`, { param: header });
+}

@@ -1,0 +1,31 @@
+/**
+ * How long an upstream asks us to wait, from its response headers. Pure: it decides nothing about retries (retry.ts)
+ * and has no clock. Called by the providers' toError.
+ */
+
+const MS_PER_SECOND = 1000;
+const NUMBER = /^\d+(?:\.\d+)?$/;
+/** RFC 9110 §5.6.7: all three date forms begin with a day's name; the two with a zone end in GMT. */
+const HTTP_DATE = /^(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? .*\d/;
+
+/**
+ * The wait in milliseconds, never negative; undefined where none is named or it can't be read.
+ *
+ * Reads `retry-after-ms` (OpenAI, Azure), then `retry-after` as seconds or as a date (RFC 9110 §10.2.3). A date is
+ * compared with the response's own `date`, which needs no agreement of clocks, else with `nowMs`.
+ */
+export function parseRetryAfter(headers: Headers, nowMs?: number): number | undefined {
+  const ms = headers.get("retry-after-ms")?.trim() ?? "";
+  if (NUMBER.test(ms)) return Number(ms);
+  const value = headers.get("retry-after")?.trim() ?? "";
+  if (NUMBER.test(value)) return Number(value) * MS_PER_SECOND;
+  const until = parseHttpDate(value);
+  const since = parseHttpDate(headers.get("date") ?? "") ?? nowMs;
+  return until === undefined || since === undefined ? undefined : Math.max(0, until - since);
+}
+
+function parseHttpDate(value: string): number | undefined {
+  if (!HTTP_DATE.test(value)) return undefined;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? undefined : at;
+}

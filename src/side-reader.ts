@@ -1,0 +1,118 @@
+/**
+ * Reads a branch of a stream beside the client's: bytes to events to chunks, for usage, for the cache and for the way it
+ * ends. Never on the path of the client's bytes; stream.ts decides when it reads.
+ */
+
+import type { ChatChunk } from "./chat.ts";
+import { GatewayError } from "./errors.ts";
+import type { Decoder } from "./providers/provider.ts";
+import { createSseParser, type ServerSentEvent } from "./sse.ts";
+
+/** One read takes at most this; a quarter second of any model's text is far less. */
+const READ_BYTES = 65_536;
+
+export interface StreamObserver {
+  /** Chunks as they are decoded, in order; called in bursts. */
+  onChunks(chunks: readonly ChatChunk[]): void;
+  /** The events themselves, for the cache; absent when nobody keeps them. */
+  onEvents?(events: readonly ServerSentEvent[]): void;
+}
+
+export interface SideReader {
+  /** Reads what has come; false at the end. Rejects when the upstream broke. */
+  read(): Promise<boolean>;
+  cancel(): Promise<void>;
+  readonly events: number;
+  readonly bytes: number;
+  readonly maxGapMs: number;
+  readonly isMidEvent: boolean;
+  /** Whether the end mark was seen, or every choice ended. */
+  readonly isComplete: boolean;
+  /** What the upstream itself said, or a broken event: stops the decoding, not the bytes. */
+  readonly failure: GatewayError | undefined;
+  /** The failure was the upstream's own error event, which the client has been sent. */
+  readonly hasReportedFailure: boolean;
+}
+
+/** `branch` must be a byte stream, as fetched bodies and their tees are. */
+export function createSideReader(
+  branch: ReadableStream<Uint8Array>,
+  decode: Decoder,
+  observer: StreamObserver,
+  now: () => number,
+): SideReader {
+  const reader = branch.getReader({ mode: "byob" });
+  const parser = createSseParser();
+  let events = 0;
+  let bytes = 0;
+  let maxGapMs = 0;
+  let lastAt: number | undefined;
+  let isEnded = false;
+  /** Choices begun, by index, and whether each has ended. */
+  const choices = new Map<number, boolean>();
+  let failure: GatewayError | undefined;
+  let hasReportedFailure = false;
+
+  function take(event: ServerSentEvent): void {
+    events++;
+    if (failure) return;
+    try {
+      const chunks = decode(event);
+      for (const chunk of chunks) {
+        if (chunk.type === "done") isEnded = true;
+        else if (chunk.type === "finish") choices.set(chunk.index, true);
+        else if ("index" in chunk && !choices.has(chunk.index)) choices.set(chunk.index, false);
+        if (chunk.type === "error") {
+          hasReportedFailure = true;
+          failure = new GatewayError("upstream_error", "The upstream reported a failure inside its stream.");
+        }
+      }
+      observer.onChunks(chunks);
+    } catch (thrown) {
+      failure =
+        thrown instanceof GatewayError
+          ? thrown
+          : new GatewayError("upstream_malformed", "The upstream sent an event that is not of its format.");
+    }
+  }
+
+  return {
+    async read() {
+      const { value, done } = await reader.read(new Uint8Array(READ_BYTES));
+      if (done) return false;
+      const at = now();
+      if (lastAt !== undefined) maxGapMs = Math.max(maxGapMs, at - lastAt);
+      lastAt = at;
+      bytes += value.byteLength;
+      const found = parser.push(value);
+      observer.onEvents?.(found);
+      for (const event of found) take(event);
+      return true;
+    },
+    async cancel() {
+      // A reader on a branch that broke already rejects; there is nothing left to stop then.
+      await reader.cancel().catch(() => {});
+    },
+    get events() {
+      return events;
+    },
+    get bytes() {
+      return bytes;
+    },
+    get maxGapMs() {
+      return maxGapMs;
+    },
+    get isMidEvent() {
+      return parser.isMidEvent;
+    },
+    get isComplete() {
+      return isEnded || (choices.size > 0 && [...choices.values()].every(Boolean));
+    },
+    get failure() {
+      return failure;
+    },
+    get hasReportedFailure() {
+      return hasReportedFailure;
+    },
+  };
+}

@@ -1,0 +1,211 @@
+/**
+ * A streamed answer on its way to the client, with no JavaScript on the path of its bytes: the upstream's body is split
+ * by `tee()`, one branch flows natively into the response, the other is read beside it for the first event, and then
+ * at most every POLL_MS, for usage and for the way it ends. src/decisions/050-streams.md has the measurements.
+ */
+
+import { GatewayError } from "./errors.ts";
+import type { Decoder } from "./providers/provider.ts";
+import { createSideReader, type SideReader, type StreamObserver } from "./side-reader.ts";
+import { type Attempt, toAttemptError } from "./upstream.ts";
+
+/** How often the side branch is read: four times a second costs nothing and sees a stall of any length that matters. */
+const POLL_MS = 250;
+/** After the client's branch broke: how long the upstream has to show that it was its fault. */
+const BLAME_MS = 50;
+
+/** How a stream ended. */
+export type StreamOutcome = "complete" | "cut" | "stalled" | "upstream_error" | "client_disconnected";
+
+/** What was seen of a stream by the side branch. */
+export interface StreamReport {
+  readonly outcome: StreamOutcome;
+  /** Events, the end mark included. */
+  readonly events: number;
+  readonly bytes: number;
+  /** Longest silence between reads that brought bytes; its grain is POLL_MS. */
+  readonly maxGapMs: number;
+  /** The error event's cause, when the stream failed after its first byte. */
+  readonly error?: GatewayError;
+}
+
+export interface OpenStream {
+  readonly firstChunkAt: number;
+  /** Sends the stream: `body` goes to the client, `done` resolves once, whatever happens. */
+  send(options: {
+    /** What the client gets in place of an end mark when the stream fails. */
+    readonly errorEvent: (error: GatewayError) => string;
+  }): { readonly body: ReadableStream<Uint8Array>; readonly done: Promise<StreamReport> };
+}
+
+/**
+ * Opens a stream: waits for its first whole event, so that a stream that fails at once can still be answered by another
+ * target. Throws `upstream_error`, `upstream_malformed` or `upstream_timeout` for an empty, broken or silent one.
+ */
+export async function openStream(
+  attempt: Attempt,
+  name: string,
+  decode: Decoder,
+  observer: StreamObserver,
+  limits: { readonly idleMs: number },
+  now: () => number,
+): Promise<OpenStream> {
+  const { body } = attempt.response;
+  if (!body)
+    throw new GatewayError("upstream_malformed", `'${name}' answered a streamed call without a body.`);
+  const [forClient, aside] = body.tee();
+  const side = createSideReader(aside, decode, observer, now);
+  try {
+    while (side.events === 0) {
+      if (!(await side.read()))
+        throw new GatewayError("upstream_malformed", `'${name}' sent an empty stream.`);
+    }
+    if (side.failure) throw side.failure;
+  } catch (thrown) {
+    // Asked before our own abort, which would be named as the cause.
+    const cause = attempt.abortedBy;
+    attempt.abort("idle");
+    void forClient.cancel().catch(() => {});
+    void side.cancel();
+    attempt.release();
+    throw toAttemptError(thrown, cause, name);
+  }
+  attempt.disarm();
+  const firstChunkAt = now();
+  return {
+    firstChunkAt,
+    send({ errorEvent }) {
+      const { readable, writable } = new IdentityTransformStream();
+      const done = pump(forClient, writable, side, attempt, { name, idleMs: limits.idleMs, errorEvent, now });
+      return { body: readable, done };
+    },
+  };
+}
+
+interface PumpOptions {
+  readonly name: string;
+  readonly idleMs: number;
+  readonly errorEvent: (error: GatewayError) => string;
+  readonly now: () => number;
+}
+
+/** Never rejects: each way a stream can end is a report. */
+async function pump(
+  forClient: ReadableStream<Uint8Array>,
+  writable: WritableStream<Uint8Array>,
+  side: SideReader,
+  attempt: Attempt,
+  options: PumpOptions,
+): Promise<StreamReport> {
+  // Neither end closes the other: after the upstream's last byte there may be an error event to add.
+  const piped = forClient.pipeTo(writable, { preventClose: true, preventAbort: true }).then(
+    () => "ended" as const,
+    () => "broken" as const,
+  );
+  const upstream = await readAside(side, piped, attempt, options);
+  attempt.release();
+  const ending = upstream.end === "left" ? LEFT : judge(side, attempt, upstream.fault, options.name);
+  if (ending.outcome === "client_disconnected") return leave(side, attempt);
+  // A slow client may still be taking what the upstream has long sent.
+  const pipe = await piped;
+  if (pipe === "broken" && !ending.error) return leave(side, attempt);
+  const isSent = await closeClient(writable, closingText(side, ending.error, options));
+  return isSent ? report(side, ending.outcome, ending.error) : leave(side, attempt);
+}
+
+/** Follows the side branch until the upstream has ended, failed, or lost its client. */
+async function readAside(
+  side: SideReader,
+  piped: Promise<"ended" | "broken">,
+  attempt: Attempt,
+  { idleMs, now }: PumpOptions,
+): Promise<{ readonly end: "done" | "failed" | "left"; readonly fault?: unknown }> {
+  let pipe: "open" | "ended" | "broken" = "open";
+  let blameUntil = Infinity;
+  try {
+    for (;;) {
+      if (pipe === "open") pipe = (await orTimeout(piped, POLL_MS)) ?? "open";
+      if (pipe === "broken") {
+        // Both branches break when the upstream does; when this one lives on, it was the client who left.
+        blameUntil = Math.min(blameUntil, now() + BLAME_MS);
+        const more = await orTimeout(side.read(), BLAME_MS);
+        if (more === undefined || (more && now() >= blameUntil)) return { end: "left" };
+        if (!more) return { end: "done" };
+        continue;
+      }
+      attempt.arm("idle", idleMs);
+      const more = await side.read();
+      attempt.disarm();
+      if (!more) return { end: "done" };
+    }
+  } catch (fault) {
+    return { end: "failed", fault };
+  }
+}
+
+function leave(side: SideReader, attempt: Attempt): StreamReport {
+  attempt.abort("client");
+  void side.cancel();
+  return report(side, "client_disconnected");
+}
+
+function report(side: SideReader, outcome: StreamOutcome, error?: GatewayError): StreamReport {
+  const { events, bytes, maxGapMs } = side;
+  return { outcome, events, bytes, maxGapMs, ...(error === undefined ? {} : { error }) };
+}
+
+interface Ending {
+  readonly outcome: StreamOutcome;
+  readonly error?: GatewayError;
+}
+
+const LEFT: Ending = { outcome: "client_disconnected" };
+
+function judge(side: SideReader, attempt: Attempt, fault: unknown, name: string): Ending {
+  if (attempt.abortedBy === "client") return LEFT;
+  // What an upstream does after its answer's end (silence, a reset connection) takes nothing from the answer.
+  if (side.isComplete && !side.failure) return { outcome: "complete" };
+  if (attempt.abortedBy !== undefined) {
+    return { outcome: "stalled", error: toAttemptError(fault, attempt.abortedBy, name) };
+  }
+  if (side.failure) return { outcome: "upstream_error", error: side.failure };
+  if (fault !== undefined) return { outcome: "cut", error: toAttemptError(fault, undefined, name) };
+  const message = `'${name}' ended its stream in the middle of the answer.`;
+  return { outcome: "cut", error: new GatewayError("upstream_error", message) };
+}
+
+/**
+ * The error event, on a line of its own even when the upstream was cut inside one of its events. Nothing where the
+ * upstream's own error event has gone by already.
+ */
+function closingText(
+  side: SideReader,
+  error: GatewayError | undefined,
+  options: PumpOptions,
+): string | undefined {
+  if (error === undefined || side.hasReportedFailure) return undefined;
+  return `${side.isMidEvent ? "\n\n" : ""}${options.errorEvent(error)}`;
+}
+
+/** Ends the client's body, after a last text if there is one; false when nobody is there any more. */
+async function closeClient(writable: WritableStream<Uint8Array>, last: string | undefined): Promise<boolean> {
+  const writer = writable.getWriter();
+  try {
+    if (last !== undefined) await writer.write(new TextEncoder().encode(last));
+    await writer.close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The promise's value, or undefined when it has none within `ms`. */
+async function orTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), ms);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

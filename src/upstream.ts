@@ -1,0 +1,183 @@
+/**
+ * The only call to a model API: one attempt, with its time limits and its abort. Gives a response whose status is good,
+ * or throws a row of the error table. Reading the body is stream.ts and, for whole answers, `readBody` here.
+ */
+
+import type { ChatRequest } from "./chat.ts";
+import { GatewayError } from "./errors.ts";
+import type { Provider, Target } from "./providers/provider.ts";
+
+/** Why an attempt was aborted; also what its signal carries as a reason. */
+export type AbortCause = "first_byte" | "idle" | "total" | "client";
+
+export interface UpstreamPorts {
+  readonly fetch: typeof fetch;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly now: () => number;
+}
+
+export interface AttemptLimits {
+  readonly firstByteMs: number;
+  readonly idleMs: number;
+  /** When the whole request must be over, ms since the epoch. */
+  readonly deadlineAt: number;
+}
+
+/** One attempt under way: its response, and the handle that ends it. */
+export interface Attempt {
+  readonly response: Response;
+  /** Stops the upstream; idempotent. The first cause given is the one that errors name. */
+  abort(cause: AbortCause): void;
+  readonly abortedBy: AbortCause | undefined;
+  /** Starts the given time limit anew, or clears it; only one is armed at a time. */
+  arm(cause: "first_byte" | "idle", ms: number): void;
+  disarm(): void;
+  /** Lets go of timers and of the client's signal; call once the body has ended. */
+  release(): void;
+}
+
+/** What a client may pass on to its vendor besides the body: api.md §6, Dialects. */
+export const PASSED_HEADERS = ["openai-beta"];
+
+/** Upstream error bodies are read this far; the rest is never needed. */
+const MAX_ERROR_CHARS = 65_536;
+
+/**
+ * Calls a target and waits for the head of its answer. Throws the provider's reading of a bad status, `upstream_error`
+ * for a broken connection, `upstream_timeout` for silence, `client_disconnected` when the client left first.
+ */
+export async function callUpstream(
+  chat: ChatRequest,
+  provider: Provider,
+  target: Target,
+  limits: AttemptLimits,
+  client: { readonly signal: AbortSignal; readonly headers: Headers; readonly traceparent: string },
+  ports: UpstreamPorts,
+): Promise<Attempt> {
+  const request = provider.toRequest(chat, target);
+  const handle = createHandle(client.signal, limits.deadlineAt - ports.now());
+  handle.arm("first_byte", limits.firstByteMs);
+  const name = target.account.name;
+  try {
+    const response = provider.local
+      ? await provider.local(request, {
+          options: target.account.options,
+          signal: handle.signal,
+          sleep: ports.sleep,
+        })
+      : await ports.fetch(request.url, {
+          method: request.method,
+          headers: withPassedHeaders(request.headers, client, target),
+          // A redirect could lead anywhere, with our credential in hand.
+          redirect: "manual",
+          signal: handle.signal,
+          ...(request.body === undefined ? {} : { body: request.body }),
+        });
+    if (response.status >= 300 || response.status < 200) {
+      const body = (await response.text()).slice(0, MAX_ERROR_CHARS);
+      throw provider.toError(response.status, response.headers, parseLoosely(body), {
+        account: target.account,
+        nowMs: ports.now(),
+      });
+    }
+    return Object.assign(handle, { response });
+  } catch (thrown) {
+    handle.release();
+    throw toAttemptError(thrown, handle.abortedBy, name);
+  }
+}
+
+/**
+ * Reads a whole answer, which may take `idleMs` from its head on. Throws like callUpstream; a body cut half-way is an
+ * upstream's fault.
+ */
+export async function readBody(attempt: Attempt, name: string, idleMs: number): Promise<string> {
+  attempt.arm("idle", idleMs);
+  try {
+    return await attempt.response.text();
+  } catch (thrown) {
+    throw toAttemptError(thrown, attempt.abortedBy, name);
+  } finally {
+    attempt.release();
+  }
+}
+
+/** An exception of `fetch` or of a body as a row of the table. Its own message may hold addresses and is not passed on. */
+export function toAttemptError(thrown: unknown, cause: AbortCause | undefined, name: string): GatewayError {
+  if (thrown instanceof GatewayError) return thrown;
+  switch (cause) {
+    case "client":
+      return new GatewayError("client_disconnected", "The client left before the answer was complete.");
+    case "first_byte":
+      return new GatewayError(
+        "upstream_timeout",
+        `'${name}' sent no byte within the time allowed for the first one.`,
+      );
+    case "idle":
+      return new GatewayError("upstream_timeout", `'${name}' fell silent in the middle of its answer.`);
+    case "total":
+      return new GatewayError(
+        "upstream_timeout",
+        `'${name}' did not finish within the time allowed for the request.`,
+      );
+    case undefined:
+      return new GatewayError("upstream_error", `The connection to '${name}' broke.`, { cause: thrown });
+  }
+}
+
+type Handle = Omit<Attempt, "response"> & { readonly signal: AbortSignal };
+
+function createHandle(client: AbortSignal, totalMs: number): Handle {
+  const controller = new AbortController();
+  let cause: AbortCause | undefined;
+  let disarm = (): void => {};
+  const abort = (why: AbortCause): void => {
+    if (cause !== undefined) return;
+    cause = why;
+    controller.abort(new Error(why));
+  };
+  const onClientGone = (): void => abort("client");
+  const total = setTimeout(() => abort("total"), Math.max(0, totalMs));
+  if (client.aborted) abort("client");
+  else client.addEventListener("abort", onClientGone);
+  return {
+    signal: controller.signal,
+    abort,
+    get abortedBy() {
+      return cause;
+    },
+    arm(why, ms) {
+      disarm();
+      const timer = setTimeout(() => abort(why), ms);
+      disarm = () => clearTimeout(timer);
+    },
+    disarm: () => disarm(),
+    release() {
+      disarm();
+      clearTimeout(total);
+      client.removeEventListener("abort", onClientGone);
+    },
+  };
+}
+
+function withPassedHeaders(
+  own: Readonly<Record<string, string>>,
+  client: { readonly headers: Headers; readonly traceparent: string },
+  { account }: Target,
+): Record<string, string> {
+  const headers = { ...own };
+  for (const name of PASSED_HEADERS) {
+    const value = client.headers.get(name);
+    if (value !== null && headers[name] === undefined) headers[name] = value;
+  }
+  if (account.propagateTrace) headers["traceparent"] = client.traceparent;
+  return headers;
+}
+
+function parseLoosely(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

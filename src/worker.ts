@@ -1,0 +1,27 @@
+/**
+ * The composition root: what the platform calls. START HERE, then read gateway.ts. Everything is wired in services.ts,
+ * every path stands in routes/index.ts.
+ */
+
+import { createApp } from "../routes/index.ts";
+import { createServices, type IsolateServices } from "./services.ts";
+import { exportTrace, startTrace } from "./tracing.ts";
+
+export { TenantQueue } from "./limits/tenant-queue.ts";
+export { TraceStore } from "./telemetry/store.ts";
+export { Directory } from "./tenants/directory.ts";
+
+/** An isolate has one env for all its life, so its services are made once; a wrong setting is told to each request. */
+const servicesByEnv = new WeakMap<Env, IsolateServices>();
+
+function servicesOf(env: Env): IsolateServices {
+  const known = servicesByEnv.get(env);
+  if (known) return known;
+  const services = createServices(env);
+  servicesByEnv.set(env, services);
+  return services;
+}
+
+const app = createApp({ servicesOf, startTrace, exportTrace });
+
+export default { fetch: app.fetch } satisfies ExportedHandler<Env>;

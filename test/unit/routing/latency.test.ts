@@ -1,0 +1,45 @@
+import { describe, expect, test } from "vitest";
+import { createLatencyBook } from "../../../src/routing/latency.ts";
+
+const NOW = 1_000_000;
+
+describe("the latency book", () => {
+  test("knows nothing of a target it has not seen", () => {
+    expect(createLatencyBook().of("acme", "a/x", NOW)).toBeUndefined();
+  });
+
+  test("takes the first measurement as it is and lets later ones move it by a fifth", () => {
+    const book = createLatencyBook();
+    book.note("acme", "a/x", 100, NOW);
+    expect(book.of("acme", "a/x", NOW)).toBe(100);
+    book.note("acme", "a/x", 600, NOW + 1);
+    expect(book.of("acme", "a/x", NOW + 1)).toBe(200);
+  });
+
+  test("keeps tenants and targets apart", () => {
+    const book = createLatencyBook();
+    book.note("acme", "a/x", 100, NOW);
+    expect(book.of("other", "a/x", NOW)).toBeUndefined();
+    expect(book.of("acme", "a/y", NOW)).toBeUndefined();
+  });
+
+  test("forgets a measurement after a minute, so that a slow target is tried again", () => {
+    const book = createLatencyBook();
+    book.note("acme", "a/x", 9000, NOW);
+    expect(book.of("acme", "a/x", NOW + 60_000)).toBe(9000);
+    expect(book.of("acme", "a/x", NOW + 60_001)).toBeUndefined();
+    book.note("acme", "a/x", 100, NOW + 60_001);
+    expect(book.of("acme", "a/x", NOW + 60_001)).toBe(100);
+  });
+
+  test("holds 2000 targets and drops the one not measured for longest", () => {
+    const book = createLatencyBook();
+    for (let at = 0; at < 2000; at += 1) book.note("acme", `a/${at}`, at, NOW);
+    book.note("acme", "a/0", 0, NOW);
+    book.note("acme", "a/new", 1, NOW);
+    expect(book.of("acme", "a/0", NOW)).toBe(0);
+    expect(book.of("acme", "a/1", NOW)).toBeUndefined();
+    expect(book.of("acme", "a/2", NOW)).toBe(2);
+    expect(book.of("acme", "a/new", NOW)).toBe(1);
+  });
+});

@@ -1,0 +1,348 @@
+import { describe, expect, test } from "vitest";
+import {
+  isModelAllowed,
+  type Plan,
+  type PlanContext,
+  planTargets,
+  planVersion,
+} from "../../../src/routing/plan.ts";
+import { DEFAULT_RETRIES, DEFAULT_TIMEOUTS } from "../../../src/tenants/records.ts";
+import { fakeBundle } from "../../support/fake-tenant.ts";
+
+const ROUTES = {
+  chat: {
+    targets: [
+      { provider: "a", model: "small" },
+      { provider: "b", model: "org/large", params: { temperature: 0.2 } },
+    ],
+    retries: { maxAttempts: 2 },
+    timeouts: { firstByteMs: 1234 },
+  },
+};
+
+function plan(model: string, context: Partial<PlanContext> = {}, routes: object = ROUTES): Plan {
+  return planTargets(model, {
+    bundle: fakeBundle({ routes: { ...routes } }),
+    key: {},
+    random: () => 0,
+    priceOf: () => undefined,
+    latencyOf: () => undefined,
+    ...context,
+  });
+}
+
+const labels = ({ targets }: Plan): readonly string[] => targets.map(({ label }) => label);
+
+/** How often each target comes first in that many draws, evenly spread over [0, 1). */
+function tally(draws: number, targets: readonly object[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (let at = 0; at < draws; at += 1) {
+    const route = { strategy: "weighted", targets };
+    const [first] = plan("r", { random: () => at / draws }, { r: route }).targets;
+    counts[first.label] = (counts[first.label] ?? 0) + 1;
+  }
+  return counts;
+}
+
+describe("a bare provider/model", () => {
+  test("is split at the first slash and takes the defaults of a route", () => {
+    const direct = plan("b/org/large:free");
+    expect(direct.targets).toEqual([{ provider: "b", model: "org/large:free", label: "b/org/large:free" }]);
+    expect(direct).toMatchObject({
+      routeId: "b/org/large:free",
+      strategy: "direct",
+      retries: DEFAULT_RETRIES,
+      timeouts: DEFAULT_TIMEOUTS,
+    });
+  });
+
+  test.each([
+    ["an unknown provider is named", "c/gpt", /'c\/gpt' does not exist: no provider 'c'/],
+    [
+      "a name that is no route says that provider/model works too",
+      "chat-fast",
+      /'chat-fast'.*provider\/model/,
+    ],
+    ["a known provider without a model is not called unknown", "a/", /'a\/' does not exist: no route/],
+    ["a model without a provider", "/gpt", /'\/gpt' does not exist: no route/],
+    ["constructor is no route", "constructor", /'constructor' does not exist/],
+    ["__proto__ is no route", "__proto__", /'__proto__' does not exist/],
+    ["__proto__ is no provider", "__proto__/x", /no provider '__proto__'/],
+    ["constructor is no provider", "constructor/x", /no provider 'constructor'/],
+  ])("%s", (_, model, message) => {
+    expect(() => plan(model)).toThrow(
+      expect.objectContaining({
+        code: "model_not_found",
+        status: 404,
+        message: expect.stringMatching(message),
+        details: expect.objectContaining({ param: "model" }),
+      }),
+    );
+  });
+
+  test("names of a plain object's prototype are no records of a bundle that has one", () => {
+    const bundle = { ...fakeBundle(), routes: {}, providers: {} };
+    for (const model of ["constructor", "toString/x", "__proto__"]) {
+      expect(() => plan(model, { bundle })).toThrow(expect.objectContaining({ code: "model_not_found" }));
+    }
+  });
+});
+
+describe("a route by fallback", () => {
+  test("keeps its order and brings params, retries and timeouts along", () => {
+    const made = plan("chat");
+    expect(labels(made)).toEqual(["a/small", "b/org/large"]);
+    expect(made.targets[1]?.params).toEqual({ temperature: 0.2 });
+    expect(made).toMatchObject({
+      routeId: "chat",
+      strategy: "fallback",
+      reason: "first in the route's order",
+      rejected: ["b/org/large: later in the order"],
+      retries: { maxAttempts: 2 },
+      timeouts: { firstByteMs: 1234 },
+    });
+  });
+
+  test("passes over a target whose provider is missing, and says so", () => {
+    const made = plan("chat", { bundle: fakeBundle({ routes: ROUTES, providers: { b: {} } }) });
+    expect(labels(made)).toEqual(["b/org/large"]);
+    expect(made.rejected).toEqual(["a/small: no provider 'a'"]);
+  });
+
+  test("with no provider left is a 404 that names what is missing", () => {
+    const bundle = fakeBundle({ routes: ROUTES, providers: { c: {} } });
+    expect(() => plan("chat", { bundle })).toThrow(
+      expect.objectContaining({
+        code: "model_not_found",
+        message: expect.stringMatching(/'chat'.*a\/small: no provider 'a'; b\/org\/large: no provider 'b'/),
+      }),
+    );
+  });
+});
+
+describe("allowedModels", () => {
+  test("absent lets everything through, empty lets nothing through", () => {
+    expect(isModelAllowed(undefined, "chat")).toBe(true);
+    expect(isModelAllowed([], "chat")).toBe(false);
+  });
+
+  test("holds names and prefixes, and a star counts at the end only", () => {
+    const allowed = ["chat", "a/gpt-*", "x*y"];
+    expect(isModelAllowed(allowed, "chat")).toBe(true);
+    expect(isModelAllowed(allowed, "chat-fast")).toBe(false);
+    expect(isModelAllowed(allowed, "a/gpt-4o")).toBe(true);
+    expect(isModelAllowed(allowed, "a/gpt")).toBe(false);
+    expect(isModelAllowed(allowed, "xxy")).toBe(false);
+    expect(isModelAllowed(["*"], "anything/at-all")).toBe(true);
+  });
+
+  test("a model outside of them is a 403 that names it, even where it does not exist", () => {
+    for (const model of ["chat", "a/small", "nowhere"]) {
+      expect(() => plan(model, { key: { allowedModels: ["other"] } })).toThrow(
+        expect.objectContaining({
+          code: "permission_denied",
+          status: 403,
+          message: expect.stringContaining(`'${model}'`),
+        }),
+      );
+    }
+  });
+
+  test("an allowed route may ask targets that the key could not name itself", () => {
+    expect(labels(plan("chat", { key: { allowedModels: ["chat"] } }))).toEqual(["a/small", "b/org/large"]);
+  });
+});
+
+describe("a pin", () => {
+  test("leaves one target of the route, with the route's own rules and params", () => {
+    const made = plan("chat", { pin: "b/org/large" });
+    expect(labels(made)).toEqual(["b/org/large"]);
+    expect(made).toMatchObject({
+      strategy: "pinned",
+      retries: { maxAttempts: 2 },
+      rejected: ["a/small: another target is pinned"],
+    });
+    expect(made.targets[0].params).toEqual({ temperature: 0.2 });
+  });
+
+  test.each([
+    ["outside of the route", "chat", "a/other"],
+    ["that is no target of a bare provider/model", "a/small", "b/small"],
+    ["that is empty", "chat", ""],
+  ])("%s is a 400 that names the header", (_, model, pin) => {
+    expect(() => plan(model, { pin })).toThrow(
+      expect.objectContaining({
+        code: "invalid_request",
+        details: expect.objectContaining({ param: "x-headgate-target" }),
+        message: expect.stringContaining("x-headgate-target"),
+      }),
+    );
+  });
+
+  test("that says what a bare provider/model says anyway is no fault", () => {
+    expect(plan("a/small", { pin: "a/small" }).strategy).toBe("direct");
+  });
+});
+
+describe("a weighted route", () => {
+  test("draws each target as often as its weight says, and never one of weight zero", () => {
+    const targets = [
+      { provider: "a", model: "never", weight: 0 },
+      { provider: "a", model: "often", weight: 80 },
+      { provider: "b", model: "seldom", weight: 20 },
+    ];
+    expect(tally(1000, targets)).toEqual({ "a/often": 800, "b/seldom": 200 });
+  });
+
+  test("counts a target without a weight as 1", () => {
+    const targets = [
+      { provider: "a", model: "x" },
+      { provider: "b", model: "y", weight: 3 },
+    ];
+    expect(tally(100, targets)).toEqual({ "a/x": 25, "b/y": 75 });
+  });
+
+  test("with all weights zero still has someone to ask", () => {
+    const targets = [
+      { provider: "a", model: "x", weight: 0 },
+      { provider: "b", model: "y", weight: 0 },
+    ];
+    expect(labels(plan("r", {}, { r: { strategy: "weighted", targets } }))).toEqual(["a/x", "b/y"]);
+  });
+
+  test("asks the others after the drawn one, the heaviest first", () => {
+    const targets = [
+      { provider: "a", model: "one", weight: 1 },
+      { provider: "a", model: "three", weight: 3 },
+      { provider: "b", model: "two", weight: 2 },
+    ];
+    const made = plan("r", { random: () => 0.99 }, { r: { strategy: "weighted", targets } });
+    expect(labels(made)).toEqual(["b/two", "a/three", "a/one"]);
+    expect(made.reason).toBe("drawn with weight 2 of 6");
+    expect(made.rejected).toEqual(["a/three: not drawn", "a/one: not drawn"]);
+  });
+
+  test("weighs only what exists", () => {
+    const targets = [
+      { provider: "gone", model: "x", weight: 98 },
+      { provider: "a", model: "x", weight: 1 },
+      { provider: "b", model: "y", weight: 1 },
+    ];
+    expect(tally(10, targets)).toEqual({ "a/x": 5, "b/y": 5 });
+  });
+});
+
+describe("a sticky session", () => {
+  const targets = [
+    { provider: "a", model: "x", weight: 50 },
+    { provider: "b", model: "y", weight: 50 },
+  ];
+  const sticky = { r: { strategy: "weighted", sticky: "session", targets } };
+  const firstFor = (session: string): string => {
+    // The draw changes each time and must not matter.
+    const seen = [0, 0.3, 0.99].map((draw) => labels(plan("r", { session, random: () => draw }, sticky))[0]);
+    expect(new Set(seen).size).toBe(1);
+    return seen[0] ?? "";
+  };
+
+  test("draws the same target each time", () => {
+    expect(firstFor("conversation-1")).toBe(firstFor("conversation-1"));
+  });
+
+  test("without a session id the draw decides", () => {
+    expect(labels(plan("r", { random: () => 0.99 }, sticky))[0]).toBe("b/y");
+  });
+
+  test.each(["s-", "conversation-", "user-000", ""])(
+    "sessions numbered behind '%s' spread over the targets as the weights say",
+    (prefix) => {
+      const sessions = 200;
+      const toA = Array.from({ length: sessions }, (_, at) => firstFor(`${prefix}${at}`)).filter(
+        (to) => to === "a/x",
+      );
+      // Five standard deviations of a fair draw.
+      expect(Math.abs(toA.length - sessions / 2)).toBeLessThan(36);
+    },
+  );
+
+  test("sessions that differ in their last digit only don't all go to one target", () => {
+    const firsts = Array.from({ length: 10 }, (_, at) => firstFor(`chat-2026-11-25-${at}`));
+    expect(new Set(firsts).size).toBe(2);
+  });
+});
+
+describe("least-cost", () => {
+  const targets = ["p1", "p2", "p3", "p4"].map((model) => ({ provider: "a", model }));
+  const route = { r: { strategy: "least-cost", targets } };
+
+  test("asks the cheapest first, unknown prices last, and equal ones in the route's order", () => {
+    const prices: Record<string, number> = { p2: 500, p3: 20, p4: 500 };
+    const made = plan("r", { priceOf: ({ model }) => prices[model] }, route);
+    expect(labels(made)).toEqual(["a/p3", "a/p2", "a/p4", "a/p1"]);
+    expect(made.reason).toBe("lowest price (20)");
+    expect(made.rejected).toEqual(["a/p2: price 500", "a/p4: price 500", "a/p1: price unknown"]);
+  });
+
+  test("takes a price of zero for a price", () => {
+    const prices: Record<string, number> = { p1: 1, p3: 0 };
+    expect(labels(plan("r", { priceOf: ({ model }) => prices[model] }, route))[0]).toBe("a/p3");
+  });
+
+  test("with no price at all keeps the route's order", () => {
+    expect(labels(plan("r", {}, route))).toEqual(["a/p1", "a/p2", "a/p3", "a/p4"]);
+  });
+});
+
+describe("least-latency", () => {
+  const targets = ["t1", "t2", "t3"].map((model) => ({ provider: "a", model }));
+  const route = { r: { strategy: "least-latency", targets } };
+
+  test("asks the fastest first", () => {
+    const times: Record<string, number> = { t1: 900, t2: 120.4, t3: 300 };
+    const made = plan("r", { latencyOf: ({ model }) => times[model] }, route);
+    expect(labels(made)).toEqual(["a/t2", "a/t3", "a/t1"]);
+    expect(made.reason).toBe("lowest latency (120)");
+  });
+
+  test("tries a target that was not seen before it trusts what was", () => {
+    const times: Record<string, number> = { t1: 10, t3: 30 };
+    const made = plan("r", { latencyOf: ({ model }) => times[model] }, route);
+    expect(labels(made)).toEqual(["a/t2", "a/t1", "a/t3"]);
+    expect(made.reason).toBe("lowest latency (unknown)");
+  });
+});
+
+describe("a plan's version", () => {
+  const version = (draw: number, targets: readonly object[], context: Partial<PlanContext> = {}): string =>
+    planVersion(plan("r", { random: () => draw, ...context }, { r: { strategy: "weighted", targets } }));
+
+  test("does not depend on the draw", () => {
+    const targets = [
+      { provider: "a", model: "x" },
+      { provider: "b", model: "y", params: { temperature: 1 } },
+    ];
+    expect(version(0.9, targets)).toBe(version(0, targets));
+  });
+
+  test("does not depend on the draw between two settings of one model", () => {
+    const targets = [
+      { provider: "a", model: "x", params: { temperature: 0 } },
+      { provider: "a", model: "x", params: { temperature: 1 } },
+    ];
+    expect(version(0.9, targets)).toBe(version(0, targets));
+  });
+
+  test("changes with a target, with its params, and with a pin", () => {
+    const base = [
+      { provider: "a", model: "x" },
+      { provider: "b", model: "y" },
+    ];
+    const versions = [
+      version(0, base),
+      version(0, base, { pin: "a/x" }),
+      version(0, [base[0] ?? {}, { provider: "b", model: "z" }]),
+      version(0, [base[0] ?? {}, { ...base[1], params: { temperature: 0 } }]),
+    ];
+    expect(new Set(versions).size).toBe(4);
+  });
+});
