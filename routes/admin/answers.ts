@@ -1,0 +1,62 @@
+/** What the admin routes share: reading a JSON body and a page's parameters, answering with a record and its etag. */
+
+import type { Context } from "hono";
+import type { AppEnv } from "../../src/app.ts";
+import { GatewayError } from "../../src/errors.ts";
+import type { PageAsk, Versioned, Written } from "../../src/tenants/directory-api.ts";
+import { toEtag } from "../../src/tenants/etag.ts";
+import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../read-body.ts";
+
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1000;
+const MAX_CURSOR_CHARS = 200;
+
+/** The body as JSON. Throws `invalid_request` for anything else, an empty one too. */
+export async function readJson(c: Context<AppEnv>): Promise<unknown> {
+  return parseJson(await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES));
+}
+
+/** As `readJson`, but no body at all is undefined. */
+export async function readOptionalJson(c: Context<AppEnv>): Promise<unknown> {
+  const text = await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES);
+  return text.trim() === "" ? undefined : parseJson(text);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new GatewayError("invalid_request", "The body is not valid JSON.", { param: "body" });
+  }
+}
+
+/** `?limit&cursor`. Throws `invalid_request` that names the parameter. */
+export function readPage(c: Context<AppEnv>): PageAsk {
+  const limit = Number(c.req.query("limit") ?? DEFAULT_LIMIT);
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
+    throw new GatewayError("invalid_request", `limit: must be a whole number from 1 to ${MAX_LIMIT}.`, {
+      param: "limit",
+    });
+  }
+  const cursor = c.req.query("cursor");
+  if (cursor === undefined || cursor === "") return { limit };
+  if (cursor.length > MAX_CURSOR_CHARS) throw badCursor();
+  return { limit, cursor };
+}
+
+/** A cursor that no page has given out. */
+export function badCursor(): GatewayError {
+  return new GatewayError("invalid_request", "cursor: is not one that a page has given out.", {
+    param: "cursor",
+  });
+}
+
+/** 200 with the record's etag, or 201 where it was made. */
+export function answerRecord(c: Context<AppEnv>, record: Versioned<object> | Written<object>): Response {
+  const status = "created" in record && record.created ? 201 : 200;
+  return c.json(record.value, status, { etag: toEtag(record.revision) });
+}
+
+export function answerNothing(c: Context<AppEnv>): Response {
+  return c.body(null, 204);
+}

@@ -1,0 +1,11 @@
+/** `GET /admin/audit`: who changed what, newest first. */
+
+import { Hono } from "hono";
+import type { AppEnv } from "../../src/app.ts";
+import { badCursor, readPage } from "./answers.ts";
+
+export const adminAudit = new Hono<AppEnv>().get("/audit", async (c) => {
+  const page = readPage(c);
+  if (page.cursor !== undefined && !/^\d{1,15}$/.test(page.cursor)) throw badCursor();
+  return c.json(await c.var.services.directory.listAudit(page));
+});

@@ -1,0 +1,27 @@
+/** `/admin/tenants/{tenant}/keys`: gateway keys. The key itself is in the answer of POST only, this once. */
+
+import { Hono } from "hono";
+import type { AppEnv } from "../../src/app.ts";
+import { answerNothing, readJson, readOptionalJson, readPage } from "./answers.ts";
+
+/** An answer with a secret in it is nobody's to keep. */
+const NOT_KEPT = { "cache-control": "no-store" };
+
+export const adminKeys = new Hono<AppEnv>()
+  .get("/tenants/:tenant/keys", async (c) => {
+    const page = readPage(c);
+    return c.json(await c.var.services.directory.listKeys(c.req.param("tenant"), page));
+  })
+  .post("/tenants/:tenant/keys", async (c) => {
+    const body = await readJson(c);
+    return c.json(await c.var.services.directory.createKey(c.req.param("tenant"), body), 201, NOT_KEPT);
+  })
+  .delete("/tenants/:tenant/keys/:id", async (c) => {
+    await c.var.services.directory.deleteKey(c.req.param("tenant"), c.req.param("id"));
+    return answerNothing(c);
+  })
+  .post("/tenants/:tenant/keys/:id/rotate", async (c) => {
+    const body = await readOptionalJson(c);
+    const { directory } = c.var.services;
+    return c.json(await directory.rotateKey(c.req.param("tenant"), c.req.param("id"), body), 200, NOT_KEPT);
+  });

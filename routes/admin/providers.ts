@@ -1,0 +1,26 @@
+/** `/admin/tenants/{tenant}/providers`: upstream accounts. Credentials go in and never come out: GET shows masks. */
+
+import { Hono } from "hono";
+import type { AppEnv } from "../../src/app.ts";
+import { answerNothing, answerRecord, readJson, readPage } from "./answers.ts";
+
+export const adminProviders = new Hono<AppEnv>()
+  .get("/tenants/:tenant/providers", async (c) => {
+    const page = readPage(c);
+    return c.json(await c.var.services.directory.listProviders(c.req.param("tenant"), page));
+  })
+  .put("/tenants/:tenant/providers/:name", async (c) => {
+    const body = await readJson(c);
+    const { tenant, name } = c.req.param();
+    const { directory } = c.var.services;
+    return answerRecord(c, await directory.putProvider(tenant, name, body, c.req.header("if-match")));
+  })
+  .get("/tenants/:tenant/providers/:name", async (c) => {
+    const { tenant, name } = c.req.param();
+    return answerRecord(c, await c.var.services.directory.getProvider(tenant, name));
+  })
+  .delete("/tenants/:tenant/providers/:name", async (c) => {
+    const { tenant, name } = c.req.param();
+    await c.var.services.directory.deleteProvider(tenant, name, c.req.header("if-match"));
+    return answerNothing(c);
+  });

@@ -1,0 +1,34 @@
+/** `/admin/tenants`: tenant records, and the purge of a tenant's cache. */
+
+import { Hono } from "hono";
+import type { AppEnv } from "../../src/app.ts";
+import { answerNothing, answerRecord, readJson, readPage } from "./answers.ts";
+
+export const adminTenants = new Hono<AppEnv>()
+  .get("/tenants", async (c) => {
+    const page = readPage(c);
+    return c.json(await c.var.services.directory.listTenants(page));
+  })
+  .put("/tenants/:tenant", async (c) => {
+    const body = await readJson(c);
+    const { directory } = c.var.services;
+    return answerRecord(c, await directory.putTenant(c.req.param("tenant"), body, c.req.header("if-match")));
+  })
+  .get("/tenants/:tenant", async (c) => {
+    return answerRecord(c, await c.var.services.directory.getTenant(c.req.param("tenant")));
+  })
+  .patch("/tenants/:tenant", async (c) => {
+    const patch = await readJson(c);
+    const { directory } = c.var.services;
+    return answerRecord(
+      c,
+      await directory.patchTenant(c.req.param("tenant"), patch, c.req.header("if-match")),
+    );
+  })
+  .delete("/tenants/:tenant", async (c) => {
+    await c.var.services.directory.deleteTenant(c.req.param("tenant"), c.req.header("if-match"));
+    return answerNothing(c);
+  })
+  .post("/tenants/:tenant/cache/purge", async (c) => {
+    return c.json({ epoch: await c.var.services.directory.purgeCache(c.req.param("tenant")) });
+  });

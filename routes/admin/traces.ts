@@ -1,0 +1,63 @@
+/**
+ * `GET /admin/traces` and `GET /admin/traces/{traceId}`: the embedded trace store. One trace comes as OTLP/JSON, or, to a
+ * client that asks for text/plain, drawn for its terminal (`?width=` columns).
+ */
+
+import { Hono } from "hono";
+import type { AppEnv } from "../../src/app.ts";
+import { GatewayError } from "../../src/errors.ts";
+import { joinResourceSpans } from "../../src/telemetry/otlp.ts";
+import { readResourceSpans } from "../../src/telemetry/otlp-read.ts";
+import type { TraceSummary } from "../../src/telemetry/summary.ts";
+import { formatCursor, parseTenant, parseTraceQuery } from "../../src/telemetry/trace-query.ts";
+import { DEFAULT_WIDTH, drawWaterfall, MAX_WIDTH, MIN_WIDTH } from "../../src/telemetry/waterfall.ts";
+
+const TRACE_ID = /^[0-9a-f]{32}$/;
+
+export const adminTraces = new Hono<AppEnv>()
+  .get("/traces", async (c) => {
+    const query = parseTraceQuery(new URL(c.req.url).searchParams);
+    const { items, cursor } = await c.var.services.traces.search(query);
+    return c.json({
+      items: items.map(toListItem),
+      cursor: cursor === undefined ? null : formatCursor(cursor),
+    });
+  })
+  .get("/traces/:traceId", async (c) => {
+    const traceId = c.req.param("traceId").toLowerCase();
+    if (!TRACE_ID.test(traceId)) {
+      throw new GatewayError("invalid_request", "A trace id has 32 hex digits.", { param: "traceId" });
+    }
+    const tenant = c.req.query("tenant");
+    const width = parseWidth(c.req.query("width"));
+    if (tenant !== undefined) parseTenant(tenant, "tenant");
+    const elements = await c.var.services.traces.get(traceId, tenant);
+    if (elements.length === 0) {
+      const message = "There is no such trace. It may not be finished, or it was not kept.";
+      throw new GatewayError("not_found", message, { param: "traceId" });
+    }
+    if (wantsText(c.req.header("accept")))
+      return c.text(drawWaterfall(elements.map(readResourceSpans), width));
+    return c.body(joinResourceSpans(elements), 200, { "content-type": "application/json" });
+  });
+
+/** api.md §4, "Trace list item"; null where the request never came to have the value. */
+function toListItem(summary: TraceSummary) {
+  // `isError` is there to be filtered by; undefined members are not written.
+  return { ...summary, startedAt: new Date(summary.startedAt).toISOString(), isError: undefined };
+}
+
+/** Whether plain text is named, and JSON is not named before it; a wildcard means JSON. */
+function wantsText(accept = ""): boolean {
+  const text = accept.indexOf("text/plain");
+  const json = accept.indexOf("application/json");
+  return text !== -1 && (json === -1 || text < json);
+}
+
+function parseWidth(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_WIDTH;
+  const width = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (width >= MIN_WIDTH && width <= MAX_WIDTH) return width;
+  const message = `The parameter 'width' must be a whole number from ${MIN_WIDTH} to ${MAX_WIDTH}.`;
+  throw new GatewayError("invalid_request", message, { param: "width" });
+}

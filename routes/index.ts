@@ -1,0 +1,47 @@
+/** THE ROUTE TABLE: every method, path and middleware on one screen. */
+
+import { Hono } from "hono";
+import type { AppEnv } from "../src/app.ts";
+import { adminAuth } from "../src/middleware/admin-auth.ts";
+import { authenticate } from "../src/middleware/authenticate.ts";
+import { cors } from "../src/middleware/cors.ts";
+import { createNotFound } from "../src/middleware/method-guard.ts";
+import { onError } from "../src/middleware/on-error.ts";
+import { requestScope, type ScopePorts } from "../src/middleware/request-scope.ts";
+import { adminAudit } from "./admin/audit.ts";
+import { adminKeys } from "./admin/keys.ts";
+import { adminProviders } from "./admin/providers.ts";
+import { adminQueue } from "./admin/queue.ts";
+import { adminRoutes } from "./admin/routes.ts";
+import { adminTenants } from "./admin/tenants.ts";
+import { adminTraces } from "./admin/traces.ts";
+import { chatCompletions } from "./chat-completions.ts";
+import { health } from "./health.ts";
+import { getModel, listModels } from "./models.ts";
+
+export function createApp(ports: ScopePorts): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  app.onError(onError);
+  app.use("*", requestScope(ports), cors);
+
+  app.get("/healthz", health);
+
+  // Data plane: a gateway key is needed.
+  app.use("/v1/*", authenticate);
+  app.post("/v1/chat/completions", chatCompletions);
+  app.get("/v1/models", listModels);
+  app.get("/v1/models/:model{.+}", getModel);
+
+  // Admin plane: the operator's token is needed.
+  app.use("/admin/*", adminAuth);
+  app.route("/admin", adminTenants);
+  app.route("/admin", adminKeys);
+  app.route("/admin", adminProviders);
+  app.route("/admin", adminRoutes);
+  app.route("/admin", adminQueue);
+  app.route("/admin", adminTraces);
+  app.route("/admin", adminAudit);
+
+  app.notFound(createNotFound(app));
+  return app;
+}

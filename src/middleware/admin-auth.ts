@@ -1,0 +1,67 @@
+/**
+ * Who may use the admin plane: the bearer of ADMIN_TOKEN, by `Bearer`, or by `Basic` with it as the password (for
+ * Grafana's Jaeger data source). Without a token set there is no admin plane, except in local development.
+ */
+
+import type { MiddlewareHandler } from "hono";
+import type { AppEnv } from "../app.ts";
+import type { Settings } from "../config.ts";
+import { GatewayError } from "../errors.ts";
+
+/** api.md §5: what the token is in a local run that sets none. */
+const LOCAL_TOKEN = "dev";
+/** By name as the client wrote it, so that a web page elsewhere can't reach it by a name of its own (DNS rebinding). */
+const LOCAL_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
+
+export const adminAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const expected = adminToken(c.var.settings, c.req.url);
+  const given = readToken(c.req.header("authorization"));
+  if (given === undefined) throw refused("The admin plane needs 'authorization: Bearer <ADMIN_TOKEN>'.");
+  if (!(await isSameSecret(given, expected))) throw refused("The admin token is not the right one.");
+  await next();
+};
+
+/** Throws `unavailable` where none is set. */
+function adminToken(settings: Settings, url: string): string {
+  if (settings.adminToken !== undefined) return settings.adminToken;
+  if (settings.isLocal && LOCAL_HOSTS.includes(new URL(url).hostname)) return LOCAL_TOKEN;
+  throw new GatewayError("unavailable", "The admin plane is closed: the secret ADMIN_TOKEN is not set.", {
+    param: "ADMIN_TOKEN",
+  });
+}
+
+function readToken(header: string | undefined): string | undefined {
+  const [, scheme, value] = /^(bearer|basic) +(\S+)$/i.exec(header ?? "") ?? [];
+  if (value === undefined) return undefined;
+  return scheme?.toLowerCase() === "bearer" ? value : passwordOf(value);
+}
+
+/** The password of `base64(user:password)`. */
+function passwordOf(credentials: string): string | undefined {
+  try {
+    const pair = atob(credentials);
+    const colon = pair.indexOf(":");
+    return colon === -1 ? undefined : pair.slice(colon + 1);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Compares digests, and all of them: neither the length nor the first difference shows in the time it takes. */
+async function isSameSecret(given: string, expected: string): Promise<boolean> {
+  const [left, right] = await Promise.all([digest(given), digest(expected)]);
+  let difference = 0;
+  for (const [at, byte] of left.entries()) difference |= byte ^ (right[at] ?? 0);
+  return difference === 0;
+}
+
+async function digest(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+}
+
+function refused(message: string): GatewayError {
+  return new GatewayError("invalid_api_key", message, {
+    param: "authorization",
+    headers: { "www-authenticate": "Bearer" },
+  });
+}

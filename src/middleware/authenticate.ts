@@ -1,0 +1,98 @@
+/**
+ * Who calls: reads the gateway key, finds its tenant, and refuses what is unknown, revoked, expired or suspended.
+ * Garbage is refused by its checksum, before anything is looked up.
+ */
+
+import type { MiddlewareHandler } from "hono";
+import type { AppEnv, Caller, RequestScope } from "../app.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import { hashKey, isWellFormed } from "../tenants/key-format.ts";
+import { findValidKey } from "../tenants/valid-key.ts";
+import type { KeyRecord } from "../tenants/records.ts";
+import type { LoadedTenant, TenantSource } from "../tenants/source.ts";
+
+export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const { services, scope } = c.var;
+  const caller = await identify(c.req.raw, scope, services.tenants, services.now());
+  scope.trace.setTenant(caller.bundle.id);
+  scope.facts.tenantId = caller.bundle.id;
+  scope.facts.keyId = caller.key.id;
+  if (caller.bundle.tenant.status === "suspended") {
+    throw new GatewayError("tenant_suspended", "This tenant is suspended. Ask the gateway's operator.");
+  }
+  c.set("caller", caller);
+  await next();
+};
+
+async function identify(
+  request: Request,
+  scope: RequestScope,
+  tenants: TenantSource,
+  now: number,
+): Promise<Caller> {
+  const span = scope.trace.root.child("gateway.auth");
+  try {
+    const secret = readKey(request);
+    if (!isWellFormed(secret)) {
+      span.set({ "gateway.auth.source": "checksum" });
+      throw unknownKey();
+    }
+    const hash = await hashKey(secret);
+    const pointer = await tenants.findKey(hash);
+    span.set({ "gateway.auth.source": pointer?.source ?? "directory" });
+    if (!pointer) throw unknownKey();
+    const isValid = (keys: readonly KeyRecord[]) => findValidKey(keys, pointer.keyId, hash, now);
+    let bundle = await load(scope, () => tenants.load(pointer.tenantId));
+    // A key younger than the isolate's copy works at once: the newest records decide before anyone is refused.
+    if (bundle && !isValid(bundle.keys)) bundle = await load(scope, () => tenants.reload(pointer.tenantId));
+    const key = bundle && isValid(bundle.keys);
+    if (!bundle || !key) throw unknownKey();
+    span.set({ "gateway.auth.result": "ok", "gateway.key.id": key.id });
+    return { bundle, key };
+  } catch (thrown) {
+    span.set({ "gateway.auth.result": toGatewayError(thrown).code });
+    throw thrown;
+  } finally {
+    span.end();
+  }
+}
+
+async function load(scope: RequestScope, read: () => Promise<LoadedTenant | undefined>) {
+  const span = scope.trace.root.child("gateway.config.load", { kind: "client" });
+  try {
+    const loaded = await read();
+    span.set({
+      "gateway.config.source": loaded?.source,
+      "gateway.config.age_ms": loaded?.ageMs,
+      "gateway.config.version": loaded?.bundle.version,
+    });
+    return loaded?.bundle;
+  } catch (thrown) {
+    span.fail(toGatewayError(thrown).code);
+    throw thrown;
+  } finally {
+    span.end();
+  }
+}
+
+/** The three vendors' SDKs each have a header of their own; where two are set, `authorization` decides (api.md §6). */
+function readKey(request: Request): string {
+  const bearer = request.headers.get("authorization");
+  if (bearer !== null) {
+    const [scheme, token] = bearer.split(/ +/, 2);
+    if (scheme?.toLowerCase() === "bearer" && token) return token;
+    throw new GatewayError("invalid_api_key", "The authorization header must be 'Bearer hg_…'.", {
+      param: "authorization",
+    });
+  }
+  const other = request.headers.get("x-api-key") ?? request.headers.get("x-goog-api-key");
+  if (other !== null) return other;
+  throw new GatewayError(
+    "invalid_api_key",
+    "This request has no gateway key. Send 'authorization: Bearer hg_…'.",
+  );
+}
+
+function unknownKey(): GatewayError {
+  return new GatewayError("invalid_api_key", "This gateway key is not valid: unknown, revoked, or expired.");
+}

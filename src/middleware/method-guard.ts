@@ -1,0 +1,41 @@
+/** Tells a wrong method (405 with `allow`) from an unknown path (404), from the route table itself. */
+
+import type { Hono, NotFoundHandler } from "hono";
+import type { AppEnv } from "../app.ts";
+import { GatewayError } from "../errors.ts";
+
+/** Built once from the finished table; only requests that no route took come here. */
+export function createNotFound(app: Hono<AppEnv>): NotFoundHandler<AppEnv> {
+  return function notFound(c) {
+    const methods = new Set(
+      app.routes
+        .filter(({ method, path }) => method !== "ALL" && !path.includes("*") && matches(path, c.req.path))
+        .map(({ method }) => method),
+    );
+    if (methods.size === 0) {
+      throw new GatewayError("not_found", `There is nothing at ${c.req.method} ${shorten(c.req.path)}.`);
+    }
+    const allow = [...methods].toSorted().join(", ");
+    throw new GatewayError("method_not_allowed", `This path takes ${allow}, not ${c.req.method}.`, {
+      headers: { allow },
+    });
+  };
+}
+
+const MAX_PATH_CHARS = 200;
+
+function shorten(path: string): string {
+  return path.length <= MAX_PATH_CHARS ? path : `${path.slice(0, MAX_PATH_CHARS)}…`;
+}
+
+/** `:name` takes one segment, `:name{.+}` the rest; that is all the table uses. */
+function matches(template: string, path: string): boolean {
+  const wanted = template.split("/");
+  const given = path.split("/");
+  for (const [index, part] of wanted.entries()) {
+    const segment = given[index];
+    if (part.endsWith("{.+}")) return given.slice(index).join("/") !== "";
+    if (segment === undefined || (part.startsWith(":") ? segment === "" : part !== segment)) return false;
+  }
+  return wanted.length === given.length;
+}

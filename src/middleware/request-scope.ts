@@ -1,0 +1,125 @@
+/**
+ * The outermost middleware: gives each request its id, its trace and its facts, and writes them onto whatever response
+ * comes back, an error's too. The root span ends here, or, where a stream outlives the handler, with the stream.
+ */
+
+import type { Context, MiddlewareHandler, Next } from "hono";
+import { routePath } from "hono/route";
+import type { AppEnv, RequestScope } from "../app.ts";
+import { toGatewayError } from "../errors.ts";
+import {
+  factHeaders,
+  outcomeOf,
+  refusalAttributes,
+  type RequestFacts,
+  rootAttributes,
+} from "../pipeline/request-facts.ts";
+import type { SpanAttributes } from "../telemetry/attributes.ts";
+import type { IsolateServices } from "../services.ts";
+import { rootSpanName } from "../telemetry/spans.ts";
+import type { exportTrace, startTrace } from "../tracing.ts";
+
+/** What worker.ts hands in: the isolate's services and its tracing. */
+export interface ScopePorts {
+  readonly servicesOf: (env: Env) => IsolateServices;
+  readonly startTrace: typeof startTrace;
+  readonly exportTrace: typeof exportTrace;
+}
+
+/** Paths that leave no trace: looking at the gateway must not fill the back end with the looking. */
+const UNTRACED = /^\/(healthz|metrics|docs|openapi\.json|console)(\/|$)/;
+const READ_PLANE = /^\/(admin|jaeger)(\/|$)/;
+
+export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
+  async function handle(c: Context<AppEnv>, next: Next): Promise<void> {
+    const requestId = `req_${crypto.randomUUID().replaceAll("-", "")}`;
+    c.set("requestId", requestId);
+    const services = ports.servicesOf(c.env);
+    c.set("services", services);
+    c.set("settings", services.settings);
+    const route = matchedRoute(c);
+    const trace = ports.startTrace({
+      name: route === undefined ? c.req.method : rootSpanName(c.req.method, route),
+      kind: "server",
+      traceparent: c.req.raw.headers.get("traceparent"),
+      attributes: { "gateway.request.id": requestId, "http.route": route, ...requestAttributes(c.req.raw) },
+    });
+    const facts: RequestFacts = { startedAt: services.now() };
+    let isHeld = false;
+    const finish = (): void => {
+      trace.root.set(rootAttributes(facts));
+      trace.root.end();
+    };
+    const scope: RequestScope = {
+      trace,
+      facts,
+      hold() {
+        isHeld = true;
+        return finish;
+      },
+    };
+    c.set("scope", scope);
+    await next();
+    describe(c, scope, services.now());
+    if (!isHeld) finish();
+    if (isTraced(c)) {
+      const about = { bundle: c.var.caller?.bundle, isUnauthenticated: isUnauthenticated(c) };
+      ports.exportTrace(trace, about, services, (work) => c.executionCtx.waitUntil(work));
+    }
+  }
+
+  return function requestScope(c, next) {
+    const handled = handle(c, next);
+    // The runtime ends a handler whose client has left, unless it is waited for: lease and trace must end in order.
+    c.executionCtx.waitUntil(handled);
+    return handled;
+  };
+}
+
+/** A refusal that anybody on the internet can cause, as often as he likes. */
+function isUnauthenticated(c: Context<AppEnv>): boolean {
+  return c.res.status >= 400 && c.res.status < 500 && c.var.caller === undefined;
+}
+
+/** The template of the route that will answer; undefined where only catch-alls match. */
+function matchedRoute(c: Context<AppEnv>): string | undefined {
+  const path = routePath(c, -1);
+  return path.includes("*") ? undefined : path;
+}
+
+function requestAttributes(request: Request): SpanAttributes {
+  const { protocol, hostname, port } = new URL(request.url);
+  return {
+    "http.request.method": request.method,
+    "url.scheme": protocol.slice(0, -1),
+    "server.address": hostname,
+    "server.port": port === "" ? (protocol === "https:" ? 443 : 80) : Number(port),
+  };
+}
+
+function isTraced(c: Context<AppEnv>): boolean {
+  const { path, method } = c.req;
+  if (UNTRACED.test(path)) return false;
+  return !(READ_PLANE.test(path) && (method === "GET" || method === "HEAD") && c.res.status < 500);
+}
+
+/** The response's status onto the span, the request's facts onto the response. */
+function describe(c: Context<AppEnv>, { trace, facts }: RequestScope, now: number): void {
+  const { status } = c.res;
+  const { root } = trace;
+  if (c.error) {
+    const error = toGatewayError(c.error);
+    facts.outcome ??= outcomeOf(error);
+    root.set(refusalAttributes(error));
+    if (status >= 500) root.fail(error.code);
+  }
+  facts.outcome ??= status >= 400 ? "rejected" : "ok";
+  root.set({ "http.response.status_code": status });
+  const headers = c.res.headers;
+  headers.set("x-request-id", c.var.requestId);
+  headers.set("request-id", c.var.requestId);
+  headers.set("x-trace-id", trace.traceId);
+  // https://www.w3.org/TR/trace-context-2/#traceresponse-header
+  headers.set("traceresponse", `00-${trace.traceId}-${root.ref.spanId}-01`);
+  for (const [name, value] of Object.entries(factHeaders(facts, now))) headers.set(name, value);
+}
