@@ -1,0 +1,88 @@
+/**
+ * `npm start`: the whole gateway on this machine, with no account, no key and no network. Gathers the settings, starts
+ * wrangler's local runtime, makes the demo tenant through the admin API, and says what to type next. Runs in Node.
+ */
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describeGateway } from "./banner.ts";
+import { ensureDemoTenant } from "./demo-tenant.ts";
+import { prepareSettings } from "./local-settings.ts";
+
+const DEFAULT_PORT = 8787;
+/** A first start compiles the Worker; a slow machine takes some ten seconds. */
+const START_TIMEOUT_MS = 90_000;
+const POLL_MS = 200;
+
+const wranglerArgs = process.argv.slice(2);
+const port = Number(optionOf("--port") ?? process.env["PORT"] ?? DEFAULT_PORT);
+if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+  fail(`PORT must be a whole number from 1 to 65535, not '${process.env["PORT"]}'.`);
+}
+const url = `http://localhost:${port}`;
+const stateDir = optionOf("--persist-to") ?? ".wrangler/state";
+const settings = prepareSettings(stateDir, process.env);
+
+console.log(`Headgate is starting on ${url} …`);
+const wrangler = startWrangler();
+const stopped = new Promise<number>((resolve) => wrangler.once("exit", (code) => resolve(code ?? 1)));
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => wrangler.kill(signal));
+
+if (!(await isUp())) {
+  wrangler.kill();
+  fail(`Headgate did not come up on ${url} within ${START_TIMEOUT_MS / 1000} s. The lines above say why.`);
+}
+const demo = await ensureDemoTenant({ url, stateDir, settings }).catch((error: unknown) => {
+  wrangler.kill();
+  return fail(`The demo tenant could not be made: ${error instanceof Error ? error.message : String(error)}`);
+});
+console.log(describeGateway({ url, demo, adminToken: settings.values["ADMIN_TOKEN"] ?? "" }));
+process.exitCode = await stopped;
+
+function startWrangler(): ChildProcess {
+  const own = ["--port", String(port), "--persist-to", stateDir, "--env-file", settings.envFile];
+  const quiet = ["--log-level", "warn", "--show-interactive-dev-session=false"];
+  const local = ["--ip", "localhost", "--inspector-port", "0"];
+  return spawn("wrangler", ["dev", ...local, ...quiet, ...own, ...passedOn()], {
+    stdio: "inherit",
+    // Nothing is asked of the network: no usage statistics, no sample of a real request's properties.
+    env: { ...process.env, WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false" },
+    shell: process.platform === "win32",
+  });
+}
+
+async function isUp(): Promise<boolean> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (Date.now() < deadline && wrangler.exitCode === null) {
+    try {
+      const response = await fetch(`${url}/healthz`);
+      if (response.ok) return true;
+      if (response.status === 503) fail((await response.text()).slice(0, 2_000));
+    } catch {
+      // Not listening yet.
+    }
+    await sleep(POLL_MS);
+  }
+  return false;
+}
+
+function optionOf(name: string): string | undefined {
+  const at = wranglerArgs.indexOf(name);
+  if (at >= 0) return wranglerArgs[at + 1];
+  return wranglerArgs.find((arg) => arg.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+/** The options that this script has read itself are not given twice. */
+function passedOn(): string[] {
+  const own = ["--port", "--persist-to"];
+  return wranglerArgs.filter(
+    (arg, index) =>
+      !own.some((name) => arg === name || arg.startsWith(`${name}=`)) &&
+      !own.includes(wranglerArgs[index - 1] ?? ""),
+  );
+}
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(1);
+}
