@@ -1,0 +1,169 @@
+// Turns what was measured into the Markdown of RESULTS.md: ratios are taken inside each round and then their median, so that a
+// busy moment of the machine hits both sides. Pure. Called by run.ts.
+import { BUNDLE_BAR_KIB, CASES, TTFT_BAR_MS, type MockCounts } from "./cases.ts";
+import type { Measured, Sample, StreamSample } from "./rounds.ts";
+import { median } from "./statistics.ts";
+
+export type Facts = {
+  readonly machine: string;
+  readonly versions: string;
+  readonly date: string;
+  readonly effort: string;
+  readonly bundleKib: number;
+  readonly bundleGzipKib: number;
+  /** Median CPU milliseconds of a cold process up to and with its first answer. */
+  readonly startUpCpuMs: Readonly<Record<string, number>>;
+  readonly rssIdleMib: Readonly<Record<string, number>>;
+  readonly rssMib: Readonly<Record<string, number>>;
+  readonly counts: MockCounts;
+  /** Requests that should each have left one trace. */
+  readonly tracedRequests: number;
+};
+
+/** The measured target that the bars are about, and what it is compared with. */
+const GATEWAY = "gateway";
+const FLOOR = "bare";
+const DIRECT = "mock, direct";
+
+export function report(measured: Measured, facts: Facts): string {
+  const targets = [...new Set(measured.samples.map(({ target }) => target))];
+  return `# Benchmark results
+
+Made by \`npm run bench\`; do not edit. ${facts.date}, ${facts.machine}, ${facts.versions}.
+
+Method: plain \`workerd serve\`, ${facts.effort}. The gateway's CPU time is that of its whole process (Durable Objects on a disk in
+memory and KV as a Map in the same process), from \`/proc/PID/stat\`. Ratios are taken per round against the bare pass-through Worker,
+then their median; requests per second and milliseconds depend on what else the machine does, ratios much less.
+"gateway" has everything on: key check, tenant record, queue object with limits, cache look-up, all spans exported by OTLP and
+kept in the trace store; "untraced" exports and stores nothing. The collector got
+${facts.counts.traces} traces in ${facts.counts.exports} posts for ${facts.tracedRequests} traced requests.
+
+## Bars
+
+${table(["bar", "allowed", "measured", ""], bars(measured, facts))}
+
+## Load, 16 connections
+
+${CASES.map(({ name }) => caseTable(name, measured.samples, targets)).join("\n\n")}
+
+## Streaming latency, one connection (first chunk at 20 ms, then one each 10 ms)
+
+${streamTable(measured.streams, targets)}
+
+## Size, start, memory
+
+${table(
+  ["", "value"],
+  [
+    ["bundle, minified", `${facts.bundleKib.toFixed(0)} KiB`],
+    ["bundle, minified and gzipped", `${facts.bundleGzipKib.toFixed(1)} KiB`],
+    ...Object.entries(facts.startUpCpuMs).map(([name, ms]) => [
+      `CPU of a cold start and first answer, ${name}`,
+      `${ms.toFixed(0)} ms`,
+    ]),
+    ...Object.entries(facts.rssIdleMib).map(([name, mib]) => [
+      `RSS before the load, ${name}`,
+      `${mib.toFixed(0)} MiB`,
+    ]),
+    ...Object.entries(facts.rssMib).map(([name, mib]) => [
+      `RSS after the load, ${name}`,
+      `${mib.toFixed(0)} MiB`,
+    ]),
+  ],
+)}
+`;
+}
+
+/** The rows of the bars' table: what, allowed, measured, pass or FAIL. */
+export function bars(measured: Measured, facts: Facts): string[][] {
+  const cpuBars = CASES.map(({ name, bar }) => {
+    const ratio = medianRatio(measured.samples, name, GATEWAY, FLOOR);
+    return verdict(`CPU, ${name}, against bare`, ratio, bar, (value) => `${value.toFixed(2)}×`);
+  });
+  const missing = facts.tracedRequests - facts.counts.traces;
+  const added = medianDifference(measured.streams, GATEWAY, DIRECT);
+  return [
+    ...cpuBars,
+    verdict("added time to first token", added, TTFT_BAR_MS, (value) => `${value.toFixed(2)} ms`),
+    verdict("traces missing at the collector", missing, 0, (value) => String(value)),
+    verdict("bundle, gzipped", facts.bundleGzipKib, BUNDLE_BAR_KIB, (value) => `${value.toFixed(1)} KiB`),
+  ];
+}
+
+function verdict(name: string, value: number, bar: number, format: (value: number) => string): string[] {
+  return [name, `≤ ${format(bar)}`, format(value), value <= bar ? "pass" : "**FAIL**"];
+}
+
+function caseTable(caseName: string, samples: readonly Sample[], targets: readonly string[]): string {
+  const rows = targets.map((target) => {
+    const own = samples.filter((sample) => sample.target === target && sample.caseName === caseName);
+    const middle = (pick: (sample: Sample) => number): number => median(own.map(pick));
+    const ratio = medianRatio(samples, caseName, target, FLOOR);
+    return [
+      target,
+      format(
+        middle(({ cpuPer1k }) => cpuPer1k),
+        3,
+      ),
+      Number.isNaN(ratio) ? "" : `${ratio.toFixed(2)}×`,
+      format(
+        middle(({ requestsPerSecond }) => requestsPerSecond),
+        0,
+      ),
+      format(
+        middle(({ p50Ms }) => p50Ms),
+        2,
+      ),
+      format(
+        middle(({ p50AloneMs }) => p50AloneMs),
+        2,
+      ),
+    ];
+  });
+  const head = [caseName, "CPU s / 1,000", "× bare", "requests/s", "p50 ms", "p50 ms, one connection"];
+  return table(head, rows);
+}
+
+function streamTable(streams: readonly StreamSample[], targets: readonly string[]): string {
+  const rows = targets.map((target) => {
+    const own = streams.filter((sample) => sample.target === target);
+    const middle = (pick: (sample: StreamSample) => number): string => format(median(own.map(pick)), 2);
+    return [
+      target,
+      middle(({ firstTokenMs }) => firstTokenMs),
+      format(medianDifference(streams, target, DIRECT), 2),
+      middle(({ firstChunkDelayMs }) => firstChunkDelayMs),
+      middle(({ laterChunkDelayMs }) => laterChunkDelayMs),
+    ];
+  });
+  const head = ["", "time to first token ms", "added ms", "first chunk's delay ms", "later chunks' delay ms"];
+  return table(head, rows);
+}
+
+function medianRatio(samples: readonly Sample[], caseName: string, target: string, floor: string): number {
+  const cpuOf = (name: string, round: number): number =>
+    samples.find((one) => one.target === name && one.caseName === caseName && one.round === round)
+      ?.cpuPer1k ?? Number.NaN;
+  return median(roundsOf(samples).map((round) => cpuOf(target, round) / cpuOf(floor, round)));
+}
+
+function medianDifference(streams: readonly StreamSample[], target: string, base: string): number {
+  const timeOf = (name: string, round: number): number =>
+    streams.find((one) => one.target === name && one.round === round)?.firstTokenMs ?? Number.NaN;
+  return median(roundsOf(streams).map((round) => timeOf(target, round) - timeOf(base, round)));
+}
+
+function roundsOf(samples: readonly { readonly round: number }[]): number[] {
+  return [...new Set(samples.map(({ round }) => round))];
+}
+
+function format(value: number, digits: number): string {
+  return Number.isNaN(value) ? "" : value.toFixed(digits);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)].join(
+    "\n",
+  );
+}

@@ -1,0 +1,28 @@
+// Speaks to a test gateway's admin plane (api.md §4), and the settings such a gateway runs with. Called by the gateway process,
+// the tenant fixture and the bench; vitest.config.ts gives the same settings to the `worker` project.
+
+/** The admin token of every test gateway. */
+export const TEST_ADMIN_TOKEN = "test-admin";
+
+/** What a Worker needs to serve tests: admin plane open to the test token, upstreams on this machine allowed. */
+export const TEST_VARS: Readonly<Record<string, string>> = {
+  ADMIN_TOKEN: TEST_ADMIN_TOKEN,
+  MASTER_KEY: Buffer.alloc(32, "headgate-test-master-key").toString("base64"),
+  UPSTREAM_ALLOW_PRIVATE: "true",
+};
+
+export interface AdminPlane {
+  /** Calls the admin plane: a whole path (`/admin/tenants/x`) and, where given, a JSON body. */
+  admin(method: string, path: string, body?: unknown): Promise<Response>;
+}
+
+export function adminPlane(url: string): AdminPlane {
+  return {
+    admin: (method, path, body) =>
+      fetch(url + path, {
+        method,
+        headers: { authorization: `Bearer ${TEST_ADMIN_TOKEN}`, "content-type": "application/json" },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      }),
+  };
+}

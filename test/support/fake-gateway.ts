@@ -1,0 +1,246 @@
+// Everything that the pipeline (src/gateway.ts) is given, in memory: a queue that answers as it is told, a cache that is a Map, a
+// clock that moves only by sleeping, upstreams from fake-upstream.ts, and a real trace. Runs in Node and in workerd.
+import type { CacheEntry } from "../../src/cache/entry.ts";
+import type { CacheStore } from "../../src/cache/store.ts";
+import { openAiChat } from "../../src/dialects/openai-chat.ts";
+import { generate } from "../../src/gateway.ts";
+import type { Admitted, AdmissionAnswer, AdmissionAsk, Settlement } from "../../src/limits/protocol.ts";
+import type { Call, Deps, Generation, QueuePort } from "../../src/pipeline/ports.ts";
+import { type RequestFacts, rootAttributes } from "../../src/pipeline/request-facts.ts";
+import { readRequestOptions } from "../../src/pipeline/request-options.ts";
+import { providerOf } from "../../src/providers/registry.ts";
+import { createLatencyBook } from "../../src/routing/latency.ts";
+import { createRequestTrace } from "../../src/telemetry/request-trace.ts";
+import type { FinishedSpan, FinishedTrace, RequestTrace } from "../../src/telemetry/trace.ts";
+import type { TenantBundle } from "../../src/tenants/records.ts";
+import { createPlainSpan, startTrace } from "../unit/telemetry/plain-recorder.ts";
+import { fakeBundle, fakeChat, fakeKey } from "./fake-tenant.ts";
+import { createFakeUpstream, type FakeReply, type FakeUpstream } from "./fake-upstream.ts";
+
+/** The credential of every fake account: it must reach the upstream and nobody else. */
+export const UPSTREAM_SECRET = "canary-credential-1f2e3d";
+
+export const ADMITTED: Admitted = {
+  kind: "admitted",
+  lease: { id: "lease-1", token: 1, expiresAt: 0 },
+  goInMs: 0,
+  wait: { waitMs: 0, position: 0, depth: 0, queuedBehind: [] },
+  configVersion: 7,
+};
+
+export interface FakeQueue extends QueuePort {
+  readonly asks: readonly AdmissionAsk[];
+  readonly settlements: readonly Settlement[];
+  /** Heartbeats that nobody has stopped. */
+  readonly heartbeats: number;
+}
+
+export interface FakeQueueOptions {
+  readonly answer?: AdmissionAnswer | ((ask: AdmissionAsk, signal: AbortSignal) => Promise<AdmissionAnswer>);
+  readonly settle?: () => Promise<void>;
+}
+
+export function createFakeQueue({ answer = ADMITTED, settle }: FakeQueueOptions = {}): FakeQueue {
+  const asks: AdmissionAsk[] = [];
+  const settlements: Settlement[] = [];
+  let heartbeats = 0;
+  return {
+    asks,
+    settlements,
+    get heartbeats() {
+      return heartbeats;
+    },
+    async admit(ask, signal) {
+      asks.push(ask);
+      return typeof answer === "function" ? answer(ask, signal) : answer;
+    },
+    async settle(settlement) {
+      settlements.push(settlement);
+      await settle?.();
+    },
+    keepAlive() {
+      let isStopped = false;
+      heartbeats++;
+      return () => {
+        if (!isStopped) heartbeats--;
+        isStopped = true;
+      };
+    },
+  };
+}
+
+export interface FakeCache extends CacheStore {
+  readonly entries: Map<string, CacheEntry>;
+}
+
+export function createFakeCache(): FakeCache {
+  const entries = new Map<string, CacheEntry>();
+  const nameOf = (key: { readonly tenantId: string; readonly digest: string }): string =>
+    `${key.tenantId}/${key.digest}`;
+  return {
+    entries,
+    async get(key) {
+      const entry = entries.get(nameOf(key));
+      return entry === undefined ? { status: "miss" } : { status: "hit", entry };
+    },
+    async put(key, entry) {
+      entries.set(nameOf(key), entry);
+      return { status: "stored" };
+    },
+  };
+}
+
+export interface FakeGatewayOptions {
+  readonly bundle?: TenantBundle;
+  readonly chat?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cache?: Partial<Call["cache"]>;
+  readonly cacheStore?: FakeCache;
+  readonly queue?: FakeQueueOptions;
+  readonly replies?: readonly FakeReply[];
+  readonly deps?: Partial<Deps>;
+  readonly signal?: AbortSignal;
+  /** Called at each sleep, after the clock has moved. */
+  readonly onSleep?: (ms: number) => void;
+  /** The real clock in place of the standing one: for streams, whose reads take real time. */
+  readonly isRealTime?: boolean;
+}
+
+export interface FakeGateway {
+  readonly call: Call;
+  readonly deps: Deps;
+  readonly facts: RequestFacts;
+  readonly queue: FakeQueue;
+  readonly cacheStore: FakeCache;
+  readonly upstream: FakeUpstream;
+  /** Every sleep asked for, in ms. */
+  readonly sleeps: readonly number[];
+  readonly notedVersions: readonly number[];
+  readonly releases: number;
+  pass(ms: number): void;
+  generate(): Promise<Generation>;
+  /** What `generate` throws; fails where it doesn't. */
+  refusal(): Promise<unknown>;
+  /** Waits for all deferred work, ends the root as the middleware does, and gives the trace. */
+  finish(): Promise<FinishedTrace>;
+}
+
+export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
+  const bundle = options.bundle ?? fakeBundle();
+  const rig = options.isRealTime === true ? startRealTrace() : startTrace();
+  const queue = createFakeQueue(options.queue);
+  const cacheStore = options.cacheStore ?? createFakeCache();
+  const upstream = createFakeUpstream(...(options.replies ?? []));
+  const headers = new Headers(options.headers);
+  const sleeps: number[] = [];
+  const notedVersions: number[] = [];
+  const deferred: Promise<unknown>[] = [];
+  let releases = 0;
+  const facts: RequestFacts = { startedAt: rig.now() };
+  const deps: Deps = {
+    fetch: upstream.fetch,
+    now: rig.now,
+    async sleep(ms) {
+      sleeps.push(ms);
+      rig.pass(ms);
+      options.onSleep?.(ms);
+    },
+    random: () => 0.5,
+    queue,
+    cacheStore,
+    latency: createLatencyBook(),
+    providerOf,
+    async accountOf({ providers }, name) {
+      const record = providers[name];
+      if (record === undefined) throw new Error(`no provider ${name}`);
+      const { kind, baseUrl = "", options, propagateTrace } = record;
+      return { name, kind, baseUrl, apiKey: UPSTREAM_SECRET, headers: {}, options, propagateTrace };
+    },
+    priceOf: () => ({ input: 150_000, output: 600_000 }),
+    defer: (work) => void deferred.push(work),
+    noteVersion: (version) => void notedVersions.push(version),
+    reload: async () => undefined,
+    ...options.deps,
+  };
+  const call: Call = {
+    chat: fakeChat(options.chat),
+    codec: openAiChat,
+    bundle,
+    key: bundle.keys[0] ?? fakeKey,
+    options: readRequestOptions(headers),
+    cache: { mode: "off", reason: "tenant_off", ttlSeconds: 3600, ...options.cache },
+    requestId: "req_1",
+    signal: options.signal ?? new AbortController().signal,
+    headers,
+    trace: rig.trace,
+    facts,
+    release() {
+      releases++;
+    },
+  };
+  return {
+    call,
+    deps,
+    facts,
+    queue,
+    cacheStore,
+    upstream,
+    sleeps,
+    notedVersions,
+    get releases() {
+      return releases;
+    },
+    pass: rig.pass,
+    generate: () => generate(call, deps),
+    refusal: () =>
+      generate(call, deps).then(
+        () => {
+          throw new Error("it was answered");
+        },
+        (thrown: unknown) => thrown,
+      ),
+    async finish() {
+      // Deferred work may defer more.
+      for (let done = 0; done < deferred.length;) {
+        const open = deferred.slice(done);
+        done = deferred.length;
+        await Promise.all(open);
+      }
+      rig.trace.root.set(rootAttributes(facts)).end();
+      return rig.trace.finished;
+    },
+  };
+}
+
+/** As plain-recorder.ts starts one, by the real clock. */
+function startRealTrace(): { readonly trace: RequestTrace; now(): number; pass(ms: number): void } {
+  let spans = 0;
+  const trace = createRequestTrace({
+    createSpan: createPlainSpan,
+    clock: Date.now,
+    sleep: () => new Promise(() => {}),
+    ids: {
+      traceId: () => crypto.randomUUID().replaceAll("-", ""),
+      spanId: () => (++spans).toString(16).padStart(16, "0"),
+    },
+    name: "POST /v1/chat/completions",
+    kind: "server",
+  });
+  return { trace, now: Date.now, pass: () => {} };
+}
+
+/** The spans of that name, in the order in which they began. */
+export function spansNamed({ spans }: FinishedTrace, name: string): readonly FinishedSpan[] {
+  return spans.filter((span) => span.name === name);
+}
+
+/** The only span of that name; throws where there are none or several. */
+export function spanNamed(trace: FinishedTrace, name: string): FinishedSpan {
+  const [span, ...more] = spansNamed(trace, name);
+  if (span === undefined || more.length > 0) {
+    throw new Error(
+      `${more.length + (span ? 1 : 0)} spans are named ${name}: ${trace.spans.map((s) => s.name).join(", ")}`,
+    );
+  }
+  return span;
+}

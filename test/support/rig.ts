@@ -1,0 +1,32 @@
+// The surroundings of a black-box test in one call: the real gateway, a scripted upstream it may call and an OTLP receiver it
+// exports to. Called by test/clients.
+import { randomUUID } from "node:crypto";
+import { startGateway, type Gateway } from "./gateway-process.ts";
+import { startOtlpReceiver, type OtlpReceiver } from "./otlp-receiver.ts";
+import { startScriptedUpstream, type ScriptedUpstream } from "./scripted-upstream.ts";
+
+export type Rig = {
+  readonly gateway: Gateway;
+  readonly upstream: ScriptedUpstream;
+  readonly otlp: OtlpReceiver;
+  close(): Promise<void>;
+};
+
+export async function startRig(vars: Readonly<Record<string, string>> = {}): Promise<Rig> {
+  const [upstream, otlp] = await Promise.all([startScriptedUpstream(), startOtlpReceiver()]);
+  const gateway = await startGateway({ vars: { OTLP_ENDPOINT: otlp.url, ...vars } });
+  return {
+    gateway,
+    upstream,
+    otlp,
+    close: async () => {
+      await gateway.stop();
+      await Promise.all([upstream.close(), otlp.close()]);
+    },
+  };
+}
+
+/** A model name no other test uses, so that its script and its counts at the shared upstream are its own. */
+export function uniqueModel(): string {
+  return `model-${randomUUID().slice(0, 8)}`;
+}

@@ -1,0 +1,91 @@
+/** The environment's settings: defaults, forms, and faults that name the variable and never its value. */
+import { describe, expect, it } from "vitest";
+import { readSettings } from "../../src/config.ts";
+import { GatewayError } from "../../src/errors.ts";
+
+const MASTER_KEY = btoa("k".repeat(32));
+
+function faultOf(env: object): GatewayError {
+  try {
+    readSettings(env);
+  } catch (thrown) {
+    if (thrown instanceof GatewayError) return thrown;
+    throw thrown;
+  }
+  throw new Error("nothing was thrown");
+}
+
+describe("settings", () => {
+  it("have defaults that open nothing", () => {
+    expect(readSettings({})).toEqual({
+      adminToken: undefined,
+      masterKey: undefined,
+      otlpEndpoint: undefined,
+      otlpHeaders: {},
+      serviceName: "headgate",
+      corsOrigins: [],
+      allowPrivateUpstreams: false,
+      isLocal: false,
+    });
+  });
+
+  it("take an empty variable for an absent one", () => {
+    expect(readSettings({ ADMIN_TOKEN: "", MASTER_KEY: "", DEV_TENANT: "" })).toEqual(readSettings({}));
+  });
+
+  it("pass over what else is in the environment", () => {
+    expect(readSettings({ TENANTS: {}, PATH: "/bin" })).toEqual(readSettings({}));
+  });
+
+  it("are read from their variables", () => {
+    expect(
+      readSettings({
+        ADMIN_TOKEN: "secret",
+        MASTER_KEY,
+        OTLP_ENDPOINT: "https://otlp.example.com/v1",
+        OTLP_HEADERS: "Authorization=Basic%20abc=, x-scope = 1",
+        SERVICE_NAME: "gate",
+        CORS_ORIGINS: "https://a.example, https://b.example",
+        UPSTREAM_ALLOW_PRIVATE: "true",
+        DEV_TENANT: "false",
+      }),
+    ).toEqual({
+      adminToken: "secret",
+      masterKey: MASTER_KEY,
+      otlpEndpoint: "https://otlp.example.com/v1",
+      otlpHeaders: { authorization: "Basic abc=", "x-scope": "1" },
+      serviceName: "gate",
+      corsOrigins: ["https://a.example", "https://b.example"],
+      allowPrivateUpstreams: true,
+      isLocal: false,
+    });
+  });
+
+  it("keep a header's value that only looks percent-encoded", () => {
+    expect(readSettings({ OTLP_HEADERS: "k=100%" }).otlpHeaders).toEqual({ k: "100%" });
+  });
+});
+
+describe("a wrong setting", () => {
+  it.each([
+    ["MASTER_KEY", "canary-not-base64!"],
+    ["MASTER_KEY", btoa("canary too short")],
+    ["OTLP_ENDPOINT", "canary"],
+    ["OTLP_ENDPOINT", "ftp://canary.example"],
+    ["OTLP_HEADERS", "canary"],
+    ["OTLP_HEADERS", "=canary"],
+    ["OTLP_HEADERS", "bad name=canary"],
+    ["UPSTREAM_ALLOW_PRIVATE", "canary"],
+    ["DEV_TENANT", "1"],
+  ])("is named, without its value: %s=%s", (name, value) => {
+    const fault = faultOf({ [name]: value });
+    expect(fault).toMatchObject({ code: "unavailable", details: { param: name } });
+    expect(fault.message).toContain(name);
+    expect(fault.message).not.toContain("canary");
+  });
+
+  it("is named beside the others", () => {
+    const fault = faultOf({ MASTER_KEY: "x", DEV_TENANT: "yes" });
+    expect(fault.message).toMatch(/MASTER_KEY.*DEV_TENANT/);
+  });
+});

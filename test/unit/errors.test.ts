@@ -1,0 +1,95 @@
+// The error table: what each row says to a client, and that nothing else gets out.
+import { describe, expect, test } from "vitest";
+import {
+  errorHeaders,
+  GatewayError,
+  openAiErrorBody,
+  problemBody,
+  toGatewayError,
+} from "../../src/errors.ts";
+
+describe("status and fallback", () => {
+  test.each([
+    ["invalid_request", 400, false],
+    ["invalid_api_key", 401, false],
+    ["permission_denied", 403, false],
+    ["model_not_found", 404, false],
+    ["request_too_large", 413, false],
+    ["rate_limited", 429, false],
+    ["budget_exceeded", 429, false],
+    ["cache_miss", 504, false],
+    ["upstream_rejected", 400, false],
+    ["upstream_auth", 502, true],
+    ["upstream_rate_limited", 429, true],
+    ["upstream_error", 502, true],
+    ["upstream_malformed", 502, true],
+    ["upstream_overloaded", 503, true],
+    ["upstream_timeout", 504, true],
+    ["internal_error", 500, false],
+  ] as const)("%s answers %i", (code, status, canFallBack) => {
+    const error = new GatewayError(code, "why");
+    expect(error.status).toBe(status);
+    expect(error.canFallBack).toBe(canFallBack);
+  });
+
+  test("a rejection by the upstream carries the upstream's own status", () => {
+    expect(new GatewayError("upstream_rejected", "no", { status: 422 }).status).toBe(422);
+  });
+});
+
+describe("bodies", () => {
+  test("the OpenAI body has message, type, param and code", () => {
+    const error = new GatewayError("invalid_request", "Bad `n`.", { param: "n" });
+    expect(openAiErrorBody(error)).toEqual({
+      error: { message: "Bad `n`.", type: "invalid_request_error", param: "n", code: "invalid_request" },
+    });
+  });
+
+  test("a spent budget is of the type that OpenAI's clients know as one", () => {
+    const { error } = openAiErrorBody(new GatewayError("budget_exceeded", "spent"));
+    expect(error).toMatchObject({ type: "insufficient_quota", code: "budget_exceeded", param: null });
+  });
+
+  test("problem details name the code, the field and the request", () => {
+    const error = new GatewayError("conflict", "It exists.", { param: "name" });
+    expect(problemBody(error, "req-1")).toEqual({
+      type: "about:blank",
+      title: "conflict",
+      status: 409,
+      detail: "It exists.",
+      code: "conflict",
+      param: "name",
+      requestId: "req-1",
+    });
+  });
+});
+
+describe("unknown faults", () => {
+  test("become internal_error with a fixed sentence that holds nothing of theirs", () => {
+    const error = toGatewayError(new TypeError("secret sk-123 at line 4"));
+    expect(error).toMatchObject({ code: "internal_error", status: 500 });
+    expect(JSON.stringify(openAiErrorBody(error))).not.toContain("secret");
+  });
+
+  test("a GatewayError stays itself", () => {
+    const error = new GatewayError("not_found", "no");
+    expect(toGatewayError(error)).toBe(error);
+  });
+});
+
+describe("headers", () => {
+  test("a wait is given in whole seconds, rounded up, and in milliseconds", () => {
+    const error = new GatewayError("rate_limited", "wait", { retryAfterMs: 1200.4 });
+    expect(errorHeaders(error)).toEqual({ "retry-after": "2", "retry-after-ms": "1201" });
+  });
+
+  test("a wait below zero is none", () => {
+    const error = new GatewayError("rate_limited", "wait", { retryAfterMs: -5 });
+    expect(errorHeaders(error)).toEqual({ "retry-after": "0", "retry-after-ms": "0" });
+  });
+
+  test("headers of the error's own are kept", () => {
+    const error = new GatewayError("method_not_allowed", "no", { headers: { allow: "GET" } });
+    expect(errorHeaders(error)).toEqual({ allow: "GET" });
+  });
+});

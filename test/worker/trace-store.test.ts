@@ -1,0 +1,210 @@
+// The embedded trace store in a real SQLite Durable Object: what it keeps, finds, and forgets.
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { NEWEST, SLOTS_PER_MS } from "../../src/telemetry/store-query.ts";
+import type { Retention, TraceFilters, TraceRow, TraceStorePort } from "../../src/telemetry/stored-trace.ts";
+
+const KEEP: Retention = { maxTraces: 1000, maxAgeHours: 24 };
+const START = Date.now() - 60_000;
+
+let stores = 0;
+
+function openStore() {
+  const stub = env.TRACE_STORE.getByName(`store-test-${++stores}`);
+  const port: TraceStorePort = stub;
+  const find = async (
+    filters: TraceFilters = {},
+    before = NEWEST,
+    limit = 5000,
+  ): Promise<readonly string[]> =>
+    (await port.search(filters, before, limit)).map(({ summary }) => summary.requestId);
+  return { stub, port, find };
+}
+
+function row(requestId: string, about: Partial<TraceRow> = {}): TraceRow {
+  return {
+    traceId: "a".repeat(32),
+    requestId,
+    startedAt: START,
+    durationMs: 100,
+    tenant: "acme",
+    keyId: "key_1",
+    route: "chat-fast",
+    model: "gpt-4o-mini",
+    provider: "openai",
+    status: 200,
+    isError: false,
+    outcome: "ok",
+    ttfbMs: 40,
+    queueMs: 0,
+    attempts: 1,
+    cache: "miss",
+    inputTokens: 512,
+    outputTokens: 118,
+    costUsd: 0.0011,
+    otlp: `{"of":"${requestId}"}`,
+    ...about,
+  };
+}
+
+describe("the trace store", () => {
+  test("gives back each column as it was written, nulls and fractions too", async () => {
+    const { port } = openStore();
+    const full = row("full");
+    const bare = row("bare", {
+      startedAt: START + 1,
+      tenant: null,
+      keyId: null,
+      route: null,
+      model: null,
+      provider: null,
+      status: null,
+      isError: true,
+      outcome: null,
+      ttfbMs: null,
+      queueMs: null,
+      attempts: null,
+      cache: null,
+      inputTokens: null,
+      outputTokens: null,
+      costUsd: null,
+    });
+    await port.add([full, bare], KEEP);
+    const found = await port.search({}, NEWEST, 10);
+    expect(found.map(({ summary }) => ({ ...summary, otlp: "" }))).toEqual([
+      { ...bare, otlp: "" },
+      { ...full, otlp: "" },
+    ]);
+  });
+
+  test("finds all requests of a trace, oldest first, and nothing of another", async () => {
+    const { port } = openStore();
+    const other = { traceId: "b".repeat(32) };
+    await port.add([row("late", { startedAt: START + 5 }), row("other", other), row("early")], KEEP);
+    expect(await port.get("a".repeat(32))).toEqual(['{"of":"early"}', '{"of":"late"}']);
+    expect(await port.get("c".repeat(32))).toEqual([]);
+  });
+
+  test("takes a repeated write once, since the runtime may repeat a call", async () => {
+    const { port, find } = openStore();
+    await port.add([row("one")], KEEP);
+    await port.add([row("one"), row("two")], KEEP);
+    expect(await find()).toEqual(["two", "one"]);
+  });
+
+  test.each<[string, TraceFilters, readonly string[]]>([
+    ["a status", { status: 429 }, ["refused"]],
+    ["every error", { status: "error" }, ["cut", "refused"]],
+    ["a model", { model: "claude" }, ["slow"]],
+    ["a route", { route: "nightly" }, ["slow"]],
+    ["a least duration", { minMs: 5000 }, ["slow"]],
+    ["a longest duration", { maxMs: 3 }, ["refused"]],
+    ["both", { minMs: 3, maxMs: 100 }, ["cut", "refused", "plain"]],
+    ["a time from which on", { sinceAt: START + 2 }, ["cut", "slow"]],
+    ["a time before which", { untilAt: START + 2 }, ["refused", "plain"]],
+    ["a span of time", { sinceAt: START + 1, untilAt: START + 2 }, ["refused"]],
+    ["several at once", { status: "error", minMs: 50 }, ["cut"]],
+    ["text that is SQL", { model: "x' OR 1=1 --" }, []],
+  ])("filters by %s", async (_, filters, expected) => {
+    const { port, find } = openStore();
+    const rows = [
+      row("plain"),
+      row("refused", { startedAt: START + 1, status: 429, isError: true, durationMs: 3 }),
+      row("slow", { startedAt: START + 2, durationMs: 9000, model: "claude", route: "nightly" }),
+      row("cut", { startedAt: START + 3, isError: true }),
+    ];
+    await port.add(rows, KEEP);
+    expect(await find(filters)).toEqual(expected);
+  });
+
+  test("pages without a gap or a double, also through one millisecond", async () => {
+    const { port, find } = openStore();
+    const rows = Array.from({ length: 25 }, (_, i) =>
+      row(`r${i}`, { startedAt: START + Math.floor(i / 10) }),
+    );
+    await port.add(rows, KEEP);
+    const all = await find();
+    expect(all).toHaveLength(25);
+    const paged: string[] = [];
+    for (let before = NEWEST; ;) {
+      const page = await port.search({}, before, 7);
+      paged.push(...page.map(({ summary }) => summary.requestId));
+      before = page.at(-1)?.position ?? 0;
+      if (page.length < 7) break;
+    }
+    expect(paged).toEqual(all);
+  });
+
+  test("lets more requests start in one millisecond than it has places for", async () => {
+    const { port, find } = openStore();
+    const rows = Array.from({ length: SLOTS_PER_MS + 5 }, (_, i) => row(`r${i}`));
+    await port.add(rows, { ...KEEP, maxTraces: 5000 });
+    await port.add([row("next", { startedAt: START + 1 })], { ...KEEP, maxTraces: 5000 });
+    expect(await find({}, NEWEST, 5000)).toHaveLength(SLOTS_PER_MS + 6);
+  });
+});
+
+describe("the ring", () => {
+  const many = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => row(`r${from + i}`, { startedAt: START + from + i }));
+
+  test("keeps the newest and lets the oldest go, with a little slack", async () => {
+    const { port, find } = openStore();
+    const retention = { ...KEEP, maxTraces: 100 };
+    await port.add(many(0, 102), retention);
+    expect(await find()).toHaveLength(100 + 2);
+    await port.add(many(102, 103), retention);
+    expect(await find()).toEqual(
+      many(3, 103)
+        .toReversed()
+        .map(({ requestId }) => requestId),
+    );
+  });
+
+  test("counts on after the object was evicted", async () => {
+    const { stub, port, find } = openStore();
+    const retention = { ...KEEP, maxTraces: 10 };
+    await port.add(many(0, 8), retention);
+    await evictDurableObject(stub);
+    await port.add(many(8, 12), retention);
+    expect(await find()).toHaveLength(10);
+  });
+
+  test("shrinks when the tenant's limit does", async () => {
+    const { port, find } = openStore();
+    await port.add(many(0, 50), KEEP);
+    await port.add(many(50, 51), { ...KEEP, maxTraces: 5 });
+    expect(await find()).toHaveLength(5);
+  });
+
+  test("forgets by age when its alarm rings, and rings again only while there is something", async () => {
+    const { stub, port, find } = openStore();
+    const hour = 3_600_000;
+    await port.add(
+      [row("old", { startedAt: Date.now() - 2 * hour }), row("new", { startedAt: Date.now() })],
+      { ...KEEP, maxAgeHours: 1 },
+    );
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    expect(await find()).toEqual(["new"]);
+    expect(await runInDurableObject(stub, (_, state) => state.storage.getAlarm())).not.toBeNull();
+    await runInDurableObject(stub, (_, state) => state.storage.sql.exec("UPDATE traces SET id = 1"));
+    await runDurableObjectAlarm(stub);
+    expect(await find()).toEqual([]);
+    expect(await runInDurableObject(stub, (_, state) => state.storage.getAlarm())).toBeNull();
+    await port.add([row("again")], KEEP);
+    expect(await runInDurableObject(stub, (_, state) => state.storage.getAlarm())).not.toBeNull();
+  });
+});
+
+test("a search by time walks the table's own order: no index of its own, no sorting", async () => {
+  const { stub, port } = openStore();
+  await port.add([row("one")], KEEP);
+  const plan = await runInDurableObject(stub, (_, state) =>
+    state.storage.sql
+      .exec("EXPLAIN QUERY PLAN SELECT id FROM traces WHERE id < 9 AND id >= 1 ORDER BY id DESC LIMIT 5")
+      .toArray(),
+  );
+  expect(JSON.stringify(plan)).toContain("USING INTEGER PRIMARY KEY");
+  expect(JSON.stringify(plan)).not.toContain("TEMP B-TREE");
+});
