@@ -8,10 +8,14 @@ import { GatewayError } from "./errors.ts";
 
 const MASTER_KEY_BYTES = 32;
 
-const flag = z
-  .enum(["true", "false"], "must be true or false")
-  .default("false")
-  .transform((value) => value === "true");
+const flag = flagOf("false");
+
+function flagOf(fallback: "true" | "false") {
+  return z
+    .enum(["true", "false"], "must be true or false")
+    .default(fallback)
+    .transform((value) => value === "true");
+}
 
 /** `name=value,name2=value2`, the form of OTEL_EXPORTER_OTLP_HEADERS; values may be percent-encoded. */
 const headerList = z
@@ -59,6 +63,7 @@ const settingsSchema = z.object({
         .filter((origin) => origin !== ""),
     ),
   UPSTREAM_ALLOW_PRIVATE: flag,
+  CONTENT_CAPTURE: flagOf("true"),
   DEV_TENANT: flag,
 });
 
@@ -81,6 +86,8 @@ export interface Settings {
   readonly corsOrigins: readonly string[];
   /** Upstream and OTLP URLs may be http and private. */
   readonly allowPrivateUpstreams: boolean;
+  /** Tenants may have prompts and answers on their traces; false overrules all of them. */
+  readonly isContentAllowed: boolean;
   /** Set by `npm start`: local development with the demo tenant. */
   readonly isLocal: boolean;
 }
@@ -109,6 +116,7 @@ export function readSettings(env: object): Settings {
     serviceName: data.SERVICE_NAME,
     corsOrigins: data.CORS_ORIGINS,
     allowPrivateUpstreams: data.UPSTREAM_ALLOW_PRIVATE,
+    isContentAllowed: data.CONTENT_CAPTURE,
     isLocal: data.DEV_TENANT,
   };
 }

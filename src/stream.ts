@@ -108,7 +108,8 @@ async function pump(
   if (ending.outcome === "client_disconnected") return leave(side, attempt);
   // A slow client may still be taking what the upstream has long sent.
   const pipe = await piped;
-  if (pipe === "broken" && !ending.error) return leave(side, attempt);
+  // An upstream that fails breaks the pipe itself; whether somebody is still there shows when it is closed.
+  if (pipe === "broken" && upstream.end === "done" && !ending.error) return leave(side, attempt);
   const isSent = await closeClient(writable, closingText(side, ending.error, options));
   return isSent ? report(side, ending.outcome, ending.error) : leave(side, attempt);
 }

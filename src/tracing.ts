@@ -3,16 +3,14 @@
  * to the exporter when they are finished. The shell around src/telemetry/; called by middleware/request-scope.ts.
  */
 
-import type { Settings } from "./config.ts";
 import type { IsolateServices } from "./services.ts";
-import { type ExportPolicy, type WaitUntil } from "./telemetry/exporter.ts";
+import { allowedContent } from "./telemetry/destination.ts";
+import type { ExportPolicy, WaitUntil } from "./telemetry/exporter.ts";
 import { createRefusalFlood, summaryTrace } from "./telemetry/flood.ts";
 import { createIds } from "./telemetry/ids.ts";
-import { tracesUrl } from "./telemetry/otlp-send.ts";
 import { createRequestTrace, type RequestTraceInit } from "./telemetry/request-trace.ts";
 import { createSpan } from "./telemetry/span-impl.ts";
 import type { RequestTrace } from "./telemetry/trace.ts";
-import { refuseUrl } from "./public-url.ts";
 import type { TenantBundle } from "./tenants/records.ts";
 
 type Named = Pick<RequestTraceInit, "name" | "kind" | "attributes"> & {
@@ -50,8 +48,9 @@ async function finishAndExport(
   waitUntil: WaitUntil,
 ): Promise<void> {
   const finished = await trace.finished;
+  services.meter.note(finished, waitUntil);
   const policy = bundle && (await policyOf(bundle, services));
-  services.exporter.export(finished, policy, waitUntil);
+  services.exporter.export(finished, policy, waitUntil, services.contents.of(trace));
 }
 
 async function exportSummary(services: IsolateServices, waitUntil: WaitUntil): Promise<void> {
@@ -65,17 +64,10 @@ async function exportSummary(services: IsolateServices, waitUntil: WaitUntil): P
 
 async function policyOf(bundle: TenantBundle, services: IsolateServices): Promise<ExportPolicy> {
   const { tracing } = bundle.tenant;
-  const destinations = tracing.destinations.length === 0 ? [] : await services.openDestinations(bundle);
+  const { settings, destinationsOf } = services;
   return {
     sampling: tracing,
-    store: tracing.store,
-    destinations: destinations
-      .filter(({ endpoint }) => isCallable(endpoint, services.settings))
-      .map(({ name, endpoint, headers, gzip }) => ({ name, url: tracesUrl(endpoint), headers, gzip })),
+    store: { ...tracing.store, content: allowedContent(tracing.content, settings) },
+    destinations: tracing.destinations.length === 0 ? [] : await destinationsOf(bundle),
   };
-}
-
-/** Asked again before each call: the record may be older than the deployment's rules. */
-function isCallable(endpoint: string, { allowPrivateUpstreams }: Settings): boolean {
-  return refuseUrl(endpoint, { allowPrivate: allowPrivateUpstreams }) === undefined;
 }

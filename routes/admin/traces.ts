@@ -1,6 +1,6 @@
 /**
  * `GET /admin/traces` and `GET /admin/traces/{traceId}`: the embedded trace store. One trace comes as OTLP/JSON, or, to a
- * client that asks for text/plain, drawn for its terminal (`?width=` columns).
+ * client that asks for text/plain, drawn for its terminal (`?width=` columns). `?download=1` makes a file of it.
  */
 
 import { Hono } from "hono";
@@ -38,6 +38,8 @@ export const adminTraces = new Hono<AppEnv>()
     }
     if (wantsText(c.req.header("accept")))
       return c.text(drawWaterfall(elements.map(readResourceSpans), width));
+    if (c.req.query("download") === "1")
+      c.header("content-disposition", `attachment; filename="trace-${traceId}.json"`);
     return c.body(joinResourceSpans(elements), 200, { "content-type": "application/json" });
   });
 

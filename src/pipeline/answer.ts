@@ -25,8 +25,8 @@ export interface AnswerCollector {
 /** As many choices as the dialect lets a client ask for. */
 const MAX_CHOICES = 128;
 
-/** Gathers a summary from a stream's chunks. */
-export function createAnswerCollector(): AnswerCollector {
+/** Gathers a summary from a stream's chunks; `kept` gets the chunks too, where somebody keeps the texts. */
+export function createAnswerCollector(kept?: { add(chunk: ChatChunk): void }): AnswerCollector {
   let id: string | undefined;
   let model: string | undefined;
   let usage: TokenUsage | undefined;
@@ -41,6 +41,7 @@ export function createAnswerCollector(): AnswerCollector {
   }
 
   function take(chunk: ChatChunk): void {
+    kept?.add(chunk);
     switch (chunk.type) {
       case "start":
         id = chunk.id ?? id;

@@ -15,6 +15,7 @@ import type { Plan, PlannedTarget } from "../routing/plan.ts";
 import { type NextStep, nextStep } from "../routing/retry.ts";
 import type { ServerSentEvent } from "../sse.ts";
 import { openStream } from "../stream.ts";
+import { createChoiceCollector } from "../telemetry/content-choices.ts";
 import type { Span } from "../telemetry/trace.ts";
 import { type Attempt, callUpstream, readBody } from "../upstream.ts";
 
@@ -95,6 +96,7 @@ async function tryOnce(
     const { model, params } = facts.target;
     const target: Target = { account, model, ...(params === undefined ? {} : { params }) };
     span = openAttempt(call, provider, target, facts);
+    deps.content?.note(call, span.ref);
     const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
     const client = { signal: call.signal, headers: call.headers, traceparent };
     const attempt = await callUpstream(call.chat, provider, target, limits, client, deps);
@@ -138,7 +140,9 @@ interface Answering {
 async function whole(ctx: Answering, attempt: Attempt, idleMs: number): Promise<Generation> {
   const { call, provider, target, span, startedAt, deps } = ctx;
   const body = await readBody(attempt, target.account.name, idleMs);
-  const answer = summarise(provider.toResponse(parseBody(body, target.account.name)));
+  const response = provider.toResponse(parseBody(body, target.account.name));
+  deps.content?.note(call, span.ref, () => response.choices);
+  const answer = summarise(response);
   call.facts.firstByteAt = deps.now();
   endAttempt(span, { answer, status: attempt.response.status });
   concludeAnswer(
@@ -152,7 +156,9 @@ async function whole(ctx: Answering, attempt: Attempt, idleMs: number): Promise<
 
 async function stream(ctx: Answering, attempt: Attempt, idleMs: number): Promise<Generation> {
   const { call, provider, target, span, startedAt, deps } = ctx;
-  const collector = createAnswerCollector();
+  const choices = deps.content && createChoiceCollector();
+  if (choices) deps.content?.note(call, span.ref, choices.read);
+  const collector = createAnswerCollector(choices);
   const kept: ServerSentEvent[] = [];
   const observer = {
     onChunks: collector.add,

@@ -11,6 +11,7 @@ import type { AdmissionAnswer, AdmissionAsk, Lease, Settlement } from "../limits
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider, ProviderAccount } from "../providers/provider.ts";
 import type { LatencyBook } from "../routing/latency.ts";
+import type { ContentSink } from "../telemetry/content.ts";
 import type { RequestTrace } from "../telemetry/trace.ts";
 import type { KeyRecord, TenantBundle } from "../tenants/records.ts";
 import type { UpstreamPorts } from "../upstream.ts";
@@ -49,6 +50,8 @@ export interface Deps extends UpstreamPorts {
   readonly queue: QueuePort;
   readonly cacheStore: CacheStore;
   readonly latency: LatencyBook;
+  /** Where prompts and answers are left for the trace; absent unless the tenant wants them there. */
+  readonly content?: ContentSink;
   providerOf(kind: string): Provider;
   /** Opens an account's credential; throws when it can't be opened. */
   accountOf(bundle: TenantBundle, name: string): Promise<ProviderAccount>;

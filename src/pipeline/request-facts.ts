@@ -146,7 +146,8 @@ export function usageAttributes(usage: TokenUsage | undefined): SpanAttributes {
 
 /** What a refusal's span says, in the same numbers as its headers and body: tracing.md, "Refused requests". */
 export function refusalAttributes(error: GatewayError): SpanAttributes {
-  const { limit, retryAfterMs } = error.details;
+  const { retryAfterMs } = error;
+  const { limit } = error.details;
   return {
     "gateway.decision": error.code,
     "gateway.limit.name": limit?.name,

@@ -1,7 +1,10 @@
 /**
- * What became of each trace, per destination: enqueued = delivered + pending + dropped, always. In isolate memory for now;
- * the numbers of other isolates are theirs. Pure state; called by exporter.ts.
+ * What becomes of each trace, per destination: enqueued = delivered + pending + dropped, always. An isolate counts what
+ * has changed since it last told the tenant's outbox object, which keeps the sums (outbox-ledger.ts). Pure state; called
+ * by export-link.ts.
  */
+
+import type { Circuit } from "./outbox-circuit.ts";
 
 /** `GET /admin/tenants/{tenant}/export`, one item (api.md §4); counted in traces. */
 export interface ExportStatus {
@@ -13,60 +16,80 @@ export interface ExportStatus {
   /** The last reason an export failed for, also when a later one went through. */
   readonly lastError: string | null;
   readonly retries: number;
+  readonly circuit: Circuit;
+}
+
+/** Changes, counted in traces. What was handed over is the outbox's from then on. */
+export interface ExportCounts {
+  readonly enqueued: number;
+  readonly delivered: number;
+  readonly handedOver: number;
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly retries: number;
+  readonly lastError?: string;
 }
 
 export interface ExportCounter {
   enqueue(traces: number): void;
   deliver(traces: number): void;
+  handOver(traces: number): void;
   drop(traces: number, reason: string): void;
   noteRetries(retries: number): void;
-  read(): ExportStatus;
 }
 
-export interface ExportCounters {
-  /** The counter of a tenant's destination; of the operator's when the tenant is undefined. */
-  of(tenantId: string | undefined, destination: string): ExportCounter;
-  list(tenantId: string | undefined): readonly ExportStatus[];
+export interface OpenCounter extends ExportCounter {
+  /** Everything since the last time; undefined when that is nothing. */
+  take(): ExportCounts | undefined;
+  /** Traces that were enqueued or settled since the last time. */
+  readonly news: number;
+  /** Whether any was dropped since the last time. */
+  readonly hasLoss: boolean;
+  /** Traces that were taken as enqueued and not yet as settled: whoever was told must hear how they ended. */
+  readonly owed: number;
 }
 
-export function createExportCounters(): ExportCounters {
-  const tenants = new Map<string | undefined, Map<string, ExportCounter>>();
-  return {
-    of(tenantId, destination) {
-      let counters = tenants.get(tenantId);
-      if (counters === undefined) tenants.set(tenantId, (counters = new Map()));
-      let counter = counters.get(destination);
-      if (counter === undefined) counters.set(destination, (counter = createCounter(destination)));
-      return counter;
-    },
-    list: (tenantId) => [...(tenants.get(tenantId)?.values() ?? [])].map((counter) => counter.read()),
-  };
-}
-
-function createCounter(destination: string): ExportCounter {
+export function createExportCounter(): OpenCounter {
   let enqueued = 0;
   let delivered = 0;
-  let droppedSum = 0;
+  let handedOver = 0;
   let retries = 0;
-  let lastError: string | null = null;
-  const dropped = new Map<string, number>();
+  let dropped: Record<string, number> = {};
+  let droppedSum = 0;
+  let lastError: string | undefined;
+  let owed = 0;
+
+  function reset(): void {
+    enqueued = delivered = handedOver = retries = droppedSum = 0;
+    dropped = {};
+    lastError = undefined;
+  }
+
   return {
     enqueue: (traces) => void (enqueued += traces),
     deliver: (traces) => void (delivered += traces),
+    handOver: (traces) => void (handedOver += traces),
     drop(traces, reason) {
-      dropped.set(reason, (dropped.get(reason) ?? 0) + traces);
+      dropped[reason] = (dropped[reason] ?? 0) + traces;
       droppedSum += traces;
       lastError = reason;
     },
     noteRetries: (count) => void (retries += count),
-    read: () => ({
-      destination,
-      enqueued,
-      delivered,
-      pending: enqueued - delivered - droppedSum,
-      dropped: Object.fromEntries(dropped),
-      lastError,
-      retries,
-    }),
+    get news() {
+      return enqueued + delivered + handedOver + droppedSum;
+    },
+    get hasLoss() {
+      return droppedSum > 0;
+    },
+    get owed() {
+      return owed;
+    },
+    take() {
+      if (enqueued + delivered + handedOver + droppedSum + retries === 0) return undefined;
+      const error = lastError === undefined ? {} : { lastError };
+      const counts = { enqueued, delivered, handedOver, dropped, retries, ...error };
+      owed += enqueued - delivered - handedOver - droppedSum;
+      reset();
+      return counts;
+    },
   };
 }

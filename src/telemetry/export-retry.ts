@@ -3,8 +3,11 @@
  * "Throttling"). Pure; called by otlp-send.ts.
  */
 
-/** The whole of an export with its retries: work after a response lives 30 s on Workers, and the outbox needs a rest. */
-export const EXPORT_BUDGET_MS = 20_000;
+/**
+ * No try begins later than so long after the first one. It bridges a receiver's restart; what takes longer is safer in
+ * the outbox, which outlives this request and this isolate. With a last try of 10 s all of it ends within 20 s.
+ */
+export const RETRY_WINDOW_MS = 5000;
 
 /** Everything else a receiver refuses, it would refuse again. */
 const RETRYABLE_STATUSES: ReadonlySet<number> = new Set([429, 502, 503, 504]);

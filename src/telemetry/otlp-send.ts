@@ -1,9 +1,10 @@
 /**
  * Sends one OTLP/JSON body to one destination, with its retries, and says what became of it. It never throws and never
- * counts; exporter.ts does the counting. The body goes out byte-identical each time.
+ * counts; who calls does the counting: exporter.ts in a request's time, outbox-engine.ts after it. The body goes out
+ * byte-identical each time.
  */
 
-import { EXPORT_BUDGET_MS, isRetryableStatus, parseRetryAfter, retryDelayMs } from "./export-retry.ts";
+import { isRetryableStatus, parseRetryAfter, RETRY_WINDOW_MS, retryDelayMs } from "./export-retry.ts";
 
 export interface Destination {
   readonly name: string;
@@ -23,6 +24,12 @@ export interface SendPorts {
   readonly timeoutSignal: (ms: number) => AbortSignal;
 }
 
+/** One POST's body, just as it goes over the wire. */
+export interface Payload {
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly isGzip: boolean;
+}
+
 /**
  * What became of an export. `reason` is a short word for counters: `http_400`, `network`, `timeout`, `redirect`,
  * `partial_success`. `mayRetry`: the fault was one that passes, only the time was up.
@@ -33,11 +40,23 @@ export type Delivery =
       readonly kind: "undelivered";
       readonly reason: string;
       readonly mayRetry: boolean;
+      readonly retryAfterMs?: number | undefined;
       readonly retries: number;
     };
 
+/** What became of one try. `status` is absent where there was no answer. */
+export type Tried =
+  | { readonly kind: "ok"; readonly status: number }
+  | {
+      readonly kind: "failed";
+      readonly reason: string;
+      readonly mayRetry: boolean;
+      readonly status?: number;
+      readonly retryAfterMs?: number | undefined;
+    };
+
 /** One try; a receiver that takes longer is treated as gone. */
-const ATTEMPT_TIMEOUT_MS = 10_000;
+export const ATTEMPT_TIMEOUT_MS = 10_000;
 /** Below this compressing costs more than it saves. */
 const GZIP_FROM_BYTES = 4096;
 /** A receiver's answer is `{}` or a partial success; more is not read. */
@@ -53,70 +72,73 @@ export function tracesUrl(endpoint: string): string {
   return url.href;
 }
 
-/** Sends, and tries again within the budget where the specification allows it. */
+/** Sends a body, and tries again where the specification allows it and the request's time does. */
 export async function sendExport(
   destination: Destination,
   body: string,
   ports: SendPorts,
 ): Promise<Delivery> {
-  const request = await prepare(destination, body);
-  const deadlineAt = ports.clock() + EXPORT_BUDGET_MS;
-  for (let attempt = 0; ; attempt++) {
-    const leftMs = deadlineAt - ports.clock();
-    const tried = await tryOnce(destination.url, request, Math.min(ATTEMPT_TIMEOUT_MS, leftMs), ports);
-    if (tried.kind === "ok") return { kind: "delivered", retries: attempt };
-    const delayMs = retryDelayMs(attempt, tried.retryAfterMs, ports.random());
-    if (!tried.mayRetry || ports.clock() + delayMs >= deadlineAt) {
-      return { kind: "undelivered", reason: tried.reason, mayRetry: tried.mayRetry, retries: attempt };
+  return sendPayload(destination, await toPayload(body, destination.gzip), ports);
+}
+
+/** The same for a body that is ready; tries that begin within RETRY_WINDOW_MS, so that all of it ends within 20 s. */
+export async function sendPayload(
+  destination: Destination,
+  payload: Payload,
+  ports: SendPorts,
+): Promise<Delivery> {
+  const lastTryAt = ports.clock() + RETRY_WINDOW_MS;
+  for (let retries = 0; ; retries++) {
+    const tried = await sendOnce(destination, payload, ports);
+    if (tried.kind === "ok") return { kind: "delivered", retries };
+    const { reason, mayRetry, retryAfterMs } = tried;
+    const delayMs = retryDelayMs(retries, retryAfterMs, ports.random());
+    if (!mayRetry || ports.clock() + delayMs >= lastTryAt) {
+      return { kind: "undelivered", reason, mayRetry, retryAfterMs, retries };
     }
     await ports.sleep(delayMs);
   }
 }
 
-interface Prepared {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | ArrayBuffer;
+/** The bytes of a body: packed where that is wanted and worth it. */
+export async function toPayload(text: string, wantsGzip: boolean): Promise<Payload> {
+  // The encoder's buffer is its own and never shared, which Workers' types don't say.
+  const body = new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
+  if (!wantsGzip || body.length < GZIP_FROM_BYTES) return { body, isGzip: false };
+  const packed = new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"));
+  return { body: new Uint8Array(await new Response(packed).arrayBuffer()), isGzip: true };
 }
 
-async function prepare({ headers, gzip }: Destination, text: string): Promise<Prepared> {
-  const own = { ...headers, "content-type": "application/json" };
-  if (!gzip) return { headers: own, body: text };
-  const bytes = new TextEncoder().encode(text);
-  if (bytes.length < GZIP_FROM_BYTES) return { headers: own, body: text };
-  const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
-  return {
-    headers: { ...own, "content-encoding": "gzip" },
-    body: await new Response(packed).arrayBuffer(),
-  };
-}
-
-type Tried =
-  | { readonly kind: "ok" }
-  | {
-      readonly kind: "failed";
-      readonly reason: string;
-      readonly mayRetry: boolean;
-      readonly retryAfterMs?: number | undefined;
-    };
-
-async function tryOnce(
-  url: string,
-  { headers, body }: Prepared,
-  timeoutMs: number,
-  ports: SendPorts,
+/** One try. */
+export async function sendOnce(
+  { url, headers }: Destination,
+  { body, isGzip }: Payload,
+  ports: Pick<SendPorts, "fetch" | "clock" | "timeoutSignal">,
 ): Promise<Tried> {
-  const signal = ports.timeoutSignal(timeoutMs);
+  const signal = ports.timeoutSignal(ATTEMPT_TIMEOUT_MS);
+  const allHeaders = {
+    ...headers,
+    "content-type": "application/json",
+    ...(isGzip ? { "content-encoding": "gzip" } : {}),
+  };
   try {
     // A redirect could carry the credential elsewhere, and no OTLP receiver needs one.
-    const response = await ports.fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
-    if (response.ok) return judgeAnswer(await readText(response));
-    await response.body?.cancel();
+    const response = await ports.fetch(url, {
+      method: "POST",
+      headers: allHeaders,
+      body,
+      redirect: "manual",
+      signal,
+    });
     const { status } = response;
-    if (status < 400) return { kind: "failed", reason: "redirect", mayRetry: false };
+    if (response.ok) return judgeAnswer(status, await readText(response));
+    await response.body?.cancel();
+    if (status < 400) return { kind: "failed", reason: "redirect", mayRetry: false, status };
     return {
       kind: "failed",
       reason: `http_${status}`,
       mayRetry: isRetryableStatus(status),
+      status,
       retryAfterMs: parseRetryAfter(response.headers.get("retry-after"), ports.clock()),
     };
   } catch {
@@ -125,10 +147,10 @@ async function tryOnce(
 }
 
 /** A partially refused batch counts as refused, since nothing says which spans it was; it MUST NOT be sent again. */
-function judgeAnswer(text: string): Tried {
+function judgeAnswer(status: number, text: string): Tried {
   const rejected = rejectedSpans(text);
-  if (rejected === 0) return { kind: "ok" };
-  return { kind: "failed", reason: "partial_success", mayRetry: false };
+  if (rejected === 0) return { kind: "ok", status };
+  return { kind: "failed", reason: "partial_success", mayRetry: false, status };
 }
 
 /** `partialSuccess.rejectedSpans`, a decimal string in strict JSON encodings and a number in loose ones. */

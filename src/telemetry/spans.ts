@@ -31,6 +31,10 @@ export const SPANS = {
     kind: "client",
     meaning: "The lease was settled with what was really used; may outlive the root.",
   },
+  "gateway.destination.test": {
+    kind: "internal",
+    meaning: "A root of its own: the span an operator sent to try a destination.",
+  },
   "gateway.refusals": {
     kind: "internal",
     meaning: "A root of its own: unauthenticated refusals of one second that left no trace each.",

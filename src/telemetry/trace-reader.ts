@@ -4,6 +4,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
+import { mapInParallel } from "./parallel.ts";
 import { NEWEST } from "./store-query.ts";
 import { UNKNOWN_TENANT, type FoundTrace, type TraceStorePort } from "./stored-trace.ts";
 import type { TraceSummary } from "./summary.ts";
@@ -28,8 +29,6 @@ export interface TraceReaderDeps {
   readonly flush: () => Promise<void>;
 }
 
-/** Objects asked at once. */
-const PARALLEL_READS = 16;
 /** Half of the 1,000 calls to objects that one request has on the free plan. */
 const MAX_TENANTS = 500;
 
@@ -79,20 +78,4 @@ function inListOrder(a: Placed, b: Placed): number {
 function firstBefore(cursor: Cursor | undefined, tenantId: string): number {
   if (cursor === undefined) return NEWEST;
   return tenantId > cursor.tenant ? cursor.position + 1 : cursor.position;
-}
-
-/** Results in the order of the items; at most PARALLEL_READS run at a time. */
-async function mapInParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (;;) {
-      const index = next++;
-      const item = items[index];
-      if (item === undefined) return;
-      results[index] = await work(item);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL_READS, items.length) }, lane));
-  return results;
 }

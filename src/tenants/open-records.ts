@@ -18,11 +18,16 @@ import type {
 /** A trace destination that can be called. */
 export type OpenDestination = DestinationWith<string>;
 
+/** One whose credential can't be opened: what is meant for it is counted as lost, and the others go on. */
+export interface ClosedDestination {
+  readonly name: string;
+  readonly fault: "credential";
+}
+
 export interface RecordOpener {
   /** Throws `model_not_found` for no such provider, `unavailable` for a credential that can't be opened. */
   openProvider(bundle: TenantBundle, name: string): Promise<ProviderAccount>;
-  /** Throws `unavailable` that names the destination. */
-  openDestinations(bundle: TenantBundle): Promise<readonly OpenDestination[]>;
+  openDestinations(bundle: TenantBundle): Promise<readonly (OpenDestination | ClosedDestination)[]>;
 }
 
 /** One for an isolate. `defaultBaseUrl` is the provider registry's. */
@@ -32,7 +37,7 @@ export function createRecordOpener(
 ): RecordOpener {
   // Keyed by the record itself: a new copy of the tenant brings new records, and the old secrets are collected.
   const accounts = new WeakMap<ProviderRecord, ProviderAccount>();
-  const destinations = new WeakMap<StoredTenant, readonly OpenDestination[]>();
+  const destinations = new WeakMap<StoredTenant, readonly (OpenDestination | ClosedDestination)[]>();
 
   return {
     async openProvider(bundle, name) {
@@ -67,19 +72,28 @@ export function createRecordOpener(
       const known = destinations.get(bundle.tenant);
       if (known !== undefined) return known;
       const opened = await Promise.all(
-        bundle.tenant.tracing.destinations.map(async (destination) => ({
-          ...destination,
-          headers: await openHeaders(
-            destination.headers,
-            { tenantId: bundle.id, kind: "destination.header", name: destination.name },
-            masterKey,
-          ),
-        })),
+        bundle.tenant.tracing.destinations.map((destination) =>
+          openDestination(bundle.id, destination, masterKey),
+        ),
       );
       destinations.set(bundle.tenant, opened);
       return opened;
     },
   };
+}
+
+async function openDestination(
+  tenantId: string,
+  destination: DestinationWith<SealedSecret>,
+  masterKey: string | undefined,
+): Promise<OpenDestination | ClosedDestination> {
+  const { name } = destination;
+  const place = { tenantId, kind: "destination.header", name } as const;
+  try {
+    return { ...destination, headers: await openHeaders(destination.headers, place, masterKey) };
+  } catch {
+    return { name, fault: "credential" };
+  }
 }
 
 async function openHeaders(

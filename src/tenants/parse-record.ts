@@ -43,7 +43,7 @@ export function parseTenant(body: unknown, tenantId: string, rules: RecordRules)
     const param = `tracing.destinations[${at}]`;
     if (seen.has(destination.name)) throw fault(`${param}.name`, `${param}.name: is there twice.`);
     seen.add(destination.name);
-    checkUrl(destination.endpoint, `${param}.endpoint`, rules);
+    if (destination.endpoint !== undefined) checkUrl(destination.endpoint, `${param}.endpoint`, rules);
   }
   return record;
 }

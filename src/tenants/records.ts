@@ -4,6 +4,8 @@
  */
 
 import * as z from "zod";
+import { findDestinationFaults, PRESET_NAMES } from "../telemetry/presets.ts";
+import { isMask } from "./sealing.ts";
 
 /** Tenant, provider, route and destination names appear in URLs, KV keys and spans. */
 const NAME = z
@@ -66,12 +68,24 @@ const headersSchema = z
   .refine((headers) => Object.keys(headers).length <= MAX_HEADERS, `must be at most ${MAX_HEADERS}`)
   .default({});
 
-const destinationSchema = z.strictObject({
-  name: NAME,
-  endpoint: z.url(),
-  headers: headersSchema,
-  gzip: z.boolean().default(false),
-});
+const contentMode = z.enum(["off", "redacted", "full"]);
+
+const destinationSchema = z
+  .strictObject({
+    name: NAME,
+    preset: z.enum(PRESET_NAMES).default("otlp"),
+    /** Where absent, the preset's own. */
+    endpoint: z.url().optional(),
+    headers: headersSchema,
+    gzip: z.boolean().default(false),
+    /** Of prompts and answers; at most what the tenant's own `content` is. */
+    content: contentMode.default("off"),
+  })
+  .superRefine((destination, context) => {
+    for (const { path, message } of findDestinationFaults(destination, isMask)) {
+      context.addIssue({ code: "custom", path: [...path], message });
+    }
+  });
 
 type DestinationInput = z.infer<typeof destinationSchema>;
 
@@ -81,7 +95,7 @@ const tracingSchema = z.strictObject({
     .array(z.enum(["error", "slow", "queued", "fallback"]))
     .default(["error", "slow", "queued", "fallback"]),
   slowMs: z.int().positive().default(10_000),
-  content: z.enum(["off", "redacted", "full"]).default("off"),
+  content: contentMode.default("off"),
   store: z
     .strictObject({
       enabled: z.boolean().default(true),

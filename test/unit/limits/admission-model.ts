@@ -123,6 +123,8 @@ export function createModel({ limits, keyLimits }: World) {
     all.push(known);
     byId.set(ask.requestId, known);
     const answer = admission.admit(ask, now);
+    // What rides along may let others in first: they are answered in the same step, before the newcomer.
+    if (answer !== undefined && ask.settles.length > 0) collect();
     if (answer !== undefined) onAnswer(ask.requestId, answer);
     // Invariant 8: a refusal has consumed nothing.
     if (answer?.kind === "refused" && ask.settles.length === 0)
@@ -138,7 +140,10 @@ export function createModel({ limits, keyLimits }: World) {
     check();
     // One that was refused, or whose call ended with the object, may ask again: a new request under the old id.
     // After a crash its lease may be back, or be forgotten: then the reference can't tell which answer is right.
-    if (hasCrashed && known.lease !== undefined) return;
+    const hadLease = all.some(
+      ({ ask: { requestId }, lease }) => lease !== undefined && requestId === ask.requestId,
+    );
+    if (hasCrashed && hadLease) return;
     if (known.phase === "over") return send(ask);
     const answer = admission.admit(ask, now);
     if (known.phase === "waiting") expect(answer).toBeUndefined();

@@ -9,6 +9,9 @@ import { envelope } from "./as-flat.ts";
 import { startTrace } from "./plain-recorder.ts";
 import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "./sample-traces.ts";
 
+/** Hundreds of drawings; a limit here only says that something hangs, on machines that do other work too. */
+const DRAWING_TIMEOUT_MS = 60_000;
+
 /** As the route draws it: through the stored text. */
 function draw(trace: FinishedTrace, width?: number): string {
   return drawWaterfall([readResourceSpans(envelope(encodeTrace(trace).spans))], width);
@@ -128,46 +131,50 @@ describe("the drawing", () => {
   });
 });
 
-test("no line is wider than asked, at any width, with any text", async () => {
-  const drawings = [fallbackTrace, cacheHitTrace, refusedTrace, plainTrace].map((make) => make());
-  const samples = await Promise.all(drawings);
-  await fc.assert(
-    fc.asyncProperty(
-      fc.integer({ min: 60, max: 240 }),
-      fc.string({ unit: "binary", maxLength: 300 }),
-      fc.array(fc.tuple(fc.nat(5000), fc.nat(5000), fc.boolean()), { maxLength: 6 }),
-      async (width, text, calls) => {
-        const rig = startTrace({ name: `POST /${text}` });
-        rig.trace.root.set({
-          "gen_ai.request.model": text,
-          "gateway.decision": text,
-          "gateway.key.id": text,
-        });
-        rig.trace.root.child("gateway.route").set({ "gateway.route.reason": text }).end();
-        for (const [index, [waitMs, streamMs, isOk]] of calls.entries()) {
-          const call = rig.trace.root.child("chat m", {
-            attributes: { "gateway.attempt.number": index + 1, "gateway.attempt.target": text },
+test(
+  "no line is wider than asked, at any width, with any text",
+  async () => {
+    const drawings = [fallbackTrace, cacheHitTrace, refusedTrace, plainTrace].map((make) => make());
+    const samples = await Promise.all(drawings);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 60, max: 240 }),
+        fc.string({ unit: "binary", maxLength: 300 }),
+        fc.array(fc.tuple(fc.nat(5000), fc.nat(5000), fc.boolean()), { maxLength: 6 }),
+        async (width, text, calls) => {
+          const rig = startTrace({ name: `POST /${text}` });
+          rig.trace.root.set({
+            "gen_ai.request.model": text,
+            "gateway.decision": text,
+            "gateway.key.id": text,
           });
-          rig.pass(waitMs);
-          if (isOk) call.event("gateway.stream.first_chunk");
-          rig.pass(streamMs);
-          call
-            .set({ "gateway.attempt.outcome": isOk ? "ok" : text, "gen_ai.usage.output_tokens": streamMs })
-            .end();
-        }
-        for (const trace of [...samples, await rig.finish()]) {
-          const widest = Math.max(
-            ...draw(trace, width)
-              .split("\n")
-              .map(({ length }) => length),
-          );
-          expect(widest).toBeLessThanOrEqual(width);
-        }
-      },
-    ),
-    { numRuns: 60 },
-  );
-});
+          rig.trace.root.child("gateway.route").set({ "gateway.route.reason": text }).end();
+          for (const [index, [waitMs, streamMs, isOk]] of calls.entries()) {
+            const call = rig.trace.root.child("chat m", {
+              attributes: { "gateway.attempt.number": index + 1, "gateway.attempt.target": text },
+            });
+            rig.pass(waitMs);
+            if (isOk) call.event("gateway.stream.first_chunk");
+            rig.pass(streamMs);
+            call
+              .set({ "gateway.attempt.outcome": isOk ? "ok" : text, "gen_ai.usage.output_tokens": streamMs })
+              .end();
+          }
+          for (const trace of [...samples, await rig.finish()]) {
+            const widest = Math.max(
+              ...draw(trace, width)
+                .split("\n")
+                .map(({ length }) => length),
+            );
+            expect(widest).toBeLessThanOrEqual(width);
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  },
+  DRAWING_TIMEOUT_MS,
+);
 
 test("the parts of the time add up to the whole", async () => {
   for (const make of [fallbackTrace, cacheHitTrace, refusedTrace, plainTrace]) {

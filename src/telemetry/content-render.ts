@@ -1,0 +1,122 @@
+/**
+ * Content as attributes of a finished trace, for one place: masked where it asks for that, cut to what it takes, and
+ * always valid JSON. The only way content gets into an export. Pure; called by export-encode.ts.
+ */
+
+import type { AttributeValue } from "./attributes.ts";
+import type { ContentAttribute, ContentMode, SpanContent, TraceContent } from "./content.ts";
+import { isSecretField, MASKED_SECRET, redactNumber, redactText } from "./redact.ts";
+import type { FinishedTrace } from "./trace.ts";
+
+/** What one place takes. */
+export interface ContentForm {
+  readonly mode: Exclude<ContentMode, "off">;
+  /** Of one attribute. */
+  readonly maxChars: number;
+}
+
+/** Deeper than any tool's schema; keeps a hostile body from exhausting the stack. */
+const MAX_DEPTH = 24;
+/** Looked at of a list; the newest messages are kept. */
+const MAX_ITEMS = 256;
+/** A text shorter than this says nothing any more: from here on the oldest messages go instead. */
+const MIN_TEXT_CHARS = 64;
+const CUT = "…";
+
+/** The trace with its content on the spans it belongs to. */
+export function withContent(trace: FinishedTrace, content: TraceContent, form: ContentForm): FinishedTrace {
+  const spans = trace.spans.map((span) => {
+    const read = content.get(span.spanId);
+    if (read === undefined) return span;
+    return { ...span, attributes: { ...span.attributes, ...renderContent(read(), form) } };
+  });
+  const root = spans[trace.spans.indexOf(trace.root)] ?? trace.root;
+  return { ...trace, root, spans };
+}
+
+/** One JSON string per attribute; an empty list leaves no attribute. */
+export function renderContent(
+  { instructions, input, output, tools }: SpanContent,
+  form: ContentForm,
+): Readonly<Record<string, AttributeValue>> {
+  const lists: Readonly<Record<ContentAttribute, readonly unknown[]>> = {
+    "gen_ai.system_instructions": instructions,
+    "gen_ai.input.messages": input,
+    "gen_ai.output.messages": output,
+    "gen_ai.tool.definitions": tools,
+  };
+  const rendered: Record<string, string> = {};
+  for (const [name, list] of Object.entries(lists)) {
+    const json = renderList(list, form);
+    if (json !== undefined) rendered[name] = json;
+  }
+  return rendered;
+}
+
+/** Texts are cut first, evenly; then the oldest items go. Undefined when nothing is left. */
+function renderList(list: readonly unknown[], { mode, maxChars }: ContentForm): string | undefined {
+  const isMasked = mode === "redacted";
+  // Masked before anything is cut: half a card number is no card number to the one who looks for them.
+  let items = list.slice(-MAX_ITEMS).map((item) => rebuild(item, isMasked ? MASKING : PLAIN, 0));
+  for (let textChars = maxChars; textChars >= MIN_TEXT_CHARS; textChars = Math.floor(textChars / 2)) {
+    items = items.map((item) => rebuild(item, cutting(textChars), 0));
+    const json = JSON.stringify(items);
+    if (json.length <= maxChars) return items.length === 0 ? undefined : json;
+  }
+  return keepNewest(items, maxChars);
+}
+
+function keepNewest(items: readonly unknown[], maxChars: number): string | undefined {
+  const kept: string[] = [];
+  let chars = "[]".length;
+  for (const item of items.toReversed()) {
+    const json = JSON.stringify(item);
+    chars += json.length + 1;
+    if (chars > maxChars) break;
+    kept.unshift(json);
+  }
+  return kept.length === 0 ? undefined : `[${kept.join(",")}]`;
+}
+
+/** What is done with the leaves of a value. */
+interface Leaves {
+  readonly text: (text: string) => string;
+  readonly number: (value: number) => number | string;
+  /** Stands for the whole value of a field, where its name says what it holds. */
+  readonly field: (name: string, value: unknown) => string | undefined;
+}
+
+const PLAIN: Leaves = { text: (text) => text, number: (value) => value, field: () => undefined };
+
+const MASKING: Leaves = {
+  text: redactText,
+  number: redactNumber,
+  field: (name, value) =>
+    isSecretField(name) && (typeof value === "string" || typeof value === "number")
+      ? MASKED_SECRET
+      : undefined,
+};
+
+function cutting(maxChars: number): Leaves {
+  return { ...PLAIN, text: (text) => (text.length <= maxChars ? text : cut(text, maxChars)) };
+}
+
+/** Without splitting a character, so that the receiver's decoder accepts it. */
+function cut(text: string, maxChars: number): string {
+  return text.slice(0, maxChars - 1).toWellFormed() + CUT;
+}
+
+function rebuild(value: unknown, leaves: Leaves, depth: number): unknown {
+  if (typeof value === "string") return leaves.text(value.isWellFormed() ? value : value.toWellFormed());
+  if (typeof value === "number") return leaves.number(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth === MAX_DEPTH) return CUT;
+  if (Array.isArray(value)) {
+    return value.slice(0, MAX_ITEMS).map((item: unknown) => rebuild(item, leaves, depth + 1));
+  }
+  const rebuilt: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(value).slice(0, MAX_ITEMS)) {
+    rebuilt[leaves.text(name)] = leaves.field(name, field) ?? rebuild(field, leaves, depth + 1);
+  }
+  return rebuilt;
+}

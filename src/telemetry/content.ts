@@ -1,0 +1,116 @@
+/**
+ * What a client said and a model answered, kept beside the trace and never on its spans: no code that handles spans can
+ * leak it. Only there when a tenant asked for it; joined to the spans as the last step of an export (content-render.ts),
+ * for the places that may have it. Shapes: GenAI semantic conventions v1.41, JSON schemas of messages.
+ */
+
+import type { ChatChoice, ChatRequest } from "../chat.ts";
+import type { RequestTrace, SpanContextRef } from "./trace.ts";
+
+/** How much of the content a place gets. */
+export type ContentMode = "off" | "redacted" | "full";
+
+/** Attributes that hold content: one JSON string each. Not on the allow-list: a span can't bring them along. */
+export const CONTENT_ATTRIBUTES = {
+  "gen_ai.system_instructions": "The system and developer messages that stand before the conversation.",
+  "gen_ai.input.messages": "The conversation as the client sent it.",
+  "gen_ai.output.messages": "What the model answered, one message per choice.",
+  "gen_ai.tool.definitions": "The tools the model could call.",
+} as const;
+export type ContentAttribute = keyof typeof CONTENT_ATTRIBUTES;
+
+/** A part of a message; further fields are the conventions' own (`content`, `arguments`, `response`, `uri`, …). */
+export interface ContentPart {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+export interface ContentMessage {
+  readonly role: string;
+  readonly parts: readonly ContentPart[];
+  readonly name?: string;
+  readonly finish_reason?: string;
+}
+
+export interface RequestContent {
+  readonly instructions: readonly ContentPart[];
+  readonly input: readonly ContentMessage[];
+  readonly tools: readonly unknown[];
+}
+
+export interface SpanContent extends RequestContent {
+  readonly output: readonly ContentMessage[];
+}
+
+/** Content by the id of the inference span it belongs to; read only when it is sent somewhere. */
+export type TraceContent = ReadonlyMap<string, () => SpanContent>;
+
+const RANK: Readonly<Record<ContentMode, number>> = { off: 0, redacted: 1, full: 2 };
+
+/** Whether `wanted` shows no more than `allowed` does. */
+export function isWithin(wanted: ContentMode, allowed: ContentMode): boolean {
+  return RANK[wanted] <= RANK[allowed];
+}
+
+/** The mode that shows less: a destination never gets more than its tenant allows. */
+export function lesserMode(left: ContentMode, right: ContentMode): ContentMode {
+  return isWithin(left, right) ? left : right;
+}
+
+/** Where the pipeline leaves a call's content. */
+export interface ContentSink {
+  /** A later word on the same span takes the place of an earlier one: first the request, then the answer too. */
+  note(
+    call: { readonly trace: RequestTrace; readonly chat: ChatRequest },
+    span: SpanContextRef,
+    choices?: () => readonly ChatChoice[],
+  ): void;
+}
+
+export interface ContentBook extends ContentSink {
+  /** What was left for a trace; undefined when nothing was. */
+  of(trace: RequestTrace): TraceContent | undefined;
+}
+
+/** The book of an isolate. It holds content only as long as someone holds the trace itself. */
+export function createContentBook(readRequest: (chat: ChatRequest) => RequestContent): ContentBook {
+  const pages = new WeakMap<RequestTrace, Map<string, () => SpanContent>>();
+  return {
+    note({ trace, chat }, { spanId }, choices = () => []) {
+      let page = pages.get(trace);
+      if (page === undefined) pages.set(trace, (page = new Map()));
+      page.set(spanId, () => ({ ...readRequest(chat), output: choices().map(messageOf) }));
+    },
+    of: (trace) => pages.get(trace),
+  };
+}
+
+/** The conventions' words where they differ from ours. */
+const FINISH_REASONS: Readonly<Record<string, string>> = { tool_calls: "tool_call", unknown: "stop" };
+
+function messageOf({
+  text,
+  reasoning = "",
+  refusal = "",
+  toolCalls,
+  finishReason,
+}: ChatChoice): ContentMessage {
+  const parts: ContentPart[] = [];
+  if (reasoning !== "") parts.push({ type: "reasoning", content: reasoning });
+  if (text !== "") parts.push({ type: "text", content: text });
+  if (refusal !== "") parts.push({ type: "refusal", content: refusal });
+  for (const { id, name, argumentsJson } of toolCalls) {
+    parts.push({ type: "tool_call", id, name, arguments: readArguments(argumentsJson) });
+  }
+  const reason = finishReason === undefined ? "error" : (FINISH_REASONS[finishReason] ?? finishReason);
+  return { role: "assistant", parts, finish_reason: reason };
+}
+
+/** A tool's arguments as JSON; models write broken JSON too, and that stays the text it is. */
+export function readArguments(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return json;
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * What a back end's own views key on besides the conventions, added to a finished trace for it alone. Pure; called by
+ * export-encode.ts.
+ */
+
+import type { AttributeValue } from "./attributes.ts";
+import type { FinishedSpan, FinishedTrace } from "./trace.ts";
+
+/** Names that only a destination of that preset gets; SPANS.md lists them. */
+export const DIALECT_ATTRIBUTES = {
+  langfuse: {
+    "langfuse.observation.type": "`generation` on inference spans, else `span`: tokens are counted once.",
+    "langfuse.observation.completion_start_time": "When the first chunk came, ISO 8601.",
+    "gen_ai.usage.cost": "The request's cost, on the call that answered it.",
+    "session.id": "The client's session, on every span.",
+  },
+} as const;
+
+const MS_PER_SECOND = 1000;
+
+/** Langfuse takes each span with a model for a generation, the root too, and wants a session on every span. */
+export function toLangfuse(trace: FinishedTrace): FinishedTrace {
+  const session = trace.root.attributes["gen_ai.conversation.id"];
+  const answered = trace.spans.findLast((span) => span.attributes["gateway.attempt.outcome"] === "ok");
+  const cost = trace.root.attributes["gateway.cost.usd"];
+  const spans = trace.spans.map((span): FinishedSpan => {
+    const isInference = span.attributes["gen_ai.operation.name"] !== undefined;
+    const firstChunkS = span.attributes["gen_ai.response.time_to_first_chunk"];
+    const extra: Record<string, AttributeValue> = {
+      "langfuse.observation.type": isInference ? "generation" : "span",
+    };
+    if (typeof firstChunkS === "number") {
+      const at = new Date(span.startAt + firstChunkS * MS_PER_SECOND);
+      extra["langfuse.observation.completion_start_time"] = at.toISOString();
+    }
+    if (span === answered && cost !== undefined) extra["gen_ai.usage.cost"] = cost;
+    if (session !== undefined) extra["session.id"] = session;
+    return { ...span, attributes: { ...span.attributes, ...extra } };
+  });
+  return { ...trace, root: spans[trace.spans.indexOf(trace.root)] ?? trace.root, spans };
+}

@@ -1,0 +1,56 @@
+/**
+ * A finished trace as the text each place gets: with or without content, in the back end's dialect. What several places
+ * share is encoded once. Pure; called by exporter.ts for each trace.
+ */
+
+import type { ContentMode, TraceContent } from "./content.ts";
+import { withContent } from "./content-render.ts";
+import { toLangfuse } from "./destination-dialect.ts";
+import type { TraceDestination } from "./destination.ts";
+import { encodeTrace, type EncodedTrace } from "./otlp.ts";
+import { PRESETS } from "./presets.ts";
+import type { FinishedTrace } from "./trace.ts";
+
+/** Of one trace, in memory only until it is queued. */
+export interface TraceEncoder {
+  /** Without any content. */
+  readonly plain: () => EncodedTrace;
+  /** As a tenant's destination may have it; the parent is kept. */
+  readonly forDestination: (destination: Pick<TraceDestination, "preset" | "content">) => string;
+  /** As the tenant's own store may have it. */
+  readonly forStore: (content: ContentMode) => string;
+}
+
+/** Above this a trace's row in the store would be mostly text nobody asked the store for. */
+const STORE_CONTENT_CHARS = 16 * 1024;
+
+export function createTraceEncoder(trace: FinishedTrace, content: TraceContent | undefined): TraceEncoder {
+  const variants = new Map<string, string>();
+  let plain: EncodedTrace | undefined;
+
+  function encodePlain(): EncodedTrace {
+    return (plain ??= encodeTrace(trace));
+  }
+
+  function encode(mode: ContentMode, maxChars: number, dialect: "langfuse" | undefined): string {
+    const hasContent = mode !== "off" && content !== undefined;
+    if (!hasContent && dialect === undefined) return encodePlain().spans;
+    const key = `${hasContent ? `${mode}/${maxChars}` : "off"}/${dialect ?? ""}`;
+    let spans = variants.get(key);
+    if (spans === undefined) {
+      const inDialect = dialect === undefined ? trace : toLangfuse(trace);
+      spans = encodeTrace(hasContent ? withContent(inDialect, content, { mode, maxChars }) : inDialect).spans;
+      variants.set(key, spans);
+    }
+    return spans;
+  }
+
+  return {
+    plain: encodePlain,
+    forDestination({ preset, content: mode }) {
+      const { maxContentChars, dialect } = PRESETS[preset];
+      return encode(mode, maxContentChars, dialect);
+    },
+    forStore: (mode) => encode(mode, STORE_CONTENT_CHARS, undefined),
+  };
+}

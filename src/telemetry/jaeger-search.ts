@@ -1,0 +1,138 @@
+/**
+ * Answers Jaeger's questions from the trace store: traces by query, the operations that occur. Reads only; called by
+ * routes/jaeger.ts.
+ */
+
+import type { AttributeValue } from "./attributes.ts";
+import { toJaegerTrace, type JaegerTrace } from "./jaeger.ts";
+import type { JaegerQuery } from "./jaeger-query.ts";
+import { readResourceSpans, type ReadTrace } from "./otlp-read.ts";
+import { mapInParallel } from "./parallel.ts";
+import { SPANS } from "./spans.ts";
+import { UNKNOWN_TENANT } from "./stored-trace.ts";
+import type { TraceSummary } from "./summary.ts";
+import type { FinishedSpan, SpanKind } from "./trace.ts";
+import type { TraceReader } from "./trace-reader.ts";
+import type { Cursor } from "./trace-query.ts";
+
+type Reader = Pick<TraceReader, "search" | "get">;
+
+interface FoundRequests {
+  readonly traceId: string;
+  readonly requests: readonly ReadTrace[];
+}
+
+/** Summaries read in one go. */
+const PAGE_SIZE = 200;
+/** How far back a search looks that the columns can't answer, and how many traces it opens for it. */
+const MAX_PAGES = 10;
+const MAX_OPENED = 200;
+/** Opened at a time, so that a search ends soon after it has found enough. */
+const CHUNK_SIZE = 32;
+/** The newest traces say which models are in use. */
+const OPERATIONS_FROM = 20;
+
+/** The newest traces that match. A search by tags or operation looks at no more than MAX_OPENED traces. */
+export async function searchJaeger(
+  query: JaegerQuery,
+  reader: Reader,
+  serviceName: string,
+): Promise<readonly JaegerTrace[]> {
+  if (query.service !== serviceName) return [];
+  const found = await find(query, reader);
+  return found.map(({ traceId, requests }) => toJaegerTrace(traceId, requests, serviceName));
+}
+
+export interface Operation {
+  readonly name: string;
+  readonly spanKind: SpanKind;
+}
+
+/** Every span name of ours, and those in the newest traces; sorted. */
+export async function listOperations(reader: Reader): Promise<readonly Operation[]> {
+  const { items } = await reader.search({
+    tenant: undefined,
+    filters: {},
+    limit: OPERATIONS_FROM,
+    cursor: undefined,
+  });
+  const opened = await mapInParallel(distinct(items, new Set()), (item) => open(item, undefined, reader));
+  const kinds = new Map<string, SpanKind>(Object.entries(SPANS).map(([name, { kind }]) => [name, kind]));
+  for (const { requests } of opened) {
+    for (const { spans } of requests) for (const { name, kind } of spans) kinds.set(name, kind);
+  }
+  return [...kinds]
+    .map(([name, spanKind]) => ({ name, spanKind }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function find(query: JaegerQuery, reader: Reader): Promise<readonly FoundRequests[]> {
+  const { tenant, filters, limit } = query;
+  const isByColumns = query.operation === undefined && query.tags.size === 0;
+  const found: FoundRequests[] = [];
+  const seen = new Set<string>();
+  let cursor: Cursor | undefined;
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const pageSize = isByColumns ? limit : PAGE_SIZE;
+    const listed = await reader.search({ tenant, filters, limit: pageSize, cursor });
+    const candidates = distinct(
+      listed.items.filter((item) => mayMatch(item, query)),
+      seen,
+    );
+    for (let at = 0; at < candidates.length; at += CHUNK_SIZE) {
+      const chunk = candidates.slice(at, at + CHUNK_SIZE);
+      const opened = await mapInParallel(chunk, (item) => open(item, tenant, reader));
+      found.push(...opened.filter(({ requests }) => requests.length > 0 && matches(requests, query)));
+      if (found.length >= limit) return found.slice(0, limit);
+    }
+    if (listed.cursor === undefined || seen.size >= MAX_OPENED) return found;
+    ({ cursor } = listed);
+  }
+  return found;
+}
+
+/** Each trace id once, where it was not seen before. */
+function distinct(items: readonly TraceSummary[], seen: Set<string>): readonly TraceSummary[] {
+  return items.filter(({ traceId }) => {
+    if (seen.has(traceId)) return false;
+    seen.add(traceId);
+    return true;
+  });
+}
+
+async function open(item: TraceSummary, tenant: string | undefined, reader: Reader): Promise<FoundRequests> {
+  const { traceId } = item;
+  const elements = await reader.get(traceId, tenant ?? item.tenant ?? UNKNOWN_TENANT);
+  return { traceId, requests: elements.map(readResourceSpans) };
+}
+
+/** Tags of the root that its summary has as well: what these rule out need not be opened. */
+const SUMMARY_TAGS: Readonly<Record<string, (summary: TraceSummary) => string | null>> = {
+  "gateway.request.id": ({ requestId }) => requestId,
+  "gateway.key.id": ({ keyId }) => keyId,
+  "gateway.outcome": ({ outcome }) => outcome,
+};
+
+function mayMatch(summary: TraceSummary, { tags }: JaegerQuery): boolean {
+  for (const [name, value] of tags) {
+    if (Object.hasOwn(SUMMARY_TAGS, name) && SUMMARY_TAGS[name]?.(summary) !== value) return false;
+    if (name === "error" && value === String(!summary.isError)) return false;
+  }
+  return true;
+}
+
+function matches(requests: readonly ReadTrace[], { operation, tags }: JaegerQuery): boolean {
+  const spans = requests.flatMap(({ spans }) => spans);
+  if (operation !== undefined && !spans.some(({ name }) => name === operation)) return false;
+  for (const [name, value] of tags) {
+    if (name !== "error" && !spans.some((span) => hasTag(span, name, value))) return false;
+  }
+  return true;
+}
+
+function hasTag(span: FinishedSpan, name: string, value: string): boolean {
+  if (name === "span.kind") return span.kind === value;
+  const attributes: Readonly<Record<string, AttributeValue | undefined>> = span.attributes;
+  const own = attributes[name];
+  return Array.isArray(own) ? own.includes(value) : own !== undefined && String(own) === value;
+}

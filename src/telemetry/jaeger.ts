@@ -1,0 +1,164 @@
+/**
+ * Stored traces in the JSON of Jaeger's query API, as jaeger-query answers it to its own UI and to Grafana. Pure; called
+ * by jaeger-search.ts.
+ */
+
+import { isDouble, type AttributeValue } from "./attributes.ts";
+import type { ReadTrace } from "./otlp-read.ts";
+import type { FinishedSpan } from "./trace.ts";
+
+interface JaegerTag {
+  readonly key: string;
+  readonly type: "string" | "bool" | "int64" | "float64";
+  readonly value: string | number | boolean;
+}
+
+interface JaegerReference {
+  readonly refType: "CHILD_OF" | "FOLLOWS_FROM";
+  readonly traceID: string;
+  readonly spanID: string;
+}
+
+interface JaegerSpan {
+  readonly traceID: string;
+  readonly spanID: string;
+  readonly operationName: string;
+  readonly references: readonly JaegerReference[];
+  /** Microseconds since the epoch. */
+  readonly startTime: number;
+  readonly duration: number;
+  readonly tags: readonly JaegerTag[];
+  readonly logs: readonly { readonly timestamp: number; readonly fields: readonly JaegerTag[] }[];
+  readonly processID: string;
+  readonly warnings: readonly string[] | null;
+}
+
+export interface JaegerTrace {
+  readonly traceID: string;
+  readonly spans: readonly JaegerSpan[];
+  readonly processes: Readonly<
+    Record<string, { readonly serviceName: string; readonly tags: readonly JaegerTag[] }>
+  >;
+  readonly warnings: null;
+}
+
+/** Every answer of the API has this shape. */
+export interface JaegerAnswer {
+  readonly data: unknown;
+  readonly total: number;
+  readonly limit: number;
+  readonly offset: number;
+  readonly errors: readonly { readonly code: number; readonly msg: string }[] | null;
+}
+
+/** Attributes that say of a span that it is not the whole truth. */
+const TRUNCATED = "gateway.span.truncated";
+const DROPPED_COUNT = "gateway.span.dropped_count";
+const PROCESS_ID = "p1";
+const US_PER_MS = 1000;
+
+/** A list in the envelope. */
+export function answerList(items: readonly unknown[]): JaegerAnswer {
+  return { data: items, total: items.length, limit: 0, offset: 0, errors: null };
+}
+
+/** A fault in the envelope. */
+export function answerFault(code: number, msg: string): JaegerAnswer {
+  return { data: null, total: 0, limit: 0, offset: 0, errors: [{ code, msg }] };
+}
+
+/** All stored requests of one trace id as one trace. */
+export function toJaegerTrace(
+  traceId: string,
+  requests: readonly ReadTrace[],
+  serviceName: string,
+): JaegerTrace {
+  return {
+    traceID: traceId,
+    spans: requests.flatMap(({ spans }) => spans.map(toSpan)),
+    processes: { [PROCESS_ID]: { serviceName, tags: [] } },
+    warnings: null,
+  };
+}
+
+function toSpan(span: FinishedSpan): JaegerSpan {
+  return {
+    traceID: span.traceId,
+    spanID: span.spanId,
+    operationName: span.name,
+    references: referencesOf(span),
+    startTime: span.startAt * US_PER_MS,
+    duration: (span.endAt - span.startAt) * US_PER_MS,
+    tags: [...toTags(span.attributes), ...statusTags(span)],
+    logs: [...span.events.map(toLog), ...span.links.map((link) => toLinkLog(link, span.startAt))],
+    processID: PROCESS_ID,
+    warnings: warningsOf(span),
+  };
+}
+
+/** The parent first, as Jaeger expects it; a link is a reference of the looser kind. */
+function referencesOf({ traceId, parentSpanId, links }: FinishedSpan): readonly JaegerReference[] {
+  const followed = links.map((link): JaegerReference => ({
+    refType: "FOLLOWS_FROM",
+    traceID: link.traceId,
+    spanID: link.spanId,
+  }));
+  if (parentSpanId === undefined) return followed;
+  return [{ refType: "CHILD_OF", traceID: traceId, spanID: parentSpanId }, ...followed];
+}
+
+/** How Jaeger writes what OpenTelemetry has as fields: "OpenTelemetry to Jaeger Transformation". */
+function statusTags({ kind, isError }: FinishedSpan): readonly JaegerTag[] {
+  const kindTag: JaegerTag = { key: "span.kind", type: "string", value: kind };
+  if (!isError) return [kindTag];
+  return [
+    kindTag,
+    { key: "otel.status_code", type: "string", value: "ERROR" },
+    { key: "error", type: "bool", value: true },
+  ];
+}
+
+function toLog({ name, at, attributes }: FinishedSpan["events"][number]): JaegerSpan["logs"][number] {
+  return {
+    timestamp: at * US_PER_MS,
+    fields: [{ key: "event", type: "string", value: name }, ...toTags(attributes)],
+  };
+}
+
+/** A reference has no attributes, so what a link means stands in a log of its span. */
+function toLinkLog(
+  { traceId, spanId, attributes }: FinishedSpan["links"][number],
+  at: number,
+): JaegerSpan["logs"][number] {
+  return {
+    timestamp: at * US_PER_MS,
+    fields: [
+      { key: "event", type: "string", value: "link" },
+      { key: "traceID", type: "string", value: traceId },
+      { key: "spanID", type: "string", value: spanId },
+      ...toTags(attributes),
+    ],
+  };
+}
+
+function warningsOf({ attributes }: FinishedSpan): readonly string[] | null {
+  const warnings: string[] = [];
+  if (attributes[TRUNCATED] === true)
+    warnings.push("This span had not ended when the trace had to leave; its end is not known.");
+  const dropped = attributes[DROPPED_COUNT];
+  if (typeof dropped === "number") warnings.push(`${dropped} more spans of this request were left out.`);
+  return warnings.length === 0 ? null : warnings;
+}
+
+function toTags(attributes: Readonly<Record<string, AttributeValue | undefined>>): readonly JaegerTag[] {
+  return Object.entries(attributes).flatMap(([key, value]) =>
+    value === undefined ? [] : [toTag(key, value)],
+  );
+}
+
+function toTag(key: string, value: AttributeValue): JaegerTag {
+  if (typeof value === "boolean") return { key, type: "bool", value };
+  if (typeof value === "number")
+    return { key, type: Number.isInteger(value) && !isDouble(key) ? "int64" : "float64", value };
+  return { key, type: "string", value: typeof value === "string" ? value : JSON.stringify(value) };
+}

@@ -1,0 +1,106 @@
+/**
+ * Gathers the metrics of an isolate's finished requests, and takes them to each tenant's object every few seconds: a request
+ * adds a few numbers in memory and no call. Called by src/tracing.ts with each finished trace.
+ *
+ * Requests share plain data only, as in exporter.ts: one of them at a time sleeps in its own waitUntil and sends for all.
+ */
+
+import { UNKNOWN_TENANT } from "../stored-trace.ts";
+import type { FinishedTrace } from "../trace.ts";
+import type { MetricsBatch, MetricsPort } from "./metrics-port.ts";
+import { sampleTrace } from "./sample-trace.ts";
+import { createSeriesTable, type SeriesTable } from "./series.ts";
+
+export interface Meter {
+  /** Adds a request. `waitUntil` is that request's: it may have to send what all have left. */
+  note(trace: FinishedTrace, waitUntil: (work: Promise<unknown>) => void): void;
+  /** Sends what waits now, so that a reader finds it. */
+  flush(): Promise<void>;
+}
+
+export interface MeterDeps {
+  /** A fresh stub each time: a stub belongs to the request that made it. */
+  readonly metricsOf: (tenantId: string) => MetricsPort;
+  readonly clock: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly newId: () => string;
+}
+
+/** One call to an object for so much of a tenant's traffic in an isolate; below every back end's own resolution. */
+export const GATHER_MS = 5000;
+/** A flusher that has not sent by now has died with its request; the next trace finds another. */
+const FLUSHER_STALE_MS = 3 * GATHER_MS;
+/** A batch that was not acknowledged by now is sent again: its request may have died. */
+export const RESEND_AFTER_MS = 10_000;
+/** What an isolate holds for a tenant whose object can't be reached: the oldest goes first. */
+const MAX_WAITING = 8;
+
+interface WaitingBatch extends MetricsBatch {
+  sentAt: number;
+}
+
+/** The meter of one isolate. */
+export function createMeter({ metricsOf, clock, sleep, newId }: MeterDeps): Meter {
+  const tables = new Map<string, SeriesTable>();
+  /** Batches that no object has acknowledged. */
+  const waiting = new Map<string, readonly WaitingBatch[]>();
+  let flusher: { readonly since: number } | undefined;
+
+  function tableOf(tenantId: string): SeriesTable {
+    let table = tables.get(tenantId);
+    if (table === undefined) tables.set(tenantId, (table = createSeriesTable()));
+    return table;
+  }
+
+  /** Moves what was gathered to what waits. */
+  function closeBatches(): void {
+    for (const [tenantId, table] of tables) {
+      const batches = waiting.get(tenantId) ?? [];
+      const batch = { id: newId(), series: table.list(), sentAt: Number.NEGATIVE_INFINITY };
+      waiting.set(tenantId, [...batches, batch].slice(-MAX_WAITING));
+    }
+    tables.clear();
+  }
+
+  async function send(tenantId: string): Promise<void> {
+    const now = clock();
+    const due = (waiting.get(tenantId) ?? []).filter(({ sentAt }) => now - sentAt >= RESEND_AFTER_MS);
+    if (due.length === 0) return;
+    for (const batch of due) batch.sentAt = now;
+    const batches = due.map(({ id, series }) => ({ id, series }));
+    try {
+      await metricsOf(tenantId).add(tenantId, batches);
+    } catch {
+      // They wait for a later flush.
+      return;
+    }
+    const left = (waiting.get(tenantId) ?? []).filter((batch) => !due.includes(batch));
+    if (left.length === 0) waiting.delete(tenantId);
+    else waiting.set(tenantId, left);
+  }
+
+  async function flush(): Promise<void> {
+    closeBatches();
+    await Promise.all([...waiting.keys()].map(send));
+  }
+
+  async function gatherAndFlush(mine: { readonly since: number }): Promise<void> {
+    await sleep(GATHER_MS);
+    if (flusher === mine) flusher = undefined;
+    await flush();
+  }
+
+  return {
+    note(trace, waitUntil) {
+      const now = clock();
+      const table = tableOf(trace.tenantId ?? UNKNOWN_TENANT);
+      sampleTrace(trace, (instrument, labels, value, times) =>
+        table.record(instrument, labels, value, now, times),
+      );
+      if (flusher !== undefined && now - flusher.since < FLUSHER_STALE_MS) return;
+      flusher = { since: now };
+      waitUntil(gatherAndFlush(flusher));
+    },
+    flush,
+  };
+}

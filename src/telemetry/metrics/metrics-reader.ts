@@ -1,0 +1,61 @@
+/**
+ * The metrics of all tenants, read from their objects a few at a time, with the export's counters. Reads only; called by
+ * routes/metrics.ts.
+ */
+
+import { GatewayError } from "../../errors.ts";
+import type { ExportStatus } from "../export-counters.ts";
+import { mapInParallel } from "../parallel.ts";
+import { UNKNOWN_TENANT } from "../stored-trace.ts";
+import { exportSeries } from "./export-series.ts";
+import type { MetricsPort } from "./metrics-port.ts";
+import type { OwnedSeries } from "./prometheus.ts";
+
+export interface MetricsReader {
+  /** Of one tenant, or of all of them, the unknown, and the operator. Throws `invalid_request` when there are too many. */
+  read(tenant?: string): Promise<readonly OwnedSeries[]>;
+}
+
+export interface MetricsReaderDeps {
+  readonly metricsOf: (tenantId: string) => MetricsPort;
+  readonly listTenantIds: () => Promise<readonly string[]>;
+  /** Of a tenant's destinations and store; of the operator's when undefined. */
+  readonly exportStatusOf: (tenantId: string | undefined) => Promise<readonly ExportStatus[]>;
+  /** Sends what this isolate still holds, so that a request counts as soon as it is finished. */
+  readonly flush: () => Promise<void>;
+}
+
+/** A third of the 1,000 calls to objects that one request has on the free plan: a tenant takes up to three. */
+const MAX_TENANTS = 333;
+
+export function createMetricsReader(deps: MetricsReaderDeps): MetricsReader {
+  const { metricsOf, listTenantIds, exportStatusOf, flush } = deps;
+
+  async function tenantsOf(tenant: string | undefined): Promise<readonly string[]> {
+    if (tenant !== undefined) return [tenant];
+    const tenantIds = await listTenantIds();
+    if (tenantIds.length <= MAX_TENANTS) return [...tenantIds, UNKNOWN_TENANT];
+    const message =
+      `There are more than ${MAX_TENANTS} tenants: read them one by one with the parameter 'tenant', ` +
+      "or have them sent by OTLP.";
+    throw new GatewayError("invalid_request", message, { param: "tenant" });
+  }
+
+  async function readTenant(tenantId: string): Promise<OwnedSeries> {
+    const [series, statuses] = await Promise.all([
+      metricsOf(tenantId).read(tenantId),
+      exportStatusOf(tenantId),
+    ]);
+    return { tenantId, series: [...series, ...statuses.flatMap(exportSeries)] };
+  }
+
+  return {
+    async read(tenant) {
+      await flush();
+      const owned = await mapInParallel(await tenantsOf(tenant), readTenant);
+      if (tenant !== undefined) return owned;
+      const operator = await exportStatusOf(undefined);
+      return [{ tenantId: undefined, series: operator.flatMap(exportSeries) }, ...owned];
+    },
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * What a finished request adds to the metrics, read off its spans: no second bookkeeping on the request's path, and the
+ * numbers are those of the trace. Pure; called by meter.ts once a request, after its response.
+ */
+
+import type { AttributeName } from "../attributes.ts";
+import { isAttempt, numberOf, textOf } from "../summary.ts";
+import type { FinishedSpan, FinishedTrace } from "../trace.ts";
+import {
+  GEN_AI_METRICS,
+  MICRO_USD_PER_USD,
+  type InstrumentName,
+  type Labels,
+  type MetricLabel,
+} from "./instruments.ts";
+
+/** Takes one measurement in raw units (instruments.ts), `times` times. */
+export type Measure = (instrument: InstrumentName, labels: Labels, value: number, times?: number) => void;
+
+const MS_PER_SECOND = 1000;
+/** An operator's own reading and writing is no traffic. */
+const NOT_DATA_PLANE = /^\/(admin|jaeger)(\/|$)/;
+
+/** Gives `measure` every measurement of a request. */
+export function sampleTrace({ root, spans }: FinishedTrace, measure: Measure): void {
+  if (NOT_DATA_PLANE.test(textOf(root, "http.route") ?? "")) return;
+  const attempts = spans.filter(isAttempt);
+  const last = attempts.at(-1);
+  sampleRequest(root, last, measure);
+  sampleQueueAndCache(root, measure);
+  for (const attempt of attempts) sampleAttempt(attempt, root, attempt === last, measure);
+}
+
+function sampleRequest(root: FinishedSpan, last: FinishedSpan | undefined, measure: Measure): void {
+  // A summary span stands for many requests, and its length is not theirs.
+  const counted = numberOf(root, "gateway.refusals.count");
+  const outcome = labelsOf(root, ["gateway.outcome"]);
+  const requests = {
+    ...outcome,
+    // Until a route was found the name is whatever the client made up.
+    ...(root.attributes["gateway.route.id"] === undefined ? {} : labelsOf(root, ["gen_ai.request.model"])),
+    ...labelsOf(last, ["gen_ai.provider.name"]),
+    ...errorOf(root),
+  };
+  measure("gateway.requests", requests, 1, counted ?? 1);
+  if (counted === null) measure("gateway.request.duration", outcome, root.endAt - root.startAt);
+  if (root.attributes["gateway.outcome"] === "rejected") {
+    measure("gateway.refusals", labelsOf(root, ["gateway.decision", "gateway.limit.name"]), 1, counted ?? 1);
+  }
+  const costUsd = numberOf(root, "gateway.cost.usd") ?? 0;
+  if (costUsd > 0) {
+    measure(
+      "gateway.cost",
+      labelsOf(last, ["gen_ai.provider.name", "gen_ai.request.model"]),
+      toMicroUsd(costUsd),
+    );
+  }
+}
+
+/** A client that left, and whatever came of it, is no error. */
+function errorOf(root: FinishedSpan): Labels {
+  const outcome = root.attributes["gateway.outcome"];
+  if (outcome === "ok" || outcome === "cache_hit" || outcome === "client_disconnected") return {};
+  const type = textOf(root, "gateway.decision") ?? textOf(root, "error.type");
+  return type === null ? {} : { "error.type": type };
+}
+
+function sampleQueueAndCache(root: FinishedSpan, measure: Measure): void {
+  const waitMs = numberOf(root, "gateway.queue.wait_ms");
+  if (waitMs !== null)
+    measure("gateway.queue.wait", labelsOf(root, ["gateway.queue.limit"]), Math.round(waitMs));
+  const cache = labelsOf(root, ["gateway.cache.status"]);
+  if (cache["gateway.cache.status"] !== undefined) measure("gateway.cache.lookups", cache, 1);
+  const savedUsd = numberOf(root, "gateway.cache.saved_usd") ?? 0;
+  if (savedUsd > 0) measure("gateway.cache.saved", {}, toMicroUsd(savedUsd));
+}
+
+function sampleAttempt(attempt: FinishedSpan, root: FinishedSpan, isLast: boolean, measure: Measure): void {
+  const inference = labelsOf(attempt, [
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+  ]);
+  measure(
+    "gateway.attempts",
+    { ...inference, ...labelsOf(attempt, ["gateway.attempt.outcome", "gateway.attempt.reason"]) },
+    1,
+  );
+  const duration = { ...inference, ...labelsOf(attempt, ["error.type"]) };
+  measure(GEN_AI_METRICS.duration, duration, attempt.endAt - attempt.startAt);
+  const firstChunkSeconds = numberOf(attempt, "gen_ai.response.time_to_first_chunk");
+  if (firstChunkSeconds !== null) {
+    measure(GEN_AI_METRICS.firstChunk, inference, Math.round(firstChunkSeconds * MS_PER_SECOND));
+  }
+  // The root has the estimate where the provider did not say; it belongs to the attempt that answered.
+  const tokensOf = (name: AttributeName): number | null =>
+    numberOf(attempt, name) ?? (isLast ? numberOf(root, name) : null);
+  const input = tokensOf("gen_ai.usage.input_tokens");
+  if (input !== null)
+    measure(GEN_AI_METRICS.inputTokens, { ...inference, "gen_ai.token.type": "input" }, input);
+  const output = tokensOf("gen_ai.usage.output_tokens");
+  if (output !== null)
+    measure(GEN_AI_METRICS.outputTokens, { ...inference, "gen_ai.token.type": "output" }, output);
+}
+
+/** Those of a span's attributes that are text, as labels. */
+function labelsOf(span: FinishedSpan | undefined, names: readonly (MetricLabel & AttributeName)[]): Labels {
+  const labels: { [name in MetricLabel]?: string } = {};
+  for (const name of names) {
+    const value = textOf(span, name);
+    if (value !== null) labels[name] = value;
+  }
+  return labels;
+}
+
+function toMicroUsd(usd: number): number {
+  return Math.round(usd * MICRO_USD_PER_USD);
+}

@@ -1,0 +1,148 @@
+/**
+ * The Durable Object of one tenant's metrics: isolates add what they gathered, readers get totals, and an alarm sends them
+ * by OTLP while there is traffic. What is added up how is ledger.ts; worker.ts exports the class.
+ */
+
+import { DurableObject } from "cloudflare:workers";
+import { readSettings, type Settings } from "../../config.ts";
+import { VERSION } from "../../version.ts";
+import { sendExport } from "../otlp-send.ts";
+import { UNKNOWN_TENANT } from "../stored-trace.ts";
+import { createLedger, type Ledger, type SavedLedger } from "./ledger.ts";
+import type { MetricsBatch, MetricsPort } from "./metrics-port.ts";
+import { encodeMetrics, metricsUrl } from "./otlp-metrics.ts";
+import type { Series } from "./series.ts";
+
+const LEDGER_KEY = "ledger";
+const TENANT_KEY = "tenant";
+
+/** One row at most in so many ms: a row costs as much as seven calls. A crash loses what came since. */
+const SAVE_INTERVAL_MS = 5000;
+/** OpenTelemetry's default for periodic exports. */
+const EXPORT_INTERVAL_MS = 60_000;
+/** Whoever has just set up a destination wants to see something come. */
+const FIRST_EXPORT_MS = 2000;
+/** After so many exports in a row that failed, the next one waits for new traffic. */
+const MAX_FAILURES = 10;
+/** A queue that no request has left for so long is empty, since waits are shorter; its object may sleep on. */
+const DEPTH_FOR_MS = 600_000;
+
+export class TenantMetrics extends DurableObject<Env> implements MetricsPort {
+  readonly #ledger: Ledger;
+  readonly #settings: Settings | undefined;
+  #tenantId: string | undefined;
+  #isDirty = false;
+  #savedAt = 0;
+  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  #hasAlarm = false;
+  #exportedAt = 0;
+  #failures = 0;
+
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env);
+    this.#ledger = createLedger(state.storage.kv.get<SavedLedger>(LEDGER_KEY));
+    this.#tenantId = state.storage.kv.get<string>(TENANT_KEY);
+    this.#settings = settingsOf(env);
+  }
+
+  async add(tenantId: string, batches: readonly MetricsBatch[]): Promise<void> {
+    const now = Date.now();
+    this.#keepTenant(tenantId);
+    if (!this.#ledger.add(batches, now)) return;
+    this.#isDirty = true;
+    this.#failures = 0;
+    this.#planSave(now);
+    await this.#keepAlarm(Math.max(now + FIRST_EXPORT_MS, this.#exportedAt + EXPORT_INTERVAL_MS));
+  }
+
+  async read(tenantId: string): Promise<readonly Series[]> {
+    // What was seen was saved: a number that anybody has read never goes back.
+    this.#save();
+    const series = this.#ledger.list();
+    return [...series, ...(await this.#depthOf(tenantId, series, Date.now()))];
+  }
+
+  /** Sends all totals. The object's alarm; what fails is sent with the next one, for totals can't be lost. */
+  override async alarm(): Promise<void> {
+    this.#hasAlarm = false;
+    this.#exportedAt = Date.now();
+    const endpoint = this.#settings?.otlpEndpoint;
+    const tenantId = this.#tenantId;
+    if (endpoint === undefined || this.#settings === undefined || tenantId === undefined) return;
+    const series = await this.read(tenantId);
+    const resource = { serviceName: this.#settings.serviceName, serviceVersion: VERSION };
+    const body = encodeMetrics(tenantId, series, resource, Date.now());
+    if (body === undefined) return;
+    const destination = {
+      name: "operator",
+      url: metricsUrl(endpoint),
+      headers: this.#settings.otlpHeaders,
+      gzip: false,
+    };
+    const delivery = await sendExport(destination, body, SEND_PORTS);
+    if (delivery.kind === "delivered") {
+      this.#failures = 0;
+      return;
+    }
+    this.#failures++;
+    if (this.#failures < MAX_FAILURES) await this.#keepAlarm(Date.now() + EXPORT_INTERVAL_MS);
+  }
+
+  #keepTenant(tenantId: string): void {
+    if (this.#tenantId === tenantId) return;
+    this.#tenantId = tenantId;
+    this.ctx.storage.kv.put(TENANT_KEY, tenantId);
+  }
+
+  #planSave(now: number): void {
+    if (this.#saveTimer !== undefined) return;
+    const dueInMs = this.#savedAt + SAVE_INTERVAL_MS - now;
+    if (dueInMs <= 0) this.#save();
+    else this.#saveTimer = setTimeout(() => this.#save(), dueInMs);
+  }
+
+  #save(): void {
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    if (!this.#isDirty) return;
+    this.ctx.storage.kv.put<SavedLedger>(LEDGER_KEY, this.#ledger.save());
+    this.#isDirty = false;
+    this.#savedAt = Date.now();
+  }
+
+  async #keepAlarm(at: number): Promise<void> {
+    if (this.#hasAlarm || this.#settings?.otlpEndpoint === undefined) return;
+    this.#hasAlarm = true;
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(at);
+  }
+
+  /** The depth as the queue object has it now; nothing when it can't be asked. */
+  async #depthOf(tenantId: string, series: readonly Series[], now: number): Promise<readonly Series[]> {
+    const isRecent = series.some(({ touchedAt }) => now - touchedAt < DEPTH_FOR_MS);
+    if (!isRecent || tenantId === UNKNOWN_TENANT) return [];
+    try {
+      const { depth } = await this.env.TENANT_QUEUE.getByName(tenantId).snapshot();
+      const at = { startAt: now, touchedAt: now };
+      return [{ instrument: "gateway.queue.depth", labels: {}, sum: depth, buckets: [], ...at }];
+    } catch {
+      return [];
+    }
+  }
+}
+
+/** Undefined when a setting is wrong: the Worker says so to everyone who asks it anything. */
+function settingsOf(env: Env): Settings | undefined {
+  try {
+    return readSettings(env);
+  } catch {
+    return undefined;
+  }
+}
+
+const SEND_PORTS = {
+  fetch: (url: string, init: RequestInit): Promise<Response> => fetch(url, init),
+  clock: (): number => Date.now(),
+  sleep: (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms)),
+  random: (): number => Math.random(),
+  timeoutSignal: (ms: number): AbortSignal => AbortSignal.timeout(ms),
+};

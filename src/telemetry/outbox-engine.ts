@@ -1,0 +1,209 @@
+/**
+ * What an outbox does, without the Durable Object around it: takes pushes, sends what waits for each destination by
+ * itself, keeps the sums. Storage, clock, chance and network are passed in; outbox.ts is the object.
+ *
+ * A batch leaves the table in the same step that counts it, and what a push brings is written in the step that counts
+ * it: statements without an await in between are one transaction, so a crash can't set them at odds.
+ */
+
+import { isWithin } from "./content.ts";
+import type { TraceDestination } from "./destination.ts";
+import type { ExportStatus } from "./export-counters.ts";
+import type { Payload, Tried } from "./otlp-send.ts";
+import { createBatchTable, type WaitingBatch } from "./outbox-batches.ts";
+import { afterFailure, afterHandover, HEALTHY, openUntil } from "./outbox-circuit.ts";
+import { createOutboxLedger, type SavedLedger } from "./outbox-ledger.ts";
+import type { HandedBatch, Push, PushAnswer } from "./outbox-port.ts";
+
+export interface OutboxDeps {
+  readonly sql: SqlStorage;
+  readonly kv: Pick<SyncKvStorage, "get" | "put">;
+  /** Ms since the epoch. */
+  readonly now: () => number;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Where a batch goes, by the newest records. "gone": nowhere any more; "unavailable": nobody can say just now. */
+  readonly resolve: (
+    tenantId: string,
+    destination: string,
+  ) => Promise<TraceDestination | "gone" | "unavailable">;
+  /** One try; never throws. */
+  readonly send: (destination: TraceDestination, payload: Payload) => Promise<Tried>;
+  /** Lets work go on after the call that began it. */
+  readonly defer: (work: Promise<void>) => void;
+  /** Asks for a `wake` at that time at the latest. */
+  readonly wakeAt: (at: number) => void;
+}
+
+export interface OutboxEngine {
+  push(push: Push): PushAnswer;
+  status(): readonly ExportStatus[];
+  /** Sends to every destination that is due, each on its own; comes back at once. */
+  wake(): void;
+}
+
+/** Per destination: what an hour's outage of a busy tenant leaves, and far below the object's 10 GB. */
+const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_BATCHES = 10_000;
+/** A SQLite row holds 2 MB. */
+const MAX_BATCH_BYTES = 1_900_000;
+/** An outage that outlasts a day is nobody's surprise any more, and back ends refuse spans that are much older. */
+const MAX_AGE_MS = 24 * 3_600_000;
+/** Sends in one go: below the 50 calls that the free plan gives an invocation. */
+const ROUND = 40;
+/** When to look again after a send whose end nobody saw: the object died with it. */
+const SENDING_LOST_MS = 30_000;
+/** Sums of healthy traffic are written once in so many ms: a row costs as much as seven calls. */
+export const SAVE_INTERVAL_MS = 10_000;
+
+const LEDGER_KEY = "ledger";
+
+export function createOutboxEngine(deps: OutboxDeps): OutboxEngine {
+  const { kv, now, random } = deps;
+  const table = createBatchTable(deps.sql);
+  const ledger = createOutboxLedger(kv.get<SavedLedger>(LEDGER_KEY));
+  /** Destinations that something is being sent to, and the batch under way. */
+  const sending = new Map<string, WaitingBatch | undefined>();
+  let savedAt = 0;
+  let isDirty = false;
+
+  function save(): void {
+    kv.put(LEDGER_KEY, ledger.save());
+    savedAt = now();
+    isDirty = false;
+  }
+
+  /** At once where the last write is long enough ago, else with the next. */
+  function saveInTime(): void {
+    if (now() - savedAt >= SAVE_INTERVAL_MS) return save();
+    isDirty = true;
+    deps.wakeAt(savedAt + SAVE_INTERVAL_MS);
+  }
+
+  function dueAt(destination: string): number {
+    if (sending.has(destination)) return now() + SENDING_LOST_MS;
+    return Math.max(now(), ledger.healthOf(destination).nextAttemptAt);
+  }
+
+  function arm(): void {
+    const times = table.destinations().map(dueAt);
+    if (isDirty) times.push(savedAt + SAVE_INTERVAL_MS);
+    if (times.length > 0) deps.wakeAt(Math.min(...times));
+  }
+
+  function accept(batch: HandedBatch): void {
+    const { destination, traces, body, failure } = batch;
+    if (body.byteLength > MAX_BATCH_BYTES) return ledger.drop(destination, traces, "too_large");
+    makeRoom(destination, body.byteLength);
+    table.add(batch, now());
+    if (failure === undefined) return;
+    ledger.noteFailure(destination, failure.reason);
+    const health = ledger.healthOf(destination);
+    ledger.setHealth(destination, afterHandover(health, now(), random(), failure.retryAfterMs));
+  }
+
+  /** The oldest go first: after an outage its end says more than its beginning. */
+  function makeRoom(destination: string, bytes: number): void {
+    const batches = table.of(destination);
+    while (batches.length >= MAX_BATCHES || table.bytesOf(destination) + bytes > MAX_BYTES) {
+      const oldest = batches.find((batch) => batch !== sending.get(destination));
+      if (oldest === undefined) return;
+      drop(oldest, "outbox_full");
+    }
+  }
+
+  function drop(batch: WaitingBatch, reason: string): void {
+    table.remove(batch);
+    ledger.drop(batch.destination, batch.traces, reason);
+  }
+
+  /** Sends a destination's batches one after the other, until one fails. */
+  async function drain(destination: string): Promise<void> {
+    sending.set(destination, undefined);
+    try {
+      const target = await deps.resolve(ledger.tenantId, destination);
+      if (target === "unavailable") return noteFailure(destination, "records_unavailable", undefined);
+      for (let sent = 0; sent < ROUND; sent++) {
+        const [batch] = table.of(destination);
+        if (batch === undefined) return;
+        const refusal = refusalOf(batch, target);
+        if (refusal !== undefined) {
+          drop(batch, refusal);
+          save();
+        } else if (target !== "gone" && !(await sendBatch(batch, target))) return;
+      }
+    } catch {
+      noteFailure(destination, "outbox_fault", undefined);
+    } finally {
+      sending.delete(destination);
+      arm();
+    }
+  }
+
+  function refusalOf(batch: WaitingBatch, target: TraceDestination | "gone"): string | undefined {
+    if (target === "gone") return "destination_removed";
+    if (now() - batch.enqueuedAt > MAX_AGE_MS) return "expired";
+    return isWithin(batch.content, target.content) ? undefined : "content_withdrawn";
+  }
+
+  /** Whether the destination took it, or refused it for good: the next one may follow. */
+  async function sendBatch(batch: WaitingBatch, target: TraceDestination): Promise<boolean> {
+    const { destination, isGzip, traces } = batch;
+    sending.set(destination, batch);
+    const tried = await deps.send(target, { body: table.bodyOf(batch), isGzip });
+    if (tried.kind === "failed" && tried.mayRetry) {
+      noteFailure(destination, tried.reason, tried.retryAfterMs);
+      return false;
+    }
+    table.remove(batch);
+    if (tried.kind === "ok") ledger.deliver(destination, traces);
+    else ledger.drop(destination, traces, tried.reason);
+    ledger.setHealth(destination, HEALTHY);
+    save();
+    return true;
+  }
+
+  function noteFailure(destination: string, reason: string, retryAfterMs: number | undefined): void {
+    ledger.noteFailure(destination, reason);
+    const health = ledger.healthOf(destination);
+    ledger.setHealth(destination, afterFailure(health, now(), random(), retryAfterMs));
+    save();
+  }
+
+  function openCircuits(): Readonly<Record<string, number>> {
+    const open: Record<string, number> = {};
+    for (const destination of ledger.destinations()) {
+      const until = openUntil(ledger.healthOf(destination), now());
+      // Without a batch that could find out, nobody would: the isolates have to try.
+      if (until !== undefined && table.of(destination).length > 0) open[destination] = until;
+    }
+    return open;
+  }
+
+  return {
+    push(push) {
+      ledger.writeOffLost(now());
+      if (ledger.apply(push, now())) {
+        if (push.batch === undefined) saveInTime();
+        else {
+          accept(push.batch);
+          save();
+        }
+      }
+      arm();
+      return { openUntil: openCircuits() };
+    },
+    status() {
+      if (ledger.writeOffLost(now())) save();
+      return ledger.status((destination) => sending.has(destination));
+    },
+    wake() {
+      ledger.writeOffLost(now());
+      if (isDirty && now() - savedAt >= SAVE_INTERVAL_MS) save();
+      for (const destination of table.destinations()) {
+        if (!sending.has(destination) && dueAt(destination) <= now()) deps.defer(drain(destination));
+      }
+      arm();
+    },
+  };
+}

@@ -1,0 +1,93 @@
+/**
+ * The Durable Object of a tenant's outbox: traces whose destination was down wait here, and the sums of all isolates are
+ * kept. One per tenant, by its name, and `-` for the operator's destination. Everything it decides is outbox-engine.ts's;
+ * worker.ts exports the class.
+ */
+
+import { DurableObject } from "cloudflare:workers";
+import { readSettings } from "../config.ts";
+import type { DirectoryRpc } from "../tenants/directory-api.ts";
+import { createRecordOpener } from "../tenants/open-records.ts";
+import type { TenantBundle } from "../tenants/records.ts";
+import { operatorDestination, toDestination, type TraceDestination } from "./destination.ts";
+import type { ExportStatus } from "./export-counters.ts";
+import { sendOnce } from "./otlp-send.ts";
+import { createOutboxEngine, type OutboxEngine } from "./outbox-engine.ts";
+import { OPERATOR_OUTBOX, type OutboxPort, type Push, type PushAnswer } from "./outbox-port.ts";
+
+export class TraceOutbox extends DurableObject<Env> implements OutboxPort {
+  readonly #engine: OutboxEngine;
+  /** When the alarm rings, as far as we know; each setting of it is a row written. */
+  #alarmAt: number | undefined;
+
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env);
+    const { storage } = state;
+    this.#engine = createOutboxEngine({
+      sql: storage.sql,
+      kv: storage.kv,
+      now: Date.now,
+      random: Math.random,
+      resolve: (tenantId, name) => resolve(env, tenantId, name),
+      send: (destination, payload) =>
+        sendOnce(destination, payload, {
+          fetch: (url, init) => fetch(url, init),
+          clock: Date.now,
+          timeoutSignal: (ms) => AbortSignal.timeout(ms),
+        }),
+      defer: (work) => state.waitUntil(work),
+      wakeAt: (at) => this.#wakeAt(at),
+    });
+    void state.blockConcurrencyWhile(async () => {
+      this.#alarmAt = (await storage.getAlarm()) ?? undefined;
+    });
+  }
+
+  async push(push: Push): Promise<PushAnswer> {
+    return this.#engine.push(push);
+  }
+
+  async status(): Promise<readonly ExportStatus[]> {
+    return this.#engine.status();
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarmAt = undefined;
+    this.#engine.wake();
+  }
+
+  /** An alarm that rings too early finds nothing due and is set again; one is never put off. */
+  #wakeAt(at: number): void {
+    if (this.#alarmAt !== undefined && this.#alarmAt <= at) return;
+    this.#alarmAt = at;
+    void this.ctx.storage.setAlarm(at);
+  }
+}
+
+/**
+ * Asked anew for each round: the outbox keeps no credential, a changed one counts at once, and what was removed gets
+ * nothing more.
+ */
+async function resolve(
+  env: Env,
+  tenantId: string,
+  name: string,
+): Promise<TraceDestination | "gone" | "unavailable"> {
+  try {
+    const settings = readSettings(env);
+    if (tenantId === OPERATOR_OUTBOX) return operatorDestination(settings) ?? "gone";
+    const directory: DirectoryRpc = env.DIRECTORY.getByName("directory");
+    const text = await directory.readBundle(tenantId);
+    if (text === undefined) return "gone";
+    // Only the directory writes bundles, from records that were checked on their way in.
+    const bundle = JSON.parse(text) as TenantBundle;
+    const opened = await createRecordOpener(settings.masterKey, () => undefined).openDestinations(bundle);
+    const record = opened.find((destination) => destination.name === name);
+    if (record === undefined) return "gone";
+    const destination = toDestination(record, bundle.tenant.tracing.content, settings);
+    // A credential that can't be opened may be put right; until then the batches wait, and age.
+    return "fault" in destination ? "unavailable" : destination;
+  } catch {
+    return "unavailable";
+  }
+}

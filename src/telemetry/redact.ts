@@ -1,0 +1,127 @@
+/**
+ * Masks what should not be read in captured content: e-mail addresses, card numbers, and keys of any kind. It errs on
+ * the side of masking. Pure, and linear in the text's length; called by content-render.ts for each string.
+ *
+ * It finds what looks like itself: names, addresses and secrets in plain words stay. Content that must not leave at all
+ * needs the mode `off`.
+ */
+
+const EMAIL = "[email]";
+const CARD = "[card]";
+const SECRET = "[secret]";
+
+/** RFC 5321: 64 characters before the @, labels of 63; the bounds also keep the search linear. */
+const EMAIL_PATTERN =
+  /[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}@[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63})+/gu;
+
+const PRIVATE_KEY =
+  /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$)/g;
+
+/** Keys that vendors mark by how they begin, ours among them. */
+const MARKED_KEYS = new RegExp(
+  `(?<![A-Za-z0-9])(?:${[
+    "(?:sk|pk|rk|ak)[-_][A-Za-z0-9_-]{12,}",
+    "hg_[A-Za-z0-9]{12,}",
+    "gh[a-z]_[A-Za-z0-9]{16,}",
+    "github_pat_[A-Za-z0-9_]{16,}",
+    "gl[a-z]{2,5}-[A-Za-z0-9_-]{16,}",
+    "gl[a-z]{1,3}_[A-Za-z0-9_+/=-]{16,}",
+    "xox[a-z]-[A-Za-z0-9-]{10,}",
+    "(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
+    "AIza[A-Za-z0-9_-]{30,}",
+    "ya29\\.[A-Za-z0-9_-]{16,}",
+    "SG\\.[A-Za-z0-9_-]{16,}\\.[A-Za-z0-9_-]{16,}",
+    "(?:hf|gsk|xai|npm|r8|pplx|nvapi|whsec|shpat|dop_v1|hvs|lin_api|sbp|pat|fw|tgp_v1|dckr_pat)[-_.][A-Za-z0-9_-]{16,}",
+    "eyJ[A-Za-z0-9_-]{8,}\\.[A-Za-z0-9_-]{8,}(?:\\.[A-Za-z0-9_-]*)*",
+  ].join("|")})`,
+  "g",
+);
+
+/** The scheme stays: it says what was there. `Basic` is a common word, so what follows must look encoded. */
+const BEARER = /\b(bearer|token)(\s+)(?=[A-Za-z0-9._~+/-]*[\d._~+/-])[A-Za-z0-9._~+/-]{8,}=*/gi;
+const BASIC = /\b(basic)(\s+)(?=[A-Za-z0-9+/]*[\d+/=])[A-Za-z0-9+/]{8,}={0,2}/gi;
+
+const SECRET_WORDS =
+  "api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|secret[_-]?key|access[_-]?token|auth[_-]?token|" +
+  "refresh[_-]?token|password|passwd|passphrase|secret|authorization|credentials?";
+/** `password=…`, `"api_key": "…"`. The word may be the end of a longer one: `OPENAI_API_KEY=…`. */
+const ASSIGNMENT = new RegExp(`((?:${SECRET_WORDS})["']?\\s{0,4}[:=]\\s{0,4}["']?)[^\\s"',;&}{]{4,}`, "gi");
+const SECRET_FIELD = new RegExp(`(?:^|[_-])(?:${SECRET_WORDS}|token)$|^(?:${SECRET_WORDS})$`, "i");
+
+/** The text with everything masked that looks like an address, a card or a key. */
+export function redactText(text: string): string {
+  const withoutKeys = text
+    .replaceAll(PRIVATE_KEY, SECRET)
+    .replaceAll(MARKED_KEYS, SECRET)
+    .replaceAll(BEARER, `$1$2${SECRET}`)
+    .replaceAll(BASIC, `$1$2${SECRET}`)
+    .replaceAll(ASSIGNMENT, `$1${SECRET}`);
+  return maskCards(withoutKeys.replaceAll(EMAIL_PATTERN, EMAIL));
+}
+
+/** Whether a field of this name holds a secret, whatever it looks like. */
+export function isSecretField(name: string): boolean {
+  return SECRET_FIELD.test(name);
+}
+
+/** A number as it may be shown: cards come as JSON numbers too. */
+export function redactNumber(value: number): number | string {
+  const text = String(value);
+  return /^\d+$/.test(text) && maskCards(text) !== text ? CARD : value;
+}
+
+/** What stands in a secret field's place. */
+export const MASKED_SECRET = SECRET;
+
+/** ISO/IEC 7812: 13 to 19 digits; the first names the industry, and payment cards begin with 2 to 6. */
+const MIN_CARD_DIGITS = 13;
+const MAX_CARD_DIGITS = 19;
+/** Digits that may belong together: written in one, or in groups. */
+const DIGIT_RUN = /\d(?:[ \u00a0.-]?\d){12,}/g;
+
+function maskCards(text: string): string {
+  return text.replaceAll(DIGIT_RUN, maskRun);
+}
+
+/** A run may hold a card among other numbers ("1 4111 1111 1111 1111"): each sequence of whole groups is looked at. */
+function maskRun(run: string): string {
+  const groups = [...run.matchAll(/\d+/g)].map(({ 0: digits, index }) => ({ digits, index }));
+  let masked = "";
+  let doneTo = 0;
+  for (let from = 0; from < groups.length; from++) {
+    const to = findCardEnd(groups, from);
+    const first = groups[from];
+    const last = to === undefined ? undefined : groups[to];
+    if (to === undefined || first === undefined || last === undefined) continue;
+    masked += run.slice(doneTo, first.index) + CARD;
+    doneTo = last.index + last.digits.length;
+    from = to;
+  }
+  return masked + run.slice(doneTo);
+}
+
+/** The last group of a card that begins with this group; undefined when none does. */
+function findCardEnd(groups: readonly { readonly digits: string }[], from: number): number | undefined {
+  let digits = "";
+  let end: number | undefined;
+  for (let at = from; at < groups.length && digits.length < MAX_CARD_DIGITS; at++) {
+    digits += groups[at]?.digits ?? "";
+    if (digits.length >= MIN_CARD_DIGITS && digits.length <= MAX_CARD_DIGITS && isCard(digits)) end = at;
+  }
+  return end;
+}
+
+function isCard(digits: string): boolean {
+  return /^[2-6]/.test(digits) && passesLuhn(digits);
+}
+
+/** ISO/IEC 7812-1, annex B. */
+function passesLuhn(digits: string): boolean {
+  let sum = 0;
+  for (let at = 0; at < digits.length; at++) {
+    const digit = Number(digits[digits.length - 1 - at]);
+    const weighted = at % 2 === 0 ? digit : digit * 2;
+    sum += weighted > 9 ? weighted - 9 : weighted;
+  }
+  return sum % 10 === 0;
+}

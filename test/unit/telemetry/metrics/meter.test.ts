@@ -1,0 +1,127 @@
+// The isolate's side: what many requests leave goes to each tenant's object in one call, once, and is not lost when that fails.
+import { describe, expect, test } from "vitest";
+import { createMeter, GATHER_MS, RESEND_AFTER_MS } from "../../../../src/telemetry/metrics/meter.ts";
+import { createLedger, type Ledger } from "../../../../src/telemetry/metrics/ledger.ts";
+import { UNKNOWN_TENANT } from "../../../../src/telemetry/stored-trace.ts";
+import type { FinishedTrace } from "../../../../src/telemetry/trace.ts";
+import { NOON } from "../plain-recorder.ts";
+import { plainTrace } from "../sample-traces.ts";
+
+function startMeter() {
+  let nowMs = NOON;
+  let ids = 0;
+  let fail: "before" | "after" | undefined;
+  const calls: string[] = [];
+  const ledgers = new Map<string, Ledger>();
+  const sleeps: { readonly ms: number; readonly wake: () => void }[] = [];
+  const work: Promise<unknown>[] = [];
+  const meter = createMeter({
+    clock: () => nowMs,
+    sleep: (ms) => new Promise((wake) => sleeps.push({ ms, wake })),
+    newId: () => `batch-${++ids}`,
+    metricsOf: () => ({
+      async add(tenantId, batches) {
+        calls.push(tenantId);
+        if (fail === "before") throw new Error("unreachable");
+        let ledger = ledgers.get(tenantId);
+        if (ledger === undefined) ledgers.set(tenantId, (ledger = createLedger()));
+        ledger.add(batches, nowMs);
+        if (fail === "after") throw new Error("the answer was lost");
+      },
+      read: async () => [],
+    }),
+  });
+  return {
+    meter,
+    calls,
+    sleeps,
+    note: (trace: FinishedTrace): void => meter.note(trace, (promise) => work.push(promise)),
+    pass: (ms: number) => void (nowMs += ms),
+    failing: (how: typeof fail) => void (fail = how),
+    /** Lets the gathering request go on and do its work. */
+    async gathered(): Promise<void> {
+      for (const { wake } of sleeps.splice(0)) wake();
+      await Promise.all(work.splice(0));
+    },
+    requestsOf: (tenantId: string): number =>
+      (ledgers.get(tenantId)?.list() ?? [])
+        .filter(({ instrument }) => instrument === "gateway.requests")
+        .reduce((sum, series) => sum + series.sum, 0),
+  };
+}
+
+const of = async (tenantId: string | undefined): Promise<FinishedTrace> => ({
+  ...(await plainTrace()),
+  tenantId,
+});
+
+describe("the meter", () => {
+  test("takes what many requests left to each tenant's object in one call", async () => {
+    const rig = startMeter();
+    for (const tenantId of ["acme", "globex", "acme", undefined]) rig.note(await of(tenantId));
+    expect([rig.calls, rig.sleeps.map(({ ms }) => ms)]).toEqual([[], [GATHER_MS]]);
+    await rig.gathered();
+    expect(rig.calls.toSorted()).toEqual([UNKNOWN_TENANT, "acme", "globex"]);
+    expect(["acme", "globex", UNKNOWN_TENANT].map(rig.requestsOf)).toEqual([2, 1, 1]);
+  });
+
+  test("sends at once for a reader, and then nothing twice", async () => {
+    const rig = startMeter();
+    rig.note(await of("acme"));
+    await rig.meter.flush();
+    expect(rig.requestsOf("acme")).toBe(1);
+    await rig.gathered();
+    expect(rig.calls).toEqual(["acme"]);
+  });
+
+  test("finds another request to send when the one that meant to has died", async () => {
+    const rig = startMeter();
+    rig.note(await of("acme"));
+    rig.sleeps.length = 0;
+    rig.pass(GATHER_MS);
+    rig.note(await of("acme"));
+    expect(rig.sleeps).toHaveLength(0);
+    rig.pass(3 * GATHER_MS);
+    rig.note(await of("acme"));
+    for (const { wake } of rig.sleeps.splice(0)) wake();
+    await rig.meter.flush();
+    expect(rig.requestsOf("acme")).toBe(3);
+  });
+
+  test("keeps what an object could not be told, and tells it later", async () => {
+    const rig = startMeter();
+    rig.failing("before");
+    rig.note(await of("acme"));
+    await rig.gathered();
+    expect(rig.requestsOf("acme")).toBe(0);
+    rig.failing(undefined);
+    rig.pass(RESEND_AFTER_MS);
+    rig.note(await of("acme"));
+    await rig.gathered();
+    expect(rig.requestsOf("acme")).toBe(2);
+  });
+
+  test("counts once what arrived though its answer was lost", async () => {
+    const rig = startMeter();
+    rig.failing("after");
+    rig.note(await of("acme"));
+    await rig.gathered();
+    rig.failing(undefined);
+    rig.pass(RESEND_AFTER_MS);
+    await rig.meter.flush();
+    expect([rig.requestsOf("acme"), rig.calls.length]).toEqual([1, 2]);
+  });
+
+  test("holds a bounded number of batches for an object that is gone", async () => {
+    const rig = startMeter();
+    rig.failing("before");
+    for (let n = 0; n < 50; n++) {
+      rig.note(await of("acme"));
+      await rig.gathered();
+    }
+    rig.failing(undefined);
+    rig.pass(RESEND_AFTER_MS);
+    await rig.meter.flush();
+    expect(rig.requestsOf("acme")).toBe(8);
+  });
+});

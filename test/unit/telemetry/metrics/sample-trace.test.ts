@@ -1,0 +1,170 @@
+// What one request adds to the metrics, for each way it can go.
+import { describe, expect, test } from "vitest";
+import type { FinishedTrace } from "../../../../src/telemetry/trace.ts";
+import { summaryTrace } from "../../../../src/telemetry/flood.ts";
+import type { Labels } from "../../../../src/telemetry/metrics/instruments.ts";
+import { METRIC_LABELS } from "../../../../src/telemetry/metrics/instruments.ts";
+import { sampleTrace } from "../../../../src/telemetry/metrics/sample-trace.ts";
+import { createSeriesTable, countOf } from "../../../../src/telemetry/metrics/series.ts";
+import { NOON, startTrace } from "../plain-recorder.ts";
+import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
+
+interface Sample {
+  readonly labels: Labels;
+  readonly sum: number;
+  readonly count: number;
+}
+
+/** All series a trace leaves, by instrument. */
+function sample(trace: FinishedTrace): Readonly<Record<string, readonly Sample[]>> {
+  const table = createSeriesTable();
+  sampleTrace(trace, (instrument, labels, value, times) =>
+    table.record(instrument, labels, value, NOON, times),
+  );
+  const samples: Record<string, Sample[]> = {};
+  for (const series of table.list()) {
+    const { instrument, labels, sum } = series;
+    (samples[instrument] ??= []).push({ labels, sum, count: countOf(series) });
+  }
+  return samples;
+}
+
+const OPENAI = { "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai" } as const;
+const ANTHROPIC = { ...OPENAI, "gen_ai.provider.name": "anthropic" } as const;
+
+describe("a request that waited, was left by one target and answered by the next", () => {
+  test("counts once, with the provider that answered and the name the client used", async () => {
+    expect(sample(await fallbackTrace())["gateway.requests"]).toEqual([
+      {
+        labels: {
+          "gateway.outcome": "ok",
+          "gen_ai.request.model": "chat-fast",
+          "gen_ai.provider.name": "anthropic",
+        },
+        sum: 1,
+        count: 0,
+      },
+    ]);
+  });
+
+  test("leaves both calls, with their reason and outcome, and the failed one's error", async () => {
+    const samples = sample(await fallbackTrace());
+    expect(samples["gateway.attempts"]?.map(({ labels }) => labels)).toEqual([
+      {
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gateway.attempt.outcome": "upstream_rate_limited",
+        "gateway.attempt.reason": "initial",
+      },
+      {
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.request.model": "claude-haiku-4-5",
+        "gateway.attempt.outcome": "ok",
+        "gateway.attempt.reason": "fallback",
+      },
+    ]);
+    expect(samples["gen_ai.client.operation.duration"]).toEqual([
+      {
+        labels: { ...OPENAI, "gen_ai.request.model": "gpt-4o-mini", "error.type": "429" },
+        sum: 309,
+        count: 1,
+      },
+      { labels: { ...ANTHROPIC, "gen_ai.request.model": "claude-haiku-4-5" }, sum: 1565, count: 1 },
+    ]);
+  });
+
+  test("leaves wait, time to the first chunk, tokens and cost in whole raw units", async () => {
+    const samples = sample(await fallbackTrace());
+    const model = { ...ANTHROPIC, "gen_ai.request.model": "claude-haiku-4-5" };
+    expect(samples["gateway.queue.wait"]).toEqual([{ labels: {}, sum: 400, count: 1 }]);
+    expect(samples["gen_ai.client.operation.time_to_first_chunk"]).toEqual([
+      { labels: model, sum: 407, count: 1 },
+    ]);
+    expect(samples["gen_ai.client.token.usage"]).toEqual([
+      { labels: { ...model, "gen_ai.token.type": "input" }, sum: 512, count: 1 },
+      { labels: { ...model, "gen_ai.token.type": "output" }, sum: 118, count: 1 },
+    ]);
+    const { "gen_ai.operation.name": _, ...priced } = model;
+    expect(samples["gateway.cost"]).toEqual([{ labels: priced, sum: 1102, count: 0 }]);
+    expect(samples["gateway.cache.lookups"]).toEqual([
+      { labels: { "gateway.cache.status": "miss" }, sum: 1, count: 0 },
+    ]);
+  });
+});
+
+test("a refused request counts as refused, by its reason and limit, and names no model it was not routed to", async () => {
+  const samples = sample(await refusedTrace());
+  expect(samples["gateway.refusals"]).toEqual([
+    {
+      labels: { "gateway.decision": "rate_limited", "gateway.limit.name": "requests_per_minute" },
+      sum: 1,
+      count: 0,
+    },
+  ]);
+  expect(samples["gateway.requests"]?.[0]?.labels).toEqual({
+    "gateway.outcome": "rejected",
+    "error.type": "rate_limited",
+  });
+  expect(samples["gateway.attempts"]).toBeUndefined();
+});
+
+test("a cache hit saves what the answer had cost, and calls nobody", async () => {
+  const trace = await cacheHitTrace();
+  const root = {
+    ...trace.root,
+    attributes: { ...trace.root.attributes, "gateway.cache.saved_usd": 0.001102 },
+  };
+  const samples = sample({ ...trace, root });
+  expect(samples["gateway.cache.saved"]).toEqual([{ labels: {}, sum: 1102, count: 0 }]);
+  expect(samples["gateway.cache.lookups"]?.[0]?.labels).toEqual({ "gateway.cache.status": "hit" });
+  expect(Object.keys(samples).filter((name) => name.startsWith("gen_ai."))).toEqual([]);
+  expect(samples["gateway.cost"]).toBeUndefined();
+});
+
+test("an estimate of the tokens stands on the root alone, and belongs to the last call", async () => {
+  const trace = await plainTrace();
+  const root = {
+    ...trace.root,
+    attributes: { ...trace.root.attributes, "gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 1 },
+  };
+  const tokens = sample({ ...trace, root })["gen_ai.client.token.usage"] ?? [];
+  // The call has its own count of output tokens.
+  expect(tokens.map(({ labels, sum }) => [labels["gen_ai.token.type"], sum])).toEqual([
+    ["input", 9],
+    ["output", 118],
+  ]);
+});
+
+test("a summary of refusals counts each of them, and has no duration", async () => {
+  const samples = sample(await startTrace(summaryTrace(41)).finish());
+  expect(samples["gateway.requests"]).toEqual([
+    { labels: { "gateway.outcome": "rejected" }, sum: 41, count: 0 },
+  ]);
+  expect(samples["gateway.refusals"]?.[0]?.sum).toBe(41);
+  expect(samples["gateway.request.duration"]).toBeUndefined();
+});
+
+test("a client that left is no error", async () => {
+  const rig = startTrace({
+    attributes: { "gateway.outcome": "client_disconnected", "gateway.decision": "client_disconnected" },
+  });
+  expect(sample(await rig.finish())["gateway.requests"]?.[0]?.labels).toEqual({
+    "gateway.outcome": "client_disconnected",
+  });
+});
+
+test("the operator's own requests are no traffic", async () => {
+  const rig = startTrace({
+    attributes: { "http.route": "/admin/tenants/:tenant", "gateway.outcome": "ok" },
+  });
+  expect(sample(await rig.finish())).toEqual({});
+});
+
+test("no label but the listed ones, and nothing of key, request, session or metadata", async () => {
+  for (const trace of [await fallbackTrace(), await refusedTrace(), await cacheHitTrace()]) {
+    const samples = Object.values(sample(trace)).flat();
+    const names = new Set(samples.flatMap(({ labels }) => Object.keys(labels)));
+    for (const name of names) expect(Object.keys(METRIC_LABELS)).toContain(name);
+    expect(JSON.stringify(samples)).not.toMatch(/key_9f2c|req_7Fq2|search/);
+  }
+});
