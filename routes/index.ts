@@ -9,6 +9,7 @@ import { createNotFound } from "../src/middleware/method-guard.ts";
 import { onError } from "../src/middleware/on-error.ts";
 import { requestScope, type ScopePorts } from "../src/middleware/request-scope.ts";
 import { adminAudit } from "./admin/audit.ts";
+import { adminExport } from "./admin/export.ts";
 import { adminKeys } from "./admin/keys.ts";
 import { adminProviders } from "./admin/providers.ts";
 import { adminQueue } from "./admin/queue.ts";
@@ -17,6 +18,8 @@ import { adminTenants } from "./admin/tenants.ts";
 import { adminTraces } from "./admin/traces.ts";
 import { chatCompletions } from "./chat-completions.ts";
 import { health } from "./health.ts";
+import { jaeger } from "./jaeger.ts";
+import { metrics } from "./metrics.ts";
 import { getModel, listModels } from "./models.ts";
 
 export function createApp(ports: ScopePorts): Hono<AppEnv> {
@@ -40,7 +43,12 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   app.route("/admin", adminRoutes);
   app.route("/admin", adminQueue);
   app.route("/admin", adminTraces);
+  app.route("/admin", adminExport);
   app.route("/admin", adminAudit);
+  app.use("/metrics", adminAuth);
+  app.get("/metrics", metrics);
+  app.use("/jaeger/*", adminAuth);
+  app.route("/jaeger/api", jaeger);
 
   app.notFound(createNotFound(app));
   return app;

@@ -5,9 +5,11 @@ import type { DirectoryApi } from "./tenants/directory-api.ts";
 import type { Settings } from "./config.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import type { RequestFacts } from "./pipeline/request-facts.ts";
+import type { ProbeReport } from "./telemetry/destination-probe.ts";
+import type { ExportStatus } from "./telemetry/export-counters.ts";
+import type { MetricsReader } from "./telemetry/metrics/metrics-reader.ts";
 import type { RequestTrace } from "./telemetry/trace.ts";
 import type { TraceReader } from "./telemetry/trace-reader.ts";
-import type { OpenDestination } from "./tenants/open-records.ts";
 import type { KeyRecord, TenantBundle } from "./tenants/records.ts";
 import type { TenantSource } from "./tenants/source.ts";
 
@@ -17,11 +19,14 @@ export interface Services {
   readonly directory: DirectoryApi;
   readonly tenants: TenantSource;
   readonly traces: TraceReader;
+  readonly metrics: MetricsReader;
   readonly queueOf: (tenantId: string) => Pick<QueueRpc, "snapshot">;
   /** The pipeline's ports for one request of one tenant. */
   readonly depsFor: (bundle: TenantBundle, defer: (work: Promise<unknown>) => void) => Deps;
-  /** A tenant's own trace destinations, their headers opened. */
-  readonly openDestinations: (bundle: TenantBundle) => Promise<readonly OpenDestination[]>;
+  /** What became of a tenant's traces, in all isolates; of the operator's when undefined. Throws `unavailable`. */
+  readonly exportStatusOf: (tenantId: string | undefined) => Promise<readonly ExportStatus[]>;
+  /** Sends a test span; undefined when the tenant has no such destination. */
+  readonly testDestination: (bundle: TenantBundle, name: string) => Promise<ProbeReport | undefined>;
   readonly now: () => number;
 }
 

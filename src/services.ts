@@ -5,15 +5,30 @@
 
 import type { Services } from "./app.ts";
 import { createCacheStore } from "./cache/store.ts";
+import type { ChatRequest, Dialect } from "./chat.ts";
 import { readSettings, type Settings } from "./config.ts";
+import { readOpenAiContent } from "./dialects/openai-chat-content.ts";
+import { GatewayError } from "./errors.ts";
 import type { Deps } from "./pipeline/ports.ts";
 import { createQueueClient } from "./limits/client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import { findPrice } from "./pricing/prices.ts";
 import { providerOf } from "./providers/registry.ts";
 import { createLatencyBook } from "./routing/latency.ts";
+import { createContentBook, type ContentBook, type RequestContent } from "./telemetry/content.ts";
+import {
+  allowedContent,
+  operatorDestination,
+  toDestination,
+  type TraceDestination,
+  type UnusableDestination,
+} from "./telemetry/destination.ts";
+import { probeDestination } from "./telemetry/destination-probe.ts";
 import { createExporter, type ExportPort } from "./telemetry/exporter.ts";
-import { tracesUrl } from "./telemetry/otlp-send.ts";
+import { createMeter, type Meter } from "./telemetry/metrics/meter.ts";
+import type { MetricsPort } from "./telemetry/metrics/metrics-port.ts";
+import { createMetricsReader } from "./telemetry/metrics/metrics-reader.ts";
+import type { OutboxPort } from "./telemetry/outbox-port.ts";
 import type { TraceStorePort } from "./telemetry/stored-trace.ts";
 import { createTraceReader } from "./telemetry/trace-reader.ts";
 import { createDirectoryClient } from "./tenants/directory-client.ts";
@@ -21,16 +36,28 @@ import type { DirectoryRpc } from "./tenants/directory-api.ts";
 import { createRecordOpener } from "./tenants/open-records.ts";
 import type { ProviderKind, TenantBundle } from "./tenants/records.ts";
 import { createTenantSource } from "./tenants/source.ts";
+import { startTrace } from "./tracing.ts";
 import { VERSION } from "./version.ts";
 
 export interface IsolateServices extends Services {
   readonly exporter: ExportPort;
+  readonly contents: ContentBook;
+  /** A tenant's own trace destinations, ready to be sent to where they can be. */
+  readonly destinationsOf: (
+    bundle: TenantBundle,
+  ) => Promise<readonly (TraceDestination | UnusableDestination)[]>;
+  readonly meter: Meter;
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const now = (): number => Date.now();
 // A bare reference would lose `this` in workerd.
 const send: typeof fetch = (input, init) => fetch(input, init);
+
+/** How each dialect's requests are shown on a trace that may hold content. */
+const CONTENT_READERS: Readonly<Record<Dialect, (chat: ChatRequest) => RequestContent>> = {
+  "openai-chat": readOpenAiContent,
+};
 
 /** There is one directory, and this is its name. */
 const DIRECTORY = "directory";
@@ -39,12 +66,10 @@ const PAGE_LIMIT = 1000;
 /** Throws `unavailable` that names a wrong setting. */
 export function createServices(env: Env): IsolateServices {
   const settings = readSettings(env);
-  // Stubs have their class's methods; their generated types are too deep for the compiler to compare with the ports.
-  const directory = (): DirectoryRpc => env.DIRECTORY.getByName(DIRECTORY) as unknown as DirectoryRpc;
-  const queueStub = (tenantId: string): QueueRpc =>
-    env.TENANT_QUEUE.getByName(tenantId) as unknown as QueueRpc;
-  const storeOf = (tenantId: string): TraceStorePort =>
-    env.TRACE_STORE.getByName(tenantId) as unknown as TraceStorePort;
+  const directory = (): DirectoryRpc => env.DIRECTORY.getByName(DIRECTORY);
+  const queueStub = (tenantId: string): QueueRpc => env.TENANT_QUEUE.getByName(tenantId);
+  const storeOf = (tenantId: string): TraceStorePort => env.TRACE_STORE.getByName(tenantId);
+  const metricsOf = (tenantId: string): MetricsPort => env.TENANT_METRICS.getByName(tenantId);
 
   const defaultBaseUrl = (kind: ProviderKind): string | undefined => providerOf(kind).defaultBaseUrl;
   const opener = createRecordOpener(settings.masterKey, defaultBaseUrl);
@@ -54,16 +79,24 @@ export function createServices(env: Env): IsolateServices {
     queueVersion: (tenantId) => queueStub(tenantId).configVersion(),
     clock: now,
   });
+  const resource = { serviceName: settings.serviceName, serviceVersion: VERSION };
+  const network = { fetch: send, clock: now, timeoutSignal: (ms: number) => AbortSignal.timeout(ms) };
   const exporter = createExporter({
-    resource: { serviceName: settings.serviceName, serviceVersion: VERSION },
+    ...network,
+    resource,
     operator: operatorDestination(settings),
     storeOf,
-    fetch: send,
-    clock: now,
+    outboxOf: (tenantId): OutboxPort => env.TRACE_OUTBOX.getByName(tenantId),
+    newId: () => crypto.randomUUID(),
     sleep,
     random: Math.random,
-    timeoutSignal: (ms) => AbortSignal.timeout(ms),
   });
+  const contents = createContentBook((chat) => CONTENT_READERS[chat.dialect](chat));
+  const destinationsOf = async (bundle: TenantBundle) => {
+    const opened = await opener.openDestinations(bundle);
+    return opened.map((record) => toDestination(record, bundle.tenant.tracing.content, settings));
+  };
+  const meter = createMeter({ metricsOf, clock: now, sleep, newId: () => crypto.randomUUID() });
   const cacheStore = createCacheStore(env.CACHE, now);
   const latency = createLatencyBook();
   const queue = createQueueClient({ queueOf: queueStub, now });
@@ -76,6 +109,7 @@ export function createServices(env: Env): IsolateServices {
     queue: queue.forTenant(bundle.id, defer),
     cacheStore,
     latency,
+    ...(wantsContent(bundle, settings) ? { content: contents } : {}),
     providerOf,
     accountOf: (current, name) => opener.openProvider(current, name),
     priceOf: (kind, model) => providerOf(kind).listPrice ?? findPrice(kind, model),
@@ -100,22 +134,38 @@ export function createServices(env: Env): IsolateServices {
       listTenantIds: () => listTenantIds(directory()),
       flush: () => exporter.flushStores(),
     }),
+    metrics: createMetricsReader({
+      metricsOf,
+      listTenantIds: () => listTenantIds(directory()),
+      exportStatusOf: (tenantId) => exporter.status(tenantId),
+      flush: () => meter.flush(),
+    }),
     queueOf: queueStub,
     depsFor,
-    openDestinations: (bundle) => opener.openDestinations(bundle),
+    exportStatusOf: (tenantId) =>
+      exporter.status(tenantId).catch((cause: unknown) => {
+        throw new GatewayError("unavailable", "The trace outbox can't be asked just now.", { cause });
+      }),
+    testDestination: async (bundle, name) => {
+      const destination = (await destinationsOf(bundle)).find((each) => each.name === name);
+      if (destination === undefined) return undefined;
+      const attributes = { "gateway.tenant.id": bundle.id };
+      const trace = startTrace({ name: "gateway.destination.test", kind: "internal", attributes });
+      trace.root.end();
+      return probeDestination(destination, await trace.finished, resource, network);
+    },
+    destinationsOf,
+    contents,
     exporter,
+    meter,
     now,
   };
 }
 
-function operatorDestination(settings: Settings) {
-  if (settings.otlpEndpoint === undefined) return undefined;
-  return {
-    name: "operator",
-    url: tracesUrl(settings.otlpEndpoint),
-    headers: settings.otlpHeaders,
-    gzip: false,
-  };
+/** Whether anyone of the tenant's gets prompts and answers: if not, none are kept for a moment. */
+function wantsContent({ tenant: { tracing } }: TenantBundle, settings: Settings): boolean {
+  if (allowedContent(tracing.content, settings) === "off") return false;
+  return tracing.store.enabled || tracing.destinations.some(({ content }) => content !== "off");
 }
 
 async function listTenantIds(directory: DirectoryRpc): Promise<readonly string[]> {

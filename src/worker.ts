@@ -8,6 +8,8 @@ import { createServices, type IsolateServices } from "./services.ts";
 import { exportTrace, startTrace } from "./tracing.ts";
 
 export { TenantQueue } from "./limits/tenant-queue.ts";
+export { TenantMetrics } from "./telemetry/metrics/tenant-metrics.ts";
+export { TraceOutbox } from "./telemetry/outbox.ts";
 export { TraceStore } from "./telemetry/store.ts";
 export { Directory } from "./tenants/directory.ts";
 

@@ -1,0 +1,13 @@
+/** `GET /metrics`: the metrics of all tenants, or of `?tenant=`, in Prometheus' text format. */
+
+import type { Context } from "hono";
+import type { AppEnv } from "../src/app.ts";
+import { PROMETHEUS_CONTENT_TYPE, renderPrometheus } from "../src/telemetry/metrics/prometheus.ts";
+import { parseTenant } from "../src/telemetry/trace-query.ts";
+
+export async function metrics(c: Context<AppEnv>): Promise<Response> {
+  const tenant = c.req.query("tenant");
+  if (tenant !== undefined) parseTenant(tenant, "tenant");
+  const owners = await c.var.services.metrics.read(tenant);
+  return c.body(renderPrometheus(owners), 200, { "content-type": PROMETHEUS_CONTENT_TYPE });
+}
