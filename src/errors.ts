@@ -69,6 +69,9 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
+/** Overload passes in seconds; a client that comes back in one does no harm. */
+const DEFAULT_RETRY_AFTER_MS = 1000;
+
 /** A fault with a row in the table. Its message is for the client: no secret, no upstream credential, no stack. */
 export class GatewayError extends Error {
   override readonly name = "GatewayError";
@@ -83,6 +86,12 @@ export class GatewayError extends Error {
 
   get status(): number {
     return this.details.status ?? RULES[this.code].status;
+  }
+
+  /** When to come back, in ms: every 429 and 503 says so (api.md §2), with a guess where nobody knows. */
+  get retryAfterMs(): number | undefined {
+    const isPassing = this.status === 429 || this.status === 503;
+    return this.details.retryAfterMs ?? (isPassing ? DEFAULT_RETRY_AFTER_MS : undefined);
   }
 
   /** Whether another target may be asked in this one's place (api.md §3 and §6). */
@@ -148,7 +157,8 @@ const MS_PER_SECOND = 1000;
 
 /** The headers an error carries in every dialect: `retry-after` (whole seconds, rounded up) and `retry-after-ms`. */
 export function errorHeaders(error: GatewayError): Record<string, string> {
-  const { retryAfterMs, headers } = error.details;
+  const { retryAfterMs } = error;
+  const { headers } = error.details;
   if (retryAfterMs === undefined) return { ...headers };
   const waitMs = Math.max(0, Math.ceil(retryAfterMs));
   return {

@@ -33,6 +33,9 @@ export default defineConfig({
           globalSetup: ["test/support/worker-bundle.ts"],
           testTimeout: CLIENT_TIMEOUT_MS,
           hookTimeout: CLIENT_TIMEOUT_MS,
+          // After the other projects and one file at a time: the waits these tests compare to the clock are real.
+          sequence: { groupOrder: 1 },
+          maxWorkers: 1,
         },
       },
     ],

@@ -194,7 +194,7 @@ function sortBy(
 ): Ordering {
   const valueOf = new Map(targets.map((target) => [target, measure(target)]));
   const rank = (target: PlannedTarget): number => valueOf.get(target) ?? unknown;
-  const say = (target: PlannedTarget): string => String(valueOf.get(target)?.toFixed(0) ?? "unknown");
+  const say = (target: PlannedTarget): string => valueOf.get(target)?.toFixed(0) ?? "unknown";
   const ordered = targets.toSorted((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
   const [first] = ordered;
   return {

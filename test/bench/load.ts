@@ -89,8 +89,8 @@ function requestBytes(job: LoadJob, host: string): Buffer {
   return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), body]);
 }
 
-function sorted(numbers: number[]): number[] {
-  return numbers.sort((a, b) => a - b);
+function sorted(numbers: readonly number[]): number[] {
+  return numbers.toSorted((a, b) => a - b);
 }
 
 process.on("message", (job: LoadJob) => {

@@ -25,6 +25,10 @@ const server = createServer((request, response) => {
       response.writeHead(200, { "content-type": "application/json" }).end("{}");
       return;
     }
+    if (request.url?.endsWith("/v1/metrics") === true) {
+      response.writeHead(200, { "content-type": "application/json" }).end("{}");
+      return;
+    }
     answer(Buffer.concat(chunks).toString("latin1"), response);
   });
 });

@@ -31,11 +31,11 @@ export function report(measured: Measured, facts: Facts): string {
 
 Made by \`npm run bench\`; do not edit. ${facts.date}, ${facts.machine}, ${facts.versions}.
 
-Method: plain \`workerd serve\`, ${facts.effort}. The gateway's CPU time is that of its whole process (Durable Objects on a disk in
-memory and KV as a Map in the same process), from \`/proc/PID/stat\`. Ratios are taken per round against the bare pass-through Worker,
-then their median; requests per second and milliseconds depend on what else the machine does, ratios much less.
-"gateway" has everything on: key check, tenant record, queue object with limits, cache look-up, all spans exported by OTLP and
-kept in the trace store; "untraced" exports and stores nothing. The collector got
+Method: plain \`workerd serve\`, ${facts.effort}. CPU time is that of the
+whole workerd process, from \`/proc/PID/stat\`; the gateway's has its Durable Objects (on a disk in memory) and its KV (a Map) in it. Ratios
+are taken per round against the bare pass-through Worker, then their median: requests per second and milliseconds depend on what else
+the machine does, ratios much less. "gateway" has everything on: key check, tenant record, queue object with limits, all spans exported by
+OTLP and kept in the trace store, the cache at its default (bypass); "untraced" exports and stores nothing. The collector got
 ${facts.counts.traces} traces in ${facts.counts.exports} posts for ${facts.tracedRequests} traced requests.
 
 ## Bars
@@ -85,7 +85,7 @@ export function bars(measured: Measured, facts: Facts): string[][] {
   return [
     ...cpuBars,
     verdict("added time to first token", added, TTFT_BAR_MS, (value) => `${value.toFixed(2)} ms`),
-    verdict("traces missing at the collector", missing, 0, (value) => String(value)),
+    verdict("traces missing or doubled at the collector", Math.abs(missing), 0, (value) => String(value)),
     verdict("bundle, gzipped", facts.bundleGzipKib, BUNDLE_BAR_KIB, (value) => `${value.toFixed(1)} KiB`),
   ];
 }

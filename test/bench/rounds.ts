@@ -126,7 +126,7 @@ function jobOf(caseName: string, body: string, durationMs: number): Omit<LoadJob
 export function inTurn<T>(list: readonly T[], round: number): readonly T[] {
   const start = round % list.length;
   const turned = [...list.slice(start), ...list.slice(0, start)];
-  return round % 2 === 0 ? turned : turned.reverse();
+  return round % 2 === 0 ? turned : turned.toReversed();
 }
 
 function ask(load: ChildProcess, job: LoadJob): Promise<LoadResult> {

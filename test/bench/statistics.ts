@@ -2,7 +2,7 @@
 
 export function median(values: readonly number[]): number {
   return quantile(
-    [...values].sort((a, b) => a - b),
+    values.toSorted((a, b) => a - b),
     0.5,
   );
 }

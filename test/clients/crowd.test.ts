@@ -1,5 +1,6 @@
 // Two hundred clients at once at a tenant that may hold four requests: what the upstream sees, what each client is told, and what
 // its trace says of its wait. Black box against the real queue; its algorithms are tested in test/unit and test/worker.
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { FlatSpan } from "../support/otlp-receiver.ts";
 import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
@@ -14,6 +15,7 @@ const UPSTREAM_MS = 60;
 const ARRIVAL_MS = 3;
 /** How far a wait in header and trace may be from what the client saw (issue 2). */
 const TOLERANCE_MS = 50;
+const NS_PER_MS = 1e6;
 const CROWD_TIMEOUT_MS = 60_000;
 
 let rig: Rig;
@@ -66,7 +68,12 @@ test(
     });
     // The tenant's first request loads its record and starts its object, which is no wait in its queue.
     await visit(key, uniqueModel(), -1);
+    const lag = monitorEventLoopDelay();
+    lag.enable();
     const visits = await crowd(key, model);
+    lag.disable();
+    // This process is the clock of clients and upstream: what it was late itself is nobody's wait.
+    const toleranceMs = TOLERANCE_MS + lag.max / NS_PER_MS;
 
     expect(visits.map(({ status }) => status)).toEqual(visits.map(() => 200));
     expect(rig.upstream.maxInFlight(model)).toBe(CONCURRENCY);
@@ -85,7 +92,7 @@ test(
       toldMs: [Number(headers.get("x-headgate-queue-ms")), ...waitsIn(traces[index] ?? [])],
     }));
     const isTrue = ({ seenMs, toldMs }: (typeof waits)[number]): boolean =>
-      toldMs.every((ms) => Math.abs(ms - seenMs) <= TOLERANCE_MS);
+      toldMs.every((ms) => Math.abs(ms - seenMs) <= toleranceMs);
     expect(waits.filter((wait) => !isTrue(wait))).toEqual([]);
     expect(Math.max(...waits.map(({ seenMs }) => seenMs))).toBeGreaterThan(1_000);
     expect(traces.flatMap((spans) => checkTrace(spans, { others: traces.flat() }))).toEqual([]);

@@ -2,7 +2,7 @@
 // the tenant fixture and the bench; vitest.config.ts gives the same settings to the `worker` project.
 
 /** The admin token of every test gateway. */
-export const TEST_ADMIN_TOKEN = "test-admin";
+const TEST_ADMIN_TOKEN = "test-admin";
 
 /** What a Worker needs to serve tests: admin plane open to the test token, upstreams on this machine allowed. */
 export const TEST_VARS: Readonly<Record<string, string>> = {

@@ -38,7 +38,7 @@ export function createFakeUpstream(...replies: readonly FakeReply[]): FakeUpstre
 function readCall(input: Parameters<typeof fetch>[0], init: Parameters<typeof fetch>[1]): FakeCall {
   const body: unknown = typeof init?.body === "string" ? JSON.parse(init.body) : undefined;
   return {
-    url: String(input),
+    url: typeof input === "string" ? input : input instanceof URL ? input.href : input.url,
     method: init?.method ?? "GET",
     // Node's and the Workers runtime's types of one thing are not assignable to each other.
     headers: new Headers(init?.headers as Record<string, string>),

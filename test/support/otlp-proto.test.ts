@@ -1,6 +1,6 @@
 // The OTLP checker must refuse what it is there to refuse: one fault at a time in an otherwise valid body.
 import { expect, test } from "vitest";
-import { checkOtlp } from "./otlp-proto.ts";
+import { checkOtlp, checkOtlpMetrics } from "./otlp-proto.ts";
 
 const SPAN = {
   traceId: "5b8efff798038103d269b633813fc60c",
@@ -61,4 +61,58 @@ test.for([
 test("an envelope without spans is a violation", () => {
   expect(checkOtlp({ resourceSpans: [] })).toHaveLength(1);
   expect(checkOtlp(undefined)).toHaveLength(1);
+});
+
+const COUNTER_POINT = { startTimeUnixNano: "1", timeUnixNano: "2", asInt: "3" };
+const HISTOGRAM_POINT = {
+  startTimeUnixNano: "1",
+  timeUnixNano: "2",
+  count: "3",
+  sum: 1.5,
+  bucketCounts: ["1", "2", "0"],
+  explicitBounds: [0.1, 1],
+};
+
+function metricsWith(metric: object): unknown {
+  const scopeMetrics = [{ metrics: [{ name: "m", description: "d", unit: "s", ...metric }] }];
+  return { resourceMetrics: [{ resource: { attributes: [] }, scopeMetrics }] };
+}
+
+const counter = (point: object, aggregationTemporality: unknown = 2): object => ({
+  sum: { dataPoints: [{ ...COUNTER_POINT, ...point }], aggregationTemporality, isMonotonic: true },
+});
+const histogram = (point: object): object => ({
+  histogram: { dataPoints: [{ ...HISTOGRAM_POINT, ...point }], aggregationTemporality: 2 },
+});
+
+test("metrics that keep to the protocol have no violations", () => {
+  expect(checkOtlpMetrics(metricsWith(counter({})))).toEqual([]);
+  expect(checkOtlpMetrics(metricsWith(histogram({})))).toEqual([]);
+  const gauge = { gauge: { dataPoints: [{ timeUnixNano: "2", asDouble: 0.5 }] } };
+  expect(checkOtlpMetrics(metricsWith(gauge))).toEqual([]);
+});
+
+test.for([
+  ["a metric without data", {}, "exactly one kind of data"],
+  ["a metric of two kinds", { ...counter({}), ...histogram({}) }, "exactly one kind of data"],
+  ["a kind we never send", { summary: {} }, "not a field of Metric"],
+  ["an integer as a number", counter({ asInt: 3 }), "decimal string"],
+  ["a point without a value", counter({ asInt: undefined }), "exactly one value"],
+  ["a point with two values", counter({ asDouble: 3 }), "exactly one value"],
+  ["a temporality by name", counter({}, "CUMULATIVE"), "enum AggregationTemporality"],
+  ["no temporality", counter({}, 0), "required in Sum"],
+  ["a sum without a start", counter({ startTimeUnixNano: undefined }), "startTimeUnixNano"],
+  ["an end before the start", counter({ startTimeUnixNano: "3" }), "before it was begun"],
+  ["a bucket too few", histogram({ bucketCounts: ["1", "2"] }), "make 3 buckets"],
+  ["buckets that do not add up", histogram({ count: "4" }), "the buckets hold 3"],
+  ["bounds out of order", histogram({ explicitBounds: [1, 0.1] }), "must ascend"],
+  ["one series twice", { gauge: { dataPoints: [COUNTER_POINT, COUNTER_POINT] } }, "those of another point"],
+] as const)("in metrics, %s is a violation", ([, metric, problem]) => {
+  // What is undefined is not in the JSON.
+  const body: unknown = JSON.parse(JSON.stringify(metricsWith(metric)));
+  expect(checkOtlpMetrics(body).join("\n")).toContain(problem);
+});
+
+test("an envelope without metrics is a violation", () => {
+  expect(checkOtlpMetrics({ resourceMetrics: [] })).toHaveLength(1);
 });

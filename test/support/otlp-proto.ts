@@ -1,11 +1,11 @@
-// Strict check of an OTLP/HTTP JSON trace body against the protocol's .proto files in proto/.
+// Strict check of an OTLP/HTTP JSON body, of traces or of metrics, against the protocol's .proto files in proto/.
 // Stricter than a collector, which tolerates much: what we send must be right in every field. It knows nothing of our own span
 // names or tree rules (that is trace-invariants.ts). Called by every test that looks at exported bytes.
 import { join } from "node:path";
 import protobuf from "protobufjs";
+import { checkDataPoints, isObject, type JsonObject, type Report } from "./otlp-data-points.ts";
 
 const PROTO_ROOT = join(import.meta.dirname, "proto");
-const REQUEST_TYPE = "opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest";
 const DECIMAL = /^-?\d{1,20}$/;
 const HEX_ID = /^[0-9a-f]+$/i;
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
@@ -26,26 +26,42 @@ const REQUIRED: ReadonlyMap<string, readonly string[]> = new Map([
   ["Event", ["timeUnixNano", "name"]],
   ["Link", ["traceId", "spanId"]],
   ["KeyValue", ["key", "value"]],
+  ["ExportMetricsServiceRequest", ["resourceMetrics"]],
+  ["ResourceMetrics", ["resource", "scopeMetrics"]],
+  ["ScopeMetrics", ["metrics"]],
+  ["Metric", ["name", "description", "unit"]],
+  ["Gauge", ["dataPoints"]],
+  ["Sum", ["dataPoints", "aggregationTemporality"]],
+  ["Histogram", ["dataPoints", "aggregationTemporality"]],
+  ["NumberDataPoint", ["timeUnixNano"]],
+  ["HistogramDataPoint", ["startTimeUnixNano", "timeUnixNano", "explicitBounds", "bucketCounts"]],
 ]);
 
-type JsonObject = Readonly<Record<string, unknown>>;
-type Report = (path: string, problem: string) => void;
-
-const requestType = loadRequestType();
+const traceRequest = loadRequestType("trace", "ExportTraceServiceRequest");
+const metricsRequest = loadRequestType("metrics", "ExportMetricsServiceRequest");
 
 /** Violations of the OTLP/JSON trace encoding in a parsed request body, each `path: problem`; empty when it is valid. */
 export function checkOtlp(body: unknown): string[] {
+  return check(traceRequest, body);
+}
+
+/** The same for a metrics request; and that its histograms add up and no series comes twice. */
+export function checkOtlpMetrics(body: unknown): string[] {
+  return check(metricsRequest, body);
+}
+
+function check(type: protobuf.Type, body: unknown): string[] {
   const violations: string[] = [];
-  checkMessage(requestType, body, "$", (path, problem) => violations.push(`${path}: ${problem}`));
+  checkMessage(type, body, "$", (path, problem) => violations.push(`${path}: ${problem}`));
   return violations;
 }
 
-function loadRequestType(): protobuf.Type {
+function loadRequestType(signal: "trace" | "metrics", name: string): protobuf.Type {
   const root = new protobuf.Root();
   root.resolvePath = (_origin, target) => join(PROTO_ROOT, target);
-  root.loadSync("opentelemetry/proto/collector/trace/v1/trace_service.proto");
+  root.loadSync(`opentelemetry/proto/collector/${signal}/v1/${signal}_service.proto`);
   root.resolveAll();
-  return root.lookupType(REQUEST_TYPE);
+  return root.lookupType(`opentelemetry.proto.collector.${signal}.v1.${name}`);
 }
 
 function checkMessage(type: protobuf.Type, value: unknown, path: string, report: Report): void {
@@ -62,6 +78,7 @@ function checkMessage(type: protobuf.Type, value: unknown, path: string, report:
     report(path, `an AnyValue has exactly one member, this one has ${Object.keys(value).length}`);
   }
   if (type.name === "Span") checkSpanTimes(value, path, report);
+  if (type.name === "Metric") checkDataPoints(value, path, report);
   checkUniqueKeys(value["attributes"], `${path}.attributes`, report);
 }
 
@@ -92,6 +109,7 @@ function scalarProblem(field: protobuf.Field, value: unknown): string | undefine
     case "double":
       return isDouble(value) ? undefined : `expected a double, got ${describe(value)}`;
     case "int64":
+    case "sfixed64":
     case "fixed64":
       return isDecimal64(value, field.type) ? undefined : `expected a decimal string, got ${describe(value)}`;
     case "uint32":
@@ -131,9 +149,9 @@ function checkUniqueKeys(attributes: unknown, path: string, report: Report): voi
   }
 }
 
-function isDecimal64(value: unknown, type: "int64" | "fixed64"): value is string {
+function isDecimal64(value: unknown, type: "int64" | "sfixed64" | "fixed64"): value is string {
   if (typeof value !== "string" || !DECIMAL.test(value)) return false;
-  const wrapped = type === "int64" ? BigInt.asIntN(64, BigInt(value)) : BigInt.asUintN(64, BigInt(value));
+  const wrapped = type === "fixed64" ? BigInt.asUintN(64, BigInt(value)) : BigInt.asIntN(64, BigInt(value));
   return wrapped === BigInt(value);
 }
 
@@ -150,10 +168,6 @@ function isAbsent(value: unknown): boolean {
   return (
     value === undefined || value === null || value === "" || value === 0 || value === "0" || isEmptyArray
   );
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function describe(value: unknown): string {

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
 
 /** How the receiver behaves for the exports to come; every field is optional and the default is a prompt 200. */
-export type ReceiverBehaviour = {
+type ReceiverBehaviour = {
   readonly status?: number;
   readonly delayMs?: number;
   /** Takes the request and never answers. */
@@ -65,8 +65,10 @@ export type FlatSpan = {
 export interface OtlpReceiver {
   /** Base URL, to be given as `OTLP_ENDPOINT`. */
   readonly url: string;
-  /** Every POST so far, refused ones too, oldest first. */
+  /** Every POST of traces so far, refused ones too, oldest first. */
   readonly exports: readonly ReceivedExport[];
+  /** Every POST of metrics so far: they are always accepted, and `behave` is not about them. */
+  readonly metricExports: readonly ReceivedExport[];
   /** Spans of accepted exports, in order of arrival. */
   spans(): readonly FlatSpan[];
   spansOf(traceId: string): readonly FlatSpan[];
@@ -84,12 +86,16 @@ export interface OtlpReceiver {
 
 /** Long enough for an export retried once with a second's back-off on a busy machine. */
 const DEFAULT_WAIT_MS = 10_000;
+const METRICS_PATH = "/v1/metrics";
 /** `SpanKind.SPAN_KIND_SERVER` of trace.proto. */
 const SPAN_KIND_SERVER = 2;
 
 export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const exports: ReceivedExport[] = [];
+  const metricExports: ReceivedExport[] = [];
   const accepted: FlatSpan[] = [];
+  // Parsing waits until somebody asks: a crowd's exports must not hold up the process that measures the crowd.
+  const unread: ReceivedExport[] = [];
   const waiting = new Set<() => void>();
   let behaviour: ReceiverBehaviour = {};
 
@@ -98,21 +104,29 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   });
 
   async function receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const now = behaviour;
+    const path = request.url ?? "/";
+    const isMetrics = path.endsWith(METRICS_PATH);
+    const now = isMetrics ? {} : behaviour;
     const wireBytes = await readAll(request);
     const text = (
       request.headers["content-encoding"] === "gzip" ? gunzipSync(wireBytes) : wireBytes
     ).toString();
-    const json = parseJson(text);
-    const path = request.url ?? "/";
     const isAnswered = now.hang !== true && now.reset !== true;
     const status = isAnswered ? (now.status ?? 200) : undefined;
-    exports.push({ path, headers: request.headers, wireBytes, text, json, receivedAt: Date.now(), status });
+    const received = toExport({
+      path,
+      headers: request.headers,
+      wireBytes,
+      text,
+      receivedAt: Date.now(),
+      status,
+    });
+    (isMetrics ? metricExports : exports).push(received);
     if (now.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, now.delayMs));
     if (now.reset === true) request.socket.destroy();
     else if (status !== undefined) answer(response, status, now);
-    if (status !== undefined && status < 300 && now.rejectedSpans === undefined)
-      accepted.push(...flattenSpans(json));
+    const isAccepted = status !== undefined && status < 300 && now.rejectedSpans === undefined;
+    if (isAccepted && !isMetrics) unread.push(received);
     for (const check of waiting) check();
   }
 
@@ -135,8 +149,12 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
     });
   }
 
+  const spans = (): readonly FlatSpan[] => {
+    for (const { json } of unread.splice(0)) accepted.push(...flattenSpans(json));
+    return accepted;
+  };
   const spansOf = (traceId: string): readonly FlatSpan[] =>
-    accepted.filter((span) => span.traceId === traceId);
+    spans().filter((span) => span.traceId === traceId);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   // A TCP server that listens has an AddressInfo (Node's types allow a pipe name or null as well).
   const { port } = server.address() as AddressInfo;
@@ -144,7 +162,8 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   return {
     url: `http://127.0.0.1:${port}`,
     exports,
-    spans: () => accepted,
+    metricExports,
+    spans,
     spansOf,
     behave: (next) => {
       behaviour = next;
@@ -158,10 +177,14 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
     waitUntil: (condition, { timeoutMs = DEFAULT_WAIT_MS } = {}) =>
       waitUntil(condition, timeoutMs, () => "the condition did not come true"),
     allText: () =>
-      exports.map(({ text, wireBytes }) => `${text}\n${wireBytes.toString("latin1")}`).join("\n"),
+      [...exports, ...metricExports]
+        .map(({ text, wireBytes }) => `${text}\n${wireBytes.toString("latin1")}`)
+        .join("\n"),
     clear: () => {
       exports.length = 0;
+      metricExports.length = 0;
       accepted.length = 0;
+      unread.length = 0;
     },
     close: () =>
       new Promise((resolve) => {
@@ -197,6 +220,18 @@ async function readAll(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+/** The body is parsed at the first look at `json`; undefined where it is none. */
+function toExport(seen: Omit<ReceivedExport, "json">): ReceivedExport {
+  let parsed: { readonly value: unknown } | undefined;
+  return {
+    ...seen,
+    get json() {
+      parsed ??= { value: parseJson(seen.text) };
+      return parsed.value;
+    },
+  };
 }
 
 function parseJson(text: string): unknown {

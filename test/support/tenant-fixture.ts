@@ -48,16 +48,11 @@ export async function makeTenant(gateway: AdminPlane, options: TenantOptions = {
   return { id, key, keyId, provider, credential };
 }
 
-/** Makes a further key for a tenant; `fields` are those of api.md's key record. */
-export async function makeKey(
+async function makeKey(
   gateway: AdminPlane,
   tenantId: string,
-  fields: Readonly<Record<string, unknown>> = {},
 ): Promise<{ readonly id: string; readonly key: string }> {
-  const response = await gateway.admin("POST", `/admin/tenants/${tenantId}/keys`, {
-    name: "test",
-    ...fields,
-  });
+  const response = await gateway.admin("POST", `/admin/tenants/${tenantId}/keys`, { name: "test" });
   const body: unknown = await response.json();
   if (response.status !== 201 || !isKey(body)) throw refused("POST key", response, body);
   return body;

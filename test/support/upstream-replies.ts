@@ -2,7 +2,7 @@
 // or hurt in one chosen way. It keeps no state but the request record it is handed. Called by scripted-upstream.ts only.
 import type { ServerResponse } from "node:http";
 
-export type Billing = { readonly inputTokens: number; readonly outputTokens: number };
+type Billing = { readonly inputTokens: number; readonly outputTokens: number };
 
 /** What a reply reads of the request, and what it notes about how it was answered. */
 export type Exchange = {
@@ -17,12 +17,12 @@ export type Exchange = {
   billed: Billing | undefined;
 };
 
-export type ToolCall = { readonly id: string; readonly name: string; readonly arguments: string };
+type ToolCall = { readonly id: string; readonly name: string; readonly arguments: string };
 
 /** How a stream ends: as it should, without `[DONE]`, with its socket destroyed, silent for ever, or with an error event. */
-export type StreamEnd = "done" | "no-done" | "cut" | "stall" | "error-event";
+type StreamEnd = "done" | "no-done" | "cut" | "stall" | "error-event";
 
-export type Answer = {
+type Answer = {
   /** A whole completion where the request says no `stream`, else SSE. */
   readonly kind: "answer";
   /** The text; in a stream one word a chunk. */

@@ -25,6 +25,7 @@ describe("settings", () => {
       serviceName: "headgate",
       corsOrigins: [],
       allowPrivateUpstreams: false,
+      isContentAllowed: true,
       isLocal: false,
     });
   });
@@ -48,6 +49,7 @@ describe("settings", () => {
         CORS_ORIGINS: "https://a.example, https://b.example",
         UPSTREAM_ALLOW_PRIVATE: "true",
         DEV_TENANT: "false",
+        CONTENT_CAPTURE: "false",
       }),
     ).toEqual({
       adminToken: "secret",
@@ -57,6 +59,7 @@ describe("settings", () => {
       serviceName: "gate",
       corsOrigins: ["https://a.example", "https://b.example"],
       allowPrivateUpstreams: true,
+      isContentAllowed: false,
       isLocal: false,
     });
   });

@@ -88,6 +88,12 @@ describe("headers", () => {
     expect(errorHeaders(error)).toEqual({ "retry-after": "0", "retry-after-ms": "0" });
   });
 
+  test("a 429 or 503 always says when to come back, any other fault only when it knows", () => {
+    expect(errorHeaders(new GatewayError("upstream_overloaded", "busy"))["retry-after"]).toBe("1");
+    expect(errorHeaders(new GatewayError("upstream_rate_limited", "busy"))["retry-after-ms"]).toBe("1000");
+    expect(errorHeaders(new GatewayError("upstream_error", "broken"))).toEqual({});
+  });
+
   test("headers of the error's own are kept", () => {
     const error = new GatewayError("method_not_allowed", "no", { headers: { allow: "GET" } });
     expect(errorHeaders(error)).toEqual({ allow: "GET" });

@@ -111,10 +111,19 @@ test("a trace can be read from the stores as soon as it is finished", async () =
   const posts: string[] = [];
   const exporter = createExporter({
     resource: { serviceName: "headgate", serviceVersion: "0.1.0" },
-    operator: { name: "operator", url: "https://otlp.example/v1/traces", headers: {}, gzip: true },
+    operator: {
+      name: "operator",
+      url: "https://otlp.example/v1/traces",
+      headers: {},
+      gzip: true,
+      preset: "otlp",
+      content: "off",
+    },
+    outboxOf: (tenantId) => env.TRACE_OUTBOX.getByName(`telemetry-${tenantId}`),
+    newId: () => crypto.randomUUID(),
     storeOf,
     fetch: async (_, { body }) => {
-      const packed = body instanceof ArrayBuffer ? new Response(body).body : null;
+      const packed = body instanceof Uint8Array ? new Response(body).body : null;
       posts.push(await new Response(packed?.pipeThrough(new DecompressionStream("gzip"))).text());
       return Response.json({});
     },
@@ -131,7 +140,7 @@ test("a trace can be read from the stores as soon as it is finished", async () =
   const works: Promise<unknown>[] = [];
   const policy = {
     sampling: { sampleRatio: 1, alwaysKeep: [], slowMs: 1000 },
-    store: { enabled: true, maxTraces: 10, maxAgeHours: 1 },
+    store: { enabled: true, maxTraces: 10, maxAgeHours: 1, content: "off" as const },
     destinations: [],
   };
   const traceIds: string[] = [];

@@ -21,8 +21,11 @@ export default {
     }
     if (key === "") return list(url.searchParams.get("prefix") ?? "");
     const entry = entries.get(key);
-    if (entry === undefined || entry.expiresAt < Date.now()) return new Response("Not Found", { status: 404 });
-    return new Response(entry.value, { headers: entry.metadata === null ? {} : { "cf-kv-metadata": entry.metadata } });
+    if (entry === undefined || entry.expiresAt < Date.now())
+      return new Response("Not Found", { status: 404 });
+    return new Response(entry.value, {
+      headers: entry.metadata === null ? {} : { "cf-kv-metadata": entry.metadata },
+    });
   },
 };
 

@@ -308,19 +308,24 @@ describe("an upstream that says nothing", () => {
     const routes = {
       chat: { ...TWO_TARGETS.chat, retries: { maxAttempts: 1 }, timeouts: { firstByteMs: 30, idleMs: 5000 } },
     };
-    const slowBody = (text: string) =>
-      new Response(
-        new ReadableStream({
-          async start(controller) {
-            await new Promise((resolve) => setTimeout(resolve, 80));
-            controller.enqueue(new TextEncoder().encode(text));
-            controller.close();
-          },
-        }),
-      );
+    const text = await completion().text();
     const gateway = overTwo({
       bundle: fakeBundle({ routes }),
-      replies: [slowBody(await completion().text())],
+      replies: [
+        ({ signal }) =>
+          new Response(
+            new ReadableStream({
+              start(controller) {
+                signal.addEventListener("abort", () => controller.error(signal.reason));
+                setTimeout(() => {
+                  if (signal.aborted) return;
+                  controller.enqueue(new TextEncoder().encode(text));
+                  controller.close();
+                }, 80);
+              },
+            }),
+          ),
+      ],
     });
     expect((await gateway.generate()).body).toContain("Hello");
   });
