@@ -3,11 +3,26 @@
  * Wire types never appear here, and these never appear on a wire. Imports nothing of ours.
  */
 
-/** The wire format a client or an upstream speaks. */
-export type Dialect = "openai-chat";
+/** The wire format a client speaks; an upstream may speak one of these, or one that no client does. */
+export type Dialect =
+  | "openai-chat"
+  | "openai-responses"
+  | "openai-embeddings"
+  | "anthropic-messages"
+  | "gemini";
 
 /** What the client asked to be done, in the words of the GenAI semantic conventions. */
-export type Operation = "chat";
+export type Operation =
+  | "chat"
+  | "embeddings"
+  // Not of the conventions: what is forwarded without being understood.
+  | "image_generation"
+  | "speech"
+  | "transcription"
+  | "moderation"
+  | "rerank"
+  | "realtime"
+  | "proxy";
 
 /** The sampling parameters that a span may name (GenAI semantic conventions v1.41, inference span). */
 export interface RequestParams {
@@ -33,6 +48,15 @@ export interface ChatRequest {
   readonly wireText: string;
   /** The same body, parsed once. */
   readonly wire: Readonly<Record<string, unknown>>;
+  /** What a translated answer is given where its wire wants an id and a time and its upstream sent none. Set by the route. */
+  readonly stamp?: AnswerStamp;
+}
+
+export interface AnswerStamp {
+  /** Letters, digits and `_`; unlike any other request's. */
+  readonly id: string;
+  /** Whole seconds since the epoch. */
+  readonly createdAtSeconds: number;
 }
 
 /** Why a choice ended. `unknown` keeps a vendor's new word from being hidden in one of ours. */
@@ -52,15 +76,40 @@ export interface ToolCall {
   readonly name: string;
   /** JSON as the model wrote it, whole; not parsed, since models write broken JSON too. */
   readonly argumentsJson: string;
+  /** Gemini's `thoughtSignature` of the call. */
+  readonly signature?: string;
 }
 
 export interface ChatChoice {
   readonly index: number;
   readonly text: string;
   readonly reasoning?: string;
+  /** Comes back unchanged in the next turn: Anthropic's `signature`, Gemini's `thoughtSignature`. */
+  readonly reasoningSignature?: string;
+  /** Thoughts that only their vendor can read (Anthropic's `redacted_thinking`). */
+  readonly sealedReasoning?: readonly string[];
   readonly refusal?: string;
+  readonly citations?: readonly Citation[];
+  readonly logprobs?: readonly TokenLogprob[];
   readonly toolCalls: readonly ToolCall[];
   readonly finishReason?: FinishReason;
+  /** The client's stop sequence that ended the choice, where the vendor says which. */
+  readonly stopSequence?: string;
+}
+
+/** Where a stretch of the answer's text comes from. Offsets count UTF-16 units of the choice's text. */
+export interface Citation {
+  readonly url?: string;
+  readonly title?: string;
+  readonly citedText?: string;
+  readonly startIndex?: number;
+  readonly endIndex?: number;
+}
+
+export interface TokenLogprob {
+  readonly token: string;
+  readonly logprob: number;
+  readonly top: readonly { readonly token: string; readonly logprob: number }[];
 }
 
 /** A whole answer. `choices[].finishReason` is absent where the answer was cut. */
@@ -77,6 +126,10 @@ export type ChatChunk =
   | { readonly type: "start"; readonly id?: string; readonly model?: string }
   | { readonly type: "text"; readonly index: number; readonly text: string }
   | { readonly type: "reasoning"; readonly index: number; readonly text: string }
+  | { readonly type: "reasoning_signature"; readonly index: number; readonly signature: string }
+  | { readonly type: "sealed_reasoning"; readonly index: number; readonly data: string }
+  | { readonly type: "citation"; readonly index: number; readonly citation: Citation }
+  | { readonly type: "logprobs"; readonly index: number; readonly logprobs: readonly TokenLogprob[] }
   | { readonly type: "refusal"; readonly index: number; readonly text: string }
   | {
       readonly type: "tool_call";
@@ -86,8 +139,14 @@ export type ChatChunk =
       readonly id?: string;
       readonly name?: string;
       readonly argumentsFragment: string;
+      readonly signature?: string;
     }
-  | { readonly type: "finish"; readonly index: number; readonly reason: FinishReason }
+  | {
+      readonly type: "finish";
+      readonly index: number;
+      readonly reason: FinishReason;
+      readonly stopSequence?: string;
+    }
   | { readonly type: "usage"; readonly usage: TokenUsage }
   /** The upstream said inside the stream that it failed; `errorType` is its class, never its message. */
   | { readonly type: "error"; readonly errorType: string }

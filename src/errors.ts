@@ -63,6 +63,8 @@ export interface ErrorDetails {
   readonly limit?: LimitFacts;
   /** The upstream's status, for spans and retry rules. */
   readonly upstreamStatus?: number;
+  /** Which time limit an `upstream_timeout` ran into. */
+  readonly timeout?: "first_byte" | "idle" | "total";
   /** Response headers this error must carry (`allow` of a 405). */
   readonly headers?: Readonly<Record<string, string>>;
   /** Never shown to anyone: for the stack in local logs only. */
@@ -128,6 +130,67 @@ export function openAiErrorBody(error: GatewayError): OpenAiErrorBody {
       code: error.code,
     },
   };
+}
+
+/** What Anthropic calls an overload; SDKs of other vendors know no 529. */
+const OVERLOADED_STATUS = 529;
+
+/** The status of an error as a client of Anthropic's wire gets it: an overload is its 529. */
+export function anthropicStatus(error: GatewayError): number {
+  return error.code === "upstream_overloaded" ? OVERLOADED_STATUS : error.status;
+}
+
+const ANTHROPIC_TYPES: ReadonlyMap<number, string> = new Map([
+  [401, "authentication_error"],
+  [402, "billing_error"],
+  [403, "permission_error"],
+  [404, "not_found_error"],
+  [413, "request_too_large"],
+  [429, "rate_limit_error"],
+  [504, "timeout_error"],
+  [OVERLOADED_STATUS, "overloaded_error"],
+]);
+
+export interface AnthropicErrorBody {
+  readonly type: "error";
+  readonly error: { readonly type: string; readonly message: string };
+  readonly request_id?: string;
+}
+
+/** The body and stream event Anthropic's SDKs read: https://docs.anthropic.com/en/api/errors (seen 2026-11). */
+export function anthropicErrorBody(error: GatewayError, requestId?: string): AnthropicErrorBody {
+  const status = anthropicStatus(error);
+  const type = ANTHROPIC_TYPES.get(status) ?? (status >= 500 ? "api_error" : "invalid_request_error");
+  return {
+    type: "error",
+    error: { type, message: error.message },
+    ...(requestId !== undefined && { request_id: requestId }),
+  };
+}
+
+/** Names of google.rpc.Code by HTTP status; whatever is not here is `INVALID_ARGUMENT` or `INTERNAL`. */
+const GOOGLE_STATUSES: ReadonlyMap<number, string> = new Map([
+  [401, "UNAUTHENTICATED"],
+  [403, "PERMISSION_DENIED"],
+  [404, "NOT_FOUND"],
+  [405, "UNIMPLEMENTED"],
+  [409, "ABORTED"],
+  [412, "FAILED_PRECONDITION"],
+  [429, "RESOURCE_EXHAUSTED"],
+  [499, "CANCELLED"],
+  [503, "UNAVAILABLE"],
+  [504, "DEADLINE_EXCEEDED"],
+]);
+
+export interface GeminiErrorBody {
+  readonly error: { readonly code: number; readonly message: string; readonly status: string };
+}
+
+/** The body Google's SDKs read: https://ai.google.dev/gemini-api/docs/troubleshooting (seen 2026-11). */
+export function geminiErrorBody(error: GatewayError): GeminiErrorBody {
+  const { status: code, message } = error;
+  const status = GOOGLE_STATUSES.get(code) ?? (code >= 500 ? "INTERNAL" : "INVALID_ARGUMENT");
+  return { error: { code, message, status } };
 }
 
 export interface ProblemBody {

@@ -17,15 +17,17 @@ const SPACE = 0x20;
 export interface TopLevelEdit {
   /** Member name → its new value as JSON text. */
   readonly set: Readonly<Record<string, string>>;
+  /** Member name → the name it gets; its value stays. One that is also set keeps its name. */
+  readonly rename?: Readonly<Record<string, string>>;
 }
 
 /**
- * The same object with these members set; every byte outside them stays. All occurrences of a repeated name are
+ * The same object with these members set and renamed; every byte outside them stays. All occurrences of a repeated name are
  * replaced, nested members of the same name are not, missing ones are added at the end.
  *
  * `jsonText` must be the text of a valid JSON object: the caller has parsed it, it is not checked again.
  */
-export function editTopLevel(jsonText: string, { set }: TopLevelEdit): string {
+export function editTopLevel(jsonText: string, { set, rename = {} }: TopLevelEdit): string {
   const missing = new Set(Object.keys(set));
   let edited = "";
   let copiedTo = 0;
@@ -43,6 +45,9 @@ export function editTopLevel(jsonText: string, { set }: TopLevelEdit): string {
       edited += jsonText.slice(copiedTo, valueStart) + value;
       copiedTo = lastEnd;
       missing.delete(name);
+    } else if (Object.hasOwn(rename, name)) {
+      edited += jsonText.slice(copiedTo, at) + JSON.stringify(rename[name]);
+      copiedTo = nameEnd;
     }
     at = skipSpace(jsonText, lastEnd);
     if (jsonText.charCodeAt(at) !== COMMA) break;

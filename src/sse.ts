@@ -10,7 +10,8 @@ export interface ServerSentEvent {
   readonly data: string;
 }
 
-export interface SseParser {
+/** Bytes to events, for server-sent events and for other framings. */
+export interface EventParser {
   /** Takes the next bytes, split anywhere, and gives the events they complete. */
   push(bytes: Uint8Array): readonly ServerSentEvent[];
   /** Whether bytes of an unfinished event are held: at the end of a stream this means that it was cut. */
@@ -18,7 +19,7 @@ export interface SseParser {
 }
 
 /** A parser for one stream. An event still open when the stream ends is never given out, as the standard says. */
-export function createSseParser(): SseParser {
+export function createSseParser(): EventParser {
   const decoder = new TextDecoder();
   let rest = "";
   /** The bytes so far ended in a CR: an LF that follows belongs to it. */

@@ -54,6 +54,18 @@ describe("what is added", () => {
   });
 });
 
+describe("what is renamed", () => {
+  test("keeps its value and its place, at the top level only", () => {
+    expect(editTopLevel('{ "a" : {"a":1}, "b":2 }', { set: {}, rename: { a: "c" } })).toBe(
+      '{ "c" : {"a":1}, "b":2 }',
+    );
+  });
+
+  test("what is set keeps its name, what is missing stays missing", () => {
+    expect(editTopLevel('{"a":1}', { set: { a: "2" }, rename: { a: "c", x: "y" } })).toBe('{"a":2}');
+  });
+});
+
 describe("properties", () => {
   const name = fc.oneof(
     fc.constantFrom("model", "stream", "stream_options", "__proto__", 'q"\\', "é"),

@@ -1,0 +1,25 @@
+/**
+ * What a request for embeddings means, and its answer, apart from how any vendor writes them: what conversation.ts and
+ * chat.ts are for generations. Imports nothing of ours but the usage.
+ */
+
+import type { TokenUsage } from "./chat.ts";
+
+export interface EmbeddingAsk {
+  /** Texts, or texts as token numbers where the client cut them himself; a vector is wanted for each. */
+  readonly inputs: readonly (string | readonly number[])[];
+  readonly dimensions?: number;
+  /** What the vectors are for, in Gemini's words: `RETRIEVAL_DOCUMENT`, `SEMANTIC_SIMILARITY`, … */
+  readonly task?: string;
+  /** Title of the document, where the task is retrieval. */
+  readonly title?: string;
+  readonly endUser?: string;
+}
+
+/** `vectors` are in the order of the inputs. */
+export interface EmbeddingResponse {
+  readonly model?: string;
+  readonly vectors: readonly (readonly number[])[];
+  /** `outputTokens` is 0. */
+  readonly usage?: TokenUsage;
+}

@@ -1,0 +1,50 @@
+/**
+ * Where a path of a vendor's own API is, for a caller who names only the path: never anywhere but behind the account's
+ * base URL. Pure. Called by the pipeline for forwarded requests.
+ */
+
+import { GatewayError } from "./errors.ts";
+
+/**
+ * The path behind the base URL's own, with one slash between them; the query of the base stays, `search` comes after it.
+ * A version that both name (`/v1`) stands once. Throws `invalid_request` for a path that climbs.
+ */
+export function nativeUrl(baseUrl: string, path: string, search = ""): string {
+  if (/[?#]/.test(path) || climbs(path))
+    throw new GatewayError(
+      "invalid_request",
+      "The path must stay behind its base: no steps up, in whatever encoding.",
+      { param: "path" },
+    );
+  const base = new URL(baseUrl);
+  const root = base.pathname.replace(/\/+$/, "");
+  const version = /\/(v\d[^/]*)$/.exec(root)?.[1];
+  const rest = path.replace(/^\/+/, "");
+  const behind =
+    version !== undefined && rest.startsWith(`${version}/`) ? rest.slice(version.length + 1) : rest;
+  const query = [base.search.slice(1), search.replace(/^\?/, "")].filter((part) => part !== "").join("&");
+  return `${base.origin}${root}/${behind}${query === "" ? "" : `?${query}`}`;
+}
+
+/** Servers differ in how often they decode a path, so each way of reading it must stay below its root. */
+const MAX_DECODINGS = 3;
+
+function climbs(path: string): boolean {
+  let text = path;
+  for (let round = 0; round <= MAX_DECODINGS; round += 1) {
+    if (text.split(/[\\/]/).some((segment) => /^\.\.?(;|$)/.test(segment))) return true;
+    const decoded = decode(text);
+    if (decoded === undefined) return true;
+    if (decoded === text) return false;
+    text = decoded;
+  }
+  return true;
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
