@@ -27,24 +27,31 @@ export interface CacheKeyInput {
   readonly passedHeaders?: Readonly<Record<string, string>>;
 }
 
+const OPENAI: ReadonlySet<string> = new Set([
+  // In its place stands chat.model, which is also there when the tenant's default route was meant.
+  "model",
+  "stream",
+  "stream_options",
+  "user",
+  "safety_identifier",
+  "metadata",
+  "store",
+  "prompt_cache_key",
+  "prompt_cache_options",
+  "prompt_cache_retention",
+]);
+
 /**
  * Members of a request that don't change its answer: who asks, how it is delivered (an entry replays either way), and
  * what the vendor files it under. Whatever is not listed counts.
  */
 const INSIGNIFICANT: Readonly<Record<Dialect, ReadonlySet<string>>> = {
-  "openai-chat": new Set([
-    // In its place stands chat.model, which is also there when the tenant's default route was meant.
-    "model",
-    "stream",
-    "stream_options",
-    "user",
-    "safety_identifier",
-    "metadata",
-    "store",
-    "prompt_cache_key",
-    "prompt_cache_options",
-    "prompt_cache_retention",
-  ]),
+  "openai-chat": OPENAI,
+  "openai-responses": OPENAI,
+  "openai-embeddings": new Set(["model", "user"]),
+  "anthropic-messages": new Set(["model", "stream", "metadata"]),
+  // Model and form stand in its path.
+  gemini: new Set(["model", "labels"]),
 };
 
 /** Changes when the form below, or that of the entries, does: old entries are then never found again. */
@@ -58,8 +65,24 @@ export async function cacheKey(input: CacheKeyInput): Promise<CacheKey> {
   // Where a body can't be told apart by its parsed value, its very text is compared: fewer hits, never a wrong one.
   const parts = [scope, passedHeaders, body === undefined ? [chat.wireText] : body];
   const text = canonicalText(parts) ?? JSON.stringify(parts);
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return { [made]: true, tenantId, digest: toHex(new Uint8Array(digest)) };
+  return { [made]: true, tenantId, digest: await digestOf(text) };
+}
+
+/** One digest for requests that say the very same, delivery included: what an idempotency key is held against. */
+export function requestDigest({
+  dialect,
+  operation,
+  model,
+  stream,
+  wire,
+  wireText,
+}: ChatRequest): Promise<string> {
+  return digestOf(JSON.stringify([dialect, operation, model, stream, canonicalText(wire) ?? wireText]));
+}
+
+/** SHA-256 in hex. */
+export async function digestOf(text: string): Promise<string> {
+  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
 }
 
 const HEX = 16;

@@ -4,16 +4,44 @@
  */
 
 import type { ChatRequest, Dialect } from "../chat.ts";
+import type { ChatChunk, ChatResponse } from "../chat.ts";
+import type { Conversation, DropField } from "../conversation.ts";
+import type { EmbeddingBatch } from "./embedding-batch.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../embedding.ts";
 import type { GatewayError } from "../errors.ts";
 import type { ServerSentEvent } from "../sse.ts";
 
+/** Chunks in, the client's wire out; holds one stream's state. */
+export interface ChunkEncoder {
+  /** The wire text of these chunks; empty where they wait for more. */
+  push(chunks: readonly ChatChunk[]): string;
+  /** What ends a complete stream: final events, the end mark. Never called for one that failed. */
+  end(): string;
+}
+
+/** What of a request stands outside its body: Gemini names model and form in the path. */
+export interface RequestContext {
+  /** What a body without a model asks for (a tenant's default route); without it such a body is refused. */
+  readonly defaultModel?: string;
+  readonly model?: string;
+  readonly stream?: boolean;
+}
+
 export interface DialectCodec {
   readonly name: Dialect;
+  /** Reads and checks a request body; throws `invalid_request` that names the field. */
+  parseRequest(bodyText: string, context?: RequestContext): ChatRequest;
+  /** The request's meaning, for an upstream of another wire. Fields that no Conversation can say go to `drop`. */
+  toConversation(chat: ChatRequest, drop: DropField): Conversation;
+  /** A whole answer of another wire as this one's body. */
+  formatResponse(response: ChatResponse, chat: ChatRequest): string;
+  /** A streamed answer of another wire as this one's events. */
+  encoder(chat: ChatRequest): ChunkEncoder;
   /**
-   * Reads and checks a request body; throws `invalid_request` that names the field. `defaultModel` is what a body
-   * without a model asks for (a tenant's default route); without it such a body is refused.
+   * `content-type` of its streams; Gemini's may be a JSON array. Only `text/event-stream` is ever forwarded: an upstream
+   * of the same wire is asked for events all the same, and `encoder` puts them into another form.
    */
-  parseRequest(bodyText: string, defaultModel?: string): ChatRequest;
+  streamType(chat: ChatRequest): string;
   errorBody(error: GatewayError): unknown;
   /** What a stream says when it fails after its first byte; the end mark never follows it. */
   errorEvent(error: GatewayError): string;
@@ -21,4 +49,15 @@ export interface DialectCodec {
   assemble(events: readonly ServerSentEvent[]): string;
   /** A stored whole body as a stream: what `chat`, a stream client, gets of it. Throws `upstream_malformed`. */
   explode(bodyText: string, chat: ChatRequest): string;
+}
+
+/** What a client's wire format for embeddings must be able to do. Its requests never stream. */
+export interface EmbeddingCodec {
+  readonly name: Dialect;
+  readonly operation: "embeddings";
+  parseRequest(bodyText: string, context?: RequestContext): ChatRequest;
+  toEmbedding(chat: ChatRequest, drop: DropField): EmbeddingAsk;
+  formatEmbedding(response: EmbeddingResponse, chat: ChatRequest): string;
+  /** How a request for several texts is taken apart; absent where there is only ever one. */
+  readonly batch?: EmbeddingBatch;
 }

@@ -6,11 +6,15 @@
 
 import * as z from "zod";
 import type { ChatRequest, RequestParams } from "../chat.ts";
-import { GatewayError, openAiErrorBody } from "../errors.ts";
+import { openAiErrorBody } from "../errors.ts";
 import { isPresent, isRecord, recordOf, type JsonRecord } from "../json-fields.ts";
 import { formatEvent } from "../sse.ts";
-import type { DialectCodec } from "./dialect.ts";
+import { checkFields, checkMessages, parseObject } from "./checked-body.ts";
+import type { DialectCodec, RequestContext } from "./dialect.ts";
+import { formatCompletion } from "./openai-chat-answer.ts";
 import { assembleCompletion } from "./openai-chat-assemble.ts";
+import { readConversation } from "./openai-chat-conversation.ts";
+import { createChunkEncoder } from "./openai-chat-encoder.ts";
 import { explodeCompletion } from "./openai-chat-explode.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
@@ -57,6 +61,10 @@ type CheckedFields = z.infer<typeof checkedFields>;
 export const openAiChat: DialectCodec = {
   name: "openai-chat",
   parseRequest,
+  toConversation: readConversation,
+  formatResponse: formatCompletion,
+  encoder: createChunkEncoder,
+  streamType: () => "text/event-stream; charset=utf-8",
   errorBody: openAiErrorBody,
   errorEvent: (error) => formatEvent(JSON.stringify(openAiErrorBody(error))),
   assemble: assembleCompletion,
@@ -64,10 +72,10 @@ export const openAiChat: DialectCodec = {
     explodeCompletion(bodyText, recordOf(chat.wire["stream_options"])["include_usage"] === true),
 };
 
-function parseRequest(bodyText: string, defaultModel?: string): ChatRequest {
+function parseRequest(bodyText: string, { defaultModel }: RequestContext = {}): ChatRequest {
   const wire = parseObject(bodyText);
   const isModelNamed = wire["model"] !== undefined || defaultModel === undefined;
-  const fields = checkFields(isModelNamed ? wire : { ...wire, model: defaultModel });
+  const fields = checkFields(checkedFields, isModelNamed ? wire : { ...wire, model: defaultModel });
   checkMessages(wire["messages"]);
   return {
     dialect: "openai-chat",
@@ -78,56 +86,6 @@ function parseRequest(bodyText: string, defaultModel?: string): ChatRequest {
     wireText: bodyText,
     wire,
   };
-}
-
-function parseObject(bodyText: string): JsonRecord {
-  let body: unknown;
-  try {
-    body = JSON.parse(bodyText);
-  } catch (fault) {
-    throw new GatewayError("invalid_request", describeSyntaxError(bodyText, fault), { cause: fault });
-  }
-  if (isRecord(body)) return body;
-  throw new GatewayError("invalid_request", "The request body must be a JSON object.");
-}
-
-/** The engine's own message quotes the body, which is a prompt: only the position is taken from it. */
-function describeSyntaxError(bodyText: string, fault: unknown): string {
-  if (bodyText.trim() === "") return "The request body is empty; it must be a JSON object.";
-  const position = fault instanceof Error ? /position (\d+)/.exec(fault.message)?.[1] : undefined;
-  const where = position === undefined ? "" : `: it breaks at character ${position}`;
-  return `The request body is not valid JSON${where}.`;
-}
-
-function checkFields(body: JsonRecord): CheckedFields {
-  const parsed = checkedFields.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const param = (issue?.path ?? []).map(formatStep).join("").replace(/^\./, "");
-  const isMissing = issue?.path.length === 1 && body[param] === undefined;
-  const fault = isMissing ? "it is required" : (issue?.message ?? "invalid").replace(/^Invalid input: /, "");
-  return refuse(param, fault);
-}
-
-function formatStep(step: PropertyKey): string {
-  return typeof step === "number" ? `[${step}]` : `.${String(step)}`;
-}
-
-/** Looks at each message's role only: contents are long, and theirs is the upstream's word. */
-function checkMessages(messages: unknown): void {
-  if (messages === undefined) refuse("messages", "it is required");
-  if (!Array.isArray(messages)) refuse("messages", "expected an array of messages");
-  if (messages.length === 0) refuse("messages", "expected at least one message");
-  for (let at = 0; at < messages.length; at += 1) {
-    const message: unknown = messages[at];
-    if (!isRecord(message)) refuse(`messages[${at}]`, "expected an object");
-    const role = message["role"];
-    if (typeof role !== "string" || role === "") refuse(`messages[${at}].role`, "expected a role");
-  }
-}
-
-function refuse(param: string, fault: string): never {
-  throw new GatewayError("invalid_request", `Invalid \`${param}\`: ${fault}.`, { param });
 }
 
 function readParams(fields: CheckedFields): RequestParams {

@@ -85,12 +85,19 @@ function readKey(request: Request): string {
       param: "authorization",
     });
   }
-  const other = request.headers.get("x-api-key") ?? request.headers.get("x-goog-api-key");
+  const other =
+    request.headers.get("x-api-key") ?? request.headers.get("x-goog-api-key") ?? keyInQuery(request.url);
   if (other !== null) return other;
   throw new GatewayError(
     "invalid_api_key",
     "This request has no gateway key. Send 'authorization: Bearer hg_…'.",
   );
+}
+
+/** `?key=` as Google's own examples have it; elsewhere a key in a URL, which proxies write down, is no key. */
+function keyInQuery(url: string): string | null {
+  const { pathname, searchParams } = new URL(url);
+  return pathname.startsWith("/v1beta/") ? searchParams.get("key") : null;
 }
 
 function unknownKey(): GatewayError {

@@ -2,9 +2,17 @@
 
 import type { ErrorHandler } from "hono";
 import type { AppEnv } from "../app.ts";
-import { errorHeaders, openAiErrorBody, problemBody, toGatewayError } from "../errors.ts";
-
-const ADMIN_PLANE = /^\/(admin|metrics|jaeger)(\/|$)/;
+import {
+  anthropicErrorBody,
+  anthropicStatus,
+  errorHeaders,
+  geminiErrorBody,
+  openAiErrorBody,
+  problemBody,
+  toGatewayError,
+} from "../errors.ts";
+import type { GatewayError } from "../errors.ts";
+import { errorForm, type ErrorForm } from "./error-form.ts";
 
 export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
   const error = toGatewayError(thrown);
@@ -12,16 +20,28 @@ export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
   if (error.code === "internal_error") {
     console.error(`internal_error request=${c.var.requestId} ${faultName(error.details.cause)}`);
   }
-  const isAdmin = ADMIN_PLANE.test(c.req.path);
-  const body = isAdmin ? problemBody(error, c.var.requestId) : openAiErrorBody(error);
-  return new Response(JSON.stringify(body), {
-    status: error.status,
+  const form = errorForm(c.req.path, c.req.raw.headers);
+  return new Response(JSON.stringify(bodyIn(form, error, c.var.requestId)), {
+    status: form === "anthropic" ? anthropicStatus(error) : error.status,
     headers: {
-      "content-type": isAdmin ? "application/problem+json" : "application/json",
+      "content-type": form === "problem" ? "application/problem+json" : "application/json",
       ...errorHeaders(error),
     },
   });
 };
+
+function bodyIn(form: ErrorForm, error: GatewayError, requestId: string): unknown {
+  switch (form) {
+    case "problem":
+      return problemBody(error, requestId);
+    case "anthropic":
+      return anthropicErrorBody(error, requestId);
+    case "gemini":
+      return geminiErrorBody(error);
+    case "openai":
+      return openAiErrorBody(error);
+  }
+}
 
 /** The error's class and where it was thrown, without its message. */
 function faultName(cause: unknown): string {

@@ -96,11 +96,12 @@ describe("a request that is taken", () => {
 
   test("may name no model where the tenant has a default one", () => {
     const text = JSON.stringify({ messages: MESSAGES });
-    expect(openAiChat.parseRequest(text, "chat-fast").model).toBe("chat-fast");
+    expect(openAiChat.parseRequest(text, { defaultModel: "chat-fast" }).model).toBe("chat-fast");
     expect(parse({ model: "mine" }).model).toBe("mine");
-    expect(openAiChat.parseRequest(JSON.stringify({ model: "mine", messages: MESSAGES }), "x").model).toBe(
-      "mine",
-    );
+    expect(
+      openAiChat.parseRequest(JSON.stringify({ model: "mine", messages: MESSAGES }), { defaultModel: "x" })
+        .model,
+    ).toBe("mine");
   });
 
   test("may hold any contents in its messages, and a role we know nothing of", () => {

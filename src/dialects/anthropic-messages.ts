@@ -1,0 +1,109 @@
+/**
+ * Anthropic's Messages dialect, as clients speak it: request bodies in, answers of other wires out. What an upstream says
+ * in the same wire format is read by providers/anthropic-wire.ts. Called by routes/messages.ts and the pipeline.
+ * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
+ */
+
+import * as z from "zod";
+import type { ChatRequest, RequestParams } from "../chat.ts";
+import { anthropicErrorBody } from "../errors.ts";
+import { isPresent, isRecord, type JsonRecord } from "../json-fields.ts";
+import { formatEvent } from "../sse.ts";
+import { formatMessage } from "./anthropic-answer.ts";
+import { toConversation } from "./anthropic-conversation.ts";
+import { createMessageEncoder } from "./anthropic-encoder.ts";
+import { assembleMessage, explodeMessage } from "./anthropic-replay.ts";
+import { checkFields, checkMessages, parseObject } from "./checked-body.ts";
+import type { DialectCodec, RequestContext } from "./dialect.ts";
+
+/** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
+const MAX_MODEL_CHARS = 256;
+/** Anthropic's own bound; other vendors' is higher. */
+const MAX_TEMPERATURE = 1;
+
+const object = z.custom<JsonRecord>(isRecord, "expected an object");
+const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
+const textOrArray = z.union([z.string(), array], "expected a string or an array of blocks");
+
+/**
+ * The fields whose type the gateway vouches for. Whatever is not here is the upstream's to judge: it is forwarded
+ * unread, since a new parameter must not need a new gateway.
+ */
+const countedFields = z.object({
+  model: z.string().min(1).max(MAX_MODEL_CHARS),
+  system: textOrArray.nullish(),
+  tools: array.nullish(),
+  tool_choice: object.nullish(),
+  thinking: object.nullish(),
+  output_config: object.nullish(),
+});
+const checkedFields = countedFields.extend({
+  // Zero fills the prompt cache without an answer.
+  max_tokens: z.int().min(0),
+  stream: z.boolean().nullish(),
+  temperature: z.number().min(0).max(MAX_TEMPERATURE).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  top_k: z.int().min(0).nullish(),
+  stop_sequences: z.array(z.string()).nullish(),
+  metadata: object.nullish(),
+});
+type CheckedFields = z.infer<typeof checkedFields>;
+
+export const anthropicMessages: DialectCodec = {
+  name: "anthropic-messages",
+  parseRequest,
+  toConversation,
+  formatResponse: formatMessage,
+  encoder: createMessageEncoder,
+  streamType: () => "text/event-stream; charset=utf-8",
+  errorBody: (error) => anthropicErrorBody(error),
+  errorEvent: (error) => formatEvent(JSON.stringify(anthropicErrorBody(error)), "error"),
+  assemble: assembleMessage,
+  explode: explodeMessage,
+};
+
+function parseRequest(bodyText: string, context: RequestContext = {}): ChatRequest {
+  const wire = parseObject(bodyText);
+  const fields = checkFields(checkedFields, withModel(wire, context));
+  checkMessages(wire["messages"]);
+  return {
+    dialect: "anthropic-messages",
+    operation: "chat",
+    model: fields.model,
+    stream: fields.stream === true,
+    params: readParams(fields),
+    wireText: bodyText,
+    wire,
+  };
+}
+
+/** The body of `count_tokens`: a request without the fields that only matter to an answer. Throws `invalid_request`. */
+export function parseCountRequest(bodyText: string, context: RequestContext = {}): ChatRequest {
+  const wire = parseObject(bodyText);
+  const { model } = checkFields(countedFields, withModel(wire, context));
+  checkMessages(wire["messages"]);
+  return {
+    dialect: "anthropic-messages",
+    operation: "chat",
+    model,
+    stream: false,
+    params: {},
+    wireText: bodyText,
+    wire,
+  };
+}
+
+function withModel(wire: JsonRecord, { defaultModel }: RequestContext): JsonRecord {
+  const isModelNamed = wire["model"] !== undefined || defaultModel === undefined;
+  return isModelNamed ? wire : { ...wire, model: defaultModel };
+}
+
+function readParams(fields: CheckedFields): RequestParams {
+  const { temperature, top_p: topP, stop_sequences: stopSequences } = fields;
+  return {
+    maxOutputTokens: fields.max_tokens,
+    ...(isPresent(temperature) && { temperature }),
+    ...(isPresent(topP) && { topP }),
+    ...(isPresent(stopSequences) && { stopSequences }),
+  };
+}

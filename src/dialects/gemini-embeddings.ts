@@ -1,0 +1,119 @@
+/**
+ * Gemini's embeddings dialect, as clients speak it: `embedContent` for one text, `batchEmbedContents` for several, a codec
+ * for each. The model stands in the path. https://ai.google.dev/api/embeddings (seen 2026-11)
+ */
+
+import * as z from "zod";
+import type { ChatRequest } from "../chat.ts";
+import type { DropField } from "../conversation.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../embedding.ts";
+import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { checkFields, parseObject, refuse } from "./checked-body.ts";
+import type { EmbeddingCodec, RequestContext } from "./dialect.ts";
+import { geminiEmbeddingBatch } from "./embedding-batch.ts";
+import { camelFields, knownFields } from "./gemini-fields.ts";
+
+/** Longer than any vendor's id, short enough for a span and a header. */
+const MAX_MODEL_CHARS = 256;
+const modelField = z.object({ model: z.string().min(1).max(MAX_MODEL_CHARS) });
+
+const ASK_FIELDS: ReadonlySet<string> = new Set([
+  "model",
+  "content",
+  "taskType",
+  "title",
+  "outputDimensionality",
+]);
+
+export const geminiEmbed: EmbeddingCodec = {
+  name: "gemini",
+  operation: "embeddings",
+  parseRequest: (bodyText, context) => parse(bodyText, context, (wire) => checkAsk(wire, "")),
+  toEmbedding: ({ wire }, drop) => readAsks([wire], () => "", drop),
+  formatEmbedding: (response) => JSON.stringify({ embedding: toVectors(response)[0], ...toUsage(response) }),
+};
+
+export const geminiBatchEmbed: EmbeddingCodec = {
+  name: "gemini",
+  operation: "embeddings",
+  parseRequest: (bodyText, context) =>
+    parse(bodyText, context, ({ requests }) => {
+      if (!Array.isArray(requests) || requests.length === 0)
+        refuse("requests", "expected a list of requests");
+      for (const [at, request] of requests.entries()) checkAsk(request, `requests[${at}].`);
+    }),
+  toEmbedding({ wire }, drop) {
+    const { requests } = knownFields(wire, "", new Set(["model", "requests"]), drop);
+    return readAsks(listOf(requests), (at) => `requests[${at}]`, drop);
+  },
+  formatEmbedding: (response) => JSON.stringify({ embeddings: toVectors(response), ...toUsage(response) }),
+  batch: geminiEmbeddingBatch,
+};
+
+function parse(
+  bodyText: string,
+  context: RequestContext | undefined,
+  check: (wire: JsonRecord) => void,
+): ChatRequest {
+  const wire = parseObject(bodyText);
+  const { model } = checkFields(modelField, { model: context?.model ?? context?.defaultModel });
+  check(wire);
+  return {
+    dialect: "gemini",
+    operation: "embeddings",
+    model,
+    stream: false,
+    params: {},
+    wireText: bodyText,
+    wire,
+  };
+}
+
+function checkAsk(ask: unknown, prefix: string): void {
+  if (!isRecord(camelFields(ask)["content"])) refuse(`${prefix}content`, "expected a content with parts");
+}
+
+/** One ask for all: what the texts are for must be the same for each, as other vendors take it once. */
+function readAsks(
+  requests: readonly unknown[],
+  pathOf: (at: number) => string,
+  drop: DropField,
+): EmbeddingAsk {
+  const asks = requests.map((request, at) => knownFields(request, pathOf(at), ASK_FIELDS, drop));
+  const [first = {}] = asks;
+  for (const name of ["taskType", "title", "outputDimensionality"]) {
+    const isSame = asks.every((ask) => ask[name] === first[name]);
+    if (!isSame) refuse(`requests[].${name}`, "it must be the same in each request for this model");
+  }
+  const { outputDimensionality: dimensions } = first;
+  const task = textOf(first["taskType"]);
+  const title = textOf(first["title"]);
+  return {
+    inputs: asks.map((ask, at) => readText(ask["content"], joinPath(pathOf(at), "content"), drop)),
+    ...(typeof dimensions === "number" && { dimensions }),
+    ...(task !== undefined && { task }),
+    ...(title !== undefined && { title }),
+  };
+}
+
+function readText(content: unknown, path: string, drop: DropField): string {
+  return listOf(camelFields(content)["parts"])
+    .map((part, at) => {
+      const fields = knownFields(part, `${path}.parts[${at}]`, new Set(["text"]), drop);
+      return textOf(fields["text"]) ?? "";
+    })
+    .join("");
+}
+
+function joinPath(path: string, name: string): string {
+  return path === "" ? name : `${path}.${name}`;
+}
+
+function toVectors({ vectors }: EmbeddingResponse): readonly JsonRecord[] {
+  return vectors.map((values) => ({ values }));
+}
+
+function toUsage({ usage }: EmbeddingResponse): JsonRecord {
+  if (!isPresent(usage)) return {};
+  return { usageMetadata: { promptTokenCount: usage.inputTokens, totalTokenCount: usage.inputTokens } };
+}

@@ -1,0 +1,53 @@
+/**
+ * Thought signatures between vendors: each refuses signatures that are not its own, so each must get back only its own.
+ * Gemini's are tagged while a client of another wire keeps them; another vendor's are wrapped while a Gemini client does,
+ * since `thoughtSignature` is a field of bytes, written in base64, which Google's Python SDK decodes.
+ */
+
+const TAG = "gemini:";
+const MARK = "headgate:";
+const KINDS = { signature: "v:", sealed: "s:" } as const;
+
+/** Gemini's own signature as clients of other wires keep it. */
+export function tagSignature(thoughtSignature: string): string {
+  return TAG + thoughtSignature;
+}
+
+/** Gemini's own signature; undefined where it is another vendor's. */
+export function untagSignature(signature: string | undefined): string | undefined {
+  return signature?.startsWith(TAG) === true ? signature.slice(TAG.length) : undefined;
+}
+
+export interface KeptThought {
+  readonly signature?: string;
+  /** Thought that only its vendor can read. */
+  readonly sealed?: string;
+}
+
+/** A signature as a Gemini client keeps it: Gemini's own as it is. */
+export function wrapSignature(kind: keyof typeof KINDS, value: string): string {
+  const own = untagSignature(value);
+  if (own !== undefined) return own;
+  const bytes = new TextEncoder().encode(MARK + KINDS[kind] + value);
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
+
+/** What was wrapped; nothing where it is Gemini's own. */
+export function unwrapSignature(thoughtSignature: unknown): KeptThought {
+  if (typeof thoughtSignature !== "string") return {};
+  const text = decode(thoughtSignature);
+  if (text === undefined || !text.startsWith(MARK)) return {};
+  const value = text.slice(MARK.length);
+  if (value.startsWith(KINDS.signature)) return { signature: value.slice(KINDS.signature.length) };
+  return value.startsWith(KINDS.sealed) ? { sealed: value.slice(KINDS.sealed.length) } : {};
+}
+
+function decode(base64: string): string | undefined {
+  try {
+    // Python's SDK sends bytes in the URL-safe alphabet.
+    const binary = atob(base64.replaceAll("-", "+").replaceAll("_", "/"));
+    return new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Gemini's dialect, as clients speak it: request bodies in, answers of other wires out. Model and form stand in the path,
+ * which routes/gemini.ts reads. A stream is server-sent events with `alt=sse`, else one JSON array: a codec for each.
+ * What an upstream says in the same wire format is read by providers/gemini-wire.ts.
+ * https://ai.google.dev/api/generate-content (seen 2026-11)
+ */
+
+import * as z from "zod";
+import type { ChatRequest } from "../chat.ts";
+import { geminiErrorBody } from "../errors.ts";
+import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { formatEvent } from "../sse.ts";
+import { checkFields, parseObject, refuse } from "./checked-body.ts";
+import type { DialectCodec, RequestContext } from "./dialect.ts";
+import { formatAnswer } from "./gemini-answer.ts";
+import { isContentList } from "./gemini-content.ts";
+import { readConversation, readParams } from "./gemini-conversation.ts";
+import { createAnswerEncoder, type StreamFraming } from "./gemini-encoder.ts";
+import { camelFields } from "./gemini-fields.ts";
+import { assembleAnswer, toEventData } from "./gemini-replay.ts";
+
+/** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
+const MAX_MODEL_CHARS = 256;
+
+const object = z.custom<JsonRecord>(isRecord, "expected an object");
+const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
+const number = z.number().nullish();
+const integer = z.int().nullish();
+
+/** The fields whose type the gateway vouches for; the rest is the upstream's to judge. */
+const checkedFields = z.object({
+  model: z.string().min(1).max(MAX_MODEL_CHARS),
+  tools: array.nullish(),
+  toolConfig: object.nullish(),
+  generationConfig: z
+    .object({
+      maxOutputTokens: integer,
+      temperature: number,
+      topP: number,
+      topK: number,
+      candidateCount: integer,
+      seed: integer,
+      presencePenalty: number,
+      frequencyPenalty: number,
+      stopSequences: z.array(z.string()).nullish(),
+    })
+    .nullish(),
+});
+
+const SSE: StreamFraming = { event: (json) => formatEvent(json), end: "" };
+const JSON_ARRAY: StreamFraming = { event: (json, isFirst) => `${isFirst ? "[" : ",\r\n"}${json}`, end: "]" };
+
+const shared = {
+  name: "gemini",
+  parseRequest,
+  toConversation: readConversation,
+  formatResponse: formatAnswer,
+  errorBody: geminiErrorBody,
+  assemble: assembleAnswer,
+} as const satisfies Partial<DialectCodec>;
+
+/** Streams as server-sent events: what the SDKs ask for. */
+export const gemini: DialectCodec = {
+  ...shared,
+  encoder: () => createAnswerEncoder(SSE),
+  streamType: () => "text/event-stream; charset=utf-8",
+  errorEvent: (error) => formatEvent(JSON.stringify(geminiErrorBody(error))),
+  explode: (bodyText) => formatEvent(toEventData(bodyText)),
+};
+
+/** Asks for a count of tokens: the request itself, or its contents alone. */
+export const geminiCount: DialectCodec = {
+  ...gemini,
+  toConversation: (chat, drop) => readConversation({ ...chat, wire: countedRequest(chat.wire) }, drop),
+};
+
+/** Streams as one JSON array that grows: what Google sends without `alt=sse`. */
+export const geminiArray: DialectCodec = {
+  ...shared,
+  encoder: () => createAnswerEncoder(JSON_ARRAY),
+  streamType: () => "application/json; charset=utf-8",
+  // An array that has begun has an element in it: nothing fails after the first byte but before the first event.
+  errorEvent: (error) => `,\r\n${JSON.stringify(geminiErrorBody(error))}]`,
+  explode: (bodyText) => `[${toEventData(bodyText)}]`,
+};
+
+function parseRequest(bodyText: string, context: RequestContext = {}): ChatRequest {
+  const wire = parseObject(bodyText);
+  return { ...checkRequest(wire, context), wireText: bodyText, wire };
+}
+
+/** The body of `countTokens`. Throws `invalid_request`. https://ai.google.dev/api/tokens (seen 2026-11) */
+export function parseCountRequest(bodyText: string, context: RequestContext = {}): ChatRequest {
+  const wire = parseObject(bodyText);
+  return { ...checkRequest(countedRequest(wire), context), wireText: bodyText, wire };
+}
+
+function countedRequest(wire: JsonRecord): JsonRecord {
+  const { generateContentRequest } = camelFields(wire);
+  return isRecord(generateContentRequest) ? generateContentRequest : wire;
+}
+
+function checkRequest(request: JsonRecord, context: RequestContext): Omit<ChatRequest, "wireText" | "wire"> {
+  const { contents, ...fields } = camelFields(request);
+  const { model } = checkFields(checkedFields, {
+    ...fields,
+    model: context.model ?? context.defaultModel,
+    generationConfig: fields["generationConfig"] && camelFields(fields["generationConfig"]),
+  });
+  checkContents(contents);
+  return {
+    dialect: "gemini",
+    operation: "chat",
+    model,
+    stream: context.stream === true,
+    params: readParams(request),
+  };
+}
+
+function checkContents(contents: unknown): void {
+  if (contents === undefined) refuse("contents", "it is required");
+  if (!isContentList(contents)) refuse("contents", "expected a list of contents");
+  if (Array.isArray(contents) && contents.length === 0) refuse("contents", "expected at least one content");
+}

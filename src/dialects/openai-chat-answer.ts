@@ -1,0 +1,137 @@
+/**
+ * Our words for an answer as the chat wire's: a whole completion, and the pieces that its stream shares with it. Called
+ * through the openai-chat codec and by openai-chat-encoder.ts.
+ * https://platform.openai.com/docs/api-reference/chat/object (seen 2026-11)
+ */
+
+import type {
+  ChatChoice,
+  ChatRequest,
+  ChatResponse,
+  Citation,
+  FinishReason,
+  TokenLogprob,
+  TokenUsage,
+  ToolCall,
+} from "../chat.ts";
+import type { JsonRecord } from "../json-fields.ts";
+
+/** Where neither the upstream nor the route gave one: the wire must have an id, and it means nothing to us. */
+const NO_ID = "chatcmpl-unknown";
+
+export function formatCompletion(response: ChatResponse, chat: ChatRequest): string {
+  return JSON.stringify({
+    ...formatHead("chat.completion", response, chat),
+    choices: response.choices.map(formatChoice),
+    ...(response.usage !== undefined && { usage: formatUsage(response.usage) }),
+  });
+}
+
+/** The members that a completion and each of its chunks begin with. */
+export function formatHead(
+  object: "chat.completion" | "chat.completion.chunk",
+  { id, model }: Pick<ChatResponse, "id" | "model">,
+  { stamp, model: asked }: ChatRequest,
+): JsonRecord {
+  return {
+    id: id ?? (stamp === undefined ? NO_ID : `chatcmpl-${stamp.id}`),
+    object,
+    created: stamp?.createdAtSeconds ?? 0,
+    model: model ?? asked,
+  };
+}
+
+function formatChoice(choice: ChatChoice): JsonRecord {
+  const { index, text, reasoning, refusal, citations = [], logprobs, toolCalls, finishReason } = choice;
+  const details = formatThoughts(choice);
+  return {
+    index,
+    message: {
+      role: "assistant",
+      content: text === "" && (toolCalls.length > 0 || refusal !== undefined) ? null : text,
+      refusal: refusal ?? null,
+      ...(reasoning !== undefined && { reasoning_content: reasoning }),
+      ...(details.length > 0 && { reasoning_details: details }),
+      annotations: citations.flatMap(formatCitation),
+      ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(formatToolCall) }),
+    },
+    logprobs: logprobs === undefined ? null : formatLogprobs(logprobs),
+    finish_reason: finishReason === undefined ? null : formatFinishReason(finishReason, toolCalls.length > 0),
+  };
+}
+
+/** Thoughts that must come back unchanged; those that need not are `reasoning_content` alone. */
+function formatThoughts({
+  reasoning,
+  reasoningSignature,
+  sealedReasoning = [],
+}: ChatChoice): readonly JsonRecord[] {
+  const sealed = sealedReasoning.map(formatSealedThought);
+  if (reasoningSignature === undefined) return sealed;
+  return [formatSignedThought(reasoning ?? "", reasoningSignature), ...sealed];
+}
+
+/** https://openrouter.ai/docs/use-cases/reasoning-tokens (seen 2026-11). */
+export function formatSignedThought(text: string, signature: string): JsonRecord {
+  return { type: "reasoning.text", text, signature };
+}
+
+export function formatSealedThought(data: string): JsonRecord {
+  return { type: "reasoning.encrypted", data };
+}
+
+export function formatToolCall({ id, name, argumentsJson, signature }: ToolCall): JsonRecord {
+  return {
+    id,
+    type: "function",
+    function: { name, arguments: argumentsJson },
+    ...(signature !== undefined && formatCallSignature(signature)),
+  };
+}
+
+/** Where Google's OpenAI-compatible API puts it: https://ai.google.dev/gemini-api/docs/thought-signatures (seen 2026-11). */
+export function formatCallSignature(signature: string): JsonRecord {
+  return { extra_content: { google: { thought_signature: signature } } };
+}
+
+/** The wire knows citations of addresses only. */
+export function formatCitation({
+  url,
+  title = "",
+  startIndex = 0,
+  endIndex = 0,
+}: Citation): readonly JsonRecord[] {
+  if (url === undefined) return [];
+  const citation = { url, title, start_index: startIndex, end_index: endIndex };
+  return [{ type: "url_citation", url_citation: citation }];
+}
+
+export function formatLogprobs(logprobs: readonly TokenLogprob[]): JsonRecord {
+  const content = logprobs.map(({ token, logprob, top }) => ({
+    token,
+    logprob,
+    bytes: null,
+    top_logprobs: top.map((other) => ({ ...other, bytes: null })),
+  }));
+  return { content, refusal: null };
+}
+
+/** Some vendors say `stop` behind tool calls; a client of this wire would not look at the calls then. */
+export function formatFinishReason(reason: FinishReason, hasToolCalls: boolean): string {
+  if (reason !== "stop" && reason !== "unknown") return reason;
+  return hasToolCalls ? "tool_calls" : "stop";
+}
+
+export function formatUsage(usage: TokenUsage): JsonRecord {
+  const { inputTokens, outputTokens, cacheReadTokens = 0, cacheWriteTokens, reasoningTokens = 0 } = usage;
+  return {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+    prompt_tokens_details: {
+      cached_tokens: cacheReadTokens,
+      ...(cacheWriteTokens !== undefined && { cache_write_tokens: cacheWriteTokens }),
+    },
+    completion_tokens_details: { reasoning_tokens: reasoningTokens },
+  };
+}

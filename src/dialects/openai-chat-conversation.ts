@@ -1,0 +1,43 @@
+/**
+ * The meaning of a chat request, for an upstream of another wire. Fields that no Conversation can say are told to `drop`,
+ * unless they say what is so anyway. Called through the openai-chat codec.
+ */
+
+import type { ChatRequest } from "../chat.ts";
+import type { Conversation, DropField } from "../conversation.ts";
+import { isPresent, listOf, textOf } from "../json-fields.ts";
+import { readMessages } from "./openai-chat-messages.ts";
+import { readSettings, SETTINGS } from "./openai-chat-settings.ts";
+
+/** The route's, or read elsewhere here. Of `stream_options` the encoder reads what concerns it. */
+const READ: ReadonlySet<string> = new Set([
+  "model",
+  "stream",
+  "stream_options",
+  "messages",
+  "safety_identifier",
+]);
+
+/** Values that ask for nothing special. */
+const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
+  store: (value) => value === false,
+  service_tier: (value) => value === "auto" || value === "default",
+  modalities: (value) => listOf(value).every((modality) => modality === "text"),
+  logit_bias: (value) => typeof value === "object" && Object.keys(value ?? {}).length === 0,
+  metadata: (value) => typeof value === "object" && Object.keys(value ?? {}).length === 0,
+  verbosity: (value) => value === "medium",
+};
+
+export function readConversation({ wire }: ChatRequest, drop: DropField): Conversation {
+  for (const [field, value] of Object.entries(wire)) {
+    if (READ.has(field) || SETTINGS.has(field) || !isPresent(value)) continue;
+    if (!Object.hasOwn(NEUTRAL, field) || NEUTRAL[field]?.(value) !== true) drop(field);
+  }
+  const endUser = textOf(wire["safety_identifier"]);
+  return {
+    tools: [],
+    ...(endUser !== undefined && { endUser }),
+    ...readMessages(wire["messages"], drop),
+    ...readSettings(wire, drop),
+  };
+}

@@ -1,0 +1,124 @@
+/**
+ * Our chunks as the chat wire's stream: the role first, then deltas, the finish reason, usage where it was asked for, and
+ * the end mark. Called through the openai-chat codec, for upstreams of other wires.
+ * https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
+ */
+
+import type { ChatChunk, ChatRequest, TokenUsage } from "../chat.ts";
+import { recordOf, type JsonRecord } from "../json-fields.ts";
+import { formatEvent } from "../sse.ts";
+import type { ChunkEncoder } from "./dialect.ts";
+import {
+  formatCallSignature,
+  formatCitation,
+  formatFinishReason,
+  formatHead,
+  formatLogprobs,
+  formatSealedThought,
+  formatSignedThought,
+  formatUsage,
+} from "./openai-chat-answer.ts";
+
+type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
+type Indexed = Extract<ChatChunk, { readonly index: number }>;
+
+export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
+  const wantsUsage = recordOf(chat.wire["stream_options"])["include_usage"] === true;
+  let head = formatHead("chat.completion.chunk", {}, chat);
+  let usage: TokenUsage | undefined;
+  /** Choices whose role was sent. */
+  const opened = new Set<number>();
+  /** Calls begun, by choice. */
+  const openedCalls = new Map<number, Set<number>>();
+  /** Thought since the last signature, which is signed as a whole. */
+  const thoughts = new Map<number, string>();
+
+  function format(choices: readonly JsonRecord[], used: JsonRecord | null = null): string {
+    return formatEvent(JSON.stringify({ ...head, choices, ...(wantsUsage && { usage: used }) }));
+  }
+
+  function formatDelta(index: number, delta: JsonRecord, others: JsonRecord = {}): string {
+    return format([{ index, delta, logprobs: null, finish_reason: null, ...others }]);
+  }
+
+  function open(index: number): string {
+    if (opened.has(index)) return "";
+    opened.add(index);
+    return formatDelta(index, { role: "assistant", content: "", refusal: null });
+  }
+
+  function encodeToolCall({ index, call, id, name, argumentsFragment, signature }: ToolCallChunk): string {
+    const begun = openedCalls.get(index) ?? new Set();
+    const isFirst = !begun.has(call);
+    openedCalls.set(index, begun.add(call));
+    return formatDelta(index, {
+      tool_calls: [
+        {
+          index: call,
+          ...(id !== undefined && { id }),
+          ...(isFirst && { type: "function" }),
+          function: { ...(name !== undefined && { name }), arguments: argumentsFragment },
+          ...(signature !== undefined && formatCallSignature(signature)),
+        },
+      ],
+    });
+  }
+
+  function encodeSignature(index: number, signature: string): string {
+    const text = thoughts.get(index) ?? "";
+    thoughts.delete(index);
+    return formatDelta(index, { reasoning_details: [formatSignedThought(text, signature)] });
+  }
+
+  function encodeIndexed(chunk: Indexed): string {
+    const { index } = chunk;
+    switch (chunk.type) {
+      case "text":
+        return formatDelta(index, { content: chunk.text });
+      case "refusal":
+        return formatDelta(index, { refusal: chunk.text });
+      case "reasoning":
+        thoughts.set(index, (thoughts.get(index) ?? "") + chunk.text);
+        return formatDelta(index, { reasoning_content: chunk.text });
+      case "reasoning_signature":
+        return encodeSignature(index, chunk.signature);
+      case "sealed_reasoning":
+        return formatDelta(index, { reasoning_details: [formatSealedThought(chunk.data)] });
+      case "citation": {
+        const annotations = formatCitation(chunk.citation);
+        return annotations.length === 0 ? "" : formatDelta(index, { annotations });
+      }
+      case "logprobs":
+        return formatDelta(index, {}, { logprobs: formatLogprobs(chunk.logprobs) });
+      case "tool_call":
+        return encodeToolCall(chunk);
+      case "finish":
+        return formatDelta(
+          index,
+          {},
+          { finish_reason: formatFinishReason(chunk.reason, openedCalls.has(index)) },
+        );
+    }
+  }
+
+  function encode(chunk: ChatChunk): string {
+    if ("index" in chunk) return open(chunk.index) + encodeIndexed(chunk);
+    switch (chunk.type) {
+      case "start":
+        head = formatHead("chat.completion.chunk", chunk, chat);
+        return open(0);
+      case "usage":
+        usage = { ...usage, ...chunk.usage };
+        return "";
+      case "error":
+      case "done":
+        return "";
+    }
+  }
+
+  return {
+    push: (chunks) => chunks.map(encode).join(""),
+    end: () =>
+      (wantsUsage && usage !== undefined ? format([], formatUsage(usage)) : "") + formatEvent("[DONE]"),
+  };
+}

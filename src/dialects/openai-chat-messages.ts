@@ -1,0 +1,122 @@
+/**
+ * The messages of a chat request, read into a system prompt and turns. Called by openai-chat-conversation.ts.
+ * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
+ */
+
+import type { DropField, Message, Part } from "../conversation.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { readChatContent } from "./openai-content.ts";
+
+export interface ReadMessages {
+  readonly system: readonly Part[];
+  readonly messages: readonly Message[];
+}
+
+/** System and developer messages go to the front, wherever they stand: no other wire has them between turns. */
+export function readMessages(wire: unknown, drop: DropField): ReadMessages {
+  const system: Part[] = [];
+  const messages: Message[] = [];
+  const toolNames = new Map<string, string>();
+  listOf(wire).forEach((entry, at) => {
+    const message = recordOf(entry);
+    const path = `messages[${at}]`;
+    if (isPresent(message["name"]) && message["role"] !== "tool") drop(`${path}.name`);
+    switch (message["role"]) {
+      case "system":
+      case "developer":
+        system.push(...readChatContent(message["content"], `${path}.content`, drop));
+        break;
+      case "user":
+        messages.push({ role: "user", parts: readChatContent(message["content"], `${path}.content`, drop) });
+        break;
+      case "assistant":
+        messages.push({ role: "assistant", parts: readAssistant(message, path, toolNames, drop) });
+        break;
+      case "tool":
+        messages.push({ role: "user", parts: [readToolResult(message, path, toolNames, drop)] });
+        break;
+      default:
+        drop(`${path}.role`);
+    }
+  });
+  return { system, messages };
+}
+
+function readAssistant(
+  message: JsonRecord,
+  path: string,
+  toolNames: Map<string, string>,
+  drop: DropField,
+): readonly Part[] {
+  for (const field of ["audio", "function_call"]) if (isPresent(message[field])) drop(`${path}.${field}`);
+  const refusal = textOf(message["refusal"]);
+  const calls = listOf(message["tool_calls"]).flatMap((call, at): readonly Part[] => {
+    const read = readToolCall(recordOf(call));
+    if (read === undefined) drop(`${path}.tool_calls[${at}]`);
+    else toolNames.set(read.id, read.name);
+    return read === undefined ? [] : [read];
+  });
+  return [
+    ...readThoughts(message),
+    ...readChatContent(message["content"], `${path}.content`, drop),
+    ...(refusal === undefined ? [] : [{ type: "refusal", text: refusal } as const]),
+    ...calls,
+  ];
+}
+
+/**
+ * OpenAI's own wire has no thoughts. Those who send them do it as `reasoning_content` (DeepSeek, vLLM and others), and,
+ * where they must come back unchanged, as `reasoning_details`:
+ * https://openrouter.ai/docs/use-cases/reasoning-tokens (seen 2026-11)
+ */
+function readThoughts(message: JsonRecord): readonly Part[] {
+  const details = listOf(message["reasoning_details"]).map(recordOf);
+  const read = details.flatMap((detail): readonly Part[] => {
+    const sealed = textOf(detail["data"]);
+    if (detail["type"] === "reasoning.encrypted") {
+      return sealed === undefined ? [] : [{ type: "reasoning", text: "", sealed }];
+    }
+    const text = textOf(detail["text"]) ?? textOf(detail["summary"]) ?? "";
+    const signature = textOf(detail["signature"]);
+    if (text === "" && signature === undefined) return [];
+    return [{ type: "reasoning", text, ...(signature !== undefined && { signature }) }];
+  });
+  if (read.length > 0) return read;
+  const text = textOf(message["reasoning_content"]) ?? textOf(message["reasoning"]);
+  return text === undefined ? [] : [{ type: "reasoning", text }];
+}
+
+/** Undefined for a call of a custom tool, whose input is no JSON. */
+function readToolCall(call: JsonRecord): (Part & { readonly type: "tool_call" }) | undefined {
+  const called = call["function"];
+  if (!isRecord(called)) return undefined;
+  const signature = readCallSignature(call);
+  return {
+    type: "tool_call",
+    id: textOf(call["id"]) ?? "",
+    name: textOf(called["name"]) ?? "",
+    argumentsJson: textOf(called["arguments"]) ?? "{}",
+    ...(signature !== undefined && { signature }),
+  };
+}
+
+/** Where Google's OpenAI-compatible API puts it: https://ai.google.dev/gemini-api/docs/thought-signatures (seen 2026-11). */
+function readCallSignature(call: JsonRecord): string | undefined {
+  return textOf(recordOf(recordOf(call["extra_content"])["google"])["thought_signature"]);
+}
+
+function readToolResult(
+  message: JsonRecord,
+  path: string,
+  toolNames: ReadonlyMap<string, string>,
+  drop: DropField,
+): Part {
+  const callId = textOf(message["tool_call_id"]) ?? "";
+  const name = toolNames.get(callId) ?? textOf(message["name"]);
+  return {
+    type: "tool_result",
+    callId,
+    ...(name !== undefined && { name }),
+    parts: readChatContent(message["content"], `${path}.content`, drop),
+  };
+}

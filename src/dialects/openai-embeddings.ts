@@ -1,0 +1,116 @@
+/**
+ * The OpenAI embeddings dialect, as clients speak it. https://platform.openai.com/docs/api-reference/embeddings/create
+ * (seen 2026-11)
+ */
+
+import * as z from "zod";
+import type { ChatRequest } from "../chat.ts";
+import type { DropField } from "../conversation.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../embedding.ts";
+import { isPresent, listOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { checkFields, parseObject, refuse } from "./checked-body.ts";
+import type { EmbeddingCodec, RequestContext } from "./dialect.ts";
+import { openAiEmbeddingBatch } from "./embedding-batch.ts";
+
+/** As openai-chat.ts has it. */
+const MAX_MODEL_CHARS = 256;
+
+/** `input` is checked apart, without being copied. */
+const checkedFields = z.object({
+  model: z.string().min(1).max(MAX_MODEL_CHARS),
+  encoding_format: z.enum(["float", "base64"]).nullish(),
+  dimensions: z.int().min(1).nullish(),
+  user: z.string().nullish(),
+});
+
+export const openAiEmbeddings: EmbeddingCodec = {
+  name: "openai-embeddings",
+  operation: "embeddings",
+  parseRequest,
+  toEmbedding,
+  formatEmbedding,
+  batch: openAiEmbeddingBatch,
+};
+
+function parseRequest(bodyText: string, { defaultModel }: RequestContext = {}): ChatRequest {
+  const wire = parseObject(bodyText);
+  const isModelNamed = wire["model"] !== undefined || defaultModel === undefined;
+  const { model } = checkFields(checkedFields, isModelNamed ? wire : { ...wire, model: defaultModel });
+  if (!isInput(wire["input"])) {
+    const fault = isPresent(wire["input"])
+      ? "expected a text, a list of texts, or token numbers"
+      : "it is required";
+    refuse("input", fault);
+  }
+  return {
+    dialect: "openai-embeddings",
+    operation: "embeddings",
+    model,
+    stream: false,
+    params: {},
+    wireText: bodyText,
+    wire,
+  };
+}
+
+function isInput(input: unknown): boolean {
+  if (typeof input === "string") return true;
+  if (!Array.isArray(input) || input.length === 0) return false;
+  return input.every((entry) => typeof entry === "string" || typeof entry === "number" || isTokens(entry));
+}
+
+function isTokens(entry: unknown): entry is readonly number[] {
+  return Array.isArray(entry) && entry.every((token) => typeof token === "number");
+}
+
+const READ: ReadonlySet<string> = new Set(["model", "input", "encoding_format", "dimensions", "user"]);
+
+function toEmbedding({ wire }: ChatRequest, drop: DropField): EmbeddingAsk {
+  for (const [field, value] of Object.entries(wire)) {
+    if (!READ.has(field) && isPresent(value)) drop(field);
+  }
+  const { dimensions } = wire;
+  const endUser = textOf(wire["user"]);
+  return {
+    inputs: readInputs(wire["input"]),
+    ...(typeof dimensions === "number" && { dimensions }),
+    ...(endUser !== undefined && { endUser }),
+  };
+}
+
+/** One text, one text as tokens, or a list of either. */
+function readInputs(input: unknown): EmbeddingAsk["inputs"] {
+  if (typeof input === "string") return [input];
+  if (isTokens(input)) return [input];
+  return listOf(input).filter((entry) => typeof entry === "string" || isTokens(entry));
+}
+
+function formatEmbedding(
+  { vectors, model, usage }: EmbeddingResponse,
+  { wire, model: asked }: ChatRequest,
+): string {
+  const format = wire["encoding_format"] === "base64" ? formatBase64 : (vector: readonly number[]) => vector;
+  const tokens = usage?.inputTokens ?? 0;
+  const data = vectors.map((vector, index): JsonRecord => ({
+    object: "embedding",
+    index,
+    embedding: format(vector),
+  }));
+  return JSON.stringify({
+    object: "list",
+    data,
+    model: model ?? asked,
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
+  });
+}
+
+const FLOAT_BYTES = 4;
+
+/** 32-bit floats, little-endian, as the SDKs read them. */
+function formatBase64(vector: readonly number[]): string {
+  const view = new DataView(new ArrayBuffer(vector.length * FLOAT_BYTES));
+  vector.forEach((value, at) => view.setFloat32(at * FLOAT_BYTES, value, true));
+  let binary = "";
+  for (const byte of new Uint8Array(view.buffer)) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}

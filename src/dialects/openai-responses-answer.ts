@@ -1,0 +1,187 @@
+/**
+ * Our words for an answer as the Responses wire's: the response object and its output items. Called through the
+ * openai-responses codec, and by the encoder, whose events carry the same objects.
+ * https://platform.openai.com/docs/api-reference/responses/object (seen 2026-11)
+ */
+
+import type {
+  ChatChoice,
+  ChatRequest,
+  ChatResponse,
+  Citation,
+  FinishReason,
+  TokenLogprob,
+  TokenUsage,
+  ToolCall,
+} from "../chat.ts";
+import { isPresent, recordOf, type JsonRecord } from "../json-fields.ts";
+import { wrapSealed, wrapSignature } from "./openai-responses-thought.ts";
+
+export type ItemStatus = "in_progress" | "completed" | "incomplete";
+
+/** A whole answer. Only the first choice: no client of this wire can ask for more. */
+export function formatResponseBody(response: ChatResponse, chat: ChatRequest): string {
+  const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0];
+  const base = idBase(response.id, chat);
+  const output = choice === undefined ? [] : formatOutput(choice, base);
+  const body = formatResponse(chat, { base, model: response.model, output, usage: response.usage });
+  return JSON.stringify({ ...body, ...formatEnd(choice?.finishReason) });
+}
+
+/** What all ids of an answer are made of: the upstream's own id, or the request's. */
+export function idBase(id: string | undefined, { stamp }: ChatRequest): string {
+  return (id ?? stamp?.id ?? "unknown").replace(/^resp_/, "");
+}
+
+interface ResponseState {
+  readonly base: string;
+  readonly model: string | undefined;
+  readonly output: readonly JsonRecord[];
+  readonly usage: TokenUsage | undefined;
+}
+
+/** The response object; its end is `formatEnd`'s. What the client asked stands in it again, as the API has it. */
+export function formatResponse({ wire, model: asked, stamp }: ChatRequest, state: ResponseState): JsonRecord {
+  const { base, model, output, usage } = state;
+  const { instructions, temperature, tools, top_p: topP, user, metadata } = wire;
+  return {
+    id: `resp_${base}`,
+    object: "response",
+    created_at: stamp?.createdAtSeconds ?? 0,
+    background: false,
+    error: null,
+    instructions: instructions ?? null,
+    max_output_tokens: wire["max_output_tokens"] ?? null,
+    model: model ?? asked,
+    output,
+    parallel_tool_calls: wire["parallel_tool_calls"] ?? true,
+    previous_response_id: null,
+    reasoning: { effort: null, summary: null, ...recordOf(wire["reasoning"]) },
+    store: false,
+    temperature: temperature ?? null,
+    text: { format: { type: "text" }, ...recordOf(wire["text"]) },
+    tool_choice: wire["tool_choice"] ?? "auto",
+    tools: tools ?? [],
+    top_p: topP ?? null,
+    truncation: "disabled",
+    usage: usage === undefined ? null : formatUsage(usage),
+    ...(isPresent(user) && { user }),
+    metadata: metadata ?? {},
+  };
+}
+
+/** `status` and `incomplete_details`. */
+export function formatEnd(reason: FinishReason | undefined): JsonRecord {
+  switch (reason) {
+    case "length":
+      return { status: "incomplete", incomplete_details: { reason: "max_output_tokens" } };
+    case "content_filter":
+      return { status: "incomplete", incomplete_details: { reason: "content_filter" } };
+    case undefined:
+      return { status: "incomplete", incomplete_details: null };
+    case "stop":
+    case "tool_calls":
+    case "unknown":
+      return { status: "completed", incomplete_details: null };
+  }
+}
+
+function formatOutput(choice: ChatChoice, base: string): readonly JsonRecord[] {
+  const {
+    text,
+    reasoning,
+    reasoningSignature,
+    sealedReasoning = [],
+    refusal,
+    toolCalls,
+    finishReason,
+  } = choice;
+  const status = formatEnd(finishReason)["status"] === "completed" ? "completed" : "incomplete";
+  const items: ((id: string) => JsonRecord)[] = [];
+  if (reasoning !== undefined || reasoningSignature !== undefined) {
+    items.push((id) => formatThought(`rs_${id}`, reasoning ?? "", reasoningSignature));
+  }
+  for (const sealed of sealedReasoning) items.push((id) => formatSealed(`rs_${id}`, sealed));
+  const parts = [
+    ...(text !== "" || (toolCalls.length === 0 && refusal === undefined)
+      ? [formatText(text, choice.citations, choice.logprobs)]
+      : []),
+    ...(refusal === undefined ? [] : [formatRefusal(refusal)]),
+  ];
+  if (parts.length > 0) items.push((id) => formatMessage(`msg_${id}`, parts, status));
+  for (const call of toolCalls) items.push((id) => formatCall(`fc_${id}`, call, status));
+  return items.map((format, at) => format(`${base}_${at}`));
+}
+
+export function formatMessage(id: string, content: readonly JsonRecord[], status: ItemStatus): JsonRecord {
+  return { id, type: "message", status, role: "assistant", content };
+}
+
+export function formatText(
+  text: string,
+  citations: readonly Citation[] = [],
+  logprobs: readonly TokenLogprob[] = [],
+): JsonRecord {
+  return {
+    type: "output_text",
+    text,
+    annotations: citations.flatMap(formatCitation),
+    logprobs: logprobs.map(formatLogprob),
+  };
+}
+
+export function formatRefusal(refusal: string): JsonRecord {
+  return { type: "refusal", refusal };
+}
+
+export function formatThought(id: string, text: string, signature: string | undefined): JsonRecord {
+  return {
+    id,
+    type: "reasoning",
+    summary: text === "" ? [] : [{ type: "summary_text", text }],
+    ...(signature !== undefined && { encrypted_content: wrapSignature(signature) }),
+  };
+}
+
+export function formatSealed(id: string, sealed: string): JsonRecord {
+  return { id, type: "reasoning", summary: [], encrypted_content: wrapSealed(sealed) };
+}
+
+/** The wire has no place for a call's signature: it stands where a thought's does. */
+export function formatCall(id: string, call: ToolCall, status: ItemStatus): JsonRecord {
+  return {
+    id,
+    type: "function_call",
+    status,
+    call_id: call.id,
+    name: call.name,
+    arguments: call.argumentsJson,
+    ...(call.signature !== undefined && { encrypted_content: wrapSignature(call.signature) }),
+  };
+}
+
+/** The wire knows citations of addresses only, among those of other vendors. */
+export function formatCitation({
+  url,
+  title = "",
+  startIndex = 0,
+  endIndex = 0,
+}: Citation): readonly JsonRecord[] {
+  if (url === undefined) return [];
+  return [{ type: "url_citation", url, title, start_index: startIndex, end_index: endIndex }];
+}
+
+export function formatLogprob({ token, logprob, top }: TokenLogprob): JsonRecord {
+  return { token, logprob, bytes: [], top_logprobs: top.map((other) => ({ ...other, bytes: [] })) };
+}
+
+function formatUsage(usage: TokenUsage): JsonRecord {
+  const { inputTokens, outputTokens, cacheReadTokens = 0, cacheWriteTokens = 0, reasoningTokens = 0 } = usage;
+  return {
+    input_tokens: inputTokens,
+    input_tokens_details: { cached_tokens: cacheReadTokens, cache_write_tokens: cacheWriteTokens },
+    output_tokens: outputTokens,
+    output_tokens_details: { reasoning_tokens: reasoningTokens },
+    total_tokens: inputTokens + outputTokens,
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * The meaning of a Responses request, for an upstream of another wire. Fields that no Conversation can say are told to
+ * `drop`: above all what the vendor keeps (earlier responses, files, prompts) and does itself (its own tools).
+ * Called through the openai-responses codec.
+ */
+
+import type { ChatRequest } from "../chat.ts";
+import type {
+  Conversation,
+  DropField,
+  OutputFormat,
+  Reasoning,
+  Sampling,
+  Tool,
+  ToolChoice,
+} from "../conversation.ts";
+import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { readEffort, readFunctionTool, readSchemaOutput } from "./openai-chat-settings.ts";
+import { readInput } from "./openai-responses-input.ts";
+
+/** The route's, or read here. */
+const READ: ReadonlySet<string> = new Set([
+  "model",
+  "stream",
+  "stream_options",
+  "input",
+  "instructions",
+  "max_output_tokens",
+  "temperature",
+  "top_p",
+  "top_logprobs",
+  "tools",
+  "tool_choice",
+  "parallel_tool_calls",
+  "text",
+  "reasoning",
+  "include",
+  "user",
+  "safety_identifier",
+]);
+
+/** What may be included in an answer of another vendor; the first comes unasked. */
+const REASONING = "reasoning.encrypted_content";
+const LOGPROBS = "message.output_text.logprobs";
+
+/** Values that ask for nothing special. */
+const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
+  background: (value) => value === false,
+  store: (value) => value === false,
+  truncation: (value) => value === "disabled",
+  service_tier: (value) => value === "auto" || value === "default",
+  metadata: (value) => typeof value === "object" && Object.keys(value ?? {}).length === 0,
+};
+
+export function readConversation({ wire }: ChatRequest, drop: DropField): Conversation {
+  for (const [field, value] of Object.entries(wire)) {
+    if (READ.has(field) || !isPresent(value)) continue;
+    if (!Object.hasOwn(NEUTRAL, field) || NEUTRAL[field]?.(value) !== true) drop(field);
+  }
+  const included = listOf(wire["include"]);
+  if (included.some((name) => name !== REASONING && name !== LOGPROBS)) drop("include");
+  const instructions = textOf(wire["instructions"]);
+  const { system, messages } = readInput(wire["input"], drop);
+  const toolChoice = readToolChoice(wire["tool_choice"], drop);
+  const output = readOutput(recordOf(wire["text"]), drop);
+  const reasoning = readReasoning(wire["reasoning"], drop);
+  const endUser = textOf(wire["user"]) ?? textOf(wire["safety_identifier"]);
+  const parallel = wire["parallel_tool_calls"];
+  return {
+    system: instructions === undefined ? system : [{ type: "text", text: instructions }, ...system],
+    messages,
+    tools: readTools(wire["tools"], drop),
+    ...(toolChoice !== undefined && { toolChoice }),
+    ...(typeof parallel === "boolean" && { parallelToolCalls: parallel }),
+    ...(output !== undefined && { output }),
+    ...(reasoning !== undefined && { reasoning }),
+    sampling: readSampling(wire, included.includes(LOGPROBS)),
+    ...(endUser !== undefined && { endUser }),
+  };
+}
+
+function readTools(tools: unknown, drop: DropField): readonly Tool[] {
+  return listOf(tools).flatMap((entry, at) => {
+    const tool = recordOf(entry);
+    if (tool["type"] === "function") return [readFunctionTool(tool)];
+    // What OpenAI runs itself (search, code, computer, MCP), and tools that take free text.
+    drop(`tools[${at}]`);
+    return [];
+  });
+}
+
+function readToolChoice(choice: unknown, drop: DropField): ToolChoice | undefined {
+  if (!isPresent(choice)) return undefined;
+  if (choice === "auto" || choice === "none" || choice === "required") return { type: choice };
+  const { type, name } = recordOf(choice);
+  if (type === "function" && typeof name === "string") return { type: "tool", name };
+  drop("tool_choice");
+  return undefined;
+}
+
+function readOutput({ format, verbosity }: JsonRecord, drop: DropField): OutputFormat | undefined {
+  if (isPresent(verbosity) && verbosity !== "medium") drop("text.verbosity");
+  if (!isPresent(format)) return undefined;
+  const fields = recordOf(format);
+  switch (fields["type"]) {
+    case "text":
+      return { type: "text" };
+    case "json_object":
+      return { type: "json" };
+    case "json_schema":
+      return readSchemaOutput(fields);
+    default:
+      drop("text.format.type");
+      return undefined;
+  }
+}
+
+/** The thoughts come along only where the client asked for a summary of them. */
+function readReasoning(reasoning: unknown, drop: DropField): Reasoning | undefined {
+  if (!isPresent(reasoning)) return undefined;
+  const { effort, summary, generate_summary: oldSummary, ...others } = recordOf(reasoning);
+  for (const [field, value] of Object.entries(others)) if (isPresent(value)) drop(`reasoning.${field}`);
+  return {
+    ...readEffort(effort, "reasoning.effort", drop),
+    includeThoughts: isPresent(summary ?? oldSummary),
+  };
+}
+
+function readSampling(wire: JsonRecord, wantsLogprobs: boolean): Sampling {
+  const { max_output_tokens: maxOutputTokens, temperature, top_p: topP, top_logprobs: topLogprobs } = wire;
+  return {
+    ...(typeof maxOutputTokens === "number" && { maxOutputTokens }),
+    ...(typeof temperature === "number" && { temperature }),
+    ...(typeof topP === "number" && { topP }),
+    ...((wantsLogprobs || (typeof topLogprobs === "number" && topLogprobs > 0)) && {
+      topLogprobs: typeof topLogprobs === "number" ? topLogprobs : 0,
+    }),
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * The OpenAI Responses dialect, as clients speak it: request bodies in, answers of other wires and replayed ones out. What
+ * an upstream says in the same wire format is read by providers/openai-responses.ts.
+ * https://platform.openai.com/docs/api-reference/responses/create (seen 2026-11)
+ */
+
+import * as z from "zod";
+import type { ChatRequest } from "../chat.ts";
+import { type GatewayError, openAiErrorBody } from "../errors.ts";
+import { isPresent, isRecord, type JsonRecord } from "../json-fields.ts";
+import { formatEvent } from "../sse.ts";
+import { checkFields, parseObject, refuse } from "./checked-body.ts";
+import type { DialectCodec, RequestContext } from "./dialect.ts";
+import { formatResponseBody } from "./openai-responses-answer.ts";
+import { readConversation } from "./openai-responses-conversation.ts";
+import { createResponseEncoder } from "./openai-responses-encoder.ts";
+import { assembleResponse, explodeResponse } from "./openai-responses-replay.ts";
+
+/** As openai-chat.ts has them. */
+const MAX_MODEL_CHARS = 256;
+const MAX_TEMPERATURE = 2;
+const MAX_TOP_LOGPROBS = 20;
+
+const object = z.custom<JsonRecord>(isRecord, "expected an object");
+const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
+
+/** The fields whose type the gateway vouches for; all else is the upstream's to judge. `input` is checked apart. */
+const checkedFields = z.object({
+  model: z.string().min(1).max(MAX_MODEL_CHARS),
+  stream: z.boolean().nullish(),
+  stream_options: object.nullish(),
+  instructions: z.string().nullish(),
+  max_output_tokens: z.int().min(1).nullish(),
+  temperature: z.number().min(0).max(MAX_TEMPERATURE).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  top_logprobs: z.int().min(0).max(MAX_TOP_LOGPROBS).nullish(),
+  tools: array.nullish(),
+  tool_choice: z.union([z.string(), object], "expected a string or an object").nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  text: object.nullish(),
+  reasoning: object.nullish(),
+  include: array.nullish(),
+  user: z.string().nullish(),
+});
+
+/** What may stand in for an input: what the vendor keeps. */
+const INPUT_ELSEWHERE = ["prompt", "previous_response_id", "conversation"] as const;
+
+export const openAiResponses: DialectCodec = {
+  name: "openai-responses",
+  parseRequest,
+  toConversation: readConversation,
+  formatResponse: formatResponseBody,
+  encoder: createResponseEncoder,
+  streamType: () => "text/event-stream; charset=utf-8",
+  errorBody: openAiErrorBody,
+  errorEvent,
+  assemble: assembleResponse,
+  explode: explodeResponse,
+};
+
+function parseRequest(bodyText: string, { defaultModel }: RequestContext = {}): ChatRequest {
+  const wire = parseObject(bodyText);
+  const isModelNamed = isPresent(wire["model"]) || defaultModel === undefined;
+  const fields = checkFields(checkedFields, isModelNamed ? wire : { ...wire, model: defaultModel });
+  checkInput(wire);
+  const { max_output_tokens: maxOutputTokens, temperature, top_p: topP } = fields;
+  return {
+    dialect: "openai-responses",
+    operation: "chat",
+    model: fields.model,
+    stream: fields.stream === true,
+    params: {
+      ...(isPresent(maxOutputTokens) && { maxOutputTokens }),
+      ...(isPresent(temperature) && { temperature }),
+      ...(isPresent(topP) && { topP }),
+    },
+    wireText: bodyText,
+    wire,
+  };
+}
+
+/** Looks at no content: it is long, and the upstream's to judge. */
+function checkInput(wire: JsonRecord): void {
+  const { input } = wire;
+  if (!isPresent(input)) {
+    if (!INPUT_ELSEWHERE.some((field) => isPresent(wire[field]))) refuse("input", "it is required");
+    return;
+  }
+  if (typeof input === "string") return;
+  if (!Array.isArray(input)) refuse("input", "expected a string or an array of items");
+  for (let at = 0; at < input.length; at += 1) {
+    if (!isRecord(input[at])) refuse(`input[${at}]`, "expected an object");
+  }
+}
+
+/** https://platform.openai.com/docs/api-reference/responses-streaming/error (seen 2026-11). */
+function errorEvent(error: GatewayError): string {
+  const { message, code, param } = openAiErrorBody(error).error;
+  return formatEvent(JSON.stringify({ type: "error", code, message, param, sequence_number: 0 }), "error");
+}
