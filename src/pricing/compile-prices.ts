@@ -25,7 +25,7 @@ export const VENDORS_BY_KIND: Readonly<Record<string, readonly string[]>> = {
   fireworks: ["fireworks"],
   perplexity: ["perplexity"],
   openrouter: ["openrouter"],
-  moonshotai: ["moonshotai"],
+  moonshot: ["moonshotai"],
   minimax: ["minimax"],
   zai: ["zai"],
   zhipuai: ["zhipuai"],

@@ -29,7 +29,7 @@ export const PRICE_TABLE: PriceTable = {
     fireworks: ["fireworks"],
     perplexity: ["perplexity"],
     openrouter: ["openrouter"],
-    moonshotai: ["moonshotai"],
+    moonshot: ["moonshotai"],
     minimax: ["minimax"],
     zai: ["zai"],
     zhipuai: ["zhipuai"],

@@ -5,14 +5,17 @@
 
 import type { ChatRequest } from "../chat.ts";
 import { editTopLevel } from "../json-edit.ts";
-import { recordOf } from "../json-fields.ts";
+import { isPresent, recordOf, type JsonRecord } from "../json-fields.ts";
+import { formatChatRequest, OURS, type RequestForm } from "./openai-chat-request.ts";
 import { readOpenAiError } from "./openai-errors.ts";
 import { createOpenAiDecoder } from "./openai-stream.ts";
+import { formatEmbeddingRequest, readEmbeddings } from "./openai-embeddings.ts";
+import { createResponsesDecoder, readResponse, toResponsesNames } from "./openai-responses.ts";
 import { readCompletion } from "./openai-wire.ts";
-import type { LocalUpstream, Provider, ProviderAccount, Target } from "./provider.ts";
+import type { EmbeddingWire, LocalUpstream, Provider, ProviderAccount, Target, Wire } from "./provider.ts";
 
 /** All that tells one OpenAI-compatible vendor from another. */
-export interface OpenAiCompatibleRow {
+export interface OpenAiCompatibleRow extends RequestForm {
   readonly kind: string;
   /** `gen_ai.provider.name`: a well-known value of the GenAI conventions v1.41, else the kind with underscores. */
   readonly semconvName: string;
@@ -20,45 +23,90 @@ export interface OpenAiCompatibleRow {
   readonly defaultBaseUrl?: string;
   /** Header that takes the bare key; absent for `authorization: Bearer …`. */
   readonly keyHeader?: string;
-  /** False where the vendor refuses `stream_options` or sends usage unasked. */
-  readonly takesStreamOptions: boolean;
   readonly local?: LocalUpstream;
+  /** Whether it speaks the Responses wire as well. */
+  readonly speaksResponses?: boolean;
+  readonly lacksEmbeddings?: boolean;
 }
 
-/** Fields of the body that are the gateway's: a target's `params` may not set them. */
-const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages"]);
+/** Where a call goes; `path` stands behind the base URL: `/chat/completions`, `/responses`, `/embeddings`. */
+export type UrlOf = (target: Target, path: string) => string;
 
-/** A row as a provider. */
-export function createOpenAiCompatible(row: OpenAiCompatibleRow): Provider {
+const behindBaseUrl: UrlOf = ({ account }, path) => joinUrl(account.baseUrl, path);
+
+/** A row as a provider. `urlOf` is for vendors that put more into the path than the base URL says. */
+export function createOpenAiCompatible(row: OpenAiCompatibleRow, urlOf: UrlOf = behindBaseUrl): Provider {
+  const chatWire = createChatWire(row, urlOf);
   return {
     kind: row.kind,
-    dialect: "openai-chat",
     semconvName: row.semconvName,
     ...(row.defaultBaseUrl !== undefined && { defaultBaseUrl: row.defaultBaseUrl }),
     ...(row.local !== undefined && { local: row.local }),
-    toRequest: (chat, target) => ({
-      method: "POST",
-      url: joinUrl(target.account.baseUrl, "/chat/completions"),
-      headers: headersOf(row, target.account),
-      body: bodyOf(row, chat, target),
-    }),
-    toResponse: readCompletion,
-    decoder: createOpenAiDecoder,
+    wires: row.speaksResponses === true ? [chatWire, createResponsesWire(row, urlOf)] : [chatWire],
+    ...(row.lacksEmbeddings !== true && { embeddings: [createEmbeddingWire(row, urlOf)] as const }),
+    nativeHeaders: (account) => credentialsOf(row, account),
     toError: readOpenAiError,
   };
 }
 
+function createEmbeddingWire(row: OpenAiCompatibleRow, urlOf: UrlOf): EmbeddingWire {
+  return {
+    dialect: "openai-embeddings",
+    toRequest: (chat, target, translation) => ({
+      method: "POST",
+      url: urlOf(target, "/embeddings"),
+      headers: headersOf(row, target.account),
+      body: translation ? formatEmbeddingRequest(target, translation) : editBody(chat, target, {}),
+    }),
+    toResponse: readEmbeddings,
+  };
+}
+
+function createChatWire(row: OpenAiCompatibleRow, urlOf: UrlOf): Wire {
+  return {
+    dialect: "openai-chat",
+    paths: /\/chat\/completions$/,
+    toRequest: (chat, target, translation) => ({
+      method: "POST",
+      url: urlOf(target, "/chat/completions"),
+      headers: headersOf(row, target.account),
+      body: translation ? formatChatRequest(chat, target, translation, row) : bodyOf(row, chat, target),
+    }),
+    toResponse: readCompletion,
+    decoder: createOpenAiDecoder,
+  };
+}
+
+function createResponsesWire(row: OpenAiCompatibleRow, urlOf: UrlOf): Wire {
+  return {
+    dialect: "openai-responses",
+    paths: /\/responses$/,
+    toRequest: (chat, target) => ({
+      method: "POST",
+      url: urlOf(target, "/responses"),
+      headers: headersOf(row, target.account),
+      body: editBody(chat, { ...target, params: toResponsesNames(chat.wire, target.params) }, {}),
+    }),
+    toResponse: readResponse,
+    decoder: createResponsesDecoder,
+  };
+}
+
 /** The path behind the base URL's own, with one slash between them; a query of the base stays at the end. */
-function joinUrl(baseUrl: string, path: string): string {
+export function joinUrl(baseUrl: string, path: string): string {
   const queryAt = baseUrl.indexOf("?");
   const base = queryAt < 0 ? baseUrl : baseUrl.slice(0, queryAt);
   const query = queryAt < 0 ? "" : baseUrl.slice(queryAt);
   return base.replace(/\/+$/, "") + path + query;
 }
 
-/** Names in lower case, so that an account's own header replaces ours however it is written. */
 function headersOf(row: OpenAiCompatibleRow, account: ProviderAccount): Readonly<Record<string, string>> {
-  const headers: Record<string, string> = { "content-type": "application/json" };
+  return { "content-type": "application/json", ...credentialsOf(row, account) };
+}
+
+/** Names in lower case, so that an account's own header replaces ours however it is written. */
+function credentialsOf(row: OpenAiCompatibleRow, account: ProviderAccount): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {};
   if (account.apiKey !== undefined) {
     if (row.keyHeader === undefined) headers["authorization"] = `Bearer ${account.apiKey}`;
     else headers[row.keyHeader] = account.apiKey;
@@ -68,17 +116,42 @@ function headersOf(row: OpenAiCompatibleRow, account: ProviderAccount): Readonly
 }
 
 function bodyOf(row: OpenAiCompatibleRow, chat: ChatRequest, target: Target): string {
+  const rename = renamesOf(row, chat.wire);
+  if (!row.takesStreamOptions) {
+    // Most SDKs send them unasked: null says nothing, and is taken by those who refuse what is in them.
+    const isSaid = isPresent(chat.wire["stream_options"]);
+    return editBody(chat, target, isSaid ? { stream_options: null } : {}, rename);
+  }
+  if (!chat.stream) return editBody(chat, target, {}, rename);
+  const options = recordOf(target.params?.["stream_options"] ?? chat.wire["stream_options"]);
+  if (options["include_usage"] === true) return editBody(chat, target, {}, rename);
+  // Also where the client said false: without the usage the request could be neither billed nor limited.
+  return editBody(chat, target, { stream_options: { ...options, include_usage: true } }, rename);
+}
+
+/** OpenAI's names that the vendor has others for, where the client doesn't use those already. */
+function renamesOf(row: OpenAiCompatibleRow, wire: JsonRecord): Readonly<Record<string, string>> {
+  const renames: Record<string, string> = {};
+  if (row.maxTokensField === "max_tokens" && wire["max_tokens"] === undefined) {
+    renames["max_completion_tokens"] = row.maxTokensField;
+  }
+  if (row.seedField !== undefined && wire[row.seedField] === undefined) renames["seed"] = row.seedField;
+  return renames;
+}
+
+/** The client's body with the target's model and parameters, and what else is ours to set. */
+function editBody(
+  chat: ChatRequest,
+  target: Target,
+  ours: JsonRecord,
+  rename: Readonly<Record<string, string>> = {},
+): string {
   const set: Record<string, string> = {};
   if (chat.wire["model"] !== target.model) set["model"] = JSON.stringify(target.model);
-  for (const [name, value] of Object.entries(target.params ?? {})) {
+  for (const [name, value] of Object.entries({ ...target.params, ...ours })) {
     if (value !== undefined && !OURS.has(name)) set[name] = JSON.stringify(value);
   }
-  if (chat.stream && row.takesStreamOptions) {
-    const options = recordOf(target.params?.["stream_options"] ?? chat.wire["stream_options"]);
-    // Also where the client said false: without the usage the request could be neither billed nor limited.
-    if (options["include_usage"] !== true) {
-      set["stream_options"] = JSON.stringify({ ...options, include_usage: true });
-    }
-  }
-  return Object.keys(set).length === 0 ? chat.wireText : editTopLevel(chat.wireText, { set });
+  const isRenamed = Object.keys(rename).some((name) => chat.wire[name] !== undefined);
+  if (Object.keys(set).length === 0 && !isRenamed) return chat.wireText;
+  return editTopLevel(chat.wireText, { set, rename });
 }

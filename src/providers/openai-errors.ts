@@ -64,11 +64,14 @@ function readRejection(status: number, body: unknown, context: ErrorContext): Ga
   });
 }
 
-/** OpenAI's `error.message`, or what others use: `error`, `message`, `detail` (FastAPI servers such as vLLM). */
+/** OpenAI's `error.message`, or what others use: `error`, `message`, `detail` (FastAPI servers), `errors` (Cloudflare). */
 function readMessage(body: unknown): string | undefined {
   if (!isRecord(body)) return undefined;
-  const { error, message, detail } = body;
-  return textOf(recordOf(error)["message"]) ?? textOf(error) ?? textOf(message) ?? textOf(detail);
+  const { error, message, detail, errors } = body;
+  const first = Array.isArray(errors) ? recordOf(errors[0])["message"] : undefined;
+  return (
+    textOf(recordOf(error)["message"]) ?? textOf(error) ?? textOf(message) ?? textOf(detail) ?? textOf(first)
+  );
 }
 
 function secretsOf({ account }: ErrorContext): readonly string[] {

@@ -1,6 +1,6 @@
 /**
  * The OpenAI-compatible vendors, one row each. Data only: a vendor that can't be said in a row earns a file of its own.
- * Read by registry.ts.
+ * Each row cites the page that its quirks are from (all seen 2026-11). Read by registry.ts.
  */
 
 import type { OpenAiCompatibleRow } from "./openai-compatible.ts";
@@ -11,7 +11,201 @@ export const OPENAI_COMPATIBLE_ROWS = [
     semconvName: "openai",
     defaultBaseUrl: "https://api.openai.com/v1",
     takesStreamOptions: true,
+    maxTokensField: "max_completion_tokens",
+    speaksResponses: true,
   },
   // Any other server of the same wire, at the account's own URL.
-  { kind: "openai-compatible", semconvName: "openai_compatible", takesStreamOptions: true },
+  { kind: "openai-compatible", semconvName: "openai_compatible", takesStreamOptions: true, takesTopK: true },
+  {
+    // https://docs.mistral.ai/api/endpoint/chat: fields it doesn't know are refused, usage comes unasked, `random_seed`, thoughts
+    // as parts of the content; ids of calls must have nine letters or digits.
+    kind: "mistral",
+    semconvName: "mistral_ai",
+    defaultBaseUrl: "https://api.mistral.ai/v1",
+    takesStreamOptions: false,
+    maxTokensField: "max_tokens",
+    seedField: "random_seed",
+    lacks: ["logprobs"],
+    takesEndUser: false,
+    takesShortCallIdsOnly: true,
+  },
+  {
+    // https://console.groq.com/docs/openai: 400 for log probabilities and more than one choice. Thoughts in `reasoning`.
+    kind: "groq",
+    semconvName: "groq",
+    defaultBaseUrl: "https://api.groq.com/openai/v1",
+    takesStreamOptions: true,
+    maxTokensField: "max_completion_tokens",
+    lacks: ["logprobs", "choiceCount"],
+    lacksEmbeddings: true,
+  },
+  {
+    // https://api-docs.deepseek.com/guides/thinking_mode: thoughts of turns with tool calls must come back, others are ignored;
+    // thinking has a switch of its own. https://api-docs.deepseek.com/guides/json_mode: JSON, but by no schema.
+    kind: "deepseek",
+    semconvName: "deepseek",
+    defaultBaseUrl: "https://api.deepseek.com",
+    takesStreamOptions: true,
+    maxTokensField: "max_tokens",
+    thoughts: "reasoning_content",
+    thinkingOff: { thinking: { type: "disabled" } },
+    lacks: ["schema", "choiceCount"],
+    lacksEmbeddings: true,
+  },
+  {
+    // https://docs.x.ai/docs/guides/reasoning: reasoning models, which all are, refuse penalties and stop sequences; thoughts are
+    // counted beside the output's tokens.
+    kind: "xai",
+    semconvName: "x_ai",
+    defaultBaseUrl: "https://api.x.ai/v1",
+    takesStreamOptions: true,
+    maxTokensField: "max_completion_tokens",
+    lacks: ["frequencyPenalty", "presencePenalty", "stop"],
+    lacksEmbeddings: true,
+  },
+  {
+    // https://openrouter.ai/docs/use-cases/reasoning-tokens: signed thoughts in `reasoning_details`, to be sent back;
+    // https://openrouter.ai/docs/features/prompt-caching: Anthropic's cache marks. Comments keep its streams alive.
+    kind: "openrouter",
+    semconvName: "openrouter",
+    defaultBaseUrl: "https://openrouter.ai/api/v1",
+    takesStreamOptions: true,
+    takesTopK: true,
+    takesCacheMarks: true,
+    thoughts: "reasoning_details",
+    thinkingOff: { reasoning: { enabled: false } },
+  },
+  {
+    // https://docs.together.ai/docs/openai-api-compatibility. Ends with `eos`.
+    kind: "together",
+    semconvName: "together",
+    defaultBaseUrl: "https://api.together.ai/v1",
+    takesStreamOptions: true,
+    takesTopK: true,
+  },
+  {
+    // https://docs.fireworks.ai/tools-sdks/openai-compatibility: usage comes in the last event, asked or not.
+    kind: "fireworks",
+    semconvName: "fireworks",
+    defaultBaseUrl: "https://api.fireworks.ai/inference/v1",
+    takesStreamOptions: true,
+    takesTopK: true,
+    thoughts: "reasoning_content",
+  },
+  {
+    // https://docs.perplexity.ai/api-reference/chat-completions-post: searches instead of calling tools; usage and sources
+    // (`search_results`) stand in each event.
+    kind: "perplexity",
+    semconvName: "perplexity",
+    defaultBaseUrl: "https://api.perplexity.ai",
+    takesStreamOptions: false,
+    takesTopK: true,
+    maxTokensField: "max_tokens",
+    lacks: ["tools", "stop", "seed", "logprobs", "choiceCount"],
+  },
+  {
+    // https://inference-docs.cerebras.ai/resources/openai: 400 for penalties. Thoughts in `reasoning`, both ways.
+    kind: "cerebras",
+    semconvName: "cerebras",
+    defaultBaseUrl: "https://api.cerebras.ai/v1",
+    takesStreamOptions: true,
+    maxTokensField: "max_completion_tokens",
+    thoughts: "reasoning",
+    lacks: ["frequencyPenalty", "presencePenalty"],
+    lacksEmbeddings: true,
+  },
+  {
+    // https://docs.api.nvidia.com/nim/reference/llm-apis
+    kind: "nvidia",
+    semconvName: "nvidia",
+    defaultBaseUrl: "https://integrate.api.nvidia.com/v1",
+    takesStreamOptions: true,
+  },
+  {
+    // https://docs.databricks.com/aws/en/machine-learning/model-serving/query-chat-models: `https://WORKSPACE/serving-endpoints`;
+    // thoughts are parts of the content, with summaries.
+    kind: "databricks",
+    semconvName: "databricks",
+    takesStreamOptions: true,
+    maxTokensField: "max_tokens",
+  },
+  {
+    // https://huggingface.co/docs/inference-providers/index: one address for many hosts, `model:host` picks one.
+    kind: "hugging-face",
+    semconvName: "hugging_face",
+    defaultBaseUrl: "https://router.huggingface.co/v1",
+    takesStreamOptions: true,
+    lacksEmbeddings: true,
+  },
+  {
+    // https://platform.moonshot.ai/docs/api/chat: a stream's usage stands in the choice that ends, cached tokens in
+    // `usage.cached_tokens`; thoughts of turns with tool calls must come back.
+    kind: "moonshot",
+    semconvName: "moonshot_ai",
+    defaultBaseUrl: "https://api.moonshot.ai/v1",
+    takesStreamOptions: true,
+    thoughts: "reasoning_content",
+    thinkingOff: { thinking: { type: "disabled" } },
+    lacksEmbeddings: true,
+  },
+  {
+    // https://docs.ollama.com/api/openai-compatibility: passes over `n`, `tool_choice` and `max_completion_tokens` in silence.
+    kind: "ollama",
+    semconvName: "ollama",
+    defaultBaseUrl: "http://localhost:11434/v1",
+    takesStreamOptions: true,
+    maxTokensField: "max_tokens",
+    thinkingOff: { reasoning_effort: "none" },
+    lacks: ["choiceCount", "toolChoice"],
+  },
+  {
+    // https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+    kind: "vllm",
+    semconvName: "vllm",
+    defaultBaseUrl: "http://localhost:8000/v1",
+    takesStreamOptions: true,
+    takesTopK: true,
+  },
+  {
+    // https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+    kind: "llama-cpp",
+    semconvName: "llama_cpp",
+    defaultBaseUrl: "http://localhost:8080/v1",
+    takesStreamOptions: true,
+    takesTopK: true,
+  },
+  {
+    // https://lmstudio.ai/docs/developer/openai-compat
+    kind: "lm-studio",
+    semconvName: "lm_studio",
+    defaultBaseUrl: "http://localhost:1234/v1",
+    takesStreamOptions: true,
+    takesTopK: true,
+    maxTokensField: "max_tokens",
+  },
+  {
+    // https://docs.litellm.ai/docs/providers/openai_compatible: passes cache marks on to whom it calls.
+    kind: "litellm",
+    semconvName: "litellm",
+    defaultBaseUrl: "http://localhost:4000/v1",
+    takesStreamOptions: true,
+    takesTopK: true,
+    takesCacheMarks: true,
+    thoughts: "reasoning_content",
+  },
+  {
+    // https://mlflow.org/docs/latest/genai/governance/ai-gateway/: `https://SERVER/gateway/mlflow/v1`
+    kind: "mlflow",
+    semconvName: "mlflow",
+    takesStreamOptions: true,
+  },
+  {
+    // https://portkey.ai/docs/api-reference/inference-api/headers: its own header for its own key; whom it calls is said by
+    // further headers of the account (`x-portkey-provider`, …).
+    kind: "portkey",
+    semconvName: "portkey",
+    defaultBaseUrl: "https://api.portkey.ai/v1",
+    keyHeader: "x-portkey-api-key",
+    takesStreamOptions: true,
+  },
 ] as const satisfies readonly OpenAiCompatibleRow[];

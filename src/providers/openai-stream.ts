@@ -4,15 +4,23 @@
  * https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
  */
 
-import type { ChatChunk } from "../chat.ts";
+import type { ChatChunk, TokenUsage } from "../chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import {
+  readCallSignature,
+  readCitations,
+  readLogprobs,
+  readSources,
+  readThoughts,
+} from "./openai-details.ts";
 import type { Decoder } from "./provider.ts";
 import {
+  isCount,
   malformed,
   readFinishReason,
   readFunction,
   readIndex,
-  readReasoning,
+  readText,
   readUsage,
 } from "./openai-wire.ts";
 
@@ -23,6 +31,8 @@ const ERROR_CLASS = /^[\w.-]{1,64}$/;
 /** A decoder for one stream. Throws `upstream_malformed` on an event that is no JSON object or whose choices are none. */
 export function createOpenAiDecoder(): Decoder {
   let isStarted = false;
+  let isSourced = false;
+  const placeCall = createCallPlacer();
   return ({ event, data }) => {
     // A keep-alive of some vendors: an event with nothing in it.
     if (data === "") return [];
@@ -38,10 +48,38 @@ export function createOpenAiDecoder(): Decoder {
       isStarted = start !== undefined;
       if (start !== undefined) chunks.push(start);
     }
-    readChoices(body["choices"], chunks);
-    const usage = readUsage(body["usage"]);
+    readChoices(body["choices"], placeCall, chunks);
+    if (!isSourced) {
+      // Perplexity repeats them in each event.
+      const sources = readSources(body);
+      isSourced = sources.length > 0;
+      for (const citation of sources) chunks.push({ type: "citation", index: 0, citation });
+    }
+    const usage = readUsage(body["usage"]) ?? readUsageElsewhere(body);
     if (usage !== undefined) chunks.push({ type: "usage", usage });
     return chunks;
+  };
+}
+
+/** Where Groq and Moonshot put it: `x_groq.usage`, and the usage of the choice that ends. */
+function readUsageElsewhere(body: JsonRecord): TokenUsage | undefined {
+  const [first] = listOf(body["choices"]);
+  return readUsage(recordOf(body["x_groq"])["usage"]) ?? readUsage(recordOf(first)["usage"]);
+}
+
+/** The place of a call within its choice, also where the vendor leaves it out and only the id tells calls apart. */
+type CallPlacer = (choice: number, call: JsonRecord, at: number) => number;
+
+function createCallPlacer(): CallPlacer {
+  const ids = new Map<number, string[]>();
+  return (choice, call, at) => {
+    if (isCount(call["index"])) return call["index"];
+    const known = ids.get(choice) ?? [];
+    ids.set(choice, known);
+    const id = textOf(call["id"]);
+    if (id === undefined) return Math.max(at, known.length - 1);
+    const place = known.indexOf(id);
+    return place >= 0 ? place : known.push(id) - 1;
   };
 }
 
@@ -63,38 +101,48 @@ function readStart(body: JsonRecord): ChatChunk | undefined {
   return { type: "start", ...(id !== undefined && { id }), ...(model !== undefined && { model }) };
 }
 
-function readChoices(choices: unknown, chunks: ChatChunk[]): void {
+function readChoices(choices: unknown, placeCall: CallPlacer, chunks: ChatChunk[]): void {
   // The usage event has no choices, nor has Azure's first one, which holds the prompt's filter results.
   if (!isPresent(choices)) return;
   if (!Array.isArray(choices)) throw malformed("a stream event whose choices are no list");
   for (let at = 0; at < choices.length; at += 1) {
     const choice: unknown = choices[at];
     if (!isRecord(choice)) throw malformed("a stream event with a choice that is no object");
-    readChoice(choice, readIndex(choice["index"], at), chunks);
+    readChoice(choice, readIndex(choice["index"], at), placeCall, chunks);
   }
 }
 
-function readChoice(choice: JsonRecord, index: number, chunks: ChatChunk[]): void {
+function readChoice(choice: JsonRecord, index: number, placeCall: CallPlacer, chunks: ChatChunk[]): void {
   const delta = recordOf(choice["delta"]);
-  const reasoning = readReasoning(delta);
-  if (reasoning !== undefined) chunks.push({ type: "reasoning", index, text: reasoning });
-  const text = textOf(delta["content"]);
-  if (text !== undefined) chunks.push({ type: "text", index, text });
+  const thoughts = readThoughts(delta);
+  if (thoughts.text !== undefined) chunks.push({ type: "reasoning", index, text: thoughts.text });
+  if (thoughts.signature !== undefined) {
+    chunks.push({ type: "reasoning_signature", index, signature: thoughts.signature });
+  }
+  for (const data of thoughts.sealed) chunks.push({ type: "sealed_reasoning", index, data });
+  const text = readText(delta["content"]);
+  if (text !== "") chunks.push({ type: "text", index, text });
   const refusal = textOf(delta["refusal"]);
   if (refusal !== undefined) chunks.push({ type: "refusal", index, text: refusal });
   listOf(delta["tool_calls"]).forEach((part, at) => {
     const call = recordOf(part);
     const id = textOf(call["id"]);
     const { name, argumentsJson } = readFunction(call);
+    const signature = readCallSignature(call);
     chunks.push({
       type: "tool_call",
       index,
-      call: readIndex(call["index"], at),
+      call: placeCall(index, call, at),
       ...(id !== undefined && { id }),
       ...(name !== undefined && { name }),
       argumentsFragment: argumentsJson,
+      ...(signature !== undefined && { signature }),
     });
   });
+  for (const citation of readCitations(delta["annotations"]))
+    chunks.push({ type: "citation", index, citation });
+  const logprobs = readLogprobs(recordOf(choice["logprobs"])["content"]);
+  if (logprobs.length > 0) chunks.push({ type: "logprobs", index, logprobs });
   const reason = readFinishReason(choice["finish_reason"]);
   if (reason !== undefined) chunks.push({ type: "finish", index, reason });
 }

@@ -4,9 +4,16 @@
  * https://platform.openai.com/docs/api-reference/chat/object (seen 2026-11)
  */
 
-import type { ChatChoice, ChatResponse, FinishReason, TokenUsage, ToolCall } from "../chat.ts";
+import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage, ToolCall } from "../chat.ts";
 import { GatewayError } from "../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import {
+  readCallSignature,
+  readCitations,
+  readLogprobs,
+  readSources,
+  readThoughts,
+} from "./openai-details.ts";
 
 /** A whole chat completion; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readCompletion(body: unknown): ChatResponse {
@@ -25,30 +32,57 @@ export function readCompletion(body: unknown): ChatResponse {
   return {
     ...(id !== undefined && { id }),
     ...(model !== undefined && { model }),
-    choices: choices.map(readChoice),
+    choices: withSources(choices.map(readChoice), readSources(body)),
     ...(usage !== undefined && { usage }),
   };
+}
+
+/** Sources of the whole answer (Perplexity): the first choice's, as it asks for one only. */
+function withSources(choices: readonly ChatChoice[], sources: readonly Citation[]): readonly ChatChoice[] {
+  const [first, ...others] = choices;
+  if (first === undefined || sources.length === 0) return choices;
+  return [{ ...first, citations: [...(first.citations ?? []), ...sources] }, ...others];
 }
 
 function readChoice(choice: unknown, position: number): ChatChoice {
   if (!isRecord(choice) || !isRecord(choice["message"])) throw malformed("a choice without a message");
   const { message } = choice;
-  const reasoning = readReasoning(message);
+  const thoughts = readThoughts(message);
   const refusal = textOf(message["refusal"]);
+  const citations = readCitations(message["annotations"]);
+  const logprobs = readLogprobs(recordOf(choice["logprobs"])["content"]);
   const finishReason = readFinishReason(choice["finish_reason"]);
   return {
     index: readIndex(choice["index"], position),
-    text: textOf(message["content"]) ?? "",
-    ...(reasoning !== undefined && { reasoning }),
+    text: readText(message["content"]),
+    ...(thoughts.text !== undefined && { reasoning: thoughts.text }),
+    ...(thoughts.signature !== undefined && { reasoningSignature: thoughts.signature }),
+    ...(thoughts.sealed.length > 0 && { sealedReasoning: thoughts.sealed }),
     ...(refusal !== undefined && { refusal }),
+    ...(citations.length > 0 && { citations }),
+    ...(logprobs.length > 0 && { logprobs }),
     toolCalls: listOf(message["tool_calls"]).map((call) => readToolCall(recordOf(call))),
     ...(finishReason !== undefined && { finishReason }),
   };
 }
 
+/** A string, or (Mistral) a list of parts, of which the texts are joined. */
+export function readText(content: unknown): string {
+  if (typeof content === "string") return content;
+  return listOf(content)
+    .map((part) => textOf(recordOf(part)["text"]) ?? "")
+    .join("");
+}
+
 function readToolCall(call: JsonRecord): ToolCall {
   const { name, argumentsJson } = readFunction(call);
-  return { id: textOf(call["id"]) ?? "", name: name ?? "", argumentsJson };
+  const signature = readCallSignature(call);
+  return {
+    id: textOf(call["id"]) ?? "",
+    name: name ?? "",
+    argumentsJson,
+    ...(signature !== undefined && { signature }),
+  };
 }
 
 /** Name and arguments (or a fragment of them) of a call of a function, or of a custom tool, whose input is free text. */
@@ -60,11 +94,6 @@ export function readFunction(call: JsonRecord): {
   const called = isRecord(custom) ? custom : recordOf(call["function"]);
   const given = isRecord(custom) ? custom["input"] : called["arguments"];
   return { name: textOf(called["name"]), argumentsJson: textOf(given) ?? "" };
-}
-
-/** `reasoning_content` (DeepSeek, vLLM, xAI) or `reasoning` (OpenRouter, Groq). */
-export function readReasoning(message: JsonRecord): string | undefined {
-  return textOf(message["reasoning_content"]) ?? textOf(message["reasoning"]);
 }
 
 /** A choice's number; its place in the list where the vendor left the number out. */
@@ -85,6 +114,9 @@ const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
   // What `tool_calls` was called before tools.
   ["function_call", "tool_calls"],
   ["content_filter", "content_filter"],
+  // Together's and Mistral's.
+  ["eos", "stop"],
+  ["model_length", "length"],
 ]);
 
 /** Tokens as billed; undefined where the upstream named neither input nor output. */
@@ -92,17 +124,26 @@ export function readUsage(usage: unknown): TokenUsage | undefined {
   if (!isRecord(usage)) return undefined;
   const { prompt_tokens: input, completion_tokens: output } = usage;
   if (!isCount(input) && !isCount(output)) return undefined;
-  const cached = recordOf(usage["prompt_tokens_details"])["cached_tokens"];
+  const details = recordOf(usage["prompt_tokens_details"]);
+  // DeepSeek's and Moonshot's own names for the same number.
+  const cached = details["cached_tokens"] ?? usage["prompt_cache_hit_tokens"] ?? usage["cached_tokens"];
+  const written = details["cache_write_tokens"];
   const reasoning = recordOf(usage["completion_tokens_details"])["reasoning_tokens"];
+  const inputTokens = isCount(input) ? input : 0;
+  const counted = isCount(output) ? output : 0;
+  // xAI counts thoughts beside the output, as the total shows: https://docs.x.ai/docs/guides/reasoning (seen 2026-11)
+  const isBeside = isCount(reasoning) && usage["total_tokens"] === inputTokens + counted + reasoning;
   return {
-    inputTokens: isCount(input) ? input : 0,
-    outputTokens: isCount(output) ? output : 0,
+    inputTokens,
+    outputTokens: isBeside ? counted + reasoning : counted,
     ...(isCount(cached) && { cacheReadTokens: cached }),
+    ...(isCount(written) && { cacheWriteTokens: written }),
     ...(isCount(reasoning) && { reasoningTokens: reasoning }),
   };
 }
 
-function isCount(value: unknown): value is number {
+/** Whether this is a number of tokens. */
+export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 

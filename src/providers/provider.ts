@@ -4,9 +4,11 @@
  */
 
 import type { ChatChunk, ChatRequest, ChatResponse, Dialect } from "../chat.ts";
+import type { Conversation, DropField } from "../conversation.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../embedding.ts";
 import type { GatewayError } from "../errors.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
-import type { ServerSentEvent } from "../sse.ts";
+import type { EventParser, ServerSentEvent } from "../sse.ts";
 
 /** A tenant's upstream account with its credential opened: lives only for one attempt. */
 export interface ProviderAccount {
@@ -29,7 +31,7 @@ export interface Target {
 }
 
 export interface UpstreamRequest {
-  readonly method: "POST" | "GET";
+  readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -38,10 +40,52 @@ export interface UpstreamRequest {
 /** One event of a stream in, the chunks it means out; holds one stream's state. Throws `upstream_malformed`. */
 export type Decoder = (event: ServerSentEvent) => readonly ChatChunk[];
 
+/** The meaning of a request whose client speaks another wire, and whom to tell what can't be said on this one. */
+export interface Translation {
+  readonly conversation: Conversation;
+  readonly drop: DropField;
+}
+
+/** One wire format that an upstream speaks. */
+export interface Wire {
+  /** The client dialect it equals: such a client gets its bytes as they are. Undefined for one that no client speaks. */
+  readonly dialect: Dialect | undefined;
+  /**
+   * `translation` is absent where the client speaks this very dialect: then `chat.wireText` goes out with as few edits
+   * as possible. May throw `invalid_request` through `drop`.
+   */
+  toRequest(chat: ChatRequest, target: Target, translation?: Translation): UpstreamRequest;
+  /** Throws `upstream_malformed` on a body that is no answer. */
+  toResponse(body: unknown): ChatResponse;
+  decoder(): Decoder;
+  /** Bytes to events, where the wire is not server-sent events (Bedrock's event stream). */
+  createParser?(): EventParser;
+  /** The native paths (behind the base URL) whose answers are of this format: `/proxy` reads usage out of them. */
+  readonly paths?: RegExp;
+}
+
+/** The meaning of an embeddings request whose client speaks another wire. */
+export interface EmbeddingTranslation {
+  readonly ask: EmbeddingAsk;
+  readonly drop: DropField;
+}
+
+/** One wire format for embeddings. As `Wire`, without streams. */
+export interface EmbeddingWire {
+  readonly dialect: Dialect | undefined;
+  toRequest(chat: ChatRequest, target: Target, translation?: EmbeddingTranslation): UpstreamRequest;
+  /** Throws `upstream_malformed`. */
+  toResponse(body: unknown): EmbeddingResponse;
+}
+
+/** The vendor's own way to count a request's tokens, for clients of its dialect: bytes are forwarded both ways. */
+export interface TokenCounter {
+  readonly dialect: Dialect;
+  toRequest(chat: ChatRequest, target: Target): UpstreamRequest;
+}
+
 export interface Provider {
   readonly kind: string;
-  /** The dialect it speaks itself: a client of the same dialect gets its bytes as they are. */
-  readonly dialect: Dialect;
   /** `gen_ai.provider.name`, in the conventions' words. */
   readonly semconvName: string;
   /** Where the account's record names no base URL; absent means that the record must. */
@@ -50,15 +94,47 @@ export interface Provider {
   readonly listPrice?: ModelPrice;
   /** Answers inside the Worker in place of `fetch`: only `sim` has it. */
   readonly local?: LocalUpstream;
-  toRequest(chat: ChatRequest, target: Target): UpstreamRequest;
-  /** Throws `upstream_malformed` on a body that is no answer. */
-  toResponse(body: unknown): ChatResponse;
-  decoder(): Decoder;
+  /** The wires it speaks, the one to translate to first. A client of one of the others is served by that one. */
+  readonly wires: readonly [Wire, ...Wire[]];
+  /** In place of `wires` where the model decides: a cloud that serves several vendors' models, each in their own format. */
+  wiresOf?(model: string): readonly [Wire, ...Wire[]];
+  /** The same for embeddings; absent where the vendor has none. */
+  readonly embeddings?: readonly [EmbeddingWire, ...EmbeddingWire[]];
+  /** Absent where tokens can only be estimated. */
+  readonly counter?: TokenCounter;
+  /**
+   * The headers, in lower case, that carry the account's credential and its own headers on its native API: for `/proxy`.
+   * Absent where a path of the native API can't be called.
+   */
+  nativeHeaders?(account: ProviderAccount): Readonly<Record<string, string>>;
+  /**
+   * Puts a signature or a short-lived token on a request that is ready to go (SigV4, a service account's token). May
+   * throw `upstream_auth`.
+   */
+  sign?(request: UpstreamRequest, target: Target, ports: SignPorts): Promise<UpstreamRequest>;
   /**
    * What a status of 300 or more means (redirects are never followed). Passes the upstream's message on only for the
    * caller's own faults, without the account's secrets. `body` is what came: parsed JSON, text, or undefined.
    */
   toError(status: number, headers: Headers, body: unknown, context?: ErrorContext): GatewayError;
+}
+
+/** What signing needs of the world. */
+export interface SignPorts {
+  readonly fetch: (url: string, init?: RequestInit) => Promise<Response>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** The wire for a client's dialect: its own where the provider speaks it, else the provider's first, with translation. */
+export function wireFor(provider: Provider, dialect: Dialect, model: string): Wire {
+  const wires = provider.wiresOf?.(model) ?? provider.wires;
+  return wires.find((wire) => wire.dialect === dialect) ?? wires[0];
+}
+
+/** The same for embeddings; undefined where the vendor has none. */
+export function embeddingWireFor(provider: Provider, dialect: Dialect): EmbeddingWire | undefined {
+  return provider.embeddings?.find((wire) => wire.dialect === dialect) ?? provider.embeddings?.[0];
 }
 
 /** What helps to read an upstream's error, where the caller has it. */

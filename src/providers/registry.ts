@@ -3,12 +3,29 @@
  */
 
 import { GatewayError } from "../errors.ts";
+import { anthropic } from "./anthropic.ts";
+import { azureOpenAi } from "./azure-openai.ts";
+import { bedrock } from "./bedrock.ts";
+import { cohere } from "./cohere.ts";
+import { gemini } from "./gemini.ts";
 import { createOpenAiCompatible } from "./openai-compatible.ts";
 import { OPENAI_COMPATIBLE_ROWS } from "./openai-rows.ts";
 import type { Provider } from "./provider.ts";
 import { sim } from "./sim/sim.ts";
+import { vertex } from "./vertex.ts";
+import { workersAi } from "./workers-ai.ts";
 
-const PROVIDERS: readonly Provider[] = [...OPENAI_COMPATIBLE_ROWS.map(createOpenAiCompatible), sim];
+const PROVIDERS: readonly Provider[] = [
+  ...OPENAI_COMPATIBLE_ROWS.map((row) => createOpenAiCompatible(row)),
+  anthropic,
+  azureOpenAi,
+  bedrock,
+  cohere,
+  gemini,
+  vertex,
+  workersAi,
+  sim,
+];
 
 const BY_KIND: ReadonlyMap<string, Provider> = new Map(
   PROVIDERS.map((provider) => [provider.kind, provider]),

@@ -1,9 +1,10 @@
 /**
  * A small OpenAI-compatible model server inside the Worker: it answers where other providers are fetched. It knows
- * nothing of the gateway, and the gateway treats it as any upstream. Embeddings are not served yet.
+ * nothing of the gateway, and the gateway treats it as any upstream.
  */
 
 import type { LocalUpstream, UpstreamRequest } from "../provider.ts";
+import { answerEmbeddings } from "./embeddings.ts";
 import { answer } from "./answer.ts";
 import { faultOf, type SimFault } from "./faults.ts";
 import { readOptions, type SimOptions } from "./options.ts";
@@ -41,6 +42,7 @@ export function createSimServer(): LocalUpstream {
   }
 
   return async (call, context) => {
+    if (new URL(call.url).pathname.endsWith("/embeddings")) return embed(call.body ?? "");
     const request = readCall(call);
     if (request instanceof Response) return request;
     const fault = faultOf(request.model);
@@ -61,6 +63,14 @@ export function createSimServer(): LocalUpstream {
     await pace.wait(options.firstChunkMs + workedOn * options.paceMs);
     return respond(exchange, "application/json", sendWhole(formatCompletion(request, given), exchange));
   };
+}
+
+function embed(bodyText: string): Response {
+  const body = answerEmbeddings(bodyText);
+  if (body === undefined) {
+    return errorResponse(400, "invalid_request_error", "The simulated server can't read this body.");
+  }
+  return new Response(body, { headers: { "content-type": "application/json" } });
 }
 
 function readCall({ method, url, body }: UpstreamRequest): SimRequest | Response {

@@ -22,7 +22,7 @@ const requestFor = (
   account: Partial<ProviderAccount> = {},
   of = provider,
 ) =>
-  of.toRequest(openAiChat.parseRequest(bodyText, "default"), {
+  of.wires[0].toRequest(openAiChat.parseRequest(bodyText, { defaultModel: "default" }), {
     account: { ...ACCOUNT, ...account },
     model: "gpt-4o-mini",
     ...target,
@@ -117,7 +117,7 @@ describe("the headers", () => {
   test("carry no authorization where the account has no key", () => {
     const { apiKey: _, ...keyless } = ACCOUNT;
     const chat = openAiChat.parseRequest(PLAIN);
-    expect(provider.toRequest(chat, { account: keyless, model: "m" }).headers).toEqual({
+    expect(provider.wires[0].toRequest(chat, { account: keyless, model: "m" }).headers).toEqual({
       "content-type": "application/json",
     });
   });

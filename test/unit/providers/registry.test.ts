@@ -9,7 +9,7 @@ describe("kinds", () => {
   });
 
   test.each(REGISTERED_KINDS)("%s is found under its own name", (kind) => {
-    expect(providerOf(kind)).toMatchObject({ kind, dialect: "openai-chat" });
+    expect(providerOf(kind)).toMatchObject({ kind });
   });
 
   test("an unknown kind lets the next target be asked", () => {
@@ -18,9 +18,14 @@ describe("kinds", () => {
     );
   });
 
-  test("only openai-compatible has no base URL of its own, and only sim answers by itself", () => {
+  test("only what stands at each operator's own address has no base URL, and only sim answers by itself", () => {
     const kinds = (has: (kind: string) => boolean): readonly string[] => REGISTERED_KINDS.filter(has);
-    expect(kinds((kind) => providerOf(kind).defaultBaseUrl === undefined)).toEqual(["openai-compatible"]);
+    expect(kinds((kind) => providerOf(kind).defaultBaseUrl === undefined)).toEqual([
+      "openai-compatible",
+      "databricks",
+      "mlflow",
+      "azure-openai",
+    ]);
     expect(kinds((kind) => providerOf(kind).local !== undefined)).toEqual(["sim"]);
   });
 });

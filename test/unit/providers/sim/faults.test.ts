@@ -51,7 +51,7 @@ describe("pace", () => {
   test("the number of text chunks can be set", async () => {
     const { response } = await callSim("demo", { body: STREAM, options: { chunks: 3 } });
     const texts = parseText(await response.text())
-      .flatMap(sim.decoder())
+      .flatMap(sim.wires[0].decoder())
       .filter(({ type }) => type === "text");
     expect(texts).toHaveLength(3);
   });
@@ -96,7 +96,7 @@ describe("hurt bodies", () => {
     const { text, fault } = await drain((await callSim("cut", { body: STREAM })).response);
     expect(fault).toBeInstanceOf(Error);
     const types = parseText(text)
-      .flatMap(sim.decoder())
+      .flatMap(sim.wires[0].decoder())
       .map(({ type }) => type);
     expect(types).toContain("text");
     expect(types).not.toContain("finish");
@@ -120,7 +120,7 @@ describe("hurt bodies", () => {
   test("malformed breaks one event of a stream that goes on", async () => {
     const { text } = await drain((await callSim("malformed", { body: STREAM })).response);
     expect(text).toContain("[DONE]");
-    const decode = sim.decoder();
+    const decode = sim.wires[0].decoder();
     expect(() => parseText(text).flatMap(decode)).toThrow(
       expect.objectContaining({ code: "upstream_malformed" }),
     );

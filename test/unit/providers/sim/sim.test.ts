@@ -217,7 +217,7 @@ describe("both forms", () => {
   });
 
   test("a stream is read by the gateway's decoder to its end", async () => {
-    const chunks = parseText(await streamOf("echo", user("a b c"))).flatMap(sim.decoder());
+    const chunks = parseText(await streamOf("echo", user("a b c"))).flatMap(sim.wires[0].decoder());
     const said = chunks.filter((chunk): chunk is ChatChunk & { type: "text" } => chunk.type === "text");
     expect(said.map(({ text }) => text)).toEqual(["a ", "b ", "c"]);
     expect(chunks.slice(-2)).toEqual([{ type: "finish", index: 0, reason: "stop" }, { type: "done" }]);
@@ -226,7 +226,7 @@ describe("both forms", () => {
 
 describe("other requests", () => {
   test("a path it does not serve is a 404, a body it can't read a 400", async () => {
-    expect((await callSim("echo", { path: "/embeddings" })).response.status).toBe(404);
+    expect((await callSim("echo", { path: "/completions" })).response.status).toBe(404);
     expect((await callSim("echo", { bodyText: "{" })).response.status).toBe(400);
     expect((await callSim("echo", { bodyText: "{}" })).response.status).toBe(400);
   });

@@ -1,0 +1,184 @@
+/**
+ * What is sent to a Messages upstream: the client's own bytes with few edits, or a conversation written anew. Called by
+ * anthropic.ts, and by whichever cloud serves Claude in this format under its own address.
+ * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
+ */
+
+import type { ChatRequest } from "../chat.ts";
+import type { Conversation, OutputFormat, Sampling, Tool } from "../conversation.ts";
+import { editTopLevel } from "../json-edit.ts";
+import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { type DropMeaning, simplify, writeMark, writePart, writeTurns } from "./anthropic-content.ts";
+import { writeThinking } from "./anthropic-thinking.ts";
+import { type Claude, readClaude } from "./claude.ts";
+import { clientField } from "./client-fields.ts";
+import { closeObjects } from "./closed-schema.ts";
+import type { Target, Translation } from "./provider.ts";
+
+/** Fields of the body that are the gateway's: a target's `params` may not set them. */
+const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages"]);
+/** The chat dialect's names, in which a target's `params` are written, where this wire has others. */
+const NATIVE_NAMES: ReadonlyMap<string, string> = new Map([
+  ["max_completion_tokens", "max_tokens"],
+  ["stop", "stop_sequences"],
+]);
+/** What these parameters are when nobody sets them; models that take no others take these. */
+const DEFAULT_TEMPERATURE = 1;
+const DEFAULT_TOP_P = 1;
+/** The wire's bound; OpenAI's is 2. */
+const MAX_TEMPERATURE = 1;
+
+/** The client's own body, with the target's model and `params`. */
+export function editMessages(chat: ChatRequest, target: Target): string {
+  const set: Record<string, string> = {};
+  if (chat.wire["model"] !== target.model) set["model"] = JSON.stringify(target.model);
+  for (const [name, value] of Object.entries(nativeParams(target.params))) set[name] = JSON.stringify(value);
+  return Object.keys(set).length === 0 ? chat.wireText : editTopLevel(chat.wireText, { set });
+}
+
+/** A target's `params` by this wire's names. */
+function nativeParams(params: JsonRecord = {}): JsonRecord {
+  const native: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(params)) {
+    if (value === undefined || OURS.has(name)) continue;
+    const isSingleStop = name === "stop" && typeof value === "string";
+    native[NATIVE_NAMES.get(name) ?? name] = isSingleStop ? [value] : value;
+  }
+  return native;
+}
+
+/** A conversation as a body of this wire. What it can't say goes to `drop` by the client's name for it. */
+export function writeMessages(
+  chat: ChatRequest,
+  target: Target,
+  { conversation, drop: dropField }: Translation,
+): JsonRecord {
+  const drop: DropMeaning = (meaning) => dropField(clientField(chat.dialect, meaning));
+  const { sampling, reasoning, output, endUser } = conversation;
+  const claude = readClaude(target.model);
+  const maxTokens = sampling.maxOutputTokens ?? claude.maxOutputTokens;
+  const system = writeSystem(conversation, drop);
+  const format = output === undefined ? undefined : writeFormat(output, drop);
+  const { thinking, effort } = reasoning === undefined ? {} : writeThinking(reasoning, claude, maxTokens);
+  const config = { ...(format !== undefined && { format }), ...(effort !== undefined && { effort }) };
+  return {
+    model: target.model,
+    max_tokens: maxTokens,
+    ...(chat.stream && { stream: true }),
+    ...(system.length > 0 && { system }),
+    messages: writeTurns(conversation.messages, drop),
+    ...writeTools(conversation),
+    ...writeSampling(sampling, claude, drop),
+    ...(thinking !== undefined && { thinking }),
+    ...(Object.keys(config).length > 0 && { output_config: config }),
+    ...(endUser !== undefined && { metadata: { user_id: endUser } }),
+    ...nativeParams(target.params),
+  };
+}
+
+function writeSystem({ system }: Conversation, drop: DropMeaning): string | readonly JsonRecord[] {
+  const blocks = system.flatMap((part) => {
+    if (part.type === "text") return writePart(part, drop);
+    drop("system");
+    return [];
+  });
+  return simplify(blocks);
+}
+
+function writeTools({ tools, toolChoice, parallelToolCalls }: Conversation): JsonRecord {
+  if (tools.length === 0) return {};
+  const single = parallelToolCalls === false ? { disable_parallel_tool_use: true } : {};
+  const isChosen = toolChoice !== undefined || parallelToolCalls === false;
+  return {
+    tools: tools.map(writeTool),
+    ...(isChosen && { tool_choice: writeChoice(toolChoice ?? { type: "auto" }, single) }),
+  };
+}
+
+function writeChoice(choice: NonNullable<Conversation["toolChoice"]>, single: JsonRecord): JsonRecord {
+  switch (choice.type) {
+    case "none":
+      return { type: "none" };
+    case "auto":
+      return { type: "auto", ...single };
+    case "required":
+      return { type: "any", ...single };
+    case "tool":
+      return { type: "tool", name: choice.name, ...single };
+  }
+}
+
+function writeTool({ name, description, parameters, strict, cacheMark }: Tool): JsonRecord {
+  return {
+    name,
+    ...(description !== undefined && { description }),
+    // A tool without arguments has no schema on other wires; this one wants an object.
+    input_schema: isRecord(parameters) ? parameters : { type: "object", properties: {} },
+    ...(strict === true && { strict }),
+    ...writeMark(cacheMark),
+  };
+}
+
+function writeSampling(sampling: Sampling, claude: Claude, drop: DropMeaning): JsonRecord {
+  const { stopSequences = [] } = sampling;
+  dropForeign(sampling, drop);
+  const { temperature, topP, topK } = fitSampling(sampling, claude, drop);
+  return {
+    ...(temperature !== undefined && { temperature }),
+    ...(topP !== undefined && { top_p: topP }),
+    ...(topK !== undefined && { top_k: topK }),
+    ...(stopSequences.length > 0 && { stop_sequences: stopSequences }),
+  };
+}
+
+/** Tells of the parameters that neither Anthropic's nor Bedrock's wire has. */
+export function dropForeign(sampling: Sampling, drop: DropMeaning): void {
+  const { frequencyPenalty = 0, presencePenalty = 0, choiceCount = 1 } = sampling;
+  if (frequencyPenalty !== 0) drop("frequencyPenalty");
+  if (presencePenalty !== 0) drop("presencePenalty");
+  if (sampling.seed !== undefined) drop("seed");
+  if (choiceCount > 1) drop("choiceCount");
+  if (sampling.topLogprobs !== undefined) drop("logprobs");
+}
+
+/** What of temperature, top-p and top-k this model takes. */
+export function fitSampling(
+  { temperature, topP, topK }: Sampling,
+  claude: Claude,
+  drop: DropMeaning,
+): Pick<Sampling, "temperature" | "topP" | "topK"> {
+  if (!claude.takesSampling) {
+    if (temperature !== undefined && temperature !== DEFAULT_TEMPERATURE) drop("temperature");
+    if (topP !== undefined && topP !== DEFAULT_TOP_P) drop("topP");
+    if (topK !== undefined) drop("topK");
+    return {};
+  }
+  const isHot = temperature !== undefined && temperature > MAX_TEMPERATURE;
+  if (isHot) drop("temperature");
+  return {
+    ...(temperature !== undefined && { temperature: isHot ? MAX_TEMPERATURE : temperature }),
+    ...(topP !== undefined && { topP }),
+    ...(topK !== undefined && { topK }),
+  };
+}
+
+/**
+ * A schema becomes the vendor's own structured output (`output_config.format`, Claude 4.5 and later), not a forced tool:
+ * it works beside tools and thinking, and newer models refuse to be forced. JSON without a schema has no counterpart.
+ */
+function writeFormat(output: OutputFormat, drop: DropMeaning): JsonRecord | undefined {
+  switch (output.type) {
+    case "text":
+      return undefined;
+    case "json":
+      drop("output");
+      return undefined;
+    case "json_schema": {
+      const { schema, description } = output;
+      const closed = closeObjects(schema);
+      const isDescribed =
+        description === undefined || !isRecord(closed) || closed["description"] !== undefined;
+      return { type: "json_schema", schema: isDescribed ? closed : { ...closed, description } };
+    }
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * The Messages wire as upstreams speak it, read into our words: whole answers, usage and reasons. Streams are read by
+ * anthropic-stream.ts. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
+ */
+
+import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage, ToolCall } from "../chat.ts";
+import { GatewayError } from "../errors.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { malformed } from "./openai-wire.ts";
+
+/** A whole message; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
+export function readMessage(body: unknown): ChatResponse {
+  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  if (body["type"] === "error") {
+    const message = "The upstream answered with an error under a status of success.";
+    throw new GatewayError("upstream_error", message);
+  }
+  if (!Array.isArray(body["content"])) throw malformed("an answer without content");
+  const id = textOf(body["id"]);
+  const model = textOf(body["model"]);
+  const usage = readUsage(body["usage"]);
+  return {
+    ...(id !== undefined && { id }),
+    ...(model !== undefined && { model }),
+    choices: [readChoice(body)],
+    ...(usage !== undefined && { usage }),
+  };
+}
+
+function readChoice(body: JsonRecord): ChatChoice {
+  const blocks = listOf(body["content"]).map(recordOf);
+  const ofType = (type: string): readonly JsonRecord[] => blocks.filter((block) => block["type"] === type);
+  const thoughts = ofType("thinking");
+  const sealed = ofType("redacted_thinking").map(({ data }) => textOf(data) ?? "");
+  const reasoning = thoughts.map(({ thinking }) => textOf(thinking) ?? "").join("");
+  // Each signature is of one thought alone: joined thoughts have none, so that none is sent back that doesn't fit.
+  const signature = thoughts.length === 1 ? textOf(thoughts[0]?.["signature"]) : undefined;
+  const { text, citations } = readTexts(ofType("text"));
+  const finishReason = readStopReason(body["stop_reason"]);
+  const stopSequence = textOf(body["stop_sequence"]);
+  const refusal = readRefusal(body);
+  return {
+    index: 0,
+    text,
+    ...(reasoning !== "" && { reasoning }),
+    ...(signature !== undefined && { reasoningSignature: signature }),
+    ...(sealed.length > 0 && { sealedReasoning: sealed }),
+    ...(refusal !== undefined && { refusal }),
+    ...(citations.length > 0 && { citations }),
+    toolCalls: ofType("tool_use").map(readToolUse),
+    ...(finishReason !== undefined && { finishReason }),
+    ...(stopSequence !== undefined && { stopSequence }),
+  };
+}
+
+function readTexts(blocks: readonly JsonRecord[]): { text: string; citations: readonly Citation[] } {
+  let text = "";
+  const citations: Citation[] = [];
+  for (const block of blocks) {
+    const startIndex = text.length;
+    text += textOf(block["text"]) ?? "";
+    for (const citation of listOf(block["citations"])) {
+      citations.push(readCitation(recordOf(citation), startIndex, text.length));
+    }
+  }
+  return { text, citations };
+}
+
+/** A citation stands behind the whole text of its block: from `startIndex` to `endIndex` of the answer's text. */
+export function readCitation(citation: JsonRecord, startIndex: number, endIndex: number): Citation {
+  const source = textOf(citation["source"]);
+  const url = textOf(citation["url"]) ?? (source !== undefined && URL.canParse(source) ? source : undefined);
+  const title = textOf(citation["title"]) ?? textOf(citation["document_title"]);
+  const citedText = textOf(citation["cited_text"]);
+  return {
+    ...(url !== undefined && { url }),
+    ...(title !== undefined && { title }),
+    ...(citedText !== undefined && { citedText }),
+    startIndex,
+    endIndex,
+  };
+}
+
+function readToolUse(block: JsonRecord): ToolCall {
+  const { input = {} } = block;
+  return {
+    id: textOf(block["id"]) ?? "",
+    name: textOf(block["name"]) ?? "",
+    argumentsJson: typeof input === "string" ? input : JSON.stringify(input),
+  };
+}
+
+/** The words of a classifier that stopped the answer, where it gave any. */
+export function readRefusal({ stop_reason, stop_details }: JsonRecord): string | undefined {
+  return stop_reason === "refusal" ? textOf(recordOf(stop_details)["explanation"]) : undefined;
+}
+
+const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
+  ["end_turn", "stop"],
+  ["stop_sequence", "stop"],
+  ["max_tokens", "length"],
+  ["model_context_window_exceeded", "length"],
+  ["tool_use", "tool_calls"],
+  ["refusal", "content_filter"],
+]);
+
+/** Our word for why an answer ended; undefined while it has not. */
+export function readStopReason(reason: unknown): FinishReason | undefined {
+  const word = textOf(reason);
+  return word === undefined ? undefined : (FINISH_REASONS.get(word) ?? "unknown");
+}
+
+/** Tokens as billed; undefined where neither input nor output is named. This wire's input leaves cached tokens out. */
+export function readUsage(usage: unknown): TokenUsage | undefined {
+  if (!isRecord(usage)) return undefined;
+  const { input_tokens: input, output_tokens: output } = usage;
+  const { cache_creation_input_tokens: written, cache_read_input_tokens: read } = usage;
+  if (!isCount(input) && !isCount(output)) return undefined;
+  const reasoning = recordOf(usage["output_tokens_details"])["thinking_tokens"];
+  const countOf = (value: unknown): number => (isCount(value) ? value : 0);
+  return {
+    inputTokens: countOf(input) + countOf(written) + countOf(read),
+    outputTokens: countOf(output),
+    ...(isCount(read) && { cacheReadTokens: read }),
+    ...(isCount(written) && { cacheWriteTokens: written }),
+    ...(isCount(reasoning) && { reasoningTokens: reasoning }),
+  };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}

@@ -1,0 +1,79 @@
+/**
+ * Anthropic's own API: the Messages wire, in the client's bytes or written from a conversation. The wire itself is
+ * anthropic-request.ts, anthropic-wire.ts and anthropic-stream.ts. https://platform.claude.com/docs/en/api (seen 2026-11)
+ */
+
+import { readAnthropicError } from "./anthropic-errors.ts";
+import { editMessages, writeMessages } from "./anthropic-request.ts";
+import { createAnthropicDecoder } from "./anthropic-stream.ts";
+import { readMessage } from "./anthropic-wire.ts";
+import type { Provider, ProviderAccount, TokenCounter, UpstreamRequest, Wire } from "./provider.ts";
+
+/**
+ * The version a translated request is written for: the last that takes sampling parameters. A client of this dialect
+ * sends its own, and gets answers in the form of that one.
+ */
+const TRANSLATED_VERSION = "2023-06-01";
+
+const messagesWire: Wire = {
+  dialect: "anthropic-messages",
+  toRequest(chat, target, translation) {
+    const body =
+      translation === undefined
+        ? editMessages(chat, target)
+        : JSON.stringify(writeMessages(chat, target, translation));
+    return request(target.account, "/v1/messages", body, translation !== undefined);
+  },
+  toResponse: readMessage,
+  decoder: createAnthropicDecoder,
+  paths: /^\/v1\/messages$/,
+};
+
+const counter: TokenCounter = {
+  dialect: "anthropic-messages",
+  toRequest: (chat, target) =>
+    request(
+      target.account,
+      "/v1/messages/count_tokens",
+      editMessages(chat, { ...target, params: {} }),
+      false,
+    ),
+};
+
+export const anthropic: Provider = {
+  kind: "anthropic",
+  semconvName: "anthropic",
+  defaultBaseUrl: "https://api.anthropic.com",
+  wires: [messagesWire],
+  counter,
+  nativeHeaders: (account) => headersOf(account, false),
+  toError: readAnthropicError,
+};
+
+function request(
+  account: ProviderAccount,
+  path: string,
+  body: string,
+  isTranslated: boolean,
+): UpstreamRequest {
+  return {
+    method: "POST",
+    url: joinUrl(account.baseUrl, path),
+    headers: { "content-type": "application/json", ...headersOf(account, isTranslated) },
+    body,
+  };
+}
+
+/** Names in lower case, so that an account's own header replaces ours however it is written. */
+function headersOf(account: ProviderAccount, isTranslated: boolean): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {};
+  if (isTranslated) headers["anthropic-version"] = TRANSLATED_VERSION;
+  if (account.apiKey !== undefined) headers["x-api-key"] = account.apiKey;
+  for (const [name, value] of Object.entries(account.headers)) headers[name.toLowerCase()] = value;
+  return headers;
+}
+
+/** The vendor's SDK takes a base without a version; one that has it is meant as well. */
+function joinUrl(baseUrl: string, path: string): string {
+  return baseUrl.replace(/\/+$/, "").replace(/\/v1$/, "") + path;
+}

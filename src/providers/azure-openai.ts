@@ -1,0 +1,36 @@
+/**
+ * Azure OpenAI. Two addresses are in use, and the account's base URL tells which: `https://RESOURCE.openai.azure.com/openai/v1`,
+ * where the model in the body names the deployment, and the older resource's own, `https://RESOURCE.openai.azure.com`,
+ * where deployment and API version stand in the path. Options: `deployment` (in place of the model's name) and `apiVersion`.
+ * https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference (seen 2026-11)
+ */
+
+import { createOpenAiCompatible, joinUrl, type OpenAiCompatibleRow } from "./openai-compatible.ts";
+import type { Provider, Target } from "./provider.ts";
+
+/** The last version of the dated API that is no preview. */
+const DEFAULT_API_VERSION = "2024-10-21";
+const VERSIONED = /\/openai\/v1\/?$/;
+
+const ROW: OpenAiCompatibleRow = {
+  kind: "azure-openai",
+  semconvName: "azure.ai.openai",
+  keyHeader: "api-key",
+  takesStreamOptions: true,
+  maxTokensField: "max_completion_tokens",
+};
+
+export const azureOpenAi: Provider = createOpenAiCompatible(ROW, urlOf);
+
+function urlOf({ account, model }: Target, path: string): string {
+  const { baseUrl, options } = account;
+  const version = options["apiVersion"];
+  if (VERSIONED.test(baseUrl)) {
+    return (
+      joinUrl(baseUrl, path) + (version === undefined ? "" : `?api-version=${encodeURIComponent(version)}`)
+    );
+  }
+  const deployment = encodeURIComponent(options["deployment"] ?? model);
+  const url = joinUrl(baseUrl.replace(/\/openai\/*$/, ""), `/openai/deployments/${deployment}${path}`);
+  return `${url}?api-version=${encodeURIComponent(version ?? DEFAULT_API_VERSION)}`;
+}

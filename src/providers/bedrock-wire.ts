@@ -1,0 +1,108 @@
+/**
+ * Bedrock's Converse wire, read into our words: whole answers, usage and reasons. Streams are read by bedrock-stream.ts.
+ * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (seen 2026-11)
+ */
+
+import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } from "../chat.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { malformed } from "./openai-wire.ts";
+
+/** A whole answer; throws `upstream_malformed`. The wire names neither an id nor the model. */
+export function readConverse(body: unknown): ChatResponse {
+  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  const message = recordOf(recordOf(body["output"])["message"]);
+  if (!Array.isArray(message["content"])) throw malformed("an answer without content");
+  const usage = readUsage(body["usage"]);
+  return {
+    choices: [readChoice(listOf(message["content"]).map(recordOf), body["stopReason"])],
+    ...(usage !== undefined && { usage }),
+  };
+}
+
+function readChoice(blocks: readonly JsonRecord[], stopReason: unknown): ChatChoice {
+  let text = "";
+  const citations: Citation[] = [];
+  for (const block of blocks) {
+    const startIndex = text.length;
+    const cited = recordOf(block["citationsContent"]);
+    const pieces = listOf(cited["content"]).map((piece) => textOf(recordOf(piece)["text"]) ?? "");
+    text += (textOf(block["text"]) ?? "") + pieces.join("");
+    for (const citation of listOf(cited["citations"])) {
+      citations.push(readCitation(recordOf(citation), startIndex, text.length));
+    }
+  }
+  const thoughts = blocks.map((block) => recordOf(block["reasoningContent"]));
+  const spoken = thoughts
+    .map((thought) => recordOf(thought["reasoningText"]))
+    .filter((thought) => "text" in thought);
+  const reasoning = spoken.map((thought) => textOf(thought["text"]) ?? "").join("");
+  // Each signature is of one thought alone.
+  const signature = spoken.length === 1 ? textOf(spoken[0]?.["signature"]) : undefined;
+  const sealed = thoughts.flatMap(({ redactedContent }) => textOf(redactedContent) ?? []);
+  const finishReason = readStopReason(stopReason);
+  return {
+    index: 0,
+    text,
+    ...(reasoning !== "" && { reasoning }),
+    ...(signature !== undefined && { reasoningSignature: signature }),
+    ...(sealed.length > 0 && { sealedReasoning: sealed }),
+    ...(citations.length > 0 && { citations }),
+    toolCalls: blocks.flatMap((block) => (isRecord(block["toolUse"]) ? [readToolUse(block["toolUse"])] : [])),
+    ...(finishReason !== undefined && { finishReason }),
+  };
+}
+
+function readToolUse({ toolUseId, name, input = {} }: JsonRecord) {
+  return { id: textOf(toolUseId) ?? "", name: textOf(name) ?? "", argumentsJson: JSON.stringify(input) };
+}
+
+/** A citation stands behind the whole text of its block. */
+export function readCitation(citation: JsonRecord, startIndex: number, endIndex: number): Citation {
+  const url = textOf(recordOf(recordOf(citation["location"])["web"])["url"]);
+  const title = textOf(citation["title"]);
+  const citedText = listOf(citation["sourceContent"])
+    .map((piece) => textOf(recordOf(piece)["text"]) ?? "")
+    .join("");
+  return {
+    ...(url !== undefined && { url }),
+    ...(title !== undefined && { title }),
+    ...(citedText !== "" && { citedText }),
+    startIndex,
+    endIndex,
+  };
+}
+
+const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
+  ["end_turn", "stop"],
+  ["stop_sequence", "stop"],
+  ["max_tokens", "length"],
+  ["model_context_window_exceeded", "length"],
+  ["tool_use", "tool_calls"],
+  ["content_filtered", "content_filter"],
+  ["guardrail_intervened", "content_filter"],
+]);
+
+/** Our word for why an answer ended; undefined while it has not. */
+export function readStopReason(reason: unknown): FinishReason | undefined {
+  const word = textOf(reason);
+  return word === undefined ? undefined : (FINISH_REASONS.get(word) ?? "unknown");
+}
+
+/** Tokens as billed; this wire's input leaves cached tokens out. Undefined where neither input nor output is named. */
+export function readUsage(usage: unknown): TokenUsage | undefined {
+  if (!isRecord(usage)) return undefined;
+  const { inputTokens: input, outputTokens: output } = usage;
+  const { cacheReadInputTokens: read, cacheWriteInputTokens: written } = usage;
+  if (!isCount(input) && !isCount(output)) return undefined;
+  const countOf = (value: unknown): number => (isCount(value) ? value : 0);
+  return {
+    inputTokens: countOf(input) + countOf(read) + countOf(written),
+    outputTokens: countOf(output),
+    ...(isCount(read) && { cacheReadTokens: read }),
+    ...(isCount(written) && { cacheWriteTokens: written }),
+  };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}

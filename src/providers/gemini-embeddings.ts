@@ -1,0 +1,75 @@
+/**
+ * Gemini's embeddings wire: `embedContent` for one text, `batchEmbedContents` for several.
+ * https://ai.google.dev/api/embeddings (seen 2026-11)
+ */
+
+import type { ChatRequest } from "../chat.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../embedding.ts";
+import { GatewayError } from "../errors.ts";
+import { editTopLevel } from "../json-edit.ts";
+import { isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
+import { readUsage } from "./gemini-wire.ts";
+import { malformed } from "./openai-wire.ts";
+import type { Target } from "./provider.ts";
+
+type EmbeddingMethod = "embedContent" | "batchEmbedContents";
+
+export interface EmbeddingCall {
+  readonly method: EmbeddingMethod;
+  readonly body: string;
+}
+
+/** The client's bytes, with the target's model wherever they name one: Google compares it with the path's. */
+export function forwardEmbedding({ wire, wireText }: ChatRequest, { model }: Target): EmbeddingCall {
+  const name = JSON.stringify(`models/${model}`);
+  if (!Array.isArray(wire["requests"])) {
+    const isNamed = wire["model"] !== undefined;
+    return {
+      method: "embedContent",
+      body: isNamed ? editTopLevel(wireText, { set: { model: name } }) : wireText,
+    };
+  }
+  const requests = listOf(wire["requests"]).map((request) => ({
+    ...recordOf(request),
+    model: `models/${model}`,
+  }));
+  return {
+    method: "batchEmbedContents",
+    body: editTopLevel(wireText, { set: { requests: JSON.stringify(requests) } }),
+  };
+}
+
+/** Throws `invalid_request` for texts that the client cut into another vendor's tokens. */
+export function writeEmbedding(ask: EmbeddingAsk, { model }: Target): EmbeddingCall {
+  const { dimensions, task, title } = ask;
+  const requests = ask.inputs.map((input): JsonRecord => {
+    if (typeof input !== "string") {
+      const message = "Token numbers mean nothing to this model: send `input` as text.";
+      throw new GatewayError("invalid_request", message, { param: "input" });
+    }
+    return {
+      model: `models/${model}`,
+      content: { parts: [{ text: input }] },
+      ...(task !== undefined && { taskType: task }),
+      ...(title !== undefined && { title }),
+      ...(dimensions !== undefined && { outputDimensionality: dimensions }),
+    };
+  });
+  return { method: "batchEmbedContents", body: JSON.stringify({ requests }) };
+}
+
+/** Throws `upstream_malformed`. */
+export function readEmbeddings(body: unknown): EmbeddingResponse {
+  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  const { embedding, embeddings } = body;
+  const found = Array.isArray(embeddings) ? embeddings : isRecord(embedding) ? [embedding] : [];
+  if (found.length === 0) throw malformed("an answer without embeddings");
+  const usage = readUsage(body["usageMetadata"]);
+  return { vectors: found.map(readVector), ...(usage !== undefined && { usage }) };
+}
+
+function readVector(embedding: unknown): readonly number[] {
+  const { values } = recordOf(embedding);
+  if (Array.isArray(values) && values.every((value) => typeof value === "number")) return values;
+  throw malformed("an embedding that is no list of numbers");
+}

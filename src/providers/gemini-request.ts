@@ -1,0 +1,153 @@
+/**
+ * What Gemini is sent: the client's own bytes where he speaks Gemini, else a body written from the conversation. Called by
+ * gemini.ts and vertex.ts. https://ai.google.dev/api/generate-content (seen 2026-11)
+ */
+
+import type { ChatRequest } from "../chat.ts";
+import type { Conversation, OutputFormat, Sampling, Tool, ToolChoice } from "../conversation.ts";
+import { withTargetParams } from "../dialects/target-params.ts";
+import { editTopLevel } from "../json-edit.ts";
+import { isRecord, recordOf, type JsonRecord } from "../json-fields.ts";
+import { clientField } from "./client-fields.ts";
+import { toContents } from "./gemini-contents.ts";
+import { toThinkingConfig } from "./gemini-models.ts";
+import type { Target, Translation } from "./provider.ts";
+
+/** Fields of the body that are the client's: a target's `params` may not set them. */
+const NOT_PARAMS: ReadonlySet<string> = new Set(["contents", "model", "stream", "messages"]);
+const NOTHING_SAID: Conversation = { system: [], messages: [], tools: [], sampling: {} };
+
+/** The body of a generation; `model` is the target's, without `models/`. */
+export function toBody(chat: ChatRequest, target: Target, translation: Translation | undefined): string {
+  return translation === undefined ? forwardBody(chat, target) : writeBody(chat, target, translation);
+}
+
+/** The bytes as they came, but for the target's params and for a model that the body repeats. */
+function forwardBody({ wire, wireText }: ChatRequest, { model, params }: Target): string {
+  const set: Record<string, string> = {};
+  if (wire["model"] !== undefined) set["model"] = JSON.stringify(`models/${model}`);
+  if (params !== undefined) {
+    const { conversation, rest } = withTargetParams(NOTHING_SAID, params);
+    const name = wire["generation_config"] === undefined ? "generationConfig" : "generation_config";
+    const config = { ...toGenerationConfig(conversation, model), ...recordOf(rest["generationConfig"]) };
+    if (Object.keys(config).length > 0) set[name] = JSON.stringify({ ...recordOf(wire[name]), ...config });
+    for (const [field, value] of otherParams(rest)) set[field] = JSON.stringify(value);
+  }
+  return Object.keys(set).length === 0 ? wireText : editTopLevel(wireText, { set });
+}
+
+/** A count is asked with the client's bytes; a request that it wraps names the model again. */
+export function toCountBody({ wire, wireText }: ChatRequest, { model }: Target): string {
+  for (const name of ["generateContentRequest", "generate_content_request"]) {
+    const request = wire[name];
+    if (!isRecord(request)) continue;
+    const text = JSON.stringify({ ...request, model: `models/${model}` });
+    return editTopLevel(wireText, { set: { [name]: text } });
+  }
+  return wireText;
+}
+
+/** Params without a name in the chat dialect are Gemini's own: `safetySettings`, `cachedContent`, … */
+function otherParams(rest: JsonRecord): readonly (readonly [string, unknown])[] {
+  return Object.entries(rest).filter(
+    ([name, value]) => name !== "generationConfig" && !NOT_PARAMS.has(name) && value !== undefined,
+  );
+}
+
+function writeBody(
+  chat: ChatRequest,
+  { model, params = {} }: Target,
+  { conversation, drop }: Translation,
+): string {
+  const { system, messages, tools, toolChoice } = conversation;
+  // Gemini answers nothing but contents: a prompt that is all system becomes the user's.
+  const isSystemOnly = messages.length === 0 && system.length > 0;
+  const contents = toContents(isSystemOnly ? [{ role: "user", parts: system }] : messages, model);
+  if (conversation.parallelToolCalls === false) drop(clientField(chat.dialect, "parallelToolCalls"));
+  const generationConfig = {
+    ...toGenerationConfig(conversation, model),
+    ...recordOf(params["generationConfig"]),
+  };
+  const toolConfig = tools.length === 0 ? undefined : toToolConfig(tools, toolChoice);
+  return JSON.stringify({
+    contents,
+    ...(!isSystemOnly &&
+      system.length > 0 && {
+        systemInstruction: { parts: toContents([{ role: "user", parts: system }], model)[0]?.parts ?? [] },
+      }),
+    ...(tools.length > 0 && { tools: [{ functionDeclarations: tools.map(toDeclaration) }] }),
+    ...(toolConfig !== undefined && { toolConfig }),
+    ...(Object.keys(generationConfig).length > 0 && { generationConfig }),
+    ...Object.fromEntries(otherParams(params)),
+  });
+}
+
+function toDeclaration({ name, description, parameters }: Tool): JsonRecord {
+  return {
+    name,
+    ...(description !== undefined && { description }),
+    ...(parameters !== undefined && { parametersJsonSchema: parameters }),
+  };
+}
+
+/** `VALIDATED` holds calls to their schemas, which is what a strict tool asks for; `ANY` does so anyway. */
+function toToolConfig(tools: readonly Tool[], choice: ToolChoice | undefined): JsonRecord | undefined {
+  const isStrict = tools.some(({ strict }) => strict === true);
+  const calling = (mode: string, fields: JsonRecord = {}): JsonRecord => ({
+    functionCallingConfig: { mode, ...fields },
+  });
+  switch (choice?.type) {
+    case undefined:
+      return isStrict ? calling("VALIDATED") : undefined;
+    case "auto":
+      return calling(isStrict ? "VALIDATED" : "AUTO");
+    case "none":
+      return calling("NONE");
+    case "required":
+      return calling("ANY");
+    case "tool":
+      return calling("ANY", { allowedFunctionNames: [choice.name] });
+  }
+}
+
+function toGenerationConfig(conversation: Conversation, model: string): JsonRecord {
+  const { output, reasoning, sampling } = conversation;
+  const thinkingConfig = reasoning === undefined ? undefined : toThinkingConfig(reasoning, model);
+  const mediaResolution = toMediaResolution(conversation);
+  return {
+    ...toSampling(sampling),
+    ...(output !== undefined && toResponseFormat(output)),
+    ...(thinkingConfig !== undefined && { thinkingConfig }),
+    ...(mediaResolution !== undefined && { mediaResolution }),
+  };
+}
+
+function toSampling({ choiceCount, topLogprobs, ...sampling }: Sampling): JsonRecord {
+  return {
+    // The rest has the same names on both sides.
+    ...sampling,
+    ...(choiceCount !== undefined && { candidateCount: choiceCount }),
+    ...(topLogprobs !== undefined && { responseLogprobs: true }),
+    ...(topLogprobs !== undefined && topLogprobs > 0 && { logprobs: topLogprobs }),
+  };
+}
+
+function toResponseFormat(output: OutputFormat): JsonRecord {
+  switch (output.type) {
+    case "text":
+      return {};
+    case "json":
+      return { responseMimeType: "application/json" };
+    case "json_schema":
+      return { responseMimeType: "application/json", responseJsonSchema: output.schema };
+  }
+}
+
+/** Gemini has one resolution for a whole request: the highest that an image asks for. */
+function toMediaResolution({ messages }: Conversation): string | undefined {
+  const details = messages.flatMap(({ parts }) =>
+    parts.map((part) => (part.type === "image" ? part.detail : undefined)),
+  );
+  if (details.includes("high")) return "MEDIA_RESOLUTION_HIGH";
+  return details.includes("low") ? "MEDIA_RESOLUTION_LOW" : undefined;
+}

@@ -1,0 +1,207 @@
+/**
+ * Gemini's wire as upstreams speak it, read into our words: whole answers, usage, sources. Streams, whose events have the
+ * same form, are read by gemini-stream.ts. https://ai.google.dev/api/generate-content (seen 2026-11)
+ */
+
+import type {
+  ChatChoice,
+  ChatResponse,
+  Citation,
+  FinishReason,
+  TokenLogprob,
+  TokenUsage,
+  ToolCall,
+} from "../chat.ts";
+import { tagSignature } from "../dialects/gemini-signature.ts";
+import { GatewayError } from "../errors.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { malformed, readIndex } from "./openai-wire.ts";
+
+/** A whole answer; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
+export function readAnswer(body: unknown): ChatResponse {
+  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  const { candidates } = body;
+  if (isPresent(body["error"]) && !Array.isArray(candidates)) {
+    const message = "The upstream answered with an error under a status of success.";
+    throw new GatewayError("upstream_error", message);
+  }
+  const usage = readUsage(body["usageMetadata"]);
+  return {
+    ...readHead(body),
+    choices: readChoices(body),
+    ...(usage !== undefined && { usage }),
+  };
+}
+
+export function readHead(body: JsonRecord): { readonly id?: string; readonly model?: string } {
+  const id = textOf(body["responseId"]);
+  const model = textOf(body["modelVersion"]);
+  return { ...(id !== undefined && { id }), ...(model !== undefined && { model }) };
+}
+
+function readChoices(body: JsonRecord): readonly ChatChoice[] {
+  const candidates = listOf(body["candidates"]);
+  if (candidates.length === 0) {
+    if (!isBlocked(body)) throw malformed("an answer without candidates");
+    return [{ index: 0, text: "", toolCalls: [], finishReason: "content_filter" }];
+  }
+  return candidates.map((candidate, at) => {
+    if (!isRecord(candidate)) throw malformed("a candidate that is no object");
+    return readChoice(candidate, at, textOf(body["responseId"]));
+  });
+}
+
+/** Whether the prompt was refused, so that there is no candidate at all. */
+export function isBlocked(body: JsonRecord): boolean {
+  return isPresent(recordOf(body["promptFeedback"])["blockReason"]);
+}
+
+function readChoice(candidate: JsonRecord, position: number, responseId: string | undefined): ChatChoice {
+  const index = readIndex(candidate["index"], position);
+  const parts = readParts(candidate);
+  const textParts = parts.filter(({ text, thought }) => typeof text === "string" && thought !== true);
+  const text = textParts.map((part) => String(part["text"])).join("");
+  const thoughts = parts.filter(({ thought }) => thought === true);
+  const reasoning = thoughts.map((part) => textOf(part["text"]) ?? "").join("");
+  const signature = [...thoughts, ...textParts].map(readSignature).findLast((known) => known !== undefined);
+  const calls = parts.filter((part) => isPresent(part["functionCall"]));
+  const toolCalls = calls.map((part, at) => readCall(part, callId(responseId, index, at)));
+  const finishReason = readFinishReason(candidate["finishReason"], toolCalls.length > 0);
+  const citations = readCitations(candidate, text);
+  const logprobs = readLogprobs(candidate["logprobsResult"]);
+  return {
+    index,
+    text,
+    ...(reasoning !== "" && { reasoning }),
+    ...(signature !== undefined && { reasoningSignature: signature }),
+    toolCalls,
+    ...(citations.length > 0 && { citations }),
+    ...(logprobs.length > 0 && { logprobs }),
+    ...(finishReason !== undefined && { finishReason }),
+  };
+}
+
+export function readParts(candidate: JsonRecord): readonly JsonRecord[] {
+  return listOf(recordOf(candidate["content"])["parts"]).map(recordOf);
+}
+
+/** The part's signature, tagged as Gemini's. */
+export function readSignature(part: JsonRecord): string | undefined {
+  const signature = textOf(part["thoughtSignature"]);
+  return signature === undefined ? undefined : tagSignature(signature);
+}
+
+export function readCall(part: JsonRecord, madeUpId: string): ToolCall {
+  const call = recordOf(part["functionCall"]);
+  const signature = readSignature(part);
+  return {
+    id: textOf(call["id"]) ?? madeUpId,
+    name: textOf(call["name"]) ?? "",
+    argumentsJson: JSON.stringify(call["args"] ?? {}),
+    ...(signature !== undefined && { signature }),
+  };
+}
+
+/** Enough of an answer's id to tell its calls from other answers'; the whole stays below OpenAI's 40 characters. */
+const ID_CHARS = 24;
+
+/** The id of a call that came without one: clients of other wires need one that is unique in their conversation. */
+export function callId(responseId: string | undefined, choice: number, call: number): string {
+  const from = (responseId ?? "").replaceAll(/[^A-Za-z0-9_-]/g, "_").slice(0, ID_CHARS);
+  return `call_${from}_${choice}_${call}`;
+}
+
+const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
+  ["STOP", "stop"],
+  ["MAX_TOKENS", "length"],
+  ["CONTINUATION", "length"],
+  ["SAFETY", "content_filter"],
+  ["RECITATION", "content_filter"],
+  ["BLOCKLIST", "content_filter"],
+  ["PROHIBITED_CONTENT", "content_filter"],
+  ["SPII", "content_filter"],
+  ["IMAGE_SAFETY", "content_filter"],
+  ["IMAGE_PROHIBITED_CONTENT", "content_filter"],
+  ["IMAGE_RECITATION", "content_filter"],
+]);
+
+/** Our word for why a candidate ended; undefined while it has not. Gemini stops for a call as for anything else. */
+export function readFinishReason(reason: unknown, hasCalls: boolean): FinishReason | undefined {
+  const word = textOf(reason);
+  if (word === undefined || word === "FINISH_REASON_UNSPECIFIED") return undefined;
+  const known = FINISH_REASONS.get(word) ?? "unknown";
+  return known === "stop" && hasCalls ? "tool_calls" : known;
+}
+
+/** Tokens as billed; undefined where none are named. This wire counts thoughts and tools' results beside the others. */
+export function readUsage(usage: unknown): TokenUsage | undefined {
+  if (!isRecord(usage)) return undefined;
+  const countOf = (name: string): number | undefined => {
+    const count = usage[name];
+    return typeof count === "number" && Number.isSafeInteger(count) && count >= 0 ? count : undefined;
+  };
+  const input = countOf("promptTokenCount");
+  const output = countOf("candidatesTokenCount");
+  if (input === undefined && output === undefined) return undefined;
+  const cached = countOf("cachedContentTokenCount");
+  const thoughts = countOf("thoughtsTokenCount");
+  return {
+    inputTokens: (input ?? 0) + (countOf("toolUsePromptTokenCount") ?? 0),
+    outputTokens: (output ?? 0) + (thoughts ?? 0),
+    ...(cached !== undefined && { cacheReadTokens: cached }),
+    ...(thoughts !== undefined && { reasoningTokens: thoughts }),
+  };
+}
+
+/** What search found (`groundingMetadata`) and what the model recites (`citationMetadata`). */
+export function readCitations(candidate: JsonRecord, text: string): readonly Citation[] {
+  const grounding = recordOf(candidate["groundingMetadata"]);
+  const chunks = listOf(grounding["groundingChunks"]).map(recordOf);
+  const citations: Citation[] = [];
+  for (const support of listOf(grounding["groundingSupports"]).map(recordOf)) {
+    const { startIndex, endIndex } = recordOf(support["segment"]);
+    const range = readRange(startIndex, endIndex, text);
+    for (const at of listOf(support["groundingChunkIndices"])) {
+      citations.push({ ...readSource(typeof at === "number" ? chunks[at] : undefined), ...range });
+    }
+  }
+  if (citations.length === 0) citations.push(...chunks.map(readSource));
+  const recited = recordOf(candidate["citationMetadata"]);
+  for (const source of listOf(recited["citationSources"] ?? recited["citations"]).map(recordOf)) {
+    citations.push({ ...readUri(source), ...readRange(source["startIndex"], source["endIndex"], text) });
+  }
+  return citations;
+}
+
+function readSource(chunk: JsonRecord = {}): Citation {
+  const source = recordOf(chunk["web"] ?? chunk["retrievedContext"] ?? chunk["maps"]);
+  const citedText = textOf(source["text"]);
+  return { ...readUri(source), ...(citedText !== undefined && { citedText }) };
+}
+
+function readUri(source: JsonRecord): Citation {
+  const url = textOf(source["uri"]);
+  const title = textOf(source["title"]);
+  return { ...(url !== undefined && { url }), ...(title !== undefined && { title }) };
+}
+
+/** Gemini counts UTF-8 bytes; a start of 0 is left out, as protobuf does with zeros. */
+function readRange(start: unknown, end: unknown, text: string): Citation {
+  if (typeof end !== "number") return {};
+  const bytes = new TextEncoder().encode(text);
+  const unitsBefore = (offset: number): number => new TextDecoder().decode(bytes.subarray(0, offset)).length;
+  return { startIndex: unitsBefore(typeof start === "number" ? start : 0), endIndex: unitsBefore(end) };
+}
+
+export function readLogprobs(result: unknown): readonly TokenLogprob[] {
+  const tops = listOf(recordOf(result)["topCandidates"]);
+  return listOf(recordOf(result)["chosenCandidates"]).map((chosen, at) => ({
+    ...readTokenLogprob(chosen),
+    top: listOf(recordOf(tops[at])["candidates"]).map(readTokenLogprob),
+  }));
+}
+
+function readTokenLogprob(candidate: unknown): { readonly token: string; readonly logprob: number } {
+  const { token, logProbability } = recordOf(candidate);
+  return { token: textOf(token) ?? "", logprob: typeof logProbability === "number" ? logProbability : 0 };
+}

@@ -1,0 +1,76 @@
+/**
+ * Google's Gemini API with an API key. What it shares with Vertex, which serves the same wire elsewhere, is in the other
+ * gemini-*.ts. https://ai.google.dev/api (seen 2026-11)
+ */
+
+import { readEmbeddings, forwardEmbedding, writeEmbedding } from "./gemini-embeddings.ts";
+import { readGeminiError } from "./gemini-errors.ts";
+import { toBody, toCountBody } from "./gemini-request.ts";
+import { createGeminiDecoder } from "./gemini-stream.ts";
+import { readAnswer } from "./gemini-wire.ts";
+import type { EmbeddingWire, Provider, ProviderAccount, Target, UpstreamRequest, Wire } from "./provider.ts";
+
+const DEFAULT_VERSION = "v1beta";
+
+const chatWire: Wire = {
+  dialect: "gemini",
+  toRequest(chat, target, translation) {
+    // Always events, also for a client who wants an array: the gateway reads along.
+    const method = chat.stream ? "streamGenerateContent?alt=sse" : "generateContent";
+    return toPost(target, method, toBody(chat, target, translation));
+  },
+  toResponse: readAnswer,
+  decoder: createGeminiDecoder,
+  paths: /^\/(v1\w*\/)?(models|tunedModels)\/[^/]+:(stream)?[gG]enerateContent$/,
+};
+
+const embeddingWire: EmbeddingWire = {
+  dialect: "gemini",
+  toRequest(chat, target, translation) {
+    const { method, body } =
+      translation === undefined ? forwardEmbedding(chat, target) : writeEmbedding(translation.ask, target);
+    return toPost(target, method, body);
+  },
+  toResponse: readEmbeddings,
+};
+
+export const gemini: Provider = {
+  kind: "gemini",
+  semconvName: "gcp.gemini",
+  defaultBaseUrl: "https://generativelanguage.googleapis.com",
+  wires: [chatWire],
+  embeddings: [embeddingWire],
+  counter: {
+    dialect: "gemini",
+    toRequest: (chat, target) => toPost(target, "countTokens", toCountBody(chat, target)),
+  },
+  nativeHeaders,
+  toError: readGeminiError,
+};
+
+function toPost({ account, model }: Target, method: string, body: string): UpstreamRequest {
+  return {
+    method: "POST",
+    url: `${versionedUrl(account)}/${modelPath(model)}:${method}`,
+    headers: { "content-type": "application/json", ...nativeHeaders(account) },
+    body,
+  };
+}
+
+/** The base URL with its API version, unless it names one itself. */
+function versionedUrl({ baseUrl, options }: ProviderAccount): string {
+  const base = baseUrl.replace(/\/+$/, "");
+  if (/\/v1[a-z0-9]*$/.test(base)) return base;
+  return `${base}/${String(options["apiVersion"] ?? DEFAULT_VERSION)}`;
+}
+
+/** `gemini-2.5-flash` or, as Google's own lists have them, `models/…` and `tunedModels/…`. */
+function modelPath(model: string): string {
+  const path = model.split("/").map(encodeURIComponent).join("/");
+  return path.includes("/") ? path : `models/${path}`;
+}
+
+function nativeHeaders({ apiKey, headers }: ProviderAccount): Readonly<Record<string, string>> {
+  const own = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+  return { ...(apiKey !== undefined && { "x-goog-api-key": apiKey }), ...Object.fromEntries(own) };
+}

@@ -1,0 +1,171 @@
+/**
+ * A Conversation's messages as the chat wire has them, for clients of other wires. Called by openai-chat-request.ts.
+ * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
+ */
+
+import type { Conversation, Message, Part } from "../conversation.ts";
+import { formatMediaUrl } from "../data-url.ts";
+import type { JsonRecord } from "../json-fields.ts";
+import type { FieldMeaning } from "./client-fields.ts";
+
+/** As `DropField`, by the field's meaning: the caller knows its name on the client's wire. */
+type DropMeaning = (meaning: FieldMeaning) => void;
+
+/** What vendors of this wire differ in when they read a history. */
+export interface HistoryForm {
+  /** Where they take thoughts of earlier turns; without it these are left out, as OpenAI has no place for them. */
+  readonly thoughts?: "reasoning_content" | "reasoning" | "reasoning_details";
+  /** Anthropic's marks are passed on; elsewhere prompts are cached unasked, and the marks say nothing. */
+  readonly takesCacheMarks?: boolean;
+}
+
+export function formatMessages(
+  { system, messages }: Conversation,
+  form: HistoryForm,
+  drop: DropMeaning,
+): readonly JsonRecord[] {
+  const head = system.length === 0 ? [] : [{ role: "system", content: formatContent(system, form, drop) }];
+  return [...head, ...messages.flatMap((message) => formatMessage(message, form, drop))];
+}
+
+function formatMessage(
+  { role, parts }: Message,
+  form: HistoryForm,
+  drop: DropMeaning,
+): readonly JsonRecord[] {
+  if (role === "assistant") return parts.length === 0 ? [] : [formatAssistant(parts, form, drop)];
+  const results = parts.filter((part) => part.type === "tool_result");
+  const said = parts.filter((part) => part.type !== "tool_result");
+  // A tool's message takes text only: what else a tool gave is shown behind it, as if by the user.
+  const shown = results.flatMap((result) => result.parts.filter(({ type }) => type !== "text"));
+  const user = [...shown, ...said];
+  return [
+    ...results.map(formatToolResult),
+    ...(user.length === 0 ? [] : [{ role: "user", content: formatContent(user, form, drop) }]),
+  ];
+}
+
+type ToolResult = Extract<Part, { readonly type: "tool_result" }>;
+
+function formatToolResult({ callId, parts, isError }: ToolResult): JsonRecord {
+  const text = parts.flatMap((part) => (part.type === "text" ? part.text : [])).join("\n");
+  // The wire has no flag for a failure: the words must say it.
+  const content = isError === true && !/^error/i.test(text) ? `Error: ${text}` : text;
+  return { role: "tool", tool_call_id: callId, content };
+}
+
+function formatAssistant(parts: readonly Part[], form: HistoryForm, drop: DropMeaning): JsonRecord {
+  const said = parts.filter(({ type }) => type === "text");
+  const refusal = parts.flatMap((part) => (part.type === "refusal" ? part.text : [])).join("\n");
+  const calls = parts.flatMap((part) => (part.type === "tool_call" ? [formatCall(part)] : []));
+  return {
+    role: "assistant",
+    content: said.length === 0 ? null : formatContent(said, form, drop),
+    ...(refusal !== "" && { refusal }),
+    ...formatThoughts(parts, form),
+    ...(calls.length > 0 && { tool_calls: calls }),
+  };
+}
+
+function formatCall({ id, name, argumentsJson }: Extract<Part, { readonly type: "tool_call" }>): JsonRecord {
+  return { id, type: "function", function: { name, arguments: argumentsJson } };
+}
+
+function formatThoughts(parts: readonly Part[], { thoughts }: HistoryForm): JsonRecord {
+  const thought = parts.filter((part) => part.type === "reasoning");
+  if (thoughts === undefined || thought.length === 0) return {};
+  if (thoughts !== "reasoning_details") return { [thoughts]: thought.map(({ text }) => text).join("\n") };
+  return {
+    reasoning_details: thought.map(({ text, signature, sealed }) =>
+      sealed === undefined
+        ? { type: "reasoning.text", text, ...(signature !== undefined && { signature }) }
+        : { type: "reasoning.encrypted", data: sealed },
+    ),
+  };
+}
+
+/** A string where it can be one: many servers of this wire take nothing else from system and assistant. */
+function formatContent(
+  parts: readonly Part[],
+  form: HistoryForm,
+  drop: DropMeaning,
+): string | readonly JsonRecord[] {
+  const [first, ...others] = parts;
+  if (first?.type === "text" && others.length === 0 && !hasMark(first, form)) return first.text;
+  return parts.flatMap((part) => {
+    const formatted = formatPart(part, drop);
+    if (formatted === undefined) return [];
+    return [hasMark(part, form) ? { ...formatted, cache_control: formatMark(part) } : formatted];
+  });
+}
+
+function hasMark(part: Part, { takesCacheMarks = false }: HistoryForm): boolean {
+  return takesCacheMarks && "cacheMark" in part && part.cacheMark !== undefined;
+}
+
+function formatMark(part: Part): JsonRecord {
+  const ttl = "cacheMark" in part ? part.cacheMark?.ttl : undefined;
+  return { type: "ephemeral", ...(ttl !== undefined && { ttl }) };
+}
+
+function formatPart(part: Part, drop: DropMeaning): JsonRecord | undefined {
+  switch (part.type) {
+    case "text":
+    case "refusal":
+      return { type: "text", text: part.text };
+    case "image": {
+      const { source, detail } = part;
+      return {
+        type: "image_url",
+        image_url: { url: formatMediaUrl(source), ...(detail !== undefined && { detail }) },
+      };
+    }
+    case "document":
+      return formatDocument(part, drop);
+    case "audio":
+      return formatAudio(part, drop);
+    case "reasoning":
+    case "tool_call":
+    case "tool_result":
+      // None of these stands among the parts of a content on this wire.
+      return undefined;
+  }
+}
+
+/** The API asks for a name, and means nothing by it. */
+const UNNAMED_FILE = "document.pdf";
+
+function formatDocument(
+  { source, name }: Extract<Part, { readonly type: "document" }>,
+  drop: DropMeaning,
+): JsonRecord | undefined {
+  switch (source.kind) {
+    case "text":
+      return { type: "text", text: name === undefined ? source.text : `${name}\n\n${source.text}` };
+    case "inline":
+      return { type: "file", file: { filename: name ?? UNNAMED_FILE, file_data: formatMediaUrl(source) } };
+    case "url":
+      drop("document");
+      return undefined;
+  }
+}
+
+const AUDIO_FORMATS: ReadonlyMap<string, string> = new Map([
+  ["audio/mpeg", "mp3"],
+  ["audio/mp3", "mp3"],
+  ["audio/wav", "wav"],
+  ["audio/x-wav", "wav"],
+  ["audio/wave", "wav"],
+]);
+
+function formatAudio(
+  { source }: Extract<Part, { readonly type: "audio" }>,
+  drop: DropMeaning,
+): JsonRecord | undefined {
+  const format = source.kind === "inline" ? AUDIO_FORMATS.get(source.mediaType) : undefined;
+  if (source.kind === "inline" && format !== undefined) {
+    return { type: "input_audio", input_audio: { data: source.base64, format } };
+  }
+  drop("audio");
+  return undefined;
+}

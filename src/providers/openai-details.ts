@@ -1,0 +1,105 @@
+/**
+ * What an answer of OpenAI's wires has beside its text: signed thoughts, citations, log probabilities. Read the same way
+ * from whole answers and from stream deltas. Called by openai-wire.ts and openai-stream.ts.
+ */
+
+import type { Citation, TokenLogprob } from "../chat.ts";
+import { listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+
+export interface Thoughts {
+  readonly text?: string;
+  readonly signature?: string;
+  readonly sealed: readonly string[];
+}
+
+const NO_THOUGHTS: Thoughts = { sealed: [] };
+
+/**
+ * `reasoning_content` (DeepSeek, vLLM, xAI) or `reasoning` (OpenRouter, Groq), and OpenRouter's `reasoning_details`:
+ * https://openrouter.ai/docs/use-cases/reasoning-tokens (seen 2026-11)
+ */
+export function readThoughts(message: JsonRecord): Thoughts {
+  const text =
+    textOf(message["reasoning_content"]) ??
+    textOf(message["reasoning"]) ??
+    textOf(readThinkingParts(message["content"]));
+  const { reasoning_details: list } = message;
+  if (!Array.isArray(list)) return text === undefined ? NO_THOUGHTS : { text, sealed: [] };
+  const details = list.map(recordOf);
+  const signature = details
+    .map((detail) => textOf(detail["signature"]))
+    .findLast((said) => said !== undefined);
+  const sealed = details.flatMap(({ type, data }) =>
+    type === "reasoning.encrypted" ? (textOf(data) ?? []) : [],
+  );
+  return {
+    ...(text !== undefined && { text }),
+    ...(signature !== undefined && { signature }),
+    sealed,
+  };
+}
+
+/** Thoughts among the parts of the content: Mistral's `thinking`, Databricks' `reasoning` with its summaries. */
+function readThinkingParts(content: unknown): string {
+  return listOf(content)
+    .flatMap((part) => {
+      const { type, thinking, summary } = recordOf(part);
+      if (type === "thinking") return listOf(thinking);
+      return type === "reasoning" ? listOf(summary) : [];
+    })
+    .map((piece) => textOf(recordOf(piece)["text"]) ?? "")
+    .join("");
+}
+
+/**
+ * Perplexity's sources, beside the choices: `search_results`, or the bare addresses of `citations`.
+ * https://docs.perplexity.ai/api-reference/chat-completions-post (seen 2026-11)
+ */
+export function readSources(body: JsonRecord): readonly Citation[] {
+  const results = listOf(body["search_results"]).map((result) => readCitation(recordOf(result)));
+  if (results.length > 0) return results;
+  return listOf(body["citations"]).flatMap((url) => (textOf(url) === undefined ? [] : { url: String(url) }));
+}
+
+/** Where Google's OpenAI-compatible API puts it: https://ai.google.dev/gemini-api/docs/thought-signatures (seen 2026-11). */
+export function readCallSignature(call: JsonRecord): string | undefined {
+  return textOf(recordOf(recordOf(call["extra_content"])["google"])["thought_signature"]);
+}
+
+/** `annotations` of a message or a delta. */
+export function readCitations(annotations: unknown): readonly Citation[] {
+  return listOf(annotations).flatMap((entry) => {
+    const annotation = recordOf(entry);
+    if (annotation["type"] !== "url_citation") return [];
+    // The Responses wire has the members beside the type, the chat wire in an object of their own.
+    return [readCitation(recordOf(annotation["url_citation"] ?? annotation))];
+  });
+}
+
+function readCitation(citation: JsonRecord): Citation {
+  const url = textOf(citation["url"]);
+  const title = textOf(citation["title"]);
+  const { start_index: startIndex, end_index: endIndex } = citation;
+  return {
+    ...(url !== undefined && { url }),
+    ...(title !== undefined && { title }),
+    ...(typeof startIndex === "number" && { startIndex }),
+    ...(typeof endIndex === "number" && { endIndex }),
+  };
+}
+
+/** `logprobs.content` of a choice. */
+export function readLogprobs(content: unknown): readonly TokenLogprob[] {
+  return listOf(content).flatMap((entry) => {
+    const read = readLogprob(recordOf(entry));
+    if (read === undefined) return [];
+    const top = listOf(recordOf(entry)["top_logprobs"]).flatMap(
+      (other) => readLogprob(recordOf(other)) ?? [],
+    );
+    return [{ ...read, top }];
+  });
+}
+
+function readLogprob({ token, logprob }: JsonRecord): Omit<TokenLogprob, "top"> | undefined {
+  return typeof token === "string" && typeof logprob === "number" ? { token, logprob } : undefined;
+}

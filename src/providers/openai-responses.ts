@@ -1,0 +1,229 @@
+/**
+ * The Responses wire as upstreams speak it: the client's own bytes out, answers and streams read beside the forwarded
+ * ones, for usage, finish reasons and faults. Requests of other dialects go to the chat wire instead.
+ * https://platform.openai.com/docs/api-reference/responses (seen 2026-11)
+ */
+
+import type { ChatChoice, ChatChunk, ChatResponse, FinishReason, TokenUsage, ToolCall } from "../chat.ts";
+import { GatewayError } from "../errors.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { readCitations, readLogprobs } from "./openai-details.ts";
+import { isCount, malformed } from "./openai-wire.ts";
+import type { Decoder } from "./provider.ts";
+
+/** A target's `params`, which have the chat wire's names, in this one's. What has none goes out as it is. */
+export function toResponsesNames(wire: JsonRecord, params: JsonRecord = {}): JsonRecord {
+  const {
+    max_tokens,
+    max_completion_tokens,
+    reasoning_effort: effort,
+    response_format: format,
+    ...same
+  } = params;
+  const limit = max_completion_tokens ?? max_tokens;
+  const { json_schema: schema, ...plain } = recordOf(format);
+  return {
+    ...same,
+    ...(isPresent(limit) && { max_output_tokens: limit }),
+    ...(isPresent(effort) && { reasoning: { ...recordOf(wire["reasoning"]), effort } }),
+    ...(isPresent(format) && {
+      text: { ...recordOf(wire["text"]), format: { ...plain, ...recordOf(schema) } },
+    }),
+  };
+}
+
+/** A whole response; throws `upstream_malformed`, or `upstream_error` where it says that it failed. */
+export function readResponse(body: unknown): ChatResponse {
+  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  if (body["status"] === "failed" || (isPresent(body["error"]) && !Array.isArray(body["output"]))) {
+    throw new GatewayError(
+      "upstream_error",
+      "The upstream answered with an error under a status of success.",
+    );
+  }
+  if (!Array.isArray(body["output"])) throw malformed("a response without output");
+  const id = textOf(body["id"]);
+  const model = textOf(body["model"]);
+  const usage = readUsage(body["usage"]);
+  return {
+    ...(id !== undefined && { id }),
+    ...(model !== undefined && { model }),
+    choices: [readOutput(body, body["output"].map(recordOf))],
+    ...(usage !== undefined && { usage }),
+  };
+}
+
+/** All items of the output are one choice: what the model thought, said and called. */
+function readOutput(body: JsonRecord, items: readonly JsonRecord[]): ChatChoice {
+  const parts = items.flatMap((item) =>
+    item["type"] === "message" ? listOf(item["content"]).map(recordOf) : [],
+  );
+  const thoughts = items.filter(({ type }) => type === "reasoning");
+  const reasoning = thoughts.flatMap(readThought).join("\n");
+  const sealed = thoughts.flatMap((item) => textOf(item["encrypted_content"]) ?? []);
+  const refusal = parts.flatMap((part) => textOf(part["refusal"]) ?? []).join("");
+  const citations = parts.flatMap((part) => readCitations(part["annotations"]));
+  const logprobs = parts.flatMap((part) => readLogprobs(part["logprobs"]));
+  const toolCalls = items.flatMap(readCall);
+  const finishReason = readEnd(body, toolCalls.length > 0);
+  return {
+    index: 0,
+    text: parts.flatMap((part) => textOf(part["text"]) ?? []).join(""),
+    ...(reasoning !== "" && { reasoning }),
+    ...(sealed.length > 0 && { sealedReasoning: sealed }),
+    ...(refusal !== "" && { refusal }),
+    ...(citations.length > 0 && { citations }),
+    ...(logprobs.length > 0 && { logprobs }),
+    toolCalls,
+    ...(finishReason !== undefined && { finishReason }),
+  };
+}
+
+function readThought(item: JsonRecord): readonly string[] {
+  return [...listOf(item["summary"]), ...listOf(item["content"])].flatMap(
+    (part) => textOf(recordOf(part)["text"]) ?? [],
+  );
+}
+
+function readCall(item: JsonRecord): readonly ToolCall[] {
+  if (item["type"] !== "function_call") return [];
+  const { call_id: id, name, arguments: given } = item;
+  return [{ id: textOf(id) ?? "", name: textOf(name) ?? "", argumentsJson: textOf(given) ?? "" }];
+}
+
+/** Undefined while it hasn't ended: a response in the background. */
+function readEnd(body: JsonRecord, hasCalls: boolean): FinishReason | undefined {
+  switch (body["status"]) {
+    case "completed":
+      return hasCalls ? "tool_calls" : "stop";
+    case "incomplete": {
+      const { reason } = recordOf(body["incomplete_details"]);
+      if (reason === "max_output_tokens") return "length";
+      return reason === "content_filter" ? "content_filter" : "unknown";
+    }
+    default:
+      return undefined;
+  }
+}
+
+function readUsage(usage: unknown): TokenUsage | undefined {
+  if (!isRecord(usage)) return undefined;
+  const { input_tokens: input, output_tokens: output } = usage;
+  if (!isCount(input) && !isCount(output)) return undefined;
+  const { cached_tokens: cached, cache_write_tokens: written } = recordOf(usage["input_tokens_details"]);
+  const { reasoning_tokens: reasoning } = recordOf(usage["output_tokens_details"]);
+  return {
+    inputTokens: isCount(input) ? input : 0,
+    outputTokens: isCount(output) ? output : 0,
+    ...(isCount(cached) && { cacheReadTokens: cached }),
+    ...(isCount(written) && written > 0 && { cacheWriteTokens: written }),
+    ...(isCount(reasoning) && { reasoningTokens: reasoning }),
+  };
+}
+
+/** A decoder for one stream. Throws `upstream_malformed` on an event that is no JSON object. */
+export function createResponsesDecoder(): Decoder {
+  /** Calls by their item's place in the output. */
+  const calls = new Map<unknown, number>();
+  return ({ event, data }) => {
+    if (data === "" || data.startsWith("[DONE]")) return [];
+    const body = parseEvent(data);
+    const type = textOf(body["type"]) ?? event;
+    switch (type) {
+      case "response.created":
+        return readStart(recordOf(body["response"]));
+      case "response.output_text.delta":
+        return readTextDelta(body);
+      case "response.refusal.delta":
+        return textChunk("refusal", body["delta"]);
+      case "response.reasoning_summary_text.delta":
+      case "response.reasoning_text.delta":
+        return textChunk("reasoning", body["delta"]);
+      case "response.output_text.annotation.added":
+        return readCitations([body["annotation"]]).map((citation) => ({
+          type: "citation",
+          index: 0,
+          citation,
+        }));
+      case "response.output_item.added":
+        return readItem(body, calls);
+      case "response.function_call_arguments.delta": {
+        const call = calls.get(body["output_index"]);
+        const argumentsFragment = textOf(body["delta"]) ?? "";
+        return call === undefined ? [] : [{ type: "tool_call", index: 0, call, argumentsFragment }];
+      }
+      case "response.completed":
+      case "response.incomplete":
+        return readEndEvent(recordOf(body["response"]), calls.size > 0);
+      case "response.failed":
+        return [{ type: "error", errorType: errorClass(recordOf(recordOf(body["response"])["error"])) }];
+      case "error":
+        return [{ type: "error", errorType: errorClass(body) }];
+      default:
+        return [];
+    }
+  };
+}
+
+function parseEvent(data: string): JsonRecord {
+  let body: unknown;
+  try {
+    body = JSON.parse(data);
+  } catch (cause) {
+    throw malformed("a stream event that is no JSON", cause);
+  }
+  if (!isRecord(body)) throw malformed("a stream event that is no JSON object");
+  return body;
+}
+
+function readStart(response: JsonRecord): readonly ChatChunk[] {
+  const id = textOf(response["id"]);
+  const model = textOf(response["model"]);
+  return [{ type: "start", ...(id !== undefined && { id }), ...(model !== undefined && { model }) }];
+}
+
+function readTextDelta(body: JsonRecord): readonly ChatChunk[] {
+  const logprobs = readLogprobs(body["logprobs"]);
+  const text = textChunk("text", body["delta"]);
+  return logprobs.length === 0 ? text : [...text, { type: "logprobs", index: 0, logprobs }];
+}
+
+function textChunk(type: "text" | "refusal" | "reasoning", delta: unknown): readonly ChatChunk[] {
+  const text = textOf(delta);
+  return text === undefined ? [] : [{ type, index: 0, text }];
+}
+
+function readItem(body: JsonRecord, calls: Map<unknown, number>): readonly ChatChunk[] {
+  const item = recordOf(body["item"]);
+  if (item["type"] !== "function_call") return [];
+  const call = calls.size;
+  calls.set(body["output_index"], call);
+  const id = textOf(item["call_id"]);
+  const name = textOf(item["name"]);
+  return [
+    {
+      type: "tool_call",
+      index: 0,
+      call,
+      ...(id !== undefined && { id }),
+      ...(name !== undefined && { name }),
+      argumentsFragment: textOf(item["arguments"]) ?? "",
+    },
+  ];
+}
+
+function readEndEvent(response: JsonRecord, hasCalls: boolean): readonly ChatChunk[] {
+  const usage = readUsage(response["usage"]);
+  return [
+    { type: "finish", index: 0, reason: readEnd(response, hasCalls) ?? "unknown" },
+    ...(usage === undefined ? [] : [{ type: "usage", usage } as const]),
+    { type: "done" },
+  ];
+}
+
+/** A short word, so that a message in its place is never passed on. */
+const ERROR_CLASS = /^[\w.-]{1,64}$/;
+
+function errorClass({ code, type }: JsonRecord): string {
+  return [code, type].map(textOf).find((word) => word !== undefined && ERROR_CLASS.test(word)) ?? "error";
+}
