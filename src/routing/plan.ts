@@ -1,26 +1,20 @@
 /**
- * Who may be asked for a model, in which order, and why: from the tenant's records to a plan. Pure; the draw, the
- * prices and the latencies are passed in. What happens when a target fails is retry.ts.
+ * Who may be asked for a model, in which order, and why: from the tenant's records to a plan. Pure; what was learned
+ * about the targets, prices and draws are passed in. What happens when a target fails is retry.ts.
  */
 
 import { GatewayError } from "../errors.ts";
 import {
   DEFAULT_RETRIES,
   DEFAULT_TIMEOUTS,
-  type KeyRecord,
   type RouteRecord,
   type TargetRecord,
-  type TenantBundle,
-} from "../tenants/records.ts";
-
-export interface PlannedTarget {
-  /** The tenant's name of the account. */
-  readonly provider: string;
-  readonly model: string;
-  /** `provider/model`, as headers and spans say it. */
-  readonly label: string;
-  readonly params?: Readonly<Record<string, unknown>>;
-}
+} from "../tenants/route-record.ts";
+import { type KeyRecord, type TenantBundle } from "../tenants/records.ts";
+import type { Circuit } from "./circuit.ts";
+import { chooseBranch, type RequestTraits } from "./conditions.ts";
+import { order, type OrderContext } from "./order.ts";
+import { type PlannedTarget, toTarget } from "./targets.ts";
 
 export interface Plan {
   /** The route's name, or the bare `provider/model`. */
@@ -28,27 +22,32 @@ export interface Plan {
   readonly strategy: RouteRecord["strategy"] | "direct" | "pinned";
   /** In the order they are asked; never empty. */
   readonly targets: readonly [PlannedTarget, ...PlannedTarget[]];
+  /** All that may answer, whatever their state and order: what a cached answer depends on. */
+  readonly candidates: readonly PlannedTarget[];
   /** Why the first one comes first. */
   readonly reason: string;
   /** `target: why not` for each that was passed over. */
   readonly rejected: readonly string[];
   readonly retries: RouteRecord["retries"];
   readonly timeouts: RouteRecord["timeouts"];
+  /** The second target is asked too when the first hasn't begun its answer by then. */
+  readonly hedge?: { readonly afterMs: number };
+  /** Whether the session is to come back to the target that answers it. */
+  readonly isSticky: boolean;
 }
 
-export interface PlanContext {
+export interface PlanContext extends Pick<OrderContext, "priceOf" | "latencyOf" | "claimTrial"> {
   readonly bundle: TenantBundle;
   readonly key: Pick<KeyRecord, "allowedModels">;
   /** `x-headgate-target`. */
   readonly pin?: string;
-  /** `x-headgate-session`: with `sticky` the same session draws the same target. */
+  /** `x-headgate-session`. */
   readonly session?: string;
-  /** A number in [0, 1). */
-  readonly random: () => number;
-  /** Micro-USD of a typical call, undefined for an unknown price. */
-  readonly priceOf: (target: PlannedTarget) => number | undefined;
-  /** Smoothed time to the first byte in ms, undefined for a target not yet seen here. */
-  readonly latencyOf: (target: PlannedTarget) => number | undefined;
+  readonly traits: RequestTraits;
+  readonly circuitOf: (target: PlannedTarget) => Circuit;
+  /** Whose turn it is on a weighted route, or on one branch of it. */
+  readonly takeTurn: (branch: string, weights: readonly number[]) => number;
+  readonly sessionTargetOf: (routeId: string, session: string) => string | undefined;
 }
 
 /** Throws `model_not_found`, `permission_denied`, or `invalid_request` for a pin outside the route. */
@@ -90,122 +89,109 @@ function planDirect(model: string, { bundle, pin }: PlanContext): Plan {
     routeId: model,
     strategy: "direct",
     targets: [target],
+    candidates: [target],
     reason: "named by the client",
     rejected: [],
     retries: DEFAULT_RETRIES,
     timeouts: DEFAULT_TIMEOUTS,
+    isSticky: false,
   };
 }
 
 function planRoute(routeId: string, route: RouteRecord, context: PlanContext): Plan {
-  const known = route.targets.filter(({ provider }) => Object.hasOwn(context.bundle.providers, provider));
-  const missing = route.targets
-    .filter((target) => !known.includes(target))
-    .map((target) => `${toTarget(target).label}: no provider '${target.provider}'`);
-  const rules = { retries: route.retries, timeouts: route.timeouts };
+  const { pin, bundle } = context;
+  const hasProvider = ({ provider }: TargetRecord): boolean => Object.hasOwn(bundle.providers, provider);
+  const isSticky = route.sticky === "session" && context.session !== undefined;
+  const rules = { retries: route.retries, timeouts: route.timeouts, isSticky };
 
-  if (context.pin !== undefined) {
-    const pinned = known.map(toTarget).find(({ label }) => label === context.pin);
-    if (!pinned) throw pinOutside(context.pin, routeId);
-    const rejected = known.map(toTarget).filter(({ label }) => label !== pinned.label);
+  if (pin !== undefined) {
+    const all = [route, ...(route.when ?? [])]
+      .flatMap(({ targets }) => targets)
+      .filter(hasProvider)
+      .map(toTarget);
+    const pinned = all.find(({ label }) => label === pin);
+    if (!pinned) throw pinOutside(pin, routeId);
+    const others = new Set(all.map(({ label }) => label).filter((label) => label !== pin));
     return {
       routeId,
       strategy: "pinned",
       targets: [pinned],
+      candidates: [pinned],
       reason: "pinned by x-headgate-target",
-      rejected: [...rejected.map(({ label }) => `${label}: another target is pinned`), ...missing],
+      rejected: [...others].map((label) => `${label}: another target is pinned`),
       ...rules,
     };
   }
 
-  const { ordered, reason, against } = order(route, known, context);
-  const [first, ...rest] = ordered;
+  const branch = chooseBranch(route, context.traits);
+  const known = branch.targets.filter(hasProvider).map(toTarget);
+  const missing = branch.targets
+    .filter((target) => !hasProvider(target))
+    .map((target) => `${toTarget(target).label}: no provider '${target.provider}'`);
+  const { targets, reason, rejected } = orderHealthy(routeId, branch, known, isSticky, context);
+  const [first, ...rest] = targets;
   if (!first) {
     throw new GatewayError(
       "model_not_found",
       `The route '${routeId}' has no target that exists: ${missing.join("; ")}.`,
-      {
-        param: "model",
-      },
+      { param: "model" },
     );
   }
   return {
     routeId,
-    strategy: route.strategy,
+    strategy: branch.strategy,
     targets: [first, ...rest],
-    reason,
-    rejected: [...rest.map((target) => `${target.label}: ${against(target)}`), ...missing],
+    candidates: known,
+    reason: branch.because === undefined ? reason : `${reason}; ${branch.because}`,
+    rejected: [...rejected, ...missing],
     ...rules,
+    ...(route.hedge === undefined ? {} : { hedge: route.hedge }),
   };
 }
 
-interface Ordering {
-  readonly ordered: readonly PlannedTarget[];
+const MS_PER_SECOND = 1000;
+
+/** Those whose circuit is open are out; where all are, all stay: the attempts refuse them, but the cache may answer yet. */
+function orderHealthy(
+  routeId: string,
+  { strategy, because = "" }: ReturnType<typeof chooseBranch>,
+  known: readonly PlannedTarget[],
+  isSticky: boolean,
+  context: PlanContext,
+): {
+  readonly targets: readonly PlannedTarget[];
   readonly reason: string;
-  readonly against: (target: PlannedTarget) => string;
-}
-
-function order(route: RouteRecord, targets: readonly TargetRecord[], context: PlanContext): Ordering {
-  switch (route.strategy) {
-    case "fallback":
-      return {
-        ordered: targets.map(toTarget),
-        reason: "first in the route's order",
-        against: () => "later in the order",
-      };
-    case "weighted":
-      return drawByWeight(targets, route.sticky === "session" ? context.session : undefined, context.random);
-    case "least-cost":
-      return sortBy(targets.map(toTarget), context.priceOf, Infinity, "price");
-    case "least-latency":
-      // An unseen target counts as fastest, so that each is tried once before latencies decide.
-      return sortBy(targets.map(toTarget), context.latencyOf, 0, "latency");
+  readonly rejected: readonly string[];
+} {
+  const broken = new Map<PlannedTarget, string>();
+  for (const target of known) {
+    const { state, retryInMs } = context.circuitOf(target);
+    if (state !== "open") continue;
+    const seconds = Math.ceil(retryInMs / MS_PER_SECOND);
+    broken.set(target, `${target.label}: circuit open, asked again in ${seconds} s`);
   }
-}
-
-function drawByWeight(
-  targets: readonly TargetRecord[],
-  session: string | undefined,
-  random: () => number,
-): Ordering {
-  const weightOf = (target: TargetRecord): number => target.weight ?? 1;
-  const total = targets.reduce((sum, target) => sum + weightOf(target), 0);
-  let left = (session === undefined ? random() : unitHash(session)) * total;
-  // Fractions may leave a little over: then it is the last one's that has a weight at all.
-  const drawn =
-    targets.find((target) => (left -= weightOf(target)) < 0) ??
-    targets.findLast((target) => weightOf(target) > 0) ??
-    targets[0];
-  const others = targets.filter((target) => target !== drawn);
-  others.sort((a, b) => weightOf(b) - weightOf(a));
-  const how = session === undefined ? "drawn" : "drawn for the session";
+  const isAllBroken = broken.size === known.length;
+  const session = isSticky ? context.session : undefined;
+  const { ordered, reason, against } = order(
+    strategy,
+    known,
+    (target) => !isAllBroken && broken.has(target),
+    {
+      session,
+      sessionTarget: session === undefined ? undefined : context.sessionTargetOf(routeId, session),
+      takeTurn: (weights) => context.takeTurn(`${routeId} ${because.split(":", 1)[0] ?? ""}`, weights),
+      priceOf: context.priceOf,
+      latencyOf: context.latencyOf,
+      claimTrial: context.claimTrial,
+    },
+  );
+  const [, ...rest] = ordered;
+  const passedOver = rest.filter((target) => !broken.has(target));
   return {
-    ordered: (drawn ? [drawn, ...others] : others).map(toTarget),
-    reason: `${how} with weight ${drawn ? weightOf(drawn) : 0} of ${total}`,
-    against: () => "not drawn",
+    targets: ordered,
+    reason,
+    rejected: [...passedOver.map((target) => `${target.label}: ${against(target)}`), ...broken.values()],
   };
-}
-
-function sortBy(
-  targets: readonly PlannedTarget[],
-  measure: (target: PlannedTarget) => number | undefined,
-  unknown: number,
-  noun: string,
-): Ordering {
-  const valueOf = new Map(targets.map((target) => [target, measure(target)]));
-  const rank = (target: PlannedTarget): number => valueOf.get(target) ?? unknown;
-  const say = (target: PlannedTarget): string => valueOf.get(target)?.toFixed(0) ?? "unknown";
-  const ordered = targets.toSorted((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
-  const [first] = ordered;
-  return {
-    ordered,
-    reason: `lowest ${noun} (${first ? say(first) : "none"})`,
-    against: (target) => `${noun} ${say(target)}`,
-  };
-}
-
-function toTarget({ provider, model, params }: TargetRecord): PlannedTarget {
-  return { provider, model, label: `${provider}/${model}`, ...(params === undefined ? {} : { params }) };
 }
 
 function pinOutside(pin: string, model: string): GatewayError {
@@ -214,27 +200,9 @@ function pinOutside(pin: string, model: string): GatewayError {
   });
 }
 
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
-/** MurmurHash3's 32-bit finalizer: each bit of the hash changes each other one as often as not. */
-const MIX_1 = 0x85ebca6b;
-const MIX_2 = 0xc2b2ae35;
-
-/**
- * FNV-1a of a string as a number in [0, 1): a draw that is the same each time, not a secret. Mixed at the end, or ids
- * that differ in their last character would lie side by side.
- */
-function unitHash(text: string): number {
-  let hash = FNV_OFFSET;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME);
-  hash = Math.imul(hash ^ (hash >>> 16), MIX_1);
-  hash = Math.imul(hash ^ (hash >>> 13), MIX_2);
-  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
-}
-
 /** What of a plan can change an answer, as one string whatever the draw was: part of the cache key. */
-export function planVersion(plan: Plan): string {
+export function planVersion({ candidates }: Pick<Plan, "candidates">): string {
   return JSON.stringify(
-    plan.targets.map(({ label, params }) => JSON.stringify([label, params ?? null])).toSorted(),
+    candidates.map(({ label, params }) => JSON.stringify([label, params ?? null])).toSorted(),
   );
 }

@@ -4,7 +4,7 @@
  */
 
 import type { GatewayError } from "../errors.ts";
-import type { RouteRecord } from "../tenants/records.ts";
+import type { RouteRecord } from "../tenants/route-record.ts";
 
 /** No pause between attempts is longer than this unless the upstream asks for it. */
 const MAX_BACKOFF_MS = 10_000;
@@ -14,8 +14,13 @@ const PATIENCE_WITH_ALTERNATIVE_MS = 2_000;
 
 export type NextStep =
   | { readonly kind: "retry"; readonly delayMs: number }
-  | { readonly kind: "fallback" }
-  | { readonly kind: "give_up" };
+  | (Leave & { readonly kind: "fallback" })
+  | (Leave & { readonly kind: "give_up" });
+
+interface Leave {
+  /** Another try of the same target was due, and was not within the tenant's budget. */
+  readonly isOverBudget?: true;
+}
 
 export interface FailedAttempt {
   readonly error: GatewayError;
@@ -27,6 +32,8 @@ export interface FailedAttempt {
   readonly rules: RouteRecord["retries"];
   /** A number in [0, 1). */
   readonly random: () => number;
+  /** Takes one retry out of the tenant's budget; false where nothing is left. */
+  readonly takeRetry: () => boolean;
 }
 
 /** Never retries the caller's own faults; never sleeps past the request's deadline. */
@@ -40,7 +47,7 @@ export function nextStep(failed: FailedAttempt): NextStep {
   const delayMs = error.details.retryAfterMs ?? backoffMs(failed);
   if (delayMs >= failed.remainingMs) return elsewhere;
   if (hasNextTarget && delayMs > PATIENCE_WITH_ALTERNATIVE_MS) return elsewhere;
-  return { kind: "retry", delayMs };
+  return failed.takeRetry() ? { kind: "retry", delayMs } : { ...elsewhere, isOverBudget: true };
 }
 
 /** Our own bad credential will be refused again; a fault without a status (network, timeout, garbage) may pass. */

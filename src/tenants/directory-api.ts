@@ -11,10 +11,10 @@ import type {
   KeyRecord,
   ProviderRecord,
   ProviderWith,
-  RouteRecord,
   StoredTenant,
   TenantWith,
 } from "./records.ts";
+import type { RouteRecord } from "./route-record.ts";
 
 export interface PageAsk {
   /** 1 to 1,000. */

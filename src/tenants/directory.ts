@@ -31,10 +31,10 @@ import type {
   KeyRecord,
   ProviderRecord,
   ProviderWith,
-  RouteRecord,
   StoredTenant,
   TenantWith,
 } from "./records.ts";
+import type { RouteRecord } from "./route-record.ts";
 import { keepProviderSecrets, keepTenantSecrets } from "./seal-records.ts";
 import { keyEntry, queueMark, tenantEntry } from "./storage-keys.ts";
 

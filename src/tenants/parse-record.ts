@@ -9,16 +9,15 @@ import { refuseUrl } from "../public-url.ts";
 import {
   keySchema,
   providerSchema,
-  recordName,
   rotationSchema,
-  routeSchema,
   tenantSchema,
   type KeyInput,
   type ProviderInput,
   type ProviderKind,
-  type RouteRecord,
   type TenantRecord,
 } from "./records.ts";
+import { recordName } from "./record-name.ts";
+import { routeSchema, type RouteRecord } from "./route-record.ts";
 
 /** What the deployment allows and the provider registry knows. */
 export interface RecordRules {

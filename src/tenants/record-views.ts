@@ -9,11 +9,11 @@ import type {
   KeyRecord,
   ProviderRecord,
   ProviderWith,
-  RouteRecord,
   SealedSecret,
   StoredTenant,
   TenantWith,
 } from "./records.ts";
+import type { RouteRecord } from "./route-record.ts";
 
 export interface TenantView extends TenantWith<string> {
   readonly id: string;

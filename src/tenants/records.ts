@@ -6,12 +6,8 @@
 import * as z from "zod";
 import { findDestinationFaults, PRESET_NAMES } from "../telemetry/presets.ts";
 import { isMask } from "./sealing.ts";
-
-/** Tenant, provider, route and destination names appear in URLs, KV keys and spans. */
-const NAME = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "use 1 to 63 of a-z 0-9 . _ - and start with a letter or digit");
-export const recordName = NAME;
+import { recordName as NAME } from "./record-name.ts";
+import type { RouteRecord } from "./route-record.ts";
 
 const count = z.int().positive();
 const MAX_BODY_BYTES = 100 * 1024 * 1024;
@@ -47,6 +43,8 @@ const cacheSchema = z.strictObject({
   enabled: z.boolean().default(false),
   ttlSeconds: ttlSeconds.default(3600),
   coalesce: z.boolean().default(false),
+  /** Answers that call tools are stored too: right where the tools have no effect on the world. */
+  toolCalls: z.boolean().default(false),
 });
 
 const MAX_SECRET_CHARS = 8192;
@@ -122,7 +120,38 @@ export type LimitsRecord = z.infer<typeof limitsSchema>;
 export type TenantRecord = z.infer<typeof tenantSchema>;
 
 /** Upstream kinds a provider record may name; each is a file or a row in src/providers/. */
-export const PROVIDER_KINDS = ["openai", "openai-compatible", "sim"] as const;
+export const PROVIDER_KINDS = [
+  "openai",
+  "openai-compatible",
+  "anthropic",
+  "azure-openai",
+  "bedrock",
+  "cohere",
+  "gemini",
+  "vertex",
+  "workers-ai",
+  "mistral",
+  "groq",
+  "deepseek",
+  "xai",
+  "openrouter",
+  "together",
+  "fireworks",
+  "perplexity",
+  "cerebras",
+  "nvidia",
+  "databricks",
+  "hugging-face",
+  "moonshot",
+  "ollama",
+  "vllm",
+  "llama-cpp",
+  "lm-studio",
+  "litellm",
+  "mlflow",
+  "portkey",
+  "sim",
+] as const;
 export type ProviderKind = (typeof PROVIDER_KINDS)[number];
 
 /** What `PUT …/providers/{name}` takes. `apiKey` is write-only: it is sealed before it is stored. */
@@ -135,44 +164,6 @@ export const providerSchema = z.strictObject({
   propagateTrace: z.boolean().default(false),
 });
 export type ProviderInput = z.infer<typeof providerSchema>;
-
-const targetSchema = z.strictObject({
-  provider: NAME,
-  model: z.string().min(1).max(256),
-  weight: z.number().nonnegative().optional(),
-  params: z.record(z.string(), z.unknown()).optional(),
-});
-
-/** Statuses worth another try of the same target: api.md §4. */
-const RETRY_STATUSES = [408, 429, 500, 502, 503, 504, 529];
-
-const retriesSchema = z.strictObject({
-  /** Per target; 1 still falls back. */
-  maxAttempts: z.int().min(1).max(10).default(3),
-  baseDelayMs: z.int().nonnegative().max(60_000).default(250),
-  on: z.array(z.int().min(400).max(599)).default(RETRY_STATUSES),
-});
-
-const timeoutsSchema = z.strictObject({
-  firstByteMs: z.int().positive().max(600_000).default(30_000),
-  idleMs: z.int().positive().max(600_000).default(30_000),
-  totalMs: z.int().positive().max(3_600_000).default(600_000),
-});
-
-/** What `PUT …/routes/{name}` takes. */
-export const routeSchema = z.strictObject({
-  strategy: z.enum(["fallback", "weighted", "least-latency", "least-cost"]).default("fallback"),
-  targets: z.array(targetSchema).min(1).max(32),
-  retries: retriesSchema.prefault({}),
-  timeouts: timeoutsSchema.prefault({}),
-  sticky: z.literal("session").optional(),
-});
-export type RouteRecord = z.infer<typeof routeSchema>;
-export type TargetRecord = z.infer<typeof targetSchema>;
-
-/** The defaults of api.md §4, which a bare `provider/model` takes too. */
-export const DEFAULT_RETRIES = retriesSchema.parse({});
-export const DEFAULT_TIMEOUTS = timeoutsSchema.parse({});
 
 /** A key's own labels, each on every span of its requests: few. */
 const MAX_METADATA_PAIRS = 16;

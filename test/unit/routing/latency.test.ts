@@ -42,4 +42,14 @@ describe("the latency book", () => {
     expect(book.of("acme", "a/2", NOW)).toBe(2);
     expect(book.of("acme", "a/new", NOW)).toBe(1);
   });
+
+  test("lets one request in ten seconds try a target that it knows nothing of", () => {
+    const book = createLatencyBook();
+    expect(book.claimTrial("acme", "a/x", NOW)).toBe(true);
+    expect(book.claimTrial("acme", "a/x", NOW + 9_999)).toBe(false);
+    expect(book.claimTrial("acme", "a/x", NOW + 10_000)).toBe(true);
+    book.note("acme", "a/x", 5, NOW + 10_001);
+    expect(book.claimTrial("acme", "a/x", NOW + 30_000)).toBe(false);
+    expect(book.claimTrial("acme", "a/x", NOW + 70_002)).toBe(true);
+  });
 });

@@ -6,8 +6,11 @@ import {
   planTargets,
   planVersion,
 } from "../../../src/routing/plan.ts";
-import { DEFAULT_RETRIES, DEFAULT_TIMEOUTS } from "../../../src/tenants/records.ts";
+import { createTurns } from "../../../src/routing/turns.ts";
+import { DEFAULT_RETRIES, DEFAULT_TIMEOUTS } from "../../../src/tenants/route-record.ts";
 import { fakeBundle } from "../../support/fake-tenant.ts";
+
+const CLOSED = { state: "closed", retryInMs: 0, failures: 0, calls: 0 } as const;
 
 const ROUTES = {
   chat: {
@@ -24,21 +27,25 @@ function plan(model: string, context: Partial<PlanContext> = {}, routes: object 
   return planTargets(model, {
     bundle: fakeBundle({ routes: { ...routes } }),
     key: {},
-    random: () => 0,
+    traits: { promptTokens: 10, metadata: {}, at: 0, needs: () => new Set() },
     priceOf: () => undefined,
     latencyOf: () => undefined,
+    claimTrial: () => false,
+    circuitOf: () => CLOSED,
+    takeTurn: (_, weights) => weights.findIndex((weight) => weight > 0),
+    sessionTargetOf: () => undefined,
     ...context,
   });
 }
 
 const labels = ({ targets }: Plan): readonly string[] => targets.map(({ label }) => label);
 
-/** How often each target comes first in that many draws, evenly spread over [0, 1). */
-function tally(draws: number, targets: readonly object[]): Record<string, number> {
+/** How often each target comes first in that many turns. */
+function tally(turns: number, targets: readonly object[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (let at = 0; at < draws; at += 1) {
-    const route = { strategy: "weighted", targets };
-    const [first] = plan("r", { random: () => at / draws }, { r: route }).targets;
+  const { next } = createTurns(() => 0.37);
+  for (let at = 0; at < turns; at += 1) {
+    const [first] = plan("r", { takeTurn: next }, { r: { strategy: "weighted", targets } }).targets;
     counts[first.label] = (counts[first.label] ?? 0) + 1;
   }
   return counts;
@@ -47,7 +54,9 @@ function tally(draws: number, targets: readonly object[]): Record<string, number
 describe("a bare provider/model", () => {
   test("is split at the first slash and takes the defaults of a route", () => {
     const direct = plan("b/org/large:free");
-    expect(direct.targets).toEqual([{ provider: "b", model: "org/large:free", label: "b/org/large:free" }]);
+    expect(direct.targets).toEqual([
+      { provider: "b", model: "org/large:free", label: "b/org/large:free", weight: 1 },
+    ]);
     expect(direct).toMatchObject({
       routeId: "b/org/large:free",
       strategy: "direct",
@@ -210,16 +219,16 @@ describe("a weighted route", () => {
     expect(labels(plan("r", {}, { r: { strategy: "weighted", targets } }))).toEqual(["a/x", "b/y"]);
   });
 
-  test("asks the others after the drawn one, the heaviest first", () => {
+  test("asks the others after the one whose turn it is, the heaviest first", () => {
     const targets = [
       { provider: "a", model: "one", weight: 1 },
       { provider: "a", model: "three", weight: 3 },
       { provider: "b", model: "two", weight: 2 },
     ];
-    const made = plan("r", { random: () => 0.99 }, { r: { strategy: "weighted", targets } });
+    const made = plan("r", { takeTurn: () => 2 }, { r: { strategy: "weighted", targets } });
     expect(labels(made)).toEqual(["b/two", "a/three", "a/one"]);
-    expect(made.reason).toBe("drawn with weight 2 of 6");
-    expect(made.rejected).toEqual(["a/three: not drawn", "a/one: not drawn"]);
+    expect(made.reason).toBe("its turn by weight 2 of 6");
+    expect(made.rejected).toEqual(["a/three: not its turn", "a/one: not its turn"]);
   });
 
   test("weighs only what exists", () => {
@@ -239,8 +248,8 @@ describe("a sticky session", () => {
   ];
   const sticky = { r: { strategy: "weighted", sticky: "session", targets } };
   const firstFor = (session: string): string => {
-    // The draw changes each time and must not matter.
-    const seen = [0, 0.3, 0.99].map((draw) => labels(plan("r", { session, random: () => draw }, sticky))[0]);
+    // Whose turn it is changes each time and must not matter.
+    const seen = [0, 1, 0].map((turn) => labels(plan("r", { session, takeTurn: () => turn }, sticky))[0]);
     expect(new Set(seen).size).toBe(1);
     return seen[0] ?? "";
   };
@@ -249,8 +258,8 @@ describe("a sticky session", () => {
     expect(firstFor("conversation-1")).toBe(firstFor("conversation-1"));
   });
 
-  test("without a session id the draw decides", () => {
-    expect(labels(plan("r", { random: () => 0.99 }, sticky))[0]).toBe("b/y");
+  test("without a session id the turn decides", () => {
+    expect(labels(plan("r", { takeTurn: () => 1 }, sticky))[0]).toBe("b/y");
   });
 
   test.each(["s-", "conversation-", "user-000", ""])(
@@ -279,8 +288,12 @@ describe("least-cost", () => {
     const prices: Record<string, number> = { p2: 500, p3: 20, p4: 500 };
     const made = plan("r", { priceOf: ({ model }) => prices[model] }, route);
     expect(labels(made)).toEqual(["a/p3", "a/p2", "a/p4", "a/p1"]);
-    expect(made.reason).toBe("lowest price (20)");
-    expect(made.rejected).toEqual(["a/p2: price 500", "a/p4: price 500", "a/p1: price unknown"]);
+    expect(made.reason).toBe("lowest expected cost (20 µ$)");
+    expect(made.rejected).toEqual([
+      "a/p2: expected cost 500 µ$",
+      "a/p4: expected cost 500 µ$",
+      "a/p1: expected cost unknown",
+    ]);
   });
 
   test("takes a price of zero for a price", () => {
@@ -301,27 +314,33 @@ describe("least-latency", () => {
     const times: Record<string, number> = { t1: 900, t2: 120.4, t3: 300 };
     const made = plan("r", { latencyOf: ({ model }) => times[model] }, route);
     expect(labels(made)).toEqual(["a/t2", "a/t3", "a/t1"]);
-    expect(made.reason).toBe("lowest latency (120)");
+    expect(made.reason).toBe("lowest latency (120 ms)");
   });
 
-  test("tries a target that was not seen before it trusts what was", () => {
-    const times: Record<string, number> = { t1: 10, t3: 30 };
-    const made = plan("r", { latencyOf: ({ model }) => times[model] }, route);
-    expect(labels(made)).toEqual(["a/t2", "a/t1", "a/t3"]);
-    expect(made.reason).toBe("lowest latency (unknown)");
+  const seen: Record<string, number> = { t1: 30, t3: 10 };
+  const latencyOf = ({ model }: { readonly model: string }): number | undefined => seen[model];
+
+  test("lets one request try a target that was not seen lately", () => {
+    const made = plan("r", { latencyOf, claimTrial: ({ label }) => label === "a/t2" }, route);
+    expect(labels(made)).toEqual(["a/t2", "a/t3", "a/t1"]);
+    expect(made.reason).toBe("not measured lately");
+  });
+
+  test("sends all others where it is known to be fast, while the trial is under way", () => {
+    expect(labels(plan("r", { latencyOf }, route))).toEqual(["a/t3", "a/t1", "a/t2"]);
   });
 });
 
 describe("a plan's version", () => {
   const version = (draw: number, targets: readonly object[], context: Partial<PlanContext> = {}): string =>
-    planVersion(plan("r", { random: () => draw, ...context }, { r: { strategy: "weighted", targets } }));
+    planVersion(plan("r", { takeTurn: () => draw, ...context }, { r: { strategy: "weighted", targets } }));
 
   test("does not depend on the draw", () => {
     const targets = [
       { provider: "a", model: "x" },
       { provider: "b", model: "y", params: { temperature: 1 } },
     ];
-    expect(version(0.9, targets)).toBe(version(0, targets));
+    expect(version(1, targets)).toBe(version(0, targets));
   });
 
   test("does not depend on the draw between two settings of one model", () => {
@@ -329,7 +348,7 @@ describe("a plan's version", () => {
       { provider: "a", model: "x", params: { temperature: 0 } },
       { provider: "a", model: "x", params: { temperature: 1 } },
     ];
-    expect(version(0.9, targets)).toBe(version(0, targets));
+    expect(version(1, targets)).toBe(version(0, targets));
   });
 
   test("changes with a target, with its params, and with a pin", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, type ErrorDetails, GatewayError } from "../../../src/errors.ts";
 import { type FailedAttempt, nextStep } from "../../../src/routing/retry.ts";
-import { DEFAULT_RETRIES } from "../../../src/tenants/records.ts";
+import { DEFAULT_RETRIES } from "../../../src/tenants/route-record.ts";
 
 function fault(code: ErrorCode, details: ErrorDetails = {}): GatewayError {
   return new GatewayError(code, "it failed", details);
@@ -17,6 +17,7 @@ function step(failed: Partial<FailedAttempt> = {}) {
     remainingMs: 600_000,
     rules: DEFAULT_RETRIES,
     random: () => 0.5,
+    takeRetry: () => true,
     ...failed,
   });
 }
@@ -136,5 +137,24 @@ describe("Retry-After", () => {
 
   test("does not buy another attempt beyond maxAttempts", () => {
     expect(step({ error: limited(1), attemptsOfTarget: 3 })).toEqual({ kind: "give_up" });
+  });
+});
+
+describe("the budget", () => {
+  test("used up means the next target, or the end, and says why", () => {
+    const takeRetry = (): boolean => false;
+    expect(step({ takeRetry, hasNextTarget: true })).toEqual({ kind: "fallback", isOverBudget: true });
+    expect(step({ takeRetry })).toEqual({ kind: "give_up", isOverBudget: true });
+  });
+
+  test("is not touched by what would not be retried anyway", () => {
+    const takeRetry = (): never => {
+      throw new Error("taken");
+    };
+    expect(step({ takeRetry, error: fault("upstream_rejected") })).toEqual({ kind: "give_up" });
+    expect(step({ takeRetry, error: fault("upstream_auth"), hasNextTarget: true })).toEqual({
+      kind: "fallback",
+    });
+    expect(step({ takeRetry, attemptsOfTarget: 3 })).toEqual({ kind: "give_up" });
   });
 });

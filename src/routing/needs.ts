@@ -1,0 +1,26 @@
+/** What a request needs its model to be able to do, read out of its meaning. Pure; asked for only by routes with conditions on it. */
+
+import type { Conversation, Part } from "../conversation.ts";
+
+export const NEEDS = ["tools", "images", "documents", "audio", "json_schema", "reasoning"] as const;
+export type Need = (typeof NEEDS)[number];
+
+export function needsOf(conversation: Conversation): ReadonlySet<Need> {
+  const needs = new Set<Need>();
+  if (conversation.tools.length > 0) needs.add("tools");
+  if (conversation.output?.type === "json_schema") needs.add("json_schema");
+  const { reasoning } = conversation;
+  if (reasoning !== undefined && reasoning.effort !== "none" && reasoning.budgetTokens !== 0)
+    needs.add("reasoning");
+  for (const { parts } of conversation.messages) addParts(parts, needs);
+  return needs;
+}
+
+function addParts(parts: readonly Part[], needs: Set<Need>): void {
+  for (const part of parts) {
+    if (part.type === "image") needs.add("images");
+    else if (part.type === "document") needs.add("documents");
+    else if (part.type === "audio") needs.add("audio");
+    else if (part.type === "tool_result") addParts(part.parts, needs);
+  }
+}

@@ -1,0 +1,23 @@
+/** Routes' targets as a plan speaks of them: small words shared by plan.ts and order.ts. Pure. */
+
+import type { TargetRecord } from "../tenants/route-record.ts";
+
+export interface PlannedTarget {
+  /** The tenant's name of the account. */
+  readonly provider: string;
+  readonly model: string;
+  /** `provider/model`, as headers and spans say it. */
+  readonly label: string;
+  readonly weight: number;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
+export function toTarget({ provider, model, params, weight = 1 }: TargetRecord): PlannedTarget {
+  return {
+    provider,
+    model,
+    label: `${provider}/${model}`,
+    weight,
+    ...(params === undefined ? {} : { params }),
+  };
+}

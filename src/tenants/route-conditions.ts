@@ -1,0 +1,43 @@
+/**
+ * The conditions of a route's `when`, as a schema: a part of records.ts. What they mean is routing/conditions.ts.
+ */
+
+import * as z from "zod";
+import { NEEDS } from "../routing/needs.ts";
+
+const tokens = z.int().nonnegative();
+const clockTime = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$|^24:00$/, "must be a time as 08:30");
+
+/** What has to hold for a branch of `when`; all of it, and at least one condition. */
+export const conditionSchema = z
+  .strictObject({
+    /** What the request asks of its model. */
+    needs: z.array(z.enum(NEEDS)).min(1).optional(),
+    /** Estimated size of the prompt, both bounds included. */
+    promptTokens: z.strictObject({ min: tokens.optional(), max: tokens.optional() }).optional(),
+    /** `x-headgate-metadata`, or the key's own: a value, or any of several. */
+    metadata: z
+      .record(z.string().min(1).max(64), z.union([z.string(), z.array(z.string()).min(1).max(32)]))
+      .optional(),
+    time: z
+      .strictObject({
+        days: z
+          .array(z.enum(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]))
+          .min(1)
+          .optional(),
+        from: clockTime.optional(),
+        to: clockTime.optional(),
+        /** An IANA name; UTC where absent. */
+        timeZone: z.string().refine(isTimeZone, "must be a time zone as Europe/Zurich").optional(),
+      })
+      .optional(),
+  })
+  .refine((condition) => Object.keys(condition).length > 0, "must hold a condition");
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}
