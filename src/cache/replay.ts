@@ -3,7 +3,7 @@
  */
 
 import type { ChatRequest } from "../chat.ts";
-import type { DialectCodec } from "../dialects/dialect.ts";
+import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
 import { createSseParser } from "../sse.ts";
 import type { CacheEntry } from "./entry.ts";
 
@@ -16,13 +16,20 @@ export interface Replay {
  * The entry's bytes as they were stored, or its answer put into the other form. Undefined where it can't be: then the
  * entry is as good as none.
  */
-export function replay(entry: CacheEntry, codec: DialectCodec, chat: ChatRequest): Replay | undefined {
+export function replay(
+  entry: CacheEntry,
+  codec: DialectCodec | EmbeddingCodec,
+  chat: ChatRequest,
+): Replay | undefined {
   const wanted = chat.stream ? "sse" : "json";
-  if (entry.form === wanted) return { body: entry.body, contentType: entry.contentType };
+  const isAsStored = entry.form === wanted;
+  const asStored = { body: entry.body, contentType: entry.contentType };
+  if ("operation" in codec) return isAsStored ? asStored : undefined;
+  const contentType = chat.stream ? codec.streamType(chat) : "application/json";
+  if (isAsStored && (!chat.stream || contentType.startsWith("text/event-stream"))) return asStored;
   try {
-    return wanted === "sse"
-      ? { body: codec.explode(entry.body, chat), contentType: "text/event-stream" }
-      : { body: codec.assemble(readEvents(entry.body)), contentType: "application/json" };
+    const whole = entry.form === "json" ? entry.body : codec.assemble(readEvents(entry.body));
+    return { body: chat.stream ? codec.explode(whole, chat) : whole, contentType };
   } catch {
     return undefined;
   }

@@ -49,7 +49,7 @@ describe("what does not matter", () => {
 
   test("whether the model was named or is the tenant's default", async () => {
     const { model: _, ...rest } = BODY;
-    const unnamed = openAiChat.parseRequest(JSON.stringify(rest), "fast");
+    const unnamed = openAiChat.parseRequest(JSON.stringify(rest), { defaultModel: "fast" });
     expect(await digestOf({ chat: unnamed })).toBe(await digestOf());
   });
 });

@@ -1,0 +1,216 @@
+/**
+ * Who generates and who waits: the rules of one object for all its flights. The first with a key leads; the others get his
+ * bytes; a leader that fails is replaced once. Knows no platform: timers, ids and the kept answers are passed in.
+ */
+
+import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { createFlight, type Flight } from "./flight.ts";
+import { readProgress } from "./progress.ts";
+import type { FlightFault, FlightHead, InflightRpc, JoinAsk, Joined } from "./protocol.ts";
+
+/** From `join` to `lead` a leader does nothing else: one that takes longer is no more. */
+const LEADER_SHOWS_UP_MS = 5_000;
+/** An object has 128 MB; what goes beyond is generated apart. */
+const MAX_BYTES = 48 * 1024 * 1024;
+
+/** Answers that are kept for who asks again. */
+export interface AnswerKeeper {
+  find(
+    key: string,
+  ): { readonly fingerprint: string; readonly head: FlightHead; readonly text: string } | undefined;
+  keep(key: string, fingerprint: string, head: FlightHead, text: string): void;
+}
+
+export interface BoardPorts {
+  readonly keeper: AnswerKeeper;
+  /** Runs `run` after `ms`; the returned function stops it. */
+  readonly startTimer: (ms: number, run: () => void) => () => void;
+  readonly newId: () => string;
+}
+
+/** Some 100 bytes each. */
+const MAX_FAILED = 10_000;
+
+type OwnAsk = Pick<JoinAsk, "requestId" | "failureText">;
+
+interface Waiter {
+  readonly ask: JoinAsk;
+  readonly answer: (joined: Joined) => void;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly keeps: boolean;
+  flightId: string;
+  leaderId: string;
+  failures: number;
+  waiters: Waiter[];
+  /** From the head of a streamed answer on. */
+  head?: FlightHead;
+  flight?: Flight;
+  stopTimer: () => void;
+  /** Tells the leader that nobody wants its answer any more. */
+  stopLeader: () => void;
+}
+
+const LOST: FlightFault = {
+  code: "upstream_error",
+  message: "The request that this one was joined with was lost.",
+  concerns: "leader",
+};
+
+export function createBoard({ keeper, startTimer, newId }: BoardPorts): InflightRpc {
+  const entries = new Map<string, Entry>();
+  /** Followers whose stream has failed, for as long as it takes to ask. */
+  const failed = createBoundedMap<string, boolean>(MAX_FAILED);
+
+  function lead(entry: Entry, ask: JoinAsk): Joined {
+    entry.flightId = newId();
+    entry.leaderId = ask.requestId;
+    entry.stopTimer = startTimer(LEADER_SHOWS_UP_MS, () => fail(entry, LOST));
+    return { kind: "lead", flightId: entry.flightId, isReplacement: entry.failures > 0 };
+  }
+
+  function remove(entry: Entry): void {
+    entry.stopTimer();
+    if (entries.get(entry.key) === entry) entries.delete(entry.key);
+  }
+
+  function answerAll(entry: Entry, answerFor: (ask: JoinAsk) => Joined): void {
+    const { waiters } = entry;
+    entry.waiters = [];
+    for (const { ask, answer } of waiters) answer(answerFor(ask));
+  }
+
+  /** The leader has no answer: another takes its place, or what it says is said to all. */
+  function fail(entry: Entry, fault: FlightFault, leader?: FlightHead["trace"]): void {
+    entry.stopTimer();
+    const isForAll = fault.concerns === "request" || entry.failures > 0;
+    const successor = isForAll ? undefined : entry.waiters.shift();
+    if (successor !== undefined) {
+      entry.failures++;
+      delete entry.flight;
+      successor.answer(lead(entry, successor.ask));
+      return;
+    }
+    remove(entry);
+    answerAll(entry, () =>
+      fault.concerns === "leader"
+        ? { kind: "alone", reason: "leader_refused" }
+        : { kind: "failed", fault, ...(leader === undefined ? {} : { leader }) },
+    );
+  }
+
+  function follow(flightId: string, head: FlightHead, flight: Flight, ask: JoinAsk): Joined {
+    if (!flight.isWhole) return { kind: "alone", reason: "too_late" };
+    return { kind: "stream", head, flightId, body: followAs(flightId, flight, ask) };
+  }
+
+  function followAs(
+    flightId: string,
+    flight: Flight,
+    { requestId, failureText }: OwnAsk,
+  ): ReadableStream<Uint8Array> {
+    return flight.follow(failureText, () => failed.set(`${flightId} ${requestId}`, true));
+  }
+
+  function finish(entry: Entry, head: FlightHead, flight: Flight): void {
+    remove(entry);
+    const text = flight.text();
+    if (entry.keeps && text !== undefined) keeper.keep(entry.key, entry.fingerprint, head, text);
+    // Of a stream everybody has the beginning by now.
+    answerAll(entry, () =>
+      text === undefined ? { kind: "alone", reason: "too_much" } : { kind: "whole", head, text },
+    );
+  }
+
+  async function watch(entry: Entry, flight: Flight, progress: ReadableStream<Uint8Array>): Promise<void> {
+    const reader = progress.getReader();
+    entry.stopLeader = () => void reader.cancel().catch(() => {});
+    const { flightId } = entry;
+    const end = await readProgress(reader, flight, (head) => {
+      if (entry.flightId !== flightId || head.form !== "sse") return;
+      entry.head = head;
+      answerAll(entry, (ask) => follow(flightId, head, flight, ask));
+    });
+    if (entry.flightId !== flightId) return;
+    if (end.kind === "complete") return finish(entry, end.head, flight);
+    if (end.kind === "fault") return fail(entry, end.fault, end.leader);
+    // Once clients have its beginning, a stream can't be generated anew.
+    if (entry.head !== undefined) return remove(entry);
+    fail(entry, LOST);
+  }
+
+  function bytesHeld(): number {
+    let sum = 0;
+    for (const { flight } of entries.values()) sum += flight?.bytes ?? 0;
+    return sum;
+  }
+
+  return {
+    async join(ask) {
+      const kept = ask.keeps ? keeper.find(ask.key) : undefined;
+      if (kept !== undefined) {
+        if (kept.fingerprint !== ask.fingerprint) return { kind: "conflict" };
+        return { kind: "replay", head: kept.head, text: kept.text };
+      }
+      const known = entries.get(ask.key);
+      if (known === undefined) {
+        if (bytesHeld() > MAX_BYTES) return { kind: "alone", reason: "too_much" };
+        const { key, fingerprint, keeps } = ask;
+        const nothing = (): void => {};
+        const entry: Entry = {
+          key,
+          fingerprint,
+          keeps,
+          flightId: "",
+          leaderId: "",
+          failures: 0,
+          waiters: [],
+          stopTimer: nothing,
+          stopLeader: nothing,
+        };
+        entries.set(key, entry);
+        return lead(entry, ask);
+      }
+      if (known.fingerprint !== ask.fingerprint) return { kind: "conflict" };
+      const { head, flight } = known;
+      if (head !== undefined && flight !== undefined) return follow(known.flightId, head, flight, ask);
+      const { promise, resolve } = Promise.withResolvers<Joined>();
+      known.waiters.push({ ask, answer: resolve });
+      return promise;
+    },
+
+    async lead(key, flightId, progress, own) {
+      const entry = entries.get(key);
+      if (entry === undefined || entry.flightId !== flightId || entry.flight !== undefined) return null;
+      entry.stopTimer();
+      const flight = createFlight(() => {
+        if (!entry.keeps && entry.waiters.length === 0) entry.stopLeader();
+      });
+      entry.flight = flight;
+      const body = own === undefined ? null : followAs(flightId, flight, own);
+      const watching = watch(entry, flight, progress);
+      // The answer tells a leader without a stream of its own that all was read: until then its request must not end.
+      if (body === null) await watching;
+      return body;
+    },
+
+    async leave(key, requestId) {
+      const entry = entries.get(key);
+      if (entry === undefined) return false;
+      if (entry.leaderId !== requestId) {
+        entry.waiters = entry.waiters.filter(({ ask }) => ask.requestId !== requestId);
+        return true;
+      }
+      const isWanted = entry.keeps || entry.waiters.length > 0 || entry.head !== undefined;
+      if (!isWanted) remove(entry);
+      return isWanted;
+    },
+
+    async hasFailed(_key, flightId, requestId) {
+      return failed.get(`${flightId} ${requestId}`) ?? false;
+    },
+  };
+}

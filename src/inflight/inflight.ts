@@ -1,0 +1,62 @@
+/**
+ * The Durable Object in which equal requests of one tenant meet: the only place where one request may wait for another
+ * (a Worker's request may not await another's promise). What is done when is board.ts; who calls is client.ts.
+ */
+
+import { DurableObject } from "cloudflare:workers";
+import { createAnswerKeeper, type SqlAnswerKeeper } from "./answer-keeper.ts";
+import { createBoard } from "./board.ts";
+import type { InflightRpc, JoinAsk, Joined } from "./protocol.ts";
+
+export class Inflight extends DurableObject<Env> implements InflightRpc {
+  readonly #keeper: SqlAnswerKeeper;
+  readonly #board: InflightRpc;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#keeper = createAnswerKeeper(
+      ctx.storage.sql,
+      () => Date.now(),
+      (at) => void this.#wakeAt(at),
+    );
+    this.#board = createBoard({
+      keeper: this.#keeper,
+      newId: () => crypto.randomUUID(),
+      startTimer(ms, run) {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+      },
+    });
+  }
+
+  join(ask: JoinAsk): Promise<Joined> {
+    return this.#board.join(ask);
+  }
+
+  lead(
+    key: string,
+    flightId: string,
+    progress: ReadableStream<Uint8Array>,
+    own?: Pick<JoinAsk, "requestId" | "failureText">,
+  ): Promise<ReadableStream<Uint8Array> | null> {
+    return this.#board.lead(key, flightId, progress, own);
+  }
+
+  leave(key: string, requestId: string): Promise<boolean> {
+    return this.#board.leave(key, requestId);
+  }
+
+  hasFailed(key: string, flightId: string, requestId: string): Promise<boolean> {
+    return this.#board.hasFailed(key, flightId, requestId);
+  }
+
+  override async alarm(): Promise<void> {
+    const next = this.#keeper.expire();
+    if (next !== undefined) await this.#wakeAt(next);
+  }
+
+  /** One alarm for all kept answers: a later one is found when it rings. */
+  async #wakeAt(at: number): Promise<void> {
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(at);
+  }
+}
