@@ -10,6 +10,7 @@ import { onError } from "../src/middleware/on-error.ts";
 import { requestScope, type ScopePorts } from "../src/middleware/request-scope.ts";
 import { adminAudit } from "./admin/audit.ts";
 import { adminExport } from "./admin/export.ts";
+import { adminDryRun } from "./admin/dry-run.ts";
 import { adminKeys } from "./admin/keys.ts";
 import { adminProviders } from "./admin/providers.ts";
 import { adminQueue } from "./admin/queue.ts";
@@ -17,10 +18,16 @@ import { adminRoutes } from "./admin/routes.ts";
 import { adminTenants } from "./admin/tenants.ts";
 import { adminTraces } from "./admin/traces.ts";
 import { chatCompletions } from "./chat-completions.ts";
+import { embeddings } from "./embeddings.ts";
+import { forwarded } from "./forwarded.ts";
+import { geminiMethod } from "./gemini.ts";
 import { health } from "./health.ts";
 import { jaeger } from "./jaeger.ts";
 import { metrics } from "./metrics.ts";
+import { countMessageTokens, messages } from "./messages.ts";
 import { getModel, listModels } from "./models.ts";
+import { proxyNative } from "./proxy.ts";
+import { responses } from "./responses.ts";
 
 export function createApp(ports: ScopePorts): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
@@ -32,8 +39,23 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   // Data plane: a gateway key is needed.
   app.use("/v1/*", authenticate);
   app.post("/v1/chat/completions", chatCompletions);
+  app.post("/v1/responses", responses);
+  app.post("/v1/embeddings", embeddings);
+  app.post("/v1/messages", messages);
+  app.post("/v1/messages/count_tokens", countMessageTokens);
+  app.post("/v1/images/generations", forwarded("/images/generations", "image_generation"));
+  app.post("/v1/audio/speech", forwarded("/audio/speech", "speech"));
+  app.post("/v1/audio/transcriptions", forwarded("/audio/transcriptions", "transcription"));
+  app.post("/v1/moderations", forwarded("/moderations", "moderation"));
+  app.post("/v1/rerank", forwarded("/rerank", "rerank"));
   app.get("/v1/models", listModels);
   app.get("/v1/models/:model{.+}", getModel);
+  app.use("/v1beta/*", authenticate);
+  app.get("/v1beta/models", listModels);
+  app.get("/v1beta/models/:model{.+}", getModel);
+  app.post("/v1beta/:call{.+}", geminiMethod);
+  app.use("/proxy/*", authenticate);
+  app.all("/proxy/:provider/:path{.+}", proxyNative);
 
   // Admin plane: the operator's token is needed.
   app.use("/admin/*", adminAuth);
@@ -41,6 +63,7 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   app.route("/admin", adminKeys);
   app.route("/admin", adminProviders);
   app.route("/admin", adminRoutes);
+  app.route("/admin", adminDryRun);
   app.route("/admin", adminQueue);
   app.route("/admin", adminTraces);
   app.route("/admin", adminExport);

@@ -1,20 +1,33 @@
-/** `GET /v1/models` and `GET /v1/models/{model}`: the tenant's routes and the targets behind them, as OpenAI lists models. */
+/**
+ * The tenant's routes and the targets behind them, as the caller's vendor lists models: `GET /v1/models` and
+ * `/v1/models/{model}` for OpenAI's and Anthropic's clients, the same under `/v1beta` for Google's.
+ */
 
 import type { Context } from "hono";
 import type { AppEnv, Caller } from "../src/app.ts";
+import { formatAnthropicModel, formatAnthropicModels } from "../src/dialects/anthropic-models.ts";
+import { formatGeminiModel, formatGeminiModels } from "../src/dialects/gemini-models.ts";
 import { GatewayError } from "../src/errors.ts";
+import { errorForm } from "../src/middleware/error-form.ts";
 import { isModelAllowed } from "../src/routing/plan.ts";
 
-/** https://platform.openai.com/docs/api-reference/models/object (seen 2026-11). */
-interface WireModel {
+interface ListedModel {
   readonly id: string;
-  readonly object: "model";
-  readonly created: number;
-  readonly owned_by: string;
+  readonly owner: string;
 }
 
 export function listModels(c: Context<AppEnv>): Response {
-  return c.json({ object: "list", data: modelsOf(c.var.caller) });
+  const models = modelsOf(c.var.caller);
+  const ids = models.map(({ id }) => id);
+  switch (errorForm(c.req.path, c.req.raw.headers)) {
+    case "anthropic":
+      return c.json(formatAnthropicModels(ids));
+    case "gemini":
+      return c.json(formatGeminiModels(ids));
+    case "openai":
+    case "problem":
+      return c.json({ object: "list", data: models.map(formatOpenAiModel) });
+  }
 }
 
 export function getModel(c: Context<AppEnv>): Response {
@@ -22,11 +35,27 @@ export function getModel(c: Context<AppEnv>): Response {
   const model = modelsOf(c.var.caller).find((candidate) => candidate.id === id);
   if (!model)
     throw new GatewayError("model_not_found", `The model '${id}' does not exist.`, { param: "model" });
-  return c.json(model);
+  switch (errorForm(c.req.path, c.req.raw.headers)) {
+    case "anthropic":
+      return c.json(formatAnthropicModel(id));
+    case "gemini":
+      return c.json(formatGeminiModel(id));
+    case "openai":
+    case "problem":
+      return c.json(formatOpenAiModel(model));
+  }
 }
 
-/** Only what the key may use. Records keep no date of birth, so `created` is 0, as the format allows. */
-function modelsOf({ bundle, key }: Caller): readonly WireModel[] {
+/**
+ * Records keep no date of birth, so `created` is 0, as the format allows.
+ * https://platform.openai.com/docs/api-reference/models/object (seen 2026-11)
+ */
+function formatOpenAiModel({ id, owner }: ListedModel) {
+  return { id, object: "model", created: 0, owned_by: owner } as const;
+}
+
+/** Only what the key may use. */
+function modelsOf({ bundle, key }: Caller): readonly ListedModel[] {
   const owners = new Map<string, string>();
   for (const [name, route] of Object.entries(bundle.routes)) {
     owners.set(name, bundle.id);
@@ -36,5 +65,5 @@ function modelsOf({ bundle, key }: Caller): readonly WireModel[] {
   }
   return [...owners]
     .filter(([id]) => isModelAllowed(key.allowedModels, id))
-    .map(([id, owner]) => ({ id, object: "model", created: 0, owned_by: owner }));
+    .map(([id, owner]) => ({ id, owner }));
 }

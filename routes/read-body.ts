@@ -1,4 +1,4 @@
-/** Reads a request body as text, at most so many bytes: a larger one is refused before it fills the isolate. */
+/** Reads a request body, at most so many bytes: a larger one is refused before it fills the isolate. */
 
 import { GatewayError } from "../src/errors.ts";
 
@@ -7,21 +7,45 @@ export const DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /** Throws `request_too_large`. A body that tells its length is judged by it; another is counted while it comes. */
 export async function readBodyText(request: Request, maxBytes: number): Promise<string> {
-  const declared = request.headers.get("content-length");
-  if (declared !== null) {
-    if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
-    return request.text();
-  }
+  if (isDeclared(request, maxBytes)) return request.text();
   if (!request.body) return "";
   const decoder = new TextDecoder();
   let text = "";
+  for await (const chunk of limited(request.body, maxBytes)) text += decoder.decode(chunk, { stream: true });
+  return text + decoder.decode();
+}
+
+/** The same as bytes. */
+export async function readBodyBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  if (isDeclared(request, maxBytes) || !request.body) return request.bytes();
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of limited(request.body, maxBytes)) chunks.push(chunk);
+  return new Blob(chunks).bytes();
+}
+
+/**
+ * The body to be passed on: as a stream where its length is known, else read first, so that one that is too large is
+ * refused before anybody hears of it. Undefined where there is none.
+ */
+export async function passBody(request: Request, maxBytes: number) {
+  if (!request.body) return undefined;
+  return isDeclared(request, maxBytes) ? request.body : readBodyBytes(request, maxBytes);
+}
+
+async function* limited(body: ReadableStream<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
   let bytes = 0;
-  for await (const chunk of request.body) {
+  for await (const chunk of body) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) throw tooLarge(maxBytes);
-    text += decoder.decode(chunk, { stream: true });
+    yield chunk;
   }
-  return text + decoder.decode();
+}
+
+/** Whether the body tells its length; throws where that is too much. */
+function isDeclared(request: Request, maxBytes: number): boolean {
+  const declared = request.headers.get("content-length");
+  if (declared !== null && Number(declared) > maxBytes) throw tooLarge(maxBytes);
+  return declared !== null;
 }
 
 function tooLarge(maxBytes: number): GatewayError {

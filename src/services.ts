@@ -4,17 +4,23 @@
  */
 
 import type { Services } from "./app.ts";
+import { createEpochCheck, EPOCH_CHECK_MS } from "./cache/epoch.ts";
 import { createCacheStore } from "./cache/store.ts";
 import type { ChatRequest, Dialect } from "./chat.ts";
 import { readSettings, type Settings } from "./config.ts";
+import { anthropicMessages } from "./dialects/anthropic-messages.ts";
+import { readConversationContent, readEmbeddingContent } from "./dialects/conversation-content.ts";
+import { gemini } from "./dialects/gemini.ts";
+import { openAiEmbeddings } from "./dialects/openai-embeddings.ts";
+import { openAiResponses } from "./dialects/openai-responses.ts";
 import { readOpenAiContent } from "./dialects/openai-chat-content.ts";
 import { GatewayError } from "./errors.ts";
+import { createInflightClient } from "./inflight/client.ts";
 import type { Deps } from "./pipeline/ports.ts";
 import { createQueueClient } from "./limits/client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import { findPrice } from "./pricing/prices.ts";
 import { providerOf } from "./providers/registry.ts";
-import { createLatencyBook } from "./routing/latency.ts";
 import { createContentBook, type ContentBook, type RequestContent } from "./telemetry/content.ts";
 import {
   allowedContent,
@@ -24,6 +30,7 @@ import {
   type UnusableDestination,
 } from "./telemetry/destination.ts";
 import { probeDestination } from "./telemetry/destination-probe.ts";
+import { createRoutingBook } from "./routing/book.ts";
 import { createExporter, type ExportPort } from "./telemetry/exporter.ts";
 import { createMeter, type Meter } from "./telemetry/metrics/meter.ts";
 import type { MetricsPort } from "./telemetry/metrics/metrics-port.ts";
@@ -57,6 +64,10 @@ const send: typeof fetch = (input, init) => fetch(input, init);
 /** How each dialect's requests are shown on a trace that may hold content. */
 const CONTENT_READERS: Readonly<Record<Dialect, (chat: ChatRequest) => RequestContent>> = {
   "openai-chat": readOpenAiContent,
+  "openai-responses": (chat) => readConversationContent(openAiResponses, chat),
+  "openai-embeddings": (chat) => readEmbeddingContent(openAiEmbeddings, chat),
+  "anthropic-messages": (chat) => readConversationContent(anthropicMessages, chat),
+  gemini: (chat) => readConversationContent(gemini, chat),
 };
 
 /** There is one directory, and this is its name. */
@@ -98,7 +109,16 @@ export function createServices(env: Env): IsolateServices {
   };
   const meter = createMeter({ metricsOf, clock: now, sleep, newId: () => crypto.randomUUID() });
   const cacheStore = createCacheStore(env.CACHE, now);
-  const latency = createLatencyBook();
+  const confirmEpoch = createEpochCheck({
+    versionOf: (tenantId) => queueStub(tenantId).configVersion(),
+    async reload(tenantId, version) {
+      tenants.noteVersion(tenantId, version);
+      return (await tenants.load(tenantId))?.bundle;
+    },
+    now,
+  });
+  const routing = createRoutingBook(Math.random);
+  const flights = createInflightClient((name) => env.INFLIGHT.getByName(name));
   const queue = createQueueClient({ queueOf: queueStub, now });
 
   const depsFor = (bundle: TenantBundle, defer: Deps["defer"]): Deps => ({
@@ -108,8 +128,10 @@ export function createServices(env: Env): IsolateServices {
     random: Math.random,
     queue: queue.forTenant(bundle.id, defer),
     cacheStore,
-    latency,
     ...(wantsContent(bundle, settings) ? { content: contents } : {}),
+    confirmEpoch,
+    flights: flights(bundle.id),
+    routing,
     providerOf,
     accountOf: (current, name) => opener.openProvider(current, name),
     priceOf: (kind, model) => providerOf(kind).listPrice ?? findPrice(kind, model),
@@ -118,16 +140,25 @@ export function createServices(env: Env): IsolateServices {
     reload: async () => (await tenants.reload(bundle.id))?.bundle,
   });
 
+  const directoryClient = createDirectoryClient({
+    directory,
+    masterKey: settings.masterKey,
+    rules: { allowPrivateUpstreams: settings.allowPrivateUpstreams, defaultBaseUrl },
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    lastUsed: (tenantId) => env.TENANT_QUEUE.getByName(tenantId).lastUsed(),
+    now,
+  });
+
   return {
     settings,
-    directory: createDirectoryClient({
-      directory,
-      masterKey: settings.masterKey,
-      rules: { allowPrivateUpstreams: settings.allowPrivateUpstreams, defaultBaseUrl },
-      randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-      lastUsed: (tenantId) => env.TENANT_QUEUE.getByName(tenantId).lastUsed(),
-      now,
-    }),
+    directory: {
+      ...directoryClient,
+      async purgeCache(tenantId) {
+        const epoch = await directoryClient.purgeCache(tenantId);
+        await sleep(EPOCH_CHECK_MS);
+        return epoch;
+      },
+    },
     tenants,
     traces: createTraceReader({
       storeOf,

@@ -1,12 +1,12 @@
 /**
- * Reads a branch of a stream beside the client's: bytes to events to chunks, for usage, for the cache and for the way it
- * ends. Never on the path of the client's bytes; stream.ts decides when it reads.
+ * Reads a stream: bytes to events to chunks, for usage, for the cache and for the way it ends. Either a branch beside the
+ * client's bytes, or, where these are translated, the stream itself; stream.ts and stream-translate.ts decide when.
  */
 
 import type { ChatChunk } from "./chat.ts";
 import { GatewayError } from "./errors.ts";
 import type { Decoder } from "./providers/provider.ts";
-import { createSseParser, type ServerSentEvent } from "./sse.ts";
+import type { EventParser, ServerSentEvent } from "./sse.ts";
 
 /** One read takes at most this; a quarter second of any model's text is far less. */
 const READ_BYTES = 65_536;
@@ -28,21 +28,57 @@ export interface SideReader {
   readonly isMidEvent: boolean;
   /** Whether the end mark was seen, or every choice ended. */
   readonly isComplete: boolean;
+  /** Whether the upstream's own end mark was seen. */
+  readonly isEnded: boolean;
   /** What the upstream itself said, or a broken event: stops the decoding, not the bytes. */
   readonly failure: GatewayError | undefined;
   /** The failure was the upstream's own error event, which the client has been sent. */
   readonly hasReportedFailure: boolean;
 }
 
-/** `branch` must be a byte stream, as fetched bodies and their tees are. */
+/** How bytes become chunks: the framing and the format of one wire. */
+export interface StreamFormat {
+  readonly parser: EventParser;
+  readonly decode: Decoder;
+}
+
+/** Where the bytes come from. */
+export interface ByteSource {
+  /** The next bytes; undefined at the end. Rejects when the upstream broke. */
+  next(): Promise<Uint8Array | undefined>;
+  cancel(): Promise<void>;
+}
+
+/** Takes all that has come at once, READ_BYTES at most. `branch` must be a byte stream, as fetched bodies and their tees are. */
+export function readInBursts(branch: ReadableStream<Uint8Array>): ByteSource {
+  const reader = branch.getReader({ mode: "byob" });
+  return {
+    async next() {
+      const { value, done } = await reader.read(new Uint8Array(READ_BYTES));
+      return done ? undefined : value;
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+/** Takes the pieces as the network brings them. */
+export function readAsTheyCome(body: ReadableStream<Uint8Array>): ByteSource {
+  const reader = body.getReader();
+  return {
+    async next() {
+      const { value, done } = await reader.read();
+      return done ? undefined : value;
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
 export function createSideReader(
-  branch: ReadableStream<Uint8Array>,
-  decode: Decoder,
+  source: ByteSource,
+  { parser, decode }: StreamFormat,
   observer: StreamObserver,
   now: () => number,
 ): SideReader {
-  const reader = branch.getReader({ mode: "byob" });
-  const parser = createSseParser();
   let events = 0;
   let bytes = 0;
   let maxGapMs = 0;
@@ -78,20 +114,20 @@ export function createSideReader(
 
   return {
     async read() {
-      const { value, done } = await reader.read(new Uint8Array(READ_BYTES));
-      if (done) return false;
+      const bytesRead = await source.next();
+      if (bytesRead === undefined) return false;
       const at = now();
       if (lastAt !== undefined) maxGapMs = Math.max(maxGapMs, at - lastAt);
       lastAt = at;
-      bytes += value.byteLength;
-      const found = parser.push(value);
+      bytes += bytesRead.byteLength;
+      const found = parser.push(bytesRead);
       observer.onEvents?.(found);
       for (const event of found) take(event);
       return true;
     },
     async cancel() {
       // A reader on a branch that broke already rejects; there is nothing left to stop then.
-      await reader.cancel().catch(() => {});
+      await source.cancel().catch(() => {});
     },
     get events() {
       return events;
@@ -107,6 +143,9 @@ export function createSideReader(
     },
     get isComplete() {
       return isEnded || (choices.size > 0 && [...choices.values()].every(Boolean));
+    },
+    get isEnded() {
+      return isEnded;
     },
     get failure() {
       return failure;

@@ -5,8 +5,13 @@
  */
 
 import { GatewayError } from "./errors.ts";
-import type { Decoder } from "./providers/provider.ts";
-import { createSideReader, type SideReader, type StreamObserver } from "./side-reader.ts";
+import {
+  createSideReader,
+  readInBursts,
+  type SideReader,
+  type StreamFormat,
+  type StreamObserver,
+} from "./side-reader.ts";
 import { type Attempt, toAttemptError } from "./upstream.ts";
 
 /** How often the side branch is read: four times a second costs nothing and sees a stall of any length that matters. */
@@ -45,16 +50,39 @@ export interface OpenStream {
 export async function openStream(
   attempt: Attempt,
   name: string,
-  decode: Decoder,
+  format: StreamFormat,
   observer: StreamObserver,
   limits: { readonly idleMs: number },
   now: () => number,
 ): Promise<OpenStream> {
+  const [forClient, aside] = bodyOf(attempt, name).tee();
+  const side = createSideReader(readInBursts(aside), format, observer, now);
+  try {
+    await awaitFirstEvent(side, attempt, name);
+  } catch (thrown) {
+    void forClient.cancel().catch(() => {});
+    throw thrown;
+  }
+  return {
+    firstChunkAt: now(),
+    send({ errorEvent }) {
+      const { readable, writable } = new IdentityTransformStream();
+      const done = pump(forClient, writable, side, attempt, { name, idleMs: limits.idleMs, errorEvent, now });
+      return { body: readable, done };
+    },
+  };
+}
+
+/** The answer's body; throws `upstream_malformed` where there is none. */
+export function bodyOf(attempt: Attempt, name: string): ReadableStream<Uint8Array> {
   const { body } = attempt.response;
-  if (!body)
-    throw new GatewayError("upstream_malformed", `'${name}' answered a streamed call without a body.`);
-  const [forClient, aside] = body.tee();
-  const side = createSideReader(aside, decode, observer, now);
+  if (body) return body;
+  attempt.release();
+  throw new GatewayError("upstream_malformed", `'${name}' answered a streamed call without a body.`);
+}
+
+/** Reads until the stream has begun; where it doesn't, ends the attempt and throws as openStream does. */
+export async function awaitFirstEvent(side: SideReader, attempt: Attempt, name: string): Promise<void> {
   try {
     while (side.events === 0) {
       if (!(await side.read()))
@@ -65,32 +93,23 @@ export async function openStream(
     // Asked before our own abort, which would be named as the cause.
     const cause = attempt.abortedBy;
     attempt.abort("idle");
-    void forClient.cancel().catch(() => {});
     void side.cancel();
     attempt.release();
     throw toAttemptError(thrown, cause, name);
   }
   attempt.disarm();
-  const firstChunkAt = now();
-  return {
-    firstChunkAt,
-    send({ errorEvent }) {
-      const { readable, writable } = new IdentityTransformStream();
-      const done = pump(forClient, writable, side, attempt, { name, idleMs: limits.idleMs, errorEvent, now });
-      return { body: readable, done };
-    },
-  };
 }
 
-interface PumpOptions {
+export interface PumpOptions {
   readonly name: string;
   readonly idleMs: number;
-  readonly errorEvent: (error: GatewayError) => string;
+  /** Without it a stream that fails breaks off. */
+  readonly errorEvent?: (error: GatewayError) => string;
   readonly now: () => number;
 }
 
 /** Never rejects: each way a stream can end is a report. */
-async function pump(
+export async function pump(
   forClient: ReadableStream<Uint8Array>,
   writable: WritableStream<Uint8Array>,
   side: SideReader,
@@ -110,7 +129,12 @@ async function pump(
   const pipe = await piped;
   // An upstream that fails breaks the pipe itself; whether somebody is still there shows when it is closed.
   if (pipe === "broken" && upstream.end === "done" && !ending.error) return leave(side, attempt);
-  const isSent = await closeClient(writable, closingText(side, ending.error, options));
+  const writer = writable.getWriter();
+  if (ending.error && !options.errorEvent) {
+    await writer.abort(ending.error).catch(() => {});
+    return report(side, ending.outcome, ending.error);
+  }
+  const isSent = await closeClient(writer, closingText(side, ending.error, options));
   return isSent ? report(side, ending.outcome, ending.error) : leave(side, attempt);
 }
 
@@ -144,25 +168,27 @@ async function readAside(
   }
 }
 
-function leave(side: SideReader, attempt: Attempt): StreamReport {
+/** The client has left: the upstream is stopped. */
+export function leave(side: SideReader, attempt: Attempt): StreamReport {
   attempt.abort("client");
   void side.cancel();
   return report(side, "client_disconnected");
 }
 
-function report(side: SideReader, outcome: StreamOutcome, error?: GatewayError): StreamReport {
+export function report(side: SideReader, outcome: StreamOutcome, error?: GatewayError): StreamReport {
   const { events, bytes, maxGapMs } = side;
   return { outcome, events, bytes, maxGapMs, ...(error === undefined ? {} : { error }) };
 }
 
-interface Ending {
+export interface Ending {
   readonly outcome: StreamOutcome;
   readonly error?: GatewayError;
 }
 
 const LEFT: Ending = { outcome: "client_disconnected" };
 
-function judge(side: SideReader, attempt: Attempt, fault: unknown, name: string): Ending {
+/** What an upstream that has ended, or failed with `fault`, makes of its stream. */
+export function judge(side: SideReader, attempt: Attempt, fault: unknown, name: string): Ending {
   if (attempt.abortedBy === "client") return LEFT;
   // What an upstream does after its answer's end (silence, a reset connection) takes nothing from the answer.
   if (side.isComplete && !side.failure) return { outcome: "complete" };
@@ -184,13 +210,15 @@ function closingText(
   error: GatewayError | undefined,
   options: PumpOptions,
 ): string | undefined {
-  if (error === undefined || side.hasReportedFailure) return undefined;
+  if (error === undefined || side.hasReportedFailure || !options.errorEvent) return undefined;
   return `${side.isMidEvent ? "\n\n" : ""}${options.errorEvent(error)}`;
 }
 
 /** Ends the client's body, after a last text if there is one; false when nobody is there any more. */
-async function closeClient(writable: WritableStream<Uint8Array>, last: string | undefined): Promise<boolean> {
-  const writer = writable.getWriter();
+export async function closeClient(
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+  last: string | undefined,
+): Promise<boolean> {
   try {
     if (last !== undefined) await writer.write(new TextEncoder().encode(last));
     await writer.close();

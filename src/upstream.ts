@@ -3,9 +3,9 @@
  * or throws a row of the error table. Reading the body is stream.ts and, for whole answers, `readBody` here.
  */
 
-import type { ChatRequest } from "./chat.ts";
+import type { Dialect } from "./chat.ts";
 import { GatewayError } from "./errors.ts";
-import type { Provider, Target } from "./providers/provider.ts";
+import type { Provider, Target, UpstreamRequest } from "./providers/provider.ts";
 
 /** Why an attempt was aborted; also what its signal carries as a reason. */
 export type AbortCause = "first_byte" | "idle" | "total" | "client";
@@ -29,6 +29,8 @@ export interface Attempt {
   /** Stops the upstream; idempotent. The first cause given is the one that errors name. */
   abort(cause: AbortCause): void;
   readonly abortedBy: AbortCause | undefined;
+  /** Fires with the abort, whatever its cause. */
+  readonly signal: AbortSignal;
   /** Starts the given time limit anew, or clears it; only one is armed at a time. */
   arm(cause: "first_byte" | "idle", ms: number): void;
   disarm(): void;
@@ -36,29 +38,85 @@ export interface Attempt {
   release(): void;
 }
 
-/** What a client may pass on to its vendor besides the body: api.md §6, Dialects. */
-export const PASSED_HEADERS = ["openai-beta"];
+const OPENAI_HEADERS = ["openai-beta"] as const;
+
+/** What a client may pass on besides the body, to an upstream of its own wire: api.md §6, Dialects. */
+export const PASSED_HEADERS: Readonly<Record<Dialect, readonly string[]>> = {
+  "openai-chat": OPENAI_HEADERS,
+  "openai-responses": OPENAI_HEADERS,
+  "openai-embeddings": OPENAI_HEADERS,
+  "anthropic-messages": ["anthropic-version", "anthropic-beta"],
+  gemini: [],
+};
+
+/** What of the client's request an attempt goes by. */
+export interface ClientSide {
+  readonly signal: AbortSignal;
+  readonly headers: Headers;
+  /** Which of these the upstream gets. */
+  readonly passed: readonly string[];
+  readonly traceparent: string;
+}
 
 /** Upstream error bodies are read this far; the rest is never needed. */
 const MAX_ERROR_CHARS = 65_536;
+
+/** A body that is no text: a form with files, or the client's own stream. */
+export type Payload = NonNullable<RequestInit["body"]>;
 
 /**
  * Calls a target and waits for the head of its answer. Throws the provider's reading of a bad status, `upstream_error`
  * for a broken connection, `upstream_timeout` for silence, `client_disconnected` when the client left first.
  */
 export async function callUpstream(
-  chat: ChatRequest,
+  unsigned: UpstreamRequest,
   provider: Provider,
   target: Target,
   limits: AttemptLimits,
-  client: { readonly signal: AbortSignal; readonly headers: Headers; readonly traceparent: string },
+  client: ClientSide,
   ports: UpstreamPorts,
+  payload?: Payload,
 ): Promise<Attempt> {
-  const request = provider.toRequest(chat, target);
+  const attempt = await sendUpstream(unsigned, provider, target, limits, client, ports, payload);
+  const { response } = attempt;
+  if (response.status >= 200 && response.status < 300) return attempt;
+  throw await readRefusal(attempt, provider, target, ports);
+}
+
+/** The provider's reading of a bad status; ends the attempt. */
+export async function readRefusal(
+  attempt: Attempt,
+  provider: Provider,
+  target: Target,
+  ports: UpstreamPorts,
+): Promise<GatewayError> {
+  const { response } = attempt;
+  try {
+    const body = (await response.text()).slice(0, MAX_ERROR_CHARS);
+    const context = { account: target.account, nowMs: ports.now() };
+    return provider.toError(response.status, response.headers, parseLoosely(body), context);
+  } catch (thrown) {
+    return toAttemptError(thrown, attempt.abortedBy, target.account.name);
+  } finally {
+    attempt.release();
+  }
+}
+
+/** As `callUpstream`, for whatever status comes back. */
+export async function sendUpstream(
+  unsigned: UpstreamRequest,
+  provider: Provider,
+  target: Target,
+  limits: AttemptLimits,
+  client: ClientSide,
+  ports: UpstreamPorts,
+  payload?: Payload,
+): Promise<Attempt> {
   const handle = createHandle(client.signal, limits.deadlineAt - ports.now());
   handle.arm("first_byte", limits.firstByteMs);
   const name = target.account.name;
   try {
+    const request = provider.sign ? await provider.sign(unsigned, target, ports) : unsigned;
     const response = provider.local
       ? await provider.local(request, {
           options: target.account.options,
@@ -71,15 +129,8 @@ export async function callUpstream(
           // A redirect could lead anywhere, with our credential in hand.
           redirect: "manual",
           signal: handle.signal,
-          ...(request.body === undefined ? {} : { body: request.body }),
+          ...withBody(payload ?? request.body),
         });
-    if (response.status >= 300 || response.status < 200) {
-      const body = (await response.text()).slice(0, MAX_ERROR_CHARS);
-      throw provider.toError(response.status, response.headers, parseLoosely(body), {
-        account: target.account,
-        nowMs: ports.now(),
-      });
-    }
     return Object.assign(handle, { response });
   } catch (thrown) {
     handle.release();
@@ -112,20 +163,24 @@ export function toAttemptError(thrown: unknown, cause: AbortCause | undefined, n
       return new GatewayError(
         "upstream_timeout",
         `'${name}' sent no byte within the time allowed for the first one.`,
+        { timeout: "first_byte" },
       );
     case "idle":
-      return new GatewayError("upstream_timeout", `'${name}' fell silent in the middle of its answer.`);
+      return new GatewayError("upstream_timeout", `'${name}' fell silent in the middle of its answer.`, {
+        timeout: "idle",
+      });
     case "total":
       return new GatewayError(
         "upstream_timeout",
         `'${name}' did not finish within the time allowed for the request.`,
+        { timeout: "total" },
       );
     case undefined:
       return new GatewayError("upstream_error", `The connection to '${name}' broke.`, { cause: thrown });
   }
 }
 
-type Handle = Omit<Attempt, "response"> & { readonly signal: AbortSignal };
+type Handle = Omit<Attempt, "response">;
 
 function createHandle(client: AbortSignal, totalMs: number): Handle {
   const controller = new AbortController();
@@ -160,13 +215,17 @@ function createHandle(client: AbortSignal, totalMs: number): Handle {
   };
 }
 
+function withBody(body: Payload | undefined): { readonly body?: Payload } {
+  return body === undefined ? {} : { body };
+}
+
 function withPassedHeaders(
   own: Readonly<Record<string, string>>,
-  client: { readonly headers: Headers; readonly traceparent: string },
+  client: ClientSide,
   { account }: Target,
 ): Record<string, string> {
   const headers = { ...own };
-  for (const name of PASSED_HEADERS) {
+  for (const name of client.passed) {
     const value = client.headers.get(name);
     if (value !== null && headers[name] === undefined) headers[name] = value;
   }

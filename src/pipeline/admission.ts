@@ -5,7 +5,7 @@
 
 import { estimateTokens } from "./answer.ts";
 import { GatewayError } from "../errors.ts";
-import type { Call, Deps } from "./ports.ts";
+import type { BareCall, Deps } from "./ports.ts";
 import { QueueUnreachable } from "../limits/client.ts";
 import type { AdmissionAnswer, Lease, Refused, WaitRecord } from "../limits/protocol.ts";
 import { toQueueLimits } from "../tenants/queue-limits.ts";
@@ -22,7 +22,7 @@ export interface Admission {
 }
 
 /** Waits in the tenant's queue. Throws `rate_limited`, `queue_full`, `client_disconnected`, or `unavailable`. */
-export async function admit(call: Call, deps: Deps): Promise<Admission> {
+export async function admit(call: BareCall, deps: Deps): Promise<Admission> {
   const { bundle, key, options, facts, trace, requestId } = call;
   const limits = toQueueLimits(bundle.tenant.limits);
   const estimate = estimateTokens(call.chat);

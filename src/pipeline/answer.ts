@@ -2,6 +2,7 @@
  * What is kept of an answer once its bytes are gone: enough for spans, usage, cost and the cache's rules. Pure.
  */
 
+import type { EmbeddingResponse } from "../embedding.ts";
 import type { ChatChunk, ChatRequest, ChatResponse, FinishReason, TokenUsage } from "../chat.ts";
 
 export interface AnswerSummary {
@@ -69,6 +70,10 @@ export function createAnswerCollector(kept?: { add(chunk: ChatChunk): void }): A
       case "usage":
         usage = chunk.usage;
         break;
+      case "reasoning_signature":
+      case "sealed_reasoning":
+      case "citation":
+      case "logprobs":
       case "error":
       case "done":
         break;
@@ -108,6 +113,18 @@ export function summarise(response: ChatResponse): AnswerSummary {
         toolCalls.reduce((n, call) => n + call.argumentsJson.length, 0),
       0,
     ),
+  };
+}
+
+/** The same of an answer of vectors: nothing is said in it, so nothing ends. */
+export function summariseEmbedding({ model, usage }: EmbeddingResponse): AnswerSummary {
+  return {
+    ...(model === undefined ? {} : { model }),
+    ...(usage === undefined ? {} : { usage }),
+    finishReasons: [],
+    hasToolCalls: false,
+    isRefusal: false,
+    outputChars: 0,
   };
 }
 

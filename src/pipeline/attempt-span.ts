@@ -4,17 +4,26 @@
  */
 
 import type { AnswerSummary } from "./answer.ts";
-import type { AttemptFacts } from "./attempts.ts";
 import type { GatewayError } from "../errors.ts";
-import type { Call } from "./ports.ts";
+import type { BareCall } from "./ports.ts";
 import type { Provider, Target } from "../providers/provider.ts";
 import { usageAttributes } from "./request-facts.ts";
+import type { PlannedTarget } from "../routing/targets.ts";
 import type { StreamReport } from "../stream.ts";
 import type { Span } from "../telemetry/trace.ts";
 
+/** One attempt's place in the request. */
+export interface AttemptFacts {
+  readonly number: number;
+  readonly reason: "initial" | "retry" | "fallback" | "hedge";
+  /** Calls made to this target before. */
+  readonly resends: number;
+  readonly target: Pick<PlannedTarget, "label" | "provider" | "model" | "params">;
+}
+
 const MS_PER_SECOND = 1000;
 
-export function openAttempt(call: Call, provider: Provider, target: Target, facts: AttemptFacts): Span {
+export function openAttempt(call: BareCall, provider: Provider, target: Target, facts: AttemptFacts): Span {
   const { params, operation, stream } = call.chat;
   const address = addressOf(target.account.baseUrl);
   return call.trace.root.child(`${operation} ${target.model}`, {
@@ -48,15 +57,18 @@ export interface AttemptEnd {
   readonly report?: StreamReport;
   readonly firstChunkMs?: number;
   readonly error?: GatewayError;
+  /** It was called off since another attempt had answered: nobody's fault. */
+  readonly isLost?: boolean;
 }
 
 /** Writes how the call ended and ends its span. A client who left is not an error of the upstream. */
 export function endAttempt(span: Span, end: AttemptEnd): void {
-  const { answer, report, error, firstChunkMs } = end;
+  const { answer, report, error, firstChunkMs, isLost = false } = end;
   const isLeft = report?.outcome === "client_disconnected" || error?.code === "client_disconnected";
   const status = end.status ?? error?.details.upstreamStatus;
   span.set({
-    "gateway.attempt.outcome": isLeft ? "client_disconnected" : (error?.code ?? "ok"),
+    "gateway.attempt.outcome": isLost ? "hedge_lost" : isLeft ? "client_disconnected" : (error?.code ?? "ok"),
+    "gateway.timeout.kind": error?.details.timeout,
     "http.response.status_code": status,
     "gen_ai.response.id": answer?.id,
     "gen_ai.response.model": answer?.model,
@@ -69,7 +81,7 @@ export function endAttempt(span: Span, end: AttemptEnd): void {
     "gateway.stream.max_gap_ms": report?.maxGapMs,
     ...usageAttributes(answer?.usage),
   });
-  if (error && !isLeft)
+  if (error && !isLeft && !isLost)
     span.fail(error.details.upstreamStatus === undefined ? error.code : String(error.details.upstreamStatus));
   span.end();
 }

@@ -10,7 +10,7 @@ import { isStorable } from "../cache/policy.ts";
 import { replay } from "../cache/replay.ts";
 import type { CacheLookup } from "../cache/store.ts";
 import { GatewayError } from "../errors.ts";
-import type { Call, Deps, Generation } from "./ports.ts";
+import type { BareCall, Call, Deps, Generation } from "./ports.ts";
 import { usd } from "../pricing/cost.ts";
 import { type Plan, planVersion } from "../routing/plan.ts";
 import type { Span } from "../telemetry/trace.ts";
@@ -42,22 +42,37 @@ export async function lookUp(call: Call, plan: Plan, deps: Deps): Promise<CacheA
       return { key };
     }
     const startedAt = deps.now();
-    const found = await deps.cacheStore.get(key);
+    const [found, epoch] = await Promise.all([deps.cacheStore.get(key), deps.confirmEpoch(call.bundle)]);
     call.facts.cacheMs = deps.now() - startedAt;
+    if (epoch !== call.bundle.cacheEpoch) return await afterPurge(call, plan, epoch, span);
     describeLookup(span, found, deps.now());
     const hit = found.status === "hit" ? replayHit(call, found.entry, span, deps.now()) : undefined;
     if (hit) return { hit, key };
-    if (mode === "only-if-cached")
-      throw new GatewayError("cache_miss", "There is no cached answer to this request.");
+    if (mode === "only-if-cached") throw nothingCached();
     return { key };
   } finally {
     span.end();
   }
 }
 
-function keyOf({ bundle, chat, headers }: Call, plan: Plan): Promise<CacheKey> {
+/** What was found is of before a purge that this isolate has just heard of. */
+async function afterPurge(call: Call, plan: Plan, epoch: number, span: Span): Promise<CacheAnswer> {
+  span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": "purged" });
+  if (call.cache.mode === "only-if-cached") throw nothingCached();
+  return { key: await keyOf({ ...call, bundle: { ...call.bundle, cacheEpoch: epoch } }, plan) };
+}
+
+function nothingCached(): GatewayError {
+  return new GatewayError("cache_miss", "There is no cached answer to this request.");
+}
+
+/** Under what this request's answer is stored, and by what equal requests under way are found. */
+export function keyOf(
+  { bundle, chat, headers }: Pick<Call, "bundle" | "chat" | "headers">,
+  plan: Plan,
+): Promise<CacheKey> {
   const passedHeaders: Record<string, string> = {};
-  for (const name of PASSED_HEADERS) {
+  for (const name of PASSED_HEADERS[chat.dialect]) {
     const value = headers.get(name);
     if (value !== null) passedHeaders[name] = value;
   }
@@ -104,6 +119,7 @@ function replayHit(call: Call, entry: CacheEntry, span: Span, now: number): Gene
   facts.attempts = 0;
   facts.costUsd = 0;
   facts.firstByteAt = now;
+  facts.savedMs = entry.durationMs;
   if (entry.costMicroUsd !== undefined) facts.savedUsd = usd(entry.costMicroUsd);
   return replayed;
 }
@@ -121,17 +137,23 @@ export interface StorableAnswer {
 }
 
 /** Stores an answer after the response, where the rules allow it; the span says why where they don't. */
-export function storeAnswer(call: Call, key: CacheKey | undefined, stored: StorableAnswer, deps: Deps): void {
-  if (!key) return;
+export function storeAnswer(
+  call: BareCall,
+  key: CacheKey | undefined,
+  stored: StorableAnswer,
+  deps: Deps,
+): void {
+  if (!key || !call.cache) return;
   const { answer } = stored;
   const { ttlSeconds } = call.cache;
   const span = call.trace.root.child("gateway.cache.store", { kind: "client" });
-  const verdict = isStorable(200, {
+  const facts = {
     isComplete: stored.isComplete && answer.finishReasons.every((reason) => reason !== undefined),
     finishReasons: answer.finishReasons.filter((reason) => reason !== undefined),
     hasRefusal: answer.isRefusal,
     hasToolCalls: answer.hasToolCalls,
-  });
+  };
+  const verdict = isStorable(200, facts, { toolCalls: call.bundle.tenant.cache.toolCalls });
   if (!verdict.isStorable) {
     span.set({
       "gateway.cache.status": "bypass",

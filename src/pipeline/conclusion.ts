@@ -8,12 +8,11 @@ import { type AnswerSummary, estimateUsage } from "./answer.ts";
 import type { Held } from "./attempts.ts";
 import { storeAnswer } from "./cached.ts";
 import type { GatewayError } from "../errors.ts";
-import type { Call, Deps } from "./ports.ts";
+import type { BareCall, Deps } from "./ports.ts";
 import type { SettleOutcome } from "../limits/protocol.ts";
 import { costMicroUsd, usd } from "../pricing/cost.ts";
 import type { Target } from "../providers/provider.ts";
 import { outcomeOf } from "./request-facts.ts";
-import { formatEvent, type ServerSentEvent } from "../sse.ts";
 import type { StreamReport } from "../stream.ts";
 import type { SpanContextRef } from "../telemetry/trace.ts";
 
@@ -34,7 +33,7 @@ function entryOf({ answer, target, durationMs, span }: Ended, costMicroUsd: numb
 
 /** A whole answer is ready to be sent. */
 export function concludeAnswer(
-  call: Call,
+  call: BareCall,
   held: Held,
   ended: Ended & { readonly body: string },
   deps: Deps,
@@ -52,9 +51,13 @@ export function concludeAnswer(
 
 /** A stream has ended, one way or another. */
 export function concludeStream(
-  call: Call,
+  call: BareCall,
   held: Held,
-  ended: Ended & { readonly report: StreamReport; readonly events: readonly ServerSentEvent[] },
+  ended: Ended & {
+    readonly report: StreamReport;
+    /** What the client was sent; undefined where it can't be stored. */
+    readonly sent: (() => string) | undefined;
+  },
   deps: Deps,
 ): void {
   const { outcome } = ended.report;
@@ -63,11 +66,11 @@ export function concludeStream(
   const costMicro = countUsage(call, ended, !isComplete, deps);
   call.facts.outcome = isComplete ? "ok" : isLeft ? "client_disconnected" : "upstream_error";
   settle(call, held.admission, isComplete ? "ok" : isLeft ? "client_disconnected" : "error", costMicro, deps);
-  const body = (): string =>
-    ended.events
-      .map(({ data, event }) => formatEvent(data, event === "message" ? undefined : event))
-      .join("");
-  storeAnswer(call, held.cacheKey, { ...entryOf(ended, costMicro), ...STREAMED, body, isComplete }, deps);
+  const { sent } = ended;
+  if (sent) {
+    const entry = { ...entryOf(ended, costMicro), ...STREAMED, body: sent, isComplete };
+    storeAnswer(call, held.cacheKey, entry, deps);
+  }
   const { report } = ended;
   call.trace.root.set({
     "gateway.stream.outcome": report.outcome,
@@ -80,7 +83,7 @@ export function concludeStream(
 }
 
 /** No target answered, or the client left before one did. Nothing was generated, nothing is owed. */
-export function concludeFailure(call: Call, admission: Admission, error: GatewayError, deps: Deps): void {
+export function concludeFailure(call: BareCall, admission: Admission, error: GatewayError, deps: Deps): void {
   call.facts.outcome = outcomeOf(error);
   settle(
     call,
@@ -91,10 +94,42 @@ export function concludeFailure(call: Call, admission: Admission, error: Gateway
   );
 }
 
+/**
+ * An answer that was not understood has gone by: as a stream, where there is a report. What it used is counted where it
+ * could be read, never guessed.
+ */
+export function concludeRelay(
+  call: BareCall,
+  admission: Admission,
+  ended: {
+    readonly target: Target;
+    readonly report?: StreamReport;
+    readonly answer?: AnswerSummary;
+    /** The answer is a refusal, passed on as it is. */
+    readonly isRefusal?: boolean;
+  },
+  deps: Deps,
+): void {
+  const { target, report, answer, isRefusal = false } = ended;
+  const isLeft = report?.outcome === "client_disconnected";
+  const isGood = !isRefusal && (report === undefined || report.outcome === "complete");
+  const costMicro = answer?.usage && countUsage(call, { answer, target }, !isGood, deps);
+  call.facts.outcome = isGood ? "ok" : isLeft ? "client_disconnected" : "upstream_error";
+  settle(call, admission, isGood ? "ok" : isLeft ? "client_disconnected" : "error", costMicro, deps);
+  if (report?.error) call.trace.root.fail(report.error.code);
+  if (report) call.release();
+}
+
+/** Tokens were counted: nothing was generated, nothing is owed. */
+export function concludeCount(call: BareCall, admission: Admission, deps: Deps): void {
+  call.facts.outcome = "ok";
+  settle(call, admission, "ok", undefined, deps);
+}
+
 /** Usage and cost onto the facts, with a span that says who counted. Gives the cost in micro-dollars, if it is known. */
 function countUsage(
-  call: Call,
-  { answer, target }: Ended,
+  call: BareCall,
+  { answer, target }: Pick<Ended, "answer" | "target">,
   mayBeCut: boolean,
   deps: Deps,
 ): number | undefined {
@@ -109,7 +144,7 @@ function countUsage(
   const costMicro = costMicroUsd(price, usage);
   facts.usage = usage;
   facts.usageIsEstimate = isEstimate;
-  if (costMicro !== undefined) facts.costUsd = usd(costMicro);
+  if (costMicro !== undefined) facts.costUsd = usd(costMicro + (facts.hedgeMicroUsd ?? 0));
   call.trace.root
     .child("gateway.usage.count", {
       attributes: {
@@ -123,7 +158,7 @@ function countUsage(
 }
 
 function settle(
-  call: Call,
+  call: BareCall,
   admission: Admission,
   outcome: SettleOutcome,
   costMicro: number | undefined,
@@ -150,7 +185,7 @@ function settle(
     outcome,
     inputTokens,
     outputTokens,
-    costMicroUsd: costMicro ?? 0,
+    costMicroUsd: (costMicro ?? 0) + (call.facts.hedgeMicroUsd ?? 0),
   };
   deps.defer(
     deps.queue.settle(settlement).then(

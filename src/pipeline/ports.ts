@@ -3,15 +3,17 @@
  * the real ones.
  */
 
+import type { ConfirmEpoch } from "../cache/epoch.ts";
 import type { CacheDirective } from "../cache/policy.ts";
 import type { CacheStore } from "../cache/store.ts";
 import type { ChatRequest } from "../chat.ts";
-import type { DialectCodec } from "../dialects/dialect.ts";
+import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
+import type { InflightRpc } from "../inflight/protocol.ts";
 import type { AdmissionAnswer, AdmissionAsk, Lease, Settlement } from "../limits/protocol.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider, ProviderAccount } from "../providers/provider.ts";
-import type { LatencyBook } from "../routing/latency.ts";
 import type { ContentSink } from "../telemetry/content.ts";
+import type { RoutingBook } from "../routing/book.ts";
 import type { RequestTrace } from "../telemetry/trace.ts";
 import type { KeyRecord, TenantBundle } from "../tenants/records.ts";
 import type { UpstreamPorts } from "../upstream.ts";
@@ -21,7 +23,7 @@ import type { RequestOptions } from "./request-options.ts";
 /** One request, checked and authenticated. */
 export interface Call {
   readonly chat: ChatRequest;
-  readonly codec: DialectCodec;
+  readonly codec: DialectCodec | EmbeddingCodec;
   readonly bundle: TenantBundle;
   readonly key: KeyRecord;
   readonly options: RequestOptions;
@@ -36,6 +38,9 @@ export interface Call {
   release(): void;
 }
 
+/** A request of any kind, also one that is forwarded without being understood: such a one is never cached. */
+export type BareCall = Omit<Call, "codec" | "cache"> & Partial<Pick<Call, "codec" | "cache">>;
+
 /** Admission to one tenant's queue: limits/client.ts. */
 export interface QueuePort {
   /** Waits as long as the ask allows; throws QueueUnreachable when the object can't be asked. */
@@ -49,9 +54,12 @@ export interface Deps extends UpstreamPorts {
   readonly random: () => number;
   readonly queue: QueuePort;
   readonly cacheStore: CacheStore;
-  readonly latency: LatencyBook;
   /** Where prompts and answers are left for the trace; absent unless the tenant wants them there. */
   readonly content?: ContentSink;
+  readonly confirmEpoch: ConfirmEpoch;
+  /** Where equal requests meet: inflight/client.ts. Its calls reject when the object can't be reached. */
+  readonly flights: InflightRpc;
+  readonly routing: RoutingBook;
   providerOf(kind: string): Provider;
   /** Opens an account's credential; throws when it can't be opened. */
   accountOf(bundle: TenantBundle, name: string): Promise<ProviderAccount>;
@@ -68,4 +76,6 @@ export interface Deps extends UpstreamPorts {
 export interface Generation {
   readonly contentType: string;
   readonly body: string | ReadableStream<Uint8Array>;
+  /** Of a stream: whether it came to its end; resolves when it is over. */
+  readonly isComplete?: Promise<boolean>;
 }

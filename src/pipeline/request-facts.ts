@@ -6,17 +6,20 @@
 import type { TokenUsage } from "../chat.ts";
 import type { GatewayError } from "../errors.ts";
 import type { LimitWindow } from "../limits/protocol.ts";
+import { usd } from "../pricing/cost.ts";
 import type { SpanAttributes } from "../telemetry/attributes.ts";
 
 export type Outcome =
   | "ok"
   | "cache_hit"
+  | "coalesced"
+  | "replayed"
   | "rejected"
   | "upstream_error"
   | "client_disconnected"
   | "gateway_error";
 
-export type CacheStatus = "HIT" | "MISS" | "BYPASS";
+export type CacheStatus = "HIT" | "MISS" | "BYPASS" | "COALESCED";
 
 /** Filled in by whoever learns a fact; every field is absent until then. */
 export interface RequestFacts {
@@ -33,9 +36,14 @@ export interface RequestFacts {
   cache?: CacheStatus;
   cacheAgeSeconds?: number;
   savedUsd?: number;
+  savedMs?: number;
+  /** The answer is that of an earlier request with the same idempotency key. */
+  isReplayed?: boolean;
   target?: string;
   provider?: string;
   attempts?: number;
+  /** The client's fields that the upstream had no counterpart for. */
+  dropped?: readonly string[];
   usedFallback?: boolean;
   queueMs?: number;
   queueDepth?: number;
@@ -47,6 +55,8 @@ export interface RequestFacts {
   usage?: TokenUsage;
   usageIsEstimate?: boolean;
   costUsd?: number;
+  /** What calls cost that a hedge made needless: a part of `costUsd`. */
+  hedgeMicroUsd?: number;
   requests?: LimitWindow;
   tokens?: LimitWindow;
 }
@@ -58,14 +68,25 @@ export function factHeaders(facts: RequestFacts, now: number): Record<string, st
   const headers: Record<string, string> = { "server-timing": serverTiming(facts, now) };
   if (facts.cache !== undefined) headers["x-headgate-cache"] = facts.cache;
   if (facts.cacheAgeSeconds !== undefined) headers["age"] = String(facts.cacheAgeSeconds);
+  if (facts.savedUsd !== undefined) headers["x-headgate-saved-usd"] = formatUsd(facts.savedUsd);
+  if (facts.savedMs !== undefined) headers["x-headgate-saved-ms"] = String(facts.savedMs);
+  if (facts.isReplayed) headers["idempotent-replayed"] = "true";
   if (facts.target !== undefined) headers["x-headgate-target"] = facts.target;
   if (facts.attempts !== undefined) headers["x-headgate-attempts"] = String(facts.attempts);
+  if (facts.dropped !== undefined && facts.dropped.length > 0) {
+    headers["x-headgate-dropped"] = facts.dropped.map(escapeFieldName).join(", ");
+  }
   if (facts.queueMs !== undefined) headers["x-headgate-queue-ms"] = String(facts.queueMs);
   if (facts.costUsd !== undefined && !facts.isStream)
     headers["x-headgate-cost-usd"] = formatUsd(facts.costUsd);
   addWindow(headers, "requests", facts.requests);
   addWindow(headers, "tokens", facts.tokens);
   return headers;
+}
+
+/** Field names are the client's own words: whatever can't stand in a header, or in a list of them, is percent-encoded. */
+function escapeFieldName(name: string): string {
+  return name.replaceAll(/[^\w.$[\]-]/gu, encodeURIComponent);
 }
 
 /** OpenAI's names and formats: https://platform.openai.com/docs/guides/rate-limits (seen 2026-11). */
@@ -121,11 +142,13 @@ export function rootAttributes(facts: RequestFacts): SpanAttributes {
     "gateway.cache.status": facts.cache?.toLowerCase(),
     "gateway.cache.age_s": facts.cacheAgeSeconds,
     "gateway.cache.saved_usd": facts.savedUsd,
+    "gateway.cache.saved_ms": facts.savedMs,
     "gateway.queue.wait_ms": facts.queueMs,
     "gateway.queue.depth": facts.queueDepth,
     "gateway.queue.limit": facts.queueLimit,
     "gateway.ttfb_ms": facts.firstByteAt === undefined ? undefined : facts.firstByteAt - facts.startedAt,
     "gateway.cost.usd": facts.costUsd,
+    "gateway.hedge.cost_usd": facts.hedgeMicroUsd === undefined ? undefined : usd(facts.hedgeMicroUsd),
     "gateway.usage.source":
       facts.usageIsEstimate === undefined ? undefined : facts.usageIsEstimate ? "estimate" : "provider",
     ...usageAttributes(usage),

@@ -14,6 +14,8 @@ export interface RequestOptions {
   readonly metadata: Readonly<Record<string, string>>;
   readonly session?: string;
   readonly pin?: string;
+  /** Fields that have no counterpart at the upstream are left out instead of refused. */
+  readonly isLenient: boolean;
 }
 
 const MAX_METADATA_PAIRS = 8;
@@ -36,12 +38,19 @@ export function readRequestOptions(headers: Headers): RequestOptions {
   const pin = headers.get("x-headgate-target");
   return {
     lane: priority,
+    isLenient: readSwitch(headers, "x-headgate-lenient"),
     metadata: readMetadata(headers.get("x-headgate-metadata")),
     ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
     ...(firstByteMs === undefined ? {} : { firstByteMs }),
     ...(session === null ? {} : { session }),
     ...(pin === null ? {} : { pin }),
   };
+}
+
+function readSwitch(headers: Headers, name: string): boolean {
+  const text = headers.get(name) ?? "0";
+  if (text !== "1" && text !== "0") throw wrong(name, "must be 0 or 1");
+  return text === "1";
 }
 
 function readMs(headers: Headers, name: string, least: number): number | undefined {

@@ -6,7 +6,7 @@
 
 export const ATTRIBUTES = {
   // GenAI semantic conventions v1.41 (inference spans; the model also on the root).
-  "gen_ai.operation.name": "What was asked for: `chat`.",
+  "gen_ai.operation.name": "What was asked for: `chat`, `embeddings`, …",
   "gen_ai.provider.name": "The upstream's vendor, in the conventions' words.",
   "gen_ai.request.model": "The model asked of the upstream; on the root, as the client named it.",
   "gen_ai.request.stream": "Present and true on a streamed call.",
@@ -50,7 +50,7 @@ export const ATTRIBUTES = {
   "gateway.key.id": "The gateway key's id; never the key or its hash.",
   "gateway.request.id": "The `x-request-id` of the response.",
   "gateway.outcome":
-    "ok, cache_hit, coalesced, rejected, upstream_error, client_disconnected, gateway_error, abandoned.",
+    "ok, cache_hit, coalesced, replayed, rejected, upstream_error, client_disconnected, gateway_error, abandoned.",
   "gateway.decision": "The error table's row that refused the request.",
   "gateway.limit.name": "The limit that refused it.",
   "gateway.limit.value": "That limit's value.",
@@ -80,8 +80,15 @@ export const ATTRIBUTES = {
   "gateway.cache.age_s": "Age of the entry.",
   "gateway.cache.ttl_s": "Time to live the entry is, or was, stored with.",
   "gateway.cache.bytes": "Size of the stored answer.",
+  "gateway.cache.inputs": "Texts of an embeddings request, each cached apart; of those stored, on the store.",
+  "gateway.cache.inputs_found": "How many of them were there.",
   "gateway.cache.saved_usd": "What the stored answer had cost.",
   "gateway.cache.saved_ms": "How long the stored answer had taken.",
+  "gateway.coalesce.status":
+    "Of a request that may share another's answer: lead, replacement, attached, failed, alone, left or unreachable.",
+  "gateway.coalesce.reason": "Why it went on alone: too_late, too_much or leader_refused.",
+  "gateway.idempotency.status":
+    "What became of the idempotency key: lead, attached, replayed, conflict, failed, alone or unreachable.",
 
   // The queue.
   "gateway.queue.outcome": "admitted, refused, cancelled, or open when the object could not be asked.",
@@ -96,9 +103,14 @@ export const ATTRIBUTES = {
   // Attempts and streams.
   "gateway.attempt.number": "1 for the first call of the request.",
   "gateway.attempt.reason": "initial, retry, fallback or hedge.",
-  "gateway.attempt.outcome": "ok, or the error table's row.",
+  "gateway.attempt.outcome": "ok, the error table's row, or hedge_lost where another call answered first.",
   "gateway.attempt.target": "`provider/model` by the tenant's names.",
-  "gateway.attempt.left_for": "What was done instead: retry, fallback or give_up.",
+  "gateway.attempt.left_for": "What was done instead: retry, fallback, give_up, or hedge.",
+  "gateway.retry.refused": "Why another try of the same target was not made: budget.",
+  "gateway.timeout.kind": "The time limit that was reached: first_byte, idle or total.",
+  "gateway.hedge.after_ms": "How long the first target was waited for before a second one was asked too.",
+  "gateway.hedge.cost_usd":
+    "What the call cost that lost to another; an estimate, and a part of gateway.cost.usd.",
   "gateway.upstream.headers_ms": "Milliseconds from sending the call to its response headers.",
   "gateway.upstream.request_id": "The upstream's own id of the call, for its support.",
   "gateway.stream.chunks": "Events the upstream sent.",
@@ -107,6 +119,10 @@ export const ATTRIBUTES = {
   "gateway.stream.outcome": "complete, cut, stalled, upstream_error or client_disconnected.",
   "gateway.backoff_ms": "Pause before the next attempt.",
   "gateway.retry_after_s": "The upstream's Retry-After.",
+
+  // Dialects.
+  "gateway.dialect.client": "The wire the client speaks.",
+  "gateway.dialect.upstream": "The wire its upstream speaks; absent for one that no client does.",
 
   // Money.
   "gateway.cost.usd":
@@ -151,6 +167,7 @@ const DOUBLES: ReadonlySet<string> = new Set<AttributeName>([
   "gen_ai.response.time_to_first_chunk",
   "gateway.cache.saved_usd",
   "gateway.cost.usd",
+  "gateway.hedge.cost_usd",
 ]);
 
 /** Whether a number under this name is a double on the wire. */
@@ -162,6 +179,8 @@ export function isDouble(name: string): boolean {
 export const EVENTS = {
   "gateway.retry": "The same target is asked again.",
   "gateway.fallback": "The next target is asked.",
+  "gateway.circuit_open": "A target was passed over: it had failed too often.",
+  "gateway.hedge": "Another target is asked beside the one that is slow to answer.",
   "gateway.stream.first_chunk": "The first chunk of the stream arrived.",
   "gateway.stream.stall": "The stream was silent for long.",
 } as const;
@@ -173,6 +192,8 @@ export const LINKS = {
   queued_behind: "Held a slot when this request was queued.",
   admitted_by: "Its end let this request in.",
   cached_from: "Produced the cache entry that answered this request.",
+  coalesced_into: "The equal request under way whose answer this one got.",
+  retried_from: "The earlier request with the same idempotency key, whose answer this one got.",
   client_parent: "The caller's span, where it is not the parent.",
 } as const;
 

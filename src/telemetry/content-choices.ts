@@ -62,7 +62,8 @@ export function createChoiceCollector(): ChoiceCollector {
       if (choice === undefined) return;
       if (chunk.type === "tool_call") addToolCall(choice, chunk);
       else if (chunk.type === "finish") choice.finishReason = chunk.reason;
-      else choice[chunk.type] += keep(chunk.text);
+      else if (chunk.type === "text" || chunk.type === "reasoning" || chunk.type === "refusal")
+        choice[chunk.type] += keep(chunk.text);
     },
     read: () =>
       [...choices]

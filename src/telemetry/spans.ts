@@ -18,7 +18,15 @@ export const SPANS = {
   "gateway.auth": { kind: "internal", meaning: "The gateway key was checked." },
   "gateway.config.load": { kind: "client", meaning: "The tenant's records were looked up." },
   "gateway.route": { kind: "internal", meaning: "The targets were put in order, and why so." },
+  "gateway.idempotency": {
+    kind: "client",
+    meaning: "An earlier request with the same idempotency key was looked for.",
+  },
   "gateway.cache.lookup": { kind: "client", meaning: "The response cache was asked, or why it was not." },
+  "gateway.coalesce.wait": {
+    kind: "internal",
+    meaning: "An equal request under way was looked for, and its answer waited for.",
+  },
   "gateway.admission": { kind: "client", meaning: "The tenant's queue object was asked for a slot." },
   "gateway.queue.wait": { kind: "server", meaning: "The wait, as that object saw it by its own clock." },
   "gateway.usage.count": { kind: "internal", meaning: "Tokens were read from the answer, or estimated." },

@@ -1,7 +1,7 @@
 // The pipeline against upstreams that fail: what is retried, who is asked next, what the client is told, and that the lease goes back
 // exactly once whatever happens.
 import { describe, expect, test } from "vitest";
-import { createLatencyBook } from "../../../src/routing/latency.ts";
+import { createRoutingBook } from "../../../src/routing/book.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
 import {
   createFakeGateway,
@@ -174,12 +174,12 @@ describe("an upstream that goes on failing", () => {
   });
 
   test("is not sought out by least-latency for failing fast", async () => {
-    const latency = createLatencyBook();
+    const routing = createRoutingBook(() => 0);
     const routes = { chat: { ...TWO_TARGETS.chat, strategy: "least-latency", retries: { maxAttempts: 1 } } };
     const bundle = fakeBundle({ routes });
     const asked: (string | undefined)[] = [];
     for (const replies of [[failure(500), completion()], [completion()], [completion()]]) {
-      const gateway = overTwo({ bundle, replies, deps: { latency } });
+      const gateway = overTwo({ bundle, replies, deps: { routing } });
       await gateway.generate();
       asked.push(hostsAsked(gateway).join(""));
     }

@@ -5,7 +5,7 @@ const read = (headers: Readonly<Record<string, string>> = {}) => readRequestOpti
 
 describe("the request's own headers", () => {
   test("are all optional", () => {
-    expect(read()).toEqual({ lane: "interactive", metadata: {} });
+    expect(read()).toEqual({ lane: "interactive", metadata: {}, isLenient: false });
   });
 
   test("are read together", () => {
@@ -17,9 +17,11 @@ describe("the request's own headers", () => {
         "x-headgate-metadata": '{"team":"search","run-1.b_2":""}',
         "x-headgate-session": "conversation-1",
         "x-headgate-target": "openai/gpt-4o",
+        "x-headgate-lenient": "1",
       }),
     ).toEqual({
       lane: "batch",
+      isLenient: true,
       maxWaitMs: 0,
       firstByteMs: 1500,
       metadata: { team: "search", "run-1.b_2": "" },

@@ -1,0 +1,73 @@
+/**
+ * `POST /admin/tenants/{tenant}/routes/{name}/dry-run`: what would be done with a data-plane body (`?dialect=`, openai-chat
+ * unless named), and `GET …/health`: what this isolate knows of the tenant's targets.
+ */
+
+import { type Context, Hono } from "hono";
+import type { AppEnv } from "../../src/app.ts";
+import { cacheDirective } from "../../src/cache/policy.ts";
+import { anthropicMessages } from "../../src/dialects/anthropic-messages.ts";
+import type { DialectCodec, EmbeddingCodec } from "../../src/dialects/dialect.ts";
+import { gemini } from "../../src/dialects/gemini.ts";
+import { openAiChat } from "../../src/dialects/openai-chat.ts";
+import { openAiEmbeddings } from "../../src/dialects/openai-embeddings.ts";
+import { openAiResponses } from "../../src/dialects/openai-responses.ts";
+import { GatewayError } from "../../src/errors.ts";
+import { dryRun } from "../../src/pipeline/dry-run.ts";
+import { readRequestOptions } from "../../src/pipeline/request-options.ts";
+import { readHealth } from "../../src/routing/health.ts";
+import type { TenantBundle } from "../../src/tenants/records.ts";
+import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../read-body.ts";
+
+const CODECS: ReadonlyMap<string, DialectCodec | EmbeddingCodec> = new Map(
+  [openAiChat, openAiResponses, openAiEmbeddings, anthropicMessages, gemini].map((codec) => [
+    codec.name,
+    codec,
+  ]),
+);
+
+/** An operator asks as a key without any restriction. */
+const OPERATOR_KEY = { id: "operator", name: "operator", hash: "", createdAt: "" };
+
+export const adminDryRun = new Hono<AppEnv>()
+  .post("/tenants/:tenant/routes/:name/dry-run", async (c) => {
+    const bundle = await bundleOf(c, c.req.param("tenant"));
+    const name = c.req.param("name");
+    if (!Object.hasOwn(bundle.routes, name)) {
+      throw new GatewayError("not_found", `The tenant "${bundle.id}" has no route "${name}".`);
+    }
+    const codec = codecOf(c.req.query("dialect") ?? openAiChat.name);
+    const { headers } = c.req.raw;
+    const body = await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES);
+    const chat = { ...codec.parseRequest(body, { defaultModel: name, model: name }), model: name };
+    const call = {
+      chat,
+      codec,
+      bundle,
+      headers,
+      key: OPERATOR_KEY,
+      options: readRequestOptions(headers),
+      cache: cacheDirective(headers, bundle.tenant.cache),
+    };
+    const deps = c.var.services.depsFor(bundle, (work) => c.executionCtx.waitUntil(work));
+    return c.json(await dryRun(call, deps));
+  })
+  .get("/tenants/:tenant/health", async (c) => {
+    const bundle = await bundleOf(c, c.req.param("tenant"));
+    const { routing, now } = c.var.services.depsFor(bundle, () => {});
+    return c.json({ items: readHealth(bundle, routing, now()) });
+  });
+
+async function bundleOf(c: Context<AppEnv>, tenantId: string): Promise<TenantBundle> {
+  const loaded = await c.var.services.tenants.reload(tenantId);
+  if (loaded) return loaded.bundle;
+  throw new GatewayError("not_found", `There is no tenant '${tenantId}'.`, { param: "tenant" });
+}
+
+function codecOf(dialect: string): DialectCodec | EmbeddingCodec {
+  const codec = CODECS.get(dialect);
+  if (codec) return codec;
+  throw new GatewayError("invalid_request", `dialect: must be one of ${[...CODECS.keys()].join(", ")}.`, {
+    param: "dialect",
+  });
+}

@@ -1,0 +1,66 @@
+/** From Hono's context to what the pipeline is given: the request's call, its ports, and who ends its trace. No route itself. */
+
+import type { Context } from "hono";
+import type { AppEnv } from "../src/app.ts";
+import type { ChatRequest, Operation } from "../src/chat.ts";
+import type { BareCall, Deps } from "../src/pipeline/ports.ts";
+import type { RequestOptions } from "../src/pipeline/request-options.ts";
+
+export interface OpenCall {
+  readonly call: BareCall;
+  readonly deps: Deps;
+  /** The answer's body outlives the handler: the trace ends with it, where it hasn't ended already. */
+  hold(): void;
+}
+
+/** Writes the facts that the request itself names. */
+export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: RequestOptions): OpenCall {
+  const { scope, caller, services, requestId } = c.var;
+  const { facts } = scope;
+  if (chat.model !== "") facts.model = chat.model;
+  facts.isStream = chat.stream;
+  facts.metadata = options.metadata;
+  if (options.session !== undefined) facts.session = options.session;
+  let endRoot: (() => void) | undefined;
+  let isOver = false;
+  return {
+    call: {
+      chat,
+      bundle: caller.bundle,
+      key: caller.key,
+      options,
+      requestId,
+      signal: c.req.raw.signal,
+      headers: c.req.raw.headers,
+      trace: scope.trace,
+      facts,
+      release() {
+        isOver = true;
+        endRoot?.();
+      },
+    },
+    deps: services.depsFor(caller.bundle, (work) => c.executionCtx.waitUntil(work)),
+    hold() {
+      // A stream that is already over (its client left at once) is ended by the middleware.
+      if (!isOver) endRoot = scope.hold();
+    },
+  };
+}
+
+/** A request that is passed on unread, as the pipeline counts it: `bodyText` is what its length is estimated by. */
+export function unreadRequest(
+  operation: Operation,
+  model: string,
+  bodyText: string,
+  stream: boolean,
+): ChatRequest {
+  return {
+    dialect: "openai-chat",
+    operation,
+    model,
+    stream,
+    params: {},
+    wireText: bodyText,
+    wire: {},
+  };
+}

@@ -1,0 +1,10 @@
+/** `POST /v1/embeddings`: the openai-embeddings dialect. */
+
+import type { Context } from "hono";
+import type { AppEnv } from "../src/app.ts";
+import { openAiEmbeddings } from "../src/dialects/openai-embeddings.ts";
+import { answerGeneration } from "./generation.ts";
+
+export function embeddings(c: Context<AppEnv>): Promise<Response> {
+  return answerGeneration(c, openAiEmbeddings);
+}

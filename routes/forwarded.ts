@@ -1,0 +1,82 @@
+/**
+ * `POST /v1/images/generations`, `/v1/audio/speech`, `/v1/audio/transcriptions`, `/v1/moderations`, `/v1/rerank`: passed on
+ * to an OpenAI-compatible target with its model's name put in, as JSON or as a form with files.
+ */
+
+import type { Context } from "hono";
+import type { AppEnv } from "../src/app.ts";
+import type { Operation } from "../src/chat.ts";
+import { parseObject, refuse } from "../src/dialects/checked-body.ts";
+import { editTopLevel } from "../src/json-edit.ts";
+import { forward, type Forwarding } from "../src/pipeline/forward.ts";
+import { readRequestOptions } from "../src/pipeline/request-options.ts";
+import { openCall, unreadRequest } from "./call.ts";
+import { DEFAULT_MAX_BODY_BYTES, readBodyBytes } from "./read-body.ts";
+
+/** A handler for one of OpenAI's paths, named without its `/v1`. */
+export function forwarded(path: string, operation: Operation): (c: Context<AppEnv>) => Promise<Response> {
+  return async (c) => {
+    const { tenant } = c.var.caller.bundle;
+    const options = readRequestOptions(c.req.raw.headers);
+    const bytes = await readBodyBytes(c.req.raw, tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
+    const contentType = c.req.header("content-type") ?? "";
+    const read = contentType.startsWith("multipart/form-data") ? readForm : readJson;
+    const asked = await read(bytes, contentType, tenant.defaultRoute);
+    const chat = unreadRequest(operation, asked.model, asked.text, asked.isStream);
+    const { call, deps, hold } = openCall(c, chat, options);
+    const answer = await forward(call, { path, ...asked.forwarding }, deps);
+    if (typeof answer.body !== "string") hold();
+    return new Response(answer.body, {
+      headers: { "content-type": answer.contentType, "cache-control": "no-store" },
+    });
+  };
+}
+
+interface Asked {
+  readonly model: string;
+  readonly isStream: boolean;
+  /** What is read of it by the estimate of its tokens; nothing of files. */
+  readonly text: string;
+  readonly forwarding: Omit<Forwarding, "path">;
+}
+
+type Read = (bytes: Uint8Array, contentType: string, defaultModel: string | undefined) => Promise<Asked>;
+
+const readJson: Read = async (bytes, _, defaultModel) => {
+  const text = new TextDecoder().decode(bytes);
+  const wire = parseObject(text);
+  return {
+    model: checkModel(wire["model"], defaultModel),
+    isStream: wire["stream"] === true,
+    text,
+    forwarding: {
+      contentType: "application/json",
+      payloadFor: (model) => editTopLevel(text, { set: { model: JSON.stringify(model) } }),
+    },
+  };
+};
+
+const readForm: Read = async (bytes, contentType, defaultModel) => {
+  const form = await new Response(bytes, { headers: { "content-type": contentType } })
+    .formData()
+    .catch(() => refuse("body", "expected a form with its boundary"));
+  return {
+    model: checkModel(form.get("model"), defaultModel),
+    isStream: form.get("stream") === "true",
+    text: "",
+    forwarding: {
+      payloadFor(model) {
+        const sent = new FormData();
+        for (const [name, value] of form) if (name !== "model") sent.append(name, value);
+        sent.set("model", model);
+        return sent;
+      },
+    },
+  };
+};
+
+function checkModel(model: unknown, defaultModel: string | undefined): string {
+  const named = model ?? defaultModel;
+  if (typeof named !== "string" || named === "") refuse("model", "it is required");
+  return named;
+}

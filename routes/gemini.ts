@@ -1,0 +1,40 @@
+/**
+ * `POST /v1beta/models/{model}:{method}`: the gemini dialect. `{model}` may hold slashes, as they are or as `%2F`, and
+ * colons: the method stands behind the last one. `models/` may be missing, since Vercel's SDK leaves it out before a name
+ * with a slash.
+ */
+
+import type { Context } from "hono";
+import type { AppEnv } from "../src/app.ts";
+import { geminiBatchEmbed, geminiEmbed } from "../src/dialects/gemini-embeddings.ts";
+import { gemini, geminiArray, geminiCount, parseCountRequest } from "../src/dialects/gemini.ts";
+import { GatewayError } from "../src/errors.ts";
+import { answerGeneration } from "./generation.ts";
+import { answerTokenCount } from "./token-count.ts";
+
+export function geminiMethod(c: Context<AppEnv>): Promise<Response> {
+  const call = c.req.param("call") ?? "";
+  const colon = call.lastIndexOf(":");
+  const method = call.slice(colon + 1);
+  const model = call.slice(0, Math.max(0, colon)).replace(/^models\//, "");
+  switch (method) {
+    case "generateContent":
+      return answerGeneration(c, gemini, { model });
+    case "streamGenerateContent": {
+      const codec = c.req.query("alt") === "sse" ? gemini : geminiArray;
+      return answerGeneration(c, codec, { model, stream: true });
+    }
+    case "countTokens":
+      return answerTokenCount(
+        c,
+        { codec: geminiCount, parse: parseCountRequest, format: (totalTokens) => ({ totalTokens }) },
+        { model },
+      );
+    case "embedContent":
+      return answerGeneration(c, geminiEmbed, { model });
+    case "batchEmbedContents":
+      return answerGeneration(c, geminiBatchEmbed, { model });
+    default:
+      throw new GatewayError("not_found", "There is no such method of Gemini's models here.");
+  }
+}

@@ -1,0 +1,40 @@
+/** What the routes of all dialects have in common: from a request and its codec to the pipeline's answer. No route itself. */
+
+import type { Context } from "hono";
+import type { AppEnv } from "../src/app.ts";
+import { cacheDirective } from "../src/cache/policy.ts";
+import type { DialectCodec, EmbeddingCodec, RequestContext } from "../src/dialects/dialect.ts";
+import { generate } from "../src/gateway.ts";
+import { readRequestOptions } from "../src/pipeline/request-options.ts";
+import { openCall } from "./call.ts";
+import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
+
+const MS_PER_SECOND = 1000;
+
+/** Answers a generation or an embedding. `context` is what the path says of the request. */
+export async function answerGeneration(
+  c: Context<AppEnv>,
+  codec: DialectCodec | EmbeddingCodec,
+  context: RequestContext = {},
+): Promise<Response> {
+  const { scope, caller, requestId } = c.var;
+  const { tenant } = caller.bundle;
+  const request = c.req.raw;
+  const options = readRequestOptions(request.headers);
+  const cache = cacheDirective(request.headers, tenant.cache);
+  const body = await readBodyText(request, tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
+  const { defaultRoute: defaultModel } = tenant;
+  const chat = {
+    ...codec.parseRequest(body, { ...(defaultModel !== undefined && { defaultModel }), ...context }),
+    stamp: {
+      id: requestId.slice("req_".length),
+      createdAtSeconds: Math.floor(scope.facts.startedAt / MS_PER_SECOND),
+    },
+  };
+  const { call, deps, hold } = openCall(c, chat, options);
+  const answer = await generate({ ...call, codec, cache }, deps);
+  if (typeof answer.body !== "string") hold();
+  return new Response(answer.body, {
+    headers: { "content-type": answer.contentType, "cache-control": "no-store" },
+  });
+}

@@ -1,0 +1,41 @@
+/** `ALL /proxy/{provider}/{path…}`: a vendor's own API as it is, with the account's credential swapped in. */
+
+import type { Context } from "hono";
+import type { AppEnv } from "../src/app.ts";
+import { proxy } from "../src/pipeline/proxy.ts";
+import { readRequestOptions } from "../src/pipeline/request-options.ts";
+import { openCall, unreadRequest } from "./call.ts";
+import { DEFAULT_MAX_BODY_BYTES, passBody } from "./read-body.ts";
+
+export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
+  const { tenant } = c.var.caller.bundle;
+  const request = c.req.raw;
+  const options = readRequestOptions(request.headers);
+  const maxBytes = tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+  const url = new URL(request.url);
+  // By the URL itself: a decoded parameter would lose what the vendor wants encoded.
+  const [, provider = "", path = ""] = /^\/proxy\/([^/]+)\/?(.*)$/.exec(url.pathname) ?? [];
+  const payload = await passBody(request, maxBytes);
+  const { call, deps, hold } = openCall(c, unreadRequest("proxy", "", "", false), options);
+  const answer = await proxy(
+    call,
+    {
+      provider: decodeURIComponent(provider),
+      method: request.method,
+      path,
+      search: withoutKey(url.searchParams, url.search),
+      payload,
+      readText: () => new Response(payload).text(),
+    },
+    deps,
+  );
+  if (answer.body !== null) hold();
+  return new Response(answer.body, { status: answer.status, headers: answer.headers });
+}
+
+/** Google's clients may send their key here; it is the gateway's, and no vendor's business. */
+function withoutKey(params: URLSearchParams, search: string): string {
+  if (!params.has("key")) return search;
+  params.delete("key");
+  return params.toString();
+}

@@ -1,0 +1,10 @@
+/** `POST /v1/responses`: the openai-responses dialect, whole and streamed. */
+
+import type { Context } from "hono";
+import type { AppEnv } from "../src/app.ts";
+import { openAiResponses } from "../src/dialects/openai-responses.ts";
+import { answerGeneration } from "./generation.ts";
+
+export function responses(c: Context<AppEnv>): Promise<Response> {
+  return answerGeneration(c, openAiResponses);
+}

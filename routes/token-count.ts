@@ -1,0 +1,61 @@
+/** What the routes that count tokens have in common: from a body to the vendor's own count, or an estimate. No route itself. */
+
+import type { Context } from "hono";
+import type { AppEnv } from "../src/app.ts";
+import { cacheDirective } from "../src/cache/policy.ts";
+import type { ChatRequest } from "../src/chat.ts";
+import type { DialectCodec, RequestContext } from "../src/dialects/dialect.ts";
+import { countTokens } from "../src/pipeline/count-tokens.ts";
+import { readRequestOptions } from "../src/pipeline/request-options.ts";
+import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
+
+/** How one dialect asks for a count and is told it. */
+export interface CountForm {
+  readonly codec: DialectCodec;
+  parse(bodyText: string, context: RequestContext): ChatRequest;
+  /** The body of an estimate. */
+  format(inputTokens: number): unknown;
+}
+
+/** Says whose count it is: `provider` or `estimate`. */
+const SOURCE_HEADER = "x-headgate-token-count";
+
+export async function answerTokenCount(
+  c: Context<AppEnv>,
+  { codec, parse, format }: CountForm,
+  context: RequestContext = {},
+): Promise<Response> {
+  const { scope, caller, services, requestId } = c.var;
+  const { bundle, key } = caller;
+  const { raw: request } = c.req;
+  const options = readRequestOptions(request.headers);
+  const body = await readBodyText(request, bundle.tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
+  const { defaultRoute: defaultModel } = bundle.tenant;
+  const chat = parse(body, { ...(defaultModel !== undefined && { defaultModel }), ...context });
+  scope.facts.model = chat.model;
+  scope.facts.metadata = options.metadata;
+  const count = await countTokens(
+    {
+      chat,
+      codec,
+      bundle,
+      key,
+      options,
+      cache: cacheDirective(request.headers, bundle.tenant.cache),
+      requestId,
+      signal: request.signal,
+      headers: request.headers,
+      trace: scope.trace,
+      facts: scope.facts,
+      release() {},
+    },
+    services.depsFor(bundle, (work) => c.executionCtx.waitUntil(work)),
+  );
+  return new Response(count.source === "provider" ? count.body : JSON.stringify(format(count.inputTokens)), {
+    headers: {
+      "content-type": "application/json",
+      "cache-control": "no-store",
+      [SOURCE_HEADER]: count.source,
+    },
+  });
+}

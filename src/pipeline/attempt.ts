@@ -1,0 +1,125 @@
+/**
+ * One call of one target: its span, its time limits, and what is learned from it about the target. Whether another
+ * follows is attempts.ts.
+ */
+
+import { answerClient } from "./answering.ts";
+import { type AttemptFacts, openAttempt } from "./attempt-span.ts";
+import type { Run } from "./attempts.ts";
+import { type GatewayError, toGatewayError } from "../errors.ts";
+import type { Generation } from "./ports.ts";
+import type { Target } from "../providers/provider.ts";
+import { latencyKey } from "../routing/book.ts";
+import type { Verdict } from "../routing/circuit.ts";
+import type { Span } from "../telemetry/trace.ts";
+import { callUpstream, PASSED_HEADERS } from "../upstream.ts";
+
+export interface Failed {
+  readonly answer?: undefined;
+  readonly error: GatewayError;
+  /** Still open: what is done next belongs on it. Absent where there was no one to call. */
+  readonly span: Span | undefined;
+  /** It was called off since another attempt had answered. */
+  readonly isLost?: boolean;
+}
+
+export type Tried = { readonly answer: Generation } | Failed;
+
+export async function tryOnce(run: Run, facts: AttemptFacts): Promise<Tried> {
+  const { call, plan, held, deps } = run;
+  const { label } = facts.target;
+  const limits = {
+    firstByteMs: call.options.firstByteMs ?? plan.timeouts.firstByteMs,
+    idleMs: plan.timeouts.idleMs,
+    deadlineAt: run.deadlineAt,
+  };
+  const startedAt = deps.now();
+  let span: Span | undefined;
+  let nameTarget = (): void => {};
+  call.facts.attempts = facts.number;
+  try {
+    const account = await deps.accountOf(call.bundle, facts.target.provider);
+    const provider = deps.providerOf(account.kind);
+    const { model, params } = facts.target;
+    const target: Target = { account, model, ...(params === undefined ? {} : { params }) };
+    span = openAttempt(call, provider, target, facts);
+    const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
+    const exchange = held.open(provider, target);
+    // A native call's body is not read, so there is nothing of it to show.
+    if (exchange.kind !== "forward") deps.content?.note(call, span.ref);
+    const passed = exchange.isSameWire ? PASSED_HEADERS[call.chat.dialect] : [];
+    const client = { signal: call.signal, headers: call.headers, passed, traceparent };
+    const attempt = await callUpstream(
+      exchange.request,
+      provider,
+      target,
+      limits,
+      client,
+      deps,
+      exchange.payload,
+    );
+    const headersMs = deps.now() - startedAt;
+    span.set({
+      "gateway.upstream.headers_ms": headersMs,
+      "gateway.upstream.request_id": attempt.response.headers.get("x-request-id") ?? undefined,
+    });
+    nameTarget = () => {
+      call.facts.target = label;
+      call.facts.provider = provider.semconvName;
+      call.facts.dropped = exchange.dropped;
+      call.facts.usedFallback = facts.target !== plan.targets[0];
+    };
+    const onEnd = (isSound: boolean): void => learn(run, facts, isSound ? "alive" : "failed");
+    const answer = await answerClient(
+      { call, held, exchange, target, span, startedAt, deps, onEnd },
+      attempt,
+      limits.idleMs,
+    );
+    const endedAt = deps.now();
+    nameTarget();
+    learn(run, facts, "alive", endedAt - startedAt);
+    call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (endedAt - startedAt);
+    return { answer };
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    if (held.isLost?.()) {
+      learn(run, facts, "neutral");
+      return { error, span, isLost: true };
+    }
+    nameTarget();
+    call.facts.usedFallback = facts.target !== plan.targets[0];
+    call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (deps.now() - startedAt);
+    // A fault may come fast; it counts as the longest wait allowed, or least-latency would seek out what is broken.
+    learn(
+      run,
+      facts,
+      span === undefined ? "neutral" : verdictOf(error),
+      error.canFallBack ? limits.firstByteMs : undefined,
+    );
+    return { error, span };
+  }
+}
+
+/** What a failed call says about its target. A limit is no defect: it has its own wait, and the next one may get through. */
+function verdictOf({ code, canFallBack }: GatewayError): Verdict {
+  if (code === "upstream_rejected") return "alive";
+  return canFallBack && code !== "upstream_rate_limited" ? "failed" : "neutral";
+}
+
+function learn(
+  { call, plan, deps }: Run,
+  { target }: AttemptFacts,
+  verdict: Verdict,
+  latencyMs?: number,
+): void {
+  const { circuits, latency, sessions } = deps.routing;
+  const { id } = call.bundle;
+  const now = deps.now();
+  circuits.note(id, target.label, verdict, now);
+  if (latencyMs === undefined) return;
+  latency.note(id, latencyKey(target.label, call.chat.stream), latencyMs, now);
+  const { session } = call.options;
+  if (verdict === "alive" && plan.isSticky && session !== undefined) {
+    sessions.note(`${id} ${plan.routeId}`, session, target.label, now);
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * How many input tokens a request has, without generating: asked of the target's vendor where it speaks the client's
+ * dialect and can count, else estimated. Limited and traced like a generation, but free. Called by the routes that
+ * count; knows no vendor.
+ */
+
+import { admit } from "./admission.ts";
+import { endAttempt, openAttempt } from "./attempt-span.ts";
+import { concludeCount, concludeFailure } from "./conclusion.ts";
+import type { Conversation, Part } from "../conversation.ts";
+import type { DialectCodec } from "../dialects/dialect.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import type { Call, Deps } from "./ports.ts";
+import { routeFresh } from "./routed.ts";
+import type { Target } from "../providers/provider.ts";
+import type { Plan } from "../routing/plan.ts";
+import { callUpstream, PASSED_HEADERS, readBody } from "../upstream.ts";
+
+type PlannedTarget = Plan["targets"][number];
+
+/** The vendor's own body, or a number of ours. */
+export type TokenCount =
+  | { readonly source: "provider"; readonly body: string }
+  | { readonly source: "estimate"; readonly inputTokens: number };
+
+type CountCall = Call & { readonly codec: DialectCodec };
+
+/** Throws a row of the error table. Asks the next target where one's upstream is at fault. */
+export async function countTokens(asked: CountCall, deps: Deps): Promise<TokenCount> {
+  const { call, plan } = await routeFresh(asked, deps);
+  const admission = await admit(call, deps);
+  try {
+    const count = await firstCount({ ...call, codec: asked.codec }, plan, deps);
+    call.trace.root
+      .child("gateway.usage.count", {
+        attributes: { "gateway.span.cpu_only": true, "gateway.usage.source": count.source },
+      })
+      .end();
+    concludeCount(call, admission, deps);
+    return count;
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    concludeFailure(call, admission, error, deps);
+    throw error;
+  }
+}
+
+async function firstCount(call: CountCall, plan: Plan, deps: Deps): Promise<TokenCount> {
+  let last: GatewayError | undefined;
+  for (const [index, target] of plan.targets.entries()) {
+    try {
+      return await countAt(call, plan, target, index + 1, deps);
+    } catch (thrown) {
+      last = toGatewayError(thrown);
+      if (!last.canFallBack) throw last;
+    }
+  }
+  throw last ?? new GatewayError("internal_error", "The plan had no target.");
+}
+
+async function countAt(
+  call: CountCall,
+  plan: Plan,
+  planned: PlannedTarget,
+  number: number,
+  deps: Deps,
+): Promise<TokenCount> {
+  const { chat, codec, facts, options } = call;
+  facts.attempts = number;
+  facts.usedFallback = number > 1;
+  const account = await deps.accountOf(call.bundle, planned.provider);
+  const provider = deps.providerOf(account.kind);
+  facts.target = planned.label;
+  facts.provider = provider.semconvName;
+  const { counter } = provider;
+  if (counter?.dialect !== chat.dialect) {
+    // Whatever the wire can't say counts for nothing here, and is no fault.
+    return { source: "estimate", inputTokens: estimateInputTokens(codec.toConversation(chat, () => {})) };
+  }
+
+  const target: Target = { account, model: planned.model };
+  const reason = number === 1 ? "initial" : "fallback";
+  const span = openAttempt(call, provider, target, { number, reason, resends: 0, target: planned });
+  try {
+    const { firstByteMs, idleMs, totalMs } = plan.timeouts;
+    const limits = {
+      firstByteMs: options.firstByteMs ?? firstByteMs,
+      idleMs,
+      deadlineAt: deps.now() + totalMs,
+    };
+    const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
+    const passed = PASSED_HEADERS[chat.dialect];
+    const client = { signal: call.signal, headers: call.headers, passed, traceparent };
+    const attempt = await callUpstream(
+      counter.toRequest(chat, target),
+      provider,
+      target,
+      limits,
+      client,
+      deps,
+    );
+    const body = await readBody(attempt, account.name, idleMs);
+    endAttempt(span, { status: attempt.response.status });
+    return { source: "provider", body };
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    endAttempt(span, { error });
+    throw error;
+  }
+}
+
+/** Rule of thumb of every vendor's documentation: four characters of English a token. */
+const CHARS_PER_TOKEN = 4;
+/** An image of 1.15 megapixels at Anthropic; others are of the same order. */
+const IMAGE_TOKENS = 1600;
+/** A page or two, which is all that can be said of a document that isn't read. */
+const DOCUMENT_TOKENS = 3000;
+/** A message's role and frame. */
+const MESSAGE_TOKENS = 4;
+
+/** An estimate in tokens; the bytes of media are not taken for text. */
+export function estimateInputTokens({ system, messages, tools }: Conversation): number {
+  const turns = messages.reduce((sum, { parts }) => sum + MESSAGE_TOKENS + tokensOf(parts), 0);
+  const definitions = tools.length === 0 ? 0 : JSON.stringify(tools).length / CHARS_PER_TOKEN;
+  return Math.ceil(turns + tokensOf(system) + definitions);
+}
+
+function tokensOf(parts: readonly Part[]): number {
+  return parts.reduce((sum, part) => sum + tokensOfPart(part), 0);
+}
+
+function tokensOfPart(part: Part): number {
+  switch (part.type) {
+    case "text":
+    case "reasoning":
+    case "refusal":
+      return part.text.length / CHARS_PER_TOKEN;
+    case "tool_call":
+      return (part.name.length + part.argumentsJson.length) / CHARS_PER_TOKEN;
+    case "tool_result":
+      return tokensOf(part.parts);
+    case "image":
+      return IMAGE_TOKENS;
+    case "document":
+      return part.source.kind === "text" ? part.source.text.length / CHARS_PER_TOKEN : DOCUMENT_TOKENS;
+    case "audio":
+      return DOCUMENT_TOKENS;
+  }
+}

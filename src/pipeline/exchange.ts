@@ -1,0 +1,167 @@
+/**
+ * How one attempt is said to its upstream and its answer to the client: in the same words where both speak the same
+ * wire, else translated. Pure; called by attempts.ts, read by answering.ts.
+ */
+
+import { type AnswerSummary, summarise, summariseEmbedding } from "./answer.ts";
+import { withTargetParams } from "../dialects/target-params.ts";
+import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
+import type { ChatChoice, ChatRequest, Dialect } from "../chat.ts";
+import type { DropField } from "../conversation.ts";
+import { GatewayError } from "../errors.ts";
+import type { Inspector } from "./inspectors.ts";
+import type { Call } from "./ports.ts";
+import {
+  embeddingWireFor,
+  type Provider,
+  type Target,
+  type UpstreamRequest,
+  type Wire,
+  wireFor,
+} from "../providers/provider.ts";
+import type { Payload } from "../upstream.ts";
+
+/** A whole answer, read: what is kept of it, and how it is said to the client. */
+export interface ReadAnswer {
+  readonly answer: AnswerSummary;
+  /** For a trace that may hold content; absent where the answer is no text. */
+  readonly choices?: readonly ChatChoice[];
+  format(): string;
+}
+
+interface BaseExchange {
+  readonly request: UpstreamRequest;
+  /** The wire the upstream is asked in; undefined for one that no client speaks. */
+  readonly upstreamDialect: Dialect | undefined;
+  /** Whether a whole answer reaches the client as its upstream wrote it. */
+  readonly isSameWire: boolean;
+  /** The client's fields that were left out, by their names on his wire. */
+  readonly dropped: readonly string[];
+  /** What is sent in place of the request's body, where that is no text. */
+  readonly payload?: Payload;
+}
+
+export interface ChatExchange extends BaseExchange {
+  readonly kind: "chat";
+  readonly codec: DialectCodec;
+  readonly wire: Wire;
+  /** Whether a stream's bytes are forwarded: the same wire, and events on both sides. */
+  readonly isForwarded: boolean;
+  /** Throws `upstream_malformed`. */
+  read(body: unknown): ReadAnswer;
+}
+
+export interface EmbeddingExchange extends BaseExchange {
+  readonly kind: "embeddings";
+  /** Throws `upstream_malformed`. */
+  read(body: unknown): ReadAnswer;
+}
+
+/** Passed on in both directions without being understood. */
+export interface ForwardExchange extends BaseExchange {
+  readonly kind: "forward";
+  /** What the answer's bytes are read for beside their way; undefined where nothing is known of their format. */
+  inspect(contentType: string): Inspector | undefined;
+}
+
+export type Exchange = ChatExchange | EmbeddingExchange | ForwardExchange;
+
+/** Throws `invalid_request` for what has no counterpart at this target, unless the client is lenient. */
+export function openExchange(
+  { chat, codec, options }: Pick<Call, "chat" | "codec" | "options">,
+  provider: Provider,
+  target: Target,
+): ChatExchange | EmbeddingExchange {
+  const { drop, dropped } = createDrop(options.isLenient, target.account.name);
+  return "operation" in codec
+    ? openEmbedding(chat, codec, provider, target, drop, dropped)
+    : openChat(chat, codec, provider, target, drop, dropped);
+}
+
+function openChat(
+  chat: ChatRequest,
+  codec: DialectCodec,
+  provider: Provider,
+  target: Target,
+  drop: DropField,
+  dropped: readonly string[],
+): ChatExchange {
+  const wire = wireFor(provider, chat.dialect, target.model);
+  const isSameWire = wire.dialect === chat.dialect;
+  const isForwarded =
+    isSameWire && !wire.createParser && codec.streamType(chat).startsWith("text/event-stream");
+  return {
+    kind: "chat",
+    codec,
+    wire,
+    isSameWire,
+    isForwarded,
+    upstreamDialect: wire.dialect,
+    dropped,
+    request: isSameWire ? wire.toRequest(chat, target) : translate(chat, codec, wire, target, drop),
+    read(body) {
+      const response = wire.toResponse(body);
+      return {
+        answer: summarise(response),
+        choices: response.choices,
+        format: () => codec.formatResponse(response, chat),
+      };
+    },
+  };
+}
+
+function translate(
+  chat: ChatRequest,
+  codec: DialectCodec,
+  wire: Wire,
+  target: Target,
+  drop: DropField,
+): UpstreamRequest {
+  const asked = codec.toConversation(chat, drop);
+  const { conversation, rest } = withTargetParams(asked, target.params);
+  return wire.toRequest(chat, { ...target, params: rest }, { conversation, drop });
+}
+
+function openEmbedding(
+  chat: ChatRequest,
+  codec: EmbeddingCodec,
+  provider: Provider,
+  target: Target,
+  drop: DropField,
+  dropped: readonly string[],
+): EmbeddingExchange {
+  const wire = embeddingWireFor(provider, chat.dialect);
+  if (!wire) {
+    throw new GatewayError("invalid_request", `'${target.account.name}' has no embeddings.`, {
+      param: "model",
+    });
+  }
+  const isSameWire = wire.dialect === chat.dialect;
+  return {
+    kind: "embeddings",
+    isSameWire,
+    upstreamDialect: wire.dialect,
+    dropped,
+    request: isSameWire
+      ? wire.toRequest(chat, target)
+      : wire.toRequest(chat, target, { ask: codec.toEmbedding(chat, drop), drop }),
+    read(body) {
+      const response = wire.toResponse(body);
+      return { answer: summariseEmbedding(response), format: () => codec.formatEmbedding(response, chat) };
+    },
+  };
+}
+
+function createDrop(isLenient: boolean, account: string): { drop: DropField; dropped: readonly string[] } {
+  const dropped: string[] = [];
+  const drop = (field: string): void => {
+    if (!isLenient) {
+      const message =
+        `\`${field}\` has no counterpart at '${account}', which speaks another API. ` +
+        "Leave it out, or send 'x-headgate-lenient: 1' to have it dropped.";
+      throw new GatewayError("invalid_request", message, { param: field });
+    }
+    if (!dropped.includes(field)) dropped.push(field);
+  };
+  return { drop, dropped };
+}

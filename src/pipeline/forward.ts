@@ -1,0 +1,68 @@
+/**
+ * Requests that are passed on to an OpenAI-compatible target without being understood: images, speech, transcriptions,
+ * moderations, reranking. Routed, limited, retried and traced like a generation, with the model's name put in; never cached.
+ */
+
+import { admit } from "./admission.ts";
+import { firstSuccess, type Held } from "./attempts.ts";
+import { concludeFailure } from "./conclusion.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import type { ForwardExchange } from "./exchange.ts";
+import { inspectUsage } from "./inspectors.ts";
+import { nativeUrl } from "../native-url.ts";
+import type { BareCall, Deps, Generation } from "./ports.ts";
+import { routeFresh } from "./routed.ts";
+import type { Provider, Target } from "../providers/provider.ts";
+import type { Payload } from "../upstream.ts";
+
+export interface Forwarding {
+  /** Behind the base URL: `/images/generations`. */
+  readonly path: string;
+  /** Absent for a form, whose own type names its boundary. */
+  readonly contentType?: string;
+  /** The body with the target's model in it; made anew for each attempt. */
+  payloadFor(model: string): Payload;
+}
+
+/** Throws a row of the error table. */
+export async function forward(asked: BareCall, forwarding: Forwarding, deps: Deps): Promise<Generation> {
+  const { call, plan } = await routeFresh(asked, deps);
+  const admission = await admit(call, deps);
+  const open: Held["open"] = (provider, target) => openForward(forwarding, provider, target);
+  try {
+    return await firstSuccess(call, plan, { admission, cacheKey: undefined, open }, deps);
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    concludeFailure(call, admission, error, deps);
+    throw error;
+  }
+}
+
+function openForward(
+  forwarding: Forwarding,
+  provider: Provider,
+  { account, model }: Target,
+): ForwardExchange {
+  const { path, contentType, payloadFor } = forwarding;
+  if (provider.wires[0].dialect !== "openai-chat" || !provider.nativeHeaders) {
+    throw new GatewayError("invalid_request", `'${account.name}' speaks another API: it has no ${path}.`, {
+      param: "model",
+    });
+  }
+  return {
+    kind: "forward",
+    request: {
+      method: "POST",
+      url: nativeUrl(account.baseUrl, path),
+      headers: {
+        ...(contentType !== undefined && { "content-type": contentType }),
+        ...provider.nativeHeaders(account),
+      },
+    },
+    payload: payloadFor(model),
+    upstreamDialect: undefined,
+    isSameWire: true,
+    dropped: [],
+    inspect: inspectUsage,
+  };
+}

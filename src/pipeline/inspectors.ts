@@ -1,0 +1,102 @@
+/**
+ * What is read of answers that are passed on without being understood: the usage, where the format is known. They see the
+ * bytes beside their way, in bursts, never fail a request, and keep little. Pure; fed by stream-relay.ts.
+ */
+
+import { type AnswerSummary, createAnswerCollector } from "./answer.ts";
+import type { TokenUsage } from "../chat.ts";
+import { isRecord, recordOf, textOf } from "../json-fields.ts";
+import type { Wire } from "../providers/provider.ts";
+import { summarise } from "./answer.ts";
+import { createSseParser } from "../sse.ts";
+
+export interface Inspector {
+  push(bytes: Uint8Array): void;
+  /** What was found, once all bytes have passed. */
+  summary(): AnswerSummary | undefined;
+}
+
+/** Longer bodies (images in base64) are passed on unread. Usage stands at their end, so half of one says nothing. */
+const MAX_READ_BYTES = 8 * 1024 * 1024;
+
+/** Reads answers of a wire that is known. */
+export function inspectWire(wire: Wire, contentType: string): Inspector | undefined {
+  if (isJson(contentType)) return inspectJson((body) => summarise(wire.toResponse(body)));
+  if (!isEvents(contentType) && !wire.createParser) return undefined;
+  return inspectEvents(wire);
+}
+
+/** Reads the `usage` of a JSON answer, as OpenAI's other APIs have it. */
+export function inspectUsage(contentType: string): Inspector | undefined {
+  return isJson(contentType) ? inspectJson(readUsageOnly) : undefined;
+}
+
+function isJson(contentType: string): boolean {
+  return contentType.startsWith("application/json");
+}
+
+function isEvents(contentType: string): boolean {
+  return contentType.startsWith("text/event-stream");
+}
+
+function inspectJson(read: (body: unknown) => AnswerSummary | undefined): Inspector {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytesRead = 0;
+  return {
+    push(bytes) {
+      bytesRead += bytes.byteLength;
+      text = bytesRead > MAX_READ_BYTES ? "" : text + decoder.decode(bytes, { stream: true });
+    },
+    summary() {
+      if (bytesRead > MAX_READ_BYTES) return undefined;
+      try {
+        return read(JSON.parse(text));
+      } catch {
+        // An answer of another form than its path promised: nothing is known of it, and that is no fault.
+        return undefined;
+      }
+    },
+  };
+}
+
+function inspectEvents(wire: Wire): Inspector {
+  const parser = wire.createParser?.() ?? createSseParser();
+  const decode = wire.decoder();
+  const collector = createAnswerCollector();
+  let isReadable = true;
+  return {
+    push(bytes) {
+      if (!isReadable) return;
+      try {
+        for (const event of parser.push(bytes)) collector.add(decode(event));
+      } catch {
+        isReadable = false;
+      }
+    },
+    summary: collector.summary,
+  };
+}
+
+function readUsageOnly(body: unknown): AnswerSummary | undefined {
+  if (!isRecord(body)) return undefined;
+  const usage = readTokens(recordOf(body["usage"]));
+  const model = textOf(body["model"]);
+  return {
+    ...(model !== undefined && { model }),
+    ...(usage !== undefined && { usage }),
+    finishReasons: [],
+    hasToolCalls: false,
+    isRefusal: false,
+    outputChars: 0,
+  };
+}
+
+/** Images and transcriptions say `input_tokens`, rerankers `prompt_tokens` or `total_tokens`. */
+function readTokens(usage: Readonly<Record<string, unknown>>): TokenUsage | undefined {
+  const first = (...names: readonly string[]): number | undefined =>
+    names.map((name) => usage[name]).find((value) => typeof value === "number");
+  const inputTokens = first("input_tokens", "prompt_tokens", "total_tokens");
+  const outputTokens = first("output_tokens", "completion_tokens") ?? 0;
+  return inputTokens === undefined ? undefined : { inputTokens, outputTokens };
+}

@@ -1,0 +1,205 @@
+/**
+ * One call of a vendor's own API as it is, with the account's credential in place of the client's key: limited, traced,
+ * and its usage read where the answer's format is known. Neither routed nor retried. Called by routes/proxy.ts.
+ */
+
+import { type Admission, admit } from "./admission.ts";
+import { endAttempt } from "./attempt-span.ts";
+import { concludeFailure, concludeRelay } from "./conclusion.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import { inspectWire, type Inspector } from "./inspectors.ts";
+import { headersToClient, headersToVendor } from "../native-headers.ts";
+import { nativeUrl } from "../native-url.ts";
+import type { BareCall, Deps } from "./ports.ts";
+import type { Provider, ProviderAccount, Target } from "../providers/provider.ts";
+import { relayBody } from "../stream-relay.ts";
+import type { Span } from "../telemetry/trace.ts";
+import { DEFAULT_TIMEOUTS } from "../tenants/route-record.ts";
+import type { TenantBundle } from "../tenants/records.ts";
+import { type Attempt, type Payload, readRefusal, sendUpstream } from "../upstream.ts";
+
+export interface NativeAsk {
+  /** The tenant's name of the account. */
+  readonly provider: string;
+  readonly method: string;
+  /** Behind the base URL, as the client wrote it. */
+  readonly path: string;
+  readonly search: string;
+  /** The client's body on its way; absent where the method has none. */
+  readonly payload: Payload | undefined;
+  /** The same as a text: for what must be signed, and for servers inside the Worker. */
+  readText(): Promise<string>;
+}
+
+export interface NativeAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: ReadableStream<Uint8Array> | null;
+}
+
+/** Throws a row of the error table for what the gateway refuses, and for the vendor's 401, 403 and redirects. */
+export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promise<NativeAnswer> {
+  if (asked.key.allowedModels !== undefined) {
+    throw new GatewayError("permission_denied", "A key that is bound to models may not use /proxy.");
+  }
+  const call = { ...asked, bundle: await bundleWith(asked.bundle, ask.provider, deps) };
+  const admission = await admit(call, deps);
+  try {
+    return await callNative(call, admission, ask, deps);
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    concludeFailure(call, admission, error, deps);
+    throw error;
+  }
+}
+
+/** The newest records where the known ones have no such provider: one that was just made works at once. */
+async function bundleWith(bundle: TenantBundle, provider: string, deps: Deps): Promise<TenantBundle> {
+  if (Object.hasOwn(bundle.providers, provider)) return bundle;
+  const fresh = await deps.reload().catch(() => undefined);
+  if (fresh && Object.hasOwn(fresh.providers, provider)) return fresh;
+  throw new GatewayError("model_not_found", `There is no provider '${provider}'.`, { param: "provider" });
+}
+
+async function callNative(
+  call: BareCall,
+  admission: Admission,
+  ask: NativeAsk,
+  deps: Deps,
+): Promise<NativeAnswer> {
+  const { facts, options } = call;
+  const account = await deps.accountOf(call.bundle, ask.provider);
+  const provider = deps.providerOf(account.kind);
+  const target: Target = { account, model: "" };
+  facts.target = account.name;
+  facts.provider = provider.semconvName;
+  facts.attempts = 1;
+  const startedAt = deps.now();
+  const { idleMs, totalMs } = DEFAULT_TIMEOUTS;
+  const limits = { firstByteMs: options.firstByteMs ?? totalMs, idleMs, deadlineAt: startedAt + totalMs };
+  const span = openSpan(call, provider, account, ask.method);
+  try {
+    const attempt = await send(call, provider, target, ask, limits, span, deps);
+    facts.upstreamMs = deps.now() - startedAt;
+    if (isOurs(attempt.response.status)) throw await readRefusal(attempt, provider, target, deps);
+    return relay(call, admission, { provider, target, path: ask.path, span }, attempt, deps);
+  } catch (thrown) {
+    endAttempt(span, { error: toGatewayError(thrown) });
+    throw thrown;
+  }
+}
+
+/** Low-cardinality: the kind, not the tenant's name for it. */
+function openSpan(call: BareCall, provider: Provider, account: ProviderAccount, method: string): Span {
+  const { hostname, port, protocol } = new URL(account.baseUrl);
+  return call.trace.root.child(`${method} ${provider.kind}`, {
+    kind: "client",
+    attributes: {
+      "http.request.method": method,
+      "gen_ai.provider.name": provider.semconvName,
+      "gen_ai.conversation.id": call.options.session,
+      "server.address": hostname,
+      "server.port": port === "" ? (protocol === "https:" ? 443 : 80) : Number(port),
+      "gateway.attempt.number": 1,
+      "gateway.attempt.reason": "initial",
+      "gateway.attempt.target": account.name,
+    },
+  });
+}
+
+async function send(
+  call: BareCall,
+  provider: Provider,
+  target: Target,
+  ask: NativeAsk,
+  limits: Parameters<typeof sendUpstream>[3],
+  span: Span,
+  deps: Deps,
+): Promise<Attempt> {
+  if (!provider.nativeHeaders && !provider.sign) {
+    throw new GatewayError(
+      "invalid_request",
+      `The API of '${target.account.name}' can't be called as it is.`,
+      {
+        param: "provider",
+      },
+    );
+  }
+  const isText = provider.sign !== undefined || provider.local !== undefined;
+  const request = {
+    method: ask.method,
+    url: nativeUrl(target.account.baseUrl, ask.path, ask.search),
+    headers: { ...headersToVendor(call.headers), ...provider.nativeHeaders?.(target.account) },
+    ...(isText && ask.payload !== undefined && { body: await ask.readText() }),
+  };
+  const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
+  const client = { signal: call.signal, headers: call.headers, passed: [], traceparent };
+  return sendUpstream(request, provider, target, limits, client, deps, isText ? undefined : ask.payload);
+}
+
+const NOT_MODIFIED = 304;
+
+/** The account's credential was refused, or a redirect would lead it elsewhere: no answer for the client. */
+function isOurs(status: number): boolean {
+  return status === 401 || status === 403 || (status >= 300 && status < 400 && status !== NOT_MODIFIED);
+}
+
+interface Relayed {
+  readonly provider: Provider;
+  readonly target: Target;
+  readonly path: string;
+  readonly span: Span;
+}
+
+function relay(
+  call: BareCall,
+  admission: Admission,
+  { provider, target, path, span }: Relayed,
+  attempt: Attempt,
+  deps: Deps,
+): NativeAnswer {
+  const { status, headers } = attempt.response;
+  const isRefusal = status >= 400;
+  const inspector = isRefusal ? undefined : inspectorOf(provider, path, headers);
+  call.facts.firstByteAt = deps.now();
+  span.set({
+    "gateway.upstream.request_id": headers.get("x-request-id") ?? headers.get("request-id") ?? undefined,
+  });
+  if (isRefusal) span.fail(String(status));
+  const head = { status, headers: headersToClient(headers) };
+  if (attempt.response.body === null || !mayHaveBody(status)) {
+    attempt.release();
+    endAttempt(span, { status });
+    concludeRelay(call, admission, { target, isRefusal }, deps);
+    return { ...head, body: null };
+  }
+  const { body, done } = relayBody(attempt, {
+    name: target.account.name,
+    idleMs: DEFAULT_TIMEOUTS.idleMs,
+    now: deps.now,
+    ...(inspector && { onBytes: inspector.push }),
+  });
+  const finish = async (): Promise<void> => {
+    const report = await done;
+    const answer = inspector?.summary();
+    endAttempt(span, {
+      status,
+      report,
+      ...(answer && { answer }),
+      ...(report.error && { error: report.error }),
+    });
+    concludeRelay(call, admission, { target, report, isRefusal, ...(answer && { answer }) }, deps);
+  };
+  deps.defer(finish());
+  return { ...head, body };
+}
+
+function inspectorOf(provider: Provider, path: string, headers: Headers): Inspector | undefined {
+  const wire = provider.wires.find(({ paths }) => paths?.test(`/${path.replace(/^\/+/, "")}`));
+  return wire && inspectWire(wire, headers.get("content-type") ?? "");
+}
+
+/** https://fetch.spec.whatwg.org/#null-body-status */
+function mayHaveBody(status: number): boolean {
+  return status !== 204 && status !== 205 && status !== NOT_MODIFIED;
+}

@@ -1,0 +1,127 @@
+/**
+ * The plan of one request, with the span that explains it: what routing/plan.ts is told of the request and of what this
+ * isolate has learned. Called first by everything that asks a target.
+ */
+
+import { estimateTokens } from "./answer.ts";
+import type { ChatRequest } from "../chat.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import type { BareCall, Call, Deps } from "./ports.ts";
+import { costMicroUsd } from "../pricing/cost.ts";
+import { latencyKey } from "../routing/book.ts";
+import type { RequestTraits } from "../routing/conditions.ts";
+import { type Need, needsOf } from "../routing/needs.ts";
+import { type Plan, type PlanContext, planTargets } from "../routing/plan.ts";
+import type { TenantBundle } from "../tenants/records.ts";
+
+/**
+ * Plans by the isolate's copy of the records; where that refuses, once more by the newest ones, so that a route, a
+ * provider or a permission that was just made works at once.
+ */
+export async function routeFresh<SomeCall extends BareCall>(
+  call: SomeCall,
+  deps: Deps,
+): Promise<{ readonly call: SomeCall; readonly plan: Plan }> {
+  try {
+    return { call, plan: route(call, deps) };
+  } catch (thrown) {
+    // Where the newest records can't be had, the refusal by the known ones stands.
+    const bundle = await deps.reload().catch(() => undefined);
+    if (!bundle || bundle.version <= call.bundle.version) throw thrown;
+    const key = bundle.keys.find(({ id }) => id === call.key.id);
+    if (!key) throw new GatewayError("invalid_api_key", "This gateway key was revoked.");
+    const fresh = { ...call, bundle, key };
+    return { call: fresh, plan: route(fresh, deps) };
+  }
+}
+
+function route(call: BareCall, deps: Deps): Plan {
+  const span = call.trace.root.child("gateway.route", { attributes: { "gateway.span.cpu_only": true } });
+  try {
+    const plan = planTargets(call.chat.model, planContext(call, deps));
+    call.facts.routeId = plan.routeId;
+    span.set({
+      "gateway.route.id": plan.routeId,
+      "gateway.route.strategy": plan.strategy,
+      "gateway.route.candidates": plan.targets.map(({ label }) => label),
+      "gateway.route.chosen": plan.targets[0].label,
+      "gateway.route.reason": plan.reason,
+      "gateway.route.rejected": plan.rejected.length === 0 ? undefined : plan.rejected,
+    });
+    return plan;
+  } catch (thrown) {
+    span.set({ "gateway.decision": toGatewayError(thrown).code });
+    throw thrown;
+  } finally {
+    span.end();
+  }
+}
+
+type Asking = Pick<BareCall, "bundle" | "key" | "options" | "chat"> & Partial<Pick<Call, "codec">>;
+
+/** `isRehearsal`: for a dry run, which takes no turn and claims no trial. */
+export function planContext(asking: Asking, deps: Deps, isRehearsal = false): PlanContext {
+  const { bundle, key, options, chat } = asking;
+  const { circuits, latency, turns, sessions } = deps.routing;
+  const now = deps.now();
+  const keyOf = (label: string): string => latencyKey(label, chat.stream);
+  return {
+    bundle,
+    key,
+    traits: traitsOf(asking, now),
+    priceOf: ({ provider, model }) => expectedMicroUsd(bundle, provider, model, chat, deps),
+    latencyOf: ({ label }) => latency.of(bundle.id, keyOf(label), now),
+    claimTrial: ({ label }) => !isRehearsal && latency.claimTrial(bundle.id, keyOf(label), now),
+    circuitOf: ({ label }) => circuits.of(bundle.id, label, now),
+    takeTurn: (branch, weights) => turns[isRehearsal ? "peek" : "next"](`${bundle.id} ${branch}`, weights),
+    sessionTargetOf: (routeId, session) => sessions.of(`${bundle.id} ${routeId}`, session, now),
+    ...(options.pin === undefined ? {} : { pin: options.pin }),
+    ...(options.session === undefined ? {} : { session: options.session }),
+  };
+}
+
+function traitsOf({ chat, codec, options, key }: Asking, at: number): RequestTraits {
+  let needs: ReadonlySet<Need> | undefined;
+  return {
+    promptTokens: estimateTokens(chat).inputTokens,
+    metadata: { ...key.metadata, ...options.metadata },
+    at,
+    needs: () => (needs ??= readNeeds(chat, codec)),
+  };
+}
+
+/** Where a request can't be put into our words it is forwarded as it is, and nothing is known of its needs. */
+function readNeeds(chat: ChatRequest, codec: Call["codec"] | undefined): ReadonlySet<Need> {
+  if (codec === undefined || "operation" in codec) return new Set();
+  try {
+    return needsOf(codec.toConversation(chat, () => {}));
+  } catch {
+    return new Set();
+  }
+}
+
+/** What a client who names no limit is expected to get: a long paragraph. Only an order of targets comes of it. */
+const EXPECTED_OUTPUT_TOKENS = 500;
+
+/** Undefined for a model without a known price. */
+export function expectedMicroUsd(
+  bundle: TenantBundle,
+  provider: string,
+  model: string,
+  chat: ChatRequest,
+  deps: Pick<Deps, "priceOf">,
+): number | undefined {
+  const kind = bundle.providers[provider]?.kind;
+  const price = kind === undefined ? undefined : deps.priceOf(kind, model);
+  return costMicroUsd(price, expectedUsage(chat));
+}
+
+export function expectedUsage(chat: ChatRequest): {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+} {
+  const { inputTokens } = estimateTokens(chat);
+  const { maxOutputTokens = EXPECTED_OUTPUT_TOKENS, choiceCount = 1 } = chat.params;
+  const perChoice = chat.operation === "chat" ? Math.min(maxOutputTokens, EXPECTED_OUTPUT_TOKENS) : 0;
+  return { inputTokens, outputTokens: perChoice * choiceCount };
+}

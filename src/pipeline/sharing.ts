@@ -1,0 +1,201 @@
+/**
+ * Equal requests share one generation: those with one idempotency key (api.md §2), and, opted in, those that are equal
+ * and under way at once. Who leads runs the pipeline and tells the object how it goes; who follows gets the same bytes.
+ * Where requests meet is src/inflight/; called by gateway.ts.
+ */
+
+import { keyOf } from "./cached.ts";
+import { type CacheKey, digestOf, requestDigest } from "../cache/key.ts";
+import { GatewayError } from "../errors.ts";
+import type { FlightHead, Joined } from "../inflight/protocol.ts";
+import { failureText, leadFlight } from "./leading.ts";
+import { passOn } from "./pass-on.ts";
+import type { Call, Deps, Generation } from "./ports.ts";
+import type { Plan } from "../routing/plan.ts";
+import type { Span } from "../telemetry/trace.ts";
+
+export type Generate = (call: Call) => Promise<Generation>;
+
+const MAX_KEY_CHARS = 255;
+
+/** Throws `conflict` for a key that stands for another request. */
+export async function oncePerKey(call: Call, deps: Deps, generate: Generate): Promise<Generation> {
+  const name = call.headers.get("idempotency-key");
+  if (name === null) return generate(call);
+  if (name === "" || name.length > MAX_KEY_CHARS) {
+    throw new GatewayError("invalid_request", `idempotency-key must have 1 to ${MAX_KEY_CHARS} characters.`, {
+      param: "idempotency-key",
+    });
+  }
+  const span = call.trace.root.child("gateway.idempotency", { kind: "client", attributes: { ...RPC } });
+  const [key, fingerprint] = await Promise.all([digestOf(name), requestDigest(call.chat)]);
+  const joined = await join(call, `${key}/key`, fingerprint, true, span, deps);
+  span.set({ "gateway.idempotency.status": STATUS[joined.kind] });
+  if ("head" in joined) span.link(joined.head.trace, "retried_from");
+  span.end();
+  switch (joined.kind) {
+    case "lead":
+      return leadFlight(call, `${key}/key`, joined.flightId, deps, generate);
+    case "stream":
+    case "whole":
+    case "replay":
+      call.facts.isReplayed = true;
+      return follow(call, `${key}/key`, joined, joined.kind === "replay" ? "replayed" : "coalesced", deps);
+    case "conflict":
+      throw new GatewayError(
+        "conflict",
+        "This idempotency-key was used for another request. Use a new one for each request.",
+        { param: "idempotency-key" },
+      );
+    case "failed":
+      throw remake(joined);
+    // A promise that can't be kept is refused, or the client's retry would be billed twice without his knowing.
+    case "alone":
+    case "unreachable":
+      throw new GatewayError(
+        "unavailable",
+        "Whether this idempotency-key was used before can't be told just now.",
+        {
+          param: "idempotency-key",
+          retryAfterMs: 1000,
+        },
+      );
+  }
+}
+
+/** Joins equal requests under way where the tenant has opted in; `generate` is called by one of them at a time. */
+export async function coalesced(
+  call: Call,
+  plan: Plan,
+  cacheKey: CacheKey | undefined,
+  deps: Deps,
+  generate: Generate,
+): Promise<Generation> {
+  const { mode, reason } = call.cache;
+  const isWanted = call.bundle.tenant.cache.coalesce && (mode === "on" || reason === "tenant_off");
+  if (!isWanted) return generate(call);
+  const { digest } = cacheKey ?? (await keyOf(call, plan));
+  const key = `${digest}/${formOf(call)}`;
+  const span = call.trace.root.child("gateway.coalesce.wait", { attributes: { ...RPC } });
+  const joined = await join(call, key, "", false, span, deps);
+  span.set({
+    "gateway.coalesce.status":
+      joined.kind === "lead" && joined.isReplacement ? "replacement" : STATUS[joined.kind],
+    "gateway.coalesce.reason": joined.kind === "alone" ? joined.reason : undefined,
+  });
+  const leader = "head" in joined ? joined.head.trace : joined.kind === "failed" ? joined.leader : undefined;
+  if (leader !== undefined) span.link(leader, "coalesced_into");
+  span.end();
+  switch (joined.kind) {
+    case "lead":
+      return leadFlight(call, key, joined.flightId, deps, generate);
+    case "stream":
+    case "whole":
+    case "replay":
+      call.facts.cache = "COALESCED";
+      return follow(call, key, joined, "coalesced", deps);
+    case "failed":
+      throw remake(joined);
+    case "conflict":
+    case "alone":
+    case "unreachable":
+      return generate(call);
+  }
+}
+
+const RPC = { "rpc.system.name": "cloudflare.workers_rpc", "rpc.method": "Inflight/join" } as const;
+
+type Outcome = Joined | { readonly kind: "unreachable" };
+
+/** What the spans call it. */
+const STATUS: Readonly<Record<Outcome["kind"], string>> = {
+  lead: "lead",
+  stream: "attached",
+  whole: "attached",
+  replay: "replayed",
+  conflict: "conflict",
+  failed: "failed",
+  alone: "alone",
+  unreachable: "unreachable",
+};
+
+/** Throws `client_disconnected` when the client leaves while it waits. */
+async function join(
+  call: Call,
+  key: string,
+  fingerprint: string,
+  keeps: boolean,
+  span: Span,
+  deps: Deps,
+): Promise<Outcome> {
+  const { requestId, signal } = call;
+  const gone = Promise.withResolvers<"gone">();
+  const onGone = (): void => gone.resolve("gone");
+  signal.addEventListener("abort", onGone);
+  if (signal.aborted) onGone();
+  try {
+    const answer = deps.flights.join({ key, fingerprint, requestId, keeps, failureText: failureText(call) });
+    const joined = await Promise.race([answer, gone.promise]);
+    if (joined !== "gone") return joined;
+    answer.catch(() => {});
+    deps.defer(deps.flights.leave(key, requestId).catch(() => {}));
+  } catch {
+    span.fail("inflight_unreachable");
+    return { kind: "unreachable" };
+  } finally {
+    signal.removeEventListener("abort", onGone);
+  }
+  span.set({ "gateway.coalesce.status": "left" }).end();
+  throw new GatewayError(
+    "client_disconnected",
+    "The client left while it waited for an equal request's answer.",
+  );
+}
+
+type Shared = Extract<Joined, { readonly head: FlightHead }>;
+
+/** The others' answer: no attempt of this request's own, no cost, no place in the queue. */
+function follow(
+  call: Call,
+  key: string,
+  shared: Shared,
+  outcome: "coalesced" | "replayed",
+  deps: Deps,
+): Generation {
+  const { facts, requestId } = call;
+  const { head } = shared;
+  facts.outcome = outcome;
+  facts.attempts = 0;
+  facts.costUsd = 0;
+  facts.firstByteAt = deps.now();
+  if (head.target !== undefined) facts.target = head.target;
+  if (head.provider !== undefined) facts.provider = head.provider;
+  const { contentType } = head;
+  if (shared.kind !== "stream") return { contentType, body: shared.text };
+  const { flightId } = shared;
+  const { body, end } = passOn(shared.body, failureText(call), () =>
+    deps.flights.hasFailed(key, flightId, requestId),
+  );
+  const isComplete = end.then((how) => {
+    if (how === "left") facts.outcome = "client_disconnected";
+    if (how === "failed") {
+      facts.outcome = "upstream_error";
+      call.trace.root.fail("upstream_error");
+    }
+    call.release();
+    return how === "complete";
+  });
+  deps.defer(isComplete);
+  return { contentType, body, isComplete };
+}
+
+function remake({ fault }: Extract<Joined, { readonly kind: "failed" }>): GatewayError {
+  const { code, message, concerns: _, ...details } = fault;
+  return new GatewayError(code, message, details);
+}
+
+/** What the cache takes for the same may be delivered in another form, and followers get the leader's very bytes. */
+function formOf({ chat, codec }: Call): string {
+  if (!chat.stream || "operation" in codec) return "json";
+  return `${codec.streamType(chat)} ${JSON.stringify(chat.wire["stream_options"] ?? null)}`;
+}

@@ -1,0 +1,78 @@
+/**
+ * An answer that is passed on as it is, whatever it is: no JavaScript on the path of its bytes, and no word of ours in
+ * them. A fault breaks the client's connection off, as the upstream's own would have.
+ */
+
+import { readInBursts, type SideReader } from "./side-reader.ts";
+import { pump, type StreamReport } from "./stream.ts";
+import type { Attempt } from "./upstream.ts";
+
+export interface RelayOptions {
+  readonly name: string;
+  readonly idleMs: number;
+  readonly now: () => number;
+  /** Sees the bytes beside their way. */
+  readonly onBytes?: (bytes: Uint8Array) => void;
+}
+
+export interface Relay {
+  readonly body: ReadableStream<Uint8Array>;
+  /** Resolves once, whatever happens. */
+  readonly done: Promise<StreamReport>;
+}
+
+/** Starts at once: what the upstream has answered is the answer. A body that is missing is an empty one. */
+export function relayBody(attempt: Attempt, options: RelayOptions): Relay {
+  const { readable, writable } = new IdentityTransformStream();
+  const [forClient, aside] = (attempt.response.body ?? emptyBody()).tee();
+  attempt.disarm();
+  const side = createByteReader(aside, options);
+  return { body: readable, done: pump(forClient, writable, side, attempt, options) };
+}
+
+function emptyBody(): ReadableStream<Uint8Array> {
+  const { body } = new Response("");
+  if (body) return body;
+  throw new Error("a response of no bytes has no body here");
+}
+
+/** A side reader that knows no format: the answer is complete when its connection ended as it should. */
+function createByteReader(branch: ReadableStream<Uint8Array>, { now, onBytes }: RelayOptions): SideReader {
+  const source = readInBursts(branch);
+  let bytes = 0;
+  let maxGapMs = 0;
+  let lastAt: number | undefined;
+  let isEnded = false;
+  return {
+    async read() {
+      const piece = await source.next();
+      if (piece === undefined) {
+        isEnded = true;
+        return false;
+      }
+      const at = now();
+      if (lastAt !== undefined) maxGapMs = Math.max(maxGapMs, at - lastAt);
+      lastAt = at;
+      bytes += piece.byteLength;
+      onBytes?.(piece);
+      return true;
+    },
+    cancel: () => source.cancel().catch(() => {}),
+    events: 0,
+    get bytes() {
+      return bytes;
+    },
+    get maxGapMs() {
+      return maxGapMs;
+    },
+    isMidEvent: false,
+    get isComplete() {
+      return isEnded;
+    },
+    get isEnded() {
+      return isEnded;
+    },
+    failure: undefined,
+    hasReportedFailure: false,
+  };
+}

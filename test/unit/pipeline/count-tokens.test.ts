@@ -1,0 +1,28 @@
+// The estimate of a request's tokens, for targets whose vendor can't count for the client's dialect.
+import { expect, test } from "vitest";
+import type { Conversation, Part } from "../../../src/conversation.ts";
+import { estimateInputTokens } from "../../../src/pipeline/count-tokens.ts";
+
+const text = (chars: number): Part => ({ type: "text", text: "x".repeat(chars) });
+const estimate = (fields: Partial<Conversation>): number =>
+  estimateInputTokens({ system: [], messages: [], tools: [], sampling: {}, ...fields });
+const said = (...parts: readonly Part[]): number => estimate({ messages: [{ role: "user", parts }] });
+
+test("counts four characters of text as a token, and each message's frame", () => {
+  expect(estimate({})).toBe(0);
+  expect(said(text(400))).toBe(104);
+  expect(estimate({ system: [text(40)] })).toBe(10);
+});
+
+test("counts tools, calls and results as the text they are", () => {
+  expect(estimate({ tools: [{ name: "f", description: "x".repeat(400) }] })).toBeGreaterThan(100);
+  expect(said({ type: "tool_call", id: "a", name: "look", argumentsJson: "x".repeat(36) })).toBe(14);
+  expect(said({ type: "tool_result", callId: "a", parts: [text(40)] })).toBe(14);
+});
+
+test("counts media by the piece, not by their bytes", () => {
+  const source = { kind: "inline", mediaType: "image/png", base64: "A".repeat(4_000_000) } as const;
+  expect(said({ type: "image", source })).toBeLessThan(2000);
+  expect(said({ type: "document", source })).toBeLessThan(5000);
+  expect(said({ type: "document", source: { kind: "text", text: "x".repeat(400) } })).toBe(104);
+});

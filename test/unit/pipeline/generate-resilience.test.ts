@@ -1,0 +1,130 @@
+// The pipeline and what an isolate has learned of its targets: circuits, the retry budget, credentials that can't be opened.
+import { describe, expect, test } from "vitest";
+import { GatewayError } from "../../../src/errors.ts";
+import { createRoutingBook } from "../../../src/routing/book.ts";
+import { createFakeGateway, type FakeGatewayOptions, spanNamed } from "../../support/fake-gateway.ts";
+import { fakeBundle } from "../../support/fake-tenant.ts";
+import { completion, failure } from "../../support/fake-upstream.ts";
+import { checkTrace } from "../../support/trace-invariants.ts";
+import { asFlat } from "../telemetry/as-flat.ts";
+
+const ROUTES = {
+  chat: {
+    targets: [
+      { provider: "a", model: "one" },
+      { provider: "b", model: "two" },
+    ],
+    retries: { maxAttempts: 1 },
+  },
+};
+
+function ask(options: FakeGatewayOptions) {
+  return createFakeGateway({ bundle: fakeBundle({ routes: ROUTES }), chat: { model: "chat" }, ...options });
+}
+
+const hostsOf = ({ upstream }: ReturnType<typeof ask>) =>
+  upstream.calls.map(({ url }) => new URL(url).hostname.at(0)).join("");
+
+describe("a circuit", () => {
+  test("opens after five failed requests, and the sixth asks the second target alone", async () => {
+    const routing = createRoutingBook(() => 0);
+    const asked: string[] = [];
+    for (let request = 0; request < 6; request += 1) {
+      const replies = request < 5 ? [failure(500), completion()] : [completion()];
+      const gateway = ask({ replies, deps: { routing } });
+      await gateway.generate();
+      asked.push(hostsOf(gateway));
+      const trace = await gateway.finish();
+      expect(checkTrace(asFlat(trace))).toEqual([]);
+      if (request < 5) continue;
+      expect(spanNamed(trace, "gateway.route").attributes).toMatchObject({
+        "gateway.route.chosen": "b/two",
+        "gateway.route.rejected": ["a/one: circuit open, asked again in 10 s"],
+      });
+    }
+    expect(asked).toEqual(["ab", "ab", "ab", "ab", "ab", "b"]);
+  });
+
+  test("that is open for all still lets the cache answer", async () => {
+    const routing = createRoutingBook(() => 0);
+    const first = ask({ cache: { mode: "on" }, replies: [completion()], deps: { routing } });
+    await first.generate();
+    await first.finish();
+    for (const target of ["a/one", "b/two"]) {
+      for (let call = 0; call < 5; call += 1)
+        routing.circuits.note("acme", target, "failed", first.deps.now());
+    }
+    const { cacheStore } = first;
+    const hit = ask({ cache: { mode: "on" }, cacheStore, deps: { routing, now: first.deps.now } });
+    expect((await hit.generate()).body).toContain("Hello");
+    const miss = ask({ deps: { routing, now: first.deps.now } });
+    expect(await miss.refusal()).toMatchObject({
+      code: "upstream_overloaded",
+      status: 503,
+      details: { retryAfterMs: 10_000 },
+    });
+    expect(miss.upstream.calls).toHaveLength(0);
+    expect((await miss.finish()).root.events.map(({ name }) => name)).toEqual([
+      "gateway.circuit_open",
+      "gateway.circuit_open",
+    ]);
+  });
+
+  test("is not moved by the caller's faults, nor by a limit", async () => {
+    const routing = createRoutingBook(() => 0);
+    for (let request = 0; request < 12; request += 1) {
+      const isLimit = request % 2 === 0;
+      const gateway = ask({ replies: [failure(isLimit ? 429 : 422), completion()], deps: { routing } });
+      await gateway.generate().catch(() => {});
+      await gateway.finish();
+    }
+    expect(routing.circuits.of("acme", "a/one", Date.now()).state).toBe("closed");
+  });
+});
+
+describe("the retry budget", () => {
+  test("used up makes the next failure go to the next target at once, and the span says why", async () => {
+    const routing = createRoutingBook(() => 0);
+    const routes = { chat: { ...ROUTES.chat, retries: { maxAttempts: 3 } } };
+    const gateway = ask({
+      bundle: fakeBundle({ routes }),
+      replies: [failure(500), completion()],
+      deps: { routing },
+    });
+    while (routing.retries.take("acme", gateway.deps.now()));
+    await gateway.generate();
+    expect(hostsOf(gateway)).toBe("ab");
+    const span = spanNamed(await gateway.finish(), "chat one");
+    expect(span.attributes).toMatchObject({
+      "gateway.attempt.left_for": "fallback",
+      "gateway.retry.refused": "budget",
+    });
+  });
+});
+
+describe("a credential that can't be opened", () => {
+  const unavailable = new GatewayError("unavailable", "The credential of 'a' can't be opened.");
+
+  test("is passed over for the next target", async () => {
+    const gateway = ask({ replies: [completion()] });
+    const { accountOf } = gateway.deps;
+    Object.assign(gateway.deps, {
+      accountOf: (...[bundle, name]: Parameters<typeof accountOf>) =>
+        name === "a" ? Promise.reject(unavailable) : accountOf(bundle, name),
+    });
+    await gateway.generate();
+    expect(hostsOf(gateway)).toBe("b");
+    expect(gateway.facts).toMatchObject({ target: "b/two", usedFallback: true, outcome: "ok" });
+    const trace = await gateway.finish();
+    expect(trace.root.events.map(({ name, attributes }) => [name, attributes["error.type"]])).toEqual([
+      ["gateway.fallback", "unavailable"],
+    ]);
+    expect(checkTrace(asFlat(trace))).toEqual([]);
+  });
+
+  test("everywhere is told as what it is", async () => {
+    const gateway = ask({ deps: { accountOf: () => Promise.reject(unavailable) } });
+    expect(await gateway.refusal()).toMatchObject({ code: "unavailable", status: 503 });
+    expect(gateway.upstream.calls).toHaveLength(0);
+  });
+});
