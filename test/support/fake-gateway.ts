@@ -9,7 +9,7 @@ import type { Call, Deps, Generation, QueuePort } from "../../src/pipeline/ports
 import { type RequestFacts, rootAttributes } from "../../src/pipeline/request-facts.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
 import { providerOf } from "../../src/providers/registry.ts";
-import { createLatencyBook } from "../../src/routing/latency.ts";
+import { createRoutingBook } from "../../src/routing/book.ts";
 import { createRequestTrace } from "../../src/telemetry/request-trace.ts";
 import type { FinishedSpan, FinishedTrace, RequestTrace } from "../../src/telemetry/trace.ts";
 import type { TenantBundle } from "../../src/tenants/records.ts";
@@ -93,6 +93,8 @@ export function createFakeCache(): FakeCache {
 export interface FakeGatewayOptions {
   readonly bundle?: TenantBundle;
   readonly chat?: Readonly<Record<string, unknown>>;
+  /** A request of another dialect, in place of `chat`: what codec reads out of which body. */
+  readonly request?: { readonly codec: Call["codec"]; readonly body: Readonly<Record<string, unknown>> };
   readonly headers?: Readonly<Record<string, string>>;
   readonly cache?: Partial<Call["cache"]>;
   readonly cacheStore?: FakeCache;
@@ -148,7 +150,15 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     random: () => 0.5,
     queue,
     cacheStore,
-    latency: createLatencyBook(),
+    confirmEpoch: async ({ cacheEpoch }) => cacheEpoch,
+    // Nobody else is there to meet: every request with a key leads.
+    flights: {
+      join: async () => ({ kind: "alone", reason: "too_late" }),
+      lead: async () => null,
+      leave: async () => false,
+      hasFailed: async () => false,
+    },
+    routing: createRoutingBook(() => 0),
     providerOf,
     async accountOf({ providers }, name) {
       const record = providers[name];
@@ -163,8 +173,10 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     ...options.deps,
   };
   const call: Call = {
-    chat: fakeChat(options.chat),
-    codec: openAiChat,
+    chat: options.request
+      ? options.request.codec.parseRequest(JSON.stringify(options.request.body))
+      : fakeChat(options.chat),
+    codec: options.request?.codec ?? openAiChat,
     bundle,
     key: bundle.keys[0] ?? fakeKey,
     options: readRequestOptions(headers),

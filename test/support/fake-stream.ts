@@ -5,8 +5,9 @@ import { runInDurableObject } from "cloudflare:test";
 import { openAiChat } from "../../src/dialects/openai-chat.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { type AnswerSummary, createAnswerCollector } from "../../src/pipeline/answer.ts";
+import { wireFor } from "../../src/providers/provider.ts";
 import { providerOf } from "../../src/providers/registry.ts";
-import type { ServerSentEvent } from "../../src/sse.ts";
+import { createSseParser, type ServerSentEvent } from "../../src/sse.ts";
 import { openStream, type OpenStream } from "../../src/stream.ts";
 import { type Attempt, type AttemptLimits, callUpstream } from "../../src/upstream.ts";
 import { fakeChat } from "./fake-tenant.ts";
@@ -187,12 +188,14 @@ export async function createFakeStream(
     options: {},
     propagateTrace: false,
   };
+  const target = { account, model: "m-1" };
+  const wire = wireFor(provider, "openai-chat", target.model);
   const attempt = await callUpstream(
-    fakeChat({ stream: true }),
+    wire.toRequest(fakeChat({ stream: true }), target),
     provider,
-    { account, model: "m-1" },
+    target,
     { firstByteMs, idleMs, deadlineAt: Date.now() + totalMs },
-    { signal: client, headers: new Headers(), traceparent: "" },
+    { signal: client, headers: new Headers(), passed: [], traceparent: "" },
     {
       fetch: async (_, init) =>
         kind === "native"
@@ -208,7 +211,8 @@ export async function createFakeStream(
     onChunks: collector.add,
     onEvents: (found: readonly ServerSentEvent[]) => void events.push(...found),
   };
-  const open = () => openStream(attempt, "up", provider.decoder(), observer, { idleMs }, Date.now);
+  const format = { parser: createSseParser(), decode: wire.decoder() };
+  const open = () => openStream(attempt, "up", format, observer, { idleMs }, Date.now);
   return {
     attempt,
     isStopped: () => watch.isStopped,

@@ -5,10 +5,10 @@ import { openAiChat } from "../../src/dialects/openai-chat.ts";
 import {
   type KeyRecord,
   type ProviderRecord,
-  routeSchema,
   tenantSchema,
   type TenantBundle,
 } from "../../src/tenants/records.ts";
+import { routeSchema } from "../../src/tenants/route-record.ts";
 
 export interface FakeTenant {
   readonly id?: string;

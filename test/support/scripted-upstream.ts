@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { writeReply, type Exchange, type Reply } from "./upstream-replies.ts";
 
 /** One request as the upstream saw it; the fields about its end are filled in when it ends. */
-type UpstreamRequest = Exchange & {
+export type UpstreamRequest = Exchange & {
   readonly method: string;
   readonly path: string;
   readonly headers: IncomingHttpHeaders;

@@ -6,7 +6,7 @@ import type { AdminPlane } from "./admin-plane.ts";
 export type TenantOptions = {
   /** Base URL of the scripted upstream without `/v1`; where absent the tenant gets a `sim` provider named `sim`. */
   readonly upstreamUrl?: string;
-  readonly providerKind?: "openai" | "openai-compatible" | "sim";
+  readonly providerKind?: "openai" | "openai-compatible" | "anthropic" | "sim";
   readonly limits?: Readonly<Record<string, unknown>>;
   readonly cache?: Readonly<Record<string, unknown>>;
   /** Further fields of the tenant record (`tracing`, `status`, …). */
@@ -48,11 +48,16 @@ export async function makeTenant(gateway: AdminPlane, options: TenantOptions = {
   return { id, key, keyId, provider, credential };
 }
 
-async function makeKey(
+/** Makes a further key for a tenant; `fields` are those of api.md's key record. */
+export async function makeKey(
   gateway: AdminPlane,
   tenantId: string,
+  fields: Readonly<Record<string, unknown>> = {},
 ): Promise<{ readonly id: string; readonly key: string }> {
-  const response = await gateway.admin("POST", `/admin/tenants/${tenantId}/keys`, { name: "test" });
+  const response = await gateway.admin("POST", `/admin/tenants/${tenantId}/keys`, {
+    name: "test",
+    ...fields,
+  });
   const body: unknown = await response.json();
   if (response.status !== 201 || !isKey(body)) throw refused("POST key", response, body);
   return body;

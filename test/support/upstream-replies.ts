@@ -67,6 +67,16 @@ export type Reply =
       readonly body: string;
       readonly cut?: boolean;
     }
+  /** A stream in these very pieces: wire formats that are not OpenAI's. */
+  | {
+      readonly kind: "pieces";
+      readonly contentType?: string;
+      readonly pieces: readonly (string | Uint8Array)[];
+      /** Wait before each piece but the first. */
+      readonly paceMs?: number;
+      /** After the last piece: ended (where absent), the socket destroyed, or silent for ever. */
+      readonly end?: "cut" | "stall";
+    }
   | { readonly kind: "redirect"; readonly location: string };
 
 const CREATED_AT_S = 1_760_000_000;
@@ -98,6 +108,9 @@ export async function writeReply(reply: Reply, request: Exchange, response: Serv
       else response.write(reply.body, () => cut(request, response));
       return;
     }
+    case "pieces":
+      await writePieces(reply, request, response);
+      return;
     case "answer":
       await pause(reply.delayMs);
       if (request.json["stream"] === true) await writeStream(reply, request, response);
@@ -122,6 +135,22 @@ function writeCompletion(answer: Answer, request: Exchange, response: ServerResp
   response
     .writeHead(200, { "content-type": "application/json", ...answer.headers })
     .end(JSON.stringify(body));
+}
+
+async function writePieces(
+  { pieces, contentType = "text/event-stream", paceMs, end }: Extract<Reply, { readonly kind: "pieces" }>,
+  request: Exchange,
+  response: ServerResponse,
+): Promise<void> {
+  response.writeHead(200, { "content-type": contentType });
+  response.flushHeaders();
+  for (const [index, piece] of pieces.entries()) {
+    if (index > 0) await pause(paceMs);
+    if (response.destroyed) return;
+    await new Promise((resolve) => response.write(piece, resolve));
+  }
+  if (end === "cut") cut(request, response);
+  else if (end !== "stall") response.end();
 }
 
 async function writeStream(answer: Answer, request: Exchange, response: ServerResponse): Promise<void> {

@@ -1,8 +1,11 @@
 // The error table: what each row says to a client, and that nothing else gets out.
 import { describe, expect, test } from "vitest";
 import {
+  anthropicErrorBody,
+  anthropicStatus,
   errorHeaders,
   GatewayError,
+  geminiErrorBody,
   openAiErrorBody,
   problemBody,
   toGatewayError,
@@ -48,6 +51,43 @@ describe("bodies", () => {
   test("a spent budget is of the type that OpenAI's clients know as one", () => {
     const { error } = openAiErrorBody(new GatewayError("budget_exceeded", "spent"));
     expect(error).toMatchObject({ type: "insufficient_quota", code: "budget_exceeded", param: null });
+  });
+
+  test.each([
+    ["invalid_request", 400, "invalid_request_error"],
+    ["invalid_api_key", 401, "authentication_error"],
+    ["tenant_suspended", 403, "permission_error"],
+    ["model_not_found", 404, "not_found_error"],
+    ["method_not_allowed", 405, "invalid_request_error"],
+    ["request_too_large", 413, "request_too_large"],
+    ["budget_exceeded", 429, "rate_limit_error"],
+    ["internal_error", 500, "api_error"],
+    ["upstream_auth", 502, "api_error"],
+    ["unavailable", 503, "api_error"],
+    ["upstream_overloaded", 529, "overloaded_error"],
+    ["upstream_timeout", 504, "timeout_error"],
+  ] as const)("%s is Anthropic's %i, a %s", (code, status, type) => {
+    const error = new GatewayError(code, "why");
+    expect(anthropicStatus(error)).toBe(status);
+    expect(anthropicErrorBody(error, "req_1")).toEqual({
+      type: "error",
+      error: { type, message: "why" },
+      request_id: "req_1",
+    });
+  });
+
+  test.each([
+    ["invalid_request", 400, "INVALID_ARGUMENT"],
+    ["invalid_api_key", 401, "UNAUTHENTICATED"],
+    ["permission_denied", 403, "PERMISSION_DENIED"],
+    ["model_not_found", 404, "NOT_FOUND"],
+    ["rate_limited", 429, "RESOURCE_EXHAUSTED"],
+    ["upstream_error", 502, "INTERNAL"],
+    ["upstream_overloaded", 503, "UNAVAILABLE"],
+    ["upstream_timeout", 504, "DEADLINE_EXCEEDED"],
+  ] as const)("%s is Gemini's %i, %s", (code, status, name) => {
+    const error = new GatewayError(code, "why");
+    expect(geminiErrorBody(error)).toEqual({ error: { code: status, message: "why", status: name } });
   });
 
   test("problem details name the code, the field and the request", () => {

@@ -3,9 +3,15 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { GatewayError } from "../../src/errors.ts";
 import { createOpenAiCompatible } from "../../src/providers/openai-compatible.ts";
-import type { LocalUpstream, ProviderAccount } from "../../src/providers/provider.ts";
+import { type LocalUpstream, type ProviderAccount, wireFor } from "../../src/providers/provider.ts";
 import { providerOf } from "../../src/providers/registry.ts";
-import { type Attempt, type AttemptLimits, callUpstream, readBody } from "../../src/upstream.ts";
+import {
+  type Attempt,
+  type AttemptLimits,
+  callUpstream,
+  PASSED_HEADERS,
+  readBody,
+} from "../../src/upstream.ts";
 import { faultOf } from "../support/fake-stream.ts";
 import { fakeChat } from "../support/fake-tenant.ts";
 import { completion, createFakeUpstream, failure, type FakeReply, hang } from "../support/fake-upstream.ts";
@@ -37,14 +43,16 @@ function start(reply: FakeReply, setting: Setting = {}) {
   const provider = setting.local
     ? createOpenAiCompatible({ ...row, local: setting.local })
     : providerOf("openai");
+  const target = { account: { ...ACCOUNT, ...setting.account }, model: "m-1" };
   const calling = callUpstream(
-    fakeChat(),
+    wireFor(provider, "openai-chat", target.model).toRequest(fakeChat(), target),
     provider,
-    { account: { ...ACCOUNT, ...setting.account }, model: "m-1" },
+    target,
     { firstByteMs: 1000, idleMs: IDLE_MS, deadlineAt: NOW + 5000, ...setting.limits },
     {
       signal: setting.signal ?? new AbortController().signal,
       headers: new Headers(setting.headers),
+      passed: PASSED_HEADERS["openai-chat"],
       traceparent: "00-trace-span-01",
     },
     { fetch: upstream.fetch, sleep: async () => {}, now: () => NOW },

@@ -1,0 +1,176 @@
+// `/proxy`: a vendor's own API as it is, with the account's credential in place of the gateway key. Raw HTTP and the vendor's SDK.
+import OpenAI from "openai";
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
+import { checkTrace } from "../support/trace-invariants.ts";
+import { makeKey, makeTenant, type TenantOptions, type TestTenant } from "../support/tenant-fixture.ts";
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await startRig();
+});
+afterAll(() => rig.close());
+
+const setUp = (options: TenantOptions = {}): Promise<TestTenant> =>
+  makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, ...options });
+
+function call(tenant: TestTenant, path: string, init: RequestInit = {}): Promise<Response> {
+  const headers = new Headers(init.headers);
+  headers.set("authorization", `Bearer ${tenant.key}`);
+  return fetch(`${rig.gateway.url}/proxy/${tenant.provider}/${path}`, { ...init, headers });
+}
+
+describe("a call", () => {
+  test("reaches the vendor's path with method, query, headers and body, and its credential", async () => {
+    const tenant = await setUp();
+    const mark = randomUUID();
+    const body = JSON.stringify({ model: "", mark });
+    rig.upstream.script("", { kind: "raw", body: '{"ok":true}' });
+    const response = await call(tenant, `files/${mark}?limit=2&after=a%2Fb`, {
+      method: "PUT",
+      headers: { "content-type": "application/json", "x-custom": "1", cookie: "a=b" },
+      body,
+    });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ ok: true });
+    const request = rig.upstream.requests.findLast(({ path }) => path.includes(mark));
+    expect(request).toMatchObject({ method: "PUT", path: `/v1/files/${mark}?limit=2&after=a%2Fb`, body });
+    expect(request?.headers).toMatchObject({ authorization: `Bearer ${tenant.credential}`, "x-custom": "1" });
+    expect(request?.headers).not.toHaveProperty("cookie");
+    expect(JSON.stringify(request?.headers)).not.toContain(tenant.key);
+  });
+
+  test("of the SDK with its base URL there does what it does at the vendor's", async () => {
+    const tenant = await setUp();
+    const model = uniqueModel();
+    rig.upstream.script(model, { kind: "answer", text: "Füße 🚀", writeBytes: 1 });
+    const baseURL = `${rig.gateway.url}/proxy/${tenant.provider}`;
+    const client = new OpenAI({ apiKey: tenant.key, baseURL, maxRetries: 0 });
+    const messages = [{ role: "user" as const, content: "Hi" }];
+    const stream = await client.chat.completions.create({ model, messages, stream: true });
+    let text = "";
+    for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
+    expect(text).toBe("Füße 🚀");
+    const { body } = rig.upstream.requestsFor(model)[0] ?? {};
+    expect(JSON.parse(body ?? "")).toEqual({ model, messages, stream: true });
+  });
+
+  test("of bytes that are no text brings and takes them unchanged", async () => {
+    const tenant = await setUp();
+    const bytes = Uint8Array.from({ length: 256 }, (_, at) => at);
+    rig.upstream.script("", { kind: "pieces", contentType: "application/octet-stream", pieces: [bytes] });
+    const response = await call(tenant, "files/f1/content");
+    expect(new Uint8Array(await response.arrayBuffer())).toEqual(bytes);
+  });
+
+  test("of a vendor's refusal gives it as it is, but never its judgement of our credential", async () => {
+    const tenant = await setUp();
+    const refuse = async (status: number): Promise<Response> => {
+      const body = { error: { message: `said ${status}`, type: "t" } };
+      rig.upstream.script("", { kind: "error", status, body, headers: { "retry-after": "7" } });
+      return call(tenant, "anything");
+    };
+    const limited = await refuse(429);
+    expect([limited.status, limited.headers.get("retry-after")]).toEqual([429, "7"]);
+    expect(await limited.json()).toEqual({ error: { message: "said 429", type: "t" } });
+    const unknown = await refuse(404);
+    expect([unknown.status, await unknown.text()]).toEqual([
+      404,
+      '{"error":{"message":"said 404","type":"t"}}',
+    ]);
+    const unauthorized = await refuse(401);
+    expect(unauthorized.status).toBe(502);
+    expect(await unauthorized.json()).toMatchObject({ error: { code: "upstream_auth" } });
+  });
+
+  test("of a redirect is not followed", async () => {
+    const tenant = await setUp();
+    rig.upstream.script("", { kind: "redirect", location: `${rig.gateway.url}/healthz` });
+    const response = await call(tenant, "moved", { redirect: "manual" });
+    expect(response.status).toBe(502);
+    expect(response.headers.get("location")).toBeNull();
+  });
+
+  test("of a cut answer breaks off", async () => {
+    const tenant = await setUp();
+    rig.upstream.script("", { kind: "raw", contentType: "text/plain", body: "half", cut: true });
+    const response = await call(tenant, "half");
+    await expect(response.text()).rejects.toThrow(/terminated|other side closed|aborted/);
+  });
+});
+
+describe("who may call", () => {
+  test("nobody without a key, nor with one that is bound to models", async () => {
+    const tenant = await setUp();
+    const keyless = await fetch(`${rig.gateway.url}/proxy/${tenant.provider}/models`);
+    expect(keyless.status).toBe(401);
+    const { key } = await makeKey(rig.gateway, tenant.id, { allowedModels: ["up/*"] });
+    expect((await call({ ...tenant, key }, "models")).status).toBe(403);
+  });
+
+  test("only at the tenant's own providers", async () => {
+    const tenant = await setUp();
+    expect((await call({ ...tenant, provider: "other" }, "models")).status).toBe(404);
+  });
+
+  test.for(["%2e%2e%2f%2e%2e%2fadmin", "..%2fadmin", "%252e%252e/x", "a%5c..%5cb"])(
+    "never outside the vendor's base: %s",
+    async (path) => {
+      const tenant = await setUp();
+      const before = rig.upstream.requests.length;
+      const response = await call(tenant, path);
+      expect(response.status).toBe(400);
+      expect(rig.upstream.requests.length).toBe(before);
+    },
+  );
+
+  test("within the tenant's limits", async () => {
+    const tenant = await setUp({ limits: { requestsPerMinute: 1, burst: 1, queue: { maxWaitMs: 0 } } });
+    rig.upstream.script("", { kind: "raw", body: "{}" });
+    expect((await call(tenant, "models")).status).toBe(200);
+    const second = await call(tenant, "models");
+    expect(second.status).toBe(429);
+    expect(await second.json()).toMatchObject({ error: { code: "rate_limited" } });
+  });
+
+  test("with a body no larger than allowed, also where it doesn't tell its length", async () => {
+    const tenant = await setUp({ limits: { maxBodyBytes: 1000 } });
+    rig.upstream.script("", { kind: "raw", body: "{}" });
+    const big = "x".repeat(2000);
+    expect((await call(tenant, "files", { method: "POST", body: big })).status).toBe(413);
+    const stream = new Blob([big]).stream();
+    const init = { method: "POST", body: stream, duplex: "half" } as RequestInit;
+    expect((await call(tenant, "files", init)).status).toBe(413);
+  });
+});
+
+describe("its trace", () => {
+  test.for([true, false])("has the call with the usage read from the answer (stream: %s)", async (stream) => {
+    const tenant = await setUp();
+    const model = uniqueModel();
+    rig.upstream.script(model, {
+      kind: "answer",
+      text: "a b",
+      usage: { inputTokens: 12, outputTokens: 3 },
+      usageChunk: "always",
+    });
+    const response = await call(tenant, "chat/completions", {
+      method: "POST",
+      body: JSON.stringify({ model, stream, messages: [{ role: "user", content: "Hi" }] }),
+    });
+    await response.text();
+    const spans = await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
+    expect(checkTrace(spans)).toEqual([]);
+    const named = (name: string) => spans.find((span) => span.name === name);
+    const root = named("POST /proxy/:provider/:path{.+}");
+    expect(named("POST openai")?.attributes).toMatchObject({
+      "http.request.method": "POST",
+      "http.response.status_code": 200,
+      "gen_ai.usage.input_tokens": 12,
+      "gen_ai.usage.output_tokens": 3,
+      "gen_ai.response.model": model,
+    });
+    expect(root?.attributes).toMatchObject({ "gateway.outcome": "ok", "gen_ai.usage.input_tokens": 12 });
+  });
+});
