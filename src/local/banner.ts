@@ -33,7 +33,7 @@ Where the time went: each answer's x-trace-id header names its trace. The newest
 
   curl -H 'authorization: Bearer ${adminToken}' '${url}/admin/traces?tenant=demo&limit=5'
   curl -H 'authorization: Bearer ${adminToken}' -H 'accept: text/plain' ${url}/admin/traces/TRACE_ID
-${real === "" ? "\nPut OPENAI_API_KEY or OLLAMA_BASE_URL into .dev.vars to reach a real model.\n" : `\nReal models that are set up:\n\n${real}\n`}
+${real === "" ? "\nPut OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or OLLAMA_BASE_URL into .dev.vars to reach a real model.\n" : `\nReal models that are set up:\n\n${real}\n`}
 Stop with Ctrl-C.
 `;
 }

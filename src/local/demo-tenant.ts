@@ -64,11 +64,20 @@ function realProviders(values: Readonly<Record<string, string>>): readonly RealP
     };
     found.push({ name: "openai", record, example: "openai/gpt-4o-mini" });
   }
+  const { ANTHROPIC_API_KEY: anthropicKey, GEMINI_API_KEY: geminiKey } = values;
+  if (anthropicKey !== undefined) {
+    const record = { kind: "anthropic", apiKey: anthropicKey };
+    found.push({ name: "anthropic", record, example: "anthropic/claude-haiku-4-5" });
+  }
+  if (geminiKey !== undefined) {
+    const record = { kind: "gemini", apiKey: geminiKey };
+    found.push({ name: "gemini", record, example: "gemini/gemini-2.5-flash" });
+  }
   if (ollamaUrl !== undefined) {
     const baseUrl = ollamaUrl.endsWith("/v1") ? ollamaUrl : `${ollamaUrl.replace(/\/+$/, "")}/v1`;
     found.push({
       name: "ollama",
-      record: { kind: "openai-compatible", baseUrl },
+      record: { kind: "ollama", baseUrl },
       example: "ollama/llama3.2",
     });
   }
