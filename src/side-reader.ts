@@ -8,8 +8,13 @@ import { GatewayError } from "./errors.ts";
 import type { Decoder } from "./providers/provider.ts";
 import type { EventParser, ServerSentEvent } from "./sse.ts";
 
-/** One read takes at most this; a quarter second of any model's text is far less. */
-const READ_BYTES = 65_536;
+/**
+ * How much one read may take. A buffer's memory is given and cleared at each read, which for 64 KiB costs more than all
+ * the rest of it: the first is as large as a first event, and one that came back full makes the next one larger.
+ */
+const FIRST_READ_BYTES = 2048;
+const MAX_READ_BYTES = 65_536;
+const GROWTH = 4;
 
 export interface StreamObserver {
   /** Chunks as they are decoded, in order; called in bursts. */
@@ -49,13 +54,16 @@ export interface ByteSource {
   cancel(): Promise<void>;
 }
 
-/** Takes all that has come at once, READ_BYTES at most. `branch` must be a byte stream, as fetched bodies and their tees are. */
+/** Takes all that has come at once, a buffer full at most. `branch` must be a byte stream, as fetched bodies and their tees are. */
 export function readInBursts(branch: ReadableStream<Uint8Array>): ByteSource {
   const reader = branch.getReader({ mode: "byob" });
+  let size = FIRST_READ_BYTES;
   return {
     async next() {
-      const { value, done } = await reader.read(new Uint8Array(READ_BYTES));
-      return done ? undefined : value;
+      const { value, done } = await reader.read(new Uint8Array(size));
+      if (done) return undefined;
+      if (value.byteLength === size) size = Math.min(MAX_READ_BYTES, size * GROWTH);
+      return value;
     },
     cancel: () => reader.cancel(),
   };

@@ -4,7 +4,7 @@
  */
 
 import { readInBursts, type SideReader } from "./side-reader.ts";
-import { pump, type StreamReport } from "./stream.ts";
+import { layPipe, pump, type StreamReport } from "./stream.ts";
 import type { Attempt } from "./upstream.ts";
 
 export interface RelayOptions {
@@ -23,11 +23,11 @@ export interface Relay {
 
 /** Starts at once: what the upstream has answered is the answer. A body that is missing is an empty one. */
 export function relayBody(attempt: Attempt, options: RelayOptions): Relay {
-  const { readable, writable } = new IdentityTransformStream();
   const [forClient, aside] = (attempt.response.body ?? emptyBody()).tee();
   attempt.disarm();
   const side = createByteReader(aside, options);
-  return { body: readable, done: pump(forClient, writable, side, attempt, options) };
+  const pipe = layPipe(forClient);
+  return { body: pipe.readable, done: pump(pipe, side, attempt, options) };
 }
 
 function emptyBody(): ReadableStream<Uint8Array> {

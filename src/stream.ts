@@ -57,18 +57,19 @@ export async function openStream(
 ): Promise<OpenStream> {
   const [forClient, aside] = bodyOf(attempt, name).tee();
   const side = createSideReader(readInBursts(aside), format, observer, now);
+  // Laid before the first event is awaited: its bytes then stand ready at the client's end.
+  const pipe = layPipe(forClient);
   try {
     await awaitFirstEvent(side, attempt, name);
   } catch (thrown) {
-    void forClient.cancel().catch(() => {});
+    void pipe.readable.cancel().catch(() => {});
     throw thrown;
   }
   return {
     firstChunkAt: now(),
     send({ errorEvent }) {
-      const { readable, writable } = new IdentityTransformStream();
-      const done = pump(forClient, writable, side, attempt, { name, idleMs: limits.idleMs, errorEvent, now });
-      return { body: readable, done };
+      const done = pump(pipe, side, attempt, { name, idleMs: limits.idleMs, errorEvent, now });
+      return { body: pipe.readable, done };
     },
   };
 }
@@ -108,19 +109,31 @@ export interface PumpOptions {
   readonly now: () => number;
 }
 
+/** The native way from an upstream's branch to a client's body. */
+export interface Pipe {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  /** Never rejects. */
+  readonly piped: Promise<"ended" | "broken">;
+}
+
+/** Neither end closes the other: after the upstream's last byte there may be an error event to add. */
+export function layPipe(branch: ReadableStream<Uint8Array>): Pipe {
+  const { readable, writable } = new IdentityTransformStream();
+  const piped = branch.pipeTo(writable, { preventClose: true, preventAbort: true }).then(
+    () => "ended" as const,
+    () => "broken" as const,
+  );
+  return { readable, writable, piped };
+}
+
 /** Never rejects: each way a stream can end is a report. */
 export async function pump(
-  forClient: ReadableStream<Uint8Array>,
-  writable: WritableStream<Uint8Array>,
+  { writable, piped }: Pipe,
   side: SideReader,
   attempt: Attempt,
   options: PumpOptions,
 ): Promise<StreamReport> {
-  // Neither end closes the other: after the upstream's last byte there may be an error event to add.
-  const piped = forClient.pipeTo(writable, { preventClose: true, preventAbort: true }).then(
-    () => "ended" as const,
-    () => "broken" as const,
-  );
   const upstream = await readAside(side, piped, attempt, options);
   attempt.release();
   const ending = upstream.end === "left" ? LEFT : judge(side, attempt, upstream.fault, options.name);
