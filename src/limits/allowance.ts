@@ -17,6 +17,10 @@ import {
   type RateTicket,
 } from "./bucket.ts";
 import type { LimitName, Limits, LimitWindow } from "./protocol.ts";
+import { budgetWindow, createSpend, isAffordable, spentIn, type Spend } from "./spend.ts";
+
+/** Whoever has used less than this share of each limit can't come near one within a checkpoint's time. */
+const LIGHT_SHARE = 0.1;
 
 /** A rate limit in force. */
 interface RateLimit {
@@ -34,12 +38,16 @@ export interface Allowance {
   holding: number;
   /** Requests that wait, sleeping callers too. */
   waiting: number;
+  /** Absent until something was spent or reserved. */
+  spend: Spend | undefined;
 }
 
 /** What one admission took of an allowance, so that it can be taken back. */
 export interface Takings {
   readonly requests: RateTicket | undefined;
   readonly tokens: RateTicket | undefined;
+  /** Micro-dollars reserved until the lease ends. */
+  readonly reserved: number;
 }
 
 /** What holds for a key without limits of its own. */
@@ -53,6 +61,7 @@ export function createAllowance(limits: Limits = UNLIMITED, version = -1): Allow
     tokens: undefined,
     holding: 0,
     waiting: 0,
+    spend: undefined,
   };
   setLimits(allowance, limits, version, 0);
   return allowance;
@@ -81,13 +90,31 @@ function changeRate(old: RateLimit | undefined, rule: RateRule, now: number): Ra
 }
 
 export function isLimited({ limits, requests, tokens }: Allowance): boolean {
-  return limits.concurrency !== undefined || requests !== undefined || tokens !== undefined;
+  const { concurrency, budget } = limits;
+  return concurrency !== undefined || requests !== undefined || tokens !== undefined || budget !== undefined;
 }
 
-/** Nothing held, nothing owed: forgetting it changes nothing. */
-export function isIdle({ holding, waiting, requests, tokens }: Allowance, now: number): boolean {
+/** Whether so little is used that what a crash forgets of some seconds brings no limit near. */
+export function isLight({ limits, holding, requests, tokens, spend }: Allowance, now: number): boolean {
+  const { concurrency = Infinity, budget } = limits;
+  return (
+    holding <= LIGHT_SHARE * concurrency &&
+    (requests === undefined || isGateLight(requests, now)) &&
+    (tokens === undefined || isGateLight(tokens, now)) &&
+    (budget === undefined ||
+      spend === undefined ||
+      spentIn(spend, budget.period, now) + spend.reserved <= (1 - LIGHT_SHARE) * budget.microUsd)
+  );
+}
+
+function isGateLight({ rule, gate }: RateLimit, now: number): boolean {
+  return gate.fullAt - now <= LIGHT_SHARE * rule.burst * rule.unitMs;
+}
+
+/** Nothing held, nothing owed, no budget to be remembered: forgetting it changes nothing. */
+export function isIdle({ holding, waiting, requests, tokens, limits }: Allowance, now: number): boolean {
   const owedUntil = Math.max(requests?.gate.fullAt ?? 0, tokens?.gate.fullAt ?? 0);
-  return holding === 0 && waiting === 0 && owedUntil <= now;
+  return holding === 0 && waiting === 0 && owedUntil <= now && limits.budget === undefined;
 }
 
 export function hasSlot({ limits, holding }: Allowance): boolean {
@@ -117,18 +144,36 @@ export function heldBy(allowance: Allowance, estimate: number, now: number): Lim
   return requestsAt >= tokensAt ? "requests_per_minute" : "tokens_per_minute";
 }
 
-/** Counts an admission that goes at `at` and reserves its tokens; the slot is held until `free`. */
-export function takeOne(allowance: Allowance, estimate: number, at: number): Takings {
-  const { requests, tokens } = allowance;
+/** Whether the budget has room for a request of that estimate. */
+export function canPay({ limits: { budget }, spend }: Allowance, microUsd: number, now: number): boolean {
+  return budget === undefined || spend === undefined || isAffordable(spend, budget, microUsd, now);
+}
+
+/** The holder's spend, to book on. */
+export function spendOf(allowance: Allowance): Spend {
+  allowance.spend ??= createSpend();
+  return allowance.spend;
+}
+
+/** Counts an admission that goes at `at` and reserves its tokens and its cost; the slot is held until `free`. */
+export function takeOne(allowance: Allowance, estimate: number, microUsd: number, at: number): Takings {
+  const { requests, tokens, limits } = allowance;
   allowance.holding += 1;
+  const reserved = limits.budget === undefined ? 0 : microUsd;
+  if (reserved > 0) spendOf(allowance).reserved += reserved;
   return {
     requests: requests && take(requests.gate, requests.rule, 1, at),
     tokens: tokens && take(tokens.gate, tokens.rule, estimate, at),
+    reserved,
   };
 }
 
-export function free(allowance: Allowance): void {
+/** Frees the slot and what was reserved of the budget. */
+export function free(allowance: Allowance, { reserved }: Takings): void {
+  const { spend } = allowance;
   allowance.holding -= 1;
+  // Sums of fractions leave dust: with nothing under way nothing is reserved.
+  if (spend !== undefined) spend.reserved = allowance.holding === 0 ? 0 : spend.reserved - reserved;
 }
 
 /** Takes an admission back that was never used. */
@@ -151,6 +196,24 @@ export function requestsWindow({ requests }: Allowance, now: number): LimitWindo
 
 export function tokensWindow({ tokens }: Allowance, now: number): LimitWindow | undefined {
   return tokens && windowOf(tokens.gate, tokens.rule, now);
+}
+
+/** What is left of the budget now, in micro-dollars. */
+export function spendWindow({ limits: { budget }, spend }: Allowance, now: number): LimitWindow | undefined {
+  return budget && budgetWindow(spend, budget, now);
+}
+
+/** How many more requests of that estimate may go this moment, as far as this holder is concerned. */
+export function roomFor(allowance: Allowance, estimate: number, microUsd: number, now: number): number {
+  const { limits, holding } = allowance;
+  const tokens = tokensWindow(allowance, now)?.remaining ?? Infinity;
+  const money = spendWindow(allowance, now)?.remaining ?? Infinity;
+  return Math.min(
+    (limits.concurrency ?? Infinity) - holding,
+    requestsWindow(allowance, now)?.remaining ?? Infinity,
+    tokens / Math.max(1, estimate),
+    money / Math.max(1, microUsd),
+  );
 }
 
 /** Of a tenant's and a key's window the one that will refuse first. */

@@ -3,25 +3,26 @@
  * admission.ts decides what to answer.
  */
 
-import { requestsWindow, tighterWindow, tokensWindow, type Allowance } from "./allowance.ts";
-import { waitRecordOf, type Entry, type LeaseState } from "./entry.ts";
+import { requestsWindow, spendWindow, tighterWindow, tokensWindow, type Allowance } from "./allowance.ts";
+import type { ClosedGates } from "./closed-gates.ts";
+import { isUnstarted, waitRecordOf, type Entry, type LeaseState } from "./entry.ts";
 import { leaseIdOf } from "./lease-table.ts";
+import { NO_WAIT } from "./protocol.ts";
 import type {
   Admitted,
   Cancelled,
   LimitName,
   LimitWindow,
+  ObjectState,
   QueueEntry,
   QueueSnapshot,
   Refused,
   SpanRef,
-  WaitRecord,
+  StandingOrders,
 } from "./protocol.ts";
 
 /** Entries that a snapshot lists of the waiting and of the holding: a page for a person. */
 const MAX_LISTED = 100;
-
-const NO_WAIT: WaitRecord = { waitMs: 0, position: 0, depth: 0, queuedBehind: [] };
 
 /** The windows of an answer; absent where neither tenant nor key has that limit. */
 function windowsOf(
@@ -37,54 +38,87 @@ function windowsOf(
   return windows;
 }
 
+/** What of the object's state stands in each answer. */
+export interface AnswerContext {
+  readonly tenant: Allowance;
+  readonly epoch: number;
+  readonly gates: ClosedGates;
+}
+
+export function stateOf({ tenant, epoch, gates }: AnswerContext, now: number): ObjectState {
+  const closedGates = gates.list(now);
+  const state = { configVersion: tenant.version, epoch };
+  return closedGates === undefined ? state : { ...state, closedGates };
+}
+
 export function admittedAnswer(
-  tenant: Allowance,
+  context: AnswerContext,
   entry: Entry,
   lease: LeaseState,
   now: number,
-  admittedBy: SpanRef | undefined,
+  more: { readonly admittedBy?: SpanRef | undefined; readonly canSettleLate: boolean },
 ): Admitted {
   return {
     kind: "admitted",
     lease: { id: leaseIdOf(lease.token), token: lease.token, expiresAt: entry.dueAt },
     goInMs: lease.goAt - now,
-    wait: waitRecordOf(entry, lease.goAt - entry.arrivedAt, admittedBy),
-    ...windowsOf(tenant, entry.flow.allowance, now),
-    configVersion: tenant.version,
+    wait: waitRecordOf(entry, lease.goAt - entry.arrivedAt, more.admittedBy),
+    canSettleLate: more.canSettleLate,
+    ...windowsOf(context.tenant, entry.flow.allowance, now),
+    ...stateOf(context, now),
   };
 }
 
 /** The same lease again for a repeated `admit`; after a restart the wait is no longer known. */
-export function repeatedAnswer(tenant: Allowance, entry: Entry, lease: LeaseState, now: number): Admitted {
+export function repeatedAnswer(
+  context: AnswerContext,
+  entry: Entry,
+  lease: LeaseState,
+  now: number,
+): Admitted {
   const goInMs = Math.max(0, lease.goAt - now);
-  const first = lease.answer ?? { ...admittedAnswer(tenant, entry, lease, now, undefined), wait: NO_WAIT };
+  const first = lease.answer ?? {
+    ...admittedAnswer(context, entry, lease, now, { canSettleLate: false }),
+    wait: NO_WAIT,
+  };
   return { ...first, goInMs, lease: { ...first.lease, expiresAt: entry.dueAt } };
 }
 
-export function refusedAnswer(
-  tenant: Allowance,
-  entry: Entry,
-  refusal: { readonly name: LimitName; readonly retryAfterMs: number },
-  now: number,
-): Refused {
-  const key = entry.flow.allowance;
-  const windows = windowsOf(tenant, key, now);
+/** Why a request is refused, and when to come back. */
+export interface Refusal {
+  readonly code: Refused["code"];
+  readonly limit: Refused["limit"];
+  readonly retryAfterMs: number;
+}
+
+export function refusedAnswer(context: AnswerContext, entry: Entry, refusal: Refusal, now: number): Refused {
   return {
     kind: "refused",
-    code: refusal.name === "queue_depth" ? "queue_full" : "rate_limited",
-    limit: {
-      name: refusal.name,
-      value: limitValue(refusal.name, tenant, key),
-      remaining: remainingOf(refusal.name, windows),
-    },
-    retryAfterMs: refusal.retryAfterMs,
+    ...refusal,
     wait: waitRecordOf(entry, now - entry.arrivedAt),
-    ...windows,
-    configVersion: tenant.version,
+    ...windowsOf(context.tenant, entry.flow.allowance, now),
+    ...stateOf(context, now),
   };
 }
 
-/** The value of a limit by name: the key's where it is the lower one. */
+/** The facts of a limit by name: the key's where it is the lower one. */
+export function limitFacts(
+  name: LimitName,
+  tenant: Allowance,
+  key: Allowance,
+  now: number,
+): Refused["limit"] {
+  const windows = windowsOf(tenant, key, now);
+  const remaining =
+    name === "requests_per_minute"
+      ? windows.requests?.remaining
+      : name === "tokens_per_minute"
+        ? windows.tokens?.remaining
+        : 0;
+  return { name, value: limitValue(name, tenant, key), remaining: remaining ?? 0 };
+}
+
+/** The value of a limit by name. */
 function limitValue(name: LimitName, tenant: Allowance, key: Allowance): number {
   const pick = (of: Allowance): number | undefined => {
     switch (name) {
@@ -97,24 +131,18 @@ function limitValue(name: LimitName, tenant: Allowance, key: Allowance): number 
       case "queue_depth":
         return of.limits.maxDepth;
       case "budget":
-        return undefined;
+        return of.limits.budget?.microUsd;
     }
   };
   const value = Math.min(pick(tenant) ?? Infinity, pick(key) ?? Infinity);
   return Number.isFinite(value) ? value : 0;
 }
 
-function remainingOf(name: LimitName, windows: { requests?: LimitWindow; tokens?: LimitWindow }): number {
-  if (name === "requests_per_minute") return windows.requests?.remaining ?? 0;
-  if (name === "tokens_per_minute") return windows.tokens?.remaining ?? 0;
-  return 0;
-}
-
-export function cancelledAnswer(tenant: Allowance, entry: Entry | undefined, now: number): Cancelled {
+export function cancelledAnswer(context: AnswerContext, entry: Entry | undefined, now: number): Cancelled {
   return {
     kind: "cancelled",
     wait: entry === undefined ? NO_WAIT : waitRecordOf(entry, now - entry.arrivedAt),
-    configVersion: tenant.version,
+    ...stateOf(context, now),
   };
 }
 
@@ -124,27 +152,32 @@ export function snapshotOf(
   waiting: Iterable<Entry>,
   leased: Iterable<Entry>,
   counts: { readonly depth: number; readonly leases: number },
+  orders: StandingOrders,
   now: number,
 ): QueueSnapshot {
   const waitingList: QueueEntry[] = [];
   const holdingList: QueueEntry[] = [];
   let oldestWaitMs = 0;
+  let batched = 0;
   const wait = (entry: Entry): void => {
     oldestWaitMs = Math.max(oldestWaitMs, now - entry.arrivedAt);
     if (waitingList.length < MAX_LISTED) waitingList.push(listed(entry, now - entry.arrivedAt));
   };
   for (const entry of leased) {
     const goAt = entry.lease?.goAt ?? now;
-    if (goAt > now) wait(entry);
+    if (isUnstarted(entry)) batched += 1;
+    else if (goAt > now) wait(entry);
     else if (holdingList.length < MAX_LISTED) holdingList.push(listed(entry, goAt - entry.arrivedAt));
   }
   for (const entry of waiting) wait(entry);
   return {
     ...counts,
+    batched,
     oldestWaitMs,
     waiting: waitingList,
     holding: holdingList,
     limits: limitWindows(tenant, now),
+    ...(orders.raised === undefined && orders.drained === undefined ? {} : { orders }),
   };
 }
 
@@ -163,5 +196,7 @@ function limitWindows(tenant: Allowance, now: number): Record<string, LimitWindo
     const remaining = Math.max(0, concurrency - tenant.holding);
     windows["concurrency"] = { limit: concurrency, remaining, resetMs: 0 };
   }
+  const budgetMicroUsd = spendWindow(tenant, now);
+  if (budgetMicroUsd !== undefined) windows["budgetMicroUsd"] = budgetMicroUsd;
   return windows;
 }

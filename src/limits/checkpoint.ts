@@ -3,14 +3,17 @@
  * their callers' RPCs end with the object, and they ask again. Pure; tenant-queue.ts stores it.
  */
 
-import { setLimits, type Allowance, type Takings } from "./allowance.ts";
+import { setLimits, spendOf, type Allowance, type Takings } from "./allowance.ts";
 import type { RateGate } from "./bucket.ts";
 import { createEntry, estimateOf, type Entry, type Key } from "./entry.ts";
 import type { KeyRing } from "./key-ring.ts";
-import { firstToken, type LeaseTable } from "./lease-table.ts";
+import type { LeaseTable } from "./lease-table.ts";
 import { LEASE_TTL_MS, type Lane, type Limits } from "./protocol.ts";
+import type { Retention } from "../telemetry/stored-trace.ts";
+import type { Spend } from "./spend.ts";
+import type { OrderBook } from "./standing-orders.ts";
 
-/** A row holds 2 MB and a lease takes about 250 bytes of it; those beyond are adopted when they are renewed. */
+/** A row holds 2 MB and a lease takes about 250 bytes of it; those beyond come back when they are renewed. */
 const MAX_SAVED_LEASES = 4000;
 
 interface SavedAllowance {
@@ -18,6 +21,8 @@ interface SavedAllowance {
   readonly version: number;
   readonly requests?: RateGate;
   readonly tokens?: RateGate;
+  /** The ledger: what was spent in this day, week and month. */
+  readonly spend?: Omit<Spend, "reserved">;
 }
 
 interface SavedKey extends SavedAllowance {
@@ -26,7 +31,7 @@ interface SavedKey extends SavedAllowance {
   readonly lastUsedAt: number;
 }
 
-/** Token, arrival, moment to go, time limit, request, trace, span, key, lane, reserved input and output tokens. */
+/** Token, arrival, moment to go, time limit, request, trace, span, key, lane, reserved tokens and micro-dollars. */
 type SavedLease = readonly [
   token: number,
   arrivedAt: number,
@@ -39,6 +44,7 @@ type SavedLease = readonly [
   lane: Lane,
   inputTokens: number,
   outputTokens: number,
+  costMicroUsd: number,
 ];
 
 export interface Checkpoint {
@@ -46,7 +52,11 @@ export interface Checkpoint {
   readonly lastToken: number;
   /** Every lease up to `lastToken` is in it. */
   readonly isWhole: boolean;
+  /** Its limits as they were in force; `ownLimits` are the records'. */
   readonly tenant: SavedAllowance;
+  /** Absent in rows from before there were orders. */
+  readonly ownLimits?: Limits;
+  readonly traces?: Retention;
   readonly keys: readonly SavedKey[];
   readonly leases: readonly SavedLease[];
 }
@@ -56,10 +66,13 @@ export interface QueueState {
   readonly tenant: Allowance;
   readonly keys: KeyRing;
   readonly leases: LeaseTable;
+  readonly book: OrderBook;
+  /** How long the tenant keeps traces; undefined where it keeps none. */
+  traces: Retention | undefined;
 }
 
 /** Copies the state out and marks the leases in it as saved. */
-export function pack({ tenant, keys, leases }: QueueState, now: number): Checkpoint {
+export function pack({ tenant, keys, leases, book, traces }: QueueState, now: number): Checkpoint {
   const saved: SavedLease[] = [];
   for (const entry of leases.entries()) {
     if (saved.length === MAX_SAVED_LEASES) break;
@@ -77,6 +90,7 @@ export function pack({ tenant, keys, leases }: QueueState, now: number): Checkpo
       entry.lane,
       entry.inputTokens,
       entry.outputTokens,
+      entry.costMicroUsd,
     ]);
   }
   return {
@@ -84,18 +98,25 @@ export function pack({ tenant, keys, leases }: QueueState, now: number): Checkpo
     lastToken: leases.lastToken,
     isWhole: saved.length === leases.size,
     tenant: packAllowance(tenant),
+    ownLimits: book.ownLimits,
+    ...(traces === undefined ? {} : { traces }),
     keys: Array.from(keys.all(), packKey),
     leases: saved,
   };
 }
 
-function packAllowance({ limits, version, requests, tokens }: Allowance): SavedAllowance {
+function packAllowance({ limits, version, requests, tokens, spend }: Allowance): SavedAllowance {
   return {
     limits,
     version,
     ...(requests === undefined ? {} : { requests: { ...requests.gate } }),
     ...(tokens === undefined ? {} : { tokens: { ...tokens.gate } }),
+    ...(spend === undefined ? {} : { spend: packSpend(spend) }),
   };
+}
+
+function packSpend({ day, week, month }: Spend): Omit<Spend, "reserved"> {
+  return { day: { ...day }, week: { ...week }, month: { ...month } };
 }
 
 function packKey({ id, served, lastUsedAt, allowance }: Key): SavedKey {
@@ -105,6 +126,8 @@ function packKey({ id, served, lastUsedAt, allowance }: Key): SavedKey {
 /** Puts a checkpoint into a fresh state and returns the leases' entries; those that ran out are the caller's to end. */
 export function restore(state: QueueState, checkpoint: Checkpoint, now: number): readonly Entry[] {
   restoreAllowance(state.tenant, checkpoint.tenant, now);
+  state.book.setLimits(checkpoint.ownLimits ?? checkpoint.tenant.limits);
+  state.traces = checkpoint.traces;
   for (const saved of checkpoint.keys) {
     const key = state.keys.find(saved.id, now);
     key.served = saved.served;
@@ -125,8 +148,10 @@ export function restore(state: QueueState, checkpoint: Checkpoint, now: number):
       lane,
       inputTokens,
       outputTokens,
+      costMicroUsd,
     ] = saved;
-    const source = { requestId, traceId, spanId, lane, estimate: { inputTokens, outputTokens } };
+    const estimate = { inputTokens, outputTokens, costMicroUsd };
+    const source = { requestId, traceId, spanId, lane, estimate };
     const entry = createEntry(source, state.keys.find(keyId, now), {
       arrivedAt,
       deadlineAt: dueAt,
@@ -143,6 +168,8 @@ function restoreAllowance(allowance: Allowance, saved: SavedAllowance, now: numb
   setLimits(allowance, saved.limits, saved.version, now);
   if (allowance.requests !== undefined) Object.assign(allowance.requests.gate, saved.requests);
   if (allowance.tokens !== undefined) Object.assign(allowance.tokens.gate, saved.tokens);
+  if (saved.spend !== undefined)
+    allowance.spend = { ...packSpend({ ...saved.spend, reserved: 0 }), reserved: 0 };
 }
 
 /** Counts a lease in again that was admitted before the restart. */
@@ -152,57 +179,45 @@ function hold(
   { token, goAt }: { readonly token: number; readonly goAt: number },
   now: number,
 ): void {
-  const takings = spentTakings(estimateOf(entry));
+  const { allowance } = entry.flow;
   entry.phase = "holding";
   entry.lease = {
     token,
     goAt,
-    ofTenant: takings,
-    ofKey: takings,
+    ofTenant: takeAgain(tenant, entry),
+    ofKey: takeAgain(allowance, entry),
     answer: undefined,
     departure: undefined,
     isSaved: true,
   };
-  tenant.holding += 1;
-  entry.flow.allowance.holding += 1;
   leases.add(entry, now);
-  if (entry.lease.departure !== undefined) entry.flow.allowance.waiting += 1;
+  if (entry.lease.departure !== undefined) allowance.waiting += 1;
 }
 
-/** Takings that can be settled but no longer given back: what came after them is not known. */
-function spentTakings(estimate: number): Takings {
-  return { requests: undefined, tokens: { before: 0, after: -Infinity, returnedMs: 0, units: estimate } };
+/**
+ * Slot and reserved money of a lease from before; what it took of the rates is in the saved gates. It can be settled
+ * but no longer given back: what came after it is not known.
+ */
+function takeAgain(allowance: Allowance, entry: Entry): Takings {
+  const reserved = allowance.limits.budget === undefined ? 0 : entry.costMicroUsd;
+  allowance.holding += 1;
+  if (reserved > 0) spendOf(allowance).reserved += reserved;
+  const tokens = { before: 0, after: -Infinity, returnedMs: 0, units: estimateOf(entry) };
+  return { requests: undefined, tokens, reserved };
 }
 
-/** Leases that the last checkpoint missed, known by their tokens: they come back when their holders renew them. */
-export interface Adopter {
-  /** The lease of that token, in force again; undefined if it can't have been one of the missed. */
-  adopt(token: number, key: Key, now: number): Entry | undefined;
-}
-
-/** For one restart: tokens above the checkpoint's and below this object's own, for one lease time. */
-export function createAdopter(
-  state: QueueState,
-  checkpoint: Checkpoint | undefined,
-  startedAt: number,
-): Adopter {
-  const above = checkpoint?.isWhole === true ? checkpoint.lastToken : 0;
-  const below = firstToken(startedAt, checkpoint?.lastToken ?? 0);
-  return {
-    adopt(token, key, now) {
-      const isMissed = token > above && token < below && now < startedAt + LEASE_TTL_MS;
-      if (!isMissed) return undefined;
-      const source = {
-        requestId: "",
-        traceId: "",
-        spanId: "",
-        lane: "interactive" as const,
-        estimate: { inputTokens: 0, outputTokens: 0 },
-      };
-      const arrival = { arrivedAt: now, deadlineAt: now + LEASE_TTL_MS, position: 0, depth: 0 };
-      const entry = createEntry(source, key, arrival);
-      hold(state, entry, { token, goAt: now }, now);
-      return entry;
-    },
+/** Puts a lease in force again that the checkpoint missed: what it had reserved is not known. */
+export function adopt(state: QueueState, token: number, key: Key, now: number): Entry {
+  const source = {
+    requestId: "",
+    traceId: "",
+    spanId: "",
+    lane: "interactive" as const,
+    estimate: { inputTokens: 0, outputTokens: 0 },
   };
+  const arrival = { arrivedAt: now, deadlineAt: now + LEASE_TTL_MS, position: 0, depth: 0 };
+  const entry = createEntry(source, key, arrival);
+  entry.isAdopted = true;
+  hold(state, entry, { token, goAt: now }, now);
+  return entry;
 }

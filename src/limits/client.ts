@@ -1,42 +1,38 @@
 /**
- * The gateway's side of a tenant's queue: a fresh stub for each call, a deadline on each, one repetition where the
- * error allows it, `cancel` when the client leaves, sleep until one's moment, and the lease's heartbeat. Decides
- * nothing about limits; what happens when the queue can't be reached is for the caller's tenant to say.
+ * The gateway's side of a tenant's queue: admission by a lease at hand or by a call, `cancel` when the client leaves,
+ * sleep until one's moment, settlements at once or riding along, and the lease's heartbeat. Decides nothing about
+ * limits; what happens when the queue can't be reached is for the caller's tenant to say.
  */
 
+import { createIsolateBatches, type IsolateBatches } from "./isolate-batches.ts";
+import { createIsolateOutbox, newsOf, type IsolateOutbox, type Parcel } from "./isolate-outbox.ts";
 import {
   LEASE_RENEW_MS,
+  NO_WAIT,
   type AdmissionAnswer,
   type AdmissionAsk,
   type Cancelled,
   type Lease,
+  type ObjectState,
   type QueueRpc,
   type Settlement,
   type WaitRecord,
 } from "./protocol.ts";
+import { createQueueCall, QueueUnreachable, startRealTimer, within, type StartTimer } from "./queue-call.ts";
+import { createTargetGates, type TargetGates } from "./target-gates.ts";
+
+export { QueueUnreachable } from "./queue-call.ts";
 
 /** Beyond what the object itself needs: the way there and back, and its start. */
 const RPC_MARGIN_MS = 3000;
 /** After a client has left, its wait's record is worth so much patience. */
 const FAREWELL_MS = 1000;
-const MAX_ATTEMPTS = 2;
-
-/** Why the queue gave no answer. */
-export type UnreachableReason = "timeout" | "overloaded" | "failed";
-
-/** The queue object could not be asked, or did not answer in time. */
-export class QueueUnreachable extends Error {
-  override readonly name = "QueueUnreachable";
-  readonly reason: UnreachableReason;
-
-  constructor(reason: UnreachableReason, cause?: unknown) {
-    super(`The tenant's queue gave no answer (${reason}).`, { cause });
-    this.reason = reason;
-  }
-}
-
-/** Runs `run` after `ms`; the returned function stops it. */
-type StartTimer = (ms: number, run: () => void) => () => void;
+/** What may be told late is told by now. */
+const LATE_MS = 1000;
+/** A sender that has not sent by now has died with its request; the next one finds another. */
+const SENDER_LOST_MS = 4 * LATE_MS;
+/** Tenants whose state an isolate keeps; of those beyond, one with nothing to tell is forgotten. */
+const MAX_TENANTS = 500;
 
 export interface QueueClientDeps {
   /** A new stub of the tenant's object each time: a broken one stays broken. A location hint belongs here. */
@@ -45,61 +41,70 @@ export interface QueueClientDeps {
   readonly startTimer?: StartTimer;
 }
 
-interface HeartbeatHooks {
+export interface HeartbeatHooks {
   /** The lease is no longer in force: its holder must stop. */
   readonly onLost?: () => void;
   /** The version of the tenant's records that the object knows. */
   readonly onVersion?: (version: number) => void;
 }
 
-interface TenantQueueClient {
+export interface TenantQueueClient {
   /**
    * Waits as long as the ask allows, and until its moment. Answers `cancelled` when `signal` fires. Throws
    * QueueUnreachable.
    */
   admit(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer>;
-  /** Ends the lease. Throws QueueUnreachable; a lost one ends by its time limit. */
-  settle(settlement: Settlement): Promise<void>;
-  /** Takes back an admission that is not needed, as by a cache hit: it costs nothing then. Never throws. */
+  /**
+   * Ends the lease, now or, where its admission said that it can, with the isolate's next call. Throws
+   * QueueUnreachable; a lost one ends by its time limit.
+   */
+  settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
+  /** Takes back an admission that is not needed: it costs nothing then. Never throws. */
   cancel(requestId: string): Promise<void>;
   /** Renews a lease until the returned function is called. */
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
+  readonly gates: TargetGates;
 }
 
 export interface QueueClient {
-  /** `defer` lets a `cancel` outlive the request: `waitUntil`. */
+  /** `defer` lets work outlive the request: `waitUntil`. */
   forTenant(tenantId: string, defer: (work: Promise<unknown>) => void): TenantQueueClient;
 }
 
-const startRealTimer: StartTimer = (ms, run) => {
-  const timer = setTimeout(run, ms);
-  return () => clearTimeout(timer);
-};
+/** What the isolate keeps of a tenant: plain data, shared by its requests. */
+interface TenantState {
+  readonly batches: IsolateBatches;
+  readonly outbox: IsolateOutbox;
+  readonly gates: TargetGates;
+  /** Of the object that answered last. */
+  epoch: number;
+  /** When a request began to see to the outbox; -Infinity while none does. */
+  senderSince: number;
+}
 
 /** One for all requests of an isolate; holds no I/O of any of them. */
-export function createQueueClient({
-  queueOf,
-  now,
-  startTimer = startRealTimer,
-}: QueueClientDeps): QueueClient {
-  /** Settles as `work` does, or throws `timeout`. */
-  function within<T>(work: Promise<T>, ms: number): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const stop = startTimer(Math.max(0, ms), () => reject(new QueueUnreachable("timeout")));
-      work.then(resolve, reject).finally(stop);
-    });
-  }
+export function createQueueClient(deps: QueueClientDeps): QueueClient {
+  const { queueOf, now, startTimer = startRealTimer } = deps;
+  const call = createQueueCall({ queueOf, now, startTimer });
+  const tenants = new Map<string, TenantState>();
 
-  async function call<T>(tenantId: string, ms: number, run: (queue: QueueRpc) => Promise<T>): Promise<T> {
-    const deadlineAt = now() + ms;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        // oxlint-disable-next-line no-await-in-loop -- a repetition comes after its failure
-        return plain(await within(run(queueOf(tenantId)), deadlineAt - now()));
-      } catch (thrown) {
-        if (attempt === MAX_ATTEMPTS || !mayRepeat(thrown)) throw toUnreachable(thrown);
-      }
+  function stateOf(tenantId: string): TenantState {
+    const known = tenants.get(tenantId);
+    if (known !== undefined) return known;
+    for (const [name, { outbox }] of tenants) {
+      outbox.forget(now());
+      if (tenants.size >= MAX_TENANTS && outbox.isEmpty) tenants.delete(name);
     }
+    const outbox = createIsolateOutbox();
+    const state: TenantState = {
+      batches: createIsolateBatches(),
+      outbox,
+      gates: createTargetGates((gate, at) => outbox.close(gate, at)),
+      epoch: 0,
+      senderSince: -Infinity,
+    };
+    tenants.set(tenantId, state);
+    return state;
   }
 
   /** Resolves when `work` does, with undefined when the signal fires first. */
@@ -126,103 +131,160 @@ export function createQueueClient({
     });
   }
 
-  return {
-    forTenant(tenantId, defer) {
-      async function admit(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer> {
-        const startedAt = now();
-        const sinceStart = (): WaitRecord => ({ ...NO_WAIT, waitMs: now() - startedAt });
-        if (signal.aborted) return cancelled(ask, sinceStart());
-        const work = call(tenantId, ask.maxWaitMs + RPC_MARGIN_MS, (queue) => {
-          const leftMs = Math.max(0, ask.maxWaitMs - (now() - startedAt));
-          return queue.admit(leftMs === ask.maxWaitMs ? ask : { ...ask, maxWaitMs: leftMs });
+  function forTenant(tenantId: string, defer: (work: Promise<unknown>) => void): TenantQueueClient {
+    const state = stateOf(tenantId);
+    const { batches, outbox, gates } = state;
+
+    /** Takes in what an answer says of the object. */
+    function learn({ epoch, closedGates }: ObjectState): void {
+      for (const gate of closedGates ?? []) gates.close(gate, now());
+      if (epoch === state.epoch) return;
+      if (state.epoch !== 0) {
+        outbox.retell(now());
+        if (!outbox.isEmpty) sendSoon();
+      }
+      state.epoch = epoch;
+    }
+
+    /** A call that takes the isolate's news along; they come back where it fails. */
+    async function callWithNews<T extends ObjectState>(
+      ms: number,
+      run: (queue: QueueRpc, parcel: Parcel) => Promise<T>,
+    ): Promise<T> {
+      outbox.giveBack(batches.takeUnused(now()));
+      const parcel = outbox.take();
+      try {
+        const answer = await call(tenantId, ms, (queue) => run(queue, parcel));
+        learn(answer);
+        outbox.delivered(parcel, now());
+        return answer;
+      } catch (thrown) {
+        outbox.putBack(parcel);
+        if (!outbox.isEmpty) sendSoon();
+        throw thrown;
+      }
+    }
+
+    /** Sees to it that the outbox is sent in a moment, by this request's `waitUntil` if by no other's. */
+    function sendSoon(): void {
+      if (now() - state.senderSince < SENDER_LOST_MS) return;
+      state.senderSince = now();
+      defer(new Promise<void>((resolve) => startTimer(LATE_MS, resolve)).then(send));
+    }
+
+    async function send(): Promise<void> {
+      state.senderSince = -Infinity;
+      outbox.giveBack(batches.takeUnused(now()));
+      // What could not be told is put back, for another sender.
+      if (!outbox.isEmpty) await tell().catch(() => {});
+      if (batches.hasOpen) sendSoon();
+    }
+
+    async function tell(): Promise<void> {
+      await callWithNews(RPC_MARGIN_MS, (queue, parcel) =>
+        queue.settle(parcel.settles, newsOf(parcel, now())),
+      );
+    }
+
+    async function admit(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer> {
+      if (signal.aborted) return cancelled(ask, NO_WAIT, state);
+      const leased = batches.take(ask, now());
+      if (leased !== undefined) {
+        const { requestId, traceId, spanId } = ask;
+        outbox.start({ leaseId: leased.lease.id, requestId, traceId, spanId });
+        sendSoon();
+        return leased;
+      }
+      return admitByCall(ask, signal);
+    }
+
+    async function admitByCall(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer> {
+      const startedAt = now();
+      const sinceStart = (): WaitRecord => ({ ...NO_WAIT, waitMs: now() - startedAt });
+      const wants = batches.wants(ask.keyId);
+      const work = callWithNews(ask.maxWaitMs + RPC_MARGIN_MS, (queue, parcel) => {
+        const maxWaitMs = Math.max(0, ask.maxWaitMs - (now() - startedAt));
+        const news = newsOf(parcel, now());
+        return queue.admit({
+          ...ask,
+          maxWaitMs,
+          settles: parcel.settles,
+          ...(news === undefined ? {} : { news }),
+          ...(wants === 0 ? {} : { wants }),
         });
-        const answer = await unlessAborted(work, signal).catch((thrown: unknown) => {
-          // It may still be let in, with nobody there to use it.
-          if (thrown instanceof QueueUnreachable && thrown.reason === "timeout") defer(cancel(ask.requestId));
-          throw thrown;
-        });
-        if (answer === undefined) {
-          defer(cancel(ask.requestId));
-          const last = await within(work, FAREWELL_MS).catch(() => undefined);
-          return cancelled(ask, last?.wait ?? sinceStart());
-        }
-        if (answer.kind !== "admitted" || answer.goInMs <= 0) return answer;
-        if (!signal.aborted && (await sleep(answer.goInMs, signal))) return answer;
+      });
+      const answer = await unlessAborted(work, signal).catch((thrown: unknown) => {
+        // It may still be let in, with nobody there to use it.
+        if (thrown instanceof QueueUnreachable && thrown.reason === "timeout") defer(cancel(ask.requestId));
+        throw thrown;
+      });
+      if (answer === undefined) {
         defer(cancel(ask.requestId));
-        return cancelled(ask, { ...answer.wait, waitMs: now() - startedAt });
+        const last = await within(work, FAREWELL_MS, startTimer).catch(() => undefined);
+        return cancelled(ask, last?.wait ?? sinceStart(), state);
+      }
+      if (answer.kind !== "admitted") return answer;
+      if (answer.batch !== undefined) {
+        batches.keep(ask.keyId, answer, now());
+        sendSoon();
+      }
+      if (answer.goInMs <= 0) return answer;
+      if (!signal.aborted && (await sleep(answer.goInMs, signal))) return answer;
+      defer(cancel(ask.requestId));
+      return cancelled(ask, { ...answer.wait, waitMs: now() - startedAt }, state);
+    }
+
+    async function cancel(requestId: string): Promise<void> {
+      if (outbox.withdraw(requestId)) return;
+      await call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId)).catch(() => {
+        // The time limits of the wait and of the lease do the same, only later.
+      });
+    }
+
+    function keepAlive({ id }: Lease, { onLost, onVersion }: HeartbeatHooks = {}): () => void {
+      let stop = startTimer(LEASE_RENEW_MS, beat);
+      let isStopped = false;
+
+      async function renew(): Promise<void> {
+        const { lost, ...object } = await call(tenantId, RPC_MARGIN_MS, (queue) => queue.renew([id]));
+        learn(object);
+        if (isStopped) return;
+        onVersion?.(object.configVersion);
+        if (!lost.includes(id)) return;
+        end();
+        onLost?.();
       }
 
-      async function cancel(requestId: string): Promise<void> {
-        await call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId)).catch(() => {
-          // The time limits of the wait and of the lease do the same, only later.
-        });
+      function beat(): void {
+        stop = startTimer(LEASE_RENEW_MS, beat);
+        // A lost renewal is made up for by the next one: the lease lives for three of them.
+        renew().catch(() => {});
       }
 
-      function keepAlive({ id }: Lease, { onLost, onVersion }: HeartbeatHooks = {}): () => void {
-        let stop = startTimer(LEASE_RENEW_MS, beat);
-        let isStopped = false;
-
-        async function renew(): Promise<void> {
-          const { lost, configVersion } = await call(tenantId, RPC_MARGIN_MS, (queue) => queue.renew([id]));
-          if (isStopped) return;
-          onVersion?.(configVersion);
-          if (!lost.includes(id)) return;
-          end();
-          onLost?.();
-        }
-
-        function beat(): void {
-          stop = startTimer(LEASE_RENEW_MS, beat);
-          // A lost renewal is made up for by the next one: the lease lives for three of them.
-          renew().catch(() => {});
-        }
-
-        function end(): void {
-          isStopped = true;
-          stop();
-        }
-
-        return end;
+      function end(): void {
+        isStopped = true;
+        stop();
       }
 
-      return {
-        admit,
-        settle: (settlement) => call(tenantId, RPC_MARGIN_MS, (queue) => queue.settle([settlement])),
-        cancel,
-        keepAlive,
-      };
-    },
-  };
-}
+      return end;
+    }
 
-const NO_WAIT: WaitRecord = { waitMs: 0, position: 0, depth: 0, queuedBehind: [] };
-
-function cancelled({ configVersion }: AdmissionAsk, wait: WaitRecord): Cancelled {
-  return { kind: "cancelled", wait, configVersion };
-}
-
-/** An RPC's result keeps memory of the call until it is disposed of; the data in it stays. */
-function plain<T>(result: T): T {
-  if (typeof result === "object" && result !== null) {
-    const dispose: unknown = Reflect.get(result, Symbol.dispose);
-    if (typeof dispose === "function") dispose.call(result);
+    return {
+      admit,
+      async settle(settlement, canBeLate) {
+        outbox.settle(settlement);
+        if (canBeLate) sendSoon();
+        else await tell();
+      },
+      cancel,
+      keepAlive,
+      gates,
+    };
   }
-  return result;
+
+  return { forTenant };
 }
 
-/** https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ (seen 2026-11). */
-function mayRepeat(thrown: unknown): boolean {
-  return (
-    !isMarked(thrown, "overloaded") &&
-    (isMarked(thrown, "retryable") || isMarked(thrown, "durableObjectReset"))
-  );
-}
-
-function toUnreachable(thrown: unknown): QueueUnreachable {
-  if (thrown instanceof QueueUnreachable) return thrown;
-  return new QueueUnreachable(isMarked(thrown, "overloaded") ? "overloaded" : "failed", thrown);
-}
-
-function isMarked(thrown: unknown, mark: string): boolean {
-  return typeof thrown === "object" && thrown !== null && Reflect.get(thrown, mark) === true;
+function cancelled({ configVersion }: AdmissionAsk, wait: WaitRecord, { epoch }: TenantState): Cancelled {
+  return { kind: "cancelled", wait, configVersion, epoch };
 }

@@ -21,20 +21,24 @@ export interface Key extends Flow<Entry> {
 
 /** `dueAt` is the deadline while it waits and the lease's time limit after that. */
 export interface Entry extends Due, Queued<Entry> {
-  readonly requestId: string;
-  readonly traceId: string;
-  readonly spanId: string;
+  /** These three are empty for a batch's lease until its isolate has said who uses it. */
+  requestId: string;
+  traceId: string;
+  spanId: string;
   readonly flow: Key;
   readonly lane: Lane;
   readonly arrivedAt: number;
   readonly maxWaitMs: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  readonly costMicroUsd: number;
   /** Place and company on arrival. */
   readonly position: number;
   readonly depth: number;
   /** It counts within the queue's depth; a newcomer without a place goes at once or not at all. */
   hasPlace: boolean;
+  /** Its lease came back after a crash that had forgotten it: what it reserved is not known. */
+  isAdopted: boolean;
   phase: "waiting" | "holding" | "over";
   heldBy: LimitName | undefined;
   queuedBehind: readonly SpanRef[];
@@ -85,9 +89,11 @@ export function createEntry(source: EntrySource, key: Key, arrival: Arrival): En
     maxWaitMs: arrival.deadlineAt - arrival.arrivedAt,
     inputTokens: source.estimate.inputTokens,
     outputTokens: source.estimate.outputTokens,
+    costMicroUsd: source.estimate.costMicroUsd ?? 0,
     position: arrival.position,
     depth: arrival.depth,
     hasPlace: true,
+    isAdopted: false,
     phase: "waiting",
     heldBy: undefined,
     queuedBehind: NOBODY,
@@ -109,6 +115,11 @@ export function estimateOf(entry: Entry): number {
 /** What serving so many tokens adds to a key's counter of served weight. */
 export function servedWeight(inputTokens: number, outputTokens: number): number {
   return REQUEST_WEIGHT + inputTokens + OUTPUT_WEIGHT * outputTokens;
+}
+
+/** A batch's lease that no request was reported to use. */
+export function isUnstarted({ requestId, isAdopted }: Entry): boolean {
+  return requestId === "" && !isAdopted;
 }
 
 export function spanRefOf({ requestId, traceId, spanId }: Entry): SpanRef {

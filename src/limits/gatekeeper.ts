@@ -3,7 +3,15 @@
  * the key's nested in them. Remembers when time alone could change a "no". Changes no limit; admission.ts does.
  */
 
-import { hasSlot, heldBy, isLimited, ratesOpenAt, requestsOpenAt, type Allowance } from "./allowance.ts";
+import {
+  canPay,
+  hasSlot,
+  heldBy,
+  isLimited,
+  ratesOpenAt,
+  requestsOpenAt,
+  type Allowance,
+} from "./allowance.ts";
 import { estimateOf, type Entry } from "./entry.ts";
 import type { LeaseTable } from "./lease-table.ts";
 import type { LimitName } from "./protocol.ts";
@@ -29,6 +37,8 @@ export interface Gatekeeper {
   mayGo(entry: Entry, now: number): boolean;
   /** The limit in the way of one that has to wait. */
   holder(entry: Entry, now: number): LimitName;
+  /** Whether the budgets have room for it. */
+  canPay(entry: Entry, now: number): boolean;
   /** Whether the queue has no place for a newcomer, should it have to wait. */
   isQueueFull(entry: Entry): boolean;
 }
@@ -81,6 +91,8 @@ export function createGatekeeper(tenant: Allowance, leases: LeaseTable): Gatekee
       lastHolder = heldBy(tenant, estimate, now) ?? heldBy(entry.flow.allowance, estimate, now) ?? lastHolder;
       return lastHolder;
     },
+    canPay: ({ flow, costMicroUsd }, now) =>
+      canPay(tenant, costMicroUsd, now) && canPay(flow.allowance, costMicroUsd, now),
     isQueueFull({ depth, flow: { allowance } }) {
       return depth >= tenant.limits.maxDepth || allowance.waiting >= allowance.limits.maxDepth;
     },

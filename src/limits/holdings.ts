@@ -9,8 +9,8 @@ import type { LeaseTable } from "./lease-table.ts";
 import { LEASE_TTL_MS } from "./protocol.ts";
 
 export interface Holdings {
-  /** Takes slot, request and tokens of an entry that goes at `goAt`, and gives it a lease. */
-  begin(entry: Entry, goAt: number, now: number): LeaseState;
+  /** Takes slot, request, tokens and money of an entry that goes at `goAt`, and gives it a lease. */
+  begin(entry: Entry, goAt: number, now: number, ttlMs?: number): LeaseState;
   /** Puts what was really used in place of the estimate. */
   settle(entry: Entry, inputTokens: number, outputTokens: number, now: number): void;
   /** The request never went: what it took of the rates comes back. */
@@ -21,20 +21,21 @@ export interface Holdings {
 
 export function createHoldings(tenant: Allowance, leases: LeaseTable): Holdings {
   return {
-    begin(entry, goAt, now) {
+    begin(entry, goAt, now, ttlMs = LEASE_TTL_MS) {
       const { allowance } = entry.flow;
+      const { costMicroUsd } = entry;
       const estimate = estimateOf(entry);
       const lease: LeaseState = {
         token: leases.nextToken(now),
         goAt,
-        ofTenant: takeOne(tenant, estimate, goAt),
-        ofKey: takeOne(allowance, estimate, goAt),
+        ofTenant: takeOne(tenant, estimate, costMicroUsd, goAt),
+        ofKey: takeOne(allowance, estimate, costMicroUsd, goAt),
         answer: undefined,
         departure: undefined,
         isSaved: false,
       };
       entry.phase = "holding";
-      entry.dueAt = goAt + LEASE_TTL_MS;
+      entry.dueAt = goAt + ttlMs;
       entry.lease = lease;
       entry.flow.served += servedWeight(entry.inputTokens, entry.outputTokens);
       if (goAt > now) allowance.waiting += 1;
@@ -58,12 +59,14 @@ export function createHoldings(tenant: Allowance, leases: LeaseTable): Holdings 
       flow.served -= servedWeight(inputTokens, outputTokens);
     },
     end(entry) {
+      const { lease } = entry;
       const { allowance } = entry.flow;
       const wasFull = !hasSlot(tenant) || !hasSlot(allowance);
-      if (entry.lease?.departure !== undefined) allowance.waiting -= 1;
+      if (lease === undefined) return wasFull;
+      if (lease.departure !== undefined) allowance.waiting -= 1;
       leases.remove(entry);
-      free(tenant);
-      free(allowance);
+      free(tenant, lease.ofTenant);
+      free(allowance, lease.ofKey);
       entry.phase = "over";
       return wasFull;
     },

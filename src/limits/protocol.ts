@@ -3,8 +3,20 @@
  * Every call is idempotent by request id, since the runtime may repeat one. The rules are in queue.md's invariants.
  */
 
+import type { Retention } from "../telemetry/stored-trace.ts";
+
 /** A request's place in the tenant's queue; `batch` yields to `interactive`. */
 export type Lane = "interactive" | "batch";
+
+/** UTC days, ISO weeks (from Monday) and calendar months. */
+export type BudgetPeriod = "day" | "week" | "month";
+
+export interface Budget {
+  readonly microUsd: number;
+  readonly period: BudgetPeriod;
+  /** `alert` lets requests through and only shows that it is exceeded. */
+  readonly onExceeded: "reject" | "alert";
+}
 
 /** What a tenant (or a key) may use; absent means unlimited. */
 export interface Limits {
@@ -13,8 +25,17 @@ export interface Limits {
   readonly burst?: number;
   readonly tokensPerMinute?: number;
   readonly concurrency?: number;
+  readonly budget?: Budget;
   readonly maxDepth: number;
   readonly maxWaitMs: number;
+}
+
+/** What is reserved for a request until it is settled. */
+export interface Estimate {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** Absent where the model's price is unknown. */
+  readonly costMicroUsd?: number;
 }
 
 /** Points at a span of another request of the same tenant. */
@@ -38,9 +59,39 @@ export interface AdmissionAsk {
   readonly keyLimits?: Limits;
   /** How long this request may wait, already the lower of header and tenant; 0 means never wait. */
   readonly maxWaitMs: number;
-  readonly estimate: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly estimate: Estimate;
   /** Settlements of earlier requests that ride along. */
   readonly settles: readonly Settlement[];
+  /** What else the asking isolate has to tell. */
+  readonly news?: IsolateNews;
+  /** How long the tenant keeps traces; absent where it keeps none. For the trace of a request whose Worker died. */
+  readonly traces?: Retention | undefined;
+  /** How many further requests of this key the isolate would admit by itself in the next second. */
+  readonly wants?: number;
+}
+
+/** What an isolate tells besides settlements; each part is idempotent. */
+export interface IsolateNews {
+  /** Requests that it admitted by a lease of a batch. */
+  readonly starts: readonly BatchStart[];
+  /** Leases of batches that ran out before anybody used them. */
+  readonly unused: readonly string[];
+  /** Targets whose upstream asked to be left alone. */
+  readonly closes: readonly ClosedGate[];
+}
+
+export interface BatchStart {
+  readonly leaseId: string;
+  readonly requestId: string;
+  readonly traceId: string;
+  readonly spanId: string;
+}
+
+/** Nobody of the tenant asks this target before so many ms have passed. */
+export interface ClosedGate {
+  /** `provider/model` by the tenant's names. */
+  readonly target: string;
+  readonly forMs: number;
 }
 
 export type SettleOutcome = "ok" | "error" | "client_disconnected";
@@ -48,6 +99,7 @@ export type SettleOutcome = "ok" | "error" | "client_disconnected";
 /** The end of a lease, with what was really used. A second one for the same lease is a no-op. */
 export interface Settlement {
   readonly requestId: string;
+  readonly keyId: string;
   readonly leaseId: string;
   readonly outcome: SettleOutcome;
   readonly inputTokens: number;
@@ -77,6 +129,9 @@ export interface WaitRecord {
   readonly admittedBy?: SpanRef;
 }
 
+/** Of a request that did not wait. */
+export const NO_WAIT: WaitRecord = { waitMs: 0, position: 0, depth: 0, queuedBehind: [] };
+
 export type LimitName =
   | "requests_per_minute"
   | "tokens_per_minute"
@@ -92,6 +147,11 @@ export const LEASE_TTL_MS = 45_000;
 /** Renewed three times in its life, so that one lost renewal costs nothing. */
 export const LEASE_RENEW_MS = 15_000;
 
+/** An isolate may use the leases of a batch for so long. */
+export const BATCH_TTL_MS = 1000;
+/** A batch's lease that nobody was reported to use ends by itself: time for the report, and for repeating it. */
+export const UNSTARTED_TTL_MS = 10_000;
+
 export interface Lease {
   readonly id: string;
   /** Fencing token: grows with each lease of the tenant. */
@@ -99,7 +159,25 @@ export interface Lease {
   readonly expiresAt: number;
 }
 
-export interface Admitted {
+/** Leases for requests still to come, with consecutive tokens, to be used within BATCH_TTL_MS. */
+export interface Batch {
+  readonly firstToken: number;
+  readonly count: number;
+  /** What each has reserved; absent where no limit counts it. */
+  readonly maxTokens?: number;
+  readonly maxMicroUsd?: number;
+}
+
+/** What every answer of the object carries. */
+export interface ObjectState {
+  readonly configVersion: number;
+  /** One for each life of the object: a new one means that it was restarted and may have forgotten the last second. */
+  readonly epoch: number;
+  /** Targets that are left alone; absent when there are none. */
+  readonly closedGates?: readonly ClosedGate[];
+}
+
+export interface Admitted extends ObjectState {
   readonly kind: "admitted";
   readonly lease: Lease;
   /** Where only time was in the way: how long the caller must still sleep before it goes. Counted in `wait.waitMs`. */
@@ -107,10 +185,14 @@ export interface Admitted {
   readonly wait: WaitRecord;
   readonly requests?: LimitWindow;
   readonly tokens?: LimitWindow;
-  readonly configVersion: number;
+  /** Slots are plentiful and nobody waits: the settlement may ride on the isolate's next call. */
+  readonly canSettleLate: boolean;
+  readonly batch?: Batch;
+  /** Admitted by the isolate itself, from a batch. */
+  readonly isLeased?: true;
 }
 
-export interface Refused {
+export interface Refused extends ObjectState {
   readonly kind: "refused";
   readonly code: "rate_limited" | "queue_full" | "budget_exceeded";
   readonly limit: { readonly name: LimitName; readonly value: number; readonly remaining: number };
@@ -118,22 +200,19 @@ export interface Refused {
   readonly wait: WaitRecord;
   readonly requests?: LimitWindow;
   readonly tokens?: LimitWindow;
-  readonly configVersion: number;
 }
 
 /** The caller said `cancel` while its `admit` was open. */
-export interface Cancelled {
+export interface Cancelled extends ObjectState {
   readonly kind: "cancelled";
   readonly wait: WaitRecord;
-  readonly configVersion: number;
 }
 
 export type AdmissionAnswer = Admitted | Refused | Cancelled;
 
-export interface RenewAnswer {
+export interface RenewAnswer extends ObjectState {
   /** Leases that are no longer in force: their holder must stop. */
   readonly lost: readonly string[];
-  readonly configVersion: number;
 }
 
 export interface QueueEntry {
@@ -148,16 +227,28 @@ export interface QueueEntry {
 export interface QueueSnapshot {
   readonly depth: number;
   readonly leases: number;
+  /** Of the leases those that were given out in batches and not used yet. */
+  readonly batched: number;
   readonly oldestWaitMs: number;
   readonly waiting: readonly QueueEntry[];
   readonly holding: readonly QueueEntry[];
   readonly limits: Readonly<Record<string, LimitWindow>>;
+  /** What operators have ordered for a time; absent when nothing. */
+  readonly orders?: StandingOrders;
+}
+
+/** Operators' orders; each ends by itself. Times are ms since the epoch. */
+export interface StandingOrders {
+  /** Holds in place of the records' own limits. */
+  readonly raised?: { readonly limits: Partial<Limits>; readonly untilAt: number };
+  /** Nobody new is let in. */
+  readonly drained?: { readonly untilAt: number };
 }
 
 /** The methods of a tenant's queue object. */
 export interface QueueRpc {
   admit(ask: AdmissionAsk): Promise<AdmissionAnswer>;
-  settle(settlements: readonly Settlement[]): Promise<void>;
+  settle(settlements: readonly Settlement[], news?: IsolateNews): Promise<ObjectState>;
   /** Takes a waiting request out, or ends the lease of one that was admitted too late for its caller to know. */
   cancel(requestId: string): Promise<void>;
   renew(leaseIds: readonly string[]): Promise<RenewAnswer>;
@@ -165,4 +256,10 @@ export interface QueueRpc {
   /** Told by the directory at each change of the tenant's records; older versions are ignored. */
   configChanged(version: number, limits: Limits): Promise<void>;
   configVersion(): Promise<number>;
+  /** Puts limits in force for a time, over the records'; 0 seconds ends it. */
+  raiseLimits(limits: Partial<Limits>, forMs: number): Promise<QueueSnapshot>;
+  /** Refuses newcomers for a time; those who wait are let in as ever, or refused with it. 0 ends it. */
+  drain(forMs: number, waiting: "finish" | "drop"): Promise<QueueSnapshot>;
+  /** The live view: a WebSocket upgrade. */
+  fetch(request: Request): Promise<Response>;
 }

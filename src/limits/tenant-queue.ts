@@ -1,27 +1,40 @@
 /**
  * The Durable Object of one tenant's queue: open RPCs for those who wait, one timer while anybody does, one packed
- * checkpoint row. Which request goes when is decided by admission.ts; who calls is client.ts, and the directory.
+ * checkpoint row, an alarm for leases whose Worker died. Which request goes when is decided by admission.ts; who calls
+ * is client.ts, the directory, and an operator.
  */
 
 import { DurableObject } from "cloudflare:workers";
+import { readSettings } from "../config.ts";
+import { createEnvelope } from "../telemetry/otlp.ts";
+import type { TraceStorePort } from "../telemetry/stored-trace.ts";
+import { VERSION } from "../version.ts";
+import { abandonedRow } from "./abandoned.ts";
 import { createAdmission, type Admission } from "./admission.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { createLiveView, type LiveView } from "./live-view.ts";
 import type {
   AdmissionAnswer,
   AdmissionAsk,
+  IsolateNews,
   Limits,
+  ObjectState,
   QueueRpc,
   QueueSnapshot,
   RenewAnswer,
   Settlement,
+  StandingOrders,
 } from "./protocol.ts";
 import { createSteadyClock } from "./steady-clock.ts";
 
 const CHECKPOINT_KEY = "checkpoint";
 const CONFIG_KEY = "config";
+const ORDERS_KEY = "orders";
 
 /** A timer keeps the object alive and billed, so what may be saved later than this waits for the next call. */
-const MAX_SAVE_DELAY_MS = 1000;
+const MAX_SAVE_DELAY_MS = 10_000;
+/** An alarm's row is written at most this often. */
+const MIN_ALARM_GAP_MS = 5000;
 
 interface Config {
   readonly version: number;
@@ -38,7 +51,10 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  #saveAt = Infinity;
   #savedAt = 0;
+  #alarmAt: number | undefined;
+  readonly #live: LiveView;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -46,8 +62,15 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     const config = ctx.storage.kv.get<Config>(CONFIG_KEY);
     this.#now = createSteadyClock(() => Date.now(), checkpoint?.at);
     const now = this.#now();
+    this.#savedAt = now;
     this.#admission = createAdmission(now, checkpoint);
     if (config !== undefined) this.#admission.setLimits(config.version, config.limits, now);
+    const orders = ctx.storage.kv.get<StandingOrders>(ORDERS_KEY);
+    if (orders !== undefined) this.#admission.restoreOrders(orders, now);
+    this.#live = createLiveView(ctx, {
+      snapshot: () => this.#admission.snapshot(this.#now()),
+      now: () => Date.now(),
+    });
   }
 
   admit(ask: AdmissionAsk): Promise<AdmissionAnswer> {
@@ -57,10 +80,11 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     return answer === undefined ? this.#openCall(ask.requestId).promise : Promise.resolve(answer);
   }
 
-  async settle(settlements: readonly Settlement[]): Promise<void> {
+  async settle(settlements: readonly Settlement[], news?: IsolateNews): Promise<ObjectState> {
     const now = this.#now();
-    this.#admission.settle(settlements, now);
+    const state = this.#admission.settle(settlements, now, news);
     this.#follow(now);
+    return state;
   }
 
   async cancel(requestId: string): Promise<void> {
@@ -95,6 +119,41 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     return this.#admission.configVersion();
   }
 
+  async raiseLimits(limits: Partial<Limits>, forMs: number): Promise<QueueSnapshot> {
+    const now = this.#now();
+    this.#admission.raise(limits, now + forMs, now);
+    return this.#obey(now);
+  }
+
+  async drain(forMs: number, waiting: "finish" | "drop"): Promise<QueueSnapshot> {
+    const now = this.#now();
+    this.#admission.drain(now + forMs, waiting, now);
+    return this.#obey(now);
+  }
+
+  /** The live view. */
+  override async fetch(request: Request): Promise<Response> {
+    return this.#live.open(request);
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    socket.close();
+    this.#live.closed();
+  }
+
+  override webSocketError(): void {
+    this.#live.closed();
+  }
+
+  /** A lease may have run out with nobody there to see it. */
+  override async alarm(): Promise<void> {
+    this.#alarmAt = undefined;
+    const now = this.#now();
+    this.#admission.expire(now);
+    this.#follow(now);
+    this.#planAlarm(now);
+  }
+
   /** When each key was last used, ms since the epoch: of the last thousand keys, exact to a minute over restarts. */
   async lastUsed(): Promise<Record<string, number>> {
     return this.#admission.lastUsed();
@@ -116,6 +175,14 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     return call;
   }
 
+  /** Orders survive a restart: they are saved at once. */
+  #obey(now: number): QueueSnapshot {
+    this.ctx.storage.kv.put<StandingOrders>(ORDERS_KEY, this.#admission.orders);
+    const snapshot = this.#admission.snapshot(now);
+    this.#follow(now);
+    return snapshot;
+  }
+
   /** After each change: answers who is let in, sets the timer, sees to the checkpoint. */
   #follow(now: number): void {
     for (const { requestId, answer } of this.#admission.takeWakeUps()) {
@@ -124,6 +191,8 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     }
     this.#setTimer(now);
     this.#planSave(now);
+    this.#recordAbandoned(now);
+    this.#live.changed();
   }
 
   #setTimer(now: number): void {
@@ -134,16 +203,51 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     if (wakeAt !== Infinity) this.#timer = setTimeout(() => this.wake(), Math.max(0, wakeAt - now));
   }
 
-  /** The row is written after the answer has left, at most once a second. */
+  /** The row is written after the answer has left, at most once a second; at once where the answer rests on it. */
   #planSave(now: number): void {
-    if (this.#saveTimer !== undefined) return;
-    const dueInMs = this.#savedAt + this.#admission.staleAfterMs() - now;
-    if (dueInMs <= MAX_SAVE_DELAY_MS) this.#saveTimer = setTimeout(() => this.#save(), Math.max(0, dueInMs));
+    const staleMs = this.#admission.staleAfterMs();
+    if (staleMs === 0) return this.#save();
+    const dueAt = Math.max(now, this.#savedAt + staleMs);
+    if (dueAt >= this.#saveAt || dueAt - now > MAX_SAVE_DELAY_MS) return;
+    clearTimeout(this.#saveTimer);
+    this.#saveAt = dueAt;
+    this.#saveTimer = setTimeout(() => this.#saveIfStale(), dueAt - now);
+  }
+
+  /** What was to be saved may be of no account any more. */
+  #saveIfStale(): void {
+    this.#saveAt = Infinity;
+    const now = this.#now();
+    if (now - this.#savedAt >= this.#admission.staleAfterMs()) this.#save();
+    else this.#planSave(now);
   }
 
   #save(): void {
-    this.#saveTimer = undefined;
+    clearTimeout(this.#saveTimer);
+    this.#saveAt = Infinity;
     this.#savedAt = this.#now();
     this.ctx.storage.kv.put(CHECKPOINT_KEY, this.#admission.checkpoint(this.#savedAt));
+    this.#planAlarm(this.#savedAt);
+  }
+
+  /** While leases are saved there is an alarm, so that one whose Worker died is seen even when nobody calls. */
+  #planAlarm(now: number): void {
+    const expiresAt = this.#admission.nextExpiryAt();
+    if (this.#alarmAt !== undefined || expiresAt === Infinity) return;
+    this.#alarmAt = Math.max(expiresAt, now + MIN_ALARM_GAP_MS);
+    void this.ctx.storage.setAlarm(this.#alarmAt);
+  }
+
+  #recordAbandoned(now: number): void {
+    const entries = this.#admission.takeAbandoned();
+    const retention = this.#admission.traceRetention();
+    const tenantId = this.ctx.id.name;
+    if (entries.length === 0 || retention === undefined || tenantId === undefined) return;
+    const { serviceName } = readSettings(this.env);
+    const wrap = createEnvelope({ serviceName, serviceVersion: VERSION });
+    const rows = entries.map((entry) => abandonedRow(entry, tenantId, wrap, now));
+    // Stubs have their class's methods; their generated types are too deep for the compiler to compare with the port.
+    const store = this.env.TRACE_STORE.getByName(tenantId) as unknown as TraceStorePort;
+    this.ctx.waitUntil(store.add(rows, retention).catch(() => {}));
   }
 }

@@ -14,9 +14,16 @@ const limits = fc
   .record({
     requestsPerMinute: maybe(fc.constantFrom(6, 60, 70, 600, 3000)),
     burst: maybe(fc.integer({ min: 1, max: 6 })),
-    tokensPerMinute: maybe(fc.constantFrom(600, 6000)),
-    concurrency: maybe(fc.integer({ min: 1, max: 4 })),
+    tokensPerMinute: maybe(fc.constantFrom(600, 6000, 60_000)),
+    concurrency: maybe(fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 20, max: 60 }))),
     maxDepth: fc.integer({ min: 0, max: 8 }),
+    budget: maybe(
+      fc.record({
+        microUsd: fc.constantFrom(500, 5000, 1_000_000),
+        period: fc.constantFrom("day" as const, "week" as const, "month" as const),
+        onExceeded: fc.constantFrom("reject" as const, "alert" as const),
+      }),
+    ),
   })
   .map((fields) => limitsOf(JSON.parse(JSON.stringify(fields))));
 
@@ -33,9 +40,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       lane: fc.constantFrom("interactive" as const, "interactive" as const, "batch" as const),
       maxWaitMs: fc.oneof(fc.constant(0), fc.nat(500), fc.nat(30_000)),
       tokens: fc.oneof(fc.nat(20), fc.nat(300)),
+      cost: fc.oneof(fc.constant(0), fc.nat(40), fc.nat(600)),
+      wants: fc.oneof(fc.constant(0), fc.nat(30)),
     }),
   },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("settle" as const), which }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("settle" as const), which, tenths: fc.nat(20) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constantFrom("start" as const, "give back" as const), which }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -43,7 +56,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       which,
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("ride" as const), which }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("ride" as const), which, tenths: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.constant<Step>({ do: "overtake" }) },
   {
     weight: 5,

@@ -1,10 +1,11 @@
 // A simple reference for the queue's rules: it keeps its own books of who waits, who holds a slot and who went when, from
-// what the real one answers, and checks queue.md's invariants 1-5, 7 and 8 after every step. Used by admission-model.test.ts.
+// what the real one answers, and checks queue.md's eight invariants after every step. Used by admission-model.test.ts.
 import { expect } from "vitest";
 import { createAdmission, type Admission } from "../../../src/limits/admission.ts";
 import type { Checkpoint } from "../../../src/limits/checkpoint.ts";
 import {
   LEASE_TTL_MS,
+  UNSTARTED_TTL_MS,
   type AdmissionAnswer,
   type AdmissionAsk,
   type Admitted,
@@ -12,6 +13,7 @@ import {
   type Limits,
   type Settlement,
 } from "../../../src/limits/protocol.ts";
+import { leaseIdOf } from "../../../src/limits/lease-table.ts";
 import { askOf, START_AT } from "./ask-builder.ts";
 
 export interface World {
@@ -27,8 +29,15 @@ export type Step =
       readonly lane: Lane;
       readonly maxWaitMs: number;
       readonly tokens: number;
+      /** Micro-dollars expected. */
+      readonly cost: number;
+      readonly wants: number;
     }
-  | { readonly do: "repeat" | "settle" | "ride" | "cancel" | "renew"; readonly which: number }
+  /** With what it really cost, in tenths of the estimate. */
+  | { readonly do: "settle" | "ride"; readonly which: number; readonly tenths: number }
+  /** The word that a batch's lease is used, or that nobody uses it. */
+  | { readonly do: "start" | "give back"; readonly which: number }
+  | { readonly do: "repeat" | "cancel" | "renew"; readonly which: number }
   /** A cancel that overtakes its admit. */
   | { readonly do: "overtake" }
   /** Time goes by, and the timer fires when it should; or it leaps, and everything is late. */
@@ -47,18 +56,33 @@ interface Known {
   isUndone: boolean;
   /** Admitted after the last checkpoint and before a crash: what invariant 7 allows on top. */
   isForgotten: boolean;
+  /** Given in a batch; `isStarted` once the queue was told who uses it. */
+  readonly isBatched: boolean;
+  isStarted: boolean;
+  /** Its first settlement was told. */
+  isSettled: boolean;
 }
 
 /** Float noise of rates such as 70 a minute. */
 const EPSILON = 0.01;
 const SAVE_EVERY_MS = 1000;
+/** How long an isolate remembers what it has told: isolate-outbox.ts. */
+const TOLD_MS = 15_000;
+const NO_NEWS = { starts: [], unused: [], closes: [] };
 
 export function createModel({ limits, keyLimits }: World) {
   let now = START_AT;
   let admission: Admission = createAdmission(now);
+  admission.setLimits(1, limits, now);
   let saved: Checkpoint | undefined;
   let savedAt = now;
   let hasCrashed = false;
+  const told: { readonly settlement: Settlement; readonly at: number }[] = [];
+  /** All money of first settlements; of it what only the queue before a crash could know to be due. */
+  let spent = 0;
+  let uncertain = 0;
+  /** Of settlements after their lease ran out, since the last checkpoint: a crash forgets that they are due. */
+  let lateUnsaved = 0;
   const all: Known[] = [];
   const byId = new Map<string, Known>();
 
@@ -70,12 +94,16 @@ export function createModel({ limits, keyLimits }: World) {
         return repeat(step.which);
       case "overtake":
         return overtake();
+      case "start":
+        return start(step.which);
+      case "give back":
+        return giveBack(step.which);
       case "settle":
-        return settle(step.which);
-      case "ride":
-        return admit({ do: "admit", key: "a", lane: "interactive", maxWaitMs: 0, tokens: 1 }, [
-          ...settlementsOf(step.which),
-        ]);
+        return settle(settlementsOf(step));
+      case "ride": {
+        const asked = { key: "a", lane: "interactive", maxWaitMs: 0, tokens: 1, cost: 0, wants: 0 } as const;
+        return admit({ do: "admit", ...asked }, settlementsOf(step));
+      }
       case "cancel":
         return cancel(step.which);
       case "renew":
@@ -85,6 +113,7 @@ export function createModel({ limits, keyLimits }: World) {
       case "leap":
         now += step.ms;
         admission.expire(now);
+        save();
         return check();
       case "restart":
         return restart();
@@ -97,18 +126,16 @@ export function createModel({ limits, keyLimits }: World) {
       keyId: step.key,
       lane: step.lane,
       maxWaitMs: step.maxWaitMs,
-      tokens: step.tokens,
+      estimate: { inputTokens: step.tokens, outputTokens: 0, costMicroUsd: step.cost },
+      wants: step.wants,
       settles,
       ...(step.key === "small" ? { keyLimits } : {}),
     });
-    for (const { requestId } of settles) endOf(requestId);
+    for (const settlement of settles) endOf(settlement);
     send(ask);
   }
 
-  function send(ask: AdmissionAsk): void {
-    admission.expire(now);
-    collect();
-    const before = admission.snapshot(now).limits;
+  function note(ask: AdmissionAsk, isBatched: boolean): Known {
     const known: Known = {
       ask,
       deadlineAt: now + ask.maxWaitMs,
@@ -119,12 +146,23 @@ export function createModel({ limits, keyLimits }: World) {
       expiresAt: 0,
       isUndone: false,
       isForgotten: false,
+      isBatched,
+      isStarted: false,
+      isSettled: false,
     };
     all.push(known);
     byId.set(ask.requestId, known);
+    return known;
+  }
+
+  function send(ask: AdmissionAsk): void {
+    admission.expire(now);
+    collect();
+    const before = admission.snapshot(now).limits;
+    note(ask, false);
     const answer = admission.admit(ask, now);
-    // What rides along may let others in first: they are answered in the same step, before the newcomer.
-    if (answer !== undefined && ask.settles.length > 0) collect();
+    // Settlements that ride along let others in before it.
+    collect();
     if (answer !== undefined) onAnswer(ask.requestId, answer);
     // Invariant 8: a refusal has consumed nothing.
     if (answer?.kind === "refused" && ask.settles.length === 0)
@@ -134,7 +172,7 @@ export function createModel({ limits, keyLimits }: World) {
 
   function repeat(which: number): void {
     const known = pick(which);
-    if (known === undefined) return;
+    if (known === undefined || known.isBatched) return;
     const ask = { ...known.ask, settles: [] };
     admission.expire(now);
     check();
@@ -158,31 +196,66 @@ export function createModel({ limits, keyLimits }: World) {
     check();
   }
 
-  function settlementsOf(which: number): Settlement[] {
+  function settlementsOf({ which, tenths }: { which: number; tenths: number }): Settlement[] {
     const known = pick(which);
     if (known?.lease === undefined) return [];
-    const { requestId, estimate } = known.ask;
-    return [{ requestId, leaseId: known.lease.id, outcome: "ok", costMicroUsd: 0, ...estimate }];
+    const { requestId, keyId, estimate } = known.ask;
+    const costMicroUsd = ((estimate.costMicroUsd ?? 0) * tenths) / 10;
+    return [{ ...estimate, requestId, keyId, leaseId: known.lease.id, outcome: "ok", costMicroUsd }];
   }
 
-  function settle(which: number): void {
-    const settlements = settlementsOf(which);
-    for (const { requestId } of settlements) endOf(requestId);
+  function settle(settlements: readonly Settlement[]): void {
+    for (const settlement of settlements) endOf(settlement);
     admission.settle(settlements, now);
     check();
   }
 
-  /** A sleeper that settles has never gone. */
-  function endOf(requestId: string): void {
-    const known = byId.get(requestId);
-    if (known?.phase !== "holding" || known.expiresAt <= now) return;
+  function endOf(settlement: Settlement): void {
+    told.push({ settlement, at: now });
+    const known = byId.get(settlement.requestId);
+    if (known === undefined) return;
+    const isLive = known.phase === "holding" && known.expiresAt > now;
+    // A sleeper that settles has never gone; neither has one that was cancelled or given back.
+    if (isLive) known.isUndone = known.goAt > now;
+    if (!known.isUndone && !known.isSettled) {
+      spent += settlement.costMicroUsd;
+      if (!isLive) lateUnsaved += settlement.costMicroUsd;
+      if (hasCrashed && (!isLive || known.isForgotten)) uncertain += settlement.costMicroUsd;
+    } else if (hasCrashed) uncertain += settlement.costMicroUsd;
+    known.isSettled = true;
     known.phase = "over";
-    known.isUndone = known.goAt > now;
+  }
+
+  function start(which: number): void {
+    const known = pick(which);
+    if (known?.lease === undefined || !known.isBatched) return;
+    expireOverdue();
+    const { requestId, traceId, spanId } = known.ask;
+    const starts = [{ leaseId: known.lease.id, requestId, traceId, spanId }];
+    admission.settle([], now, { ...NO_NEWS, starts });
+    if (known.phase === "holding" && !known.isForgotten && !known.isStarted) {
+      known.isStarted = true;
+      known.expiresAt = now + LEASE_TTL_MS;
+    }
+    check();
+  }
+
+  function giveBack(which: number): void {
+    const known = pick(which);
+    if (known?.lease === undefined || !known.isBatched || known.isSettled) return;
+    expireOverdue();
+    admission.settle([], now, { ...NO_NEWS, unused: [known.lease.id] });
+    // The word that a used one is unused is a word too late.
+    if (known.phase === "holding" && !known.isStarted) {
+      known.phase = "over";
+      known.isUndone = true;
+    }
+    check();
   }
 
   function cancel(which: number): void {
     const known = pick(which);
-    if (known === undefined) return;
+    if (known === undefined || (known.isBatched && !known.isStarted)) return;
     admission.expire(now);
     collect();
     if (known.phase === "holding") {
@@ -227,6 +300,7 @@ export function createModel({ limits, keyLimits }: World) {
 
   function save(): void {
     if (now - savedAt < admission.staleAfterMs()) return;
+    lateUnsaved = 0;
     saved = structuredClone(admission.checkpoint(now));
     savedAt = now;
   }
@@ -234,7 +308,11 @@ export function createModel({ limits, keyLimits }: World) {
   /** The object dies between two steps and comes back with its last checkpoint; open calls fail. */
   function restart(): void {
     hasCrashed = true;
+    uncertain += lateUnsaved;
+    lateUnsaved = 0;
     collect();
+    // No object comes back in less; tokens follow the clock.
+    now += 1;
     expireOverdue();
     admission = createAdmission(now, structuredClone(saved));
     admission.setLimits(1, limits, now);
@@ -246,8 +324,20 @@ export function createModel({ limits, keyLimits }: World) {
       // A renewal that was not saved is lost with the object.
       if (lease !== undefined && known.phase === "holding")
         known.expiresAt = Math.min(known.expiresAt, lease[3]);
+      // So is the word of who uses a batch's lease.
+      if (lease !== undefined && known.isBatched) known.isStarted = lease[4] !== "";
     }
+    retell();
     check();
+  }
+
+  /** Its isolates see that the object was started anew, and tell once more what they told lately. */
+  function retell(): void {
+    const again = told.filter(({ at }) => at > now - TOLD_MS).map(({ settlement }) => settlement);
+    // Of one that was cancelled the queue no longer knows that nothing was due.
+    for (const { leaseId, costMicroUsd } of again)
+      if (all.some(({ lease, isUndone }) => lease?.id === leaseId && isUndone)) uncertain += costMicroUsd;
+    admission.settle(again, now);
   }
 
   function collect(): void {
@@ -268,13 +358,39 @@ export function createModel({ limits, keyLimits }: World) {
     for (const other of all)
       if (other.phase === "waiting" && other.ask.keyId === keyId && other.ask.lane === lane)
         expect(other.seq).toBeGreaterThanOrEqual(known.seq);
+    expectAffordable(known);
     known.phase = "holding";
     known.lease = answer.lease;
     known.goAt = now + answer.goInMs;
     known.expiresAt = known.goAt + LEASE_TTL_MS;
+    for (let n = 0; n < (answer.batch?.count ?? 0); n += 1)
+      noteBatched(known, (answer.batch?.firstToken ?? 0) + n);
     // Invariant 5: nobody goes after his deadline.
     expect(known.goAt).toBeLessThanOrEqual(known.deadlineAt);
     expect(answer.wait.waitMs).toBe(known.goAt - (known.deadlineAt - known.ask.maxWaitMs));
+  }
+
+  function noteBatched({ ask }: Known, token: number): void {
+    const requestId = `batched-${token}`;
+    const known = note({ ...ask, requestId, traceId: `t-${token}`, settles: [], wants: 0 }, true);
+    expectAffordable(known);
+    known.phase = "holding";
+    known.lease = { id: leaseIdOf(token), token, expiresAt: now + UNSTARTED_TTL_MS };
+    known.goAt = now;
+    known.expiresAt = now + UNSTARTED_TTL_MS;
+  }
+
+  /** Nobody is let in whom the budget has no room for. */
+  function expectAffordable({ ask }: Known): void {
+    const { budget } = limits;
+    if (budget === undefined || budget.onExceeded === "alert" || hasCrashed) return;
+    const estimate = Math.min(budget.microUsd, ask.estimate.costMicroUsd ?? 0);
+    expect(spent + reserved() + estimate).toBeLessThanOrEqual(budget.microUsd + EPSILON);
+  }
+
+  function reserved(): number {
+    const holding = all.filter(({ phase }) => phase === "holding");
+    return holding.reduce((sum, { ask }) => sum + (ask.estimate.costMicroUsd ?? 0), 0);
   }
 
   function expireOverdue(): void {
@@ -301,6 +417,8 @@ export function createModel({ limits, keyLimits }: World) {
     if (!hasCrashed) {
       expect(snapshot.leases).toBe(holding.length - sleeping);
       expect(snapshot.depth).toBe(waiting.length + sleeping);
+      expect(snapshot.batched).toBe(holding.filter((known) => known.isBatched && !known.isStarted).length);
+      expectLedger(snapshot);
     }
     if (waiting.some((known) => !isOfSmallKey(known))) expectNothingFree(snapshot);
     if (waiting.length > 0) expect(admission.nextWakeAt()).toBeGreaterThan(now);
@@ -315,11 +433,24 @@ export function createModel({ limits, keyLimits }: World) {
     expect(hasSlot && hasRate).toBe(false);
   }
 
+  /** Invariant 6: what is left is the budget less all settlements and all that is outstanding. */
+  function expectLedger({ limits: windows }: ReturnType<Admission["snapshot"]>): void {
+    const { budget } = limits;
+    if (budget === undefined) return;
+    const left = budget.microUsd - spent - reserved();
+    const remaining = windows["budgetMicroUsd"]?.remaining ?? NaN;
+    expect(remaining).toBeGreaterThanOrEqual(Math.floor(Math.max(0, left - uncertain) - EPSILON));
+    expect(remaining).toBeLessThanOrEqual(Math.max(0, left + uncertain) + EPSILON);
+  }
+
   /** At the end of all deadlines and lease times nothing is left, and no window ever had too many. */
   function finish(): void {
     pass(LEASE_TTL_MS * 2);
     expect(all.filter(({ phase }) => phase !== "over")).toEqual([]);
-    expect(admission.snapshot(now)).toMatchObject({ depth: 0, leases: 0, waiting: [], holding: [] });
+    const snapshot = admission.snapshot(now);
+    expect(snapshot).toMatchObject({ depth: 0, leases: 0, batched: 0, waiting: [], holding: [] });
+    // Invariants 6 and 7: nothing is outstanding, and no settlement was lost with a crash.
+    expectLedger(snapshot);
     const gone = all.filter((known) => known.lease !== undefined && !known.isUndone && !known.isForgotten);
     checkWindows(gone, limits);
     checkWindows(gone.filter(isOfSmallKey), keyLimits);

@@ -40,6 +40,7 @@ export function askOf(requestId: string, fields: AskFields = {}): AdmissionAsk {
 export function settlementOf(answer: Admitted, requestId: string, tokens = 0): Settlement {
   return {
     requestId,
+    keyId: "key",
     leaseId: answer.lease.id,
     outcome: "ok",
     inputTokens: tokens,

@@ -63,10 +63,12 @@ describe("a checkpoint", () => {
     ]);
   });
 
-  test("is due within a second once limits were used, and within a minute where there are none", () => {
+  test("is due within a second once limits were used, and at leisure far below them", () => {
     const admission = createAdmission(START_AT);
     expect(admission.staleAfterMs()).toBe(Infinity);
-    admission.admit(askOf("a"), START_AT);
+    const light = asAdmitted(admission.admit(askOf("a", { limits: { concurrency: 20 } }), START_AT));
+    expect(admission.staleAfterMs()).toBe(10_000);
+    admission.settle([settlementOf(light, "a")], START_AT);
     expect(admission.staleAfterMs()).toBe(60_000);
     admission.setLimits(2, limitsOf({ concurrency: 4 }), START_AT);
     const holder = asAdmitted(admission.admit(askOf("b"), START_AT));

@@ -8,48 +8,19 @@ import {
   type QueueRpc,
 } from "../../../src/limits/protocol.ts";
 import { askOf, settlementOf, START_AT } from "./ask-builder.ts";
+import { createTestClock, settled } from "./test-clock.ts";
 
 const ADMITTED: Admitted = {
   kind: "admitted",
   lease: { id: "lease", token: 1, expiresAt: START_AT + 45_000 },
   goInMs: 0,
   wait: { waitMs: 0, position: 0, depth: 0, queuedBehind: [] },
+  canSettleLate: false,
   configVersion: 3,
+  epoch: 1,
 };
 
 const never = new Promise<never>(() => {});
-
-/** A clock whose timers fire when the test lets time pass. */
-function createTestClock() {
-  let now = START_AT;
-  const timers = new Set<{ at: number; run: () => void }>();
-  return {
-    now: () => now,
-    pending: () => timers.size,
-    startTimer(ms: number, run: () => void) {
-      const timer = { at: now + ms, run };
-      timers.add(timer);
-      return () => void timers.delete(timer);
-    },
-    async pass(ms: number) {
-      const until = now + ms;
-      for (;;) {
-        await settled();
-        const [next] = [...timers]
-          .filter(({ at }) => at <= until)
-          .toSorted((one, other) => one.at - other.at);
-        now = next?.at ?? until;
-        if (next === undefined) return settled();
-        timers.delete(next);
-        next.run();
-      }
-    },
-  };
-}
-
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
-}
 
 function rig(queue: Partial<QueueRpc>) {
   const clock = createTestClock();
@@ -132,7 +103,7 @@ describe("the queue's client", () => {
       admit: () => promise,
       cancel: async (id) => {
         cancels.push(id);
-        resolve({ kind: "cancelled", wait, configVersion: 1 });
+        resolve({ kind: "cancelled", wait, configVersion: 1, epoch: 1 });
       },
     });
     const leaving = new AbortController();
@@ -182,7 +153,7 @@ describe("the queue's client", () => {
       renew: async () => {
         renewals += 1;
         if (renewals === 1) throw failure({});
-        return { lost: [], configVersion: 9 };
+        return { lost: [], configVersion: 9, epoch: 1 };
       },
     });
     const stop = client.keepAlive(ADMITTED.lease, { onVersion: (version) => versions.push(version) });
@@ -197,7 +168,7 @@ describe("the queue's client", () => {
 
   test("tells the holder when its lease is lost, once", async () => {
     let losses = 0;
-    const { client, clock } = rig({ renew: async (ids) => ({ lost: ids, configVersion: 1 }) });
+    const { client, clock } = rig({ renew: async (ids) => ({ lost: ids, configVersion: 1, epoch: 1 }) });
     client.keepAlive(ADMITTED.lease, { onLost: () => (losses += 1) });
     await clock.pass(3 * LEASE_RENEW_MS);
     expect(losses).toBe(1);
@@ -212,7 +183,7 @@ describe("the queue's client", () => {
         throw failure({ durableObjectReset: true });
       },
     });
-    await expect(client.settle(settlementOf(ADMITTED, "a"))).rejects.toBeInstanceOf(QueueUnreachable);
+    await expect(client.settle(settlementOf(ADMITTED, "a"), false)).rejects.toBeInstanceOf(QueueUnreachable);
     expect(calls).toBe(2);
   });
 });

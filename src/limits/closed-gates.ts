@@ -1,0 +1,43 @@
+/**
+ * Targets that their upstream asked us to leave alone, and until when: learned from a 429 or 529 and its Retry-After.
+ * Kept by the tenant's object for all isolates, and by each isolate for its own requests. Plain data, bounded.
+ */
+
+import type { ClosedGate } from "./protocol.ts";
+
+/** A tenant has a few dozen targets; those beyond are not remembered. */
+const MAX_GATES = 100;
+/** A longer word is not believed: a wrong header must not shut a target for a day. */
+export const MAX_CLOSED_MS = 600_000;
+
+export interface ClosedGates {
+  close(gate: ClosedGate, now: number): void;
+  /** How long a target stays closed, in ms; 0 for an open one. */
+  leftMs(target: string, now: number): number;
+  /** Those that are closed; undefined when none is. */
+  list(now: number): readonly ClosedGate[] | undefined;
+}
+
+export function createClosedGates(): ClosedGates {
+  const until = new Map<string, number>();
+
+  function drop(now: number): void {
+    for (const [target, at] of until) if (at <= now) until.delete(target);
+  }
+
+  return {
+    close({ target, forMs }, now) {
+      if (until.size >= MAX_GATES) drop(now);
+      if (until.size >= MAX_GATES && !until.has(target)) return;
+      const at = now + Math.min(MAX_CLOSED_MS, forMs);
+      until.set(target, Math.max(at, until.get(target) ?? 0));
+    },
+    leftMs: (target, now) => Math.max(0, (until.get(target) ?? 0) - now),
+    list(now) {
+      if (until.size === 0) return undefined;
+      drop(now);
+      if (until.size === 0) return undefined;
+      return Array.from(until, ([target, at]) => ({ target, forMs: at - now }));
+    },
+  };
+}

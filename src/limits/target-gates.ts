@@ -1,0 +1,103 @@
+/**
+ * May this target be asked now? Learned from its upstream's own refusals: a 429 or 529 closes its gate until its
+ * Retry-After for everybody of the tenant, and lowers how many calls this isolate has under way at once (additive
+ * increase, multiplicative decrease). Plain data of one tenant in one isolate; the pipeline asks before each attempt.
+ */
+
+import { createClosedGates } from "./closed-gates.ts";
+import type { ClosedGate } from "./protocol.ts";
+
+const DECREASE = 0.7;
+/** Refusals of one moment are one: calls that were under way before the first say nothing new. */
+const DECREASE_EVERY_MS = 500;
+/** Beyond this many calls at once the limit is forgotten. */
+const FORGOTTEN_AT = 500;
+/** How long to wait before looking again for a free call. */
+const LOOK_AGAIN_MS = 50;
+/** A call that has not ended by now died with its request. */
+const LOST_AFTER_MS = 600_000;
+const MAX_TARGETS = 200;
+
+interface Flight {
+  readonly since: number;
+}
+
+interface TargetState {
+  readonly flights: Set<Flight>;
+  /** How many calls may be under way at once; Infinity until the upstream has refused one. */
+  limit: number;
+  decreasedAt: number;
+}
+
+/** How a call ended, as far as the upstream's limits are concerned. */
+export type CallEnd =
+  | { readonly kind: "ok" | "other" }
+  | { readonly kind: "limited"; readonly retryAfterMs?: number | undefined };
+
+export interface TargetGates {
+  /** How long to leave it alone, in ms; 0 to ask now. */
+  waitMs(target: string, now: number): number;
+  /** A call begins; the returned function ends it, once. */
+  enter(target: string, now: number): (end: CallEnd, now: number) => void;
+  /** Another isolate was refused. */
+  close(gate: ClosedGate, now: number): void;
+}
+
+/** `onClose` tells the tenant's object, and so the other isolates. */
+export function createTargetGates(onClose: (gate: ClosedGate, now: number) => void): TargetGates {
+  const gates = createClosedGates();
+  const targets = new Map<string, TargetState>();
+
+  function stateOf(target: string): TargetState {
+    const known = targets.get(target);
+    if (known !== undefined) return known;
+    for (const [name, { flights, limit }] of targets) {
+      if (targets.size < MAX_TARGETS) break;
+      if (flights.size === 0 && limit === Infinity) targets.delete(name);
+    }
+    const state: TargetState = { flights: new Set(), limit: Infinity, decreasedAt: -Infinity };
+    targets.set(target, state);
+    return state;
+  }
+
+  function isFull({ flights, limit }: TargetState, now: number): boolean {
+    if (flights.size < Math.floor(limit)) return false;
+    for (const flight of flights) if (flight.since <= now - LOST_AFTER_MS) flights.delete(flight);
+    return flights.size >= Math.floor(limit);
+  }
+
+  function learn(state: TargetState, target: string, end: CallEnd, now: number): void {
+    if (end.kind === "limited") {
+      if (gates.leftMs(target, now) === 0 && now - state.decreasedAt >= DECREASE_EVERY_MS) {
+        state.limit = Math.max(1, DECREASE * Math.min(state.limit, state.flights.size + 1));
+        state.decreasedAt = now;
+      }
+      // One that names no time may be asked again after the usual pause: retry.ts.
+      if (end.retryAfterMs === undefined) return;
+      const gate = { target, forMs: end.retryAfterMs };
+      gates.close(gate, now);
+      onClose(gate, now);
+    } else if (end.kind === "ok" && state.limit !== Infinity && state.flights.size + 1 >= state.limit / 2) {
+      state.limit += 1 / state.limit;
+      if (state.limit > FORGOTTEN_AT) state.limit = Infinity;
+    }
+  }
+
+  return {
+    waitMs(target, now) {
+      const leftMs = gates.leftMs(target, now);
+      if (leftMs > 0) return leftMs;
+      const state = targets.get(target);
+      return state !== undefined && isFull(state, now) ? LOOK_AGAIN_MS : 0;
+    },
+    enter(target, now) {
+      const state = stateOf(target);
+      const flight: Flight = { since: now };
+      state.flights.add(flight);
+      return (end, at) => {
+        if (state.flights.delete(flight)) learn(state, target, end, at);
+      };
+    },
+    close: (gate, now) => gates.close(gate, now),
+  };
+}
