@@ -20,7 +20,7 @@ export interface Services {
   readonly tenants: TenantSource;
   readonly traces: TraceReader;
   readonly metrics: MetricsReader;
-  readonly queueOf: (tenantId: string) => Pick<QueueRpc, "snapshot">;
+  readonly queueOf: (tenantId: string) => Pick<QueueRpc, "snapshot" | "raiseLimits" | "drain" | "fetch">;
   /** The pipeline's ports for one request of one tenant. */
   readonly depsFor: (bundle: TenantBundle, defer: (work: Promise<unknown>) => void) => Deps;
   /** What became of a tenant's traces, in all isolates; of the operator's when undefined. Throws `unavailable`. */

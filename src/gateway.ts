@@ -35,10 +35,11 @@ async function fromTargets(
   cacheKey: CacheKey | undefined,
   deps: Deps,
 ): Promise<Generation> {
-  const admission = await admit(call, deps);
+  const admission = await admit(call, deps, plan);
+  const admitted = { ...call, signal: admission.signal };
   try {
     const open: Held["open"] = (provider, target) => openExchange(call, provider, target);
-    return await firstSuccess(call, plan, { admission, cacheKey, open }, deps);
+    return await firstSuccess(admitted, plan, { admission, cacheKey, open }, deps);
   } catch (thrown) {
     const error = toGatewayError(thrown);
     concludeFailure(call, admission, error, deps);

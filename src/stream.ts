@@ -205,8 +205,10 @@ export function judge(side: SideReader, attempt: Attempt, fault: unknown, name: 
   if (attempt.abortedBy === "client") return LEFT;
   // What an upstream does after its answer's end (silence, a reset connection) takes nothing from the answer.
   if (side.isComplete && !side.failure) return { outcome: "complete" };
-  if (attempt.abortedBy !== undefined) {
-    return { outcome: "stalled", error: toAttemptError(fault, attempt.abortedBy, name) };
+  const { abortedBy } = attempt;
+  if (abortedBy !== undefined) {
+    const isStopped = abortedBy === "revoked" || abortedBy === "lease_lost";
+    return { outcome: isStopped ? "cut" : "stalled", error: toAttemptError(fault, abortedBy, name) };
   }
   if (side.failure) return { outcome: "upstream_error", error: side.failure };
   if (fault !== undefined) return { outcome: "cut", error: toAttemptError(fault, undefined, name) };

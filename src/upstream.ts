@@ -8,7 +8,7 @@ import { GatewayError } from "./errors.ts";
 import type { Provider, Target, UpstreamRequest } from "./providers/provider.ts";
 
 /** Why an attempt was aborted; also what its signal carries as a reason. */
-export type AbortCause = "first_byte" | "idle" | "total" | "client";
+export type AbortCause = "first_byte" | "idle" | "total" | "client" | "revoked" | "lease_lost";
 
 export interface UpstreamPorts {
   readonly fetch: typeof fetch;
@@ -175,9 +175,21 @@ export function toAttemptError(thrown: unknown, cause: AbortCause | undefined, n
         `'${name}' did not finish within the time allowed for the request.`,
         { timeout: "total" },
       );
+    case "revoked":
+      return new GatewayError(
+        "permission_denied",
+        "The gateway key or its tenant was switched off meanwhile.",
+      );
+    case "lease_lost":
+      return new GatewayError("unavailable", "The request lost its slot in the tenant's queue.");
     case undefined:
       return new GatewayError("upstream_error", `The connection to '${name}' broke.`, { cause: thrown });
   }
+}
+
+/** The client's signal also ends requests that were let in and may no longer go on: pipeline/admission.ts. */
+export function causeOf({ reason }: AbortSignal): AbortCause {
+  return reason === "revoked" || reason === "lease_lost" ? reason : "client";
 }
 
 type Handle = Omit<Attempt, "response">;
@@ -191,9 +203,9 @@ function createHandle(client: AbortSignal, totalMs: number): Handle {
     cause = why;
     controller.abort(new Error(why));
   };
-  const onClientGone = (): void => abort("client");
+  const onClientGone = (): void => abort(causeOf(client));
   const total = setTimeout(() => abort("total"), Math.max(0, totalMs));
-  if (client.aborted) abort("client");
+  if (client.aborted) onClientGone();
   else client.addEventListener("abort", onClientGone);
   return {
     signal: controller.signal,

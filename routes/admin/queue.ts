@@ -1,14 +1,47 @@
-/** `GET /admin/tenants/{tenant}/queue`: who waits, who holds a slot, and what is left of the limits, at this moment. */
+/**
+ * A tenant's queue: who waits, who holds a slot and what is left of the limits, once or live by WebSocket; and what an
+ * operator may order for a time.
+ */
 
-import { Hono } from "hono";
+import { Hono, type Context } from "hono";
 import type { AppEnv } from "../../src/app.ts";
 import { GatewayError } from "../../src/errors.ts";
+import { parseDrain, parseRaise } from "../../src/tenants/parse-record.ts";
+import { toRaisedLimits } from "../../src/tenants/queue-limits.ts";
+import { readJson } from "./answers.ts";
 
-export const adminQueue = new Hono<AppEnv>().get("/tenants/:tenant/queue", async (c) => {
+const MS_PER_SECOND = 1000;
+const SWITCHING_PROTOCOLS = 101;
+const UPGRADE_REQUIRED = 426;
+
+export const adminQueue = new Hono<AppEnv>()
+  .get("/tenants/:tenant/queue", async (c) => c.json(await (await queueOf(c)).snapshot()))
+  .get("/tenants/:tenant/queue/live", async (c) => {
+    if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
+      throw new GatewayError("invalid_request", "The live view is a WebSocket: connect with an upgrade.", {
+        status: UPGRADE_REQUIRED,
+        headers: { upgrade: "websocket" },
+      });
+    }
+    const { webSocket } = await (await queueOf(c)).fetch(c.req.raw);
+    // A response of our own, whose headers the middlewares may set.
+    return new Response(null, { status: SWITCHING_PROTOCOLS, webSocket });
+  })
+  .post("/tenants/:tenant/queue/limits", async (c) => {
+    const { limits, forSeconds } = parseRaise(await readJson(c));
+    const queue = await queueOf(c);
+    return c.json(await queue.raiseLimits(toRaisedLimits(limits), forSeconds * MS_PER_SECOND));
+  })
+  .post("/tenants/:tenant/queue/drain", async (c) => {
+    const { waiting, forSeconds } = parseDrain(await readJson(c));
+    const queue = await queueOf(c);
+    return c.json(await queue.drain(forSeconds * MS_PER_SECOND, waiting));
+  });
+
+/** The queue object of a tenant that there is. Throws `not_found`. */
+async function queueOf(c: Context<AppEnv>) {
   const { services } = c.var;
-  const tenantId = c.req.param("tenant");
-  if (!(await services.tenants.load(tenantId))) {
-    throw new GatewayError("not_found", `There is no tenant '${tenantId}'.`, { param: "tenant" });
-  }
-  return c.json(await services.queueOf(tenantId).snapshot());
-});
+  const tenantId = c.req.param("tenant") ?? "";
+  if (await services.tenants.load(tenantId)) return services.queueOf(tenantId);
+  throw new GatewayError("not_found", `There is no tenant '${tenantId}'.`, { param: "tenant" });
+}

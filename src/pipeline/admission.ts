@@ -7,8 +7,11 @@ import { estimateTokens } from "./answer.ts";
 import { GatewayError } from "../errors.ts";
 import type { BareCall, Deps } from "./ports.ts";
 import { QueueUnreachable } from "../limits/client.ts";
-import type { AdmissionAnswer, Lease, Refused, WaitRecord } from "../limits/protocol.ts";
+import type { AdmissionAnswer, Estimate, Lease, Refused, WaitRecord } from "../limits/protocol.ts";
+import { costMicroUsd } from "../pricing/cost.ts";
+import type { Plan } from "../routing/plan.ts";
 import { toQueueLimits } from "../tenants/queue-limits.ts";
+import type { TenantBundle } from "../tenants/records.ts";
 import { refusalAttributes } from "./request-facts.ts";
 import type { Span } from "../telemetry/trace.ts";
 
@@ -17,22 +20,25 @@ export interface Admission {
   /** Absent when the queue could not be asked and the tenant's records say to let the request through. */
   readonly lease?: Lease;
   readonly reservedTokens: number;
+  readonly canSettleLate: boolean;
+  /**
+   * Aborts when the client leaves; with the reason `revoked` when the key or its tenant is switched off, `lease_lost`
+   * when the slot is.
+   */
+  readonly signal: AbortSignal;
   /** Stops the lease's renewal. */
   stopRenewal(): void;
 }
 
 /** Waits in the tenant's queue. Throws `rate_limited`, `queue_full`, `client_disconnected`, or `unavailable`. */
-export async function admit(call: BareCall, deps: Deps): Promise<Admission> {
+export async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<Admission> {
   const { bundle, key, options, facts, trace, requestId } = call;
-  const limits = toQueueLimits(bundle.tenant.limits);
-  const estimate = estimateTokens(call.chat);
+  const { store } = bundle.tenant.tracing;
+  const limits = toQueueLimits(bundle.tenant.limits, bundle.tenant.budget);
+  const estimate = estimateOf(call, deps, plan);
   const span = trace.root.child("gateway.admission", {
     kind: "client",
-    attributes: {
-      "rpc.system.name": "cloudflare.workers_rpc",
-      "rpc.method": "TenantQueue/admit",
-      "gateway.queue.lane": options.lane,
-    },
+    attributes: { "gateway.queue.lane": options.lane },
   });
   const startedAt = deps.now();
   try {
@@ -48,12 +54,16 @@ export async function admit(call: BareCall, deps: Deps): Promise<Admission> {
         maxWaitMs: Math.min(options.maxWaitMs ?? limits.maxWaitMs, limits.maxWaitMs),
         estimate,
         settles: [],
-        ...(key.limits === undefined ? {} : { keyLimits: toQueueLimits(key.limits) }),
+        ...(store.enabled ? { traces: store } : {}),
+        ...(key.limits === undefined && key.budget === undefined
+          ? {}
+          : { keyLimits: toQueueLimits(key.limits ?? {}, key.budget) }),
       },
       call.signal,
     );
     deps.noteVersion(answer.configVersion);
-    recordWait(span, answer, startedAt, deps.now());
+    if (isLeased(answer)) span.set({ "gateway.queue.leased": true, "gateway.span.cpu_only": true });
+    else recordWait(span.set(RPC_ATTRIBUTES), answer, startedAt, deps.now());
     facts.queueMs = answer.wait.waitMs;
     facts.queueDepth = answer.wait.depth;
     if (answer.wait.heldBy !== undefined) facts.queueLimit = answer.wait.heldBy;
@@ -61,12 +71,15 @@ export async function admit(call: BareCall, deps: Deps): Promise<Admission> {
       if (answer.requests) facts.requests = answer.requests;
       if (answer.tokens) facts.tokens = answer.tokens;
     }
-    return settleAnswer(answer, span, estimate.inputTokens + estimate.outputTokens, deps);
+    return settleAnswer(answer, span, estimate.inputTokens + estimate.outputTokens, call, deps);
   } catch (thrown) {
     if (!(thrown instanceof QueueUnreachable)) throw thrown;
     const isOpen = bundle.tenant.onQueueError === "open";
-    span.fail("queue_unreachable").set({ "gateway.queue.outcome": isOpen ? "open" : "refused" });
-    if (isOpen) return { reservedTokens: 0, stopRenewal: () => {} };
+    span
+      .fail("queue_unreachable")
+      .set({ ...RPC_ATTRIBUTES, "gateway.queue.outcome": isOpen ? "open" : "refused" });
+    if (isOpen)
+      return { reservedTokens: 0, canSettleLate: false, signal: call.signal, stopRenewal: () => {} };
     throw new GatewayError(
       "unavailable",
       "The tenant's queue can't be reached, and its records say to refuse then.",
@@ -79,11 +92,68 @@ export async function admit(call: BareCall, deps: Deps): Promise<Admission> {
   }
 }
 
-function settleAnswer(answer: AdmissionAnswer, span: Span, reservedTokens: number, deps: Deps): Admission {
+const RPC_ATTRIBUTES = {
+  "rpc.system.name": "cloudflare.workers_rpc",
+  "rpc.method": "TenantQueue/admit",
+} as const;
+
+function isLeased(answer: AdmissionAnswer): boolean {
+  return answer.kind === "admitted" && answer.isLeased === true;
+}
+
+/** Tokens, and what they cost at the first target's price where somebody counts the money. */
+function estimateOf({ chat, bundle, key }: BareCall, deps: Deps, plan: Plan | undefined): Estimate {
+  const tokens = estimateTokens(chat);
+  const isCounted = bundle.tenant.budget !== undefined || key.budget !== undefined;
+  if (!isCounted || plan === undefined) return tokens;
+  const [{ provider, model }] = plan.targets;
+  const kind = bundle.providers[provider]?.kind;
+  const cost = costMicroUsd(kind === undefined ? undefined : deps.priceOf(kind, model), tokens);
+  return cost === undefined ? tokens : { ...tokens, costMicroUsd: cost };
+}
+
+/** Renews the lease, and ends the request when its key or tenant is switched off or its slot is lost. */
+function hold(lease: Lease, call: BareCall, deps: Deps): Pick<Admission, "signal" | "stopRenewal"> {
+  const stop = new AbortController();
+  let checked = call.bundle.version;
+  const stopRenewal = deps.queue.keepAlive(lease, {
+    onLost: () => stop.abort("lease_lost"),
+    onVersion(version) {
+      deps.noteVersion(version);
+      if (version <= checked) return;
+      checked = version;
+      deps.defer(
+        deps.reload().then(
+          (bundle) => {
+            if (!isAllowed(bundle, call.key.id, deps.now())) stop.abort("revoked");
+          },
+          // Where the newest records can't be had, those that let it in stand until the next renewal.
+          () => (checked = call.bundle.version),
+        ),
+      );
+    },
+  });
+  return { signal: AbortSignal.any([call.signal, stop.signal]), stopRenewal };
+}
+
+function isAllowed(bundle: TenantBundle | undefined, keyId: string, now: number): boolean {
+  if (bundle?.tenant.status !== "active") return false;
+  const key = bundle.keys.find(({ id }) => id === keyId);
+  return key !== undefined && (key.expiresAt === undefined || Date.parse(key.expiresAt) > now);
+}
+
+function settleAnswer(
+  answer: AdmissionAnswer,
+  span: Span,
+  reservedTokens: number,
+  call: BareCall,
+  deps: Deps,
+): Admission {
   switch (answer.kind) {
     case "admitted": {
       span.set({ "gateway.queue.outcome": "admitted" });
-      return { lease: answer.lease, reservedTokens, stopRenewal: deps.queue.keepAlive(answer.lease) };
+      const { lease, canSettleLate } = answer;
+      return { lease, canSettleLate, reservedTokens, ...hold(lease, call, deps) };
     }
     case "cancelled":
       span.set({ "gateway.queue.outcome": "cancelled" });
@@ -121,11 +191,7 @@ function recordWait(admission: Span, answer: AdmissionAnswer, startedAt: number,
   const span = admission.child("gateway.queue.wait", {
     kind: "server",
     startAt,
-    attributes: {
-      "rpc.system.name": "cloudflare.workers_rpc",
-      "rpc.method": "TenantQueue/admit",
-      ...waitAttributes(answer, wait),
-    },
+    attributes: { ...RPC_ATTRIBUTES, ...waitAttributes(answer, wait) },
   });
   for (const holder of wait.queuedBehind) span.link(holder, "queued_behind");
   if (wait.admittedBy) span.link(wait.admittedBy, "admitted_by");

@@ -127,7 +127,9 @@ async function answerStream(
     });
     const durationMs = deps.now() - startedAt;
     concludeStream(call, ctx.held, { answer, target, span: span.ref, durationMs, report, sent }, deps);
-    if (report.outcome !== "client_disconnected") ctx.onEnd?.(report.outcome === "complete");
+    // What the gateway itself has ended says nothing of the target.
+    const isOurs = report.error?.canFallBack === false;
+    if (report.outcome !== "client_disconnected" && !isOurs) ctx.onEnd?.(report.outcome === "complete");
     return report.outcome === "complete";
   };
   const isComplete = finish();

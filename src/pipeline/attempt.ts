@@ -7,6 +7,7 @@ import { answerClient } from "./answering.ts";
 import { type AttemptFacts, openAttempt } from "./attempt-span.ts";
 import type { Run } from "./attempts.ts";
 import { type GatewayError, toGatewayError } from "../errors.ts";
+import type { CallEnd } from "../limits/target-gates.ts";
 import type { Generation } from "./ports.ts";
 import type { Target } from "../providers/provider.ts";
 import { latencyKey } from "../routing/book.ts";
@@ -34,6 +35,7 @@ export async function tryOnce(run: Run, facts: AttemptFacts): Promise<Tried> {
     deadlineAt: run.deadlineAt,
   };
   const startedAt = deps.now();
+  const leaveGate = deps.queue.gates.enter(label, startedAt);
   let span: Span | undefined;
   let nameTarget = (): void => {};
   call.facts.attempts = facts.number;
@@ -76,12 +78,16 @@ export async function tryOnce(run: Run, facts: AttemptFacts): Promise<Tried> {
       limits.idleMs,
     );
     const endedAt = deps.now();
+    const leave = (isSound: boolean): void => leaveGate({ kind: isSound ? "ok" : "other" }, deps.now());
+    if (answer.isComplete === undefined) leave(true);
+    else void answer.isComplete.then(leave, () => leave(false));
     nameTarget();
     learn(run, facts, "alive", endedAt - startedAt);
     call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (endedAt - startedAt);
     return { answer };
   } catch (thrown) {
     const error = toGatewayError(thrown);
+    leaveGate(callEnd(error), deps.now());
     if (held.isLost?.()) {
       learn(run, facts, "neutral");
       return { error, span, isLost: true };
@@ -98,6 +104,12 @@ export async function tryOnce(run: Run, facts: AttemptFacts): Promise<Tried> {
     );
     return { error, span };
   }
+}
+
+/** A 429 or Anthropic's 529 is about the account's limits; other faults say nothing of them. */
+function callEnd({ details }: GatewayError): CallEnd {
+  const isLimited = details.upstreamStatus === 429 || details.upstreamStatus === 529;
+  return isLimited ? { kind: "limited", retryAfterMs: details.retryAfterMs } : { kind: "other" };
 }
 
 /** What a failed call says about its target. A limit is no defect: it has its own wait, and the next one may get through. */

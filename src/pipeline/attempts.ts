@@ -15,6 +15,7 @@ import type { Provider, Target } from "../providers/provider.ts";
 import type { Plan } from "../routing/plan.ts";
 import { type NextStep, nextStep } from "../routing/retry.ts";
 import type { PlannedTarget } from "../routing/targets.ts";
+import { causeOf, toAttemptError } from "../upstream.ts";
 
 export interface Held {
   readonly admission: Admission;
@@ -66,6 +67,10 @@ async function askInTurn(
     const next = targets.slice(index + 1).find((other) => !run.taken.has(other));
     if (run.taken.has(target)) continue;
     for (let resends = 0; ; resends++) {
+      if (!(await mayAsk(run, target, next))) {
+        why = run.made.count === 0 ? "initial" : "fallback";
+        break;
+      }
       if (!deps.routing.circuits.take(call.bundle.id, target.label, deps.now())) {
         last = passOver(run, target, last);
         why = run.made.count === 0 ? "initial" : "fallback";
@@ -106,6 +111,32 @@ function stepAfter(
     random: deps.random,
     takeRetry: () => deps.routing.retries.take(call.bundle.id, deps.now()),
   });
+}
+
+/**
+ * Whether this target may be asked, once it may. One that its upstream wants to be left alone is passed over where
+ * there is another, else waited for. Throws `upstream_rate_limited` where that takes longer than the request may.
+ */
+async function mayAsk(
+  { call, deps, deadlineAt }: Run,
+  { label }: PlannedTarget,
+  next: PlannedTarget | undefined,
+): Promise<boolean> {
+  const { gates } = deps.queue;
+  for (let waitMs = gates.waitMs(label, deps.now()); waitMs > 0; waitMs = gates.waitMs(label, deps.now())) {
+    const why = { "error.type": "target_closed", "gateway.backoff_ms": waitMs };
+    if (next !== undefined) {
+      call.trace.root.event("gateway.fallback", { ...why, "gateway.attempt.target": next.label });
+      return false;
+    }
+    if (deps.now() + waitMs >= deadlineAt) {
+      const message = `'${label}' asks to be left alone, and there is no other target.`;
+      throw new GatewayError("upstream_rate_limited", message, { retryAfterMs: waitMs });
+    }
+    call.trace.root.event("gateway.retry", why);
+    await sleepUnlessGone(waitMs, call.signal, deps);
+  }
+  return true;
 }
 
 const MS_PER_SECOND = 1000;
@@ -163,7 +194,5 @@ async function sleepUnlessGone(ms: number, signal: AbortSignal, deps: Deps): Pro
     await Promise.race([deps.sleep(ms), gone.promise]);
     signal.removeEventListener("abort", leave);
   }
-  if (signal.aborted) {
-    throw new GatewayError("client_disconnected", "The client left between two attempts.");
-  }
+  if (signal.aborted) throw toAttemptError(undefined, causeOf(signal), "the upstream");
 }

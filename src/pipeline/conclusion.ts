@@ -12,7 +12,7 @@ import type { BareCall, Deps } from "./ports.ts";
 import type { SettleOutcome } from "../limits/protocol.ts";
 import { costMicroUsd, usd } from "../pricing/cost.ts";
 import type { Target } from "../providers/provider.ts";
-import { outcomeOf } from "./request-facts.ts";
+import { outcomeOf, type Outcome } from "./request-facts.ts";
 import type { StreamReport } from "../stream.ts";
 import type { SpanContextRef } from "../telemetry/trace.ts";
 
@@ -64,7 +64,7 @@ export function concludeStream(
   const isComplete = outcome === "complete";
   const isLeft = outcome === "client_disconnected";
   const costMicro = countUsage(call, ended, !isComplete, deps);
-  call.facts.outcome = isComplete ? "ok" : isLeft ? "client_disconnected" : "upstream_error";
+  call.facts.outcome = isComplete ? "ok" : isLeft ? "client_disconnected" : failedOutcome(ended.report);
   settle(call, held.admission, isComplete ? "ok" : isLeft ? "client_disconnected" : "error", costMicro, deps);
   const { sent } = ended;
   if (sent) {
@@ -80,6 +80,11 @@ export function concludeStream(
   });
   if (report.error) call.trace.root.fail(report.error.code);
   call.release();
+}
+
+/** A stream may also fail because its key was switched off. */
+function failedOutcome({ error }: StreamReport): Outcome {
+  return error === undefined ? "upstream_error" : outcomeOf(error);
 }
 
 /** No target answered, or the client left before one did. Nothing was generated, nothing is owed. */
@@ -157,6 +162,10 @@ function countUsage(
   return costMicro;
 }
 
+const CALLING = { "rpc.system.name": "cloudflare.workers_rpc", "rpc.method": "TenantQueue/settle" } as const;
+/** It goes with the isolate's next call to the object: nothing is waited for here. */
+const RIDING = { "gateway.span.cpu_only": true } as const;
+
 function settle(
   call: BareCall,
   admission: Admission,
@@ -165,7 +174,7 @@ function settle(
   deps: Deps,
 ): void {
   admission.stopRenewal();
-  const { lease } = admission;
+  const { lease, canSettleLate } = admission;
   if (!lease) return;
   const { usage } = call.facts;
   const inputTokens = usage?.inputTokens ?? 0;
@@ -173,14 +182,14 @@ function settle(
   const span = call.trace.root.child("gateway.usage.record", {
     kind: "client",
     attributes: {
-      "rpc.system.name": "cloudflare.workers_rpc",
-      "rpc.method": "TenantQueue/settle",
+      ...(canSettleLate ? RIDING : CALLING),
       "gateway.usage.reserved_tokens": admission.reservedTokens,
       "gateway.usage.estimate_error_tokens": inputTokens + outputTokens - admission.reservedTokens,
     },
   });
   const settlement = {
     requestId: call.requestId,
+    keyId: call.key.id,
     leaseId: lease.id,
     outcome,
     inputTokens,
@@ -188,7 +197,7 @@ function settle(
     costMicroUsd: (costMicro ?? 0) + (call.facts.hedgeMicroUsd ?? 0),
   };
   deps.defer(
-    deps.queue.settle(settlement).then(
+    deps.queue.settle(settlement, canSettleLate).then(
       () => span.end(),
       // The lease's time limit gives the slot back; the span says that nobody heard of the usage.
       () => span.fail("queue_unreachable").end(),

@@ -27,10 +27,11 @@ export interface Forwarding {
 /** Throws a row of the error table. */
 export async function forward(asked: BareCall, forwarding: Forwarding, deps: Deps): Promise<Generation> {
   const { call, plan } = await routeFresh(asked, deps);
-  const admission = await admit(call, deps);
+  const admission = await admit(call, deps, plan);
+  const admitted = { ...call, signal: admission.signal };
   const open: Held["open"] = (provider, target) => openForward(forwarding, provider, target);
   try {
-    return await firstSuccess(call, plan, { admission, cacheKey: undefined, open }, deps);
+    return await firstSuccess(admitted, plan, { admission, cacheKey: undefined, open }, deps);
   } catch (thrown) {
     const error = toGatewayError(thrown);
     concludeFailure(call, admission, error, deps);

@@ -9,6 +9,8 @@ import type { CacheStore } from "../cache/store.ts";
 import type { ChatRequest } from "../chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
 import type { InflightRpc } from "../inflight/protocol.ts";
+import type { HeartbeatHooks } from "../limits/client.ts";
+import type { TargetGates } from "../limits/target-gates.ts";
 import type { AdmissionAnswer, AdmissionAsk, Lease, Settlement } from "../limits/protocol.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider, ProviderAccount } from "../providers/provider.ts";
@@ -45,9 +47,14 @@ export type BareCall = Omit<Call, "codec" | "cache"> & Partial<Pick<Call, "codec
 export interface QueuePort {
   /** Waits as long as the ask allows; throws QueueUnreachable when the object can't be asked. */
   admit(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer>;
-  settle(settlement: Settlement): Promise<void>;
+  /** Ends a lease, now or with the isolate's next call: as its admission's `canSettleLate` allows. */
+  settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
+  /** Takes back an admission that is not needed: it costs nothing then. Never throws. */
+  cancel(requestId: string): Promise<void>;
   /** Renews a lease until the returned function is called. */
-  keepAlive(lease: Lease): () => void;
+  keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
+  /** Which targets their upstreams want to be left alone. */
+  readonly gates: TargetGates;
 }
 
 export interface Deps extends UpstreamPorts {

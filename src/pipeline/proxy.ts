@@ -45,7 +45,7 @@ export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promis
   const call = { ...asked, bundle: await bundleWith(asked.bundle, ask.provider, deps) };
   const admission = await admit(call, deps);
   try {
-    return await callNative(call, admission, ask, deps);
+    return await callNative({ ...call, signal: admission.signal }, admission, ask, deps);
   } catch (thrown) {
     const error = toGatewayError(thrown);
     concludeFailure(call, admission, error, deps);

@@ -43,6 +43,11 @@ export const SPANS = {
     kind: "internal",
     meaning: "A root of its own: the span an operator sent to try a destination.",
   },
+  "gateway.abandoned": {
+    kind: "server",
+    meaning:
+      "The root of a request whose Worker died: written by the queue object when its lease ran out without a settlement.",
+  },
   "gateway.refusals": {
     kind: "internal",
     meaning: "A root of its own: unauthenticated refusals of one second that left no trace each.",

@@ -7,13 +7,17 @@ import type { z } from "zod";
 import { GatewayError } from "../errors.ts";
 import { refuseUrl } from "../public-url.ts";
 import {
+  drainSchema,
   keySchema,
   providerSchema,
+  raiseSchema,
   rotationSchema,
   tenantSchema,
+  type DrainRecord,
   type KeyInput,
   type ProviderInput,
   type ProviderKind,
+  type RaiseRecord,
   type TenantRecord,
 } from "./records.ts";
 import { recordName } from "./record-name.ts";
@@ -79,6 +83,16 @@ export function parseKey(body: unknown, nowMs: number): KeyInput {
 /** The body of `POST …/keys/{id}/rotate`, which may be absent: how long the old key lives on, in ms. */
 export function parseRotation(body: unknown): number {
   return parse(rotationSchema, body ?? {}).overlapSeconds * 1000;
+}
+
+/** The body of `POST …/queue/limits`. */
+export function parseRaise(body: unknown): RaiseRecord {
+  return parse(raiseSchema, body);
+}
+
+/** The body of `POST …/queue/drain`. */
+export function parseDrain(body: unknown): DrainRecord {
+  return parse(drainSchema, body);
 }
 
 const MAX_FAULTS_SHOWN = 5;

@@ -30,7 +30,8 @@ export interface PublisherDeps {
 /** The outbox's `send`: rejects where the target could not be reached in time. */
 export function createPublisher({ records, pointers, kv, queue, now }: PublisherDeps) {
   async function tellQueue(tenantId: string): Promise<void> {
-    const limits = toQueueLimits(records.getTenant(tenantId)?.value.limits ?? {});
+    const tenant = records.getTenant(tenantId)?.value;
+    const limits = toQueueLimits(tenant?.limits ?? {}, tenant?.budget);
     const told = queue(tenantId).configChanged(records.version(tenantId), limits);
     await withDeadline(told, PUSH_TIMEOUT_MS, "the queue object");
   }

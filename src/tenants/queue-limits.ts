@@ -3,22 +3,41 @@
  * when it tells a queue object of a change, and by the gateway for each ask.
  */
 
-import type { Limits } from "../limits/protocol.ts";
-import type { LimitsRecord } from "./records.ts";
+import type { Budget, Limits } from "../limits/protocol.ts";
+import type { BudgetRecord, LimitsRecord } from "./records.ts";
 
 /** api.md §6: what holds where a tenant says nothing. */
 const DEFAULT_MAX_DEPTH = 100;
 const DEFAULT_MAX_WAIT_MS = 30_000;
 
 /** `maxBodyBytes` stays behind: the gateway checks it, not the queue. */
-export function toQueueLimits(record: LimitsRecord): Limits {
+export function toQueueLimits(record: LimitsRecord, budget?: BudgetRecord): Limits {
   const { requestsPerMinute, burst, tokensPerMinute, concurrency, queue } = record;
   return {
     ...(requestsPerMinute === undefined ? {} : { requestsPerMinute }),
     ...(burst === undefined ? {} : { burst }),
     ...(tokensPerMinute === undefined ? {} : { tokensPerMinute }),
     ...(concurrency === undefined ? {} : { concurrency }),
+    ...(budget === undefined ? {} : { budget: toBudget(budget) }),
     maxDepth: queue?.maxDepth ?? DEFAULT_MAX_DEPTH,
     maxWaitMs: queue?.maxWaitMs ?? DEFAULT_MAX_WAIT_MS,
   };
+}
+
+/** Only the limits that are named: what an operator puts in force over the record's for a time. */
+export function toRaisedLimits({ queue, ...rates }: Omit<LimitsRecord, "maxBodyBytes">): Partial<Limits> {
+  const raised: { -readonly [name in keyof Limits]?: Limits[name] } = {};
+  if (rates.requestsPerMinute !== undefined) raised.requestsPerMinute = rates.requestsPerMinute;
+  if (rates.burst !== undefined) raised.burst = rates.burst;
+  if (rates.tokensPerMinute !== undefined) raised.tokensPerMinute = rates.tokensPerMinute;
+  if (rates.concurrency !== undefined) raised.concurrency = rates.concurrency;
+  if (queue?.maxDepth !== undefined) raised.maxDepth = queue.maxDepth;
+  if (queue?.maxWaitMs !== undefined) raised.maxWaitMs = queue.maxWaitMs;
+  return raised;
+}
+
+const MICRO_USD_PER_USD = 1_000_000;
+
+function toBudget({ usd, period, onExceeded }: BudgetRecord): Budget {
+  return { microUsd: Math.round(usd * MICRO_USD_PER_USD), period, onExceeded };
 }

@@ -28,6 +28,24 @@ export const limitsSchema = z.strictObject({
     .optional(),
 });
 
+/** A day: an order is for an incident or a launch; what is to stay belongs into the record. */
+const MAX_RAISE_SECONDS = 86_400;
+const MAX_DRAIN_SECONDS = 3600;
+
+/** What `POST …/queue/limits` takes: limits that hold over the record's for a time; 0 seconds ends it. */
+export const raiseSchema = z.strictObject({
+  limits: limitsSchema.omit({ maxBodyBytes: true }),
+  forSeconds: z.int().nonnegative().max(MAX_RAISE_SECONDS),
+});
+
+/** What `POST …/queue/drain` takes: nobody new is let in for a time, those who wait finish or are dropped; 0 ends it. */
+export const drainSchema = z.strictObject({
+  forSeconds: z.int().nonnegative().max(MAX_DRAIN_SECONDS),
+  waiting: z.enum(["finish", "drop"]).default("finish"),
+});
+export type RaiseRecord = z.infer<typeof raiseSchema>;
+export type DrainRecord = z.infer<typeof drainSchema>;
+
 const budgetSchema = z.strictObject({
   usd: z.number().positive(),
   period: z.enum(["day", "week", "month"]),
@@ -116,6 +134,7 @@ export const tenantSchema = z.strictObject({
   /** What happens to requests when the queue object can't be reached: queue.md, Failure. */
   onQueueError: z.enum(["open", "closed"]).default("open"),
 });
+export type BudgetRecord = z.infer<typeof budgetSchema>;
 export type LimitsRecord = z.infer<typeof limitsSchema>;
 export type TenantRecord = z.infer<typeof tenantSchema>;
 

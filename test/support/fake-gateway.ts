@@ -5,6 +5,8 @@ import type { CacheStore } from "../../src/cache/store.ts";
 import { openAiChat } from "../../src/dialects/openai-chat.ts";
 import { generate } from "../../src/gateway.ts";
 import type { Admitted, AdmissionAnswer, AdmissionAsk, Settlement } from "../../src/limits/protocol.ts";
+import type { HeartbeatHooks } from "../../src/limits/client.ts";
+import { createTargetGates } from "../../src/limits/target-gates.ts";
 import type { Call, Deps, Generation, QueuePort } from "../../src/pipeline/ports.ts";
 import { type RequestFacts, rootAttributes } from "../../src/pipeline/request-facts.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
@@ -24,6 +26,8 @@ export const ADMITTED: Admitted = {
   kind: "admitted",
   lease: { id: "lease-1", token: 1, expiresAt: 0 },
   goInMs: 0,
+  canSettleLate: false,
+  epoch: 1,
   wait: { waitMs: 0, position: 0, depth: 0, queuedBehind: [] },
   configVersion: 7,
 };
@@ -33,6 +37,9 @@ export interface FakeQueue extends QueuePort {
   readonly settlements: readonly Settlement[];
   /** Heartbeats that nobody has stopped. */
   readonly heartbeats: number;
+  readonly cancels: readonly string[];
+  /** Those of the last heartbeat. */
+  readonly hooks: HeartbeatHooks | undefined;
 }
 
 export interface FakeQueueOptions {
@@ -43,8 +50,14 @@ export interface FakeQueueOptions {
 export function createFakeQueue({ answer = ADMITTED, settle }: FakeQueueOptions = {}): FakeQueue {
   const asks: AdmissionAsk[] = [];
   const settlements: Settlement[] = [];
+  const cancels: string[] = [];
+  let hooks: HeartbeatHooks | undefined;
   let heartbeats = 0;
   return {
+    cancels,
+    get hooks() {
+      return hooks;
+    },
     asks,
     settlements,
     get heartbeats() {
@@ -58,7 +71,12 @@ export function createFakeQueue({ answer = ADMITTED, settle }: FakeQueueOptions 
       settlements.push(settlement);
       await settle?.();
     },
-    keepAlive() {
+    async cancel(requestId) {
+      cancels.push(requestId);
+    },
+    gates: createTargetGates(() => {}),
+    keepAlive(_lease, given) {
+      hooks = given;
       let isStopped = false;
       heartbeats++;
       return () => {

@@ -51,7 +51,15 @@ const outcomes = (trace: FinishedTrace) =>
 /** The lease went back once, with that outcome and without any usage, and nothing of it is still running. */
 function expectSettledInVain(gateway: FakeGateway, outcome: "error" | "client_disconnected"): void {
   expect(gateway.queue.settlements).toEqual([
-    { requestId: "req_1", leaseId: "lease-1", outcome, inputTokens: 0, outputTokens: 0, costMicroUsd: 0 },
+    {
+      requestId: "req_1",
+      keyId: "key-1",
+      leaseId: "lease-1",
+      outcome,
+      inputTokens: 0,
+      outputTokens: 0,
+      costMicroUsd: 0,
+    },
   ]);
   expect(gateway.queue.heartbeats).toBe(0);
 }

@@ -26,6 +26,7 @@ const REFUSED: Refused = {
   wait: { waitMs: 40, position: 1, depth: 2, heldBy: "requests_per_minute", queuedBehind: [] },
   requests: { limit: 60, remaining: 0, resetMs: 1200 },
   configVersion: 7,
+  epoch: 1,
 };
 
 describe("a request that goes well", () => {
@@ -102,6 +103,7 @@ describe("a request that goes well", () => {
     expect(gateway.queue.settlements).toEqual([
       {
         requestId: "req_1",
+        keyId: "key-1",
         leaseId: "lease-1",
         outcome: "ok",
         inputTokens: 1000,
@@ -342,7 +344,7 @@ describe("the wait in the queue", () => {
       queue: {
         async answer({ configVersion }, signal) {
           expect(signal).toBe(client.signal);
-          return { kind: "cancelled", wait: { ...ADMITTED.wait, waitMs: 70 }, configVersion };
+          return { kind: "cancelled", wait: { ...ADMITTED.wait, waitMs: 70 }, configVersion, epoch: 1 };
         },
       },
     });
