@@ -147,7 +147,7 @@ describe("the tenant's queue object", () => {
     let last = { holder, id: "a" };
     for (const id of ["b", "c", "d"]) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other is what is tested
-      await client.settle(settlementOf(last.holder, last.id));
+      await client.settle(settlementOf(last.holder, last.id), false);
       // oxlint-disable-next-line no-await-in-loop
       const answer = await waiting[["b", "c", "d"].indexOf(id)];
       last = { holder: asAdmitted(answer), id };
@@ -158,7 +158,7 @@ describe("the tenant's queue object", () => {
 
   test("writes one row for many admissions", async () => {
     const { stub } = queueOf();
-    await stub.configChanged(1, limitsOf({ concurrency: 1000 }));
+    await stub.configChanged(1, limitsOf({ concurrency: 500 }));
     const puts = await runInDurableObject(stub, (_, { storage }) => vi.spyOn(storage.kv, "put"));
     const asks = Array.from({ length: 100 }, (_, n) => askOf(`r${n}`));
     for (const answer of await Promise.all(admitAll(stub, asks))) asAdmitted(answer);
