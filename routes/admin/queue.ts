@@ -30,12 +30,16 @@ export const adminQueue = new Hono<AppEnv>()
   .post("/tenants/:tenant/queue/limits", async (c) => {
     const { limits, forSeconds } = parseRaise(await readJson(c));
     const queue = await queueOf(c);
-    return c.json(await queue.raiseLimits(toRaisedLimits(limits), forSeconds * MS_PER_SECOND));
+    const answer = await queue.raiseLimits(toRaisedLimits(limits), forSeconds * MS_PER_SECOND);
+    await c.var.services.directory.noteOrder(c.req.param("tenant"), "queue.limits");
+    return c.json(answer);
   })
   .post("/tenants/:tenant/queue/drain", async (c) => {
     const { waiting, forSeconds } = parseDrain(await readJson(c));
     const queue = await queueOf(c);
-    return c.json(await queue.drain(forSeconds * MS_PER_SECOND, waiting));
+    const answer = await queue.drain(forSeconds * MS_PER_SECOND, waiting);
+    await c.var.services.directory.noteOrder(c.req.param("tenant"), "queue.drain");
+    return c.json(answer);
   });
 
 /** The queue object of a tenant that there is. Throws `not_found`. */

@@ -83,6 +83,8 @@ export interface DirectoryApi {
 
   /** Answers the new epoch. */
   purgeCache(tenantId: string): Promise<number>;
+  /** What an operator ordered of something else than the records: `queue.drain`, … */
+  noteOrder(tenantId: string, action: string): Promise<void>;
   listAudit(page: PageAsk): Promise<Page<AuditEntry>>;
 }
 
@@ -155,6 +157,7 @@ export interface DirectoryRpc {
   deleteRecord(tenantId: string, kind: StoredKind, name: string, ask: WriteAsk): Promise<Outcome<null>>;
 
   purgeCache(tenantId: string, ask: WriteAsk): Promise<Outcome<number>>;
+  noteOrder(tenantId: string, action: string, ask: WriteAsk): Promise<void>;
   listAudit(page: PageAsk): Promise<Page<AuditEntry>>;
 
   /** For the data plane, where KV has no answer or an old one. */

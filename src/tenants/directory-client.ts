@@ -195,6 +195,9 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     async purgeCache(tenantId) {
       return change((directory) => directory.purgeCache(tenantId, asking()));
     },
+    async noteOrder(tenantId, action) {
+      await call((directory) => directory.noteOrder(tenantId, action, asking()));
+    },
     async listAudit(page) {
       return call((directory) => directory.listAudit(page));
     },

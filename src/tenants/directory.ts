@@ -194,6 +194,10 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     });
   }
 
+  async noteOrder(tenantId: string, action: string, ask: WriteAsk): Promise<void> {
+    this.#note(ask, action, tenantId, "");
+  }
+
   async listAudit(page: PageAsk): Promise<Page<AuditEntry>> {
     return this.#audit.list(page);
   }

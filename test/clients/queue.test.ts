@@ -257,6 +257,10 @@ describe("an operator", () => {
     expect(seen(await Promise.all(visits))).toEqual([200, 200, 200]);
     await admin("POST", `/admin/tenants/${tenant.id}/queue/drain`, { forSeconds: 0 });
     expect((await visit({ url, key: tenant.key, model: `up/${model}` })).status).toBe(200);
+    const response = await rig.gateway.admin("GET", "/admin/audit?limit=100");
+    const { items }: { items: { tenant: string; action: string }[] } = JSON.parse(await response.text());
+    const orders = items.filter((entry) => entry.tenant === tenant.id && entry.action.startsWith("queue."));
+    expect(orders.map(({ action }) => action)).toEqual(["queue.drain", "queue.drain", "queue.limits"]);
     socket.close();
   });
 
