@@ -30,6 +30,7 @@ import {
   type UnusableDestination,
 } from "./telemetry/destination.ts";
 import { probeDestination } from "./telemetry/destination-probe.ts";
+import { createOutputBook } from "./limits/output-book.ts";
 import { createRoutingBook } from "./routing/book.ts";
 import { createExporter, type ExportPort } from "./telemetry/exporter.ts";
 import { createMeter, type Meter } from "./telemetry/metrics/meter.ts";
@@ -118,6 +119,7 @@ export function createServices(env: Env): IsolateServices {
     now,
   });
   const routing = createRoutingBook(Math.random);
+  const outputs = createOutputBook();
   const flights = createInflightClient((name) => env.INFLIGHT.getByName(name));
   const queue = createQueueClient({ queueOf: queueStub, now });
 
@@ -132,6 +134,7 @@ export function createServices(env: Env): IsolateServices {
     confirmEpoch,
     flights: flights(bundle.id),
     routing,
+    outputs,
     providerOf,
     accountOf: (current, name) => opener.openProvider(current, name),
     priceOf: (kind, model) => providerOf(kind).listPrice ?? findPrice(kind, model),

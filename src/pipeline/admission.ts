@@ -103,7 +103,8 @@ function isLeased(answer: AdmissionAnswer): boolean {
 
 /** Tokens, and what they cost at the first target's price where somebody counts the money. */
 function estimateOf({ chat, bundle, key }: BareCall, deps: Deps, plan: Plan | undefined): Estimate {
-  const tokens = estimateTokens(chat);
+  const expected = plan && deps.outputs.expected(bundle.id, plan.targets[0].label);
+  const tokens = estimateTokens(chat, expected);
   const isCounted = bundle.tenant.budget !== undefined || key.budget !== undefined;
   if (!isCounted || plan === undefined) return tokens;
   const [{ provider, model }] = plan.targets;

@@ -131,14 +131,19 @@ export function summariseEmbedding({ model, usage }: EmbeddingResponse): AnswerS
 /** Rule of thumb of every vendor's documentation: four characters of English a token. */
 const CHARS_PER_TOKEN = 4;
 
-/** Tokens a request will use, before anyone counted: what admission reserves. */
-export function estimateTokens(chat: ChatRequest): {
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-} {
+/**
+ * Tokens a request will use, before anyone counted: what admission reserves. `expectedOutput` is what the model's
+ * answers have come to (limits/output-book.ts); it never counts for more than the client allows.
+ */
+export function estimateTokens(
+  { wireText, params }: ChatRequest,
+  expectedOutput?: number,
+): { readonly inputTokens: number; readonly outputTokens: number } {
+  const allowed = params.maxOutputTokens ?? expectedOutput ?? 0;
+  const each = Math.min(allowed, expectedOutput ?? allowed);
   return {
-    inputTokens: Math.ceil(chat.wireText.length / CHARS_PER_TOKEN),
-    outputTokens: (chat.params.maxOutputTokens ?? 0) * (chat.params.choiceCount ?? 1),
+    inputTokens: Math.ceil(wireText.length / CHARS_PER_TOKEN),
+    outputTokens: each * (params.choiceCount ?? 1),
   };
 }
 

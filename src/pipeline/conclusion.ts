@@ -143,6 +143,11 @@ function countUsage(
   const usage = answer.usage ?? estimateUsage(call.chat, answer.outputChars);
   // An answer that never began costs nothing that we know of.
   if (isEstimate && mayBeCut && answer.outputChars === 0) return undefined;
+  // A cut answer's length says nothing of how long a whole one gets.
+  if (!isEstimate && !mayBeCut) {
+    const each = Math.ceil(usage.outputTokens / (call.chat.params.choiceCount ?? 1));
+    deps.outputs.note(call.bundle.id, `${target.account.name}/${target.model}`, each);
+  }
   const price =
     deps.priceOf(target.account.kind, answer.model ?? target.model) ??
     deps.priceOf(target.account.kind, target.model);

@@ -10,6 +10,7 @@ import type { ChatRequest } from "../chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
 import type { InflightRpc } from "../inflight/protocol.ts";
 import type { HeartbeatHooks } from "../limits/client.ts";
+import type { OutputBook } from "../limits/output-book.ts";
 import type { TargetGates } from "../limits/target-gates.ts";
 import type { AdmissionAnswer, AdmissionAsk, Lease, Settlement } from "../limits/protocol.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
@@ -67,6 +68,8 @@ export interface Deps extends UpstreamPorts {
   /** Where equal requests meet: inflight/client.ts. Its calls reject when the object can't be reached. */
   readonly flights: InflightRpc;
   readonly routing: RoutingBook;
+  /** How long each model's answers have been. */
+  readonly outputs: OutputBook;
   providerOf(kind: string): Provider;
   /** Opens an account's credential; throws when it can't be opened. */
   accountOf(bundle: TenantBundle, name: string): Promise<ProviderAccount>;

@@ -11,6 +11,7 @@ import type { Call, Deps, Generation, QueuePort } from "../../src/pipeline/ports
 import { type RequestFacts, rootAttributes } from "../../src/pipeline/request-facts.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
 import { providerOf } from "../../src/providers/registry.ts";
+import { createOutputBook } from "../../src/limits/output-book.ts";
 import { createRoutingBook } from "../../src/routing/book.ts";
 import { createRequestTrace } from "../../src/telemetry/request-trace.ts";
 import type { FinishedSpan, FinishedTrace, RequestTrace } from "../../src/telemetry/trace.ts";
@@ -177,6 +178,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       hasFailed: async () => false,
     },
     routing: createRoutingBook(() => 0),
+    outputs: createOutputBook(),
     providerOf,
     async accountOf({ providers }, name) {
       const record = providers[name];

@@ -123,6 +123,12 @@ describe("an estimate", () => {
     expect(estimateTokens(fakeChat()).outputTokens).toBe(0);
   });
 
+  test("before the call goes by what the model's answers have come to, but never beyond what the client allows", () => {
+    expect(estimateTokens(fakeChat({ n: 2 }), 40).outputTokens).toBe(80);
+    expect(estimateTokens(fakeChat({ max_tokens: 1000 }), 40).outputTokens).toBe(40);
+    expect(estimateTokens(fakeChat({ max_tokens: 10 }), 40).outputTokens).toBe(10);
+  });
+
   test("after the call counts what was written", () => {
     const chat = fakeChat();
     const inputTokens = Math.ceil(chat.wireText.length / 4);

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
 import { QueueUnreachable } from "../../../src/limits/client.ts";
+import { createOutputBook } from "../../../src/limits/output-book.ts";
 import type { Refused } from "../../../src/limits/protocol.ts";
 import {
   ADMITTED,
@@ -94,6 +95,18 @@ describe("a request that goes well", () => {
         estimate: { inputTokens: Math.ceil(gateway.call.chat.wireText.length / 4), outputTokens: 50 },
       }),
     ]);
+  });
+
+  test("is asked for as much as the model's answers have come to, once five have ended", async () => {
+    const outputs = createOutputBook();
+    const estimates: unknown[] = [];
+    for (let n = 0; n < 6; n += 1) {
+      const gateway = createFakeGateway({ replies: [completion()], deps: { outputs } });
+      await gateway.generate();
+      await gateway.finish();
+      estimates.push(gateway.queue.asks[0]?.estimate.outputTokens);
+    }
+    expect(estimates).toEqual([0, 0, 0, 0, 0, 500]);
   });
 
   test("gives its lease back once, with what the upstream billed, and stops the heartbeat", async () => {
