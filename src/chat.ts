@@ -69,6 +69,12 @@ export interface TokenUsage {
   readonly cacheReadTokens?: number;
   readonly cacheWriteTokens?: number;
   readonly reasoningTokens?: number;
+  /** Of the input, cached ones included. */
+  readonly inputAudioTokens?: number;
+  /** Of the input's audio and of its cached tokens. */
+  readonly cacheReadAudioTokens?: number;
+  /** Of the output. */
+  readonly outputAudioTokens?: number;
 }
 
 export interface ToolCall {

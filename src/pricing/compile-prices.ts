@@ -63,7 +63,13 @@ const NOT_TEXT =
   /(?:^|[-_./:])(?:audio|image|live|lyria|moderation|native-audio|ocr|realtime|rerank(?:er)?|sonic|transcribe|tts|voice|whisper)(?![a-z])/;
 
 /** Price keys of output that isn't text, or isn't counted in tokens: such a model's cost can't be told from its token counts. */
-const NOT_TEXT_KEYS = ["output_audio_mtok", "output_image_mtok", "output_video_mtok"];
+const NOT_TEXT_KEYS = ["output_image_mtok", "output_video_mtok"];
+
+/**
+ * Models that speak and whose usage tells audio from text on a wire that we read: OpenAI's chat and Realtime APIs. Only where
+ * both prices of audio are known, and one price of input for each kind of token.
+ */
+const SPEAKING = /^gpt-(?:\d\w*-)?(?:mini-)?(?:audio|realtime)(?![a-z])/;
 
 /** Ids can't hold what a sheet's lines are made of. */
 const RESERVED = /[\s|*`$\\]/;
@@ -103,7 +109,7 @@ function readModel(vendor: string, model: ModelInfo, day: string): Row {
   const prices = priceOn(model.prices, day);
   const isUnstated = Object.keys(prices).length === 0;
   const isFree = vendor === FREE_VARIANT_VENDOR && isUnstated && ids.every((id) => id.endsWith(FREE_VARIANT));
-  const price = isTextPriced(model.id, prices) ? writePrice(prices) : NO_PRICE;
+  const price = isTokenPriced(model.id, prices) ? writePrice(prices) : NO_PRICE;
   return {
     // One pattern stands for all free variants, since they come and go by the week.
     ids: isFree ? [`*${FREE_VARIANT}`] : ids,
@@ -201,13 +207,27 @@ function countOf(values: readonly number[], value: number): number {
   return values.filter((each) => each === value).length;
 }
 
-function isTextPriced(modelId: string, prices: CatalogPrice): boolean {
-  if (NOT_TEXT.test(modelId) || NOT_TEXT_KEYS.some((key) => key in prices)) return false;
-  return prices["input_mtok"] !== undefined;
+/** Whether a cost can be told from the counts of tokens that we read. */
+function isTokenPriced(modelId: string, prices: CatalogPrice): boolean {
+  if (NOT_TEXT_KEYS.some((key) => key in prices) || prices["input_mtok"] === undefined) return false;
+  const hasAudioPrices = "input_audio_mtok" in prices && "output_audio_mtok" in prices;
+  if (SPEAKING.test(modelId)) return hasAudioPrices;
+  return !NOT_TEXT.test(modelId) && !("output_audio_mtok" in prices);
 }
 
+/** The catalogue's names of a line's columns, in their order. */
+const PRICE_KEYS = [
+  "input_mtok",
+  "output_mtok",
+  "cache_read_mtok",
+  "cache_write_mtok",
+  "input_audio_mtok",
+  "output_audio_mtok",
+  "cache_audio_read_mtok",
+];
+
 function writePrice(prices: CatalogPrice): string {
-  const columns = ["input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok"].map((key) => {
+  const columns = PRICE_KEYS.map((key) => {
     const price = prices[key];
     if (price === undefined) return "";
     return String(Math.round((typeof price === "number" ? price : price.base) * MICRO_USD_PER_USD));

@@ -13,8 +13,8 @@ const MICRO_USD_PER_USD = 1_000_000;
 /**
  * Cost in micro-US-dollars, unrounded (a short request costs a fraction of one), never negative; undefined without a price.
  *
- * Cached tokens are a part of the input and reasoning a part of the output (`TokenUsage`), so neither is counted twice.
- * Where a vendor states no price for a cached token, it costs what an input token costs.
+ * Cached tokens are a part of the input, reasoning a part of the output and audio a part of each (`TokenUsage`), so none is
+ * counted twice. Where a vendor states no price for a cached token, it costs what an input token of its kind costs.
  */
 export function costMicroUsd(price: ModelPrice, usage: TokenUsage): number;
 export function costMicroUsd(price: ModelPrice | undefined, usage: TokenUsage): number | undefined;
@@ -22,14 +22,23 @@ export function costMicroUsd(price: ModelPrice | undefined, usage: TokenUsage): 
   if (price === undefined) return undefined;
   const cacheRead = countTokens(usage.cacheReadTokens);
   const cacheWrite = countTokens(usage.cacheWriteTokens);
-  // A vendor that reports more cached tokens than input tokens is charged for what it reported, not for less.
-  const uncached = Math.max(0, countTokens(usage.inputTokens) - cacheRead - cacheWrite);
+  const cacheReadAudio = countTokens(usage.cacheReadAudioTokens);
+  const cacheReadText = Math.max(0, cacheRead - cacheReadAudio);
+  const uncachedAudio = Math.max(0, countTokens(usage.inputAudioTokens) - cacheReadAudio);
+  const outputAudio = countTokens(usage.outputAudioTokens);
+  // A vendor that reports more tokens of a kind than tokens is charged for what it reported, not for less.
+  const cached = cacheReadText + cacheReadAudio + cacheWrite;
+  const uncachedText = Math.max(0, countTokens(usage.inputTokens) - cached - uncachedAudio);
+  const outputText = Math.max(0, countTokens(usage.outputTokens) - outputAudio);
   // Counts and prices are integers and their products stay below 2^53, so the one division is the only inexact step.
   const total =
-    uncached * price.input +
-    cacheRead * (price.cacheRead ?? price.input) +
+    uncachedText * price.input +
+    uncachedAudio * (price.inputAudio ?? price.input) +
+    cacheReadText * (price.cacheRead ?? price.input) +
+    cacheReadAudio * (price.cacheReadAudio ?? price.inputAudio ?? price.cacheRead ?? price.input) +
     cacheWrite * (price.cacheWrite ?? price.input) +
-    countTokens(usage.outputTokens) * price.output;
+    outputText * price.output +
+    outputAudio * (price.outputAudio ?? price.output);
   return total / TOKENS_PER_PRICE;
 }
 

@@ -10,13 +10,17 @@ export interface ModelPrice {
   /** Absent where the vendor states none: then a cached token costs what an input token costs. */
   readonly cacheRead?: number;
   readonly cacheWrite?: number;
+  /** Audio; absent where the vendor states none: then it costs what text does. */
+  readonly inputAudio?: number;
+  readonly outputAudio?: number;
+  readonly cacheReadAudio?: number;
 }
 
 /**
  * All prices, as compact text that is only parsed for the vendors a Worker really calls.
  *
- * A line of a sheet is `input,output,cacheRead,cacheWrite|id id …`: trailing prices may be missing, `-` in their place says that
- * the ids have no price we could state. An id is exact, or a pattern: `abc*` starts with, `*abc` ends with, `*abc*` contains.
+ * A line of a sheet is `input,output,cacheRead,cacheWrite,inputAudio,outputAudio,cacheReadAudio|id id …`: prices may be missing,
+ * trailing ones with their commas; `-` in their place says that the ids have no price we could state. An id is exact, or a pattern: `abc*` starts with, `*abc` ends with, `*abc*` contains.
  * Ids are lower case and hold neither spaces, `*` nor `|`.
  */
 export interface PriceTable {
@@ -123,7 +127,7 @@ function parsePattern(id: string, found: Found): Pattern | undefined {
 }
 
 function parsePrice(text: string): ModelPrice {
-  const [input = 0, output = 0, cacheRead, cacheWrite] = text
+  const [input = 0, output = 0, cacheRead, cacheWrite, inputAudio, outputAudio, cacheReadAudio] = text
     .split(",")
     .map((field) => (field === "" ? undefined : Number(field)));
   return {
@@ -131,5 +135,8 @@ function parsePrice(text: string): ModelPrice {
     output,
     ...(cacheRead !== undefined && { cacheRead }),
     ...(cacheWrite !== undefined && { cacheWrite }),
+    ...(inputAudio !== undefined && { inputAudio }),
+    ...(outputAudio !== undefined && { outputAudio }),
+    ...(cacheReadAudio !== undefined && { cacheReadAudio }),
   };
 }

@@ -145,12 +145,25 @@ export function readUsage(usage: unknown): TokenUsage | undefined {
   if (input === undefined && output === undefined) return undefined;
   const cached = countOf("cachedContentTokenCount");
   const thoughts = countOf("thoughtsTokenCount");
+  const audio = readAudio(usage["promptTokensDetails"]);
+  const cachedAudio = readAudio(usage["cacheTokensDetails"]);
   return {
     inputTokens: (input ?? 0) + (countOf("toolUsePromptTokenCount") ?? 0),
     outputTokens: (output ?? 0) + (thoughts ?? 0),
     ...(cached !== undefined && { cacheReadTokens: cached }),
     ...(thoughts !== undefined && { reasoningTokens: thoughts }),
+    ...(audio > 0 && { inputAudioTokens: audio }),
+    ...(cachedAudio > 0 && { cacheReadAudioTokens: cachedAudio }),
   };
+}
+
+/** Tokens of audio in a list by modality. https://ai.google.dev/api/generate-content#ModalityTokenCount (seen 2026-11) */
+function readAudio(details: unknown): number {
+  const entry = listOf(details)
+    .map(recordOf)
+    .find(({ modality }) => modality === "AUDIO");
+  const count = entry?.["tokenCount"];
+  return typeof count === "number" && Number.isSafeInteger(count) ? count : 0;
 }
 
 /** What search found (`groundingMetadata`) and what the model recites (`citationMetadata`). */

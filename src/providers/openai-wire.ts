@@ -128,7 +128,8 @@ export function readUsage(usage: unknown): TokenUsage | undefined {
   // DeepSeek's and Moonshot's own names for the same number.
   const cached = details["cached_tokens"] ?? usage["prompt_cache_hit_tokens"] ?? usage["cached_tokens"];
   const written = details["cache_write_tokens"];
-  const reasoning = recordOf(usage["completion_tokens_details"])["reasoning_tokens"];
+  const { reasoning_tokens: reasoning, audio_tokens: spoken } = recordOf(usage["completion_tokens_details"]);
+  const heard = details["audio_tokens"];
   const inputTokens = isCount(input) ? input : 0;
   const counted = isCount(output) ? output : 0;
   // xAI counts thoughts beside the output, as the total shows: https://docs.x.ai/docs/guides/reasoning (seen 2026-11)
@@ -139,6 +140,9 @@ export function readUsage(usage: unknown): TokenUsage | undefined {
     ...(isCount(cached) && { cacheReadTokens: cached }),
     ...(isCount(written) && { cacheWriteTokens: written }),
     ...(isCount(reasoning) && { reasoningTokens: reasoning }),
+    // Zero in almost every answer.
+    ...(isCount(heard) && heard > 0 && { inputAudioTokens: heard }),
+    ...(isCount(spoken) && spoken > 0 && { outputAudioTokens: spoken }),
   };
 }
 

@@ -31,6 +31,31 @@ describe("the cost of a generation", () => {
     expect(costMicroUsd(PRICE, usage)).toBe(1_500);
   });
 
+  it("bills audio at its own prices, heard, cached and said", () => {
+    const price: ModelPrice = {
+      ...PRICE,
+      inputAudio: 32_000_000,
+      outputAudio: 64_000_000,
+      cacheReadAudio: 400_000,
+    };
+    const usage = {
+      inputTokens: 1_000,
+      inputAudioTokens: 700,
+      cacheReadTokens: 500,
+      cacheReadAudioTokens: 400,
+      outputTokens: 100,
+      outputAudioTokens: 80,
+    };
+    // Of 700 heard tokens 400 were cached, of 300 tokens of text 100.
+    const input = 200 * 3 + 300 * 32 + 100 * 0.3 + 400 * 0.4;
+    expect(costMicroUsd(price, usage)).toBe(input + 20 * 15 + 80 * 64);
+  });
+
+  it("bills audio as text where the vendor states no price for it", () => {
+    const usage = { inputTokens: 1_000, inputAudioTokens: 700, outputTokens: 100, outputAudioTokens: 80 };
+    expect(costMicroUsd(PRICE, usage)).toBe(1_000 * 3 + 100 * 15);
+  });
+
   it("keeps fractions of a micro-dollar", () => {
     expect(costMicroUsd({ input: 150_000, output: 600_000 }, { inputTokens: 1, outputTokens: 0 })).toBe(0.15);
   });

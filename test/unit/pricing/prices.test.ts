@@ -11,6 +11,8 @@ import { costMicroUsd } from "../../../src/pricing/cost.ts";
 import { PRICE_TABLE, PRICES_AS_OF } from "../../../src/pricing/price-table.ts";
 import { findPrice } from "../../../src/pricing/prices.ts";
 
+type Usage = NonNullable<Parameters<typeof calcPrice>[0]>;
+
 const MICRO_USD_PER_USD = 1_000_000;
 
 /** Noon: outside every window of hours with a price of its own that lasts less than half a day. */
@@ -139,9 +141,38 @@ describe("the price table", () => {
     expect(findPrice("sim", "echo")).toBeUndefined();
   });
 
+  it.each<readonly [string, Usage]>([
+    [
+      "gpt-realtime",
+      { input_tokens: 1000, input_audio_tokens: 600, output_tokens: 500, output_audio_tokens: 400 },
+    ],
+    ["gpt-realtime-2025-08-28", { input_tokens: 10, output_tokens: 5 }],
+    [
+      "gpt-realtime-mini",
+      { input_tokens: 1000, cache_read_tokens: 300, input_audio_tokens: 600, cache_audio_read_tokens: 200 },
+    ],
+    ["gpt-4o-realtime-preview-2024-12-17", { input_tokens: 900, input_audio_tokens: 900, output_tokens: 1 }],
+    ["gpt-audio", { input_tokens: 700, input_audio_tokens: 500, output_tokens: 80, output_audio_tokens: 60 }],
+  ])("bills what %s hears and says as the catalogue does", (modelId, usage) => {
+    const expected = calcPrice(usage, modelId, { providerId: "openai", timestamp: NOON })?.total_price;
+    const price = findPrice("openai", modelId);
+    const cost = costMicroUsd(price, {
+      inputTokens: usage.input_tokens ?? 0,
+      outputTokens: usage.output_tokens ?? 0,
+      cacheReadTokens: usage.cache_read_tokens ?? 0,
+      inputAudioTokens: usage.input_audio_tokens ?? 0,
+      cacheReadAudioTokens: usage.cache_audio_read_tokens ?? 0,
+      outputAudioTokens: usage.output_audio_tokens ?? 0,
+    });
+    expect(cost).toBeCloseTo((expected ?? Number.NaN) * MICRO_USD_PER_USD, 6);
+  });
+
   it.each([
-    ["openai", "gpt-audio"],
-    ["openai", "gpt-4o-realtime-preview"],
+    ["openai", "gpt-4o-audio-preview"],
+    ["openai", "gpt-4o-mini-audio-preview"],
+    ["openai", "gpt-4o-mini-transcribe"],
+    ["openrouter", "openai/gpt-audio"],
+    ["gemini", "gemini-live-2.5-flash"],
     ["gemini", "gemini-2.5-pro-preview-tts"],
   ])("has no text price for %s/%s, whose tokens are not text", (kind, modelId) => {
     expect(findPrice(kind, modelId)).toBeUndefined();

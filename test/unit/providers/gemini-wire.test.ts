@@ -156,6 +156,13 @@ test("usage counts thoughts as output and tools' results as input", () => {
     }),
   ).toEqual({ inputTokens: 13, outputTokens: 25, reasoningTokens: 20 });
   expect(readUsage({ promptTokenCount: 3 })).toEqual({ inputTokens: 3, outputTokens: 0 });
+  const audio = (tokenCount: number) => [
+    { modality: "TEXT", tokenCount: 1 },
+    { modality: "AUDIO", tokenCount },
+  ];
+  expect(
+    readUsage({ promptTokenCount: 9, promptTokensDetails: audio(8), cacheTokensDetails: audio(5) }),
+  ).toMatchObject({ inputAudioTokens: 8, cacheReadAudioTokens: 5 });
   for (const none of [undefined, null, {}, 5, { promptTokenCount: "3" }, { promptTokenCount: -1 }]) {
     expect(readUsage(none)).toBeUndefined();
   }

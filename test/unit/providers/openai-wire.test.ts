@@ -97,6 +97,16 @@ describe("what is no answer", () => {
 });
 
 describe("usage", () => {
+  test("tells audio from text where a model hears or speaks", () => {
+    const usage = readUsage({
+      prompt_tokens: 30,
+      completion_tokens: 20,
+      prompt_tokens_details: { audio_tokens: 12, text_tokens: 18 },
+      completion_tokens_details: { audio_tokens: 15, text_tokens: 5 },
+    });
+    expect(usage).toEqual({ inputTokens: 30, outputTokens: 20, inputAudioTokens: 12, outputAudioTokens: 15 });
+  });
+
   test("leaves out what the upstream left out", () => {
     expect(readUsage({ prompt_tokens: 3, completion_tokens: 0 })).toEqual({
       inputTokens: 3,
