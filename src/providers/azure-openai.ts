@@ -5,11 +5,18 @@
  * https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference (seen 2026-11)
  */
 
-import { createOpenAiCompatible, joinUrl, type OpenAiCompatibleRow } from "./openai-compatible.ts";
-import type { Provider, Target } from "./provider.ts";
+import {
+  createOpenAiCompatible,
+  joinUrl,
+  type OpenAiCompatibleRow,
+  realtimeRequest,
+} from "./openai-compatible.ts";
+import type { Provider, Target, UpstreamRequest } from "./provider.ts";
 
 /** The last version of the dated API that is no preview. */
 const DEFAULT_API_VERSION = "2024-10-21";
+/** Of the dated API only previews have sessions; this is the last one. */
+const DEFAULT_REALTIME_VERSION = "2025-04-01-preview";
 const VERSIONED = /\/openai\/v1\/?$/;
 
 const ROW: OpenAiCompatibleRow = {
@@ -20,7 +27,26 @@ const ROW: OpenAiCompatibleRow = {
   maxTokensField: "max_completion_tokens",
 };
 
-export const azureOpenAi: Provider = createOpenAiCompatible(ROW, urlOf);
+export const azureOpenAi: Provider = { ...createOpenAiCompatible(ROW, urlOf), toRealtime };
+
+/**
+ * Both addresses name the deployment in the query, the older one under its own name.
+ * https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/realtime-audio-websockets (seen 2026-11)
+ */
+function toRealtime(target: Target, query: URLSearchParams, isModelless: boolean): UpstreamRequest {
+  const { baseUrl, options } = target.account;
+  const isVersioned = VERSIONED.test(baseUrl);
+  const version = options["apiVersion"] ?? (isVersioned ? undefined : DEFAULT_REALTIME_VERSION);
+  const root = baseUrl.replace(/\/openai\/*$/, "");
+  const address = isVersioned ? joinUrl(baseUrl, "/realtime") : joinUrl(root, "/openai/realtime");
+  const params: (readonly [string, string])[] = [...query];
+  if (version !== undefined) params.push(["api-version", String(version)]);
+  if (!isModelless) {
+    const deployment = String(options["deployment"] ?? target.model);
+    params.push([isVersioned ? "model" : "deployment", deployment]);
+  }
+  return realtimeRequest(ROW, target, address, params);
+}
 
 function urlOf({ account, model }: Target, path: string): string {
   const { baseUrl, options } = account;

@@ -12,7 +12,15 @@ import { createOpenAiDecoder } from "./openai-stream.ts";
 import { formatEmbeddingRequest, readEmbeddings } from "./openai-embeddings.ts";
 import { createResponsesDecoder, readResponse, toResponsesNames } from "./openai-responses.ts";
 import { readCompletion } from "./openai-wire.ts";
-import type { EmbeddingWire, LocalUpstream, Provider, ProviderAccount, Target, Wire } from "./provider.ts";
+import type {
+  EmbeddingWire,
+  LocalUpstream,
+  Provider,
+  ProviderAccount,
+  Target,
+  UpstreamRequest,
+  Wire,
+} from "./provider.ts";
 
 /** All that tells one OpenAI-compatible vendor from another. */
 export interface OpenAiCompatibleRow extends RequestForm {
@@ -27,6 +35,8 @@ export interface OpenAiCompatibleRow extends RequestForm {
   /** Whether it speaks the Responses wire as well. */
   readonly speaksResponses?: boolean;
   readonly lacksEmbeddings?: boolean;
+  /** Whether it takes WebSockets at `/realtime`, with OpenAI's events. */
+  readonly speaksRealtime?: boolean;
 }
 
 /** Where a call goes; `path` stands behind the base URL: `/chat/completions`, `/responses`, `/embeddings`. */
@@ -44,9 +54,28 @@ export function createOpenAiCompatible(row: OpenAiCompatibleRow, urlOf: UrlOf = 
     ...(row.local !== undefined && { local: row.local }),
     wires: row.speaksResponses === true ? [chatWire, createResponsesWire(row, urlOf)] : [chatWire],
     ...(row.lacksEmbeddings !== true && { embeddings: [createEmbeddingWire(row, urlOf)] as const }),
+    ...(row.speaksRealtime === true && {
+      toRealtime: (target, query, isModelless) =>
+        realtimeRequest(row, target, urlOf(target, "/realtime"), [
+          ...query,
+          ...(isModelless ? [] : [["model", target.model] as const]),
+        ]),
+    }),
     nativeHeaders: (account) => credentialsOf(row, account),
     toError: readOpenAiError,
   };
+}
+
+/** The request that a WebSocket begins with; `params` come behind the address's own. */
+export function realtimeRequest(
+  row: OpenAiCompatibleRow,
+  { account }: Target,
+  address: string,
+  params: Iterable<readonly [string, string]>,
+): UpstreamRequest {
+  const url = new URL(address);
+  for (const [name, value] of params) url.searchParams.append(name, value);
+  return { method: "GET", url: url.href, headers: credentialsOf(row, account) };
 }
 
 function createEmbeddingWire(row: OpenAiCompatibleRow, urlOf: UrlOf): EmbeddingWire {

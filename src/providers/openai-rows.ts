@@ -13,9 +13,16 @@ export const OPENAI_COMPATIBLE_ROWS = [
     takesStreamOptions: true,
     maxTokensField: "max_completion_tokens",
     speaksResponses: true,
+    speaksRealtime: true,
   },
-  // Any other server of the same wire, at the account's own URL.
-  { kind: "openai-compatible", semconvName: "openai_compatible", takesStreamOptions: true, takesTopK: true },
+  {
+    // Any other server of the same wire, at the account's own URL.
+    kind: "openai-compatible",
+    semconvName: "openai_compatible",
+    takesStreamOptions: true,
+    takesTopK: true,
+    speaksRealtime: true,
+  },
   {
     // https://docs.mistral.ai/api/endpoint/chat: fields it doesn't know are refused, usage comes unasked, `random_seed`, thoughts
     // as parts of the content; ids of calls must have nine letters or digits.
@@ -185,6 +192,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   },
   {
     // https://docs.litellm.ai/docs/providers/openai_compatible: passes cache marks on to whom it calls.
+    // https://docs.litellm.ai/docs/realtime: and WebSockets.
     kind: "litellm",
     semconvName: "litellm",
     defaultBaseUrl: "http://localhost:4000/v1",
@@ -192,6 +200,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     takesTopK: true,
     takesCacheMarks: true,
     thoughts: "reasoning_content",
+    speaksRealtime: true,
   },
   {
     // https://mlflow.org/docs/latest/genai/governance/ai-gateway/: `https://SERVER/gateway/mlflow/v1`

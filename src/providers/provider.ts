@@ -108,6 +108,11 @@ export interface Provider {
    */
   nativeHeaders?(account: ProviderAccount): Readonly<Record<string, string>>;
   /**
+   * The handshake of OpenAI's Realtime API, without what makes it a WebSocket's. `query` is the client's own, less the
+   * model; `isModelless` says that the session takes none. Absent where the vendor has no API of these events.
+   */
+  toRealtime?(target: Target, query: URLSearchParams, isModelless: boolean): UpstreamRequest;
+  /**
    * Puts a signature or a short-lived token on a request that is ready to go (SigV4, a service account's token). May
    * throw `upstream_auth`.
    */
