@@ -27,6 +27,7 @@ import { metrics } from "./metrics.ts";
 import { countMessageTokens, messages } from "./messages.ts";
 import { getModel, listModels } from "./models.ts";
 import { proxyNative } from "./proxy.ts";
+import { openRealtime } from "./realtime.ts";
 import { responses } from "./responses.ts";
 
 export function createApp(ports: ScopePorts): Hono<AppEnv> {
@@ -48,6 +49,7 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   app.post("/v1/audio/transcriptions", forwarded("/audio/transcriptions", "transcription"));
   app.post("/v1/moderations", forwarded("/moderations", "moderation"));
   app.post("/v1/rerank", forwarded("/rerank", "rerank"));
+  app.get("/v1/realtime", openRealtime);
   app.get("/v1/models", listModels);
   app.get("/v1/models/:model{.+}", getModel);
   app.use("/v1beta/*", authenticate);

@@ -26,6 +26,7 @@ const RULES = {
   method_not_allowed: { status: 405, ...CALLER },
   conflict: { status: 409, ...CALLER },
   precondition_failed: { status: 412, ...CALLER },
+  upgrade_required: { status: 426, ...CALLER },
   request_too_large: { status: 413, ...CALLER },
   rate_limited: { status: 429, openaiType: "rate_limit_error", fallback: false },
   queue_full: { status: 429, openaiType: "rate_limit_error", fallback: false },

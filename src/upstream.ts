@@ -64,6 +64,9 @@ const MAX_ERROR_CHARS = 65_536;
 /** A body that is no text: a form with files, or the client's own stream. */
 export type Payload = NonNullable<RequestInit["body"]>;
 
+/** Only a request that asks for a WebSocket gets this answer. */
+const SWITCHING = 101;
+
 /**
  * Calls a target and waits for the head of its answer. Throws the provider's reading of a bad status, `upstream_error`
  * for a broken connection, `upstream_timeout` for silence, `client_disconnected` when the client left first.
@@ -79,7 +82,7 @@ export async function callUpstream(
 ): Promise<Attempt> {
   const attempt = await sendUpstream(unsigned, provider, target, limits, client, ports, payload);
   const { response } = attempt;
-  if (response.status >= 200 && response.status < 300) return attempt;
+  if ((response.status >= 200 && response.status < 300) || response.status === SWITCHING) return attempt;
   throw await readRefusal(attempt, provider, target, ports);
 }
 

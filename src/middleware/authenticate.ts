@@ -5,6 +5,7 @@
 
 import type { MiddlewareHandler } from "hono";
 import type { AppEnv, Caller, RequestScope } from "../app.ts";
+import { keyInSubprotocols } from "../dialects/realtime-handshake.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import { hashKey, isWellFormed } from "../tenants/key-format.ts";
 import { findValidKey } from "../tenants/valid-key.ts";
@@ -75,7 +76,10 @@ async function load(scope: RequestScope, read: () => Promise<LoadedTenant | unde
   }
 }
 
-/** The three vendors' SDKs each have a header of their own; where two are set, `authorization` decides (api.md §6). */
+/**
+ * The three vendors' SDKs each have a header of their own; where two are set, `authorization` decides (api.md §6). A browser's
+ * WebSocket can set none, and names the key among its subprotocols.
+ */
 function readKey(request: Request): string {
   const bearer = request.headers.get("authorization");
   if (bearer !== null) {
@@ -86,7 +90,10 @@ function readKey(request: Request): string {
     });
   }
   const other =
-    request.headers.get("x-api-key") ?? request.headers.get("x-goog-api-key") ?? keyInQuery(request.url);
+    request.headers.get("x-api-key") ??
+    request.headers.get("x-goog-api-key") ??
+    keyInQuery(request.url) ??
+    keyInSubprotocols(request.headers);
   if (other !== null) return other;
   throw new GatewayError(
     "invalid_api_key",

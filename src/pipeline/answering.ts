@@ -10,6 +10,7 @@ import { concludeAnswer, concludeRelay, concludeStream } from "./conclusion.ts";
 import { GatewayError } from "../errors.ts";
 import type { ChatExchange, EmbeddingExchange, Exchange, ForwardExchange } from "./exchange.ts";
 import type { BareCall, Deps, Generation } from "./ports.ts";
+import { openSession } from "./session.ts";
 import type { Target } from "../providers/provider.ts";
 import { createSseParser, formatEvent, type ServerSentEvent } from "../sse.ts";
 import { openStream, type StreamReport } from "../stream.ts";
@@ -42,6 +43,7 @@ function claim({ held }: Answering, attempt: Attempt): void {
 /** The client's answer from an upstream's good head; `idleMs` is how long its body may be silent. */
 export function answerClient(ctx: Answering, attempt: Attempt, idleMs: number): Promise<Generation> {
   const { exchange } = ctx;
+  if (exchange.kind === "realtime") return openSession(ctx, attempt, () => claim(ctx, attempt));
   if (exchange.kind === "forward") return relay(ctx, exchange, attempt, idleMs);
   return exchange.kind === "chat" && ctx.call.chat.stream
     ? answerStream(ctx, exchange, attempt, idleMs)

@@ -47,8 +47,8 @@ export async function tryOnce(run: Run, facts: AttemptFacts): Promise<Tried> {
     span = openAttempt(call, provider, target, facts);
     const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
     const exchange = held.open(provider, target);
-    // A native call's body is not read, so there is nothing of it to show.
-    if (exchange.kind !== "forward") deps.content?.note(call, span.ref);
+    // What is passed on unread has nothing to show.
+    if (exchange.kind === "chat" || exchange.kind === "embeddings") deps.content?.note(call, span.ref);
     const passed = exchange.isSameWire ? PASSED_HEADERS[call.chat.dialect] : [];
     const client = { signal: call.signal, headers: call.headers, passed, traceparent };
     const attempt = await callUpstream(

@@ -125,6 +125,24 @@ export function concludeRelay(
   if (report) call.release();
 }
 
+/** A session has ended: by whom and how well, its caller says. What it used is what its responses told, never guessed. */
+export function concludeSession(
+  call: BareCall,
+  admission: Admission,
+  ended: { readonly target: Target; readonly answer: AnswerSummary; readonly error?: GatewayError },
+  deps: Deps,
+): void {
+  const { target, answer, error } = ended;
+  // Many answers in one: the length of one can't be learned from it.
+  const costMicro = answer.usage && countUsage(call, { answer, target }, true, deps);
+  const outcome = error === undefined ? "ok" : outcomeOf(error);
+  call.facts.outcome = outcome;
+  const isLeft = outcome === "client_disconnected";
+  settle(call, admission, isLeft || outcome === "ok" ? outcome : "error", costMicro, deps);
+  if (error !== undefined && !isLeft) call.trace.root.fail(error.code);
+  call.release();
+}
+
 /** Tokens were counted: nothing was generated, nothing is owed. */
 export function concludeCount(call: BareCall, admission: Admission, deps: Deps): void {
   call.facts.outcome = "ok";

@@ -64,7 +64,12 @@ export interface ForwardExchange extends BaseExchange {
   inspect(contentType: string): Inspector | undefined;
 }
 
-export type Exchange = ChatExchange | EmbeddingExchange | ForwardExchange;
+/** A WebSocket's handshake: what comes of it is no answer but a session. */
+export interface RealtimeExchange extends BaseExchange {
+  readonly kind: "realtime";
+}
+
+export type Exchange = ChatExchange | EmbeddingExchange | ForwardExchange | RealtimeExchange;
 
 /** Throws `invalid_request` for what has no counterpart at this target, unless the client is lenient. */
 export function openExchange(

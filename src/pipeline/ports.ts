@@ -88,4 +88,6 @@ export interface Generation {
   readonly body: string | ReadableStream<Uint8Array>;
   /** Of a stream: whether it came to its end; resolves when it is over. */
   readonly isComplete?: Promise<boolean>;
+  /** The client's end of a session, in place of a body. */
+  readonly socket?: WebSocket;
 }

@@ -164,6 +164,9 @@ export function usageAttributes(usage: TokenUsage | undefined): SpanAttributes {
     "gen_ai.usage.cache_creation.input_tokens": usage?.cacheWriteTokens,
     "gen_ai.usage.cache_write.input_tokens": usage?.cacheWriteTokens,
     "gen_ai.usage.reasoning.output_tokens": usage?.reasoningTokens,
+    "gateway.usage.input_audio_tokens": usage?.inputAudioTokens,
+    "gateway.usage.cache_read_audio_tokens": usage?.cacheReadAudioTokens,
+    "gateway.usage.output_audio_tokens": usage?.outputAudioTokens,
   };
 }
 

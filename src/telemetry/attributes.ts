@@ -120,6 +120,17 @@ export const ATTRIBUTES = {
   "gateway.backoff_ms": "Pause before the next attempt.",
   "gateway.retry_after_s": "The upstream's Retry-After.",
 
+  // Realtime sessions; `gateway.stream.outcome` and `.chunks` (frames) stand beside them.
+  "gateway.realtime.closed_by": "Who was the first to end the session: client, upstream or gateway.",
+  "gateway.realtime.close_code":
+    "The WebSocket code it ended with; 1005 where none was given, 1006 where the connection broke.",
+  "gateway.realtime.session_ms": "Milliseconds from the upstream's handshake to that end.",
+  "gateway.realtime.responses": "Responses that the upstream brought to an end, of whatever kind.",
+  "gateway.realtime.failed_responses": "Of those, the ones that it could not finish.",
+  "gateway.realtime.errors":
+    "Error events the upstream sent: about the client's events as well as its own faults.",
+  "gateway.realtime.client_frames": "Frames the client sent.",
+
   // Dialects.
   "gateway.dialect.client": "The wire the client speaks.",
   "gateway.dialect.upstream": "The wire its upstream speaks; absent for one that no client does.",
@@ -128,6 +139,10 @@ export const ATTRIBUTES = {
   "gateway.cost.usd":
     "What the request cost, from the price table; absent when the model's price is unknown.",
   "gateway.usage.source": "provider, or estimate.",
+  "gateway.usage.input_audio_tokens":
+    "Input tokens of audio, cached ones included; a part of the input tokens.",
+  "gateway.usage.cache_read_audio_tokens": "Input tokens of audio read from the vendor's prompt cache.",
+  "gateway.usage.output_audio_tokens": "Output tokens of audio; a part of the output tokens.",
   "gateway.usage.reserved_tokens": "Tokens reserved at admission.",
   "gateway.usage.estimate_error_tokens": "Actual minus reserved tokens.",
 
