@@ -83,8 +83,8 @@ export function concludeStream(
 }
 
 /** A stream may also fail because its key was switched off. */
-function failedOutcome({ error }: StreamReport): Outcome {
-  return error === undefined ? "upstream_error" : outcomeOf(error);
+function failedOutcome(report: StreamReport | undefined): Outcome {
+  return report?.error === undefined ? "upstream_error" : outcomeOf(report.error);
 }
 
 /** No target answered, or the client left before one did. Nothing was generated, nothing is owed. */
@@ -119,7 +119,7 @@ export function concludeRelay(
   const isLeft = report?.outcome === "client_disconnected";
   const isGood = !isRefusal && (report === undefined || report.outcome === "complete");
   const costMicro = answer?.usage && countUsage(call, { answer, target }, !isGood, deps);
-  call.facts.outcome = isGood ? "ok" : isLeft ? "client_disconnected" : "upstream_error";
+  call.facts.outcome = isGood ? "ok" : isLeft ? "client_disconnected" : failedOutcome(report);
   settle(call, admission, isGood ? "ok" : isLeft ? "client_disconnected" : "error", costMicro, deps);
   if (report?.error) call.trace.root.fail(report.error.code);
   if (report) call.release();

@@ -179,39 +179,40 @@ describe("an upstream's Retry-After", () => {
 
 describe("a key that is revoked while it streams", () => {
   test(
-    "loses its stream within a lease's renewal, with an error and without an end mark",
+    "loses its streams within a lease's renewal, with an error and without an end mark",
     { timeout: LONG_MS },
     async () => {
       const model = uniqueModel();
-      rig.upstream.script(model, {
-        kind: "answer",
-        chunks: Array.from({ length: 600 }, (_, n) => `w${n} `),
-        paceMs: 100,
-      });
+      const chunks = Array.from({ length: 600 }, (_, n) => `w${n} `);
+      rig.upstream.script(model, { kind: "answer", chunks, paceMs: 100 });
       const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
-      const response = await fetch(`${rig.gateway.url}/v1/chat/completions`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${tenant.key}`, "content-type": "application/json" },
-        body: JSON.stringify({
-          model: `up/${model}`,
-          stream: true,
-          messages: [{ role: "user", content: "hello" }],
-        }),
-      });
+      const ask = (path: string, name: string): Promise<Response> =>
+        fetch(`${rig.gateway.url}/${path}`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${tenant.key}`, "content-type": "application/json" },
+          body: JSON.stringify({ model: name, stream: true, messages: [{ role: "user", content: "hello" }] }),
+        });
+      const translated = await ask("v1/chat/completions", `up/${model}`);
+      const native = await ask("proxy/up/chat/completions", model);
       const startedAt = Date.now();
-      const body = response.text();
+      const bodies = [translated.text(), native.text().catch(() => "cut off")];
       await pause(1000);
       await admin("DELETE", `/admin/tenants/${tenant.id}/keys/${tenant.keyId}`);
-      const text = await body;
+      const [text, nativeText] = await Promise.all(bodies);
       expect(Date.now() - startedAt).toBeLessThan(45_000);
       expect(text).toContain("permission_denied");
       expect(text).not.toContain("[DONE]");
-      const spans = await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
-      const root = spans.find(({ parentSpanId }) => parentSpanId === undefined);
-      expect(root?.attributes).toMatchObject({
-        "gateway.outcome": "rejected",
-        "gateway.stream.outcome": "cut",
-      });
+      expect(nativeText).not.toContain("[DONE]");
+      const traces = [translated, native].map(({ headers }) =>
+        rig.otlp.waitForTrace(headers.get("x-trace-id") ?? ""),
+      );
+      const roots = (await Promise.all(traces)).map(
+        (spans) => spans.find(({ parentSpanId }) => parentSpanId === undefined)?.attributes,
+      );
+      expect(roots).toMatchObject([
+        { "gateway.outcome": "rejected", "gateway.stream.outcome": "cut" },
+        { "gateway.outcome": "rejected" },
+      ]);
     },
   );
 });
