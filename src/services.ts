@@ -84,7 +84,8 @@ export function createServices(env: Env): IsolateServices {
   const metricsOf = (tenantId: string): MetricsPort => env.TENANT_METRICS.getByName(tenantId);
 
   const defaultBaseUrl = (kind: ProviderKind): string | undefined => providerOf(kind).defaultBaseUrl;
-  const opener = createRecordOpener(settings.masterKey, defaultBaseUrl);
+  const rules = { allowPrivateUpstreams: settings.allowPrivateUpstreams, defaultBaseUrl };
+  const opener = createRecordOpener(settings.masterKey, rules);
   const tenants = createTenantSource({
     kv: env.TENANTS,
     directory,
@@ -146,7 +147,7 @@ export function createServices(env: Env): IsolateServices {
   const directoryClient = createDirectoryClient({
     directory,
     masterKey: settings.masterKey,
-    rules: { allowPrivateUpstreams: settings.allowPrivateUpstreams, defaultBaseUrl },
+    rules,
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
     lastUsed: (tenantId) => env.TENANT_QUEUE.getByName(tenantId).lastUsed(),
     now,

@@ -64,6 +64,9 @@ export class TraceOutbox extends DurableObject<Env> implements OutboxPort {
   }
 }
 
+/** Only destinations are opened here; their addresses are destination.ts's business. */
+const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => undefined };
+
 /**
  * Asked anew for each round: the outbox keeps no credential, a changed one counts at once, and what was removed gets
  * nothing more.
@@ -81,7 +84,7 @@ async function resolve(
     if (text === undefined) return "gone";
     // Only the directory writes bundles, from records that were checked on their way in.
     const bundle = JSON.parse(text) as TenantBundle;
-    const opened = await createRecordOpener(settings.masterKey, () => undefined).openDestinations(bundle);
+    const opened = await createRecordOpener(settings.masterKey, RULES).openDestinations(bundle);
     const record = opened.find((destination) => destination.name === name);
     if (record === undefined) return "gone";
     const destination = toDestination(record, bundle.tenant.tracing.content, settings);

@@ -5,15 +5,10 @@
 
 import { GatewayError } from "../errors.ts";
 import type { ProviderAccount } from "../providers/provider.ts";
+import { refuseUrl } from "../public-url.ts";
+import type { RecordRules } from "./parse-record.ts";
 import { openSecret, type SecretPlace } from "./sealing.ts";
-import type {
-  DestinationWith,
-  ProviderRecord,
-  ProviderKind,
-  SealedSecret,
-  StoredTenant,
-  TenantBundle,
-} from "./records.ts";
+import type { DestinationWith, ProviderRecord, SealedSecret, StoredTenant, TenantBundle } from "./records.ts";
 
 /** A trace destination that can be called. */
 export type OpenDestination = DestinationWith<string>;
@@ -25,16 +20,16 @@ export interface ClosedDestination {
 }
 
 export interface RecordOpener {
-  /** Throws `model_not_found` for no such provider, `unavailable` for a credential that can't be opened. */
+  /**
+   * Throws `model_not_found` for no such provider, `unavailable` for a credential that can't be opened or an address
+   * that the deployment's rules refuse.
+   */
   openProvider(bundle: TenantBundle, name: string): Promise<ProviderAccount>;
   openDestinations(bundle: TenantBundle): Promise<readonly (OpenDestination | ClosedDestination)[]>;
 }
 
-/** One for an isolate. `defaultBaseUrl` is the provider registry's. */
-export function createRecordOpener(
-  masterKey: string | undefined,
-  defaultBaseUrl: (kind: ProviderKind) => string | undefined,
-): RecordOpener {
+/** One for an isolate. */
+export function createRecordOpener(masterKey: string | undefined, rules: RecordRules): RecordOpener {
   // Keyed by the record itself: a new copy of the tenant brings new records, and the old secrets are collected.
   const accounts = new WeakMap<ProviderRecord, ProviderAccount>();
   const destinations = new WeakMap<StoredTenant, readonly (OpenDestination | ClosedDestination)[]>();
@@ -50,6 +45,7 @@ export function createRecordOpener(
       }
       const known = accounts.get(record);
       if (known !== undefined) return known;
+      checkAddress(name, record, rules);
       const place = { tenantId: bundle.id, kind: "provider.apiKey", name } as const;
       const [apiKey, headers] = await Promise.all([
         record.apiKey === undefined ? undefined : openSecret(record.apiKey.sealed, place, masterKey),
@@ -58,7 +54,7 @@ export function createRecordOpener(
       const account: ProviderAccount = {
         name,
         kind: record.kind,
-        baseUrl: record.baseUrl ?? defaultBaseUrl(record.kind) ?? "",
+        baseUrl: record.baseUrl ?? rules.defaultBaseUrl(record.kind) ?? "",
         ...(apiKey === undefined ? {} : { apiKey }),
         headers,
         options: record.options,
@@ -80,6 +76,17 @@ export function createRecordOpener(
       return opened;
     },
   };
+}
+
+/** The record was checked when it was written, maybe by a deployment whose rules were wider. */
+function checkAddress(
+  name: string,
+  { baseUrl }: ProviderRecord,
+  { allowPrivateUpstreams: allowPrivate }: RecordRules,
+): void {
+  const refusal = baseUrl === undefined ? undefined : refuseUrl(baseUrl, { allowPrivate });
+  if (refusal === undefined) return;
+  throw new GatewayError("unavailable", `The base URL of "${name}" ${refusal}.`, { param: "model" });
 }
 
 async function openDestination(

@@ -17,6 +17,7 @@ const OTHER_KEY = btoa("o".repeat(32));
 const SECRET = "sk-canary-0123456789abcdef";
 const PLACE: SecretPlace = { tenantId: "acme", kind: "provider.apiKey", name: "openai" };
 const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => "https://api.example.com/v1" };
+const LOCAL_RULES = { ...RULES, allowPrivateUpstreams: true };
 
 function bundleOf(parts: Partial<TenantBundle>): TenantBundle {
   const { tracing, ...rest } = parseTenant({}, "acme", RULES);
@@ -86,8 +87,8 @@ it.each([
 describe("a provider's secrets", () => {
   const BODY = { kind: "openai", apiKey: SECRET, headers: { "X-Org": "org-canary-0123456789" } };
 
-  async function store(body: unknown, before?: ProviderRecord): Promise<ProviderRecord> {
-    const input = parseProvider(body, "openai", RULES);
+  async function store(body: unknown, before?: ProviderRecord, rules = RULES): Promise<ProviderRecord> {
+    const input = parseProvider(body, "openai", rules);
     return keepProviderSecrets(await sealProvider("acme", "openai", input, MASTER_KEY), before);
   }
 
@@ -121,7 +122,7 @@ describe("a provider's secrets", () => {
   });
 
   it("are opened for an attempt, with the kind's own base URL where the record has none", async () => {
-    const opener = createRecordOpener(MASTER_KEY, RULES.defaultBaseUrl);
+    const opener = createRecordOpener(MASTER_KEY, RULES);
     const bundle = bundleOf({ providers: { openai: await store(BODY) } });
     const account = await opener.openProvider(bundle, "openai");
     expect(account).toMatchObject({
@@ -133,8 +134,19 @@ describe("a provider's secrets", () => {
     expect(await opener.openProvider(bundle, "openai")).toBe(account);
   });
 
+  it("are not opened for an address that the deployment's rules have come to refuse", async () => {
+    const record = await store({ ...BODY, baseUrl: "https://10.0.0.7/v1" }, undefined, LOCAL_RULES);
+    const bundle = bundleOf({ providers: { openai: record } });
+    await expect(createRecordOpener(MASTER_KEY, RULES).openProvider(bundle, "openai")).rejects.toMatchObject({
+      code: "unavailable",
+      message: 'The base URL of "openai" must be a public address.',
+    });
+    const local = createRecordOpener(MASTER_KEY, LOCAL_RULES);
+    expect((await local.openProvider(bundle, "openai")).baseUrl).toBe("https://10.0.0.7/v1");
+  });
+
   it.each(["nobody", "constructor", "toString"])("are not there for a provider %s", async (name) => {
-    const opener = createRecordOpener(MASTER_KEY, RULES.defaultBaseUrl);
+    const opener = createRecordOpener(MASTER_KEY, RULES);
     await expect(opener.openProvider(bundleOf({}), name)).rejects.toMatchObject({ code: "model_not_found" });
   });
 });
@@ -162,9 +174,7 @@ describe("a trace destination's headers", () => {
     const view = viewTenant("acme", stored);
     expect(JSON.stringify([stored, view])).not.toContain("canary");
     expect(await store(view, stored)).toEqual(stored);
-    const opened = await createRecordOpener(MASTER_KEY, () => undefined).openDestinations(
-      bundleOf({ tenant: stored }),
-    );
+    const opened = await createRecordOpener(MASTER_KEY, RULES).openDestinations(bundleOf({ tenant: stored }));
     expect(opened).toMatchObject([
       { name: "grafana", headers: { authorization: "Basic canary-0123456789" }, gzip: false },
     ]);
