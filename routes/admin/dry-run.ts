@@ -1,6 +1,6 @@
 /**
  * `POST /admin/tenants/{tenant}/routes/{name}/dry-run`: what would be done with a data-plane body (`?dialect=`, openai-chat
- * unless named), and `GET …/health`: what this isolate knows of the tenant's targets.
+ * unless named), and `GET …/health`: the circuits of the tenant's targets, and the latencies that this isolate has seen.
  */
 
 import { type Context, Hono } from "hono";
@@ -15,6 +15,7 @@ import { openAiResponses } from "../../src/dialects/openai-responses.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { dryRun } from "../../src/pipeline/dry-run.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
+import { type Circuit, CLOSED } from "../../src/routing/circuit.ts";
 import { readHealth } from "../../src/routing/health.ts";
 import type { TenantBundle } from "../../src/tenants/records.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../read-body.ts";
@@ -54,8 +55,18 @@ export const adminDryRun = new Hono<AppEnv>()
   })
   .get("/tenants/:tenant/health", async (c) => {
     const bundle = await bundleOf(c, c.req.param("tenant"));
-    const { routing, now } = c.var.services.depsFor(bundle, () => {});
-    return c.json({ items: readHealth(bundle, routing, now()) });
+    const { queue, routing, now } = c.var.services.depsFor(bundle, () => {});
+    const at = now();
+    const shared = await c.var.services
+      .queueOf(bundle.id)
+      .snapshot()
+      .catch(() => undefined);
+    const circuits = new Map(shared?.circuits?.map((circuit) => [circuit.target, circuit]));
+    // What the tenant's object says holds for all isolates; where it can't be asked, what this one knows.
+    const circuitOf = (target: string): Circuit =>
+      circuits.get(target) ?? (shared === undefined ? queue.circuits.of(target, at) : CLOSED);
+    const items = readHealth(bundle, circuitOf, routing, at);
+    return c.json({ circuitsOf: shared === undefined ? "isolate" : "tenant", items });
   });
 
 async function bundleOf(c: Context<AppEnv>, tenantId: string): Promise<TenantBundle> {

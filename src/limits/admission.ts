@@ -9,6 +9,7 @@ import { cancelledAnswer, repeatedAnswer, snapshotOf, stateOf } from "./answers.
 import { createBatches } from "./batches.ts";
 import { adopt, pack, restore, type Checkpoint, type QueueState } from "./checkpoint.ts";
 import { createClosedGates } from "./closed-gates.ts";
+import { createSharedCircuits } from "./shared-circuits.ts";
 import { createEndings } from "./endings.ts";
 import { createEntry, createKey, isUnstarted, spanRefOf, type Entry } from "./entry.ts";
 import { createForgottenLeases } from "./forgotten-leases.ts";
@@ -79,7 +80,8 @@ export function createAdmission(startedAt: number, checkpoint?: Checkpoint): Adm
   const book = createOrderBook(tenant.limits);
   const state: QueueState = { tenant, keys, leases, book, traces: undefined };
   const gates = createClosedGates();
-  const context = { tenant, epoch, gates };
+  const circuits = createSharedCircuits();
+  const context = { tenant, epoch, gates, circuits: circuits.book };
   const forgotten = createForgottenLeases({
     startedAt,
     lastToken: checkpoint?.lastToken ?? 0,
@@ -168,6 +170,7 @@ export function createAdmission(startedAt: number, checkpoint?: Checkpoint): Adm
       if (entry !== undefined && isUnstarted(entry)) endings.abandon(entry, now);
     }
     for (const gate of news?.closes ?? []) gates.close(gate, now);
+    for (const each of news?.health ?? []) circuits.take(each, now);
   }
 
   function cancel(requestId: string, now: number): void {
@@ -260,7 +263,9 @@ export function createAdmission(startedAt: number, checkpoint?: Checkpoint): Adm
     snapshot(now) {
       expire(now);
       const counts = { depth: queue.size + leases.sleeping, leases: leases.size - leases.sleeping };
-      return snapshotOf(tenant, queue.entries(), leases.entries(), counts, book.orders, now);
+      const queued = snapshotOf(tenant, queue.entries(), leases.entries(), counts, book.orders, now);
+      const known = circuits.book.all(now);
+      return known.length === 0 ? queued : { ...queued, circuits: known };
     },
     lastUsed: keys.lastUsed,
     configVersion: () => tenant.version,

@@ -5,6 +5,7 @@
 
 import { requestsWindow, spendWindow, tighterWindow, tokensWindow, type Allowance } from "./allowance.ts";
 import type { ClosedGates } from "./closed-gates.ts";
+import type { CircuitBook } from "../routing/circuit.ts";
 import { isUnstarted, waitRecordOf, type Entry, type LeaseState } from "./entry.ts";
 import { leaseIdOf } from "./lease-table.ts";
 import { NO_WAIT } from "./protocol.ts";
@@ -43,12 +44,19 @@ export interface AnswerContext {
   readonly tenant: Allowance;
   readonly epoch: number;
   readonly gates: ClosedGates;
+  readonly circuits: CircuitBook;
 }
 
-export function stateOf({ tenant, epoch, gates }: AnswerContext, now: number): ObjectState {
+export function stateOf({ tenant, epoch, gates, circuits }: AnswerContext, now: number): ObjectState {
   const closedGates = gates.list(now);
+  const openCircuits = circuits.list(now);
   const state = { configVersion: tenant.version, epoch };
-  return closedGates === undefined ? state : { ...state, closedGates };
+  if (closedGates === undefined && openCircuits === undefined) return state;
+  return {
+    ...state,
+    ...(closedGates === undefined ? {} : { closedGates }),
+    ...(openCircuits === undefined ? {} : { openCircuits }),
+  };
 }
 
 export function admittedAnswer(

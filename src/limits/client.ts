@@ -18,7 +18,21 @@ import {
   type Settlement,
   type WaitRecord,
 } from "./protocol.ts";
-import { createQueueCall, QueueUnreachable, startRealTimer, within, type StartTimer } from "./queue-call.ts";
+import {
+  createQueueCall,
+  QueueUnreachable,
+  sleepUnless,
+  startRealTimer,
+  unlessAborted,
+  within,
+  type StartTimer,
+} from "./queue-call.ts";
+import {
+  circuitsFor,
+  createIsolateCircuits,
+  type IsolateCircuits,
+  type TargetCircuits,
+} from "./target-circuits.ts";
 import { createTargetGates, type TargetGates } from "./target-gates.ts";
 
 export { QueueUnreachable } from "./queue-call.ts";
@@ -51,9 +65,9 @@ export interface HeartbeatHooks {
 export interface TenantQueueClient {
   /**
    * Waits as long as the ask allows, and until its moment. Answers `cancelled` when `signal` fires. Throws
-   * QueueUnreachable.
+   * QueueUnreachable. `target` is whom the request is going to call first: a probe of it is asked for along the way.
    */
-  admit(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer>;
+  admit(ask: AdmissionAsk, signal: AbortSignal, target?: string): Promise<AdmissionAnswer>;
   /**
    * Ends the lease, now or, where its admission said that it can, with the isolate's next call. Throws
    * QueueUnreachable; a lost one ends by its time limit.
@@ -64,6 +78,7 @@ export interface TenantQueueClient {
   /** Renews a lease until the returned function is called. */
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
   readonly gates: TargetGates;
+  readonly circuits: TargetCircuits;
 }
 
 export interface QueueClient {
@@ -76,8 +91,11 @@ interface TenantState {
   readonly batches: IsolateBatches;
   readonly outbox: IsolateOutbox;
   readonly gates: TargetGates;
+  readonly circuits: IsolateCircuits;
   /** Of the object that answered last. */
   epoch: number;
+  /** Whether the last call was answered. */
+  isReachable: boolean;
   /** When a request began to see to the outbox; -Infinity while none does. */
   senderSince: number;
 }
@@ -100,50 +118,30 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       batches: createIsolateBatches(),
       outbox,
       gates: createTargetGates((gate, at) => outbox.close(gate, at)),
+      circuits: createIsolateCircuits((news, at) => outbox.learn(news, at)),
       epoch: 0,
+      isReachable: true,
       senderSince: -Infinity,
     };
     tenants.set(tenantId, state);
     return state;
   }
 
-  /** Resolves when `work` does, with undefined when the signal fires first. */
-  function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-    return new Promise((resolve, reject) => {
-      const leave = (): void => resolve(undefined);
-      signal.addEventListener("abort", leave, { once: true });
-      work.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
-    });
-  }
-
-  /** Whether it slept to the end. */
-  function sleep(ms: number, signal: AbortSignal): Promise<boolean> {
-    return new Promise((resolve) => {
-      const stop = startTimer(ms, () => {
-        signal.removeEventListener("abort", leave);
-        resolve(true);
-      });
-      const leave = (): void => {
-        stop();
-        resolve(false);
-      };
-      signal.addEventListener("abort", leave, { once: true });
-    });
-  }
-
   function forTenant(tenantId: string, defer: (work: Promise<unknown>) => void): TenantQueueClient {
     const state = stateOf(tenantId);
     const { batches, outbox, gates } = state;
 
-    /** Takes in what an answer says of the object. */
-    function learn({ epoch, closedGates }: ObjectState): void {
+    /** Takes in what an answer says of the object; `mark` is from before its call. */
+    function learn({ epoch, closedGates, openCircuits }: ObjectState, mark: number): void {
+      state.isReachable = true;
       for (const gate of closedGates ?? []) gates.close(gate, now());
-      if (epoch === state.epoch) return;
-      if (state.epoch !== 0) {
-        outbox.retell(now());
+      if (epoch !== state.epoch) {
+        state.circuits.retell(now());
+        if (state.epoch !== 0) outbox.retell(now());
         if (!outbox.isEmpty) sendSoon();
+        state.epoch = epoch;
       }
-      state.epoch = epoch;
+      state.circuits.hear(openCircuits, mark, now());
     }
 
     /** A call that takes the isolate's news along; they come back where it fails. */
@@ -152,13 +150,15 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       run: (queue: QueueRpc, parcel: Parcel) => Promise<T>,
     ): Promise<T> {
       outbox.giveBack(batches.takeUnused(now()));
+      const mark = state.circuits.mark(now());
       const parcel = outbox.take();
       try {
         const answer = await call(tenantId, ms, (queue) => run(queue, parcel));
-        learn(answer);
+        learn(answer, mark);
         outbox.delivered(parcel, now());
         return answer;
       } catch (thrown) {
+        state.isReachable = false;
         outbox.putBack(parcel);
         if (!outbox.isEmpty) sendSoon();
         throw thrown;
@@ -186,15 +186,17 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       );
     }
 
-    async function admit(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer> {
+    async function admit(ask: AdmissionAsk, signal: AbortSignal, target?: string): Promise<AdmissionAnswer> {
       if (signal.aborted) return cancelled(ask, NO_WAIT, state);
-      const leased = batches.take(ask, now());
+      // Each failed call is told before the next request goes, or a dead target would cost each isolate five.
+      const leased = outbox.isPressing ? undefined : batches.take(ask, now());
       if (leased !== undefined) {
         const { requestId, traceId, spanId } = ask;
         outbox.start({ leaseId: leased.lease.id, requestId, traceId, spanId });
         sendSoon();
         return leased;
       }
+      if (target !== undefined) state.circuits.want(target, ask.requestId, now());
       return admitByCall(ask, signal);
     }
 
@@ -229,7 +231,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
         sendSoon();
       }
       if (answer.goInMs <= 0) return answer;
-      if (!signal.aborted && (await sleep(answer.goInMs, signal))) return answer;
+      if (!signal.aborted && (await sleepUnless(answer.goInMs, signal, startTimer))) return answer;
       defer(cancel(ask.requestId));
       return cancelled(ask, { ...answer.wait, waitMs: now() - startedAt }, state);
     }
@@ -246,8 +248,9 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       let isStopped = false;
 
       async function renew(): Promise<void> {
+        // It takes no news along, so what it doesn't mention may still be so.
         const { lost, ...object } = await call(tenantId, RPC_MARGIN_MS, (queue) => queue.renew([id]));
-        learn(object);
+        learn(object, 0);
         if (isStopped) return;
         onVersion?.(object.configVersion);
         if (!lost.includes(id)) return;
@@ -279,6 +282,12 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       cancel,
       keepAlive,
       gates,
+      circuits: circuitsFor(state.circuits, {
+        now,
+        tell,
+        tellSoon: sendSoon,
+        isReachable: () => state.isReachable,
+      }),
     };
   }
 

@@ -5,12 +5,14 @@
  */
 
 import { MAX_CLOSED_MS } from "./closed-gates.ts";
-import type { BatchStart, ClosedGate, IsolateNews, Settlement } from "./protocol.ts";
+import type { BatchStart, ClosedGate, IsolateNews, Settlement, TargetNews } from "./protocol.ts";
 
 /** Longer than the oldest checkpoint that may be missing money. */
 const REMEMBERED_MS = 15_000;
 /** About 300 bytes each. */
 const MAX_REMEMBERED = 1000;
+/** What is learned of targets while no object can be reached; the newest counts most. */
+const MAX_HEALTH = 200;
 
 /** One sending. */
 export interface Parcel {
@@ -18,15 +20,24 @@ export interface Parcel {
   readonly starts: readonly BatchStart[];
   readonly unused: readonly string[];
   readonly closes: readonly { readonly target: string; readonly until: number }[];
+  readonly health: readonly DatedNews[];
+}
+
+interface DatedNews {
+  readonly news: TargetNews;
+  readonly at: number;
 }
 
 export interface IsolateOutbox {
   readonly isEmpty: boolean;
+  /** Whether there is bad news of a target: the object should hear it before the next request goes. */
+  readonly isPressing: boolean;
   settle(settlement: Settlement): void;
   start(start: BatchStart): void;
   /** Gives the lease of a start back that was not told yet; false where there is none. */
   withdraw(requestId: string): boolean;
   close(gate: ClosedGate, now: number): void;
+  learn(news: TargetNews, now: number): void;
   giveBack(leaseIds: readonly string[]): void;
   /** All there is; what is taken must be delivered or put back. */
   take(): Parcel;
@@ -39,16 +50,22 @@ export interface IsolateOutbox {
   retell(now: number): void;
 }
 
+const NO_NEWS: readonly DatedNews[] = [];
+
 export function createIsolateOutbox(): IsolateOutbox {
   let settles: Settlement[] = [];
   let starts: BatchStart[] = [];
   let unused: string[] = [];
   let closes: { readonly target: string; readonly until: number }[] = [];
+  let health: readonly DatedNews[] = NO_NEWS;
   let told: { readonly settlement: Settlement; readonly at: number }[] = [];
 
   return {
     get isEmpty() {
-      return settles.length + starts.length + unused.length + closes.length === 0;
+      return settles.length + starts.length + unused.length + closes.length + health.length === 0;
+    },
+    get isPressing() {
+      return health.some(({ news }) => isPressing(news));
     },
     settle: (settlement) => void settles.push(settlement),
     start: (start) => void starts.push(start),
@@ -61,13 +78,15 @@ export function createIsolateOutbox(): IsolateOutbox {
     },
     close: ({ target, forMs }, now) =>
       void closes.push({ target, until: now + Math.min(MAX_CLOSED_MS, forMs) }),
+    learn: (news, now) => void (health = [...health, { news, at: now }].slice(-MAX_HEALTH)),
     giveBack: (leaseIds) => void unused.push(...leaseIds),
     take() {
-      const parcel = { settles, starts, unused, closes };
+      const parcel = { settles, starts, unused, closes, health };
       settles = [];
       starts = [];
       unused = [];
       closes = [];
+      health = NO_NEWS;
       return parcel;
     },
     putBack(parcel) {
@@ -75,6 +94,7 @@ export function createIsolateOutbox(): IsolateOutbox {
       starts = [...parcel.starts, ...starts];
       unused = [...parcel.unused, ...unused];
       closes = [...parcel.closes, ...closes];
+      health = [...parcel.health, ...health].slice(-MAX_HEALTH);
     },
     delivered(parcel, now) {
       if (parcel.settles.length === 0) return;
@@ -93,9 +113,23 @@ export function createIsolateOutbox(): IsolateOutbox {
   };
 }
 
+function isPressing(news: TargetNews): boolean {
+  return news.kind !== "call" || news.report.verdict === "failed" || news.report.probe !== undefined;
+}
+
 /** A parcel's news as they go over the wire; undefined where there are none. */
-export function newsOf({ starts, unused, closes }: Parcel, now: number): IsolateNews | undefined {
-  if (starts.length + unused.length + closes.length === 0) return undefined;
+export function newsOf({ starts, unused, closes, health }: Parcel, now: number): IsolateNews | undefined {
+  if (starts.length + unused.length + closes.length + health.length === 0) return undefined;
   const gates = closes.map(({ target, until }) => ({ target, forMs: until - now }));
-  return { starts, unused, closes: gates.filter(({ forMs }) => forMs > 0) };
+  const told = { starts, unused, closes: gates.filter(({ forMs }) => forMs > 0) };
+  return health.length === 0 ? told : { ...told, health: health.map((each) => asOf(each, now)) };
+}
+
+/** A pause has gone on while its news waited. */
+function asOf({ news, at }: DatedNews, now: number): TargetNews {
+  if (news.kind !== "open") return news;
+  const { open } = news;
+  const passedMs = now - at;
+  const forMs = Math.max(0, open.forMs - passedMs);
+  return { kind: "open", open: { ...open, forMs, openForMs: open.openForMs + passedMs } };
 }

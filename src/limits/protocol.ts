@@ -3,6 +3,7 @@
  * Every call is idempotent by request id, since the runtime may repeat one. The rules are in queue.md's invariants.
  */
 
+import type { CallReport, Circuit, OpenCircuit } from "../routing/circuit.ts";
 import type { Retention } from "../telemetry/stored-trace.ts";
 
 /** A request's place in the tenant's queue; `batch` yields to `interactive`. */
@@ -78,7 +79,15 @@ export interface IsolateNews {
   readonly unused: readonly string[];
   /** Targets whose upstream asked to be left alone. */
   readonly closes: readonly ClosedGate[];
+  /** What was learned of targets that fail, in its order; absent when nothing. */
+  readonly health?: readonly TargetNews[];
 }
+
+/** A call is counted once, by its span; a probe goes to whoever claims it first, again and again to the same one. */
+export type TargetNews =
+  | { readonly kind: "call"; readonly report: CallReport }
+  | { readonly kind: "open"; readonly open: OpenCircuit }
+  | { readonly kind: "claim"; readonly target: string; readonly id: string };
 
 export interface BatchStart {
   readonly leaseId: string;
@@ -175,6 +184,8 @@ export interface ObjectState {
   readonly epoch: number;
   /** Targets that are left alone; absent when there are none. */
   readonly closedGates?: readonly ClosedGate[];
+  /** Targets that failed too often; absent when there are none. */
+  readonly openCircuits?: readonly OpenCircuit[];
 }
 
 export interface Admitted extends ObjectState {
@@ -235,6 +246,8 @@ export interface QueueSnapshot {
   readonly limits: Readonly<Record<string, LimitWindow>>;
   /** What operators have ordered for a time; absent when nothing. */
   readonly orders?: StandingOrders;
+  /** Targets whose calls have failed lately; absent when none has. */
+  readonly circuits?: readonly (Circuit & { readonly target: string })[];
 }
 
 /** Operators' orders; each ends by itself. Times are ms since the epoch. */

@@ -61,6 +61,30 @@ export function within<T>(work: Promise<T>, ms: number, startTimer: StartTimer):
   });
 }
 
+/** Resolves when `work` does, with undefined when the signal fires first. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => resolve(undefined);
+    signal.addEventListener("abort", leave, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+  });
+}
+
+/** Whether it slept to the end, and was not woken by the signal. */
+export function sleepUnless(ms: number, signal: AbortSignal, startTimer: StartTimer): Promise<boolean> {
+  return new Promise((resolve) => {
+    const stop = startTimer(ms, () => {
+      signal.removeEventListener("abort", leave);
+      resolve(true);
+    });
+    const leave = (): void => {
+      stop();
+      resolve(false);
+    };
+    signal.addEventListener("abort", leave, { once: true });
+  });
+}
+
 /** An RPC's result keeps memory of the call until it is disposed of; the data in it stays. */
 function plain<T>(result: T): T {
   if (typeof result === "object" && result !== null) {

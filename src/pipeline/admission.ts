@@ -60,6 +60,7 @@ export async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<Ad
           : { keyLimits: toQueueLimits(key.limits ?? {}, key.budget) }),
       },
       call.signal,
+      plan?.targets[0].label,
     );
     deps.noteVersion(answer.configVersion);
     if (isLeased(answer)) span.set({ "gateway.queue.leased": true, "gateway.span.cpu_only": true });

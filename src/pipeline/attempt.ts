@@ -11,7 +11,8 @@ import type { CallEnd } from "../limits/target-gates.ts";
 import type { Generation } from "./ports.ts";
 import type { Target } from "../providers/provider.ts";
 import { latencyKey } from "../routing/book.ts";
-import type { Verdict } from "../routing/circuit.ts";
+import type { CallPass } from "../limits/target-circuits.ts";
+import type { CallRef, Verdict } from "../routing/circuit.ts";
 import type { Span } from "../telemetry/trace.ts";
 import { callUpstream, PASSED_HEADERS } from "../upstream.ts";
 
@@ -26,7 +27,8 @@ export interface Failed {
 
 export type Tried = { readonly answer: Generation } | Failed;
 
-export async function tryOnce(run: Run, facts: AttemptFacts): Promise<Tried> {
+/** `facts.pass`: its circuit lets the call through. */
+export async function tryOnce(run: Run, facts: AttemptFacts & { readonly pass: CallPass }): Promise<Tried> {
   const { call, plan, held, deps } = run;
   const { label } = facts.target;
   const limits = {
@@ -39,12 +41,15 @@ export async function tryOnce(run: Run, facts: AttemptFacts): Promise<Tried> {
   let span: Span | undefined;
   let nameTarget = (): void => {};
   call.facts.attempts = facts.number;
+  const judge = (verdict: Verdict, latencyMs?: number): void =>
+    learn(run, facts, verdict, span && { requestId: call.requestId, ...span.ref }, latencyMs);
   try {
     const account = await deps.accountOf(call.bundle, facts.target.provider);
     const provider = deps.providerOf(account.kind);
     const { model, params } = facts.target;
     const target: Target = { account, model, ...(params === undefined ? {} : { params }) };
     span = openAttempt(call, provider, target, facts);
+    if (facts.pass.probe !== undefined) span.set({ "gateway.circuit.state": "half_open" });
     const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
     const exchange = held.open(provider, target);
     // What is passed on unread has nothing to show.
@@ -71,7 +76,7 @@ export async function tryOnce(run: Run, facts: AttemptFacts): Promise<Tried> {
       call.facts.dropped = exchange.dropped;
       call.facts.usedFallback = facts.target !== plan.targets[0];
     };
-    const onEnd = (isSound: boolean): void => learn(run, facts, isSound ? "alive" : "failed");
+    const onEnd = (isSound: boolean): void => judge(isSound ? "alive" : "failed");
     const answer = await answerClient(
       { call, held, exchange, target, span, startedAt, deps, onEnd },
       attempt,
@@ -82,23 +87,21 @@ export async function tryOnce(run: Run, facts: AttemptFacts): Promise<Tried> {
     if (answer.isComplete === undefined) leave(true);
     else void answer.isComplete.then(leave, () => leave(false));
     nameTarget();
-    learn(run, facts, "alive", endedAt - startedAt);
+    judge("alive", endedAt - startedAt);
     call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (endedAt - startedAt);
     return { answer };
   } catch (thrown) {
     const error = toGatewayError(thrown);
     leaveGate(callEnd(error), deps.now());
     if (held.isLost?.()) {
-      learn(run, facts, "neutral");
+      judge("neutral");
       return { error, span, isLost: true };
     }
     nameTarget();
     call.facts.usedFallback = facts.target !== plan.targets[0];
     call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (deps.now() - startedAt);
     // A fault may come fast; it counts as the longest wait allowed, or least-latency would seek out what is broken.
-    learn(
-      run,
-      facts,
+    judge(
       span === undefined ? "neutral" : verdictOf(error),
       error.canFallBack ? limits.firstByteMs : undefined,
     );
@@ -120,14 +123,15 @@ function verdictOf({ code, canFallBack }: GatewayError): Verdict {
 
 function learn(
   { call, plan, deps }: Run,
-  { target }: AttemptFacts,
+  { target, pass }: AttemptFacts & { readonly pass: CallPass },
   verdict: Verdict,
+  ref: CallRef | undefined,
   latencyMs?: number,
 ): void {
-  const { circuits, latency, sessions } = deps.routing;
+  const { latency, sessions } = deps.routing;
   const { id } = call.bundle;
   const now = deps.now();
-  circuits.note(id, target.label, verdict, now);
+  deps.queue.circuits.note(pass, verdict, ref);
   if (latencyMs === undefined) return;
   latency.note(id, latencyKey(target.label, call.chat.stream), latencyMs, now);
   const { session } = call.options;

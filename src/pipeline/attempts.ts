@@ -71,12 +71,13 @@ async function askInTurn(
         why = run.made.count === 0 ? "initial" : "fallback";
         break;
       }
-      if (!deps.routing.circuits.take(call.bundle.id, target.label, deps.now())) {
+      const pass = await deps.queue.circuits.take(target.label, call.requestId);
+      if (pass === undefined) {
         last = passOver(run, target, last);
         why = run.made.count === 0 ? "initial" : "fallback";
         break;
       }
-      const facts = { number: ++run.made.count, reason: why, resends, target };
+      const facts = { number: ++run.made.count, reason: why, resends, target, pass };
       run.asking.target = target;
       const tried = await tryOnce(run, facts);
       delete run.asking.target;
@@ -147,9 +148,13 @@ function passOver(
   { label }: PlannedTarget,
   last: GatewayError | undefined,
 ): GatewayError {
-  call.trace.root.event("gateway.circuit_open", { "gateway.attempt.target": label });
+  const { state, retryInMs, foundBy } = deps.queue.circuits.of(label, deps.now());
+  call.trace.root.event("gateway.circuit_open", {
+    "gateway.attempt.target": label,
+    "gateway.circuit.state": state,
+    "gateway.circuit.found_by": foundBy?.traceId,
+  });
   if (last !== undefined) return last;
-  const { retryInMs } = deps.routing.circuits.of(call.bundle.id, label, deps.now());
   const seconds = Math.max(1, Math.ceil(retryInMs / MS_PER_SECOND));
   return new GatewayError(
     "upstream_overloaded",

@@ -84,13 +84,12 @@ function describe(
   deps: Deps,
 ): DryTarget {
   const { bundle, chat } = call;
-  const { circuits, latency } = deps.routing;
-  const latencyMs = latency.of(bundle.id, latencyKey(label, chat.stream), deps.now());
+  const latencyMs = deps.routing.latency.of(bundle.id, latencyKey(label, chat.stream), deps.now());
   const cost = expectedMicroUsd(bundle, provider, model, chat, deps);
   return {
     target: label,
     params,
-    circuit: circuits.of(bundle.id, label, deps.now()).state,
+    circuit: deps.queue.circuits.of(label, deps.now()).state,
     latencyMs: latencyMs === undefined ? null : Math.round(latencyMs),
     expectedCostUsd: cost === undefined ? null : usd(cost),
   };

@@ -11,6 +11,7 @@ import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
 import type { InflightRpc } from "../inflight/protocol.ts";
 import type { HeartbeatHooks } from "../limits/client.ts";
 import type { OutputBook } from "../limits/output-book.ts";
+import type { TargetCircuits } from "../limits/target-circuits.ts";
 import type { TargetGates } from "../limits/target-gates.ts";
 import type { AdmissionAnswer, AdmissionAsk, Lease, Settlement } from "../limits/protocol.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
@@ -46,8 +47,11 @@ export type BareCall = Omit<Call, "codec" | "cache"> & Partial<Pick<Call, "codec
 
 /** Admission to one tenant's queue: limits/client.ts. */
 export interface QueuePort {
-  /** Waits as long as the ask allows; throws QueueUnreachable when the object can't be asked. */
-  admit(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer>;
+  /**
+   * Waits as long as the ask allows; throws QueueUnreachable when the object can't be asked. `target` is whom the request
+   * is going to call first.
+   */
+  admit(ask: AdmissionAsk, signal: AbortSignal, target?: string): Promise<AdmissionAnswer>;
   /** Ends a lease, now or with the isolate's next call: as its admission's `canSettleLate` allows. */
   settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
   /** Takes back an admission that is not needed: it costs nothing then. Never throws. */
@@ -56,6 +60,8 @@ export interface QueuePort {
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
   /** Which targets their upstreams want to be left alone. */
   readonly gates: TargetGates;
+  /** Which targets have failed too often, for all isolates. */
+  readonly circuits: TargetCircuits;
 }
 
 export interface Deps extends UpstreamPorts {

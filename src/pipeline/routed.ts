@@ -62,7 +62,7 @@ type Asking = Pick<BareCall, "bundle" | "key" | "options" | "chat"> & Partial<Pi
 /** `isRehearsal`: for a dry run, which takes no turn and claims no trial. */
 export function planContext(asking: Asking, deps: Deps, isRehearsal = false): PlanContext {
   const { bundle, key, options, chat } = asking;
-  const { circuits, latency, turns, sessions } = deps.routing;
+  const { latency, turns, sessions } = deps.routing;
   const now = deps.now();
   const keyOf = (label: string): string => latencyKey(label, chat.stream);
   return {
@@ -72,7 +72,7 @@ export function planContext(asking: Asking, deps: Deps, isRehearsal = false): Pl
     priceOf: ({ provider, model }) => expectedMicroUsd(bundle, provider, model, chat, deps),
     latencyOf: ({ label }) => latency.of(bundle.id, keyOf(label), now),
     claimTrial: ({ label }) => !isRehearsal && latency.claimTrial(bundle.id, keyOf(label), now),
-    circuitOf: ({ label }) => circuits.of(bundle.id, label, now),
+    circuitOf: ({ label }) => deps.queue.circuits.of(label, now),
     takeTurn: (branch, weights) => turns[isRehearsal ? "peek" : "next"](`${bundle.id} ${branch}`, weights),
     sessionTargetOf: (routeId, session) => sessions.of(`${bundle.id} ${routeId}`, session, now),
     ...(options.pin === undefined ? {} : { pin: options.pin }),

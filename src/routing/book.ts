@@ -1,16 +1,15 @@
 /**
- * What an isolate has learned about targets, in one place: circuits, latencies, turns, sessions, the retry budget. One for
- * an isolate and all its tenants; every key begins with the tenant. Nothing of it is shared between isolates.
+ * What an isolate has learned about targets, in one place: latencies, turns, sessions, the retry budget. One for an
+ * isolate and all its tenants; every key begins with the tenant. Nothing of it is shared between isolates: what is shared
+ * are circuits (limits/target-circuits.ts) and closed gates.
  */
 
-import { type CircuitBook, createCircuitBook } from "./circuit.ts";
 import { createLatencyBook, type LatencyBook } from "./latency.ts";
 import { createRetryBudget, type RetryBudget } from "./retry-budget.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createTurns, type Turns } from "./turns.ts";
 
 export interface RoutingBook {
-  readonly circuits: CircuitBook;
   readonly latency: LatencyBook;
   readonly turns: Turns;
   readonly sessions: Sessions;
@@ -20,7 +19,6 @@ export interface RoutingBook {
 /** `random` gives a number in [0, 1). */
 export function createRoutingBook(random: () => number): RoutingBook {
   return {
-    circuits: createCircuitBook(),
     latency: createLatencyBook(),
     turns: createTurns(random),
     sessions: createSessions(),

@@ -1,10 +1,8 @@
 /**
- * Which targets are not worth asking: a circuit breaker for each. Pure rules over plain data. `CircuitBook` is the port:
- * today each isolate keeps its own book (nothing of it is shared); an object that many isolates ask could keep one too,
- * since all it takes are target, verdict and time.
+ * Which targets are not worth asking: a circuit breaker for each. Pure rules over plain data of one tenant. Kept twice
+ * by the same rules: by the tenant's object for all isolates, and by each isolate for what it has heard and seen
+ * (limits/target-circuits.ts). Who may probe a target whose pause is over is given out by `claim`, to one at a time.
  */
-
-import { createBoundedMap } from "../tenants/bounded-map.ts";
 
 /** api.md §6: at least 5 failures in a row, or half of 20. */
 const FAILURES_IN_A_ROW = 5;
@@ -12,93 +10,206 @@ const WINDOW = 20;
 const FAILURES_IN_WINDOW = WINDOW / 2;
 /** The first pause, doubled by each probe that fails. */
 const FIRST_PAUSE_MS = 10_000;
-const LONGEST_PAUSE_MS = 120_000;
-/** A probe that nobody reported on (its isolate's request died) is given up after the longest first-byte time. */
-const PROBE_MS = 60_000;
-/** Targets remembered per isolate; a forgotten one is closed. */
-const MAX_TARGETS = 2_000;
+export const LONGEST_PAUSE_MS = 120_000;
+/** A probe that nobody reported on (its request died) is given up after the longest usual first-byte time. */
+export const PROBE_MS = 60_000;
+/** A tenant has a few dozen targets; a forgotten one is closed. */
+const MAX_TARGETS = 200;
 
 export type CircuitState = "closed" | "open" | "half_open";
 
+/** Points at the call whose failure opened a circuit. */
+export interface CallRef {
+  readonly requestId: string;
+  readonly traceId: string;
+  readonly spanId: string;
+}
+
 export interface Circuit {
   readonly state: CircuitState;
-  /** How long it stays as it is: until a probe is allowed. 0 unless open. */
+  /** Until a probe may be asked for: the pause's rest, or the longest that a probe under way may take; else 0. */
   readonly retryInMs: number;
-  /** Of the last 20 calls. */
+  /** Of the last 20 calls that were told of. */
   readonly failures: number;
   readonly calls: number;
+  /** Since it opened; absent while closed. */
+  readonly openForMs?: number;
+  readonly foundBy?: CallRef;
+}
+
+/** A circuit that is not closed, as it crosses from the object to the isolates and back. */
+export interface OpenCircuit {
+  readonly target: string;
+  /** The pause's rest; 0 once a probe may be asked for. */
+  readonly forMs: number;
+  /** This pause's whole length: the next one is twice as long. */
+  readonly pauseMs: number;
+  readonly openForMs: number;
+  /** Who has the probe, and for how long at most. */
+  readonly probe?: { readonly id: string; readonly forMs: number };
+  readonly foundBy?: CallRef;
 }
 
 /** `alive`: it answered, were it with a refusal of the request. `neutral`: it says nothing about the target. */
 export type Verdict = "alive" | "failed" | "neutral";
 
+/** What came of a call that was let through. */
+export interface CallReport {
+  readonly target: string;
+  readonly verdict: Verdict;
+  /** The id under which it had claimed the probe, if it was one. */
+  readonly probe?: string;
+  readonly call?: CallRef;
+}
+
 export interface CircuitBook {
-  of(tenantId: string, target: string, now: number): Circuit;
-  /** Whether the target may be called now; where a pause is over, one caller gets through and the others wait for him. */
-  take(tenantId: string, target: string, now: number): boolean;
-  /** What came of a call that was let through. */
-  note(tenantId: string, target: string, verdict: Verdict, now: number): void;
+  of(target: string, now: number): Circuit;
+  /** Whether anything is held against a target: only then does good news of it matter. */
+  isWatched(target: string): boolean;
+  /** Gives the probe to `id` where the pause is over and nobody else has it; again to the same one. */
+  claim(target: string, id: string, now: number): boolean;
+  /** Returns whether the circuit opened by it, for the first time or again. */
+  note(report: CallReport, now: number): boolean;
+  /** Takes over what another book says. */
+  put(open: OpenCircuit, now: number): void;
+  /** Takes in what an isolate says: never shortens a pause. */
+  merge(open: OpenCircuit, now: number): void;
+  close(target: string): void;
+  /** Those that are not closed; undefined when all are. */
+  list(now: number): readonly OpenCircuit[] | undefined;
+  /** All of which anything is known, for people to see. */
+  all(now: number): readonly (Circuit & { readonly target: string })[];
 }
 
 interface Entry {
   /** The last calls' failures, newest last. */
   readonly recent: boolean[];
   inARow: number;
+  /** ms since the epoch; 0 while closed. */
+  openedAt: number;
   /** 0 while closed; ms since the epoch until when nobody is let through. */
   openUntil: number;
   pauseMs: number;
-  /** A probe is under way until then at the latest. */
-  probeUntil: number;
+  probe: { readonly id: string; readonly until: number } | undefined;
+  foundBy: CallRef | undefined;
 }
 
-const CLOSED: Circuit = { state: "closed", retryInMs: 0, failures: 0, calls: 0 };
+export const CLOSED: Circuit = { state: "closed", retryInMs: 0, failures: 0, calls: 0 };
 
 export function createCircuitBook(): CircuitBook {
-  const entries = createBoundedMap<string, Entry>(MAX_TARGETS);
-  const keyOf = (tenantId: string, target: string): string => `${tenantId} ${target}`;
+  const entries = new Map<string, Entry>();
+
+  function entryOf(target: string): Entry {
+    const known = entries.get(target);
+    if (known !== undefined) return known;
+    const [oldest] = entries.keys();
+    if (entries.size >= MAX_TARGETS && oldest !== undefined) entries.delete(oldest);
+    const entry: Entry = {
+      recent: [],
+      inARow: 0,
+      openedAt: 0,
+      openUntil: 0,
+      pauseMs: FIRST_PAUSE_MS,
+      probe: undefined,
+      foundBy: undefined,
+    };
+    entries.set(target, entry);
+    return entry;
+  }
 
   return {
-    of(tenantId, target, now) {
-      const entry = entries.get(keyOf(tenantId, target));
+    of(target, now) {
+      const entry = entries.get(target);
       return entry === undefined ? CLOSED : describe(entry, now);
     },
-    take(tenantId, target, now) {
-      const entry = entries.get(keyOf(tenantId, target));
-      if (entry === undefined || entry.openUntil === 0) return true;
-      if (describe(entry, now).state === "open") return false;
-      entry.probeUntil = now + PROBE_MS;
+    isWatched: (target) => entries.has(target),
+    claim(target, id, now) {
+      const entry = entries.get(target);
+      if (entry === undefined || entry.openUntil === 0 || now < entry.openUntil) return false;
+      if (isProbed(entry, now)) return entry.probe?.id === id;
+      entry.probe = { id, until: now + PROBE_MS };
       return true;
     },
-    note(tenantId, target, verdict, now) {
-      const key = keyOf(tenantId, target);
-      const known = entries.get(key);
+    note(report, now) {
+      const { target, verdict } = report;
       // A target that never failed leaves no entry: most never do.
-      if (known === undefined && verdict !== "failed") return;
-      const entry = known ?? createEntry();
-      if (known === undefined) entries.set(key, entry);
-      const isProbe = entry.openUntil > 0 && entry.probeUntil > 0;
-      entry.probeUntil = 0;
-      if (verdict === "neutral") return;
-      // What was under way when the circuit opened neither closes it nor lengthens the pause.
-      if (entry.openUntil > 0 && !isProbe) return;
-      if (verdict === "alive" && isProbe) entries.delete(key);
-      else if (isProbe) open(entry, Math.min(LONGEST_PAUSE_MS, entry.pauseMs * 2), now);
-      else if (count(entry, verdict)) open(entry, FIRST_PAUSE_MS, now);
+      if (verdict !== "failed" && !entries.has(target)) return false;
+      const entry = entryOf(target);
+      if (entry.openUntil > 0) return noteOpen(entry, report, now);
+      if (verdict === "neutral") return false;
+      if (count(entry, verdict)) {
+        open(entry, FIRST_PAUSE_MS, report.call, now);
+        return true;
+      }
+      if (entry.recent.length === WINDOW && !entry.recent.includes(true)) entries.delete(target);
+      return false;
     },
+    put({ target, forMs, pauseMs, openForMs, probe, foundBy }, now) {
+      const entry = entryOf(target);
+      entry.openedAt = now - openForMs;
+      entry.openUntil = now + forMs;
+      entry.pauseMs = pauseMs;
+      entry.probe = probe && { id: probe.id, until: now + probe.forMs };
+      entry.foundBy = foundBy;
+    },
+    merge({ target, forMs, pauseMs, openForMs, foundBy }, now) {
+      const entry = entryOf(target);
+      entry.openUntil = Math.max(entry.openUntil, now + Math.min(LONGEST_PAUSE_MS, forMs));
+      entry.pauseMs = Math.max(entry.pauseMs, Math.min(LONGEST_PAUSE_MS, pauseMs));
+      entry.openedAt = Math.min(entry.openedAt === 0 ? now : entry.openedAt, now - openForMs);
+      entry.foundBy ??= foundBy;
+    },
+    close: (target) => void entries.delete(target),
+    list(now) {
+      if (entries.size === 0) return undefined;
+      const listed: OpenCircuit[] = [];
+      for (const [target, entry] of entries) if (entry.openUntil > 0) listed.push(pack(target, entry, now));
+      return listed.length === 0 ? undefined : listed;
+    },
+    all: (now) => Array.from(entries, ([target, entry]) => ({ target, ...describe(entry, now) })),
   };
+
+  function noteOpen(entry: Entry, { target, verdict, probe, call }: CallReport, now: number): boolean {
+    // What was under way when the circuit opened neither closes it nor lengthens the pause.
+    if (probe === undefined) return false;
+    // Good news counts even of a probe that was given up: a target may just be slow.
+    if (verdict === "alive") entries.delete(target);
+    else if (entry.probe?.id === probe) {
+      entry.probe = undefined;
+      if (verdict === "failed") {
+        open(entry, Math.min(LONGEST_PAUSE_MS, entry.pauseMs * 2), entry.foundBy ?? call, now);
+        return true;
+      }
+    }
+    return false;
+  }
 }
 
-function createEntry(): Entry {
-  return { recent: [], inARow: 0, openUntil: 0, pauseMs: FIRST_PAUSE_MS, probeUntil: 0 };
+function isProbed({ probe }: Entry, now: number): boolean {
+  return probe !== undefined && now < probe.until;
 }
 
-function describe({ recent, openUntil, probeUntil }: Entry, now: number): Circuit {
-  const failures = recent.filter(Boolean).length;
-  const counts = { failures, calls: recent.length };
+function describe(entry: Entry, now: number): Circuit {
+  const { recent, openedAt, openUntil, probe, foundBy } = entry;
+  const counts = { failures: recent.filter(Boolean).length, calls: recent.length };
   if (openUntil === 0) return { state: "closed", retryInMs: 0, ...counts };
-  const closedUntil = Math.max(openUntil, probeUntil);
-  if (now < closedUntil) return { state: "open", retryInMs: closedUntil - now, ...counts };
-  return { state: "half_open", retryInMs: 0, ...counts };
+  const about = { ...counts, openForMs: now - openedAt, ...(foundBy === undefined ? {} : { foundBy }) };
+  if (now < openUntil) return { state: "open", retryInMs: openUntil - now, ...about };
+  return { state: "half_open", retryInMs: Math.max(0, (probe?.until ?? 0) - now), ...about };
+}
+
+function pack(target: string, entry: Entry, now: number): OpenCircuit {
+  const { openedAt, openUntil, pauseMs, probe, foundBy } = entry;
+  return {
+    target,
+    forMs: Math.max(0, openUntil - now),
+    pauseMs,
+    openForMs: now - openedAt,
+    ...(probe === undefined || !isProbed(entry, now)
+      ? {}
+      : { probe: { id: probe.id, forMs: probe.until - now } }),
+    ...(foundBy === undefined ? {} : { foundBy }),
+  };
 }
 
 /** Whether that was one failure too many. */
@@ -111,7 +222,10 @@ function count(entry: Entry, verdict: "alive" | "failed"): boolean {
   return entry.inARow >= FAILURES_IN_A_ROW || entry.recent.filter(Boolean).length >= FAILURES_IN_WINDOW;
 }
 
-function open(entry: Entry, pauseMs: number, now: number): void {
+function open(entry: Entry, pauseMs: number, call: CallRef | undefined, now: number): void {
+  if (entry.openedAt === 0) entry.openedAt = now;
+  entry.foundBy ??= call;
   entry.pauseMs = pauseMs;
   entry.openUntil = now + pauseMs;
+  entry.probe = undefined;
 }

@@ -1,17 +1,22 @@
-/** What an isolate knows of a tenant's targets, for the operator to see. Pure; the book is book.ts. */
+/** What is known of a tenant's targets, for the operator to see. Pure; the books are book.ts and circuit.ts. */
 
 import type { TenantBundle } from "../tenants/records.ts";
 import { latencyKey, type RoutingBook } from "./book.ts";
-import type { CircuitState } from "./circuit.ts";
+import type { Circuit, CircuitState } from "./circuit.ts";
 
 export interface TargetHealth {
   readonly target: string;
   readonly circuit: CircuitState;
-  /** Until a call is let through; 0 unless the circuit is open. */
+  /** Until a call is let through; 0 where one would be. */
   readonly retryInMs: number;
-  /** Of the last calls, twenty at most. */
+  /** Of the last calls that were told of, twenty at most. */
   readonly failures: number;
   readonly calls: number;
+  /** Of a circuit that is not closed, ISO 8601: since when, and until when nobody is let through. */
+  readonly openedAt: string | null;
+  readonly openUntil: string | null;
+  /** Whose call's failure opened it. */
+  readonly foundBy: { readonly requestId: string; readonly traceId: string } | null;
   /** Smoothed, in ms: to the first token of streams, to the end of whole answers; null where none was seen lately. */
   readonly firstTokenMs: number | null;
   readonly wholeAnswerMs: number | null;
@@ -20,7 +25,8 @@ export interface TargetHealth {
 /** All targets that the tenant's routes name, in their order. `now` is ms since the epoch. */
 export function readHealth(
   { id, routes }: Pick<TenantBundle, "id" | "routes">,
-  { circuits, latency }: RoutingBook,
+  circuitOf: (target: string) => Circuit,
+  { latency }: Pick<RoutingBook, "latency">,
   now: number,
 ): readonly TargetHealth[] {
   const targets = Object.values(routes).flatMap((route) =>
@@ -28,16 +34,23 @@ export function readHealth(
   );
   const labels = new Set(targets.map(({ provider, model }) => `${provider}/${model}`));
   const round = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms));
-  return [...labels].map((target) => {
-    const { state, retryInMs, failures, calls } = circuits.of(id, target, now);
-    return {
-      target,
-      circuit: state,
-      retryInMs,
-      failures,
-      calls,
-      firstTokenMs: round(latency.of(id, latencyKey(target, true), now)),
-      wholeAnswerMs: round(latency.of(id, latencyKey(target, false), now)),
-    };
-  });
+  return [...labels].map((target) => ({
+    target,
+    ...describeCircuit(circuitOf(target), now),
+    firstTokenMs: round(latency.of(id, latencyKey(target, true), now)),
+    wholeAnswerMs: round(latency.of(id, latencyKey(target, false), now)),
+  }));
+}
+
+function describeCircuit({ state, retryInMs, failures, calls, openForMs, foundBy }: Circuit, now: number) {
+  const iso = (at: number): string => new Date(at).toISOString();
+  return {
+    circuit: state,
+    retryInMs,
+    failures,
+    calls,
+    openedAt: openForMs === undefined ? null : iso(now - openForMs),
+    openUntil: state === "open" ? iso(now + retryInMs) : null,
+    foundBy: foundBy === undefined ? null : { requestId: foundBy.requestId, traceId: foundBy.traceId },
+  };
 }

@@ -165,10 +165,8 @@ function orderHealthy(
 } {
   const broken = new Map<PlannedTarget, string>();
   for (const target of known) {
-    const { state, retryInMs } = context.circuitOf(target);
-    if (state !== "open") continue;
-    const seconds = Math.ceil(retryInMs / MS_PER_SECOND);
-    broken.set(target, `${target.label}: circuit open, asked again in ${seconds} s`);
+    const circuit = context.circuitOf(target);
+    if (circuit.retryInMs > 0) broken.set(target, `${target.label}: ${sayCircuit(circuit)}`);
   }
   const isAllBroken = broken.size === known.length;
   const session = isSticky ? context.session : undefined;
@@ -187,11 +185,21 @@ function orderHealthy(
   );
   const [, ...rest] = ordered;
   const passedOver = rest.filter((target) => !broken.has(target));
+  const [first] = ordered;
+  const isProbe = first !== undefined && context.circuitOf(first).state === "half_open" && !isAllBroken;
   return {
     targets: ordered,
-    reason,
+    reason: isProbe ? `${reason}; its circuit is half-open` : reason,
     rejected: [...passedOver.map((target) => `${target.label}: ${against(target)}`), ...broken.values()],
   };
+}
+
+/** Why a target is left alone: since when, until when, and whose call found it out. */
+function sayCircuit({ state, retryInMs, openForMs = 0, foundBy }: Circuit): string {
+  if (state === "half_open") return "circuit half-open, another request probes it";
+  const since = `${Math.round(openForMs / MS_PER_SECOND)} s`;
+  const found = foundBy === undefined ? "" : `, found by trace ${foundBy.traceId}`;
+  return `circuit open for ${since}, asked again in ${Math.ceil(retryInMs / MS_PER_SECOND)} s${found}`;
 }
 
 function pinOutside(pin: string, model: string): GatewayError {

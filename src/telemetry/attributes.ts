@@ -107,6 +107,9 @@ export const ATTRIBUTES = {
   "gateway.attempt.target": "`provider/model` by the tenant's names.",
   "gateway.attempt.left_for": "What was done instead: retry, fallback, give_up, or hedge.",
   "gateway.retry.refused": "Why another try of the same target was not made: budget.",
+  "gateway.circuit.state":
+    "open or half_open: of a target passed over; half_open of the call that probes one.",
+  "gateway.circuit.found_by": "Trace id of the call whose failure opened the circuit.",
   "gateway.timeout.kind": "The time limit that was reached: first_byte, idle or total.",
   "gateway.hedge.after_ms": "How long the first target was waited for before a second one was asked too.",
   "gateway.hedge.cost_usd":

@@ -136,10 +136,15 @@ describe("a dead target", () => {
     const route = spanOf(await spansOf(rig, answer), "gateway.route");
     expect(route.attributes["gateway.route.chosen"]).toBe(`up/${good}`);
     expect(route.attributes["gateway.route.rejected"]).toEqual([
-      expect.stringMatching(new RegExp(`^up/${dead}: circuit open, asked again in \\d+ s$`)),
+      expect.stringMatching(
+        new RegExp(
+          `^up/${dead}: circuit open for \\d+ s, asked again in \\d+ s, found by trace [0-9a-f]{32}$`,
+        ),
+      ),
     ]);
     const health = await rig.gateway.admin("GET", `/admin/tenants/${tenant.id}/health`);
     expect(await health.json()).toMatchObject({
+      circuitsOf: "tenant",
       items: [
         { target: `up/${dead}`, circuit: "open", failures: 5, calls: 5 },
         { target: `up/${good}`, circuit: "closed", failures: 0, wholeAnswerMs: expect.any(Number) },

@@ -6,6 +6,7 @@ import { openAiChat } from "../../src/dialects/openai-chat.ts";
 import { generate } from "../../src/gateway.ts";
 import type { Admitted, AdmissionAnswer, AdmissionAsk, Settlement } from "../../src/limits/protocol.ts";
 import type { HeartbeatHooks } from "../../src/limits/client.ts";
+import { circuitsFor, createIsolateCircuits, type TargetCircuits } from "../../src/limits/target-circuits.ts";
 import { createTargetGates } from "../../src/limits/target-gates.ts";
 import type { Call, Deps, Generation, QueuePort } from "../../src/pipeline/ports.ts";
 import { type RequestFacts, rootAttributes } from "../../src/pipeline/request-facts.ts";
@@ -46,9 +47,21 @@ export interface FakeQueue extends QueuePort {
 export interface FakeQueueOptions {
   readonly answer?: AdmissionAnswer | ((ask: AdmissionAsk, signal: AbortSignal) => Promise<AdmissionAnswer>);
   readonly settle?: () => Promise<void>;
+  readonly circuits?: TargetCircuits;
 }
 
-export function createFakeQueue({ answer = ADMITTED, settle }: FakeQueueOptions = {}): FakeQueue {
+/** Circuits of an isolate that reaches no object. */
+export function createLoneCircuits(now: () => number): TargetCircuits {
+  return circuitsFor(
+    createIsolateCircuits(() => {}),
+    { now, tell: () => Promise.reject(new Error("nobody")), tellSoon: () => {}, isReachable: () => false },
+  );
+}
+
+export function createFakeQueue(
+  { answer = ADMITTED, settle, circuits }: FakeQueueOptions = {},
+  now: () => number = Date.now,
+): FakeQueue {
   const asks: AdmissionAsk[] = [];
   const settlements: Settlement[] = [];
   const cancels: string[] = [];
@@ -76,6 +89,7 @@ export function createFakeQueue({ answer = ADMITTED, settle }: FakeQueueOptions 
       cancels.push(requestId);
     },
     gates: createTargetGates(() => {}),
+    circuits: circuits ?? createLoneCircuits(now),
     keepAlive(_lease, given) {
       hooks = given;
       let isStopped = false;
@@ -149,7 +163,7 @@ export interface FakeGateway {
 export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
   const bundle = options.bundle ?? fakeBundle();
   const rig = options.isRealTime === true ? startRealTrace() : startTrace();
-  const queue = createFakeQueue(options.queue);
+  const queue = createFakeQueue(options.queue, rig.now);
   const cacheStore = options.cacheStore ?? createFakeCache();
   const upstream = createFakeUpstream(...(options.replies ?? []));
   const headers = new Headers(options.headers);

@@ -41,6 +41,9 @@ const LEAVER = {
   ],
 };
 
+/** Another isolate of the gateway: the same code with memory of its own, over the first one's KV and objects. */
+const TWIN = "headgate-twin";
+
 process.once("message", (start: HostStart) => {
   void serve(start).catch((error: unknown) => {
     console.error(error);
@@ -61,9 +64,19 @@ async function serve(start: HostStart): Promise<void> {
     bindings: { ...config.vars, ...start.vars },
     unsafeDirectSockets,
   };
+  const twin = {
+    ...gateway,
+    name: TWIN,
+    durableObjects: Object.fromEntries(
+      Object.entries(workerOptions.durableObjects ?? {}).map(([name, object]) => [
+        name,
+        { ...Object(object), scriptName: GATEWAY },
+      ]),
+    ),
+  };
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      workers: [gateway, { ...LEAVER, unsafeDirectSockets }],
+      workers: [gateway, { ...LEAVER, unsafeDirectSockets }, ...(start.hasTwin ? [twin] : [])],
       host: HOST,
       port: 0,
       cf: false,
@@ -75,7 +88,8 @@ async function serve(start: HostStart): Promise<void> {
   await miniflare.ready;
   const url = await miniflare.unsafeGetDirectURL(GATEWAY);
   const leaverUrl = await miniflare.unsafeGetDirectURL(LEAVER.name);
-  send({ type: "ready", url: url.origin, leaverUrl: leaverUrl.origin });
+  const twinUrl = start.hasTwin ? (await miniflare.unsafeGetDirectURL(TWIN)).origin : "";
+  send({ type: "ready", url: url.origin, leaverUrl: leaverUrl.origin, twinUrl });
 }
 
 /** The built modules, the entry first; wrangler writes `worker.js` and, where imported, text and binary modules beside it. */

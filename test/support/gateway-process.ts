@@ -21,6 +21,8 @@ export interface Gateway extends AdminPlane {
    * answered or not (then with 499). For disconnects before the first byte, which plain workerd does not notice.
    */
   readonly leaverUrl: string;
+  /** Another isolate of the same gateway; empty unless asked for. */
+  readonly twinUrl: string;
   /** Everything the Worker and the runtime have printed so far. */
   logs(): string;
   /** Ends workerd and its host at once, as a crash would: no clean-up, no last write. State in `persistTo` stays. */
@@ -33,6 +35,8 @@ export type GatewayOptions = {
   readonly vars?: Readonly<Record<string, string>>;
   /** Folder that keeps KV and Durable Objects beyond this process; a throw-away one where absent. */
   readonly persistTo?: string;
+  /** Whether there is to be a second isolate: the same code with memory of its own, over the same KV and objects. */
+  readonly hasTwin?: boolean;
 };
 
 /** What the host is told; see gateway-host.ts. */
@@ -41,8 +45,14 @@ export type HostStart = {
   readonly configPath: string;
   readonly vars: Readonly<Record<string, string>>;
   readonly persistTo: string;
+  readonly hasTwin: boolean;
 };
-type Ready = { readonly type: "ready"; readonly url: string; readonly leaverUrl: string };
+type Ready = {
+  readonly type: "ready";
+  readonly url: string;
+  readonly leaverUrl: string;
+  readonly twinUrl: string;
+};
 export type HostMessage = Ready | { readonly type: "log"; readonly text: string };
 
 /** In memory where the system has such a folder: a Durable Object's answer waits for its writes, and a shared disk may take 50 ms. */
@@ -61,6 +71,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     configPath: CONFIG_PATH,
     vars: { ...TEST_VARS, ...options.vars },
     persistTo: options.persistTo ?? throwAwayDir ?? "",
+    hasTwin: options.hasTwin ?? false,
   };
   let log = "";
   // A process group of its own, so that a kill takes workerd along; the host ends by itself when this process is gone.
@@ -81,13 +92,16 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   };
 
   host.send(start);
-  const { url, leaverUrl } = await waitForReady(host, exited, () => log).catch(async (error: unknown) => {
-    await kill();
-    throw error;
-  });
+  const { url, leaverUrl, twinUrl } = await waitForReady(host, exited, () => log).catch(
+    async (error: unknown) => {
+      await kill();
+      throw error;
+    },
+  );
   return {
     url,
     leaverUrl,
+    twinUrl,
     ...adminPlane(url),
     logs: () => log,
     kill,

@@ -1,7 +1,7 @@
 // The surroundings of a black-box test in one call: the real gateway, a scripted upstream it may call and an OTLP receiver it
 // exports to. Called by test/clients.
 import { randomUUID } from "node:crypto";
-import { startGateway, type Gateway } from "./gateway-process.ts";
+import { startGateway, type Gateway, type GatewayOptions } from "./gateway-process.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "./otlp-receiver.ts";
 import { startScriptedUpstream, type ScriptedUpstream } from "./scripted-upstream.ts";
 
@@ -12,9 +12,12 @@ export type Rig = {
   close(): Promise<void>;
 };
 
-export async function startRig(vars: Readonly<Record<string, string>> = {}): Promise<Rig> {
+export async function startRig(
+  vars: Readonly<Record<string, string>> = {},
+  options: Pick<GatewayOptions, "hasTwin"> = {},
+): Promise<Rig> {
   const [upstream, otlp] = await Promise.all([startScriptedUpstream(), startOtlpReceiver()]);
-  const gateway = await startGateway({ vars: { OTLP_ENDPOINT: otlp.url, ...vars } });
+  const gateway = await startGateway({ ...options, vars: { OTLP_ENDPOINT: otlp.url, ...vars } });
   return {
     gateway,
     upstream,

@@ -2,7 +2,13 @@
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
 import { createRoutingBook } from "../../../src/routing/book.ts";
-import { createFakeGateway, type FakeGatewayOptions, spanNamed } from "../../support/fake-gateway.ts";
+import type { TargetCircuits } from "../../../src/limits/target-circuits.ts";
+import {
+  createFakeGateway,
+  createLoneCircuits,
+  type FakeGatewayOptions,
+  spanNamed,
+} from "../../support/fake-gateway.ts";
 import { fakeBundle } from "../../support/fake-tenant.ts";
 import { completion, failure } from "../../support/fake-upstream.ts";
 import { checkTrace } from "../../support/trace-invariants.ts";
@@ -25,60 +31,84 @@ function ask(options: FakeGatewayOptions) {
 const hostsOf = ({ upstream }: ReturnType<typeof ask>) =>
   upstream.calls.map(({ url }) => new URL(url).hostname.at(0)).join("");
 
+/** The circuits of an isolate, as its requests share them, by a clock that stands still. */
+const START_AT = createFakeGateway().deps.now();
+const circuitsAt = (): TargetCircuits => createLoneCircuits(() => START_AT);
+
 describe("a circuit", () => {
   test("opens after five failed requests, and the sixth asks the second target alone", async () => {
-    const routing = createRoutingBook(() => 0);
+    const circuits = circuitsAt();
     const asked: string[] = [];
+    let finder = "";
     for (let request = 0; request < 6; request += 1) {
       const replies = request < 5 ? [failure(500), completion()] : [completion()];
-      const gateway = ask({ replies, deps: { routing } });
+      const gateway = ask({ replies, queue: { circuits } });
       await gateway.generate();
       asked.push(hostsOf(gateway));
       const trace = await gateway.finish();
       expect(checkTrace(asFlat(trace))).toEqual([]);
+      if (request === 4) finder = trace.traceId;
       if (request < 5) continue;
       expect(spanNamed(trace, "gateway.route").attributes).toMatchObject({
         "gateway.route.chosen": "b/two",
-        "gateway.route.rejected": ["a/one: circuit open, asked again in 10 s"],
+        "gateway.route.rejected": [
+          `a/one: circuit open for 0 s, asked again in 10 s, found by trace ${finder}`,
+        ],
       });
     }
     expect(asked).toEqual(["ab", "ab", "ab", "ab", "ab", "b"]);
   });
 
+  test("that is half-open lets one request probe the target, and its span says so", async () => {
+    let now = START_AT;
+    const circuits = createLoneCircuits(() => now);
+    for (let call = 0; call < 5; call += 1) circuits.note({ target: "a/one" }, "failed");
+    now += 10_000;
+    const probe = ask({ replies: [completion()], queue: { circuits }, deps: { now: () => now } });
+    await probe.generate();
+    expect(hostsOf(probe)).toBe("a");
+    const trace = await probe.finish();
+    expect(spanNamed(trace, "chat one").attributes["gateway.circuit.state"]).toBe("half_open");
+    expect(spanNamed(trace, "gateway.route").attributes["gateway.route.reason"]).toBe(
+      "first in the route's order; its circuit is half-open",
+    );
+    expect(circuits.of("a/one", now).state).toBe("closed");
+  });
+
   test("that is open for all still lets the cache answer", async () => {
-    const routing = createRoutingBook(() => 0);
-    const first = ask({ cache: { mode: "on" }, replies: [completion()], deps: { routing } });
+    const circuits = circuitsAt();
+    const first = ask({ cache: { mode: "on" }, replies: [completion()], queue: { circuits } });
     await first.generate();
     await first.finish();
     for (const target of ["a/one", "b/two"]) {
-      for (let call = 0; call < 5; call += 1)
-        routing.circuits.note("acme", target, "failed", first.deps.now());
+      for (let call = 0; call < 5; call += 1) circuits.note({ target }, "failed");
     }
     const { cacheStore } = first;
-    const hit = ask({ cache: { mode: "on" }, cacheStore, deps: { routing, now: first.deps.now } });
+    const now = (): number => START_AT;
+    const hit = ask({ cache: { mode: "on" }, cacheStore, queue: { circuits }, deps: { now } });
     expect((await hit.generate()).body).toContain("Hello");
-    const miss = ask({ deps: { routing, now: first.deps.now } });
+    const miss = ask({ queue: { circuits }, deps: { now } });
     expect(await miss.refusal()).toMatchObject({
       code: "upstream_overloaded",
       status: 503,
       details: { retryAfterMs: 10_000 },
     });
     expect(miss.upstream.calls).toHaveLength(0);
-    expect((await miss.finish()).root.events.map(({ name }) => name)).toEqual([
-      "gateway.circuit_open",
-      "gateway.circuit_open",
+    expect((await miss.finish()).root.events).toMatchObject([
+      { name: "gateway.circuit_open", attributes: { "gateway.circuit.state": "open" } },
+      { name: "gateway.circuit_open", attributes: { "gateway.circuit.state": "open" } },
     ]);
   });
 
   test("is not moved by the caller's faults, nor by a limit", async () => {
-    const routing = createRoutingBook(() => 0);
+    const circuits = circuitsAt();
     for (let request = 0; request < 12; request += 1) {
       const isLimit = request % 2 === 0;
-      const gateway = ask({ replies: [failure(isLimit ? 429 : 422), completion()], deps: { routing } });
+      const gateway = ask({ replies: [failure(isLimit ? 429 : 422), completion()], queue: { circuits } });
       await gateway.generate().catch(() => {});
       await gateway.finish();
     }
-    expect(routing.circuits.of("acme", "a/one", Date.now()).state).toBe("closed");
+    expect(circuits.of("a/one", START_AT).state).toBe("closed");
   });
 });
 

@@ -1,23 +1,38 @@
 import { describe, expect, test } from "vitest";
-import { type CircuitBook, createCircuitBook, type Verdict } from "../../../src/routing/circuit.ts";
+import {
+  type CallRef,
+  type CircuitBook,
+  createCircuitBook,
+  type Verdict,
+} from "../../../src/routing/circuit.ts";
 
 const NOW = 1_000_000;
+const TARGET = "a/x";
+const FINDER: CallRef = { requestId: "req_1", traceId: "t1", spanId: "s1" };
 
-function noteAll(book: CircuitBook, verdicts: readonly Verdict[], at = NOW): void {
-  for (const verdict of verdicts) book.note("acme", "a/x", verdict, at);
+function noteAll(book: CircuitBook, verdicts: readonly Verdict[], at = NOW, probe?: string): void {
+  for (const verdict of verdicts)
+    book.note({ target: TARGET, verdict, call: FINDER, ...(probe === undefined ? {} : { probe }) }, at);
 }
 
 const failures = (count: number): readonly Verdict[] => Array.from({ length: count }, () => "failed");
-const stateOf = (book: CircuitBook, at: number) => book.of("acme", "a/x", at).state;
+const stateOf = (book: CircuitBook, at: number) => book.of(TARGET, at).state;
 
 describe("a closed circuit", () => {
-  test("opens at the fifth failure in a row, for ten seconds", () => {
+  test("opens at the fifth failure in a row, for ten seconds, and knows who found out", () => {
     const book = createCircuitBook();
     noteAll(book, failures(4));
-    expect(book.take("acme", "a/x", NOW)).toBe(true);
-    noteAll(book, failures(1));
-    expect(book.of("acme", "a/x", NOW)).toEqual({ state: "open", retryInMs: 10_000, failures: 5, calls: 5 });
-    expect(book.take("acme", "a/x", NOW + 9_999)).toBe(false);
+    expect(stateOf(book, NOW)).toBe("closed");
+    expect(book.note({ target: TARGET, verdict: "failed", call: FINDER }, NOW)).toBe(true);
+    expect(book.of(TARGET, NOW + 1)).toEqual({
+      state: "open",
+      retryInMs: 9_999,
+      failures: 5,
+      calls: 5,
+      openForMs: 1,
+      foundBy: FINDER,
+    });
+    expect(book.claim(TARGET, "p", NOW + 9_999)).toBe(false);
   });
 
   test("opens when half of the last twenty failed, though never five in a row", () => {
@@ -31,14 +46,16 @@ describe("a closed circuit", () => {
     expect(stateOf(book, NOW)).toBe("open");
   });
 
-  test("forgets failures that lie more than twenty calls back", () => {
+  test("forgets failures that lie more than twenty calls back, and then the target", () => {
     const book = createCircuitBook();
     noteAll(book, ["failed", "failed", "failed", "failed", "alive"]);
     noteAll(
       book,
-      Array.from({ length: 20 }, () => "alive"),
+      Array.from({ length: 18 }, () => "alive"),
     );
-    expect(book.of("acme", "a/x", NOW)).toMatchObject({ state: "closed", failures: 0 });
+    expect(book.isWatched(TARGET)).toBe(true);
+    noteAll(book, ["alive"]);
+    expect([book.isWatched(TARGET), book.all(NOW)]).toEqual([false, []]);
   });
 
   test("takes no notice of what says nothing about the target", () => {
@@ -53,35 +70,34 @@ describe("a closed circuit", () => {
     expect(stateOf(book, NOW)).toBe("open");
   });
 
-  test("is one for each tenant and target", () => {
+  test("is one for each target, and the oldest are forgotten beyond two hundred", () => {
     const book = createCircuitBook();
     noteAll(book, failures(5));
-    expect(book.take("other", "a/x", NOW)).toBe(true);
-    expect(book.take("acme", "a/y", NOW)).toBe(true);
+    expect(book.of("a/y", NOW).state).toBe("closed");
+    for (let n = 0; n < 200; n += 1) book.note({ target: `a/${n}`, verdict: "failed" }, NOW);
+    expect(book.all(NOW)).toHaveLength(200);
+    expect(stateOf(book, NOW)).toBe("closed");
   });
 });
 
 describe("an open circuit", () => {
-  test("lets one caller through when its pause is over, and the others wait for him", () => {
+  test("gives the probe to one caller when its pause is over, as often as he asks, and to no other", () => {
     const book = createCircuitBook();
     noteAll(book, failures(5));
     const later = NOW + 10_000;
-    expect(stateOf(book, later)).toBe("half_open");
-    expect(book.take("acme", "a/x", later)).toBe(true);
-    expect(book.take("acme", "a/x", later)).toBe(false);
+    expect(book.of(TARGET, later)).toMatchObject({ state: "half_open", retryInMs: 0 });
+    expect(book.claim(TARGET, "p", later)).toBe(true);
+    expect(book.claim(TARGET, "q", later)).toBe(false);
+    expect(book.claim(TARGET, "p", later)).toBe(true);
+    expect(book.of(TARGET, later)).toMatchObject({ state: "half_open", retryInMs: 60_000 });
   });
 
   test("closes when the probe finds the target alive, with a clean record", () => {
     const book = createCircuitBook();
     noteAll(book, failures(5));
-    book.take("acme", "a/x", NOW + 10_000);
-    noteAll(book, ["alive"], NOW + 10_500);
-    expect(book.of("acme", "a/x", NOW + 10_500)).toEqual({
-      state: "closed",
-      retryInMs: 0,
-      failures: 0,
-      calls: 0,
-    });
+    book.claim(TARGET, "p", NOW + 10_000);
+    noteAll(book, ["alive"], NOW + 10_500, "p");
+    expect(book.of(TARGET, NOW + 10_500)).toEqual({ state: "closed", retryInMs: 0, failures: 0, calls: 0 });
   });
 
   test("costs a dead target one call per pause, and pauses twice as long each time, up to two minutes", () => {
@@ -89,33 +105,55 @@ describe("an open circuit", () => {
     noteAll(book, failures(5));
     const calledAt: number[] = [];
     for (let at = NOW; at < NOW + 400_000; at += 500) {
-      if (!book.take("acme", "a/x", at)) continue;
+      if (!book.claim(TARGET, `p${at}`, at)) continue;
       calledAt.push(at - NOW);
-      noteAll(book, failures(1), at);
+      noteAll(book, failures(1), at, `p${at}`);
     }
     expect(calledAt).toEqual([10_000, 30_000, 70_000, 150_000, 270_000, 390_000]);
+    expect(book.of(TARGET, NOW + 400_000)).toMatchObject({ openForMs: 400_000, foundBy: FINDER });
   });
 
-  test("gives up a probe that nobody reports on after a minute", () => {
+  test("gives up a probe that nobody reports on after a minute, and still takes its good news", () => {
     const book = createCircuitBook();
     noteAll(book, failures(5));
-    expect(book.take("acme", "a/x", NOW + 10_000)).toBe(true);
-    expect(book.take("acme", "a/x", NOW + 69_999)).toBe(false);
-    expect(book.take("acme", "a/x", NOW + 70_000)).toBe(true);
+    expect(book.claim(TARGET, "p", NOW + 10_000)).toBe(true);
+    expect(book.claim(TARGET, "q", NOW + 69_999)).toBe(false);
+    expect(book.claim(TARGET, "q", NOW + 70_000)).toBe(true);
+    noteAll(book, ["failed"], NOW + 70_001, "p");
+    expect(book.of(TARGET, NOW + 70_001)).toMatchObject({ state: "half_open", retryInMs: 59_999 });
+    noteAll(book, ["alive"], NOW + 70_002, "p");
+    expect(stateOf(book, NOW + 70_002)).toBe("closed");
   });
 
   test("gives the probe to the next one when its caller left without learning anything", () => {
     const book = createCircuitBook();
     noteAll(book, failures(5));
-    book.take("acme", "a/x", NOW + 10_000);
-    noteAll(book, ["neutral"], NOW + 10_100);
-    expect(book.take("acme", "a/x", NOW + 10_100)).toBe(true);
+    book.claim(TARGET, "p", NOW + 10_000);
+    noteAll(book, ["neutral"], NOW + 10_100, "p");
+    expect(book.claim(TARGET, "q", NOW + 10_100)).toBe(true);
   });
 
   test("is neither closed nor prolonged by calls that were under way when it opened", () => {
     const book = createCircuitBook();
     noteAll(book, failures(5));
     noteAll(book, ["alive", "failed", "failed"], NOW + 1000);
-    expect(book.of("acme", "a/x", NOW + 1000)).toMatchObject({ state: "open", retryInMs: 9_000 });
+    expect(book.of(TARGET, NOW + 1000)).toMatchObject({ state: "open", retryInMs: 9_000 });
+  });
+
+  test("crosses to another book as it is: pause, probe, and who found it", () => {
+    const [one, other] = [createCircuitBook(), createCircuitBook()];
+    noteAll(one, failures(5));
+    one.claim(TARGET, "p", NOW + 10_000);
+    for (const open of one.list(NOW + 10_000) ?? []) other.put(open, NOW + 20_000);
+    expect(other.of(TARGET, NOW + 20_000)).toEqual({
+      ...one.of(TARGET, NOW + 10_000),
+      failures: 0,
+      calls: 0,
+    });
+    noteAll(one, failures(1), NOW + 11_000, "p");
+    other.merge({ target: TARGET, forMs: 5, pauseMs: 5, openForMs: 0 }, NOW + 20_000);
+    expect(other.list(NOW + 20_000)).toMatchObject([{ forMs: 5, pauseMs: 10_000, openForMs: 10_000 }]);
+    for (const open of one.list(NOW + 11_000) ?? []) other.merge(open, NOW + 20_000);
+    expect(other.list(NOW + 20_000)).toMatchObject([{ forMs: 20_000, pauseMs: 20_000 }]);
   });
 });
