@@ -15,7 +15,8 @@ export interface OpenCall {
 
 /** Writes the facts that the request itself names. */
 export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: RequestOptions): OpenCall {
-  const { scope, caller, services, requestId } = c.var;
+  const [scope, caller] = [c.get("scope"), c.get("caller")];
+  const [services, requestId] = [c.get("services"), c.get("requestId")];
   const { facts } = scope;
   if (chat.model !== "") facts.model = chat.model;
   facts.isStream = chat.stream;
@@ -30,7 +31,10 @@ export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: Request
       key: caller.key,
       options,
       requestId,
-      signal: c.req.raw.signal,
+      // Made when it is first asked for: the runtime's signal costs as much as the rest of a small cache hit's reading.
+      get signal() {
+        return c.req.raw.signal;
+      },
       headers: c.req.raw.headers,
       trace: scope.trace,
       facts,

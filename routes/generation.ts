@@ -17,7 +17,7 @@ export async function answerGeneration(
   codec: DialectCodec | EmbeddingCodec,
   context: RequestContext = {},
 ): Promise<Response> {
-  const { scope, caller, requestId } = c.var;
+  const [scope, caller, requestId] = [c.get("scope"), c.get("caller"), c.get("requestId")];
   const { tenant } = caller.bundle;
   const request = c.req.raw;
   const options = readRequestOptions(request.headers);
@@ -32,7 +32,8 @@ export async function answerGeneration(
     },
   };
   const { call, deps, hold } = openCall(c, chat, options);
-  const answer = await generate({ ...call, codec, cache }, deps);
+  // The same object: a copy would ask for its signal.
+  const answer = await generate(Object.assign(call, { codec, cache }), deps);
   if (typeof answer.body !== "string") hold();
   return new Response(answer.body, {
     headers: { "content-type": answer.contentType, "cache-control": "no-store" },

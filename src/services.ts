@@ -5,6 +5,7 @@
 
 import type { Services } from "./app.ts";
 import { createEpochCheck, EPOCH_CHECK_MS } from "./cache/epoch.ts";
+import { withHotEntries } from "./cache/hot-entries.ts";
 import { createCacheStore } from "./cache/store.ts";
 import type { ChatRequest, Dialect } from "./chat.ts";
 import { readSettings, type Settings } from "./config.ts";
@@ -110,7 +111,7 @@ export function createServices(env: Env): IsolateServices {
     return opened.map((record) => toDestination(record, bundle.tenant.tracing.content, settings));
   };
   const meter = createMeter({ metricsOf, clock: now, sleep, newId: () => crypto.randomUUID() });
-  const cacheStore = createCacheStore(env.CACHE, now);
+  const cacheStore = withHotEntries(createCacheStore(env.CACHE, now), now);
   const confirmEpoch = createEpochCheck({
     versionOf: (tenantId) => queueStub(tenantId).configVersion(),
     async reload(tenantId, version) {

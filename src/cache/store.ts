@@ -23,7 +23,8 @@ export interface CacheKv {
 }
 
 export type CacheLookup =
-  | { readonly status: "hit"; readonly entry: CacheEntry }
+  /** `memory`: the isolate had it at hand, and KV was not read. */
+  | { readonly status: "hit"; readonly entry: CacheEntry; readonly source?: "memory" }
   | { readonly status: "miss" }
   /** There is one, past its time to live. */
   | { readonly status: "stale"; readonly entry: CacheEntry }

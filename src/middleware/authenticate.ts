@@ -13,7 +13,7 @@ import type { KeyRecord } from "../tenants/records.ts";
 import type { LoadedTenant, TenantSource } from "../tenants/source.ts";
 
 export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
-  const { services, scope } = c.var;
+  const [services, scope] = [c.get("services"), c.get("scope")];
   const caller = await identify(c.req.raw, scope, services.tenants, services.now());
   scope.trace.setTenant(caller.bundle.id);
   scope.facts.tenantId = caller.bundle.id;

@@ -5,7 +5,7 @@
 
 import type { Context, MiddlewareHandler, Next } from "hono";
 import { routePath } from "hono/route";
-import type { AppEnv, RequestScope } from "../app.ts";
+import type { AppEnv, Caller, RequestScope } from "../app.ts";
 import { toGatewayError } from "../errors.ts";
 import {
   factHeaders,
@@ -16,6 +16,7 @@ import {
 } from "../pipeline/request-facts.ts";
 import type { SpanAttributes } from "../telemetry/attributes.ts";
 import type { IsolateServices } from "../services.ts";
+import { createBoundedMap } from "../tenants/bounded-map.ts";
 import { rootSpanName } from "../telemetry/spans.ts";
 import type { exportTrace, startTrace } from "../tracing.ts";
 
@@ -63,7 +64,7 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
     describe(c, scope, services.now());
     if (!isHeld) finish();
     if (isTraced(c)) {
-      const about = { bundle: c.var.caller?.bundle, isUnauthenticated: isUnauthenticated(c) };
+      const about = { bundle: callerOf(c)?.bundle, isUnauthenticated: isUnauthenticated(c) };
       ports.exportTrace(trace, about, services, (work) => c.executionCtx.waitUntil(work));
     }
   }
@@ -78,7 +79,12 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
 
 /** A refusal that anybody on the internet can cause, as often as he likes. */
 function isUnauthenticated(c: Context<AppEnv>): boolean {
-  return c.res.status >= 400 && c.res.status < 500 && c.var.caller === undefined;
+  return c.res.status >= 400 && c.res.status < 500 && callerOf(c) === undefined;
+}
+
+/** Undefined before it is known, and where nobody is asked for a key. Hono's `c.var` would copy all variables. */
+function callerOf(c: Context<AppEnv>): Caller | undefined {
+  return c.get("caller");
 }
 
 /** The template of the route that will answer; undefined where only catch-alls match. */
@@ -88,13 +94,28 @@ function matchedRoute(c: Context<AppEnv>): string | undefined {
 }
 
 function requestAttributes(request: Request): SpanAttributes {
-  const { protocol, hostname, port } = new URL(request.url);
+  const { protocol, hostname, port } = originOf(request.url);
   return {
     "http.request.method": request.method,
     "url.scheme": protocol.slice(0, -1),
     "server.address": hostname,
     "server.port": port === "" ? (protocol === "https:" ? 443 : 80) : Number(port),
   };
+}
+
+type Origin = Pick<URL, "protocol" | "hostname" | "port">;
+
+/** Of the last requests: a Worker has few origins, and taking a URL apart costs as much as a span. */
+const origins = createBoundedMap<string, Origin>(16);
+
+function originOf(url: string): Origin {
+  const text = url.slice(0, url.indexOf("/", "https://".length));
+  const known = origins.get(text);
+  if (known !== undefined) return known;
+  const { protocol, hostname, port } = new URL(url);
+  const origin = { protocol, hostname, port };
+  origins.set(text, origin);
+  return origin;
 }
 
 function isTraced(c: Context<AppEnv>): boolean {
@@ -116,8 +137,9 @@ function describe(c: Context<AppEnv>, { trace, facts }: RequestScope, now: numbe
   facts.outcome ??= status >= 400 ? "rejected" : "ok";
   root.set({ "http.response.status_code": status });
   const headers = c.res.headers;
-  headers.set("x-request-id", c.var.requestId);
-  headers.set("request-id", c.var.requestId);
+  const requestId = c.get("requestId");
+  headers.set("x-request-id", requestId);
+  headers.set("request-id", requestId);
   headers.set("x-trace-id", trace.traceId);
   // https://www.w3.org/TR/trace-context-2/#traceresponse-header
   headers.set("traceresponse", `00-${trace.traceId}-${root.ref.spanId}-01`);

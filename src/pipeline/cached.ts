@@ -85,10 +85,13 @@ export function keyOf(
   });
 }
 
+const READ = { "db.system.name": "cloudflare.kv", "db.operation.name": "get" } as const;
+const AT_HAND = { "gateway.cache.source": "memory" } as const;
+
 function describeLookup(span: Span, found: CacheLookup, now: number): void {
+  const isAtHand = found.status === "hit" && found.source === "memory";
   span.set({
-    "db.system.name": "cloudflare.kv",
-    "db.operation.name": "get",
+    ...(isAtHand ? AT_HAND : READ),
     "gateway.cache.status": found.status,
   });
   if (found.status === "error") span.fail("kv_error");

@@ -77,6 +77,7 @@ export const ATTRIBUTES = {
   "gateway.route.rejected": "`target: reason` for each target that was passed over.",
   "gateway.cache.status": "hit, miss, bypass, stale or error.",
   "gateway.cache.reason": "Why the cache was bypassed, or an answer was not stored.",
+  "gateway.cache.source": "memory where the isolate had the entry at hand, and KV was not read.",
   "gateway.cache.age_s": "Age of the entry.",
   "gateway.cache.ttl_s": "Time to live the entry is, or was, stored with.",
   "gateway.cache.bytes": "Size of the stored answer.",

@@ -1,0 +1,57 @@
+/**
+ * The entries an isolate has just had in its hands, in front of the store: a crowd that asks the same is answered without
+ * a read of KV each. Knows nothing of purges, since these change the key (epoch.ts says when one must be heard of).
+ * Plain data, bounded; called by services.ts.
+ */
+
+import { createBoundedMap } from "../tenants/bounded-map.ts";
+import type { CacheEntry } from "./entry.ts";
+import { isStale } from "./entry.ts";
+import type { CacheKey } from "./key.ts";
+import type { CacheStore } from "./store.ts";
+
+/**
+ * How long an entry is given without asking KV again. KV itself may give an old value for 30 s, so an answer that was
+ * refreshed elsewhere is seen this much later at the most.
+ */
+export const HOT_MS = 5_000;
+/** An isolate has 128 MB for everything, and a character takes one or two bytes. */
+const MAX_CHARS = 4 * 1024 * 1024;
+const MAX_ENTRIES = 2_000;
+/** What an entry takes besides its body. */
+const ENTRY_CHARS = 500;
+
+interface HotEntry {
+  readonly entry: CacheEntry;
+  readonly until: number;
+}
+
+/** The same store; `now` is ms since the epoch. */
+export function withHotEntries(store: CacheStore, now: () => number): CacheStore {
+  const hot = createBoundedMap<string, HotEntry>(MAX_ENTRIES, {
+    maxWeight: MAX_CHARS,
+    weigh: ({ entry }) => entry.body.length + ENTRY_CHARS,
+  });
+  const nameOf = ({ tenantId, digest }: CacheKey): string => `${tenantId}/${digest}`;
+
+  return {
+    async get(key) {
+      const name = nameOf(key);
+      const at = now();
+      const known = hot.get(name);
+      if (known !== undefined && at < known.until && !isStale(known.entry, at))
+        return { status: "hit", entry: known.entry, source: "memory" };
+      const found = await store.get(key);
+      if (found.status === "hit") hot.set(name, { entry: found.entry, until: at + HOT_MS });
+      else hot.delete(name);
+      return found;
+    },
+    async put(key, entry) {
+      const written = await store.put(key, entry);
+      const name = nameOf(key);
+      if (written.status === "stored") hot.set(name, { entry, until: now() + HOT_MS });
+      else hot.delete(name);
+      return written;
+    },
+  };
+}
