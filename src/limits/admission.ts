@@ -171,6 +171,7 @@ export function createAdmission(startedAt: number, checkpoint?: Checkpoint): Adm
     }
     for (const gate of news?.closes ?? []) gates.close(gate, now);
     for (const each of news?.health ?? []) circuits.take(each, now);
+    for (const expense of news?.expenses ?? []) endings.spend(expense, now);
   }
 
   function cancel(requestId: string, now: number): void {

@@ -12,6 +12,7 @@ import {
   type AdmissionAnswer,
   type AdmissionAsk,
   type Cancelled,
+  type Expense,
   type Lease,
   type ObjectState,
   type QueueRpc,
@@ -73,6 +74,8 @@ export interface TenantQueueClient {
    * QueueUnreachable; a lost one ends by its time limit.
    */
   settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
+  /** Books money that was spent outside of any lease; told with the isolate's next call. */
+  spend(expense: Expense): void;
   /** Takes back an admission that is not needed: it costs nothing then. Never throws. */
   cancel(requestId: string): Promise<void>;
   /** Renews a lease until the returned function is called. */
@@ -278,6 +281,10 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
         outbox.settle(settlement);
         if (canBeLate) sendSoon();
         else await tell();
+      },
+      spend(expense) {
+        outbox.spend(expense);
+        sendSoon();
       },
       cancel,
       keepAlive,

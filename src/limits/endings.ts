@@ -10,8 +10,8 @@ import type { Freshness } from "./freshness.ts";
 import type { Holdings } from "./holdings.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { tokenOf, type LeaseTable } from "./lease-table.ts";
-import type { Settlement } from "./protocol.ts";
-import type { RecentIds } from "./recent-ids.ts";
+import type { Expense, Settlement } from "./protocol.ts";
+import { createRecentIds, type RecentIds } from "./recent-ids.ts";
 import { book } from "./spend.ts";
 
 /** Leases that ran out and whose record nobody has fetched yet; those beyond leave none. */
@@ -35,6 +35,8 @@ export interface EndingsDeps {
 export interface Endings {
   /** A second settlement is a no-op; one after the lease's end changes no limit but its money is booked. */
   settle(settlement: Settlement, now: number): void;
+  /** Books what was spent outside of any lease, once for each request. */
+  spend(expense: Expense, now: number): void;
   /** Ends a lease whose request never went: it has cost nothing. */
   abandon(entry: Entry, now: number): void;
   /** Ends a lease that ran out: what it took stays taken, what it reserved of a budget is free. */
@@ -48,6 +50,7 @@ export interface Endings {
 
 export function createEndings(deps: EndingsDeps): Endings {
   const { tenant, keys, leases, holdings, forgotten, freshness, byRequest, ended } = deps;
+  const spenders = createRecentIds();
   let abandoned: Entry[] = [];
   let unsavedMicroUsd = 0;
 
@@ -55,7 +58,7 @@ export function createEndings(deps: EndingsDeps): Endings {
     freshness.mark(isLight(tenant, now) ? whenLight : "usage");
   }
 
-  function bookCost({ keyId, costMicroUsd }: Settlement, now: number): void {
+  function bookCost({ keyId, costMicroUsd }: Expense, now: number): void {
     if (!(costMicroUsd > 0)) return;
     book(spendOf(tenant), costMicroUsd, now);
     book(spendOf(keys.find(keyId, now).allowance), costMicroUsd, now);
@@ -97,6 +100,11 @@ export function createEndings(deps: EndingsDeps): Endings {
       bookCost(settlement, now);
       forgotten.noteSettled(token);
       end(entry, now);
+    },
+    spend(expense, now) {
+      if (spenders.has(expense.requestId, now)) return;
+      spenders.add(expense.requestId, now);
+      bookCost(expense, now);
     },
     abandon,
     expire(entry, now) {

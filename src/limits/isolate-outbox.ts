@@ -5,7 +5,7 @@
  */
 
 import { MAX_CLOSED_MS } from "./closed-gates.ts";
-import type { BatchStart, ClosedGate, IsolateNews, Settlement, TargetNews } from "./protocol.ts";
+import type { BatchStart, ClosedGate, Expense, IsolateNews, Settlement, TargetNews } from "./protocol.ts";
 
 /** Longer than the oldest checkpoint that may be missing money. */
 const REMEMBERED_MS = 15_000;
@@ -21,6 +21,7 @@ export interface Parcel {
   readonly unused: readonly string[];
   readonly closes: readonly { readonly target: string; readonly until: number }[];
   readonly health: readonly DatedNews[];
+  readonly expenses: readonly Expense[];
 }
 
 interface DatedNews {
@@ -39,6 +40,8 @@ export interface IsolateOutbox {
   close(gate: ClosedGate, now: number): void;
   learn(news: TargetNews, now: number): void;
   giveBack(leaseIds: readonly string[]): void;
+  /** Not told again to an object that was started anew: it could not tell whether it had booked it. */
+  spend(expense: Expense): void;
   /** All there is; what is taken must be delivered or put back. */
   take(): Parcel;
   putBack(parcel: Parcel): void;
@@ -58,11 +61,12 @@ export function createIsolateOutbox(): IsolateOutbox {
   let unused: string[] = [];
   let closes: { readonly target: string; readonly until: number }[] = [];
   let health: readonly DatedNews[] = NO_NEWS;
+  let expenses: Expense[] = [];
   let told: { readonly settlement: Settlement; readonly at: number }[] = [];
 
   return {
     get isEmpty() {
-      return settles.length + starts.length + unused.length + closes.length + health.length === 0;
+      return sizeOf({ settles, starts, unused, closes, health, expenses }) === 0;
     },
     get isPressing() {
       return health.some(({ news }) => isPressing(news));
@@ -80,13 +84,15 @@ export function createIsolateOutbox(): IsolateOutbox {
       void closes.push({ target, until: now + Math.min(MAX_CLOSED_MS, forMs) }),
     learn: (news, now) => void (health = [...health, { news, at: now }].slice(-MAX_HEALTH)),
     giveBack: (leaseIds) => void unused.push(...leaseIds),
+    spend: (expense) => void expenses.push(expense),
     take() {
-      const parcel = { settles, starts, unused, closes, health };
+      const parcel = { settles, starts, unused, closes, health, expenses };
       settles = [];
       starts = [];
       unused = [];
       closes = [];
       health = NO_NEWS;
+      expenses = [];
       return parcel;
     },
     putBack(parcel) {
@@ -95,6 +101,7 @@ export function createIsolateOutbox(): IsolateOutbox {
       unused = [...parcel.unused, ...unused];
       closes = [...parcel.closes, ...closes];
       health = [...parcel.health, ...health].slice(-MAX_HEALTH);
+      expenses = [...parcel.expenses, ...expenses];
     },
     delivered(parcel, now) {
       if (parcel.settles.length === 0) return;
@@ -117,12 +124,22 @@ function isPressing(news: TargetNews): boolean {
   return news.kind !== "call" || news.report.verdict === "failed" || news.report.probe !== undefined;
 }
 
+function sizeOf({ settles, starts, unused, closes, health, expenses }: Parcel): number {
+  return settles.length + starts.length + unused.length + closes.length + health.length + expenses.length;
+}
+
 /** A parcel's news as they go over the wire; undefined where there are none. */
-export function newsOf({ starts, unused, closes, health }: Parcel, now: number): IsolateNews | undefined {
-  if (starts.length + unused.length + closes.length + health.length === 0) return undefined;
+export function newsOf(parcel: Parcel, now: number): IsolateNews | undefined {
+  const { settles, starts, unused, closes, health, expenses } = parcel;
+  if (sizeOf(parcel) === settles.length) return undefined;
   const gates = closes.map(({ target, until }) => ({ target, forMs: until - now }));
-  const told = { starts, unused, closes: gates.filter(({ forMs }) => forMs > 0) };
-  return health.length === 0 ? told : { ...told, health: health.map((each) => asOf(each, now)) };
+  return {
+    starts,
+    unused,
+    closes: gates.filter(({ forMs }) => forMs > 0),
+    ...(health.length > 0 && { health: health.map((each) => asOf(each, now)) }),
+    ...(expenses.length > 0 && { expenses }),
+  };
 }
 
 /** A pause has gone on while its news waited. */

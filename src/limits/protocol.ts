@@ -81,6 +81,16 @@ export interface IsolateNews {
   readonly closes: readonly ClosedGate[];
   /** What was learned of targets that fail, in its order; absent when nothing. */
   readonly health?: readonly TargetNews[];
+  /** Money that was spent outside of any lease; absent when none was. */
+  readonly expenses?: readonly Expense[];
+}
+
+/** What a request cost before it was let in, or without ever asking to be (an embedding for the cache's look-up). */
+export interface Expense {
+  /** The request's: one that is told twice is booked once. */
+  readonly requestId: string;
+  readonly keyId: string;
+  readonly costMicroUsd: number;
 }
 
 /** A call is counted once, by its span; a probe goes to whoever claims it first, again and again to the same one. */

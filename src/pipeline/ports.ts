@@ -13,7 +13,7 @@ import type { HeartbeatHooks } from "../limits/client.ts";
 import type { OutputBook } from "../limits/output-book.ts";
 import type { TargetCircuits } from "../limits/target-circuits.ts";
 import type { TargetGates } from "../limits/target-gates.ts";
-import type { AdmissionAnswer, AdmissionAsk, Lease, Settlement } from "../limits/protocol.ts";
+import type { AdmissionAnswer, AdmissionAsk, Expense, Lease, Settlement } from "../limits/protocol.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider, ProviderAccount } from "../providers/provider.ts";
 import type { ContentSink } from "../telemetry/content.ts";
@@ -54,6 +54,8 @@ export interface QueuePort {
   admit(ask: AdmissionAsk, signal: AbortSignal, target?: string): Promise<AdmissionAnswer>;
   /** Ends a lease, now or with the isolate's next call: as its admission's `canSettleLate` allows. */
   settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
+  /** Books money that was spent outside of any lease. */
+  spend(expense: Expense): void;
   /** Takes back an admission that is not needed: it costs nothing then. Never throws. */
   cancel(requestId: string): Promise<void>;
   /** Renews a lease until the returned function is called. */

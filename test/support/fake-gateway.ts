@@ -4,7 +4,13 @@ import type { CacheEntry } from "../../src/cache/entry.ts";
 import type { CacheStore } from "../../src/cache/store.ts";
 import { openAiChat } from "../../src/dialects/openai-chat.ts";
 import { generate } from "../../src/gateway.ts";
-import type { Admitted, AdmissionAnswer, AdmissionAsk, Settlement } from "../../src/limits/protocol.ts";
+import type {
+  Admitted,
+  AdmissionAnswer,
+  AdmissionAsk,
+  Expense,
+  Settlement,
+} from "../../src/limits/protocol.ts";
 import type { HeartbeatHooks } from "../../src/limits/client.ts";
 import { circuitsFor, createIsolateCircuits, type TargetCircuits } from "../../src/limits/target-circuits.ts";
 import { createTargetGates } from "../../src/limits/target-gates.ts";
@@ -37,6 +43,7 @@ export const ADMITTED: Admitted = {
 export interface FakeQueue extends QueuePort {
   readonly asks: readonly AdmissionAsk[];
   readonly settlements: readonly Settlement[];
+  readonly expenses: readonly Expense[];
   /** Heartbeats that nobody has stopped. */
   readonly heartbeats: number;
   readonly cancels: readonly string[];
@@ -64,6 +71,7 @@ export function createFakeQueue(
 ): FakeQueue {
   const asks: AdmissionAsk[] = [];
   const settlements: Settlement[] = [];
+  const expenses: Expense[] = [];
   const cancels: string[] = [];
   let hooks: HeartbeatHooks | undefined;
   let heartbeats = 0;
@@ -74,6 +82,7 @@ export function createFakeQueue(
     },
     asks,
     settlements,
+    expenses,
     get heartbeats() {
       return heartbeats;
     },
@@ -85,6 +94,7 @@ export function createFakeQueue(
       settlements.push(settlement);
       await settle?.();
     },
+    spend: (expense) => void expenses.push(expense),
     async cancel(requestId) {
       cancels.push(requestId);
     },

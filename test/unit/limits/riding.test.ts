@@ -194,6 +194,25 @@ describe("a request let in by a lease at hand", () => {
   });
 });
 
+describe("money spent outside of any lease", () => {
+  const expense = { requestId: "a", keyId: "key", costMicroUsd: 0.2 };
+
+  test("is told with the next call, or within a second, and again where that failed", async () => {
+    const { client, clock, object, asks, tells, admit } = rig();
+    client.spend(expense);
+    await admit("b");
+    expect(asks[0]?.news).toEqual({ starts: [], unused: [], closes: [], expenses: [expense] });
+    object.isDown = true;
+    client.spend({ ...expense, requestId: "c" });
+    await clock.pass(1000);
+    object.isDown = false;
+    await clock.pass(1000);
+    expect(tells.map(({ news }) => news?.expenses)).toEqual([[{ ...expense, requestId: "c" }]]);
+    await clock.pass(5000);
+    expect(tells).toHaveLength(1);
+  });
+});
+
 describe("a gate that closed", () => {
   test("is told with the next call, with what is left of its time, and heard of in an answer", async () => {
     const { client, clock, object, asks, admit } = rig();

@@ -167,6 +167,21 @@ describe("the ledger", () => {
     expect(after.snapshot(START_AT + 120).limits["budgetMicroUsd"]?.remaining).toBe(999_000);
   });
 
+  test("books what was spent outside of any lease, to tenant and key, and once though it is told twice", () => {
+    const admission = createAdmission(START_AT);
+    const limits = { budget: ONE_DOLLAR };
+    const keyLimits = { maxDepth: 9, maxWaitMs: 0, budget: { ...ONE_DOLLAR, microUsd: 500 } };
+    admission.admit(askOf("a", { limits, keyLimits }), START_AT);
+    const expense = { requestId: "b", keyId: "key", costMicroUsd: 499.5 };
+    const news = { starts: [], unused: [], closes: [], expenses: [expense] };
+    admission.settle([], START_AT, news);
+    admission.settle([], START_AT + 10, news);
+    expect(admission.snapshot(START_AT).limits["budgetMicroUsd"]?.remaining).toBe(999_500);
+    const refused = asRefused(admission.admit({ ...ask("c", 1), keyLimits }, START_AT));
+    expect(refused.limit.value).toBe(500);
+    expect(admission.staleAfterMs()).toBe(0);
+  });
+
   test("keeps over a crash what is reserved", () => {
     const admission = createAdmission(START_AT);
     asAdmitted(admission.admit(ask("a", 900_000), START_AT));
