@@ -6,13 +6,14 @@
 import { admit } from "./pipeline/admission.ts";
 import { firstSuccess, type Held } from "./pipeline/attempts.ts";
 import type { CacheKey } from "./cache/key.ts";
-import { lookUp } from "./pipeline/cached.ts";
+import { type CacheAnswer, lookUp } from "./pipeline/cached.ts";
 import { batchOf, embedEach } from "./pipeline/embedding-cache.ts";
 import { toGatewayError } from "./errors.ts";
 import { concludeFailure } from "./pipeline/conclusion.ts";
 import { openExchange } from "./pipeline/exchange.ts";
 import type { Call, Deps, Generation } from "./pipeline/ports.ts";
 import { routeFresh } from "./pipeline/routed.ts";
+import { lookUpNear } from "./pipeline/semantic-cache.ts";
 import { coalesced, oncePerKey } from "./pipeline/sharing.ts";
 import type { Plan } from "./routing/plan.ts";
 
@@ -25,8 +26,24 @@ export async function generate(asked: Call, deps: Deps): Promise<Generation> {
 async function fromCacheOrTargets(call: Call, plan: Plan, deps: Deps): Promise<Generation> {
   const batch = batchOf(call);
   if (batch) return embedEach(call, plan, batch, deps, (part) => fromTargets(part, plan, undefined, deps));
-  const { hit, key } = await lookUp(call, plan, deps);
-  return hit ?? coalesced(call, plan, key, deps, (leader) => fromTargets(leader, plan, key, deps));
+  const { hit, ...missed } = await lookUp(call, plan, deps);
+  return (
+    hit ?? coalesced(call, plan, missed.key, deps, (leader) => fromNearOrTargets(leader, plan, missed, deps))
+  );
+}
+
+/** Of equal requests under way only the one that leads is looked up by meaning: that costs an embedding. */
+async function fromNearOrTargets(
+  call: Call,
+  plan: Plan,
+  { key, missedIn }: CacheAnswer,
+  deps: Deps,
+): Promise<Generation> {
+  if (plan.semantic === undefined || key === undefined || missedIn === undefined) {
+    return fromTargets(call, plan, key, deps);
+  }
+  const { hit, cacheStore } = await lookUpNear(call, plan, plan.semantic, { key, epoch: missedIn }, deps);
+  return hit ?? fromTargets(call, plan, key, { ...deps, cacheStore });
 }
 
 async function fromTargets(

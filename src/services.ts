@@ -135,6 +135,7 @@ export function createServices(env: Env): IsolateServices {
     ...(wantsContent(bundle, settings) ? { content: contents } : {}),
     confirmEpoch,
     flights: flights(bundle.id),
+    semanticIndex: () => env.SEMANTIC_INDEX.getByName(bundle.id),
     routing,
     outputs,
     providerOf,
@@ -150,6 +151,7 @@ export function createServices(env: Env): IsolateServices {
     masterKey: settings.masterKey,
     rules,
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    hasEmbeddings: (kind) => providerOf(kind).embeddings !== undefined,
     lastUsed: (tenantId) => env.TENANT_QUEUE.getByName(tenantId).lastUsed(),
     now,
   });

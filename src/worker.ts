@@ -7,6 +7,7 @@ import { createApp } from "../routes/index.ts";
 import { createServices, type IsolateServices } from "./services.ts";
 import { exportTrace, startTrace } from "./tracing.ts";
 
+export { SemanticIndex } from "./cache/semantic-index.ts";
 export { Inflight } from "./inflight/inflight.ts";
 export { TenantQueue } from "./limits/tenant-queue.ts";
 export { TenantMetrics } from "./telemetry/metrics/tenant-metrics.ts";

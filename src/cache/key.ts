@@ -8,7 +8,7 @@ import { canonicalText } from "./canonical.ts";
 
 const made: unique symbol = Symbol("CacheKey");
 
-/** Made by `cacheKey` only. */
+/** Made by `cacheKey`, and from its digests by `knownCacheKey`. */
 export interface CacheKey {
   readonly [made]: true;
   readonly tenantId: string;
@@ -56,6 +56,11 @@ const INSIGNIFICANT: Readonly<Record<Dialect, ReadonlySet<string>>> = {
 
 /** Changes when the form below, or that of the entries, does: old entries are then never found again. */
 const FORMAT = 1;
+
+/** A key that `cacheKey` made once, out of the tenant's own index. */
+export function knownCacheKey(tenantId: string, digest: string): CacheKey {
+  return { [made]: true, tenantId, digest };
+}
 
 /** The same key for the same tenant and requests of equal meaning; order of members and white space don't matter. */
 export async function cacheKey(input: CacheKeyInput): Promise<CacheKey> {

@@ -31,7 +31,8 @@ export type CacheLookup =
   | { readonly status: "error"; readonly cause: unknown };
 
 export type CacheWrite =
-  | { readonly status: "stored" }
+  /** `isIndexed`: whether it can be found by meaning too; undefined where that was not tried. */
+  | { readonly status: "stored"; readonly isIndexed?: boolean }
   | { readonly status: "too_large" }
   | { readonly status: "error"; readonly cause: unknown };
 

@@ -15,6 +15,7 @@ const EXPOSED = [
   "retry-after",
   "retry-after-ms",
   "x-headgate-cache",
+  "x-headgate-cache-similarity",
   "x-headgate-target",
   "x-headgate-attempts",
   "x-headgate-queue-ms",

@@ -15,7 +15,8 @@ import type { Span } from "../telemetry/trace.ts";
 /** One attempt's place in the request. */
 export interface AttemptFacts {
   readonly number: number;
-  readonly reason: "initial" | "retry" | "fallback" | "hedge";
+  /** `cache`: the embedding that the cache is asked by; it answers nobody. */
+  readonly reason: "initial" | "retry" | "fallback" | "hedge" | "cache";
   /** Calls made to this target before. */
   readonly resends: number;
   readonly target: Pick<PlannedTarget, "label" | "provider" | "model" | "params">;

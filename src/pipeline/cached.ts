@@ -5,7 +5,7 @@
 
 import type { AnswerSummary } from "./answer.ts";
 import { ageSeconds, type CacheEntry } from "../cache/entry.ts";
-import { type CacheKey, cacheKey } from "../cache/key.ts";
+import { type CacheKey, cacheKey, type CacheKeyInput } from "../cache/key.ts";
 import { isStorable } from "../cache/policy.ts";
 import { replay } from "../cache/replay.ts";
 import type { CacheLookup } from "../cache/store.ts";
@@ -20,6 +20,8 @@ export interface CacheAnswer {
   readonly hit?: Generation;
   /** Where this request's answer may be stored; absent when the cache is out of it. */
   readonly key?: CacheKey;
+  /** Of a look-up that found nothing, where one by meaning follows: the epoch in force. */
+  readonly missedIn?: number;
 }
 
 /** Throws `cache_miss` where the client wants nothing but a cached answer. */
@@ -48,6 +50,7 @@ export async function lookUp(call: Call, plan: Plan, deps: Deps): Promise<CacheA
     describeLookup(span, found, deps.now());
     const hit = found.status === "hit" ? replayHit(call, found.entry, span, deps.now()) : undefined;
     if (hit) return { hit, key };
+    if (isSemantic(call, plan) && found.status !== "error") return { key, missedIn: epoch };
     if (mode === "only-if-cached") throw nothingCached();
     return { key };
   } finally {
@@ -58,41 +61,58 @@ export async function lookUp(call: Call, plan: Plan, deps: Deps): Promise<CacheA
 /** What was found is of before a purge that this isolate has just heard of. */
 async function afterPurge(call: Call, plan: Plan, epoch: number, span: Span): Promise<CacheAnswer> {
   span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": "purged" });
+  const fresh = { ...call, bundle: { ...call.bundle, cacheEpoch: epoch } };
+  if (isSemantic(call, plan)) return { key: await keyOf(fresh, plan), missedIn: epoch };
   if (call.cache.mode === "only-if-cached") throw nothingCached();
-  return { key: await keyOf({ ...call, bundle: { ...call.bundle, cacheEpoch: epoch } }, plan) };
+  return { key: await keyOf(fresh, plan) };
 }
 
-function nothingCached(): GatewayError {
+/** Whether what the exact cache doesn't have is looked up by meaning: semantic-cache.ts. */
+function isSemantic({ codec }: Call, { semantic }: Plan): boolean {
+  return semantic !== undefined && !("operation" in codec);
+}
+
+export function nothingCached(): GatewayError {
   return new GatewayError("cache_miss", "There is no cached answer to this request.");
 }
 
 /** Under what this request's answer is stored, and by what equal requests under way are found. */
-export function keyOf(
+export function keyOf(call: Pick<Call, "bundle" | "chat" | "headers">, plan: Plan): Promise<CacheKey> {
+  return cacheKey(keyInputOf(call, plan));
+}
+
+export function keyInputOf(
   { bundle, chat, headers }: Pick<Call, "bundle" | "chat" | "headers">,
   plan: Plan,
-): Promise<CacheKey> {
+): CacheKeyInput {
   const passedHeaders: Record<string, string> = {};
   for (const name of PASSED_HEADERS[chat.dialect]) {
     const value = headers.get(name);
     if (value !== null) passedHeaders[name] = value;
   }
-  return cacheKey({
+  return {
     tenantId: bundle.id,
     epoch: bundle.cacheEpoch,
     planVersion: planVersion(plan),
     chat,
     passedHeaders,
-  });
+  };
 }
 
 const READ = { "db.system.name": "cloudflare.kv", "db.operation.name": "get" } as const;
 const AT_HAND = { "gateway.cache.source": "memory" } as const;
 
-function describeLookup(span: Span, found: CacheLookup, now: number): void {
+export function describeLookup(
+  span: Span,
+  found: CacheLookup,
+  now: number,
+  kind: "exact" | "semantic" = "exact",
+): void {
   const isAtHand = found.status === "hit" && found.source === "memory";
   span.set({
     ...(isAtHand ? AT_HAND : READ),
     "gateway.cache.status": found.status,
+    "gateway.cache.kind": kind,
   });
   if (found.status === "error") span.fail("kv_error");
   if (found.status !== "hit" && found.status !== "stale") return;
@@ -108,7 +128,7 @@ function describeLookup(span: Span, found: CacheLookup, now: number): void {
 }
 
 /** A stored answer in the form this client wants; undefined where it can't be put into it. */
-function replayHit(call: Call, entry: CacheEntry, span: Span, now: number): Generation | undefined {
+export function replayHit(call: Call, entry: CacheEntry, span: Span, now: number): Generation | undefined {
   const replayed = replay(entry, call.codec, call.chat);
   if (!replayed) {
     span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": "not_replayable" });
@@ -190,6 +210,7 @@ export function storeAnswer(
     deps.cacheStore.put(key, entry).then((written) => {
       if (written.status === "too_large") span.set({ "gateway.cache.reason": "too_large" });
       if (written.status === "error") span.fail("kv_error");
+      if (written.status === "stored") span.set({ "gateway.cache.indexed": written.isIndexed });
       span.end();
     }),
   );

@@ -172,7 +172,8 @@ function countUsage(
   const costMicro = costMicroUsd(price, usage);
   facts.usage = usage;
   facts.usageIsEstimate = isEstimate;
-  if (costMicro !== undefined) facts.costUsd = usd(costMicro + (facts.hedgeMicroUsd ?? 0));
+  if (costMicro === undefined) delete facts.costUsd;
+  else facts.costUsd = usd(costMicro + (facts.hedgeMicroUsd ?? 0) + (facts.embeddingMicroUsd ?? 0));
   call.trace.root
     .child("gateway.usage.count", {
       attributes: {

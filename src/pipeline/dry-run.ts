@@ -40,6 +40,8 @@ export interface DryRun {
     readonly reason: string | null;
     readonly ageSeconds: number | null;
     readonly coalesce: boolean;
+    /** Whether a miss would be looked up by meaning, which is not tried here: it costs an embedding. */
+    readonly semantic: Plan["semantic"] | null;
   };
 }
 
@@ -98,9 +100,10 @@ function describe(
 async function describeCache(call: DryCall, plan: Plan, deps: Deps): Promise<DryRun["cache"]> {
   const { mode, reason = null } = call.cache;
   const { coalesce } = call.bundle.tenant.cache;
+  const semantic = plan.semantic ?? null;
   if (mode === "off" || mode === "refresh")
-    return { mode, status: "bypass", reason, ageSeconds: null, coalesce };
+    return { mode, status: "bypass", reason, ageSeconds: null, coalesce, semantic };
   const found = await deps.cacheStore.get(await keyOf(call, plan));
   const age = found.status === "hit" || found.status === "stale" ? ageSeconds(found.entry, deps.now()) : null;
-  return { mode, status: found.status, reason, ageSeconds: age, coalesce };
+  return { mode, status: found.status, reason, ageSeconds: age, coalesce, semantic };
 }

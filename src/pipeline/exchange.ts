@@ -8,6 +8,7 @@ import { withTargetParams } from "../dialects/target-params.ts";
 import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
 import type { ChatChoice, ChatRequest, Dialect } from "../chat.ts";
 import type { DropField } from "../conversation.ts";
+import type { EmbeddingResponse } from "../embedding.ts";
 import { GatewayError } from "../errors.ts";
 import type { Inspector } from "./inspectors.ts";
 import type { Call } from "./ports.ts";
@@ -26,6 +27,8 @@ export interface ReadAnswer {
   readonly answer: AnswerSummary;
   /** For a trace that may hold content; absent where the answer is no text. */
   readonly choices?: readonly ChatChoice[];
+  /** Of an embeddings answer; read when they are asked for, and may throw `upstream_malformed` then. */
+  readonly vectors?: EmbeddingResponse["vectors"];
   format(): string;
 }
 
@@ -152,7 +155,13 @@ function openEmbedding(
       : wire.toRequest(chat, target, { ask: codec.toEmbedding(chat, drop), drop }),
     read(body) {
       const response = wire.toResponse(body);
-      return { answer: summariseEmbedding(response), format: () => codec.formatEmbedding(response, chat) };
+      return {
+        answer: summariseEmbedding(response),
+        get vectors() {
+          return response.vectors;
+        },
+        format: () => codec.formatEmbedding(response, chat),
+      };
     },
   };
 }

@@ -5,6 +5,7 @@
 
 import type { ConfirmEpoch } from "../cache/epoch.ts";
 import type { CacheDirective } from "../cache/policy.ts";
+import type { SemanticIndexRpc } from "../cache/semantic-protocol.ts";
 import type { CacheStore } from "../cache/store.ts";
 import type { ChatRequest } from "../chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
@@ -75,6 +76,8 @@ export interface Deps extends UpstreamPorts {
   readonly confirmEpoch: ConfirmEpoch;
   /** Where equal requests meet: inflight/client.ts. Its calls reject when the object can't be reached. */
   readonly flights: InflightRpc;
+  /** The tenant's index of stored answers by meaning; a fresh stub each time. Its calls reject when it can't be reached. */
+  semanticIndex(): SemanticIndexRpc;
   readonly routing: RoutingBook;
   /** How long each model's answers have been. */
   readonly outputs: OutputBook;

@@ -34,6 +34,12 @@ export interface RequestFacts {
   session?: string;
   metadata?: Readonly<Record<string, string>>;
   cache?: CacheStatus;
+  /** How a hit was found. */
+  cacheKind?: "exact" | "semantic";
+  /** Of the entry that came nearest in meaning, whether it was near enough or not. */
+  cacheSimilarity?: number;
+  /** What the embedding cost that the cache was asked by: a part of `costUsd`, told to the ledger by itself. */
+  embeddingMicroUsd?: number;
   cacheAgeSeconds?: number;
   savedUsd?: number;
   savedMs?: number;
@@ -67,6 +73,9 @@ const MS_PER_SECOND = 1000;
 export function factHeaders(facts: RequestFacts, now: number): Record<string, string> {
   const headers: Record<string, string> = { "server-timing": serverTiming(facts, now) };
   if (facts.cache !== undefined) headers["x-headgate-cache"] = facts.cache;
+  if (facts.cacheKind === "semantic" && facts.cacheSimilarity !== undefined) {
+    headers["x-headgate-cache-similarity"] = formatSimilarity(facts.cacheSimilarity);
+  }
   if (facts.cacheAgeSeconds !== undefined) headers["age"] = String(facts.cacheAgeSeconds);
   if (facts.savedUsd !== undefined) headers["x-headgate-saved-usd"] = formatUsd(facts.savedUsd);
   if (facts.savedMs !== undefined) headers["x-headgate-saved-ms"] = String(facts.savedMs);
@@ -106,6 +115,13 @@ export function formatDuration(ms: number): string {
   return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds % 60}s`;
 }
 
+const SIMILARITY_STEPS = 1000;
+
+/** Cut off, not rounded: it never reads as more than it is. */
+function formatSimilarity(similarity: number): string {
+  return String(Math.floor(similarity * SIMILARITY_STEPS) / SIMILARITY_STEPS);
+}
+
 /** Dollars to the micro-dollar, without an exponent. */
 function formatUsd(usd: number): string {
   return usd.toFixed(6).replace(/\.?0+$/, "");
@@ -140,6 +156,10 @@ export function rootAttributes(facts: RequestFacts): SpanAttributes {
     "gateway.attempt.count": facts.attempts,
     "gateway.fallback.used": facts.usedFallback,
     "gateway.cache.status": facts.cache?.toLowerCase(),
+    "gateway.cache.kind": facts.cache === "HIT" ? (facts.cacheKind ?? "exact") : undefined,
+    "gateway.cache.similarity": facts.cacheSimilarity,
+    "gateway.cache.embedding_cost_usd":
+      facts.embeddingMicroUsd === undefined ? undefined : usd(facts.embeddingMicroUsd),
     "gateway.cache.age_s": facts.cacheAgeSeconds,
     "gateway.cache.saved_usd": facts.savedUsd,
     "gateway.cache.saved_ms": facts.savedMs,

@@ -8,6 +8,7 @@ import {
   DEFAULT_RETRIES,
   DEFAULT_TIMEOUTS,
   type RouteRecord,
+  type SemanticSettings,
   type TargetRecord,
 } from "../tenants/route-record.ts";
 import { type KeyRecord, type TenantBundle } from "../tenants/records.ts";
@@ -34,6 +35,8 @@ export interface Plan {
   readonly hedge?: { readonly afterMs: number };
   /** Whether the session is to come back to the target that answers it. */
   readonly isSticky: boolean;
+  /** The route's answers are looked up by meaning too, where the request may be answered from the cache. */
+  readonly semantic?: SemanticSettings;
 }
 
 export interface PlanContext extends Pick<OrderContext, "priceOf" | "latencyOf" | "claimTrial"> {
@@ -102,7 +105,13 @@ function planRoute(routeId: string, route: RouteRecord, context: PlanContext): P
   const { pin, bundle } = context;
   const hasProvider = ({ provider }: TargetRecord): boolean => Object.hasOwn(bundle.providers, provider);
   const isSticky = route.sticky === "session" && context.session !== undefined;
-  const rules = { retries: route.retries, timeouts: route.timeouts, isSticky };
+  const semantic = route.cache?.semantic;
+  const rules = {
+    retries: route.retries,
+    timeouts: route.timeouts,
+    isSticky,
+    ...(semantic === undefined ? {} : { semantic }),
+  };
 
   if (pin !== undefined) {
     const all = [route, ...(route.when ?? [])]

@@ -76,8 +76,16 @@ export const ATTRIBUTES = {
   "gateway.route.reason": "Why that target comes first.",
   "gateway.route.rejected": "`target: reason` for each target that was passed over.",
   "gateway.cache.status": "hit, miss, bypass, stale or error.",
-  "gateway.cache.reason": "Why the cache was bypassed, or an answer was not stored.",
+  "gateway.cache.reason": "Why the cache was bypassed, missed, or an answer was not stored.",
   "gateway.cache.source": "memory where the isolate had the entry at hand, and KV was not read.",
+  "gateway.cache.kind": "exact, or semantic where the prompt may differ in its wording.",
+  "gateway.cache.similarity":
+    "Cosine between the request's last user text and the nearest one that was answered before; on a miss too.",
+  "gateway.cache.threshold": "The similarity from which on the route counts two texts as the same.",
+  "gateway.cache.compared": "Stored texts that the request's was compared with.",
+  "gateway.cache.indexed": "Whether the stored answer can be found by meaning too.",
+  "gateway.cache.embedding_cost_usd":
+    "What the embedding cost that the cache was asked by; a part of gateway.cost.usd.",
   "gateway.cache.age_s": "Age of the entry.",
   "gateway.cache.ttl_s": "Time to live the entry is, or was, stored with.",
   "gateway.cache.bytes": "Size of the stored answer.",
@@ -103,7 +111,8 @@ export const ATTRIBUTES = {
 
   // Attempts and streams.
   "gateway.attempt.number": "1 for the first call of the request.",
-  "gateway.attempt.reason": "initial, retry, fallback or hedge.",
+  "gateway.attempt.reason":
+    "initial, retry, fallback, hedge, or cache: the embedding that the cache is asked by.",
   "gateway.attempt.outcome": "ok, the error table's row, or hedge_lost where another call answered first.",
   "gateway.attempt.target": "`provider/model` by the tenant's names.",
   "gateway.attempt.left_for": "What was done instead: retry, fallback, give_up, or hedge.",
@@ -185,6 +194,9 @@ const DOUBLES: ReadonlySet<string> = new Set<AttributeName>([
   "gen_ai.request.presence_penalty",
   "gen_ai.response.time_to_first_chunk",
   "gateway.cache.saved_usd",
+  "gateway.cache.similarity",
+  "gateway.cache.threshold",
+  "gateway.cache.embedding_cost_usd",
   "gateway.cost.usd",
   "gateway.hedge.cost_usd",
 ]);
@@ -211,6 +223,7 @@ export const LINKS = {
   queued_behind: "Held a slot when this request was queued.",
   admitted_by: "Its end let this request in.",
   cached_from: "Produced the cache entry that answered this request.",
+  near_to: "Produced the stored answer that came nearest in meaning, and was not near enough.",
   coalesced_into: "The equal request under way whose answer this one got.",
   retried_from: "The earlier request with the same idempotency key, whose answer this one got.",
   client_parent: "The caller's span, where it is not the parent.",

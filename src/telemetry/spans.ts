@@ -23,6 +23,7 @@ export const SPANS = {
     meaning: "An earlier request with the same idempotency key was looked for.",
   },
   "gateway.cache.lookup": { kind: "client", meaning: "The response cache was asked, or why it was not." },
+  // A route with the semantic cache has a second one, with the embedding's call under it.
   "gateway.coalesce.wait": {
     kind: "internal",
     meaning: "An equal request under way was looked for, and its answer waited for.",

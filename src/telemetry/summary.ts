@@ -33,7 +33,7 @@ const FIRST_ERROR_STATUS = 400;
 
 /** The summary of a trace; the request id of one without (a summary span) is its root's span id. */
 export function summarize({ root, spans, traceId, tenantId }: FinishedTrace): TraceSummary {
-  const answering = spans.findLast(isAttempt);
+  const answering = spans.findLast(isAnswering);
   return {
     traceId,
     requestId: textOf(root, "gateway.request.id") ?? root.spanId,
@@ -69,6 +69,11 @@ export function isFailed(root: FinishedSpan): boolean {
 /** Whether a span stands for one call to an upstream. */
 export function isAttempt(span: FinishedSpan): boolean {
   return span.attributes["gateway.attempt.number"] !== undefined;
+}
+
+/** Whether that call was made to answer the request, and not to ask the cache by meaning. */
+export function isAnswering(span: FinishedSpan): boolean {
+  return isAttempt(span) && span.attributes["gateway.attempt.reason"] !== "cache";
 }
 
 /** A span's attribute when it is a number. */

@@ -3,7 +3,7 @@
  * the stream, and what is left for the gateway. Pure; called by the waterfall.
  */
 
-import { isAttempt, numberOf, textOf } from "./summary.ts";
+import { isAnswering, numberOf, textOf } from "./summary.ts";
 import type { FinishedSpan } from "./trace.ts";
 
 export type ShareKind = "queue" | "failed" | "pause" | "first_token" | "answer" | "cache" | "gateway";
@@ -33,7 +33,7 @@ const MS_PER_SECOND = 1000;
 /** The calls of a request in their order. */
 export function viewAttempts(spans: readonly FinishedSpan[]): readonly AttemptView[] {
   return spans
-    .filter(isAttempt)
+    .filter(isAnswering)
     .toSorted(
       (a, b) => (numberOf(a, "gateway.attempt.number") ?? 0) - (numberOf(b, "gateway.attempt.number") ?? 0),
     )
@@ -68,6 +68,11 @@ export function shareTime(root: FinishedSpan, spans: readonly FinishedSpan[]): r
   });
   const chunkAt = answered?.firstChunkAt;
   const isHit = textOf(root, "gateway.outcome") === "cache_hit";
+  // A look-up that found nothing is the gateway's own time, unless a model was asked for it.
+  const lookups = spans.filter(
+    (span) =>
+      span.name === "gateway.cache.lookup" && (isHit || textOf(span, "gateway.cache.kind") === "semantic"),
+  );
   const parts: readonly TimeShare[] = [
     { kind: "queue", ms: queueMs },
     { kind: "failed", ms: sum(failed.map(({ span }) => durationOf(span))) },
@@ -77,7 +82,7 @@ export function shareTime(root: FinishedSpan, spans: readonly FinishedSpan[]): r
       kind: "answer",
       ms: chunkAt === undefined ? durationOf(answered?.span) : durationOf(answered?.span, chunkAt),
     },
-    { kind: "cache", ms: isHit ? durationOf(spans.find(({ name }) => name === "gateway.cache.lookup")) : 0 },
+    { kind: "cache", ms: sum(lookups.map((span) => durationOf(span))) },
   ];
   return withRest(parts, durationOf(root));
 }

@@ -62,8 +62,10 @@ const NOTES: Readonly<Record<string, (span: FinishedSpan) => string>> = {
     const ageS = numberOf(span, "gateway.cache.age_s");
     const savedMs = numberOf(span, "gateway.cache.saved_ms");
     const savedUsd = numberOf(span, "gateway.cache.saved_usd");
+    const similarity = numberOf(span, "gateway.cache.similarity");
     return sentence([
       textOf(span, "gateway.cache.status")?.toUpperCase(),
+      similarity === null ? undefined : `similarity ${similarity}`,
       textOf(span, "gateway.cache.reason"),
       ageS === null ? undefined : `${formatMs(ageS * MS_PER_SECOND)} old`,
       savedMs === null

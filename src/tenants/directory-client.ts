@@ -20,7 +20,7 @@ import {
   type RecordRules,
 } from "./parse-record.ts";
 import { viewKey, viewProvider, viewRoute, viewTenant } from "./record-views.ts";
-import type { KeyRecord } from "./records.ts";
+import type { KeyRecord, ProviderKind } from "./records.ts";
 import { sealProvider, sealTenant } from "./seal-records.ts";
 
 export interface DirectoryClientDeps {
@@ -32,6 +32,8 @@ export interface DirectoryClientDeps {
   readonly now: () => number;
   /** When each key was last used, in ms since the epoch, by key id: the queue object knows. Keys show null without. */
   readonly lastUsed?: (tenantId: string) => Promise<Readonly<Record<string, number>>>;
+  /** Whether providers of a kind have embeddings; not asked where absent. */
+  readonly hasEmbeddings?: (kind: ProviderKind) => boolean;
   /** Who the audit names. */
   readonly actor?: string;
 }
@@ -88,6 +90,21 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     } catch {
       return new Map();
     }
+  }
+
+  /** A target that can't answer tells its caller so; an embedding that can't be made would only be a cache that never hits. */
+  async function checkEmbedding(tenantId: string, target: string): Promise<void> {
+    const param = "cache.semantic.embedding";
+    const refuse = (fault: string): GatewayError =>
+      new GatewayError("invalid_request", `${param}: ${fault}.`, { param });
+    const name = target.slice(0, target.indexOf("/"));
+    const stored = await call((directory) => directory.getRecord(tenantId, "provider", name));
+    if (!stored.ok && (await call((directory) => directory.getTenant(tenantId)))) {
+      throw refuse(`there is no provider "${name}": make it first`);
+    }
+    const { kind } = unwrap(stored).value;
+    if (deps.hasEmbeddings?.(kind) === false)
+      throw refuse(`providers of the kind ${kind} have no embeddings`);
   }
 
   async function newKey() {
@@ -183,6 +200,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     },
     async putRoute(tenantId, name, body, ifMatch) {
       const record = parseRoute(body, parseName("route", name));
+      if (record.cache?.semantic) await checkEmbedding(tenantId, record.cache.semantic.embedding);
       const written = await change((directory) =>
         directory.putRoute(tenantId, name, record, asking(ifMatch)),
       );

@@ -33,6 +33,26 @@ const timeoutsSchema = z.strictObject({
 const strategySchema = z.enum(["fallback", "weighted", "least-latency", "least-cost"]);
 const targetsSchema = z.array(targetSchema).min(1).max(32);
 
+const MAX_TARGET_CHARS = 321;
+
+/** Answers to questions that mean the same: cache/semantic-index.ts. Off where absent. */
+const semanticSchema = z.strictObject({
+  /** `provider/model` of one of the tenant's own providers: every miss of the exact cache is embedded by it. */
+  embedding: z
+    .string()
+    .max(MAX_TARGET_CHARS)
+    .regex(/^[^/]+\/./, "must be a provider and a model: provider/model"),
+  /** Asked of a model that can give fewer than it has: less to compare. */
+  dimensions: z.int().min(8).max(4096).optional(),
+  /** The least cosine of what counts as the same. Below one half any two texts do. */
+  threshold: z.number().min(0.5).max(1).default(0.95),
+  /** Of the route; the oldest go first. */
+  maxEntries: z.int().min(1).max(10_000).default(1000),
+  /** What a look-up may take, the embedding included; a slower one is a miss. */
+  timeoutMs: z.int().min(50).max(5000).default(1000),
+});
+export type SemanticSettings = z.infer<typeof semanticSchema>;
+
 /** What `PUT …/routes/{name}` takes. */
 export const routeSchema = z.strictObject({
   strategy: strategySchema.default("fallback"),
@@ -49,6 +69,7 @@ export const routeSchema = z.strictObject({
   sticky: z.literal("session").optional(),
   /** With no answer begun after that long, the next target is asked too, and the first answer counts. */
   hedge: z.strictObject({ afterMs: z.int().positive().max(60_000) }).optional(),
+  cache: z.strictObject({ semantic: semanticSchema.optional() }).optional(),
 });
 export type RouteRecord = z.infer<typeof routeSchema>;
 export type TargetRecord = z.infer<typeof targetSchema>;

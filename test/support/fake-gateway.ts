@@ -201,6 +201,11 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       leave: async () => false,
       hasFailed: async () => false,
     },
+    semanticIndex: () => ({
+      nearest: async () => ({ compared: 0 }),
+      add: async () => {},
+      forget: async () => {},
+    }),
     routing: createRoutingBook(() => 0),
     outputs: createOutputBook(),
     providerOf,

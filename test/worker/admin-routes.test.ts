@@ -235,6 +235,19 @@ describe("a route", () => {
     expect((await call("GET", path)).status).toBe(404);
   });
 
+  it("has its semantic cache embedded by a provider of the tenant's own", async () => {
+    const path = `${tenant}/routes/chat`;
+    const body = { ...ROUTE, cache: { semantic: { embedding: "openai/e", threshold: 0.9 } } };
+    expect(await call("PUT", path, body)).toMatchObject({
+      status: 400,
+      body: { param: "cache.semantic.embedding" },
+    });
+    await call("PUT", `${tenant}/providers/openai`, { kind: "openai", apiKey: "sk-1" });
+    expect((await call("PUT", path, body)).status).toBe(201);
+    expect((await call("GET", path)).body).toMatchObject(body);
+    expect((await call("PUT", `${tenant}-gone/routes/chat`, body)).status).toBe(404);
+  });
+
   it("is refused with the field's name", async () => {
     const body = { targets: [{ provider: "openai", model: "m", wieght: 1 }] };
     expect(await call("PUT", `${tenant}/routes/chat`, body)).toMatchObject({

@@ -4,7 +4,7 @@
  */
 
 import type { AttributeName } from "../attributes.ts";
-import { isAttempt, numberOf, textOf } from "../summary.ts";
+import { isAnswering, isAttempt, numberOf, textOf } from "../summary.ts";
 import type { FinishedSpan, FinishedTrace } from "../trace.ts";
 import {
   GEN_AI_METRICS,
@@ -25,8 +25,9 @@ const NOT_DATA_PLANE = /^\/(admin|jaeger)(\/|$)/;
 export function sampleTrace({ root, spans }: FinishedTrace, measure: Measure): void {
   if (NOT_DATA_PLANE.test(textOf(root, "http.route") ?? "")) return;
   const attempts = spans.filter(isAttempt);
-  const last = attempts.at(-1);
+  const last = attempts.findLast(isAnswering);
   sampleRequest(root, last, measure);
+  sampleCost(root, attempts, last, measure);
   sampleQueueAndCache(root, measure);
   for (const attempt of attempts) sampleAttempt(attempt, root, attempt === last, measure);
 }
@@ -47,13 +48,24 @@ function sampleRequest(root: FinishedSpan, last: FinishedSpan | undefined, measu
   if (root.attributes["gateway.outcome"] === "rejected") {
     measure("gateway.refusals", labelsOf(root, ["gateway.decision", "gateway.limit.name"]), 1, counted ?? 1);
   }
-  const costUsd = numberOf(root, "gateway.cost.usd") ?? 0;
-  if (costUsd > 0) {
-    measure(
-      "gateway.cost",
-      labelsOf(last, ["gen_ai.provider.name", "gen_ai.request.model"]),
-      toMicroUsd(costUsd),
-    );
+}
+
+/** The embedding that the cache was asked by is another model's money than the answer. */
+function sampleCost(
+  root: FinishedSpan,
+  attempts: readonly FinishedSpan[],
+  last: FinishedSpan | undefined,
+  measure: Measure,
+): void {
+  const embedding = attempts.find((attempt) => !isAnswering(attempt));
+  const ofEmbedding = toMicroUsd(numberOf(root, "gateway.cache.embedding_cost_usd") ?? 0);
+  const ofAnswer = toMicroUsd(numberOf(root, "gateway.cost.usd") ?? 0) - ofEmbedding;
+  for (const { call, microUsd } of [
+    { call: last, microUsd: ofAnswer },
+    { call: embedding, microUsd: ofEmbedding },
+  ]) {
+    const labels = labelsOf(call, ["gen_ai.provider.name", "gen_ai.request.model"]);
+    if (microUsd > 0) measure("gateway.cost", labels, microUsd);
   }
 }
 
@@ -69,7 +81,7 @@ function sampleQueueAndCache(root: FinishedSpan, measure: Measure): void {
   const waitMs = numberOf(root, "gateway.queue.wait_ms");
   if (waitMs !== null)
     measure("gateway.queue.wait", labelsOf(root, ["gateway.queue.limit"]), Math.round(waitMs));
-  const cache = labelsOf(root, ["gateway.cache.status"]);
+  const cache = labelsOf(root, ["gateway.cache.status", "gateway.cache.kind"]);
   if (cache["gateway.cache.status"] !== undefined) measure("gateway.cache.lookups", cache, 1);
   const savedUsd = numberOf(root, "gateway.cache.saved_usd") ?? 0;
   if (savedUsd > 0) measure("gateway.cache.saved", {}, toMicroUsd(savedUsd));

@@ -151,6 +151,47 @@ export async function cacheHitTrace(): Promise<FinishedTrace> {
   return rig.finish();
 }
 
+/** Looked up by meaning, with an embedding before; answered by the cache, or by a call after the miss. */
+export async function semanticTrace(isHit: boolean): Promise<FinishedTrace> {
+  const rig = begin("chat-fast");
+  const { root } = rig.trace;
+  lookUp(rig, 4, { "gateway.cache.status": "miss", "gateway.cache.kind": "exact" });
+  const lookup = root.child("gateway.cache.lookup", { kind: "client" });
+  const embedding = lookup.child("embeddings text-embed", {
+    kind: "client",
+    attributes: {
+      "gen_ai.operation.name": "embeddings",
+      "gen_ai.provider.name": "openai",
+      "gen_ai.request.model": "text-embed",
+      "gateway.attempt.number": 1,
+      "gateway.attempt.target": "openai/text-embed",
+      "gateway.attempt.reason": "cache",
+    },
+  });
+  rig.pass(90);
+  embedding.set({ "gateway.attempt.outcome": "ok", "gen_ai.usage.input_tokens": 12 }).end();
+  rig.pass(6);
+  const found = { "gateway.cache.kind": "semantic", "gateway.cache.similarity": isHit ? 0.973 : 0.91 };
+  lookup.set({ "gateway.cache.status": isHit ? "hit" : "miss", ...found }).end();
+  if (!isHit) {
+    const call = attempt(rig, 1, "anthropic/claude-haiku-4-5", "initial");
+    rig.pass(800);
+    call.set({ "gateway.attempt.outcome": "ok", "gen_ai.usage.output_tokens": 118 }).end();
+  }
+  root.set({
+    "gateway.outcome": isHit ? "cache_hit" : "ok",
+    "http.response.status_code": 200,
+    "gateway.route.id": "chat-fast",
+    "gateway.cache.status": isHit ? "hit" : "miss",
+    "gateway.cache.kind": isHit ? "semantic" : undefined,
+    "gateway.cache.similarity": found["gateway.cache.similarity"],
+    "gateway.cache.embedding_cost_usd": 0.000003,
+    "gateway.cost.usd": isHit ? 0.000003 : 0.001105,
+    "gateway.attempt.count": isHit ? 0 : 1,
+  });
+  return rig.finish();
+}
+
 export async function refusedTrace(): Promise<FinishedTrace> {
   const rig = begin("chat-fast");
   const admission = rig.trace.root.child("gateway.admission", { kind: "client" });

@@ -7,7 +7,7 @@ import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
 import { drawWaterfall } from "../../../src/telemetry/waterfall.ts";
 import { envelope } from "./as-flat.ts";
 import { startTrace } from "./plain-recorder.ts";
-import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "./sample-traces.ts";
+import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace, semanticTrace } from "./sample-traces.ts";
 
 /** Hundreds of drawings; a limit here only says that something hangs, on machines that do other work too. */
 const DRAWING_TIMEOUT_MS = 60_000;
@@ -59,6 +59,19 @@ describe("the drawing", () => {
     expect(drawing).toContain("HIT · 14 min old · saved 2.28 s and $0.001102");
     expect(drawing).toContain("cached from  4bf92f3577b34da6a3ce929d0e0e4736");
     expect(drawing).toContain("▓ cache 4 ms   ─ gateway 2 ms");
+  });
+
+  test("says of a look-up by meaning how near it came, and counts its embedding as the cache's time", async () => {
+    const [hit, miss] = await Promise.all([
+      draw(await semanticTrace(true)),
+      draw(await semanticTrace(false)),
+    ]);
+    expect(hit).toContain("HIT · similarity 0.973");
+    expect(hit).toContain("embeddings text-embed");
+    expect(hit).toContain("▓ cache 100 ms");
+    expect(miss).toContain("MISS · similarity 0.91");
+    expect(miss).toContain("▓ cache 96 ms");
+    expect(miss).not.toContain("failed attempts");
   });
 
   test("says of a refusal which limit it was and when to come back", async () => {

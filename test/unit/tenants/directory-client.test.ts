@@ -58,6 +58,42 @@ it("refuses a patch whose own if-match is stale without a second try", async () 
   expect(reads).toBe(1);
 });
 
+it("refuses an embedding that could never be made: of no provider, or of a kind that has none", async () => {
+  const provider = { kind: "anthropic", headers: {}, options: {}, propagateTrace: false } as const;
+  const missing = { ok: false, code: "not_found", message: "no provider" } as const;
+  const value = await storedTenant({});
+  let written = 0;
+  const clientWith = (has: boolean, knows: boolean) =>
+    clientOf(
+      {
+        getTenant: async () => ({ value, revision: 1 }),
+        // The only kind of record that is asked for.
+        getRecord: (async () =>
+          has ? { ok: true, value: { value: provider, revision: 1 } } : missing) as DirectoryRpc["getRecord"],
+        async putRoute(_, __, record) {
+          written += 1;
+          return { ok: true, value: { value: record, revision: 2, created: true } };
+        },
+      },
+      { hasEmbeddings: () => knows },
+    );
+  const route = {
+    targets: [{ provider: "later", model: "m" }],
+    cache: { semantic: { embedding: "up/e" } },
+  };
+  const faultOf = (has: boolean, knows: boolean) => clientWith(has, knows).putRoute("acme", "r", route);
+  const param = "cache.semantic.embedding";
+  await expect(faultOf(false, true)).rejects.toMatchObject({
+    code: "invalid_request",
+    details: { param },
+    message: `${param}: there is no provider "up": make it first.`,
+  });
+  await expect(faultOf(true, false)).rejects.toMatchObject({ code: "invalid_request", details: { param } });
+  expect(written).toBe(0);
+  await faultOf(true, true);
+  expect(written).toBe(1);
+});
+
 it("asks a second time where the runtime says that it may, and not where the object is overloaded", async () => {
   const faults: readonly (readonly [object, number])[] = [
     [{ retryable: true }, 2],

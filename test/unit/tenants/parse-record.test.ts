@@ -128,7 +128,19 @@ describe("a provider record", () => {
   });
 });
 
+const withSemantic = (semantic: object) => ({
+  targets: [{ provider: "p", model: "m" }],
+  cache: { semantic },
+});
+
 describe("a route record", () => {
+  it("has no semantic cache unless it names a model for it, whose other settings have defaults", () => {
+    expect(parseRoute({ targets: [{ provider: "p", model: "m" }] }, "r").cache).toBeUndefined();
+    expect(parseRoute(withSemantic({ embedding: "p/org/m" }), "r").cache).toEqual({
+      semantic: { embedding: "p/org/m", threshold: 0.95, maxEntries: 1000, timeoutMs: 1000 },
+    });
+  });
+
   it("may name a provider that does not exist yet, and gets its defaults", () => {
     const route = parseRoute({ targets: [{ provider: "later", model: "m" }] }, "r");
     expect(route).toMatchObject({ strategy: "fallback", retries: { maxAttempts: 3, baseDelayMs: 250 } });
@@ -140,6 +152,15 @@ describe("a route record", () => {
     [{ targets: [{ provider: "P!", model: "m" }] }, "targets[0].provider"],
     [{ targets: [{ provider: "p", model: "m", weight: -1 }] }, "targets[0].weight"],
     [{ targets: [{ provider: "p", model: "m" }], retries: { maxAttempts: 0 } }, "retries.maxAttempts"],
+    [withSemantic({}), "cache.semantic.embedding"],
+    [withSemantic({ embedding: "no-model" }), "cache.semantic.embedding"],
+    [withSemantic({ embedding: "p/m", threshold: 0.4 }), "cache.semantic.threshold"],
+    [withSemantic({ embedding: "p/m", threshold: 1.1 }), "cache.semantic.threshold"],
+    [withSemantic({ embedding: "p/m", maxEntries: 0 }), "cache.semantic.maxEntries"],
+    [withSemantic({ embedding: "p/m", maxEntries: 10_001 }), "cache.semantic.maxEntries"],
+    [withSemantic({ embedding: "p/m", timeoutMs: 49 }), "cache.semantic.timeoutMs"],
+    [withSemantic({ embedding: "p/m", dimensions: 5000 }), "cache.semantic.dimensions"],
+    [withSemantic({ embedding: "p/m", treshold: 0.9 }), "cache.semantic.treshold"],
   ])("is refused with the field's name: %j", (body, param) => {
     expect(faultOf(() => parseRoute(body, "r")).details.param).toBe(param);
   });

@@ -7,7 +7,7 @@ import { METRIC_LABELS } from "../../../../src/telemetry/metrics/instruments.ts"
 import { sampleTrace } from "../../../../src/telemetry/metrics/sample-trace.ts";
 import { createSeriesTable, countOf } from "../../../../src/telemetry/metrics/series.ts";
 import { NOON, startTrace } from "../plain-recorder.ts";
-import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
+import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace, semanticTrace } from "../sample-traces.ts";
 
 interface Sample {
   readonly labels: Labels;
@@ -119,6 +119,29 @@ test("a cache hit saves what the answer had cost, and calls nobody", async () =>
   expect(samples["gateway.cache.lookups"]?.[0]?.labels).toEqual({ "gateway.cache.status": "hit" });
   expect(Object.keys(samples).filter((name) => name.startsWith("gen_ai."))).toEqual([]);
   expect(samples["gateway.cost"]).toBeUndefined();
+});
+
+test("a hit by meaning has its own kind, and its cost is the embedding model's", async () => {
+  const samples = sample(await semanticTrace(true));
+  const openai = { "gen_ai.provider.name": "openai", "gen_ai.request.model": "text-embed" };
+  expect(samples["gateway.cache.lookups"]?.map(({ labels }) => labels)).toEqual([
+    { "gateway.cache.status": "hit", "gateway.cache.kind": "semantic" },
+  ]);
+  expect(samples["gateway.requests"]?.[0]?.labels).toEqual({
+    "gateway.outcome": "cache_hit",
+    "gen_ai.request.model": "chat-fast",
+  });
+  expect(samples["gateway.cost"]).toEqual([{ labels: openai, sum: 3, count: 0 }]);
+  expect(samples["gateway.attempts"]?.[0]?.labels).toMatchObject({ "gateway.attempt.reason": "cache" });
+});
+
+test("a miss by meaning shares its cost between the embedding and the answer", async () => {
+  const samples = sample(await semanticTrace(false));
+  expect(samples["gateway.cost"]?.map(({ labels, sum }) => [labels["gen_ai.request.model"], sum])).toEqual([
+    ["claude-haiku-4-5", 1102],
+    ["text-embed", 3],
+  ]);
+  expect(samples["gateway.requests"]?.[0]?.labels["gen_ai.provider.name"]).toBe("anthropic");
 });
 
 test("an estimate of the tokens stands on the root alone, and belongs to the last call", async () => {

@@ -1,0 +1,53 @@
+/**
+ * What the pipeline and a tenant's index object say to each other: plain data, so that it crosses RPC as it is. Each call
+ * is idempotent. The object is semantic-index.ts; the answers themselves stay in KV (store.ts).
+ */
+
+import type { SpanContextRef } from "../telemetry/trace.ts";
+import type { Vector } from "./vectors.ts";
+
+interface Place {
+  /** Of the tenant's cache: a newer one than the object knows empties the index. */
+  readonly epoch: number;
+  /** semantic-scope.ts. */
+  readonly scope: string;
+  /** Of length 1. */
+  readonly vector: Vector;
+}
+
+export type NearestAsk = Place;
+
+export interface NearestEntry {
+  /** From -1 to 1. */
+  readonly similarity: number;
+  /** Digest of the cache key under which the answer is stored. */
+  readonly key: string;
+  /** The inference span that produced it. */
+  readonly trace: SpanContextRef;
+}
+
+export interface NearestAnswer {
+  /** Absent where the scope has no entry. */
+  readonly best?: NearestEntry;
+  /** Entries that were looked at. */
+  readonly compared: number;
+}
+
+export interface IndexEntry extends Place {
+  readonly key: string;
+  readonly trace: SpanContextRef;
+  /** When the answer's time to live ends, ms since the epoch. */
+  readonly expiresAt: number;
+  /** The route that it counts for, and how many of that route's are kept. */
+  readonly route: string;
+  readonly maxEntries: number;
+}
+
+/** The methods of a tenant's index object. */
+export interface SemanticIndexRpc {
+  nearest(ask: NearestAsk): Promise<NearestAnswer>;
+  /** A second entry under the same key takes the first one's place. */
+  add(entry: IndexEntry): Promise<void>;
+  /** Of an entry whose answer is gone. */
+  forget(scope: string, key: string): Promise<void>;
+}
