@@ -271,6 +271,45 @@ const CONVERSE: Expected = {
   "end user": "dropped",
 };
 
+const cohereTools = { tools: [chatTool] };
+
+/** Cohere's wire has much of OpenAI's form, and words of its own. */
+const COHERE: Expected = {
+  "system prompt": OPENAI_CHAT["system prompt"],
+  "several turns": {
+    messages: [
+      { role: "user" },
+      { role: "assistant", content: [{ type: "text", text: "Hello" }] },
+      { role: "user" },
+    ],
+  },
+  "image by URL": OPENAI_CHAT["image by URL"],
+  "image inline": OPENAI_CHAT["image inline"],
+  "document inline": "dropped",
+  "tool definitions": cohereTools,
+  "tool choice: some tool": { ...cohereTools, tool_choice: "REQUIRED" },
+  // The one tool is the only one that is offered.
+  "tool choice: one tool": { ...cohereTools, tool_choice: "REQUIRED" },
+  "tool choice: none": { ...cohereTools, tool_choice: "NONE" },
+  "one call at a time": "dropped",
+  "parallel calls and their results": OPENAI_CHAT["parallel calls and their results"],
+  "JSON by a schema": { response_format: { type: "json_object", json_schema: SCHEMA } },
+  "JSON without a schema": { response_format: { type: "json_object" } },
+  "reasoning effort": { thinking: { type: "enabled", token_budget: 24_576 } },
+  "no reasoning": { thinking: { type: "disabled" } },
+  "limit of tokens": { max_tokens: 9 },
+  "temperature and top_p": { temperature: 0.5, p: 0.9 },
+  top_k: { k: 3 },
+  "stop sequences": { stop_sequences: ["END"] },
+  seed: { seed: 7 },
+  penalties: { frequency_penalty: 0.5, presence_penalty: 0.25 },
+  // Of the chosen tokens alone: alternatives were asked for.
+  "log probabilities": "dropped",
+  "two choices": "dropped",
+  "prompt-cache mark": OPENAI_CHAT["prompt-cache mark"],
+  "end user": "dropped",
+};
+
 const OPENAI_ANSWERS = { folder: "openai", answers: ["text", "tools"] };
 const CLAUDE_ANSWERS = { folder: "anthropic", answers: ["text", "tools", "thinking", "citations"] };
 const GEMINI_ANSWERS = { folder: "gemini", answers: ["text", "tools", "thinking", "grounded"] };
@@ -352,5 +391,12 @@ export const UPSTREAMS: readonly Upstream[] = [
     options: { project: "p" },
     expected: GEMINI,
     fixtures: GEMINI_ANSWERS,
+  },
+  {
+    name: "cohere",
+    provider: providerOf("cohere"),
+    model: "command-a-03-2025",
+    expected: COHERE,
+    fixtures: { folder: "cohere", answers: ["text", "tools", "thinking", "citations"] },
   },
 ];
