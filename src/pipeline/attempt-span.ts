@@ -6,7 +6,7 @@
 import type { AnswerSummary } from "./answer.ts";
 import type { GatewayError } from "../errors.ts";
 import type { BareCall } from "./ports.ts";
-import type { Provider, Target } from "../providers/provider.ts";
+import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../providers/provider.ts";
 import { usageAttributes } from "./request-facts.ts";
 import type { PlannedTarget } from "../routing/targets.ts";
 import type { StreamReport } from "../stream.ts";
@@ -26,7 +26,7 @@ const MS_PER_SECOND = 1000;
 
 export function openAttempt(call: BareCall, provider: Provider, target: Target, facts: AttemptFacts): Span {
   const { params, operation, stream } = call.chat;
-  const address = addressOf(target.account.baseUrl);
+  const address = addressOf(provider, target.account);
   return call.trace.root.child(`${operation} ${target.model}`, {
     kind: "client",
     attributes: {
@@ -89,8 +89,13 @@ export function endAttempt(span: Span, end: AttemptEnd): void {
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "https:": 443, "http:": 80 };
 
-function addressOf(baseUrl: string): { readonly host: string; readonly port?: number } | undefined {
-  if (!URL.canParse(baseUrl)) return undefined;
+/** Whom a call goes to; undefined where it does not leave the Worker. */
+export function addressOf(
+  provider: Provider,
+  account: ProviderAccount,
+): { readonly host: string; readonly port?: number } | undefined {
+  const baseUrl = baseUrlFor(provider, account);
+  if (baseUrl === undefined || !URL.canParse(baseUrl)) return undefined;
   const { hostname, port, protocol } = new URL(baseUrl);
   const number = port === "" ? DEFAULT_PORTS[protocol] : Number(port);
   return { host: hostname, ...(number === undefined ? {} : { port: number }) };

@@ -94,7 +94,7 @@ function openChat(
   drop: DropField,
   dropped: readonly string[],
 ): ChatExchange {
-  const wire = wireFor(provider, chat.dialect, target.model);
+  const wire = wireFor(provider, chat.dialect, target);
   const isSameWire = wire.dialect === chat.dialect;
   const isForwarded =
     isSameWire && !wire.createParser && codec.streamType(chat).startsWith("text/event-stream");
@@ -138,7 +138,7 @@ function openEmbedding(
   drop: DropField,
   dropped: readonly string[],
 ): EmbeddingExchange {
-  const wire = embeddingWireFor(provider, chat.dialect);
+  const wire = embeddingWireFor(provider, chat.dialect, target);
   if (!wire) {
     throw new GatewayError("invalid_request", `'${target.account.name}' has no embeddings.`, {
       param: "model",

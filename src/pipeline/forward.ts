@@ -12,7 +12,7 @@ import { inspectUsage } from "./inspectors.ts";
 import { nativeUrl } from "../native-url.ts";
 import type { BareCall, Deps, Generation } from "./ports.ts";
 import { routeFresh } from "./routed.ts";
-import type { Provider, Target } from "../providers/provider.ts";
+import { baseUrlFor, type Provider, type Target } from "../providers/provider.ts";
 import type { Payload } from "../upstream.ts";
 
 export interface Forwarding {
@@ -45,7 +45,8 @@ function openForward(
   { account, model }: Target,
 ): ForwardExchange {
   const { path, contentType, payloadFor } = forwarding;
-  if (provider.wires[0].dialect !== "openai-chat" || !provider.nativeHeaders) {
+  const baseUrl = baseUrlFor(provider, account);
+  if (provider.wires[0].dialect !== "openai-chat" || !provider.nativeHeaders || baseUrl === undefined) {
     throw new GatewayError("invalid_request", `'${account.name}' speaks another API: it has no ${path}.`, {
       param: "model",
     });
@@ -54,7 +55,7 @@ function openForward(
     kind: "forward",
     request: {
       method: "POST",
-      url: nativeUrl(account.baseUrl, path),
+      url: nativeUrl(baseUrl, path),
       headers: {
         ...(contentType !== undefined && { "content-type": contentType }),
         ...provider.nativeHeaders(account),

@@ -4,14 +4,14 @@
  */
 
 import { type Admission, admit } from "./admission.ts";
-import { endAttempt } from "./attempt-span.ts";
+import { addressOf, endAttempt } from "./attempt-span.ts";
 import { concludeFailure, concludeRelay } from "./conclusion.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import { inspectWire, type Inspector } from "./inspectors.ts";
 import { headersToClient, headersToVendor } from "../native-headers.ts";
 import { nativeUrl } from "../native-url.ts";
 import type { BareCall, Deps } from "./ports.ts";
-import type { Provider, ProviderAccount, Target } from "../providers/provider.ts";
+import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../providers/provider.ts";
 import { relayBody } from "../stream-relay.ts";
 import type { Span } from "../telemetry/trace.ts";
 import { DEFAULT_TIMEOUTS } from "../tenants/route-record.ts";
@@ -91,15 +91,15 @@ async function callNative(
 
 /** Low-cardinality: the kind, not the tenant's name for it. */
 function openSpan(call: BareCall, provider: Provider, account: ProviderAccount, method: string): Span {
-  const { hostname, port, protocol } = new URL(account.baseUrl);
+  const address = addressOf(provider, account);
   return call.trace.root.child(`${method} ${provider.kind}`, {
     kind: "client",
     attributes: {
       "http.request.method": method,
       "gen_ai.provider.name": provider.semconvName,
       "gen_ai.conversation.id": call.options.session,
-      "server.address": hostname,
-      "server.port": port === "" ? (protocol === "https:" ? 443 : 80) : Number(port),
+      "server.address": address?.host,
+      "server.port": address?.port,
       "gateway.attempt.number": 1,
       "gateway.attempt.reason": "initial",
       "gateway.attempt.target": account.name,
@@ -116,7 +116,8 @@ async function send(
   span: Span,
   deps: Deps,
 ): Promise<Attempt> {
-  if (!provider.nativeHeaders && !provider.sign) {
+  const baseUrl = baseUrlFor(provider, target.account);
+  if ((!provider.nativeHeaders && !provider.sign) || baseUrl === undefined) {
     throw new GatewayError(
       "invalid_request",
       `The API of '${target.account.name}' can't be called as it is.`,
@@ -128,7 +129,7 @@ async function send(
   const isText = provider.sign !== undefined || provider.local !== undefined;
   const request = {
     method: ask.method,
-    url: nativeUrl(target.account.baseUrl, ask.path, ask.search),
+    url: nativeUrl(baseUrl, ask.path, ask.search),
     headers: { ...headersToVendor(call.headers), ...provider.nativeHeaders?.(target.account) },
     ...(isText && ask.payload !== undefined && { body: await ask.readText() }),
   };

@@ -47,6 +47,7 @@ export const bedrock: Provider = {
   semconvName: "aws.bedrock",
   defaultBaseUrl: DEFAULT_BASE_URL,
   wires: [converseWire],
+  baseUrlOf,
   nativeHeaders: headersOf,
   async sign(request, { account }, { now }) {
     const { accessKeyId } = account.options;

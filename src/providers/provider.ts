@@ -96,10 +96,16 @@ export interface Provider {
   readonly local?: LocalUpstream;
   /** The wires it speaks, the one to translate to first. A client of one of the others is served by that one. */
   readonly wires: readonly [Wire, ...Wire[]];
-  /** In place of `wires` where the model decides: a cloud that serves several vendors' models, each in their own format. */
-  wiresOf?(model: string): readonly [Wire, ...Wire[]];
+  /** In place of `wires` where the target decides: a cloud that serves several vendors' models, each in their own format. */
+  wiresOf?(target: Target): readonly [Wire, ...Wire[]];
   /** The same for embeddings; absent where the vendor has none. */
   readonly embeddings?: readonly [EmbeddingWire, ...EmbeddingWire[]];
+  embeddingsOf?(target: Target): readonly [EmbeddingWire, ...EmbeddingWire[]];
+  /**
+   * The address of an account's calls where its options decide it, else its base URL; undefined for an account that a
+   * binding of the Worker serves, which has none.
+   */
+  baseUrlOf?(account: ProviderAccount): string | undefined;
   /** Absent where tokens can only be estimated. */
   readonly counter?: TokenCounter;
   /**
@@ -132,14 +138,24 @@ export interface SignPorts {
 }
 
 /** The wire for a client's dialect: its own where the provider speaks it, else the provider's first, with translation. */
-export function wireFor(provider: Provider, dialect: Dialect, model: string): Wire {
-  const wires = provider.wiresOf?.(model) ?? provider.wires;
+export function wireFor(provider: Provider, dialect: Dialect, target: Target): Wire {
+  const wires = provider.wiresOf?.(target) ?? provider.wires;
   return wires.find((wire) => wire.dialect === dialect) ?? wires[0];
 }
 
 /** The same for embeddings; undefined where the vendor has none. */
-export function embeddingWireFor(provider: Provider, dialect: Dialect): EmbeddingWire | undefined {
-  return provider.embeddings?.find((wire) => wire.dialect === dialect) ?? provider.embeddings?.[0];
+export function embeddingWireFor(
+  provider: Provider,
+  dialect: Dialect,
+  target: Target,
+): EmbeddingWire | undefined {
+  const wires = provider.embeddingsOf?.(target) ?? provider.embeddings;
+  return wires?.find((wire) => wire.dialect === dialect) ?? wires?.[0];
+}
+
+/** Where an account's calls go; undefined where a binding of the Worker serves it. */
+export function baseUrlFor(provider: Provider, account: ProviderAccount): string | undefined {
+  return provider.baseUrlOf === undefined ? account.baseUrl : provider.baseUrlOf(account);
 }
 
 /** What helps to read an upstream's error, where the caller has it. */

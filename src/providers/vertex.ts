@@ -103,8 +103,9 @@ export const vertex: Provider = {
   semconvName: "gcp.vertex_ai",
   defaultBaseUrl: DEFAULT_BASE_URL,
   wires: [geminiWire],
-  wiresOf: (model) => (isClaude(model) ? [claudeWire] : [geminiWire]),
+  wiresOf: ({ model }) => (isClaude(model) ? [claudeWire] : [geminiWire]),
   embeddings: [embeddingWire],
+  baseUrlOf,
   nativeHeaders: headersOf,
   async sign(request, { account }, ports) {
     // An account's own header is a credential that is ready.
@@ -129,7 +130,7 @@ function toPost(target: Target, publisher: string, method: string, body: string)
   const path = `projects/${project}/locations/${location}/publishers/${publisher}/models/${model}:${method}`;
   return {
     method: "POST",
-    url: `${baseUrlOf(account, location)}/${version}/${path}`,
+    url: `${baseUrlOf(account)}/${version}/${path}`,
     headers: { "content-type": "application/json", ...headersOf(account) },
     body,
   };
@@ -151,9 +152,11 @@ function locationOf({ name, options }: ProviderAccount): string {
   );
 }
 
-/** A record that names no address is served by the location's own. */
-function baseUrlOf({ baseUrl }: ProviderAccount, location: string): string {
-  if (baseUrl !== DEFAULT_BASE_URL || location === GLOBAL) return baseUrl.replace(/\/+$/, "");
+/** A record that names no address is served by the location's own. One of no such form stays out of a host name. */
+function baseUrlOf({ baseUrl, options }: ProviderAccount): string {
+  const location = String(options["location"] ?? GLOBAL);
+  const isOwn = baseUrl !== DEFAULT_BASE_URL || location === GLOBAL || !LOCATION.test(location);
+  if (isOwn) return baseUrl.replace(/\/+$/, "");
   // The two multi-regions have hosts of another form.
   if (location === "us" || location === "eu") return `https://aiplatform.${location}.rep.googleapis.com`;
   return `https://${location}-aiplatform.googleapis.com`;

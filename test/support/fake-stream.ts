@@ -189,7 +189,7 @@ export async function createFakeStream(
     propagateTrace: false,
   };
   const target = { account, model: "m-1" };
-  const wire = wireFor(provider, "openai-chat", target.model);
+  const wire = wireFor(provider, "openai-chat", target);
   const attempt = await callUpstream(
     wire.toRequest(fakeChat({ stream: true }), target),
     provider,

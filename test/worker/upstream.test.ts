@@ -45,7 +45,7 @@ function start(reply: FakeReply, setting: Setting = {}) {
     : providerOf("openai");
   const target = { account: { ...ACCOUNT, ...setting.account }, model: "m-1" };
   const calling = callUpstream(
-    wireFor(provider, "openai-chat", target.model).toRequest(fakeChat(), target),
+    wireFor(provider, "openai-chat", target).toRequest(fakeChat(), target),
     provider,
     target,
     { firstByteMs: 1000, idleMs: IDLE_MS, deadlineAt: NOW + 5000, ...setting.limits },

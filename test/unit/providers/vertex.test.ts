@@ -40,7 +40,7 @@ function targetOf(model: string, fields: Partial<Target["account"]> = {}): Targe
 }
 
 const requestFor = (chat: ChatRequest, target: Target) =>
-  wireFor(vertex, chat.dialect, target.model).toRequest(chat, target);
+  wireFor(vertex, chat.dialect, target).toRequest(chat, target);
 
 /** Google's token endpoint, and what it was asked. */
 function fakeGoogle(answer: Response | (() => Response)) {
@@ -183,7 +183,7 @@ describe("the wire is the model's", () => {
 
   test("Claude gets a Gemini client's conversation in Anthropic's words", () => {
     const target = targetOf(CLAUDE);
-    const wire = wireFor(vertex, "gemini", CLAUDE);
+    const wire = wireFor(vertex, "gemini", target);
     expect(wire.dialect).toBe("anthropic-messages");
     const conversation = gemini.toConversation(GEMINI_CHAT, () => {});
     const json = JSON.parse(wire.toRequest(GEMINI_CHAT, target, { conversation, drop: () => {} }).body ?? "");
@@ -193,8 +193,8 @@ describe("the wire is the model's", () => {
   });
 
   test("Gemini gets an Anthropic client's conversation in Gemini's words", () => {
-    expect(wireFor(vertex, "anthropic-messages", "gemini-2.5-flash").dialect).toBe("gemini");
-    expect(wireFor(vertex, "gemini", "google/gemini-2.5-flash").dialect).toBe("gemini");
+    expect(wireFor(vertex, "anthropic-messages", targetOf("gemini-2.5-flash")).dialect).toBe("gemini");
+    expect(wireFor(vertex, "gemini", targetOf("google/gemini-2.5-flash")).dialect).toBe("gemini");
   });
 });
 
