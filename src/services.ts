@@ -18,6 +18,7 @@ import { readOpenAiContent } from "./dialects/openai-chat-content.ts";
 import { GatewayError } from "./errors.ts";
 import { createInflightClient } from "./inflight/client.ts";
 import type { Deps } from "./pipeline/ports.ts";
+import { createModelRunner } from "./model-binding.ts";
 import { createQueueClient } from "./limits/client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import { findPrice } from "./pricing/prices.ts";
@@ -125,8 +126,12 @@ export function createServices(env: Env): IsolateServices {
   const flights = createInflightClient((name) => env.INFLIGHT.getByName(name));
   const queue = createQueueClient({ queueOf: queueStub, now });
 
+  // Optional: `Env` has only what every deployment has.
+  const runModel = createModelRunner(Reflect.get(env, "AI"));
+
   const depsFor = (bundle: TenantBundle, defer: Deps["defer"]): Deps => ({
     fetch: send,
+    ...(runModel && { runModel }),
     sleep,
     now,
     random: Math.random,

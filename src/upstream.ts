@@ -5,7 +5,8 @@
 
 import type { Dialect } from "./chat.ts";
 import { GatewayError } from "./errors.ts";
-import type { Provider, Target, UpstreamRequest } from "./providers/provider.ts";
+import type { RunModel } from "./model-binding.ts";
+import { baseUrlFor, type Provider, type Target, type UpstreamRequest } from "./providers/provider.ts";
 
 /** Why an attempt was aborted; also what its signal carries as a reason. */
 export type AbortCause = "first_byte" | "idle" | "total" | "client" | "revoked" | "lease_lost";
@@ -14,6 +15,8 @@ export interface UpstreamPorts {
   readonly fetch: typeof fetch;
   readonly sleep: (ms: number) => Promise<void>;
   readonly now: () => number;
+  /** Absent where the deployment has no binding to the platform's own models. */
+  readonly runModel?: RunModel;
 }
 
 export interface AttemptLimits {
@@ -120,25 +123,35 @@ export async function sendUpstream(
   const name = target.account.name;
   try {
     const request = provider.sign ? await provider.sign(unsigned, target, ports) : unsigned;
-    const response = provider.local
-      ? await provider.local(request, {
-          options: target.account.options,
-          signal: handle.signal,
-          sleep: ports.sleep,
-        })
-      : await ports.fetch(request.url, {
-          method: request.method,
-          headers: withPassedHeaders(request.headers, client, target),
-          // A redirect could lead anywhere, with our credential in hand.
-          redirect: "manual",
-          signal: handle.signal,
-          ...withBody(payload ?? request.body),
-        });
+    const { signal } = handle;
+    const headers = withPassedHeaders(request.headers, client, target);
+    let response: Response;
+    if (provider.local) {
+      const { options } = target.account;
+      response = await provider.local(request, { options, signal, sleep: ports.sleep });
+    } else if (baseUrlFor(provider, target.account) === undefined) {
+      response = await runnerOf(ports, name)({ ...request, headers }, signal);
+    } else {
+      response = await ports.fetch(request.url, {
+        method: request.method,
+        headers,
+        // A redirect could lead anywhere, with our credential in hand.
+        redirect: "manual",
+        signal,
+        ...withBody(payload ?? request.body),
+      });
+    }
     return Object.assign(handle, { response });
   } catch (thrown) {
     handle.release();
     throw toAttemptError(thrown, handle.abortedBy, name);
   }
+}
+
+function runnerOf({ runModel }: UpstreamPorts, name: string): RunModel {
+  if (runModel) return runModel;
+  const message = `'${name}' is served by a binding that this deployment does not have, and names no other address.`;
+  throw new GatewayError("upstream_error", message);
 }
 
 /**

@@ -36,15 +36,22 @@ export interface RequestForm extends HistoryForm {
 export const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages", "input"]);
 
 export function formatChatRequest(
+  ...[chat, target, translation, form]: Parameters<typeof writeChatRequest>
+): string {
+  return JSON.stringify(writeChatRequest(chat, target, translation, form));
+}
+
+/** The same as an object, for a wire with a frame around it. What is undefined is not there. */
+export function writeChatRequest(
   chat: ChatRequest,
   { model, params = {} }: Target,
   { conversation: asked, drop }: Translation,
   form: RequestForm,
-): string {
+): JsonRecord {
   const conversation = fitConversation(asked, form, (meaning) => drop(clientField(chat.dialect, meaning)));
   const { tools, toolChoice, parallelToolCalls, output, reasoning, sampling, endUser } = conversation;
   if (sampling.topK !== undefined && form.takesTopK !== true) drop(clientField(chat.dialect, "topK"));
-  return JSON.stringify({
+  return {
     model,
     messages: formatMessages(conversation, form, (meaning) => drop(clientField(chat.dialect, meaning))),
     ...formatSampling(sampling, form),
@@ -57,7 +64,7 @@ export function formatChatRequest(
     ...Object.fromEntries(Object.entries(params).filter(([name]) => !OURS.has(name))),
     ...(chat.stream && { stream: true }),
     ...(chat.stream && form.takesStreamOptions && { stream_options: { include_usage: true } }),
-  });
+  };
 }
 
 function formatSampling(sampling: Sampling, form: RequestForm): JsonRecord {

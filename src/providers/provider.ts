@@ -100,7 +100,8 @@ export interface Provider {
   wiresOf?(target: Target): readonly [Wire, ...Wire[]];
   /** The same for embeddings; absent where the vendor has none. */
   readonly embeddings?: readonly [EmbeddingWire, ...EmbeddingWire[]];
-  embeddingsOf?(target: Target): readonly [EmbeddingWire, ...EmbeddingWire[]];
+  /** In place of `embeddings` where the target decides; undefined leaves it at those. */
+  embeddingsOf?(target: Target): readonly [EmbeddingWire, ...EmbeddingWire[]] | undefined;
   /**
    * The address of an account's calls where its options decide it, else its base URL; undefined for an account that a
    * binding of the Worker serves, which has none.

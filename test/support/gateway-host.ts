@@ -2,7 +2,7 @@
 // it logs over IPC, and ends when the parent disconnects. It decides nothing; its start message says everything.
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { convertV4MiniflareOptions, Miniflare, type RemoteProxyConnectionString } from "miniflare";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
 import type { HostMessage, HostStart } from "./gateway-process.ts";
 
@@ -63,6 +63,10 @@ async function serve(start: HostStart): Promise<void> {
     // Only what wrangler.toml and the test say: a developer's .dev.vars has no part in a test.
     bindings: { ...config.vars, ...start.vars },
     unsafeDirectSockets,
+    // The runtime's own class behind the binding, as a deployment has it; only what is behind that is the test's.
+    ...(start.aiUrl !== undefined && {
+      ai: { binding: "AI", remoteProxyConnectionString: toProxyUrl(start.aiUrl) },
+    }),
   };
   const twin = {
     ...gateway,
@@ -90,6 +94,11 @@ async function serve(start: HostStart): Promise<void> {
   const leaverUrl = await miniflare.unsafeGetDirectURL(LEAVER.name);
   const twinUrl = start.hasTwin ? (await miniflare.unsafeGetDirectURL(TWIN)).origin : "";
   send({ type: "ready", url: url.origin, leaverUrl: leaverUrl.origin, twinUrl });
+}
+
+/** Miniflare tells such a URL by a type of its own, which nothing makes. */
+function toProxyUrl(url: string): RemoteProxyConnectionString {
+  return new URL(url) as RemoteProxyConnectionString;
 }
 
 /** The built modules, the entry first; wrangler writes `worker.js` and, where imported, text and binary modules beside it. */

@@ -37,6 +37,8 @@ export type GatewayOptions = {
   readonly persistTo?: string;
   /** Whether there is to be a second isolate: the same code with memory of its own, over the same KV and objects. */
   readonly hasTwin?: boolean;
+  /** Gives the Worker the platform's own `AI` binding, whose calls come out at this URL: https in, plain HTTP out. */
+  readonly aiUrl?: string;
 };
 
 /** What the host is told; see gateway-host.ts. */
@@ -46,6 +48,7 @@ export type HostStart = {
   readonly vars: Readonly<Record<string, string>>;
   readonly persistTo: string;
   readonly hasTwin: boolean;
+  readonly aiUrl?: string;
 };
 type Ready = {
   readonly type: "ready";
@@ -72,6 +75,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     vars: { ...TEST_VARS, ...options.vars },
     persistTo: options.persistTo ?? throwAwayDir ?? "",
     hasTwin: options.hasTwin ?? false,
+    ...(options.aiUrl !== undefined && { aiUrl: options.aiUrl }),
   };
   let log = "";
   // A process group of its own, so that a kill takes workerd along; the host ends by itself when this process is gone.

@@ -93,6 +93,18 @@ const OPENAI_CHAT: Expected = {
   "end user": { user: "u-1" },
 };
 
+/** The same inside a frame, with the schema bare. */
+const BOUND: Expected = {
+  ...inInputs(OPENAI_CHAT),
+  "JSON by a schema": { inputs: { response_format: { type: "json_schema", json_schema: SCHEMA } } },
+};
+
+function inInputs(expected: Expected): Expected {
+  const entries = Object.entries(expected).map(([feature, inputs]) => [feature, { inputs }]);
+  // The same features as it was given.
+  return Object.fromEntries(entries) as Expected;
+}
+
 const claudeTool = { name: "look", description: "Looks.", input_schema: SCHEMA };
 const blocks = (...content: object[]) => ({ messages: [{ role: "user", content }] });
 
@@ -347,6 +359,13 @@ export const UPSTREAMS: readonly Upstream[] = [
     renamed: { "limit of tokens": { max_tokens: 9 } },
     expected: { ...OPENAI_CHAT, top_k: "dropped" },
     fixtures: OPENAI_ANSWERS,
+  },
+  {
+    name: "workers-ai, bound",
+    provider: providerOf("workers-ai"),
+    model: "@cf/meta/llama-3.3-70b",
+    expected: BOUND,
+    fixtures: { folder: "workers-ai", answers: ["text", "tools"] },
   },
   {
     name: "sim",

@@ -1,0 +1,103 @@
+/**
+ * Workers AI as the Worker's binding speaks it, which no client does: requests in the chat wire's words, and answers in
+ * one of two forms by model, the chat wire's (`choices`) or the platform's older one (`response`). Called by workers-ai.ts.
+ * https://developers.cloudflare.com/workers-ai/configuration/bindings/ (seen 2026-11)
+ */
+
+import type { ChatResponse } from "../chat.ts";
+import { GatewayError } from "../errors.ts";
+import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
+import type { ModelCall } from "../model-binding.ts";
+import { type RequestForm, writeChatRequest } from "./openai-chat-request.ts";
+import { malformed, readCompletion, readFinishReason, readUsage } from "./openai-wire.ts";
+import type { EmbeddingWire, Target, UpstreamRequest, Wire } from "./provider.ts";
+import { createBoundDecoder, INDEX, readCall, readResponseText } from "./workers-ai-stream.ts";
+
+/** Usage comes unasked with a stream's last event. */
+const FORM: RequestForm = { maxTokensField: "max_tokens", takesTopK: true, takesStreamOptions: false };
+
+export const boundChatWire: Wire = {
+  dialect: undefined,
+  toRequest(chat, target, translation) {
+    if (translation === undefined) throw new GatewayError("internal_error", "No client speaks the binding.");
+    const { model: _, ...inputs } = writeChatRequest(chat, target, translation, FORM);
+    return toCall(target, {
+      ...inputs,
+      messages: listOf(inputs["messages"]).map(withContent),
+      ...(isPresent(inputs["response_format"]) && { response_format: bareSchema(inputs["response_format"]) }),
+    });
+  },
+  toResponse: readBoundAnswer,
+  decoder: createBoundDecoder,
+};
+
+export const boundEmbeddingWire: EmbeddingWire = {
+  dialect: undefined,
+  toRequest(chat, target, translation) {
+    if (translation === undefined) throw new GatewayError("internal_error", "No client speaks the binding.");
+    const { ask, drop } = translation;
+    if (ask.dimensions !== undefined) drop(chat.dialect === "gemini" ? "outputDimensionality" : "dimensions");
+    if (ask.task !== undefined) drop("taskType");
+    if (ask.title !== undefined) drop("title");
+    if (ask.inputs.some((input) => typeof input !== "string")) {
+      const message = "Token numbers mean nothing to this model: send `input` as text.";
+      throw new GatewayError("invalid_request", message, { param: "input" });
+    }
+    return toCall(target, { text: ask.inputs });
+  },
+  toResponse(body) {
+    const vectors = listOf(recordOf(body)["data"]);
+    if (vectors.length === 0) throw malformed("an answer without embeddings");
+    const usage = readUsage(recordOf(body)["usage"]);
+    return {
+      vectors: vectors.map((vector) => {
+        if (Array.isArray(vector) && vector.every((value) => typeof value === "number")) return vector;
+        throw malformed("an embedding that is no list of numbers");
+      }),
+      ...(usage !== undefined && { usage }),
+    };
+  },
+};
+
+/** There is no address: the binding is one. An account's headers go along, its key is not needed. */
+function toCall({ account, model }: Target, inputs: object): UpstreamRequest {
+  const { gateway } = account.options;
+  const call: ModelCall = {
+    model,
+    inputs,
+    ...(gateway !== undefined && { gateway: { id: String(gateway) } }),
+  };
+  const headers = Object.entries(account.headers).map(([name, value]) => [name.toLowerCase(), value]);
+  return { method: "POST", url: "", headers: Object.fromEntries(headers), body: JSON.stringify(call) };
+}
+
+/** A turn that only calls tools has no content on the chat wire; models here want a text. */
+function withContent(message: unknown): JsonRecord {
+  const fields = recordOf(message);
+  return isPresent(fields["content"]) ? fields : { ...fields, content: "" };
+}
+
+/** The schema itself stands where the chat wire has its name and strictness around it: …/features/json-mode/ (seen 2026-11). */
+function bareSchema(format: unknown): unknown {
+  const { type, json_schema: named } = recordOf(format);
+  return type === "json_schema" ? { type, json_schema: recordOf(named)["schema"] } : format;
+}
+
+/** A whole answer; throws `upstream_malformed`. */
+function readBoundAnswer(body: unknown): ChatResponse {
+  if (!isRecord(body) || Array.isArray(body["choices"])) return readCompletion(body);
+  const calls = listOf(body["tool_calls"]).map((call, at) => readCall(recordOf(call), at));
+  if (!("response" in body) && calls.length === 0) throw malformed("an answer without a response");
+  const usage = readUsage(body["usage"]);
+  return {
+    choices: [
+      {
+        index: INDEX,
+        text: readResponseText(body["response"]),
+        toolCalls: calls,
+        finishReason: readFinishReason(body["finish_reason"]) ?? (calls.length > 0 ? "tool_calls" : "stop"),
+      },
+    ],
+    ...(usage !== undefined && { usage }),
+  };
+}
