@@ -51,7 +51,7 @@ export async function answerTokenCount(
     },
     services.depsFor(bundle, (work) => c.executionCtx.waitUntil(work)),
   );
-  return new Response(count.source === "provider" ? count.body : JSON.stringify(format(count.inputTokens)), {
+  return new Response(count.body ?? JSON.stringify(format(count.inputTokens)), {
     headers: {
       "content-type": "application/json",
       "cache-control": "no-store",

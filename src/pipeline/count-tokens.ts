@@ -1,6 +1,6 @@
 /**
- * How many input tokens a request has, without generating: asked of the target's vendor where it speaks the client's
- * dialect and can count, else estimated. Limited and traced like a generation, but free. Called by the routes that
+ * How many input tokens a request has, without generating: asked of the target's vendor where it can count for the
+ * client's dialect or for any, else estimated. Limited and traced like a generation, but free. Called by the routes that
  * count; knows no vendor.
  */
 
@@ -21,7 +21,7 @@ type PlannedTarget = Plan["targets"][number];
 /** The vendor's own body, or a number of ours. */
 export type TokenCount =
   | { readonly source: "provider"; readonly body: string }
-  | { readonly source: "estimate"; readonly inputTokens: number };
+  | { readonly source: "provider" | "estimate"; readonly body?: undefined; readonly inputTokens: number };
 
 type CountCall = Call & { readonly codec: DialectCodec };
 
@@ -30,7 +30,7 @@ export async function countTokens(asked: CountCall, deps: Deps): Promise<TokenCo
   const { call, plan } = await routeFresh(asked, deps);
   const admission = await admit(call, deps);
   try {
-    const count = await firstCount({ ...call, codec: asked.codec }, plan, deps);
+    const count = await firstCount({ ...call, codec: asked.codec, signal: admission.signal }, plan, deps);
     call.trace.root
       .child("gateway.usage.count", {
         attributes: { "gateway.span.cpu_only": true, "gateway.usage.source": count.source },
@@ -72,13 +72,19 @@ async function countAt(
   const provider = deps.providerOf(account.kind);
   facts.target = planned.label;
   facts.provider = provider.semconvName;
-  const { counter } = provider;
-  if (counter?.dialect !== chat.dialect) {
-    // Whatever the wire can't say counts for nothing here, and is no fault.
-    return { source: "estimate", inputTokens: estimateInputTokens(codec.toConversation(chat, () => {})) };
-  }
-
   const target: Target = { account, model: planned.model };
+  const counter = provider.counterOf ? provider.counterOf(target) : provider.counter;
+  // Whatever the wire can't say counts for nothing here, and is no fault.
+  const drop = (): void => {};
+  const isForwarded = counter?.dialect === chat.dialect;
+  const conversation = isForwarded ? undefined : codec.toConversation(chat, drop);
+  const estimate = (of: Conversation): TokenCount => ({
+    source: "estimate",
+    inputTokens: estimateInputTokens(of),
+  });
+  if (counter === undefined || (counter.dialect !== undefined && conversation))
+    return estimate(conversation ?? codec.toConversation(chat, drop));
+
   const reason = number === 1 ? "initial" : "fallback";
   const span = openAttempt(call, provider, target, { number, reason, resends: 0, target: planned });
   try {
@@ -92,7 +98,7 @@ async function countAt(
     const passed = PASSED_HEADERS[chat.dialect];
     const client = { signal: call.signal, headers: call.headers, passed, traceparent };
     const attempt = await callUpstream(
-      counter.toRequest(chat, target),
+      counter.toRequest(chat, target, conversation && { conversation, drop }),
       provider,
       target,
       limits,
@@ -101,11 +107,23 @@ async function countAt(
     );
     const body = await readBody(attempt, account.name, idleMs);
     endAttempt(span, { status: attempt.response.status });
-    return { source: "provider", body };
+    if (conversation === undefined) return { source: "provider", body };
+    const inputTokens = counter.read?.(parse(body));
+    return inputTokens === undefined ? estimate(conversation) : { source: "provider", inputTokens };
   } catch (thrown) {
     const error = toGatewayError(thrown);
     endAttempt(span, { error });
+    // The vendor counts for some of its models and accounts only: what it refuses it may still generate for.
+    if (conversation && error.details.upstreamStatus !== undefined) return estimate(conversation);
     throw error;
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -6,12 +6,13 @@
 
 import { GatewayError } from "../errors.ts";
 import { createEventStreamParser } from "../event-stream.ts";
+import { recordOf } from "../json-fields.ts";
 import { parseRetryAfter } from "../routing/retry-after.ts";
 import { writeConverse } from "./bedrock-request.ts";
 import { createConverseDecoder } from "./bedrock-stream.ts";
 import { readConverse } from "./bedrock-wire.ts";
 import { readOpenAiError } from "./openai-errors.ts";
-import type { Provider, ProviderAccount, Wire } from "./provider.ts";
+import type { Provider, ProviderAccount, TokenCounter, Wire } from "./provider.ts";
 import { signAws } from "./sigv4.ts";
 
 const DEFAULT_REGION = "us-east-1";
@@ -42,11 +43,35 @@ const converseWire: Wire = {
   createParser: createEventStreamParser,
 };
 
+/** A model by its own id, perhaps with the area of a profile before it. Counting takes the id alone. */
+const COUNTED = /^(?:[a-z-]+\.)?(anthropic\.claude.*)$/;
+
+/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html (seen 2026-11) */
+const counter: TokenCounter = {
+  dialect: undefined,
+  toRequest(chat, target, translation) {
+    if (translation === undefined) throw new GatewayError("internal_error", "No client speaks Converse.");
+    const { messages, system, toolConfig } = writeConverse(chat, { ...target, params: {} }, translation);
+    const model = COUNTED.exec(target.model)?.[1] ?? target.model;
+    return {
+      method: "POST",
+      url: `${baseUrlOf(target.account)}/model/${encodeURIComponent(model)}/count-tokens`,
+      headers: { "content-type": "application/json", ...headersOf(target.account) },
+      body: JSON.stringify({ input: { converse: { messages, system, toolConfig } } }),
+    };
+  },
+  read: (body) => {
+    const { inputTokens } = recordOf(body);
+    return typeof inputTokens === "number" ? inputTokens : undefined;
+  },
+};
+
 export const bedrock: Provider = {
   kind: "bedrock",
   semconvName: "aws.bedrock",
   defaultBaseUrl: DEFAULT_BASE_URL,
   wires: [converseWire],
+  counterOf: ({ model }) => (COUNTED.test(model) ? counter : undefined),
   baseUrlOf,
   nativeHeaders: headersOf,
   async sign(request, { account }, { now }) {

@@ -47,6 +47,17 @@ export function toCountBody({ wire, wireText }: ChatRequest, { model }: Target):
   return wireText;
 }
 
+/** The same for Vertex, which has no frame around what is counted, and no field for the model. */
+export function toCountedFields({ wire, wireText }: ChatRequest): string {
+  for (const name of ["generateContentRequest", "generate_content_request"]) {
+    const request = wire[name];
+    if (!isRecord(request)) continue;
+    const { model: _, ...fields } = request;
+    return JSON.stringify(fields);
+  }
+  return wireText;
+}
+
 /** Params without a name in the chat dialect are Gemini's own: `safetySettings`, `cachedContent`, … */
 function otherParams(rest: JsonRecord): readonly (readonly [string, unknown])[] {
   return Object.entries(rest).filter(

@@ -78,10 +78,14 @@ export interface EmbeddingWire {
   toResponse(body: unknown): EmbeddingResponse;
 }
 
-/** The vendor's own way to count a request's tokens, for clients of its dialect: bytes are forwarded both ways. */
+/** The vendor's own way to count a request's tokens. */
 export interface TokenCounter {
-  readonly dialect: Dialect;
-  toRequest(chat: ChatRequest, target: Target): UpstreamRequest;
+  /** For clients of this dialect: bytes are forwarded both ways. Undefined for a wire that no client speaks. */
+  readonly dialect: Dialect | undefined;
+  /** `translation` is there where `dialect` is undefined. */
+  toRequest(chat: ChatRequest, target: Target, translation?: Translation): UpstreamRequest;
+  /** The count in an answer that no client reads; undefined where there is none. */
+  read?(body: unknown): number | undefined;
 }
 
 export interface Provider {
@@ -109,6 +113,8 @@ export interface Provider {
   baseUrlOf?(account: ProviderAccount): string | undefined;
   /** Absent where tokens can only be estimated. */
   readonly counter?: TokenCounter;
+  /** In place of `counter` where the target decides; undefined for one whose tokens can only be estimated. */
+  counterOf?(target: Target): TokenCounter | undefined;
   /**
    * The headers, in lower case, that carry the account's credential and its own headers on its native API: for `/proxy`.
    * Absent where a path of the native API can't be called.

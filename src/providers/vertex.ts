@@ -11,11 +11,19 @@ import { editMessages, writeMessages } from "./anthropic-request.ts";
 import { createAnthropicDecoder } from "./anthropic-stream.ts";
 import { readMessage } from "./anthropic-wire.ts";
 import { readGeminiError } from "./gemini-errors.ts";
-import { toBody } from "./gemini-request.ts";
+import { toBody, toCountedFields } from "./gemini-request.ts";
 import { createGeminiDecoder } from "./gemini-stream.ts";
 import { readAnswer } from "./gemini-wire.ts";
 import { isCount, malformed } from "./openai-wire.ts";
-import type { EmbeddingWire, Provider, ProviderAccount, Target, UpstreamRequest, Wire } from "./provider.ts";
+import type {
+  EmbeddingWire,
+  Provider,
+  ProviderAccount,
+  Target,
+  TokenCounter,
+  UpstreamRequest,
+  Wire,
+} from "./provider.ts";
 import { createTokenBook, parseServiceAccount } from "./vertex-token.ts";
 
 const DEFAULT_BASE_URL = "https://aiplatform.googleapis.com";
@@ -57,6 +65,28 @@ function withoutModel(body: string): string {
   const set = { model: JSON.stringify(ANTHROPIC_VERSION) };
   return editTopLevel(editTopLevel(body, { set }), { set: {}, rename: { model: "anthropic_version" } });
 }
+
+/** A model of its own, which is told in the body whose tokens: https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens (seen 2026-11). */
+const claudeCounter: TokenCounter = {
+  dialect: "anthropic-messages",
+  toRequest(chat, target) {
+    const { model } = target;
+    const body = editMessages(chat, { ...target, model: bareModel(model), params: {} });
+    const set = { anthropic_version: JSON.stringify(ANTHROPIC_VERSION) };
+    return toPost(
+      { ...target, model: "count-tokens" },
+      "anthropic",
+      "rawPredict",
+      editTopLevel(body, { set }),
+    );
+  },
+};
+
+/** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/count-tokens (seen 2026-11) */
+const geminiCounter: TokenCounter = {
+  dialect: "gemini",
+  toRequest: (chat, target) => toPost(target, "google", "countTokens", toCountedFields(chat)),
+};
 
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api (seen 2026-11). */
 const embeddingWire: EmbeddingWire = {
@@ -105,6 +135,7 @@ export const vertex: Provider = {
   wires: [geminiWire],
   wiresOf: ({ model }) => (isClaude(model) ? [claudeWire] : [geminiWire]),
   embeddings: [embeddingWire],
+  counterOf: ({ model }) => (isClaude(model) ? claudeCounter : geminiCounter),
   baseUrlOf,
   nativeHeaders: headersOf,
   async sign(request, { account }, ports) {
@@ -121,11 +152,16 @@ function isClaude(model: string): boolean {
   return /^(anthropic\/)?claude-/.test(model);
 }
 
+/** Without the publisher, which stands in the path. */
+function bareModel(model: string): string {
+  return model.replace(/^(google|anthropic)\//, "");
+}
+
 function toPost(target: Target, publisher: string, method: string, body: string): UpstreamRequest {
   const { account } = target;
   const project = encodeURIComponent(projectOf(account));
   const location = locationOf(account);
-  const model = encodeURIComponent(target.model.replace(/^(google|anthropic)\//, "")).replaceAll("%40", "@");
+  const model = encodeURIComponent(bareModel(target.model)).replaceAll("%40", "@");
   const version = String(account.options["apiVersion"] ?? DEFAULT_VERSION);
   const path = `projects/${project}/locations/${location}/publishers/${publisher}/models/${model}:${method}`;
   return {
