@@ -1,21 +1,19 @@
 /**
- * Thought signatures between vendors: each refuses signatures that are not its own, so each must get back only its own.
- * Gemini's are tagged while a client of another wire keeps them; another vendor's are wrapped while a Gemini client does,
- * since `thoughtSignature` is a field of bytes, written in base64, which Google's Python SDK decodes.
+ * Other vendors' signatures (thought-owner.ts) while a Gemini client keeps them: wrapped, since `thoughtSignature` is a field
+ * of bytes, written in base64, which Google's Python SDK decodes.
  */
 
-const TAG = "gemini:";
+import { untagSignature } from "./thought-owner.ts";
+
 const MARK = "headgate:";
 const KINDS = { signature: "v:", sealed: "s:" } as const;
 
-/** Gemini's own signature as clients of other wires keep it. */
-export function tagSignature(thoughtSignature: string): string {
-  return TAG + thoughtSignature;
-}
+/** MARK in base64: nine bytes fill whole groups. */
+const MARK_BASE64 = "aGVhZGdhdGU6";
 
-/** Gemini's own signature; undefined where it is another vendor's. */
-export function untagSignature(signature: string | undefined): string | undefined {
-  return signature?.startsWith(TAG) === true ? signature.slice(TAG.length) : undefined;
+/** Whether a signature is another vendor's, as we gave it to the client. */
+export function isWrapped(thoughtSignature: unknown): boolean {
+  return typeof thoughtSignature === "string" && thoughtSignature.startsWith(MARK_BASE64);
 }
 
 export interface KeptThought {

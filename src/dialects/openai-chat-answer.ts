@@ -15,6 +15,7 @@ import type {
   ToolCall,
 } from "../chat.ts";
 import type { JsonRecord } from "../json-fields.ts";
+import { untagDetail } from "./thought-owner.ts";
 
 /** Where neither the upstream nor the route gave one: the wire must have an id, and it means nothing to us. */
 const NO_ID = "chatcmpl-unknown";
@@ -73,11 +74,18 @@ function formatThoughts({
 
 /** https://openrouter.ai/docs/use-cases/reasoning-tokens (seen 2026-11). */
 export function formatSignedThought(text: string, signature: string): JsonRecord {
-  return { type: "reasoning.text", text, signature };
+  const { value, format } = detailOf(signature);
+  return { type: "reasoning.text", text, signature: value, ...(format !== undefined && { format }) };
 }
 
-export function formatSealedThought(data: string): JsonRecord {
-  return { type: "reasoning.encrypted", data };
+export function formatSealedThought(sealed: string): JsonRecord {
+  const { value, format } = detailOf(sealed);
+  return { type: "reasoning.encrypted", data: value, ...(format !== undefined && { format }) };
+}
+
+/** Gemini's keeps its tag: no format is its own. */
+function detailOf(proof: string): ReturnType<typeof untagDetail> & object {
+  return untagDetail(proof) ?? { value: proof };
 }
 
 export function formatToolCall({ id, name, argumentsJson, signature }: ToolCall): JsonRecord {

@@ -6,6 +6,7 @@
 import type { DropField, Message, Part } from "../conversation.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { readChatContent } from "./openai-content.ts";
+import { isTagged, tagDetail, tagSignature } from "./thought-owner.ts";
 
 export interface ReadMessages {
   readonly system: readonly Part[];
@@ -72,18 +73,25 @@ function readAssistant(
 function readThoughts(message: JsonRecord): readonly Part[] {
   const details = listOf(message["reasoning_details"]).map(recordOf);
   const read = details.flatMap((detail): readonly Part[] => {
-    const sealed = textOf(detail["data"]);
+    const sealed = readProof(detail["data"], detail);
     if (detail["type"] === "reasoning.encrypted") {
       return sealed === undefined ? [] : [{ type: "reasoning", text: "", sealed }];
     }
     const text = textOf(detail["text"]) ?? textOf(detail["summary"]) ?? "";
-    const signature = textOf(detail["signature"]);
+    const signature = readProof(detail["signature"], detail);
     if (text === "" && signature === undefined) return [];
     return [{ type: "reasoning", text, ...(signature !== undefined && { signature }) }];
   });
   if (read.length > 0) return read;
   const text = textOf(message["reasoning_content"]) ?? textOf(message["reasoning"]);
   return text === undefined ? [] : [{ type: "reasoning", text }];
+}
+
+/** One with a format is its upstream's own; without one it is what we wrote for the client. */
+function readProof(value: unknown, { format }: JsonRecord): string | undefined {
+  const said = textOf(value);
+  const made = textOf(format);
+  return said === undefined || made === undefined ? said : tagDetail(said, made);
 }
 
 /** Undefined for a call of a custom tool, whose input is no JSON. */
@@ -100,9 +108,13 @@ function readToolCall(call: JsonRecord): (Part & { readonly type: "tool_call" })
   };
 }
 
-/** Where Google's OpenAI-compatible API puts it: https://ai.google.dev/gemini-api/docs/thought-signatures (seen 2026-11). */
+/**
+ * Where Google's OpenAI-compatible API puts it, and we for our clients:
+ * https://ai.google.dev/gemini-api/docs/thought-signatures (seen 2026-11)
+ */
 function readCallSignature(call: JsonRecord): string | undefined {
-  return textOf(recordOf(recordOf(call["extra_content"])["google"])["thought_signature"]);
+  const said = textOf(recordOf(recordOf(call["extra_content"])["google"])["thought_signature"]);
+  return said === undefined || isTagged(said) ? said : tagSignature(said);
 }
 
 function readToolResult(

@@ -139,7 +139,7 @@ export function formatThought(id: string, text: string, signature: string | unde
     id,
     type: "reasoning",
     summary: text === "" ? [] : [{ type: "summary_text", text }],
-    ...(signature !== undefined && { encrypted_content: wrapSignature(signature) }),
+    encrypted_content: wrapSignature(signature),
   };
 }
 

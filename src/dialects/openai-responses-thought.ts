@@ -3,10 +3,12 @@
  * gives back unread. A mark tells ours from OpenAI's own, which no other vendor can use.
  */
 
-const SIGNATURE = "headgate:v:";
-const SEALED = "headgate:s:";
+const MARK = "headgate:";
+const SIGNATURE = `${MARK}v:`;
+const SEALED = `${MARK}s:`;
 
-export function wrapSignature(signature: string): string {
+/** Also of a thought that nobody has signed: the mark tells that it is none of OpenAI's. */
+export function wrapSignature(signature = ""): string {
   return SIGNATURE + signature;
 }
 
@@ -14,9 +16,15 @@ export function wrapSealed(sealed: string): string {
   return SEALED + sealed;
 }
 
+/** Whether it is another vendor's. */
+export function isWrappedThought(encrypted: unknown): boolean {
+  return typeof encrypted === "string" && encrypted.startsWith(MARK);
+}
+
 /** What was wrapped; nothing where it is OpenAI's own. */
 export function unwrapThought(encrypted: unknown): { readonly signature?: string; readonly sealed?: string } {
   if (typeof encrypted !== "string") return {};
+  if (encrypted === SIGNATURE) return {};
   if (encrypted.startsWith(SIGNATURE)) return { signature: encrypted.slice(SIGNATURE.length) };
   return encrypted.startsWith(SEALED) ? { sealed: encrypted.slice(SEALED.length) } : {};
 }

@@ -4,7 +4,7 @@
  */
 
 import type { CacheMark, Message, Part } from "../conversation.ts";
-import { untagSignature } from "../dialects/gemini-signature.ts";
+import { isTagged } from "../dialects/thought-owner.ts";
 import { isRecord, type JsonRecord } from "../json-fields.ts";
 import type { FieldMeaning } from "./client-fields.ts";
 import { alternate } from "./turns.ts";
@@ -49,11 +49,17 @@ export function writePart(part: Part, drop: DropMeaning): readonly JsonRecord[] 
     case "audio":
       drop("audio");
       return [];
-    case "reasoning":
-      if (part.sealed !== undefined) return [{ type: "redacted_thinking", data: part.sealed }];
-      // A thought without a signature, or with Gemini's, is another vendor's: it would be refused, and is not needed.
-      if (part.signature === undefined || untagSignature(part.signature) !== undefined) return [];
-      return [{ type: "thinking", thinking: part.text, signature: part.signature }];
+    case "reasoning": {
+      const { text, signature, sealed } = part;
+      const proof = sealed ?? signature;
+      // Without a signature, or with another vendor's, it would be refused, and is not needed.
+      if (proof === undefined || isTagged(proof)) return [];
+      return [
+        sealed === undefined
+          ? { type: "thinking", thinking: text, signature }
+          : { type: "redacted_thinking", data: sealed },
+      ];
+    }
     case "tool_call": {
       const input = parseInput(part.argumentsJson);
       return [

@@ -13,6 +13,7 @@ import { writeThinking } from "./anthropic-thinking.ts";
 import { type Claude, readClaude } from "./claude.ts";
 import { clientField } from "./client-fields.ts";
 import { closeObjects } from "./closed-schema.ts";
+import { ownMessages } from "./foreign-thoughts.ts";
 import type { Target, Translation } from "./provider.ts";
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */
@@ -28,9 +29,11 @@ const DEFAULT_TOP_P = 1;
 /** The wire's bound; OpenAI's is 2. */
 const MAX_TEMPERATURE = 1;
 
-/** The client's own body, with the target's model and `params`. */
+/** The client's own body, with the target's model and `params`, and without other vendors' thoughts. */
 export function editMessages(chat: ChatRequest, target: Target): string {
   const set: Record<string, string> = {};
+  const messages = ownMessages(chat.wire["messages"]);
+  if (messages !== undefined) set["messages"] = JSON.stringify(messages);
   if (chat.wire["model"] !== target.model) set["model"] = JSON.stringify(target.model);
   for (const [name, value] of Object.entries(nativeParams(target.params))) set[name] = JSON.stringify(value);
   return Object.keys(set).length === 0 ? chat.wireText : editTopLevel(chat.wireText, { set });

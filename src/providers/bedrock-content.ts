@@ -4,7 +4,7 @@
  */
 
 import type { CacheMark, MediaSource, Part } from "../conversation.ts";
-import { untagSignature } from "../dialects/gemini-signature.ts";
+import { isTagged } from "../dialects/thought-owner.ts";
 import type { JsonRecord } from "../json-fields.ts";
 import { type DropMeaning, parseInput } from "./anthropic-content.ts";
 
@@ -62,11 +62,14 @@ function writeBlocks(part: Part, drop: DropMeaning): readonly JsonRecord[] {
       return writeMedia("audio", part.source, AUDIO_FORMATS, () => drop("audio"));
     case "document":
       return writeDocument(part, drop);
-    case "reasoning":
-      if (part.sealed !== undefined) return [{ reasoningContent: { redactedContent: part.sealed } }];
-      // A thought without a signature, or with Gemini's, is another vendor's: it would be refused, and is not needed.
-      if (part.signature === undefined || untagSignature(part.signature) !== undefined) return [];
-      return [{ reasoningContent: { reasoningText: { text: part.text, signature: part.signature } } }];
+    case "reasoning": {
+      const { text, signature, sealed } = part;
+      const proof = sealed ?? signature;
+      // Without a signature, or with another vendor's, it would be refused, and is not needed.
+      if (proof === undefined || isTagged(proof)) return [];
+      const reasoningText = { text, signature };
+      return [{ reasoningContent: sealed === undefined ? { reasoningText } : { redactedContent: sealed } }];
+    }
     case "tool_call": {
       const { id, name, argumentsJson } = part;
       return [{ toolUse: { toolUseId: toolId(id), name, input: parseInput(argumentsJson) } }];

@@ -5,8 +5,8 @@
  */
 
 import type { MediaSource, Message, Part } from "../conversation.ts";
-import { untagSignature } from "../dialects/gemini-signature.ts";
-import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { untagSignature } from "../dialects/thought-owner.ts";
+import { isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
 import { guessMediaType } from "../media-type.ts";
 import { isGemini3 } from "./gemini-models.ts";
 
@@ -40,6 +40,32 @@ function callNames(messages: readonly Message[]): ReadonlyMap<string, string> {
     for (const part of parts) if (part.type === "tool_call") names.set(part.id, part.name);
   }
   return names;
+}
+
+/**
+ * A client's own contents with the word for a signature that isn't known, where Gemini 3 would refuse a call of another
+ * vendor's without it; undefined where nothing is missing.
+ */
+export function signCalls(contents: unknown, model: string): readonly unknown[] | undefined {
+  if (!isGemini3(model)) return undefined;
+  let isChanged = false;
+  const signed = listOf(contents).map((content) => {
+    const parts = listOf(recordOf(content)["parts"]);
+    const at = parts.findIndex((part) => callOf(part) !== undefined);
+    if (at < 0 || signatureOf(parts[at]) !== undefined) return content;
+    isChanged = true;
+    const first = { ...recordOf(parts[at]), thoughtSignature: NO_SIGNATURE };
+    return { ...recordOf(content), parts: parts.with(at, first) };
+  });
+  return isChanged ? signed : undefined;
+}
+
+function callOf(part: unknown): unknown {
+  return recordOf(part)["functionCall"] ?? recordOf(part)["function_call"];
+}
+
+function signatureOf(part: unknown): unknown {
+  return recordOf(part)["thoughtSignature"] ?? recordOf(part)["thought_signature"];
 }
 
 function signFirstCall(parts: JsonRecord[]): void {

@@ -9,7 +9,8 @@ import { withTargetParams } from "../dialects/target-params.ts";
 import { editTopLevel } from "../json-edit.ts";
 import { isRecord, recordOf, type JsonRecord } from "../json-fields.ts";
 import { clientField } from "./client-fields.ts";
-import { toContents } from "./gemini-contents.ts";
+import { ownContents } from "./foreign-thoughts.ts";
+import { signCalls, toContents } from "./gemini-contents.ts";
 import { toThinkingConfig } from "./gemini-models.ts";
 import type { Target, Translation } from "./provider.ts";
 
@@ -22,9 +23,11 @@ export function toBody(chat: ChatRequest, target: Target, translation: Translati
   return translation === undefined ? forwardBody(chat, target) : writeBody(chat, target, translation);
 }
 
-/** The bytes as they came, but for the target's params and for a model that the body repeats. */
+/** The bytes as they came, but for the target's params, a model that the body repeats, and other vendors' thoughts. */
 function forwardBody({ wire, wireText }: ChatRequest, { model, params }: Target): string {
   const set: Record<string, string> = {};
+  const contents = forwardContents(wire["contents"], model);
+  if (contents !== undefined) set["contents"] = JSON.stringify(contents);
   if (wire["model"] !== undefined) set["model"] = JSON.stringify(`models/${model}`);
   if (params !== undefined) {
     const { conversation, rest } = withTargetParams(NOTHING_SAID, params);
@@ -34,6 +37,12 @@ function forwardBody({ wire, wireText }: ChatRequest, { model, params }: Target)
     for (const [field, value] of otherParams(rest)) set[field] = JSON.stringify(value);
   }
   return Object.keys(set).length === 0 ? wireText : editTopLevel(wireText, { set });
+}
+
+/** Undefined where they can stay as they are. */
+function forwardContents(contents: unknown, model: string): readonly unknown[] | undefined {
+  const own = ownContents(contents);
+  return signCalls(own ?? contents, model) ?? own;
 }
 
 /** A count is asked with the client's bytes; a request that it wraps names the model again. */

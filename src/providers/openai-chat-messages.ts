@@ -5,6 +5,8 @@
 
 import type { Conversation, Message, Part } from "../conversation.ts";
 import { formatMediaUrl } from "../data-url.ts";
+import { formatSealedThought, formatSignedThought } from "../dialects/openai-chat-answer.ts";
+import { untagDetail } from "../dialects/thought-owner.ts";
 import type { JsonRecord } from "../json-fields.ts";
 import type { FieldMeaning } from "./client-fields.ts";
 
@@ -75,13 +77,18 @@ function formatThoughts(parts: readonly Part[], { thoughts }: HistoryForm): Json
   const thought = parts.filter((part) => part.type === "reasoning");
   if (thoughts === undefined || thought.length === 0) return {};
   if (thoughts !== "reasoning_details") return { [thoughts]: thought.map(({ text }) => text).join("\n") };
-  return {
-    reasoning_details: thought.map(({ text, signature, sealed }) =>
-      sealed === undefined
-        ? { type: "reasoning.text", text, ...(signature !== undefined && { signature }) }
-        : { type: "reasoning.encrypted", data: sealed },
-    ),
-  };
+  return { reasoning_details: thought.flatMap(formatThought) };
+}
+
+/** Without a proof that is Gemini's; what Gemini has sealed is nothing to others. */
+function formatThought({
+  text,
+  signature,
+  sealed,
+}: Extract<Part, { readonly type: "reasoning" }>): readonly JsonRecord[] {
+  if (sealed !== undefined) return untagDetail(sealed) === undefined ? [] : [formatSealedThought(sealed)];
+  const isSigned = signature !== undefined && untagDetail(signature) !== undefined;
+  return [isSigned ? formatSignedThought(text, signature) : { type: "reasoning.text", text }];
 }
 
 /** A string where it can be one: many servers of this wire take nothing else from system and assistant. */

@@ -7,6 +7,7 @@ import type { ChatRequest } from "../chat.ts";
 import { editTopLevel } from "../json-edit.ts";
 import { isPresent, recordOf, type JsonRecord } from "../json-fields.ts";
 import { formatChatRequest, OURS, type RequestForm } from "./openai-chat-request.ts";
+import { ownItems, ownTurns } from "./foreign-thoughts.ts";
 import { readOpenAiError } from "./openai-errors.ts";
 import { createOpenAiDecoder } from "./openai-stream.ts";
 import { formatEmbeddingRequest, readEmbeddings } from "./openai-embeddings.ts";
@@ -168,7 +169,7 @@ function renamesOf(row: OpenAiCompatibleRow, wire: JsonRecord): Readonly<Record<
   return renames;
 }
 
-/** The client's body with the target's model and parameters, and what else is ours to set. */
+/** The client's body with the target's model and parameters, what else is ours to set, and no other vendor's thoughts. */
 function editBody(
   chat: ChatRequest,
   target: Target,
@@ -176,6 +177,9 @@ function editBody(
   rename: Readonly<Record<string, string>> = {},
 ): string {
   const set: Record<string, string> = {};
+  const { messages, input } = chat.wire;
+  const [field, own] = messages === undefined ? ["input", ownItems(input)] : ["messages", ownTurns(messages)];
+  if (own !== undefined) set[field] = JSON.stringify(own);
   if (chat.wire["model"] !== target.model) set["model"] = JSON.stringify(target.model);
   for (const [name, value] of Object.entries({ ...target.params, ...ours })) {
     if (value !== undefined && !OURS.has(name)) set[name] = JSON.stringify(value);

@@ -4,6 +4,7 @@
  */
 
 import type { Citation, TokenLogprob } from "../chat.ts";
+import { isTagged, tagDetail, tagSignature } from "../dialects/thought-owner.ts";
 import { listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 
 export interface Thoughts {
@@ -26,17 +27,20 @@ export function readThoughts(message: JsonRecord): Thoughts {
   const { reasoning_details: list } = message;
   if (!Array.isArray(list)) return text === undefined ? NO_THOUGHTS : { text, sealed: [] };
   const details = list.map(recordOf);
-  const signature = details
-    .map((detail) => textOf(detail["signature"]))
-    .findLast((said) => said !== undefined);
-  const sealed = details.flatMap(({ type, data }) =>
-    type === "reasoning.encrypted" ? (textOf(data) ?? []) : [],
+  const signature = details.flatMap(({ signature: said, format }) => readProof(said, format)).at(-1);
+  const sealed = details.flatMap(({ type, data, format }) =>
+    type === "reasoning.encrypted" ? readProof(data, format) : [],
   );
   return {
     ...(text !== undefined && { text }),
     ...(signature !== undefined && { signature }),
     sealed,
   };
+}
+
+function readProof(value: unknown, format: unknown): readonly string[] {
+  const said = textOf(value);
+  return said === undefined ? [] : [tagDetail(said, textOf(format))];
 }
 
 /** Thoughts among the parts of the content: Mistral's `thinking`, Databricks' `reasoning` with its summaries. */
@@ -63,7 +67,8 @@ export function readSources(body: JsonRecord): readonly Citation[] {
 
 /** Where Google's OpenAI-compatible API puts it: https://ai.google.dev/gemini-api/docs/thought-signatures (seen 2026-11). */
 export function readCallSignature(call: JsonRecord): string | undefined {
-  return textOf(recordOf(recordOf(call["extra_content"])["google"])["thought_signature"]);
+  const said = textOf(recordOf(recordOf(call["extra_content"])["google"])["thought_signature"]);
+  return said === undefined || isTagged(said) ? said : tagSignature(said);
 }
 
 /** `annotations` of a message or a delta. */

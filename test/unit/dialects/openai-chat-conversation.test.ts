@@ -83,7 +83,9 @@ describe("messages", () => {
     expect(conversation.messages.slice(1)).toEqual([
       {
         role: "assistant",
-        parts: [{ type: "tool_call", id: "c1", name: "look", argumentsJson: '{"a":1}', signature: "sig" }],
+        parts: [
+          { type: "tool_call", id: "c1", name: "look", argumentsJson: '{"a":1}', signature: "gemini:sig" },
+        ],
       },
       {
         role: "user",

@@ -194,7 +194,14 @@ describe("thoughts", () => {
     ["moonshot", { reasoning_content: "Hm." }],
     ["fireworks", { reasoning_content: "Hm." }],
     ["cerebras", { reasoning: "Hm." }],
-    ["openrouter", { reasoning_details: [{ type: "reasoning.text", text: "Hm.", signature: "s1" }] }],
+    [
+      "openrouter",
+      {
+        reasoning_details: [
+          { type: "reasoning.text", text: "Hm.", signature: "s1", format: "anthropic-claude-v1" },
+        ],
+      },
+    ],
   ] as const)("%s gets them back as %j", (kind, fields) => {
     expect(write(kind, { messages: [THOUGHT] }).json.messages).toEqual([
       { role: "assistant", content: "Yes.", ...fields },

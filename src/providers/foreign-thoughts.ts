@@ -1,0 +1,95 @@
+/**
+ * A client's history on its way to an upstream of his own wire, without what that upstream would refuse since another vendor
+ * thought it: such a history comes of a route that answers by several. Looks at what was parsed anyway; undefined, the rule,
+ * where all bytes may stay as they are. Pure. Called by the wires that forward; thought-owner.ts says whose is whose.
+ */
+
+import { isWrapped } from "../dialects/gemini-signature.ts";
+import { isWrappedThought } from "../dialects/openai-responses-thought.ts";
+import { isTagged, untagSignature } from "../dialects/thought-owner.ts";
+import { isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
+
+/** An item as it is, changed, or (undefined) left out. */
+type Keep = (item: JsonRecord) => JsonRecord | undefined;
+
+/** `messages` for Claude: without thoughts that are unsigned, or that others have signed or sealed. */
+export function ownMessages(messages: unknown): readonly unknown[] | undefined {
+  return mapped(messages, (message) => {
+    const content = message["role"] === "assistant" ? mapped(message["content"], ownBlock) : undefined;
+    if (content === undefined) return message;
+    // The wire refuses a turn without content.
+    return content.length === 0 ? undefined : { ...message, content };
+  });
+}
+
+const ownBlock: Keep = (block) => {
+  const { type, signature, data } = block;
+  // An empty signature is what a client of this wire is given where another vendor's thought has none.
+  if (type === "thinking") return signature === "" || isForeign(signature) ? undefined : block;
+  return type === "redacted_thinking" && isForeign(data) ? undefined : block;
+};
+
+const isForeign = (proof: unknown): boolean => typeof proof === "string" && isTagged(proof);
+
+/** `contents` for Gemini: without others' signatures, and without what they have sealed. */
+export function ownContents(contents: unknown): readonly unknown[] | undefined {
+  return mapped(contents, (content) => {
+    const parts = mapped(content["parts"], ownPart);
+    if (parts === undefined) return content;
+    return parts.length === 0 ? undefined : { ...content, parts };
+  });
+}
+
+const ownPart: Keep = (part) => {
+  if (!isWrapped(part["thoughtSignature"] ?? part["thought_signature"])) return part;
+  const { thoughtSignature: _, thought_signature: __, ...rest } = part;
+  // A thought without words holds what is sealed.
+  return rest["thought"] === true && (rest["text"] ?? "") === "" ? undefined : rest;
+};
+
+/** `input` for OpenAI's Responses: without others' thoughts, and with calls as that wire has them. */
+export function ownItems(input: unknown): readonly unknown[] | undefined {
+  return mapped(input, (item) => {
+    if (!isWrappedThought(item["encrypted_content"])) return item;
+    const { encrypted_content: _, ...rest } = item;
+    return rest["type"] === "reasoning" ? undefined : rest;
+  });
+}
+
+/** `messages` for a chat upstream: Gemini's signatures as Google's own chat endpoint has them, and none on thoughts. */
+export function ownTurns(messages: unknown): readonly unknown[] | undefined {
+  return mapped(messages, (message) => {
+    if (message["role"] !== "assistant") return message;
+    const details = mapped(message["reasoning_details"], ownDetail);
+    const calls = mapped(message["tool_calls"], ownCall);
+    if (details === undefined && calls === undefined) return message;
+    return {
+      ...message,
+      ...(details && { reasoning_details: details }),
+      ...(calls && { tool_calls: calls }),
+    };
+  });
+}
+
+const ownDetail: Keep = (detail) => {
+  if (isForeign(detail["data"])) return undefined;
+  if (!isForeign(detail["signature"])) return detail;
+  const { signature: _, ...rest } = detail;
+  return rest;
+};
+
+const ownCall: Keep = (call) => {
+  const extra = recordOf(call["extra_content"]);
+  const google = recordOf(extra["google"]);
+  const { thought_signature: said } = google;
+  const signature = typeof said === "string" ? untagSignature(said) : undefined;
+  if (signature === undefined) return call;
+  return { ...call, extra_content: { ...extra, google: { ...google, thought_signature: signature } } };
+};
+
+/** The list with each object as `keep` has it; undefined where it is no list or nothing changes. */
+function mapped(list: unknown, keep: Keep): readonly unknown[] | undefined {
+  const items = listOf(list);
+  if (!items.some((item) => isRecord(item) && keep(item) !== item)) return undefined;
+  return items.flatMap((item) => (isRecord(item) ? (keep(item) ?? []) : [item]));
+}
