@@ -33,7 +33,7 @@ export interface SideReader {
   readonly isMidEvent: boolean;
   /** Whether the end mark was seen, or every choice ended. */
   readonly isComplete: boolean;
-  /** Whether the upstream's own end mark was seen. */
+  /** Whether the upstream's own end mark was seen, behind a failure too. */
   readonly isEnded: boolean;
   /** What the upstream itself said, or a broken event: stops the decoding, not the bytes. */
   readonly failure: GatewayError | undefined;
@@ -99,7 +99,7 @@ export function createSideReader(
 
   function take(event: ServerSentEvent): void {
     events++;
-    if (failure) return;
+    if (failure) return noteEnd(event);
     try {
       const chunks = decode(event);
       for (const chunk of chunks) {
@@ -117,6 +117,15 @@ export function createSideReader(
         thrown instanceof GatewayError
           ? thrown
           : new GatewayError("upstream_malformed", "The upstream sent an event that is not of its format.");
+    }
+  }
+
+  /** Behind a failure nothing is believed but the end mark, which bytes that are passed on unread bring to the client. */
+  function noteEnd(event: ServerSentEvent): void {
+    try {
+      isEnded ||= decode(event).some(({ type }) => type === "done");
+    } catch {
+      // Another broken event.
     }
   }
 

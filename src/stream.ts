@@ -218,14 +218,15 @@ export function judge(side: SideReader, attempt: Attempt, fault: unknown, name: 
 
 /**
  * The error event, on a line of its own even when the upstream was cut inside one of its events. Nothing where the
- * upstream's own error event has gone by already.
+ * upstream's own error event has gone by already, or, behind a broken event, its end mark: then the client has stopped
+ * reading, or will take a second end for a fault of ours.
  */
 function closingText(
   side: SideReader,
   error: GatewayError | undefined,
   options: PumpOptions,
 ): string | undefined {
-  if (error === undefined || side.hasReportedFailure || !options.errorEvent) return undefined;
+  if (error === undefined || side.hasReportedFailure || side.isEnded || !options.errorEvent) return undefined;
   return `${side.isMidEvent ? "\n\n" : ""}${options.errorEvent(error)}`;
 }
 

@@ -165,6 +165,22 @@ describe.each(KINDS)("a %s stream that fails after its first byte", (kind) => {
     expect(error).toMatchObject({ code: "upstream_malformed" });
     expect((await done).outcome).toBe("upstream_error");
   });
+
+  test("by an event that is none, and goes on to its end mark, adds nothing behind that", async () => {
+    const rest = `data: {oops\n\n${textEvent("more", "stop")}data: {oops\n\n${END}`;
+    const stream = await createFakeStream(
+      async (source) => {
+        await source.send(HELLO);
+        await source.pause(20);
+        await source.send(rest);
+        await source.end();
+      },
+      { kind },
+    );
+    const { body, done } = await stream.start();
+    expect(await readAll(body)).toBe(HELLO + rest);
+    expect(await done).toMatchObject({ outcome: "upstream_error", error: { code: "upstream_malformed" } });
+  });
 });
 
 describe.each(KINDS)("a client of a %s stream who leaves", (kind) => {
