@@ -94,8 +94,13 @@ function checkInput(wire: JsonRecord): void {
   }
 }
 
-/** https://platform.openai.com/docs/api-reference/responses-streaming/error (seen 2026-11). */
-function errorEvent(error: GatewayError): string {
-  const { message, code, param } = openAiErrorBody(error).error;
-  return formatEvent(JSON.stringify({ type: "error", code, message, param, sequence_number: 0 }), "error");
+/**
+ * Flat, as the API's reference has it, and in `error`, without which older SDKs (the one in LangChain) take a failure for one
+ * more event: https://platform.openai.com/docs/api-reference/responses-streaming/error (seen 2026-11)
+ */
+function errorEvent(failure: GatewayError): string {
+  const { error } = openAiErrorBody(failure);
+  const { message, code, param } = error;
+  const event = { type: "error", code, message, param, sequence_number: 0, error };
+  return formatEvent(JSON.stringify(event), "error");
 }

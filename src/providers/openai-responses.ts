@@ -158,7 +158,7 @@ export function createResponsesDecoder(): Decoder {
       case "response.failed":
         return [{ type: "error", errorType: errorClass(recordOf(recordOf(body["response"])["error"])) }];
       case "error":
-        return [{ type: "error", errorType: errorClass(body) }];
+        return [{ type: "error", errorType: errorClass(isRecord(body["error"]) ? body["error"] : body) }];
       default:
         return [];
     }

@@ -1,10 +1,10 @@
 // Vercel's AI SDK with its Anthropic provider against the running gateway: in front of an Anthropic upstream and of an
 // OpenAI-compatible one. Anthropic's own SDK is in anthropic.test.ts.
 import { createAnthropic } from "@ai-sdk/anthropic";
-import { generateObject, generateText, jsonSchema, streamText, tool } from "ai";
+import { APICallError, generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
-import { anthropicMessage } from "../support/scripted-anthropic.ts";
+import { anthropicError, anthropicMessage, type MessageScript } from "../support/scripted-anthropic.ts";
 import type { Script } from "../support/scripted-upstream.ts";
 import { makeTenant } from "../support/tenant-fixture.ts";
 
@@ -30,8 +30,15 @@ async function setUp(kind: Kind, script: Script) {
   const name = uniqueModel();
   rig.upstream.script(name, script);
   const provider = createAnthropic({ apiKey: tenant.key, baseURL: `${rig.gateway.url}/v1` });
-  return { model: provider(`${tenant.provider}/${name}`), maxRetries: 0, maxOutputTokens: 64 };
+  return { name, model: provider(`${tenant.provider}/${name}`), maxRetries: 0, maxOutputTokens: 64 };
 }
+
+const PIXEL = "iVBORw0KGgo=";
+/** Goes on for longer than any test: plain workerd notices that a client has left when it writes to him. */
+const WORDS = Array.from({ length: 400 }, (_, at) => `word ${at} `);
+
+/** What the upstream was asked at its nth call (from 0). */
+const askedAt = (side: { readonly name: string }, nth: number) => rig.upstream.requestsFor(side.name)[nth];
 
 const said = (kind: Kind, text: string): Script =>
   kind === "anthropic"
@@ -77,6 +84,77 @@ describe.each(KINDS)("in front of %s", (kind) => {
     const whole = await generateText({ ...side, prompt: "Weather?", tools });
     expect(whole.toolCalls).toMatchObject(expected);
     expect(await streamText({ ...side, prompt: "Weather?", tools }).toolCalls).toMatchObject(expected);
+  });
+
+  test("tools' results go back, and their answer comes", async () => {
+    const side = await setUp(kind, (request) =>
+      reply(request.earlier === 0 ? called(kind) : said(kind, "Sunny."), request),
+    );
+    const { text } = await generateText({ ...side, prompt: "Weather?", tools, stopWhen: stepCountIs(2) });
+    expect(text).toBe("Sunny.");
+    const results = JSON.stringify(askedAt(side, 1)?.json["messages"]);
+    for (const city of CITIES) expect(results).toContain(`Sun in ${city}.`);
+  });
+
+  test("pictures are sent", async () => {
+    const side = await setUp(kind, said(kind, "A cat."));
+    const image = Uint8Array.from(atob(PIXEL), (char) => char.charCodeAt(0));
+    const content = [
+      { type: "text" as const, text: "What?" },
+      { type: "image" as const, image },
+    ];
+    await generateText({ ...side, messages: [{ role: "user", content }] });
+    const picture =
+      kind === "anthropic"
+        ? { type: "image", source: { type: "base64", media_type: "image/png", data: PIXEL } }
+        : { type: "image_url", image_url: { url: `data:image/png;base64,${PIXEL}` } };
+    expect(askedAt(side, 0)?.json["messages"]).toMatchObject([
+      { role: "user", content: [{ type: "text", text: "What?" }, picture] },
+    ]);
+  });
+
+  test.each([
+    [400, "invalid_request_error", false],
+    [429, "rate_limit_error", true],
+    [529, "overloaded_error", true],
+  ])("an upstream's %i is an API error that says whether to try again", async (status, type, isRetryable) => {
+    const failed: Script = kind === "anthropic" ? anthropicError(status, type) : { kind: "error", status };
+    const side = await setUp(kind, failed);
+    const error: unknown = await generateText({ ...side, prompt: "Hi" }).catch((reason: unknown) => reason);
+    expect(APICallError.isInstance(error)).toBe(true);
+    expect(error).toMatchObject({ statusCode: status, isRetryable });
+  });
+
+  test("a stream that fails after its first byte ends in an error", async () => {
+    const message: MessageScript = { endAfterEvents: 5, end: "error-event" };
+    const side = await setUp(
+      kind,
+      kind === "anthropic"
+        ? anthropicMessage(message)
+        : { kind: "answer", text: "one two three", end: "error-event", endAfterChunks: 2 },
+    );
+    const errors: unknown[] = [];
+    const answer = streamText({ ...side, prompt: "Hi", onError: ({ error }) => void errors.push(error) });
+    const parts: string[] = [];
+    for await (const { type } of answer.fullStream) parts.push(type);
+    expect(errors).toHaveLength(1);
+    expect(parts).toContain("text-delta");
+    expect(await answer.finishReason).not.toBe("stop");
+  });
+
+  test("an aborted stream ends the call upstream", async () => {
+    const content = WORDS.map((text) => ({ type: "text", text }));
+    const side = await setUp(
+      kind,
+      kind === "anthropic"
+        ? anthropicMessage({ content, paceMs: 25 })
+        : { kind: "answer", chunks: WORDS, paceMs: 25 },
+    );
+    const abort = new AbortController();
+    const answer = streamText({ ...side, prompt: "Hi", abortSignal: abort.signal });
+    for await (const { type } of answer.fullStream) if (type === "text-delta") abort.abort();
+    await askedAt(side, 0)?.ended;
+    expect(askedAt(side, 0)?.outcome).toBe("client_closed");
   });
 
   test("an object is generated by its schema", async () => {

@@ -1,7 +1,5 @@
-// Other SDKs across the Gemini dialect's border: the official OpenAI SDK against a Gemini upstream, and Vercel's AI SDK with its
-// Google provider against both kinds of upstream. Google's own SDK is in gemini.test.ts.
-import { createGoogleGenerativeAI } from "@ai-sdk/google";
-import { embed, generateObject, generateText, jsonSchema, streamText, tool } from "ai";
+// The official OpenAI SDK against a Gemini upstream. Google's own SDK is in gemini.test.ts, Vercel's with its Google provider in
+// ai-sdk-google.test.ts.
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
@@ -172,92 +170,5 @@ describe("the OpenAI SDK with a Gemini model", () => {
     await expect(
       client.chat.completions.create({ model, messages }, { headers: { "x-headgate-timeout-ms": "5000" } }),
     ).rejects.toThrow(OpenAI.RateLimitError);
-  });
-});
-
-describe("Vercel's AI SDK with its Google provider", () => {
-  async function setUp() {
-    const provider = createGoogleGenerativeAI({
-      apiKey: await makeKey(),
-      baseURL: `${rig.gateway.url}/v1beta`,
-    });
-    const name = uniqueModel();
-    return { provider, name };
-  }
-  const tools = {
-    weather: tool({
-      inputSchema: jsonSchema<{ city: string }>({ ...SCHEMA }),
-      execute: ({ city }) => `Sun in ${city}.`,
-    }),
-  };
-
-  test.for(["gem", "up"])("text, streamed and not, from %s", async (upstream) => {
-    const { provider, name } = await setUp();
-    google.script(name, { kind: "events", events: [candidate([{ text: "Grüezi!" }], STOP, USAGE)] });
-    rig.upstream.script(name, {
-      kind: "answer",
-      text: "Grüezi!",
-      usage: { inputTokens: 5, outputTokens: 7 },
-    });
-    const model = provider(`${upstream}/${name}`);
-    const whole = await generateText({ model, prompt: "Hi", maxRetries: 0 });
-    expect(whole.text).toBe("Grüezi!");
-    expect(whole.finishReason).toBe("stop");
-    expect(whole.usage).toMatchObject({ inputTokens: 5, outputTokens: 7 });
-    const streamed = streamText({ model, prompt: "Hi", maxRetries: 0 });
-    expect(await streamed.text).toBe("Grüezi!");
-    expect(await streamed.usage).toMatchObject({ inputTokens: 5, outputTokens: 7 });
-  });
-
-  test.for(["gem", "up"])("tools and objects from %s", async (upstream) => {
-    const { provider, name } = await setUp();
-    google.script(name, { kind: "events", events: [candidate(CALLS, STOP, USAGE)] });
-    const toolCalls = ["Zürich", "Bern"].map((city, at) => ({
-      id: `call_${at}`,
-      name: "weather",
-      arguments: JSON.stringify({ city }),
-    }));
-    rig.upstream.script(name, { kind: "answer", toolCalls });
-    const model = provider(`${upstream}/${name}`);
-    const streamed = streamText({ model, prompt: "Weather?", tools, maxRetries: 0 });
-    expect((await streamed.toolCalls).map(({ input }) => input)).toEqual([
-      { city: "Zürich" },
-      { city: "Bern" },
-    ]);
-
-    google.script(name, { kind: "events", events: [candidate([{ text: '{"city":"Bern"}' }], STOP, USAGE)] });
-    rig.upstream.script(name, { kind: "answer", text: '{"city":"Bern"}' });
-    const { object } = await generateObject({
-      model,
-      prompt: "Where?",
-      schema: jsonSchema({ ...SCHEMA }),
-      maxRetries: 0,
-    });
-    expect(object).toEqual({ city: "Bern" });
-  });
-
-  test("embeddings from Gemini", async () => {
-    const { provider, name } = await setUp();
-    google.script(name, { kind: "json", body: { embedding: { values: [0.1, 0.2] } } });
-    const { embedding } = await embed({
-      model: provider.textEmbeddingModel(`gem/${name}`),
-      value: "a",
-      maxRetries: 0,
-    });
-    expect(embedding).toEqual([0.1, 0.2]);
-  });
-
-  test("errors keep their status", async () => {
-    const { provider, name } = await setUp();
-    google.script(name, {
-      kind: "json",
-      status: 404,
-      body: { error: { code: 404, message: "No model.", status: "NOT_FOUND" } },
-    });
-    await expect(
-      generateText({ model: provider(`gem/${name}`), prompt: "Hi", maxRetries: 0 }),
-    ).rejects.toMatchObject({
-      statusCode: 404,
-    });
   });
 });

@@ -95,6 +95,38 @@ describe.each([false, true])("ChatOpenAI (Responses API: %s)", (useResponsesApi)
     expect(await structured.invoke("Where?")).toEqual({ city: "Bern" });
   });
 
+  test("sends pictures", async () => {
+    const { model, upstreamModel } = await setUp({ kind: "answer", text: "A cat." }, { useResponsesApi });
+    const url = "data:image/png;base64,iVBORw0KGgo=";
+    const content = [
+      { type: "text", text: "What?" },
+      { type: "image_url", image_url: { url } },
+    ];
+    expect((await model.invoke([new HumanMessage({ content })])).text).toBe("A cat.");
+    expect(rig.upstream.requestsFor(upstreamModel)[0]?.json["messages"]).toMatchObject([
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "What?" },
+          { type: "image_url", image_url: { url } },
+        ],
+      },
+    ]);
+  });
+
+  test("a stream that fails after its first byte throws", async () => {
+    const { model } = await setUp(
+      { kind: "answer", text: "one two three", end: "error-event", endAfterChunks: 2 },
+      { useResponsesApi },
+    );
+    const pieces: string[] = [];
+    const read = (async () => {
+      for await (const { text } of await model.stream("Hi")) pieces.push(text);
+    })();
+    await expect(read).rejects.toThrow();
+    expect(pieces.join("")).toBe("one two ");
+  });
+
   test("an upstream's refusal is an error with its status", async () => {
     const { model } = await setUp({ kind: "error", status: 429 }, { useResponsesApi });
     await expect(model.invoke("Hi")).rejects.toMatchObject({ status: 429 });

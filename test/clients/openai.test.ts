@@ -11,7 +11,13 @@ const WEATHER_TOOL: OpenAI.ChatCompletionTool = {
   type: "function",
   function: { name: "weather", parameters: { type: "object", properties: { city: { type: "string" } } } },
 };
-const WEATHER_CALL = { id: "call_1", name: "weather", arguments: '{"city":"Zürich"}' };
+const CALLS = ["Zürich", "Genève"].map((city, at) => ({
+  id: `call_${at}`,
+  name: "weather",
+  arguments: JSON.stringify({ city }),
+}));
+/** The same as the SDK gives them. */
+const CALLED = CALLS.map(({ id, ...called }) => ({ id, type: "function", function: called }));
 
 let rig: Rig;
 beforeAll(async () => {
@@ -63,8 +69,8 @@ describe("a whole completion", () => {
     expect(completion.choices[0]?.finish_reason).toBe(finishReason);
   });
 
-  test("carries tool definitions to the upstream and its tool calls back", async () => {
-    const { client, model, upstreamModel } = await setUp({ kind: "answer", toolCalls: [WEATHER_CALL] });
+  test("carries tool definitions to the upstream and its parallel tool calls back", async () => {
+    const { client, model, upstreamModel } = await setUp({ kind: "answer", toolCalls: CALLS });
     const completion = await client.chat.completions.create({
       model,
       messages: MESSAGES,
@@ -72,9 +78,30 @@ describe("a whole completion", () => {
     });
     expect(rig.upstream.requestsFor(upstreamModel)[0]?.json["tools"]).toEqual([WEATHER_TOOL]);
     expect(completion.choices[0]?.finish_reason).toBe("tool_calls");
-    expect(completion.choices[0]?.message.tool_calls).toEqual([
-      { id: "call_1", type: "function", function: { name: "weather", arguments: WEATHER_CALL.arguments } },
-    ]);
+    expect(completion.choices[0]?.message.tool_calls).toEqual(CALLED);
+  });
+
+  test("is parsed by its schema", async () => {
+    const { client, model, upstreamModel } = await setUp({ kind: "answer", text: '{"city":"Bern"}' });
+    const schema = { type: "object", properties: { city: { type: "string" } } };
+    const response_format = {
+      type: "json_schema" as const,
+      json_schema: { name: "place", strict: true, schema },
+    };
+    const completion = await client.chat.completions.parse({ model, messages: MESSAGES, response_format });
+    expect(completion.choices[0]?.message.content).toBe('{"city":"Bern"}');
+    expect(rig.upstream.requestsFor(upstreamModel)[0]?.json["response_format"]).toEqual(response_format);
+  });
+
+  test("is asked with pictures, inline and by address", async () => {
+    const { client, model, upstreamModel } = await setUp({ kind: "answer", text: "A cat." });
+    const content: OpenAI.ChatCompletionContentPart[] = [
+      { type: "text", text: "What?" },
+      { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } },
+      { type: "image_url", image_url: { url: "https://example.com/a.png", detail: "low" } },
+    ];
+    await client.chat.completions.create({ model, messages: [{ role: "user", content }] });
+    expect(rig.upstream.requestsFor(upstreamModel)[0]?.json["messages"]).toEqual([{ role: "user", content }]);
   });
 
   test("reaches the upstream with its own credential, its own model name and every parameter", async () => {
@@ -131,15 +158,15 @@ describe("a stream", () => {
     expect(chunks.at(-1)?.usage).toMatchObject({ prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 });
   });
 
-  test("keeps finish reason and tool calls, arguments in pieces as they came", async () => {
-    const { client, model } = await setUp({ kind: "answer", toolCalls: [WEATHER_CALL] });
+  test("keeps finish reason and parallel tool calls, arguments in pieces as they came", async () => {
+    const { client, model } = await setUp({ kind: "answer", toolCalls: CALLS });
     const runner = client.chat.completions.stream({ model, messages: MESSAGES, tools: [WEATHER_TOOL] });
+    let fragments = 0;
+    runner.on("tool_calls.function.arguments.delta", () => (fragments += 1));
     const completion = await runner.finalChatCompletion();
     expect(completion.choices[0]?.finish_reason).toBe("tool_calls");
-    expect(completion.choices[0]?.message.tool_calls?.[0]).toMatchObject({
-      id: "call_1",
-      function: { name: "weather", arguments: WEATHER_CALL.arguments },
-    });
+    expect(completion.choices[0]?.message.tool_calls).toMatchObject(CALLED);
+    expect(fragments).toBeGreaterThan(CALLS.length);
   });
 
   test.for([1, 7])("survives an upstream that writes %i bytes at a time", async (writeBytes) => {

@@ -210,6 +210,6 @@ describe("what has no counterpart is named", () => {
 test("a stream that fails says so in the API's error event", () => {
   const event = openAiResponses.errorEvent(new GatewayError("upstream_timeout", "Too late."));
   expect(event).toBe(
-    'event: error\ndata: {"type":"error","code":"upstream_timeout","message":"Too late.","param":null,"sequence_number":0}\n\n',
+    'event: error\ndata: {"type":"error","code":"upstream_timeout","message":"Too late.","param":null,"sequence_number":0,"error":{"message":"Too late.","type":"api_error","param":null,"code":"upstream_timeout"}}\n\n',
   );
 });

@@ -203,3 +203,13 @@ test("no event makes the decoder throw anything but upstream_malformed", () => {
     }),
   );
 });
+
+test("a stream's error is known by its code, flat or in an object of its own", () => {
+  const error = { type: "server_error", code: "rate_limit_exceeded", message: "Slow down." };
+  for (const fields of [error, { error }]) {
+    const data = JSON.stringify({ ...fields, type: "error" });
+    expect(createResponsesDecoder()({ event: "error", data })).toEqual([
+      { type: "error", errorType: "rate_limit_exceeded" },
+    ]);
+  }
+});
