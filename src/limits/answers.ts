@@ -21,6 +21,7 @@ import type {
   SpanRef,
   StandingOrders,
 } from "./protocol.ts";
+import { spentUsd } from "./spend.ts";
 
 /** Entries that a snapshot lists of the waiting and of the holding: a page for a person. */
 const MAX_LISTED = 100;
@@ -185,6 +186,7 @@ export function snapshotOf(
     waiting: waitingList,
     holding: holdingList,
     limits: limitWindows(tenant, now),
+    spentUsd: spentUsd(tenant.spend, now),
     ...(orders.raised === undefined && orders.drained === undefined ? {} : { orders }),
   };
 }

@@ -254,11 +254,15 @@ export interface QueueSnapshot {
   readonly waiting: readonly QueueEntry[];
   readonly holding: readonly QueueEntry[];
   readonly limits: Readonly<Record<string, LimitWindow>>;
+  /** The ledger, in US dollars: settled in this day, week and month (UTC), and reserved by requests under way. */
+  readonly spentUsd: SpentUsd;
   /** What operators have ordered for a time; absent when nothing. */
   readonly orders?: StandingOrders;
   /** Targets whose calls have failed lately; absent when none has. */
   readonly circuits?: readonly (Circuit & { readonly target: string })[];
 }
+
+export type SpentUsd = Readonly<Record<BudgetPeriod | "reserved", number>>;
 
 /** Operators' orders; each ends by itself. Times are ms since the epoch. */
 export interface StandingOrders {

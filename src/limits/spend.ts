@@ -3,7 +3,8 @@
  * the month, so that a budget set in the middle of a period knows what came before it. Pure; micro-US-dollars, ms.
  */
 
-import type { Budget, BudgetPeriod, LimitWindow } from "./protocol.ts";
+import { usd } from "../pricing/cost.ts";
+import type { Budget, BudgetPeriod, LimitWindow, SpentUsd } from "./protocol.ts";
 
 const MS_PER_DAY = 86_400_000;
 const DAYS_PER_WEEK = 7;
@@ -59,6 +60,18 @@ export function book(spend: Spend, microUsd: number, now: number): void {
 export function spentIn(spend: Spend, period: BudgetPeriod, now: number): number {
   const { microUsd, endsAt } = spend[period];
   return now < endsAt ? microUsd : 0;
+}
+
+/** The whole ledger in US dollars, for a person to read. */
+export function spentUsd(spend: Spend | undefined, now: number): SpentUsd {
+  const spent = (period: BudgetPeriod): number =>
+    spend === undefined ? 0 : usd(spentIn(spend, period, now));
+  return {
+    day: spent("day"),
+    week: spent("week"),
+    month: spent("month"),
+    reserved: usd(spend?.reserved ?? 0),
+  };
 }
 
 /**

@@ -147,8 +147,41 @@ export function estimateTokens(
   };
 }
 
+/** What an answer has used, and whether that is a guess. */
+export interface CountedUsage {
+  readonly usage: TokenUsage;
+  readonly isEstimate: boolean;
+}
+
+/**
+ * As the upstream has billed it, else estimated; undefined for a cut answer that never began. Of a cut one the upstream's
+ * count is final only where every choice had ended: before that it is a count so far (Gemini's), or of the prompt alone
+ * (Anthropic's), and what had come of the output is counted by its length.
+ */
+export function countUsage(
+  chat: ChatRequest,
+  { usage, finishReasons, outputChars }: AnswerSummary,
+  isCut: boolean,
+): CountedUsage | undefined {
+  const hasEnded = finishReasons.length > 0 && finishReasons.every((reason) => reason !== undefined);
+  if (usage !== undefined && (hasEnded || !isCut)) return { usage, isEstimate: false };
+  if (usage === undefined && isCut && outputChars === 0) return undefined;
+  const guess = estimateUsage(chat, outputChars);
+  const outputTokens = Math.max(usage?.outputTokens ?? 0, guess.outputTokens);
+  return { usage: { ...guess, ...usage, outputTokens }, isEstimate: true };
+}
+
+/** The same of an answer that was passed on unread: only where some usage could be read in it. */
+export function countRelayed(
+  chat: ChatRequest,
+  answer: AnswerSummary | undefined,
+  isCut: boolean,
+): CountedUsage | undefined {
+  return answer?.usage && countUsage(chat, answer, isCut);
+}
+
 /** What a cut or silent answer used, for want of the upstream's own count. */
-export function estimateUsage(chat: ChatRequest, outputChars: number): TokenUsage {
+function estimateUsage(chat: ChatRequest, outputChars: number): TokenUsage {
   return {
     inputTokens: Math.ceil(chat.wireText.length / CHARS_PER_TOKEN),
     outputTokens: Math.ceil(outputChars / CHARS_PER_TOKEN),

@@ -3,7 +3,7 @@
  * conclusion.ts. Called by attempts.ts.
  */
 
-import { type AnswerSummary, createAnswerCollector } from "./answer.ts";
+import { type AnswerSummary, countRelayed, countUsage, createAnswerCollector } from "./answer.ts";
 import type { Held } from "./attempts.ts";
 import { endAttempt } from "./attempt-span.ts";
 import { concludeAnswer, concludeRelay, concludeStream } from "./conclusion.ts";
@@ -62,10 +62,11 @@ async function answerWhole(
   deps.content?.note(call, span.ref, () => choices);
   claim(ctx, attempt);
   call.facts.firstByteAt = deps.now();
-  endAttempt(span, { answer, status: attempt.response.status });
+  const counted = countUsage(call.chat, answer, false);
+  endAttempt(span, { answer, counted, status: attempt.response.status });
   const body = exchange.isSameWire ? received : formatSpanned(ctx, format);
   const durationMs = deps.now() - startedAt;
-  concludeAnswer(call, ctx.held, { answer, target, span: span.ref, durationMs, body }, deps);
+  concludeAnswer(call, ctx.held, { answer, counted, target, span: span.ref, durationMs, body }, deps);
   return { contentType: "application/json", body };
 }
 
@@ -118,17 +119,24 @@ async function answerStream(
   const finish = async (): Promise<boolean> => {
     const report = await done;
     const answer = summary();
+    const counted = countUsage(call.chat, answer, report.outcome !== "complete");
     const { status } = attempt.response;
     formatting?.end();
     endAttempt(span, {
       answer,
+      counted,
       status,
       report,
       firstChunkMs,
       ...(report.error === undefined ? {} : { error: report.error }),
     });
     const durationMs = deps.now() - startedAt;
-    concludeStream(call, ctx.held, { answer, target, span: span.ref, durationMs, report, sent }, deps);
+    concludeStream(
+      call,
+      ctx.held,
+      { answer, counted, target, span: span.ref, durationMs, report, sent },
+      deps,
+    );
     // What the gateway itself has ended says nothing of the target.
     const isOurs = report.error?.canFallBack === false;
     if (report.outcome !== "client_disconnected" && !isOurs) ctx.onEnd?.(report.outcome === "complete");
@@ -212,8 +220,10 @@ async function relay(
   const end = (report?: StreamReport): void => {
     const answer = inspector?.summary();
     const error = report?.error;
+    const counted = countRelayed(call.chat, answer, report !== undefined && report.outcome !== "complete");
     endAttempt(span, {
       status,
+      counted,
       ...(answer && { answer }),
       ...(report && { report }),
       ...(error && { error }),
@@ -221,7 +231,7 @@ async function relay(
     concludeRelay(
       call,
       held.admission,
-      { target, ...(answer && { answer }), ...(report && { report }) },
+      { target, counted, ...(answer && { answer }), ...(report && { report }) },
       deps,
     );
   };

@@ -3,7 +3,7 @@
  * number, reason and outcome beside them.
  */
 
-import type { AnswerSummary } from "./answer.ts";
+import type { AnswerSummary, CountedUsage } from "./answer.ts";
 import type { GatewayError } from "../errors.ts";
 import type { BareCall } from "./ports.ts";
 import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../providers/provider.ts";
@@ -54,6 +54,7 @@ export function openAttempt(call: BareCall, provider: Provider, target: Target, 
 
 export interface AttemptEnd {
   readonly answer?: AnswerSummary;
+  readonly counted?: CountedUsage | undefined;
   readonly status?: number;
   readonly report?: StreamReport;
   readonly firstChunkMs?: number;
@@ -64,7 +65,7 @@ export interface AttemptEnd {
 
 /** Writes how the call ended and ends its span. A client who left is not an error of the upstream. */
 export function endAttempt(span: Span, end: AttemptEnd): void {
-  const { answer, report, error, firstChunkMs, isLost = false } = end;
+  const { answer, counted, report, error, firstChunkMs, isLost = false } = end;
   const isLeft = report?.outcome === "client_disconnected" || error?.code === "client_disconnected";
   const status = end.status ?? error?.details.upstreamStatus;
   span.set({
@@ -80,7 +81,8 @@ export function endAttempt(span: Span, end: AttemptEnd): void {
     "gateway.stream.chunks": report?.events,
     "gateway.stream.bytes": report?.bytes,
     "gateway.stream.max_gap_ms": report?.maxGapMs,
-    ...usageAttributes(answer?.usage),
+    "gateway.usage.source": counted?.isEstimate ? "estimate" : undefined,
+    ...usageAttributes(counted?.usage),
   });
   if (error && !isLeft && !isLost)
     span.fail(error.details.upstreamStatus === undefined ? error.code : String(error.details.upstreamStatus));

@@ -4,7 +4,7 @@
  */
 
 import type { Admission } from "./admission.ts";
-import { type AnswerSummary, estimateUsage } from "./answer.ts";
+import type { AnswerSummary, CountedUsage } from "./answer.ts";
 import type { Held } from "./attempts.ts";
 import { storeAnswer } from "./cached.ts";
 import type { GatewayError } from "../errors.ts";
@@ -18,6 +18,8 @@ import type { SpanContextRef } from "../telemetry/trace.ts";
 
 interface Ended {
   readonly answer: AnswerSummary;
+  /** Absent where nothing was generated that we know of. */
+  readonly counted: CountedUsage | undefined;
   readonly target: Target;
   /** The inference span: what `cached_from` links of later hits will point at. */
   readonly span: SpanContextRef;
@@ -38,7 +40,7 @@ export function concludeAnswer(
   ended: Ended & { readonly body: string },
   deps: Deps,
 ): void {
-  const costMicro = countUsage(call, ended, false, deps);
+  const costMicro = bookUsage(call, ended, false, deps);
   call.facts.outcome = "ok";
   settle(call, held.admission, "ok", costMicro, deps);
   storeAnswer(
@@ -63,7 +65,7 @@ export function concludeStream(
   const { outcome } = ended.report;
   const isComplete = outcome === "complete";
   const isLeft = outcome === "client_disconnected";
-  const costMicro = countUsage(call, ended, !isComplete, deps);
+  const costMicro = bookUsage(call, ended, !isComplete, deps);
   call.facts.outcome = isComplete ? "ok" : isLeft ? "client_disconnected" : failedOutcome(ended.report);
   settle(call, held.admission, isComplete ? "ok" : isLeft ? "client_disconnected" : "error", costMicro, deps);
   const { sent } = ended;
@@ -110,15 +112,16 @@ export function concludeRelay(
     readonly target: Target;
     readonly report?: StreamReport;
     readonly answer?: AnswerSummary;
+    readonly counted?: CountedUsage | undefined;
     /** The answer is a refusal, passed on as it is. */
     readonly isRefusal?: boolean;
   },
   deps: Deps,
 ): void {
-  const { target, report, answer, isRefusal = false } = ended;
+  const { target, report, answer, counted, isRefusal = false } = ended;
   const isLeft = report?.outcome === "client_disconnected";
   const isGood = !isRefusal && (report === undefined || report.outcome === "complete");
-  const costMicro = answer?.usage && countUsage(call, { answer, target }, !isGood, deps);
+  const costMicro = answer && bookUsage(call, { answer, counted, target }, !isGood, deps);
   call.facts.outcome = isGood ? "ok" : isLeft ? "client_disconnected" : failedOutcome(report);
   settle(call, admission, isGood ? "ok" : isLeft ? "client_disconnected" : "error", costMicro, deps);
   if (report?.error) call.trace.root.fail(report.error.code);
@@ -129,12 +132,12 @@ export function concludeRelay(
 export function concludeSession(
   call: BareCall,
   admission: Admission,
-  ended: { readonly target: Target; readonly answer: AnswerSummary; readonly error?: GatewayError },
+  ended: Pick<Ended, "answer" | "counted" | "target"> & { readonly error?: GatewayError },
   deps: Deps,
 ): void {
-  const { target, answer, error } = ended;
+  const { target, answer, counted, error } = ended;
   // Many answers in one: the length of one can't be learned from it.
-  const costMicro = answer.usage && countUsage(call, { answer, target }, true, deps);
+  const costMicro = bookUsage(call, { answer, counted, target }, true, deps);
   const outcome = error === undefined ? "ok" : outcomeOf(error);
   call.facts.outcome = outcome;
   const isLeft = outcome === "client_disconnected";
@@ -150,17 +153,15 @@ export function concludeCount(call: BareCall, admission: Admission, deps: Deps):
 }
 
 /** Usage and cost onto the facts, with a span that says who counted. Gives the cost in micro-dollars, if it is known. */
-function countUsage(
+function bookUsage(
   call: BareCall,
-  { answer, target }: Pick<Ended, "answer" | "target">,
+  { answer, counted, target }: Pick<Ended, "answer" | "counted" | "target">,
   mayBeCut: boolean,
   deps: Deps,
 ): number | undefined {
+  if (counted === undefined) return undefined;
   const { facts } = call;
-  const isEstimate = answer.usage === undefined;
-  const usage = answer.usage ?? estimateUsage(call.chat, answer.outputChars);
-  // An answer that never began costs nothing that we know of.
-  if (isEstimate && mayBeCut && answer.outputChars === 0) return undefined;
+  const { usage, isEstimate } = counted;
   // A cut answer's length says nothing of how long a whole one gets.
   if (!isEstimate && !mayBeCut) {
     const each = Math.ceil(usage.outputTokens / (call.chat.params.choiceCount ?? 1));

@@ -4,6 +4,7 @@
  */
 
 import { type Admission, admit } from "./admission.ts";
+import { countRelayed } from "./answer.ts";
 import { addressOf, endAttempt } from "./attempt-span.ts";
 import { concludeFailure, concludeRelay } from "./conclusion.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
@@ -183,13 +184,15 @@ function relay(
   const finish = async (): Promise<void> => {
     const report = await done;
     const answer = inspector?.summary();
+    const counted = countRelayed(call.chat, answer, report.outcome !== "complete");
     endAttempt(span, {
       status,
       report,
+      counted,
       ...(answer && { answer }),
       ...(report.error && { error: report.error }),
     });
-    concludeRelay(call, admission, { target, report, isRefusal, ...(answer && { answer }) }, deps);
+    concludeRelay(call, admission, { target, report, isRefusal, counted, ...(answer && { answer }) }, deps);
   };
   deps.defer(finish());
   return { ...head, body };

@@ -58,10 +58,11 @@ export async function openSession(ctx: Answering, attempt: Attempt, claim: () =>
     span.set(about);
     call.trace.root.set(about);
     const answer = { ...session, finishReasons: [], hasToolCalls: false, isRefusal: false, outputChars: 0 };
+    const counted = session.usage && { usage: session.usage, isEstimate: false };
     const fault = error && { error };
     const firstChunkMs = firstFrameAt === undefined ? {} : { firstChunkMs: firstFrameAt - startedAt };
-    endAttempt(span, { answer, status, ...firstChunkMs, ...fault });
-    concludeSession(call, ctx.held.admission, { target, answer, ...fault }, deps);
+    endAttempt(span, { answer, ...(counted && { counted }), status, ...firstChunkMs, ...fault });
+    concludeSession(call, ctx.held.admission, { target, answer, counted, ...fault }, deps);
     const isUpstreams = error === undefined || error.canFallBack;
     if (isUpstreams) ctx.onEnd?.(error === undefined);
     return error === undefined;

@@ -2,7 +2,13 @@
 // or hurt in one chosen way. It keeps no state but the request record it is handed. Called by scripted-upstream.ts only.
 import type { ServerResponse } from "node:http";
 
-type Billing = { readonly inputTokens: number; readonly outputTokens: number };
+/** Cached tokens are a part of the input, reasoning is a part of the output. */
+export type Billing = {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedTokens?: number;
+  readonly reasoningTokens?: number;
+};
 
 /** What a reply reads of the request, and what it notes about how it was answered. */
 export type Exchange = {
@@ -265,11 +271,15 @@ function wireToolCall(call: ToolCall): object {
   return { id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } };
 }
 
-function wireUsage({ inputTokens, outputTokens }: Billing): object {
+function wireUsage({ inputTokens, outputTokens, cachedTokens, reasoningTokens }: Billing): object {
   return {
     prompt_tokens: inputTokens,
     completion_tokens: outputTokens,
     total_tokens: inputTokens + outputTokens,
+    ...(cachedTokens !== undefined && { prompt_tokens_details: { cached_tokens: cachedTokens } }),
+    ...(reasoningTokens !== undefined && {
+      completion_tokens_details: { reasoning_tokens: reasoningTokens },
+    }),
   };
 }
 

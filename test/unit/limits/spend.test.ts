@@ -134,6 +134,20 @@ describe("the ledger", () => {
     expect(admission.snapshot(late).limits["budgetMicroUsd"]?.remaining).toBe(750_000);
   });
 
+  test("shows what was spent in each period, and what is reserved", () => {
+    const admission = createAdmission(START_AT);
+    expect(admission.snapshot(START_AT).spentUsd).toEqual({ day: 0, week: 0, month: 0, reserved: 0 });
+    spend(admission, "a", 1_250_000, START_AT);
+    asAdmitted(admission.admit(ask("b", 700_000, { ...ONE_DOLLAR, microUsd: 9e6 }), START_AT + 32 * DAY_MS));
+    spend(admission, "c", 3, START_AT + 32 * DAY_MS);
+    expect(admission.snapshot(START_AT + 32 * DAY_MS).spentUsd).toEqual({
+      day: 0.000003,
+      week: 0.000003,
+      month: 0.000003,
+      reserved: 0.7,
+    });
+  });
+
   test("is whole after a crash once the settlements of the last seconds are told again", () => {
     const admission = createAdmission(START_AT);
     const before = asAdmitted(admission.admit(ask("a", 0), START_AT));

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk, ChatResponse } from "../../../src/chat.ts";
 import {
+  countRelayed,
+  countUsage,
   createAnswerCollector,
   estimateTokens,
-  estimateUsage,
   summarise,
 } from "../../../src/pipeline/answer.ts";
 import { createOpenAiDecoder } from "../../../src/providers/openai-stream.ts";
@@ -128,11 +129,49 @@ describe("an estimate", () => {
     expect(estimateTokens(fakeChat({ max_tokens: 1000 }), 40).outputTokens).toBe(40);
     expect(estimateTokens(fakeChat({ max_tokens: 10 }), 40).outputTokens).toBe(10);
   });
+});
 
-  test("after the call counts what was written", () => {
-    const chat = fakeChat();
-    const inputTokens = Math.ceil(chat.wireText.length / 4);
-    expect(estimateUsage(chat, 0)).toEqual({ inputTokens, outputTokens: 0 });
-    expect(estimateUsage(chat, 9)).toEqual({ inputTokens, outputTokens: 3 });
+describe("what an answer has used", () => {
+  const chat = fakeChat();
+  const inputTokens = Math.ceil(chat.wireText.length / 4);
+  const text = (length: number): ChatChunk => ({ type: "text", index: 0, text: "x".repeat(length) });
+  const billed = (outputTokens: number): ChatChunk => ({
+    type: "usage",
+    usage: { inputTokens: 700, outputTokens, cacheReadTokens: 500 },
+  });
+  const end: ChatChunk = { type: "finish", index: 0, reason: "stop" };
+
+  test("is what the upstream has billed", () => {
+    const usage = { inputTokens: 700, outputTokens: 1, cacheReadTokens: 500 };
+    expect(countUsage(chat, collect(text(40), end, billed(1)), false)).toEqual({ usage, isEstimate: false });
+    // A client who leaves between the bill and the last byte.
+    expect(countUsage(chat, collect(text(40), end, billed(1)), true)).toEqual({ usage, isEstimate: false });
+  });
+
+  test("is estimated where the upstream says nothing, by what was written", () => {
+    const estimate = { usage: { inputTokens, outputTokens: 3 }, isEstimate: true };
+    expect(countUsage(chat, collect(text(9), end), false)).toEqual(estimate);
+    expect(countUsage(chat, collect(text(9)), true)).toEqual(estimate);
+  });
+
+  test("is nothing where a cut answer never began", () => {
+    expect(countUsage(chat, collect({ type: "start", id: "1" }), true)).toBeUndefined();
+    expect(countUsage(chat, collect(end), false)?.usage.outputTokens).toBe(0);
+  });
+
+  test("of a cut answer is the prompt as billed, and the output as far as it had come", () => {
+    const soFar = (outputTokens: number) => ({
+      usage: { inputTokens: 700, outputTokens, cacheReadTokens: 500 },
+      isEstimate: true,
+    });
+    expect(countUsage(chat, collect(billed(1), text(40)), true)).toEqual(soFar(10));
+    expect(countUsage(chat, collect(billed(60), text(40)), true)).toEqual(soFar(60));
+    expect(countUsage(chat, collect(billed(1)), true)).toEqual(soFar(1));
+  });
+
+  test("is not guessed where nothing could be read", () => {
+    expect(countRelayed(chat, collect(text(9)), true)).toBeUndefined();
+    expect(countRelayed(chat, undefined, false)).toBeUndefined();
+    expect(countRelayed(chat, collect(text(9), billed(2)), false)?.isEstimate).toBe(false);
   });
 });
