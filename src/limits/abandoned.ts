@@ -1,21 +1,14 @@
 /**
  * The trace of a request whose Worker died: its queue object saw the lease end without a settlement and writes the span
- * that says so, under the root's own ids, so that links of others still lead somewhere. Called by tenant-queue.ts.
+ * that says so, under the root's own ids, so that links of others still lead somewhere. Pure; called by tenant-queue.ts.
+ * Who gets it is abandoned-export.ts.
  */
 
-import { encodeTrace, type createEnvelope } from "../telemetry/otlp.ts";
-import type { TraceRow } from "../telemetry/stored-trace.ts";
-import { summarize } from "../telemetry/summary.ts";
 import type { FinishedSpan, FinishedTrace } from "../telemetry/trace.ts";
 import type { Entry } from "./entry.ts";
 
-/** Row of the tenant's trace store. The store keeps the first row of a request: a trace that did arrive stays. */
-export function abandonedRow(
-  entry: Entry,
-  tenantId: string,
-  wrap: ReturnType<typeof createEnvelope>,
-  now: number,
-): TraceRow {
+/** A trace of one span; who its remote parent was died with the Worker. */
+export function abandonedTrace(entry: Entry, tenantId: string, now: number): FinishedTrace {
   const { traceId, spanId, requestId, flow, arrivedAt, lease, heldBy } = entry;
   const root: FinishedSpan = {
     traceId,
@@ -25,6 +18,7 @@ export function abandonedRow(
     startAt: Math.floor(arrivedAt),
     endAt: Math.floor(now),
     attributes: {
+      "gateway.span.seq": 0,
       "gateway.outcome": "abandoned",
       "gateway.tenant.id": tenantId,
       "gateway.key.id": flow.id,
@@ -39,6 +33,5 @@ export function abandonedRow(
     links: [],
     isError: true,
   };
-  const trace: FinishedTrace = { traceId, tenantId, root, spans: [root], hasRemoteParent: false };
-  return { ...summarize(trace), otlp: wrap(encodeTrace(trace).spans) };
+  return { traceId, tenantId, root, spans: [root], hasRemoteParent: false };
 }

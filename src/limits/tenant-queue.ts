@@ -6,10 +6,11 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { readSettings } from "../config.ts";
-import { createEnvelope } from "../telemetry/otlp.ts";
-import type { TraceStorePort } from "../telemetry/stored-trace.ts";
+import type { DirectoryRpc } from "../tenants/directory-api.ts";
+import type { TenantBundle } from "../tenants/records.ts";
 import { VERSION } from "../version.ts";
-import { abandonedRow } from "./abandoned.ts";
+import { abandonedTrace } from "./abandoned.ts";
+import { exportAbandoned } from "./abandoned-export.ts";
 import { createAdmission, type Admission } from "./admission.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { createLiveView, type LiveView } from "./live-view.ts";
@@ -240,14 +241,26 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
 
   #recordAbandoned(now: number): void {
     const entries = this.#admission.takeAbandoned();
-    const retention = this.#admission.traceRetention();
     const tenantId = this.ctx.id.name;
-    if (entries.length === 0 || retention === undefined || tenantId === undefined) return;
-    const { serviceName } = readSettings(this.env);
-    const wrap = createEnvelope({ serviceName, serviceVersion: VERSION });
-    const rows = entries.map((entry) => abandonedRow(entry, tenantId, wrap, now));
-    // Stubs have their class's methods; their generated types are too deep for the compiler to compare with the port.
-    const store = this.env.TRACE_STORE.getByName(tenantId) as unknown as TraceStorePort;
-    this.ctx.waitUntil(store.add(rows, retention).catch(() => {}));
+    if (entries.length === 0 || tenantId === undefined) return;
+    const { serviceName, otlpEndpoint } = readSettings(this.env);
+    const traces = entries.map((entry) => abandonedTrace(entry, tenantId, now));
+    const exporting = exportAbandoned(traces, this.#admission.traceRetention(), {
+      tenantId,
+      resource: { serviceName, serviceVersion: VERSION },
+      hasOperator: otlpEndpoint !== undefined,
+      store: this.env.TRACE_STORE.getByName(tenantId),
+      outboxOf: (name) => this.env.TRACE_OUTBOX.getByName(name),
+      readTracing: async () => (await this.#readBundle(tenantId))?.tenant.tracing,
+      newId: () => crypto.randomUUID(),
+    });
+    this.ctx.waitUntil(exporting);
+  }
+
+  async #readBundle(tenantId: string): Promise<TenantBundle | undefined> {
+    const directory: DirectoryRpc = this.env.DIRECTORY.getByName("directory");
+    const text = await directory.readBundle(tenantId);
+    // Only the directory writes bundles, from records that were checked on their way in.
+    return text === undefined ? undefined : (JSON.parse(text) as TenantBundle);
   }
 }

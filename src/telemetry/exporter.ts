@@ -181,7 +181,7 @@ export function createExporter(deps: ExporterDeps): ExportPort {
   }
 
   async function sendRows(batch: StoreBatch): Promise<void> {
-    const add = (): Promise<void> => deps.storeOf(batch.tenantId).add(batch.rows, batch.retention);
+    const add = (): Promise<unknown> => deps.storeOf(batch.tenantId).add(batch.rows, batch.retention);
     try {
       await add().catch(async () => {
         await sleep(STORE_RETRY_MS);

@@ -75,11 +75,17 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     this.#retention = state.storage.kv.get<Retention>(RETENTION_KEY);
   }
 
-  async add(rows: readonly TraceRow[], retention: Retention): Promise<void> {
+  async add(rows: readonly TraceRow[], retention: Retention): Promise<readonly string[]> {
     this.#keepRetention(retention);
-    for (const row of rows) this.#rowCount += this.#insert(row);
+    const known: string[] = [];
+    for (const row of rows) {
+      const added = this.#insert(row);
+      this.#rowCount += added;
+      if (added === 0) known.push(row.requestId);
+    }
     this.#cutToCount(retention.maxTraces);
     await this.#keepAlarm();
+    return known;
   }
 
   async search(filters: TraceFilters, before: number, limit: number): Promise<readonly FoundTrace[]> {

@@ -43,8 +43,8 @@ export interface FoundTrace {
 
 /** One tenant's store. */
 export interface TraceStorePort {
-  /** Idempotent by trace id and request id. */
-  add(rows: readonly TraceRow[], retention: Retention): Promise<void>;
+  /** Idempotent by trace id and request id: gives the request ids of those rows that were there before, and stay. */
+  add(rows: readonly TraceRow[], retention: Retention): Promise<readonly string[]>;
   /** Newest first, positions below `before` only. */
   search(filters: TraceFilters, before: number, limit: number): Promise<readonly FoundTrace[]>;
   /** Each stored request of a trace, oldest first, as `resourceSpans` elements. */

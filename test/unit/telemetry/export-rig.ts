@@ -74,6 +74,7 @@ export function isolate(
       async add(rows) {
         if (storeFaults-- > 0) throw new Error("overloaded");
         stored.push(...rows.map((row) => ({ tenantId, row })));
+        return [];
       },
       search: async () => [],
       get: async () => [],
