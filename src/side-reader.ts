@@ -6,6 +6,7 @@
 import type { ChatChunk } from "./chat.ts";
 import { GatewayError } from "./errors.ts";
 import type { Decoder } from "./providers/provider.ts";
+import { type Silence, watchSilence } from "./silence.ts";
 import type { EventParser, ServerSentEvent } from "./sse.ts";
 
 /**
@@ -29,7 +30,8 @@ export interface SideReader {
   cancel(): Promise<void>;
   readonly events: number;
   readonly bytes: number;
-  readonly maxGapMs: number;
+  /** Of the upstream, so far. */
+  longestSilence(): Silence | undefined;
   readonly isMidEvent: boolean;
   /** Whether the end mark was seen, or every choice ended. */
   readonly isComplete: boolean;
@@ -89,8 +91,7 @@ export function createSideReader(
 ): SideReader {
   let events = 0;
   let bytes = 0;
-  let maxGapMs = 0;
-  let lastAt: number | undefined;
+  const silence = watchSilence(now);
   let isEnded = false;
   /** Choices begun, by index, and whether each has ended. */
   const choices = new Map<number, boolean>();
@@ -129,13 +130,18 @@ export function createSideReader(
     }
   }
 
+  function isComplete(): boolean {
+    return isEnded || (choices.size > 0 && [...choices.values()].every(Boolean));
+  }
+
   return {
     async read() {
       const bytesRead = await source.next();
-      if (bytesRead === undefined) return false;
-      const at = now();
-      if (lastAt !== undefined) maxGapMs = Math.max(maxGapMs, at - lastAt);
-      lastAt = at;
+      if (bytesRead === undefined) {
+        silence.end();
+        return false;
+      }
+      silence.hear();
       bytes += bytesRead.byteLength;
       const found = parser.push(bytesRead);
       observer.onEvents?.(found);
@@ -152,14 +158,16 @@ export function createSideReader(
     get bytes() {
       return bytes;
     },
-    get maxGapMs() {
-      return maxGapMs;
+    longestSilence() {
+      // What an upstream does after its answer's end is no part of the answer.
+      if (isComplete()) silence.end();
+      return silence.longest();
     },
     get isMidEvent() {
       return parser.isMidEvent;
     },
     get isComplete() {
-      return isEnded || (choices.size > 0 && [...choices.values()].every(Boolean));
+      return isComplete();
     },
     get isEnded() {
       return isEnded;

@@ -4,6 +4,7 @@
  */
 
 import { readInBursts, type SideReader } from "./side-reader.ts";
+import { watchSilence } from "./silence.ts";
 import { layPipe, pump, type StreamReport } from "./stream.ts";
 import type { Attempt } from "./upstream.ts";
 
@@ -40,19 +41,17 @@ function emptyBody(): ReadableStream<Uint8Array> {
 function createByteReader(branch: ReadableStream<Uint8Array>, { now, onBytes }: RelayOptions): SideReader {
   const source = readInBursts(branch);
   let bytes = 0;
-  let maxGapMs = 0;
-  let lastAt: number | undefined;
+  const silence = watchSilence(now);
   let isEnded = false;
   return {
     async read() {
       const piece = await source.next();
       if (piece === undefined) {
         isEnded = true;
+        silence.end();
         return false;
       }
-      const at = now();
-      if (lastAt !== undefined) maxGapMs = Math.max(maxGapMs, at - lastAt);
-      lastAt = at;
+      silence.hear();
       bytes += piece.byteLength;
       onBytes?.(piece);
       return true;
@@ -62,9 +61,7 @@ function createByteReader(branch: ReadableStream<Uint8Array>, { now, onBytes }: 
     get bytes() {
       return bytes;
     },
-    get maxGapMs() {
-      return maxGapMs;
-    },
+    longestSilence: silence.longest,
     isMidEvent: false,
     get isComplete() {
       return isEnded;

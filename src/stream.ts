@@ -12,6 +12,7 @@ import {
   type StreamFormat,
   type StreamObserver,
 } from "./side-reader.ts";
+import { STALL_MS } from "./silence.ts";
 import { type Attempt, toAttemptError } from "./upstream.ts";
 
 /** How often the side branch is read: four times a second costs nothing and sees a stall of any length that matters. */
@@ -28,8 +29,10 @@ export interface StreamReport {
   /** Events, the end mark included. */
   readonly events: number;
   readonly bytes: number;
-  /** Longest silence between reads that brought bytes; its grain is POLL_MS. */
+  /** Longest silence of the upstream after its first byte; its grain is POLL_MS. */
   readonly maxGapMs: number;
+  /** When that silence began, where it was a long one or the stream's end. */
+  readonly stalledAt?: number;
   /** The error event's cause, when the stream failed after its first byte. */
   readonly error?: GatewayError;
 }
@@ -189,8 +192,17 @@ export function leave(side: SideReader, attempt: Attempt): StreamReport {
 }
 
 export function report(side: SideReader, outcome: StreamOutcome, error?: GatewayError): StreamReport {
-  const { events, bytes, maxGapMs } = side;
-  return { outcome, events, bytes, maxGapMs, ...(error === undefined ? {} : { error }) };
+  const { events, bytes } = side;
+  const { ms: maxGapMs, sinceAt } = side.longestSilence() ?? { ms: 0, sinceAt: 0 };
+  const hasStalled = maxGapMs > 0 && (outcome === "stalled" || maxGapMs >= STALL_MS);
+  return {
+    outcome,
+    events,
+    bytes,
+    maxGapMs,
+    ...(hasStalled && { stalledAt: sinceAt }),
+    ...(error === undefined ? {} : { error }),
+  };
 }
 
 export interface Ending {

@@ -43,7 +43,7 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
       name: route === undefined ? c.req.method : rootSpanName(c.req.method, route),
       kind: "server",
       traceparent: c.req.raw.headers.get("traceparent"),
-      attributes: { "gateway.request.id": requestId, "http.route": route, ...requestAttributes(c.req.raw) },
+      attributes: { "gateway.request.id": requestId, ...requestAttributes(c.req.raw, route) },
     });
     const facts: RequestFacts = { startedAt: services.now() };
     let isHeld = false;
@@ -93,10 +93,13 @@ function matchedRoute(c: Context<AppEnv>): string | undefined {
   return path.includes("*") ? undefined : path;
 }
 
-function requestAttributes(request: Request): SpanAttributes {
+function requestAttributes(request: Request, route: string | undefined): SpanAttributes {
   const { protocol, hostname, port } = originOf(request.url);
   return {
     "http.request.method": request.method,
+    "http.route": route,
+    // The conventions want one; the raw path may hold a tenant's names.
+    "url.path": route,
     "url.scheme": protocol.slice(0, -1),
     "server.address": hostname,
     "server.port": port === "" ? (protocol === "https:" ? 443 : 80) : Number(port),

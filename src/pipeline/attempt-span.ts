@@ -71,6 +71,7 @@ export function endAttempt(span: Span, end: AttemptEnd): void {
   span.set({
     "gateway.attempt.outcome": isLost ? "hedge_lost" : isLeft ? "client_disconnected" : (error?.code ?? "ok"),
     "gateway.timeout.kind": error?.details.timeout,
+    "gateway.retry_after_s": retryAfterOf(error),
     "http.response.status_code": status,
     "gen_ai.response.id": answer?.id,
     "gen_ai.response.model": answer?.model,
@@ -84,9 +85,18 @@ export function endAttempt(span: Span, end: AttemptEnd): void {
     "gateway.usage.source": counted?.isEstimate ? "estimate" : undefined,
     ...usageAttributes(counted?.usage),
   });
+  if (report?.stalledAt !== undefined)
+    span.event("gateway.stream.stall", { "gateway.stream.max_gap_ms": report.maxGapMs }, report.stalledAt);
   if (error && !isLeft && !isLost)
     span.fail(error.details.upstreamStatus === undefined ? error.code : String(error.details.upstreamStatus));
   span.end();
+}
+
+/** Seconds, as the upstream said them; our own waits are none of its. */
+function retryAfterOf(error: GatewayError | undefined): number | undefined {
+  const { upstreamStatus, retryAfterMs } = error?.details ?? {};
+  if (upstreamStatus === undefined || retryAfterMs === undefined) return undefined;
+  return Math.ceil(retryAfterMs / MS_PER_SECOND);
 }
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "https:": 443, "http:": 80 };

@@ -131,6 +131,7 @@ async function mayAsk(
       return false;
     }
     if (deps.now() + waitMs >= deadlineAt) {
+      call.trace.root.event("gateway.gate_closed", { ...why, "gateway.attempt.target": label });
       const message = `'${label}' asks to be left alone, and there is no other target.`;
       throw new GatewayError("upstream_rate_limited", message, { retryAfterMs: waitMs });
     }

@@ -128,10 +128,11 @@ export const ATTRIBUTES = {
   "gateway.upstream.request_id": "The upstream's own id of the call, for its support.",
   "gateway.stream.chunks": "Events the upstream sent.",
   "gateway.stream.bytes": "Bytes the upstream sent.",
-  "gateway.stream.max_gap_ms": "Longest silence seen within the stream, to the sampling grain of 250 ms.",
+  "gateway.stream.max_gap_ms":
+    "Longest silence of the upstream within the stream, its last one included; seen to the grain of 250 ms.",
   "gateway.stream.outcome": "complete, cut, stalled, upstream_error or client_disconnected.",
   "gateway.backoff_ms": "Pause before the next attempt.",
-  "gateway.retry_after_s": "The upstream's Retry-After.",
+  "gateway.retry_after_s": "The upstream's Retry-After, on the call that got it.",
 
   // Realtime sessions; `gateway.stream.outcome` and `.chunks` (frames) stand beside them.
   "gateway.realtime.closed_by": "Who was the first to end the session: client, upstream or gateway.",
@@ -211,9 +212,11 @@ export const EVENTS = {
   "gateway.retry": "The same target is asked again.",
   "gateway.fallback": "The next target is asked.",
   "gateway.circuit_open": "A target was passed over: it had failed too often.",
+  "gateway.gate_closed":
+    "The last target was not asked: its upstream wants to be left alone for longer than the request may take.",
   "gateway.hedge": "Another target is asked beside the one that is slow to answer.",
   "gateway.stream.first_chunk": "The first chunk of the stream arrived.",
-  "gateway.stream.stall": "The stream was silent for long.",
+  "gateway.stream.stall": "The stream fell silent here, for two seconds or more, or for good.",
 } as const;
 
 export type EventName = keyof typeof EVENTS;
