@@ -8,6 +8,7 @@ import { startOtlpReceiver, type FlatSpan, type OtlpReceiver } from "../support/
 import { uniqueModel } from "../support/rig.ts";
 import { startScriptedUpstream, type ScriptedUpstream } from "../support/scripted-upstream.ts";
 import { makeTenant, type TestTenant } from "../support/tenant-fixture.ts";
+import { checkTrace } from "../support/trace-invariants.ts";
 
 const EMAIL = "ada.lovelace@engine.example";
 const CARD = "4111 1111 1111 1111";
@@ -124,7 +125,9 @@ describe.each([false, true])("with stream %j", (stream) => {
       expect(text).not.toContain(canary);
     for (const receiver of [redacted, full]) {
       expect(receiver.exports.flatMap(({ json }) => checkOtlp(json))).toEqual([]);
+      expect(checkTrace(receiver.spansOf(traceId), { gets: ["content"] })).toEqual([]);
     }
+    for (const receiver of [off, operator]) expect(checkTrace(receiver.spansOf(traceId))).toEqual([]);
     expect(await storedText(traceId)).toContain(CARD);
   });
 
@@ -202,6 +205,7 @@ describe("a preset", () => {
       "langfuse.observation.completion_start_time": expect.stringMatching(/^\d{4}-.*Z$/),
     });
     expect(plain.allText()).not.toContain("langfuse");
+    expect(checkTrace(spans, { gets: ["langfuse"] })).toEqual([]);
   });
 
   test("is checked when the record is written, and its secret is never shown", async () => {

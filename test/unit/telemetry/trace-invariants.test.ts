@@ -30,6 +30,20 @@ describe("the checker of traces", () => {
     expect(checkTrace(JSON.parse(exportBody([good])) as object)).toEqual([]);
   });
 
+  test("lets content and a back end's own names pass only where the place gets them, and content only as JSON", () => {
+    const withContent = spoil("gateway.auth", withAttribute("gen_ai.input.messages", "[]"));
+    const withOwn = spoil("gateway.auth", withAttribute("langfuse.observation.type", "span"));
+    const broken = spoil("gateway.auth", withAttribute("gen_ai.input.messages", "[{"));
+    for (const changed of [withContent, withOwn]) {
+      expect(checkTrace(changed)).toEqual([expect.stringContaining("is not listed")]);
+      expect(checkTrace(changed, { gets: ["content", "langfuse"] })).toEqual([]);
+    }
+    expect(checkTrace(withContent, { gets: ["langfuse"] })).toEqual([
+      expect.stringContaining("is not listed"),
+    ]);
+    expect(checkTrace(broken, { gets: ["content"] })).toEqual([expect.stringContaining("is not JSON")]);
+  });
+
   test.each<[string, readonly FlatSpan[], RegExp]>([
     ["no spans", [], /no root/],
     [

@@ -1,0 +1,349 @@
+// Requests that are answered as they should be, on each of the gateway's surfaces. Played by scenarios.test.ts.
+import { expect } from "vitest";
+import { spanOf } from "../../support/chat-client.ts";
+import { CHAT, ENTRY, HELLO, PASSED, SETTLED, post, targets, type Scenario } from "./stage.ts";
+
+const MESSAGE = { max_tokens: 64, messages: HELLO } as const;
+const ANTHROPIC = { "anthropic-version": "2023-06-01" };
+
+export const ANSWERED: readonly Scenario[] = [
+  {
+    name: "answered",
+    done: "A model is asked, and answers as a whole.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
+    async play(stage) {
+      const model = stage.model("m", { kind: "answer", headers: { "x-request-id": "req_of_the_upstream" } });
+      const { headers, traceId } = await stage.ask(await stage.tenant(), { model: `up/${model}` });
+      const spans = await stage.spansOf({ traceId });
+      const root = spanOf(spans, CHAT);
+      expect(headers.get("traceresponse")).toBe(`00-${traceId}-${root.spanId}-01`);
+      expect(root.attributes).toMatchObject({
+        "gateway.request.id": headers.get("x-request-id"),
+        "http.request.method": "POST",
+        "http.route": "/v1/chat/completions",
+        "url.path": "/v1/chat/completions",
+        "url.scheme": "http",
+        "server.address": "127.0.0.1",
+      });
+      expect(spanOf(spans, "gateway.auth").attributes["gateway.auth.source"]).toMatch(
+        /^(memory|kv|directory)$/,
+      );
+      expect(spanOf(spans, "gateway.config.load").attributes).toMatchObject({
+        "gateway.config.source": expect.stringMatching(/^(memory|kv|directory)$/),
+        "gateway.config.age_ms": expect.any(Number),
+        "gateway.config.version": expect.any(Number),
+      });
+      expect(spanOf(spans, `chat ${model}`).attributes).toMatchObject({
+        "gateway.upstream.request_id": "req_of_the_upstream",
+        "server.address": "127.0.0.1",
+        "server.port": Number(new URL(stage.rig.upstream.url).port),
+      });
+      return spans;
+    },
+  },
+  {
+    name: "streamed",
+    done: "A model is asked for a stream.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok +stream.first_chunk", ...SETTLED],
+    async play(stage) {
+      const model = stage.model("m", { kind: "answer", text: "one two three" });
+      const spans = await stage.trace(await stage.tenant(), { model: `up/${model}`, stream: true });
+      const [chunk] = spans.flatMap(({ events }) => events);
+      const root = spans.find(({ name }) => name === CHAT);
+      expect(BigInt(chunk?.timeUnixNano ?? 0)).toBeGreaterThanOrEqual(BigInt(root?.startTimeUnixNano ?? 0));
+      expect(root?.attributes).toMatchObject({ "gateway.stream": true, "gateway.stream.chunks": 6 });
+      return spans;
+    },
+  },
+  {
+    name: "streamed, usage not told",
+    done: "A stream ends as it should, but its upstream doesn't say what it has billed.",
+    tree: [
+      `${CHAT} ok 200`,
+      ...PASSED,
+      "  chat m 200 ok +stream.first_chunk",
+      "  usage.count usage=estimate",
+      "  usage.record",
+    ],
+    async play(stage) {
+      const model = stage.model("m", { kind: "answer", text: "one two three", usageChunk: "never" });
+      return stage.trace(await stage.tenant(), { model: `up/${model}`, stream: true });
+    },
+  },
+  {
+    name: "streamed with a pause",
+    done: "The upstream falls silent for two seconds in the middle of its stream, and goes on.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok +stream.first_chunk +stream.stall", ...SETTLED],
+    async play(stage) {
+      const model = stage.model("m", { kind: "answer", text: "one two", paceMs: 2300 });
+      const spans = await stage.trace(await stage.tenant(), { model: `up/${model}`, stream: true });
+      const [first, stall] = spans.flatMap(({ events }) => events);
+      const gapMs = Number(stall?.attributes["gateway.stream.max_gap_ms"]);
+      expect(gapMs).toBeGreaterThanOrEqual(2000);
+      // It begins where the bytes end, to the grain of the side reader.
+      expect(Number(BigInt(stall?.timeUnixNano ?? 0) - BigInt(first?.timeUnixNano ?? 0)) / 1e6).toBeLessThan(
+        600,
+      );
+      return spans;
+    },
+  },
+  {
+    name: "translated",
+    done: "An Anthropic client is answered by a model that speaks OpenAI's dialect.",
+    tree: [
+      "POST /v1/messages ok 200",
+      ...PASSED,
+      "  chat m 200 ok",
+      "  response.format client=anthropic-messages upstream=openai-chat",
+      ...SETTLED,
+    ],
+    async play(stage) {
+      const { key } = await stage.tenant();
+      const model = `up/${stage.model("m")}`;
+      const sent = await stage.send("/v1/messages", { key, ...post({ model, ...MESSAGE }, ANTHROPIC) });
+      expect(JSON.parse(sent.text)).toMatchObject({ type: "message" });
+      return stage.spansOf(sent);
+    },
+  },
+  {
+    name: "translated stream",
+    done: "The same, streamed: the translation lasts as long as the stream.",
+    tree: [
+      "POST /v1/messages ok 200",
+      ...PASSED,
+      "  chat m 200 ok +stream.first_chunk",
+      "  response.format client=anthropic-messages upstream=openai-chat",
+      ...SETTLED,
+    ],
+    async play(stage) {
+      const { key } = await stage.tenant();
+      const model = `up/${stage.model("m", { kind: "answer", text: "one two three", paceMs: 50 })}`;
+      const ask = post({ model, stream: true, ...MESSAGE }, ANTHROPIC);
+      const sent = await stage.send("/v1/messages", { key, ...ask });
+      expect(sent.text).toContain("event: message_stop");
+      return stage.spansOf(sent);
+    },
+  },
+  {
+    name: "with tool calls",
+    done: "The model wants a tool called; the request brings parameters, metadata and a session.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok finish=tool_calls", ...SETTLED],
+    async play(stage) {
+      const toolCalls = [{ id: "call_1", name: "look", arguments: '{"at":"it"}' }];
+      const model = `up/${stage.model("m", { kind: "answer", toolCalls })}`;
+      const params = { temperature: 1, top_p: 0.5, max_tokens: 9, seed: 7, n: 2, frequency_penalty: 0.1 };
+      const spans = await stage.trace(await stage.tenant(), {
+        model,
+        body: { ...params, presence_penalty: 0.2 },
+        headers: { "x-headgate-session": "s-1", "x-headgate-metadata": '{"team":"blue"}' },
+      });
+      expect(spans.find(({ name }) => name.startsWith("chat "))?.attributes).toMatchObject({
+        "gen_ai.request.temperature": 1,
+        "gen_ai.request.top_p": 0.5,
+        "gen_ai.request.max_tokens": 9,
+        "gen_ai.request.seed": 7,
+        "gen_ai.request.choice.count": 2,
+        "gen_ai.request.frequency_penalty": 0.1,
+        "gen_ai.request.presence_penalty": 0.2,
+        "gen_ai.conversation.id": "s-1",
+      });
+      expect(spans.find(({ name }) => name === CHAT)?.attributes).toMatchObject({
+        "gateway.metadata.team": "blue",
+        "gen_ai.conversation.id": "s-1",
+      });
+      return spans;
+    },
+  },
+  {
+    name: "usage in detail",
+    done: "The upstream bills cached and reasoning tokens apart; the root has the numbers too, and what they cost.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat gpt-4o 200 ok", ...SETTLED],
+    async play(stage) {
+      const usage = {
+        prompt_tokens: 100,
+        completion_tokens: 50,
+        total_tokens: 150,
+        prompt_tokens_details: { cached_tokens: 40 },
+        completion_tokens_details: { reasoning_tokens: 30 },
+      };
+      const choices = [{ index: 0, message: { role: "assistant", content: "Yes." }, finish_reason: "stop" }];
+      // A model with a price, so that the cost is on the spans too; who shares its script gets the same answer.
+      stage.rig.upstream.script("gpt-4o", {
+        kind: "raw",
+        body: JSON.stringify({ id: "c-1", object: "chat.completion", model: "gpt-4o", choices, usage }),
+      });
+      const spans = await stage.trace(await stage.tenant(), { model: "up/gpt-4o" });
+      const billed = {
+        "gen_ai.usage.input_tokens": 100,
+        "gen_ai.usage.output_tokens": 50,
+        "gen_ai.usage.cache_read.input_tokens": 40,
+        "gen_ai.usage.reasoning.output_tokens": 30,
+      };
+      const root = spans.find(({ name }) => name === CHAT);
+      expect(root?.attributes).toMatchObject({
+        ...billed,
+        "gen_ai.request.model": "up/gpt-4o",
+        "gateway.cache.status": "bypass",
+        "gateway.queue.wait_ms": 0,
+        "gateway.usage.source": "provider",
+      });
+      const { attributes } = spanOf(spans, "gateway.usage.record");
+      expect(Number(attributes["gateway.usage.reserved_tokens"])).toBe(
+        150 - Number(attributes["gateway.usage.estimate_error_tokens"]),
+      );
+      expect(root?.attributes["gateway.cost.usd"]).toBeGreaterThan(0);
+      expect(spans.find(({ name }) => name === "chat gpt-4o")?.attributes).toMatchObject({
+        ...billed,
+        "gen_ai.response.id": "c-1",
+        "gen_ai.response.model": "gpt-4o",
+      });
+      return spans;
+    },
+  },
+  {
+    name: "prompt cache written",
+    done: "An Anthropic model bills what it wrote to and read from its prompt cache: all of it is input.",
+    tree: ["POST /v1/messages ok 200", ...PASSED, "  chat m 200 ok", ...SETTLED],
+    async play(stage) {
+      const { key } = await stage.tenant({ providerKind: "anthropic" });
+      const usage = {
+        input_tokens: 5,
+        cache_creation_input_tokens: 70,
+        cache_read_input_tokens: 20,
+        output_tokens: 9,
+      };
+      const content = [{ type: "text", text: "Yes." }];
+      const model = stage.model("m", ({ model: asked }) => ({
+        kind: "raw",
+        body: JSON.stringify({
+          id: "msg_1",
+          type: "message",
+          role: "assistant",
+          model: asked,
+          content,
+          stop_reason: "end_turn",
+          stop_sequence: null,
+          usage,
+        }),
+      }));
+      const sent = await stage.send("/v1/messages", {
+        key,
+        ...post({ model: `up/${model}`, ...MESSAGE }, ANTHROPIC),
+      });
+      const spans = await stage.spansOf(sent);
+      expect(spanOf(spans, `chat ${model}`).attributes).toMatchObject({
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.usage.input_tokens": 95,
+        "gen_ai.usage.cache_read.input_tokens": 20,
+        "gen_ai.usage.cache_creation.input_tokens": 70,
+        "gen_ai.usage.cache_write.input_tokens": 70,
+      });
+      return spans;
+    },
+  },
+  {
+    name: "embeddings",
+    done: "A text's embedding is asked for.",
+    tree: ["POST /v1/embeddings ok 200", ...PASSED, "  embeddings m 200 ok", ...SETTLED],
+    async play(stage) {
+      const { key } = await stage.tenant();
+      const model = stage.model("m");
+      stage.rig.upstream.script(model, { kind: "raw", body: embeddingOf(model, 1) });
+      return stage.spansOf(
+        await stage.send("/v1/embeddings", { key, ...post({ model: `up/${model}`, input: "a" }) }),
+      );
+    },
+  },
+  {
+    name: "tokens counted",
+    done: "`count_tokens` of a model whose vendor has no such call: an estimate, and free.",
+    tree: [
+      "POST /v1/messages/count_tokens ok 200",
+      ...ENTRY,
+      "  admission",
+      "    queue.wait",
+      "  usage.count usage=estimate",
+      "  usage.record",
+    ],
+    async play(stage) {
+      const { key } = await stage.tenant();
+      const ask = post({ model: `up/${stage.model("m")}`, messages: HELLO }, ANTHROPIC);
+      return stage.spansOf(await stage.send("/v1/messages/count_tokens", { key, ...ask }));
+    },
+  },
+  {
+    name: "passed on",
+    done: "A moderation: routed and limited like a generation, not understood.",
+    tree: [
+      "POST /v1/moderations ok 200",
+      ...ENTRY,
+      "  admission",
+      "    queue.wait",
+      "  moderation m 200 ok",
+      "  usage.record",
+    ],
+    async play(stage) {
+      const { key } = await stage.tenant();
+      const model = stage.model("m", { kind: "raw", body: '{"id":"modr-1","results":[]}' });
+      return stage.spansOf(
+        await stage.send("/v1/moderations", { key, ...post({ model: `up/${model}`, input: "a" }) }),
+      );
+    },
+  },
+  {
+    name: "proxied",
+    done: "A call of the vendor's own API: `/proxy/{provider}/…`.",
+    tree: [
+      "POST /proxy/:provider/:path{.+} ok 200",
+      "  auth",
+      "  config.load",
+      "  admission",
+      "    queue.wait",
+      "  POST openai 200 ok",
+      ...SETTLED,
+    ],
+    async play(stage) {
+      const { key } = await stage.tenant();
+      const body = post({ model: stage.model("m"), messages: HELLO });
+      return stage.spansOf(await stage.send("/proxy/up/chat/completions", { key, ...body }));
+    },
+  },
+  {
+    name: "models listed",
+    done: "A client asks which models there are: nobody is called, nothing is limited.",
+    tree: ["GET /v1/models ok 200", "  auth", "  config.load"],
+    async play(stage) {
+      const { key } = await stage.tenant();
+      return stage.spansOf(await stage.send("/v1/models", { key }));
+    },
+  },
+  {
+    name: "route that passes over targets",
+    done: "A route's second target is pinned by `x-headgate-target`.",
+    tree: [
+      `${CHAT} ok 200`,
+      "  auth",
+      "  config.load",
+      "  route strategy=pinned reason='pinned by x-headgate-target' rejected='up/m1: another target is pinned'",
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  admission",
+      "    queue.wait",
+      "  chat m2 200 ok",
+      ...SETTLED,
+    ],
+    async play(stage) {
+      const [one, other] = [stage.model("m1"), stage.model("m2")];
+      const tenant = await stage.tenant({ routes: { r: { targets: targets(one, other) } } });
+      return stage.trace(tenant, { model: "r", headers: { "x-headgate-target": `up/${other}` } });
+    },
+  },
+];
+
+function embeddingOf(model: string, count: number): string {
+  const data = Array.from({ length: count }, (_, index) => ({
+    object: "embedding",
+    index,
+    embedding: [0.1, 0.2],
+  }));
+  return JSON.stringify({ object: "list", data, model, usage: { prompt_tokens: 3, total_tokens: 3 } });
+}

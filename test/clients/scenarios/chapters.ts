@@ -1,0 +1,24 @@
+// All scenarios, in the order of the table in src/telemetry/README.md.
+import { ANSWERED } from "./answered.ts";
+import { FAULTS } from "./faults.ts";
+import { IDENTITY } from "./identity.ts";
+import { LEAVING } from "./leaving.ts";
+import { REFUSED } from "./refused.ts";
+import { SHARED } from "./shared.ts";
+import type { Scenario } from "./stage.ts";
+import { WAITING } from "./waiting.ts";
+
+export interface Chapter {
+  readonly title: string;
+  readonly scenarios: readonly Scenario[];
+}
+
+export const CHAPTERS: readonly Chapter[] = [
+  { title: "Answered", scenarios: ANSWERED },
+  { title: "Answered from elsewhere", scenarios: SHARED },
+  { title: "Waiting", scenarios: WAITING },
+  { title: "Refused", scenarios: REFUSED },
+  { title: "Upstream faults", scenarios: FAULTS },
+  { title: "Gone", scenarios: LEAVING },
+  { title: "Whose trace, and who gets it", scenarios: IDENTITY },
+];

@@ -1,0 +1,275 @@
+// Whose trace a request belongs to, who gets it, and how much of it. Played by scenarios.test.ts.
+import { randomUUID } from "node:crypto";
+import { expect } from "vitest";
+import { rootOf, spanOf } from "../../support/chat-client.ts";
+import type { FlatSpan } from "../../support/otlp-receiver.ts";
+import type { TestTenant } from "../../support/tenant-fixture.ts";
+import { splitRequests } from "../../support/trace-invariants.ts";
+import { CHAT, ENTRY, FIRST_OF_TWO, PASSED, SETTLED, targets, type Scenario, type Stage } from "./stage.ts";
+
+const CALLER = "00f067aa0ba902b7";
+const newTraceId = (): string => randomUUID().replaceAll("-", "");
+const traceparent = (traceId: string): Readonly<Record<string, string>> => ({
+  traceparent: `00-${traceId}-${CALLER}-01`,
+});
+
+/** A tenant with a destination of its own; `tracing` is the rest of its settings. */
+function withOwn(
+  stage: Stage,
+  tracing: object = {},
+  destination: object = {},
+  options: object = {},
+): Promise<TestTenant> {
+  const destinations = [{ name: "own", endpoint: stage.own.url, ...destination }];
+  return stage.tenant({ record: { tracing: { destinations, ...tracing } }, ...options });
+}
+
+/** What such a tenant gets of a request that its ratio leaves out. */
+async function sampled(
+  stage: Stage,
+  options: object,
+  play: (tenant: TestTenant) => Promise<{ readonly traceId: string }>,
+) {
+  const tenant = await withOwn(stage, { sampleRatio: 0 }, {}, options);
+  const { traceId } = await play(tenant);
+  return stage.own.waitForTrace(traceId);
+}
+
+const SECRETS = ["ada@engine.example", "4111 1111 1111 1111"];
+const CONTENT = [
+  "gen_ai.system_instructions",
+  "gen_ai.input.messages",
+  "gen_ai.output.messages",
+  "gen_ai.tool.definitions",
+];
+
+/** A talk whose every part holds secrets, to a tenant and a destination with that content mode. */
+async function talk(stage: Stage, mode: string) {
+  const canary = `canary-${randomUUID()}`;
+  const said = `${canary} ${SECRETS.join(" ")}`;
+  const tenant = await withOwn(stage, { content: mode }, { content: mode });
+  const model = stage.model("m", { kind: "answer", text: said });
+  const tools = [{ type: "function", function: { name: "look", description: said, parameters: {} } }];
+  const messages = [
+    { role: "system", content: said },
+    { role: "user", content: said },
+  ];
+  const { traceId } = await stage.ask(tenant, { model: `up/${model}`, body: { messages, tools } });
+  const spans = await stage.own.waitForTrace(traceId);
+  await stage.spansOf({ traceId });
+  expect(stage.rig.otlp.allText()).not.toContain(canary);
+  const { attributes } = spanOf(spans, `chat ${model}`);
+  return { spans, canary, texts: CONTENT.map((name) => attributes[name]) };
+}
+
+export const IDENTITY: readonly Scenario[] = [
+  {
+    name: "remote parent, at the operator's",
+    done: "A `traceparent` comes with the request: same trace id; the caller's span is a link, or the trace would miss its root here.",
+    tree: [`${CHAT} ok 200 →client_parent`, ...PASSED, "  chat m 200 ok", ...SETTLED],
+    async play(stage) {
+      const traceId = newTraceId();
+      const spans = await stage.trace(await withOwn(stage), {
+        model: `up/${stage.model("m")}`,
+        headers: traceparent(traceId),
+      });
+      expect(rootOf(spans)).toMatchObject({ traceId, links: [{ traceId, spanId: CALLER }] });
+      return spans;
+    },
+  },
+  {
+    name: "remote parent, at the tenant's",
+    done: "The same request at the tenant's own destination, where the caller's half may be: the caller's span is the parent.",
+    tree: [`${CHAT} ok 200 ←remote_parent`, ...PASSED, "  chat m 200 ok", ...SETTLED],
+    async play(stage) {
+      const traceId = newTraceId();
+      await stage.ask(await withOwn(stage), {
+        model: `up/${stage.model("m")}`,
+        headers: traceparent(traceId),
+      });
+      const spans = await stage.own.waitForTrace(traceId);
+      expect(spanOf(spans, CHAT)).toMatchObject({ traceId, parentSpanId: CALLER, links: [] });
+      return spans;
+    },
+  },
+  {
+    name: "garbage traceparent",
+    done: "A `traceparent` that is none: a trace of its own, as without any.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
+    async play(stage) {
+      const traceId = newTraceId();
+      const headers = { traceparent: `00-${traceId}-${"0".repeat(16)}-01` };
+      const answer = await stage.ask(await stage.tenant(), { model: `up/${stage.model("m")}`, headers });
+      expect(answer.traceId).toMatch(/^[0-9a-f]{32}$/);
+      expect(answer.traceId).not.toBe(traceId);
+      return stage.spansOf(answer);
+    },
+  },
+  {
+    name: "overlapping requests of one trace",
+    done: "Four requests at once under one `traceparent`, one of them refused: each keeps its own spans.",
+    tree: [`${CHAT} ok 200 →client_parent`, ...PASSED, "  chat slow 200 ok", ...SETTLED],
+    async play(stage) {
+      const traceId = newTraceId();
+      const { otlp, upstream } = stage.rig;
+      const tenant = await withOwn(stage);
+      const slow = stage.model("slow", { kind: "answer", delayMs: 400 });
+      const headers = traceparent(traceId);
+      const asked = stage.ask(tenant, { model: `up/${slow}`, headers });
+      await upstream.waitForRequest(slow);
+      const quick = [1, 2].map((n) => stage.ask(tenant, { model: `up/${stage.model(`m${n}`)}`, headers }));
+      await Promise.all([asked, ...quick, stage.ask(tenant, { model: "no-such-model", headers })]);
+      for (const receiver of [otlp, stage.own])
+        await receiver.waitUntil(
+          () => receiver.spansOf(traceId).filter(({ name }) => name === CHAT).length === 4,
+        );
+      const requests = splitRequests(otlp.spansOf(traceId));
+      expect(requests.map(({ length }) => length).toSorted((one, other) => one - other)).toEqual([
+        4, 10, 10, 10,
+      ]);
+      const own = stage.own.spansOf(traceId);
+      expect(own.filter(({ parentSpanId }) => parentSpanId === CALLER)).toHaveLength(4);
+      expect(own).toHaveLength(34);
+      return requests.find((spans) => spans.some(({ name }) => name === `chat ${slow}`)) ?? [];
+    },
+  },
+  {
+    name: "sampled out",
+    done: "A tenant that keeps none of what is ordinary (`sampleRatio: 0`): its destination and its store get nothing, the operator all.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
+    async play(stage) {
+      const tenant = await withOwn(stage, { sampleRatio: 0 });
+      const answer = await stage.ask(tenant, { model: `up/${stage.model("m")}` });
+      const spans = await stage.spansOf(answer);
+      // The same flush brings what the tenant gets; a later request of another tenant there shows that it has passed.
+      const later = await stage.ask(await withOwn(stage), { model: `up/${stage.model("m")}` });
+      await stage.own.waitForTrace(later.traceId);
+      expect(stage.own.spansOf(answer.traceId)).toEqual([]);
+      expect((await stage.gateway.admin("GET", `/admin/traces/${answer.traceId}`)).status).toBe(404);
+      return spans;
+    },
+  },
+  {
+    name: "sampled out, but failed",
+    done: "The same tenant; the upstream fails: kept.",
+    tree: [
+      `${CHAT} upstream_error 400 decision=upstream_rejected`,
+      ...PASSED,
+      "  chat m 400 upstream_rejected left_for=give_up ERROR",
+      "  usage.record",
+    ],
+    play: (stage) => {
+      const model = stage.model("m", { kind: "error", status: 400 });
+      return sampled(stage, {}, (tenant) => stage.ask(tenant, { model: `up/${model}` }));
+    },
+  },
+  {
+    name: "sampled out, but queued",
+    done: "The same tenant; the request had to wait: kept.",
+    tree: [
+      `${CHAT} ok 200 waited`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  admission",
+      "    queue.wait held_by=requests_per_minute position=1 waited",
+      "  chat m 200 ok",
+      ...SETTLED,
+    ],
+    play: (stage) =>
+      sampled(stage, { limits: { requestsPerMinute: 240, burst: 1 } }, async (tenant) => {
+        const ask = { model: `up/${stage.model("m")}` };
+        await stage.ask(tenant, ask);
+        return stage.ask(tenant, ask);
+      }),
+  },
+  {
+    name: "sampled out, but fell back",
+    done: "The same tenant; another target answered: kept.",
+    tree: [
+      `${CHAT} ok 200 fallback=true +fallback(503 target=up/m2 error=upstream_overloaded)`,
+      ...FIRST_OF_TWO,
+      "  chat m1 503 upstream_overloaded left_for=fallback ERROR",
+      "  chat m2 200 reason=fallback ok",
+      ...SETTLED,
+    ],
+    play: (stage) => {
+      const models = targets(stage.model("m1", { kind: "error", status: 503 }), stage.model("m2"));
+      const r = { targets: models, retries: { maxAttempts: 1 } };
+      return sampled(stage, { routes: { r } }, (tenant) => stage.ask(tenant, { model: "r" }));
+    },
+  },
+  {
+    name: "content off",
+    done: "Nobody has asked for content: no word of prompt or answer leaves, to anybody.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
+    async play(stage) {
+      const { spans, canary, texts } = await talk(stage, "off");
+      expect(texts).toEqual(CONTENT.map(() => undefined));
+      expect(stage.own.allText()).not.toContain(canary);
+      return spans;
+    },
+  },
+  {
+    name: "content redacted",
+    done: "Tenant and destination want it masked: what was said, without addresses and card numbers. The operator gets none.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok content×4", ...SETTLED],
+    gets: ["content"],
+    async play(stage) {
+      const { spans, canary, texts } = await talk(stage, "redacted");
+      for (const text of texts) {
+        expect(text).toContain(canary);
+        expect(text).toContain("[email] [card]");
+        for (const secret of SECRETS) expect(text).not.toContain(secret);
+      }
+      return spans;
+    },
+  },
+  {
+    name: "content in full",
+    done: "Tenant and destination want it whole. The operator gets none.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok content×4", ...SETTLED],
+    gets: ["content"],
+    async play(stage) {
+      const { spans, texts } = await talk(stage, "full");
+      for (const text of texts) for (const secret of SECRETS) expect(text).toContain(secret);
+      return spans;
+    },
+  },
+  {
+    name: "at Langfuse",
+    done: "A destination of the preset `langfuse`: the same tree, with its own attributes.",
+    tree: [
+      `${CHAT} ok 200`,
+      ...PASSED,
+      "  chat gpt-4o-mini 200 ok observation=generation +stream.first_chunk",
+      ...SETTLED,
+    ],
+    gets: ["langfuse"],
+    async play(stage) {
+      const headers = { authorization: `Basic ${btoa("pk-lf-1:sk-lf-2")}` };
+      const tenant = await withOwn(stage, {}, { preset: "langfuse", headers });
+      const { traceId } = await stage.ask(tenant, {
+        // With a price, which Langfuse shows.
+        model: "up/gpt-4o-mini",
+        stream: true,
+        headers: { "x-headgate-session": "s-1" },
+      });
+      const spans = await stage.own.waitForTrace(traceId);
+      for (const span of spans) expect(span.attributes["session.id"]).toBe("s-1");
+      expect(spanOf(spans, "chat gpt-4o-mini").attributes["gen_ai.usage.cost"]).toBeGreaterThan(0);
+      return spans;
+    },
+  },
+  {
+    name: "destination tried",
+    done: "An operator sends the test span to a tenant's destination.",
+    tree: ["destination.test"],
+    async play(stage) {
+      const tenant = await withOwn(stage);
+      const tried = await stage.gateway.admin("POST", `/admin/tenants/${tenant.id}/destinations/own/test`);
+      const { traceId }: { traceId: string } = JSON.parse(await tried.text());
+      const spans: readonly FlatSpan[] = stage.own.spansOf(traceId);
+      return spans;
+    },
+  },
+];

@@ -1,0 +1,195 @@
+// Clients that leave, at each stage, and a gateway that dies. Played by scenarios.test.ts.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { post as send } from "../../support/chat-client.ts";
+import { startGateway } from "../../support/gateway-process.ts";
+import type { FlatSpan } from "../../support/otlp-receiver.ts";
+import { makeTenant } from "../../support/tenant-fixture.ts";
+import { CHAT, ENTRY, PASSED, type Scenario, type Stage } from "./stage.ts";
+
+/** The lease's time limit of 45 s, an alarm's grain, and an outbox's. */
+const ABANDONED_MS = 90_000;
+const LEAVE = { "x-leave-after-ms": "300" };
+const SLOW = { kind: "answer", text: "one two three four five six", paceMs: 200 } as const;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The trace of the one request of this tenant that `isIt`: who has left was told no id. */
+async function findTrace(stage: Stage, tenantId: string, isIt: (root: FlatSpan) => boolean) {
+  const { otlp } = stage.rig;
+  const root = (): FlatSpan | undefined =>
+    otlp.spans().find((span) => span.attributes["gateway.tenant.id"] === tenantId && isIt(span));
+  await otlp.waitUntil(() => root() !== undefined);
+  return stage.spansOf({ traceId: root()?.traceId ?? "" });
+}
+
+const hasLeft = ({ attributes }: FlatSpan): boolean =>
+  attributes["gateway.outcome"] === "client_disconnected";
+
+export const LEAVING: readonly Scenario[] = [
+  {
+    name: "client gone while queued",
+    done: "A client leaves while its request waits for a slot: its place is free at once, nobody is called.",
+    tree: [
+      `${CHAT} client_disconnected 499 decision=client_disconnected waited`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  admission queue=cancelled",
+      "    queue.wait queue=cancelled held_by=concurrency position=1 waited →queued_behind",
+    ],
+    async play(stage) {
+      const tenant = await stage.tenant({ limits: { concurrency: 1 } });
+      const slow = stage.model("slow", { kind: "answer", delayMs: 1000 });
+      const holding = stage.ask(tenant, { model: `up/${slow}` });
+      await stage.rig.upstream.waitForRequest(slow);
+      await send(stage.gateway.leaverUrl, tenant.key, { model: `up/${stage.model("m")}`, headers: LEAVE });
+      const spans = await findTrace(stage, tenant.id, hasLeft);
+      await stage.spansOf(await holding);
+      return spans;
+    },
+  },
+  {
+    name: "client gone before the first byte",
+    done: "A client leaves while the upstream thinks: the call is aborted, the slot goes back.",
+    tree: [
+      `${CHAT} client_disconnected 499 decision=client_disconnected`,
+      ...PASSED,
+      "  chat m client_disconnected left_for=give_up",
+      "  usage.record",
+    ],
+    async play(stage) {
+      const tenant = await stage.tenant();
+      const model = stage.model("m", { kind: "hang" });
+      await send(stage.gateway.leaverUrl, tenant.key, { model: `up/${model}`, headers: LEAVE });
+      const [request] = stage.rig.upstream.requestsFor(model);
+      await request?.ended;
+      return findTrace(stage, tenant.id, hasLeft);
+    },
+  },
+  {
+    name: "client gone in the stream",
+    done: "A client leaves after the first chunks: the upstream is stopped, what it has sent is estimated and settled.",
+    tree: [
+      `${CHAT} client_disconnected 200 stream=client_disconnected`,
+      ...PASSED,
+      "  chat m 200 client_disconnected stream=client_disconnected finish=error +stream.first_chunk",
+      "  usage.count usage=estimate",
+      "  usage.record",
+    ],
+    async play(stage) {
+      const tenant = await stage.tenant();
+      const model = stage.model("m", SLOW);
+      const response = await send(stage.gateway.url, tenant.key, { model: `up/${model}`, stream: true });
+      const reader = response.body?.getReader();
+      await reader?.read();
+      await reader?.cancel();
+      const [request] = stage.rig.upstream.requestsFor(model);
+      await request?.ended;
+      expect(request?.outcome).toBe("client_closed");
+      return stage.spansOf({ traceId: response.headers.get("x-trace-id") ?? "" });
+    },
+  },
+  {
+    name: "client gone in a translated stream",
+    done: "The same for a client of another dialect.",
+    tree: [
+      "POST /v1/messages client_disconnected 200 stream=client_disconnected",
+      ...PASSED,
+      "  chat m 200 client_disconnected stream=client_disconnected finish=error +stream.first_chunk",
+      "  response.format client=anthropic-messages upstream=openai-chat",
+      "  usage.count usage=estimate",
+      "  usage.record",
+    ],
+    async play(stage) {
+      const { key } = await stage.tenant();
+      const model = `up/${stage.model("m", SLOW)}`;
+      const response = await fetch(`${stage.gateway.url}/v1/messages`, {
+        method: "POST",
+        headers: { "x-api-key": key, "content-type": "application/json", "anthropic-version": "2023-06-01" },
+        body: JSON.stringify({
+          model,
+          max_tokens: 9,
+          stream: true,
+          messages: [{ role: "user", content: "Hi" }],
+        }),
+      });
+      const reader = response.body?.getReader();
+      await reader?.read();
+      await reader?.cancel();
+      return stage.spansOf({ traceId: response.headers.get("x-trace-id") ?? "" });
+    },
+  },
+  {
+    name: "client gone while it shares",
+    done: "A client leaves while it waits for an equal request's answer, which goes on without it.",
+    tree: [
+      `${CHAT} client_disconnected 499 decision=client_disconnected`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  coalesce.wait coalesce=left",
+    ],
+    async play(stage) {
+      const tenant = await stage.tenant({ cache: { coalesce: true } });
+      const model = stage.model("m", { kind: "answer", delayMs: 1000 });
+      const leading = stage.ask(tenant, { model: `up/${model}` });
+      await stage.rig.upstream.waitForRequest(model);
+      await send(stage.gateway.leaverUrl, tenant.key, { model: `up/${model}`, headers: LEAVE });
+      const spans = await findTrace(stage, tenant.id, hasLeft);
+      expect((await leading).status).toBe(200);
+      return spans;
+    },
+  },
+  {
+    name: "abandoned",
+    done: "The gateway is killed with a request in flight: its queue object sees the lease end and writes what it knows, to everybody who gets the tenant's traces.",
+    tree: ["abandoned abandoned error=abandoned ERROR"],
+    async play(stage) {
+      const { rig, own } = stage;
+      const persistTo = mkdtempSync(join(tmpdir(), "headgate-abandoned-"));
+      const options = { persistTo, vars: { OTLP_ENDPOINT: rig.otlp.url } };
+      const before = await startGateway(options);
+      const destinations = [{ name: "own", endpoint: own.url }];
+      const tenant = await makeTenant(before, {
+        upstreamUrl: rig.upstream.url,
+        // A slot that somebody may wait for is saved at once, so it is known after the object's own death too.
+        limits: { concurrency: 1 },
+        record: { tracing: { destinations } },
+      });
+      const model = stage.model("m", { kind: "hang" });
+      const lost = send(before.url, tenant.key, { model: `up/${model}` }).catch(() => undefined);
+      await rig.upstream.waitForRequest(model);
+      // The queue's row is written within a second.
+      await pause(1500);
+      await before.kill();
+      await lost;
+      const after = await startGateway(options);
+      try {
+        const ofTenant = (spans: readonly FlatSpan[]): readonly FlatSpan[] =>
+          spans.filter(({ attributes }) => attributes["gateway.tenant.id"] === tenant.id);
+        const leases = async (): Promise<unknown> =>
+          Object(await (await after.admin("GET", `/admin/tenants/${tenant.id}/queue`)).json())["leases"];
+        await expect.poll(leases, { timeout: ABANDONED_MS, interval: 2000 }).toBe(0);
+        const arrived = { timeoutMs: ABANDONED_MS };
+        await rig.otlp.waitUntil(() => ofTenant(rig.otlp.spans()).length > 0, arrived);
+        await own.waitUntil(() => ofTenant(own.spans()).length > 0, arrived);
+        const [span] = ofTenant(rig.otlp.spans());
+        expect(ofTenant(own.spans()).map(({ spanId }) => spanId)).toEqual([span?.spanId]);
+        const stored = await after.admin("GET", `/admin/traces/${span?.traceId}`);
+        expect(await stored.text()).toContain(span?.spanId);
+        for (const path of ["/admin/export", `/admin/tenants/${tenant.id}/export`]) {
+          const { items }: { items: Record<string, unknown>[] } = JSON.parse(
+            await (await after.admin("GET", path)).text(),
+          );
+          for (const item of items)
+            expect(item).toMatchObject({ enqueued: item["delivered"], pending: 0, dropped: {} });
+        }
+        return ofTenant(rig.otlp.spans());
+      } finally {
+        await after.stop();
+        rmSync(persistTo, { recursive: true, force: true });
+      }
+    },
+  },
+];

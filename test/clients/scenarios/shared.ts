@@ -1,0 +1,263 @@
+// Answers that come from the cache, from an equal request under way, or from an earlier one with the same idempotency key, and
+// why they did not. Played by scenarios.test.ts.
+import { randomUUID } from "node:crypto";
+import { expect } from "vitest";
+import { linksOf, spanOf, type Ask } from "../../support/chat-client.ts";
+import type { TestTenant } from "../../support/tenant-fixture.ts";
+import { CHAT, ENTRY, SETTLED, post, type Scenario, type Stage } from "./stage.ts";
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const caching = (stage: Stage): Promise<TestTenant> => stage.tenant({ cache: { enabled: true } });
+const cacheHeader = (value: string): Readonly<Record<string, string>> => ({ "x-headgate-cache": value });
+
+/** Asks once, waits until what was to be stored is, and asks again. */
+async function twice(stage: Stage, tenant: TestTenant, first: Ask, second: Ask = first) {
+  const one = await stage.ask(tenant, first);
+  const before = await stage.spansOf(one);
+  return { before, after: await stage.trace(tenant, second) };
+}
+
+export const SHARED: readonly Scenario[] = [
+  {
+    name: "cache miss",
+    done: "A tenant with a cache asks something new.",
+    tree: [
+      `${CHAT} ok 200`,
+      ...ENTRY,
+      "  cache.lookup cache=miss",
+      "  admission",
+      "    queue.wait",
+      "  chat m 200 ok",
+      ...SETTLED,
+      "  cache.store",
+    ],
+    play: async (stage) => stage.trace(await caching(stage), { model: `up/${stage.model("m")}` }),
+  },
+  {
+    name: "cache hit",
+    done: "The same again: no model is called. The link leads to the call that made the answer.",
+    tree: [`${CHAT} cache_hit 200 cache=hit`, ...ENTRY, "  cache.lookup cache=hit →cached_from"],
+    async play(stage) {
+      // With a price, so that there is something to save.
+      stage.rig.upstream.script("gpt-4o-mini", {
+        kind: "answer",
+        usage: { inputTokens: 900, outputTokens: 90 },
+      });
+      const ask = { model: "up/gpt-4o-mini", prompt: randomUUID() };
+      const { before, after } = await twice(stage, await caching(stage), ask);
+      const lookup = spanOf(after, "gateway.cache.lookup");
+      expect(lookup.links.map(({ spanId }) => spanId)).toEqual([spanOf(before, "chat gpt-4o-mini").spanId]);
+      expect(lookup.attributes["gateway.cache.saved_usd"]).toBeGreaterThan(0);
+      expect(spanOf(after, CHAT).attributes).toMatchObject({
+        "gateway.cost.usd": 0,
+        "gateway.attempt.count": 0,
+      });
+      return after;
+    },
+  },
+  {
+    name: "cache bypassed by the client",
+    done: "`x-headgate-cache: off`: neither looked for nor stored.",
+    tree: [
+      `${CHAT} ok 200`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=request_off",
+      "  admission",
+      "    queue.wait",
+      "  chat m 200 ok",
+      ...SETTLED,
+    ],
+    play: async (stage) =>
+      stage.trace(await caching(stage), { model: `up/${stage.model("m")}`, headers: cacheHeader("off") }),
+  },
+  {
+    name: "cache refreshed",
+    done: "`x-headgate-cache: refresh`: not looked for, stored anew.",
+    tree: [
+      `${CHAT} ok 200`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=refresh",
+      "  admission",
+      "    queue.wait",
+      "  chat m 200 ok",
+      ...SETTLED,
+      "  cache.store",
+    ],
+    play: async (stage) =>
+      stage.trace(await caching(stage), { model: `up/${stage.model("m")}`, headers: cacheHeader("refresh") }),
+  },
+  {
+    name: "only if cached, and it is not",
+    done: "`x-headgate-cache: only-if-cached` with nothing there: 504, and nobody was asked.",
+    tree: [
+      `${CHAT} rejected 504 decision=cache_miss error=cache_miss ERROR`,
+      ...ENTRY,
+      "  cache.lookup cache=miss",
+    ],
+    play: async (stage) =>
+      stage.trace(await caching(stage), {
+        model: `up/${stage.model("m")}`,
+        headers: cacheHeader("only-if-cached"),
+      }),
+  },
+  {
+    name: "not stored",
+    done: "The answer calls a tool, which this tenant doesn't have cached.",
+    tree: [
+      `${CHAT} ok 200`,
+      ...ENTRY,
+      "  cache.lookup cache=miss",
+      "  admission",
+      "    queue.wait",
+      "  chat m 200 ok finish=tool_calls",
+      ...SETTLED,
+      "  cache.store cache=bypass cache_reason=tool_calls",
+    ],
+    async play(stage) {
+      const toolCalls = [{ id: "call_1", name: "look", arguments: "{}" }];
+      const model = stage.model("m", { kind: "answer", toolCalls });
+      return stage.trace(await caching(stage), { model: `up/${model}` });
+    },
+  },
+  {
+    name: "embeddings, half of them cached",
+    done: "Three texts, of which one was asked for before.",
+    tree: [
+      "POST /v1/embeddings ok 200",
+      ...ENTRY,
+      "  cache.lookup cache=miss inputs=3 found=1 →cached_from",
+      "  admission",
+      "    queue.wait",
+      "  embeddings m 200 ok",
+      ...SETTLED,
+      "  cache.store inputs=2",
+    ],
+    async play(stage) {
+      const { key } = await caching(stage);
+      const model = stage.model("m", ({ json }) => {
+        const input = Array.isArray(json["input"]) ? json["input"] : [json["input"]];
+        const data = input.map((_, index) => ({ object: "embedding", index, embedding: [0.5, 0.25] }));
+        const usage = { prompt_tokens: 2 * input.length, total_tokens: 2 * input.length };
+        return { kind: "raw", body: JSON.stringify({ object: "list", data, model, usage }) };
+      });
+      const embed = (...input: readonly string[]) =>
+        stage.send("/v1/embeddings", { key, ...post({ model: `up/${model}`, input }) });
+      await stage.spansOf(await embed("a", "b"));
+      return stage.spansOf(await embed("a", "c", "d"));
+    },
+  },
+  {
+    name: "leads equal requests",
+    done: "The first of two equal requests at once, where the tenant lets them share.",
+    tree: [
+      `${CHAT} ok 200`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  coalesce.wait coalesce=lead",
+      "  admission",
+      "    queue.wait",
+      "  chat m 200 ok",
+      ...SETTLED,
+    ],
+    play: async (stage) => (await overlap(stage)).leader,
+  },
+  {
+    name: "coalesced",
+    done: "The second of the two: it gets the first one's answer. The link leads to it.",
+    tree: [
+      `${CHAT} coalesced 200 cache=coalesced`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  coalesce.wait coalesce=attached →coalesced_into",
+    ],
+    async play(stage) {
+      const { leader, follower } = await overlap(stage);
+      const [root] = leader;
+      expect(linksOf(spanOf(follower, "gateway.coalesce.wait"), "coalesced_into")).toEqual([root?.traceId]);
+      return follower;
+    },
+  },
+  {
+    name: "coalesced into a failure",
+    done: "The same, but the upstream refuses the request, which is then the answer of both.",
+    tree: [
+      `${CHAT} upstream_error 422 decision=upstream_rejected`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  coalesce.wait coalesce=failed →coalesced_into",
+    ],
+    play: async (stage) => (await overlap(stage, { kind: "error", status: 422, delayMs: 300 })).follower,
+  },
+  {
+    name: "goes on alone",
+    done: "Two equal requests before it were refused a slot, which says nothing of this one: it asks for itself.",
+    tree: [
+      `${CHAT} ok 200 waited`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  coalesce.wait coalesce=alone coalesce_reason=leader_refused",
+      "  admission",
+      "    queue.wait held_by=concurrency position=1 waited →queued_behind →admitted_by",
+      "  chat m 200 ok",
+      ...SETTLED,
+    ],
+    async play(stage) {
+      const tenant = await stage.tenant({ limits: { concurrency: 1 }, cache: { coalesce: true } });
+      const slow = stage.model("slow", { kind: "answer", delayMs: 2000 });
+      const holding = stage.ask(tenant, { model: `up/${slow}` });
+      await stage.rig.upstream.waitForRequest(slow);
+      const model = `up/${stage.model("m")}`;
+      const impatient = { model, headers: { "x-headgate-max-wait-ms": "600" } };
+      // Each must have joined before the next does: they take the lead in that order.
+      const asked = [];
+      for (const ask of [impatient, impatient, { model }]) {
+        asked.push(stage.ask(tenant, ask));
+        await pause(200);
+      }
+      const [first, second, third] = await Promise.all(asked);
+      expect([first?.status, second?.status, third?.status]).toEqual([429, 429, 200]);
+      await stage.spansOf(await holding);
+      return stage.spansOf(third ?? { traceId: "" });
+    },
+  },
+  {
+    name: "idempotent replay",
+    done: "A client tries again with its `idempotency-key`. The link leads to the request that was answered.",
+    tree: [`${CHAT} replayed 200`, ...ENTRY, "  idempotency key=replayed →retried_from"],
+    async play(stage) {
+      const headers = { "idempotency-key": randomUUID() };
+      const { before, after } = await twice(stage, await stage.tenant(), {
+        model: `up/${stage.model("m")}`,
+        headers,
+      });
+      expect(spanOf(before, "gateway.idempotency").attributes["gateway.idempotency.status"]).toBe("lead");
+      const { links } = spanOf(after, "gateway.idempotency");
+      expect(links.map(({ spanId }) => spanId)).toEqual([spanOf(before, CHAT).spanId]);
+      return after;
+    },
+  },
+  {
+    name: "idempotency conflict",
+    done: "The same key with another question: 409.",
+    tree: [`${CHAT} rejected 409 decision=conflict`, ...ENTRY, "  idempotency key=conflict"],
+    async play(stage) {
+      const ask = { model: `up/${stage.model("m")}`, headers: { "idempotency-key": randomUUID() } };
+      const { after } = await twice(stage, await stage.tenant(), ask, { ...ask, prompt: "Something else?" });
+      return after;
+    },
+  },
+];
+
+async function overlap(
+  stage: Stage,
+  reply: Parameters<Stage["model"]>[1] = { kind: "answer", delayMs: 300 },
+) {
+  const tenant = await stage.tenant({ cache: { coalesce: true } });
+  const model = stage.model("m", reply);
+  const ask = { model: `up/${model}` };
+  const leading = stage.ask(tenant, ask);
+  await stage.rig.upstream.waitForRequest(model);
+  const [first, second] = await Promise.all([leading, stage.ask(tenant, ask)]);
+  return { leader: await stage.spansOf(first), follower: await stage.spansOf(second) };
+}
