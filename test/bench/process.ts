@@ -37,15 +37,22 @@ export type WorkerdProcess = {
   /** User and system CPU time of the whole process so far, in seconds (10 ms grain). */
   cpuSeconds(): number;
   rssMib(): number;
+  /** Where V8's inspector listens, where it was asked for: `http://127.0.0.1:port`. */
+  readonly inspectorUrl: string | undefined;
+  isRunning(): boolean;
   stop(): void;
 };
 
 /** Starts `workerd serve` with a configuration file and resolves once its socket listens. */
-export async function startWorkerd(configFile: string): Promise<WorkerdProcess> {
+export async function startWorkerd(
+  configFile: string,
+  { withInspector = false }: { readonly withInspector?: boolean } = {},
+): Promise<WorkerdProcess> {
   const control = 3;
   const command = [workerdBinary(), "serve", configFile, "config", `--control-fd=${control}`];
+  if (withInspector) command.push("--inspector-addr=127.0.0.1:0");
   const child = spawnPinned(MEASURED_CPU, command, ["ignore", "inherit", "inherit", "pipe"]);
-  const port = await readPort(child, control);
+  const { port, inspectorPort } = await readPorts(child, control);
   const stat = (): string => readFileSync(`/proc/${child.pid}/stat`, "utf8");
   return {
     url: `http://127.0.0.1:${port}`,
@@ -57,12 +64,16 @@ export async function startWorkerd(configFile: string): Promise<WorkerdProcess> 
       const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"));
       return Number(line?.[1]) / KIB_PER_MIB;
     },
+    inspectorUrl: inspectorPort === undefined ? undefined : `http://127.0.0.1:${inspectorPort}`,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     stop: () => void child.kill("SIGKILL"),
   };
 }
 
-/** workerd writes `{"event":"listen","socket":"http","port":N}` to its control descriptor when a socket is open. */
-function readPort(child: ChildProcess, descriptor: number): Promise<number> {
+type Ports = { readonly port: string; readonly inspectorPort: string | undefined };
+
+/** workerd writes `{"event":"listen","socket":"http","port":N}` to its control descriptor when a socket is open; the inspector first. */
+function readPorts(child: ChildProcess, descriptor: number): Promise<Ports> {
   return new Promise((resolve, reject) => {
     let text = "";
     const timer = setTimeout(() => reject(new Error("workerd did not listen in time")), START_TIMEOUT_MS);
@@ -71,7 +82,7 @@ function readPort(child: ChildProcess, descriptor: number): Promise<number> {
       const port = /"socket":"http","port":(\d+)/.exec(text)?.[1];
       if (port === undefined) return;
       clearTimeout(timer);
-      resolve(Number(port));
+      resolve({ port, inspectorPort: /"event":"listen-inspector","port":(\d+)/.exec(text)?.[1] });
     });
     child.once("exit", (code) => {
       clearTimeout(timer);

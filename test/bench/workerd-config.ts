@@ -1,5 +1,5 @@
 // Writes the Cap'n Proto configuration with which plain `workerd serve` runs the gateway or one of the floor Workers.
-// Plain workerd, because any development proxy costs several times what is to be measured. Called by targets.ts.
+// Plain workerd, because any development proxy costs several times what is to be measured. Called by worker-folder.ts.
 
 export type WorkerConfig = {
   /** The Worker's module, relative to the configuration file. */
@@ -11,11 +11,13 @@ export type WorkerConfig = {
   readonly durableObjects: readonly { readonly binding: string; readonly className: string }[];
   /** The folder Durable Objects are kept in; workerd's `inMemory` has no SQL. Needed where there are any. */
   readonly durableObjectDir?: string;
+  /** Of the whole process: workerd has one set of them. */
+  readonly v8Flags?: readonly string[];
 };
 
 /** A whole configuration: socket `http` on a free port of 127.0.0.1, outbound network to this machine allowed. */
 export function workerdConfig(worker: WorkerConfig): string {
-  const { kvBindings, durableObjects } = worker;
+  const { kvBindings, durableObjects, v8Flags = [] } = worker;
   const services = [
     `(name = "main", worker = .mainWorker)`,
     `(name = "internet", network = (allow = ["public", "private"]))`,
@@ -39,6 +41,7 @@ export function workerdConfig(worker: WorkerConfig): string {
 const config :Workerd.Config = (
   services = [${services.join(", ")}],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  v8Flags = [${v8Flags.map(quote).join(", ")}],
 );
 
 const mainWorker :Workerd.Worker = (
