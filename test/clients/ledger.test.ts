@@ -5,9 +5,10 @@ import { addUp, pricedModel, priceOf, settledSums, type Asked, type Tokens } fro
 import { startRig, type Rig } from "../support/rig.ts";
 import { anthropicMessage } from "../support/scripted-anthropic.ts";
 import { candidate, startScriptedGemini, type ScriptedGemini } from "../support/scripted-gemini.ts";
+import { responsesReply } from "../support/scripted-responses.ts";
 import type { Script } from "../support/scripted-upstream.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../support/tenant-fixture.ts";
-import type { Billing, Reply } from "../support/upstream-replies.ts";
+import type { Billing } from "../support/upstream-replies.ts";
 
 let rig: Rig;
 let google: ScriptedGemini;
@@ -41,29 +42,6 @@ async function ask(
 
 const tenantWith = (options: TenantOptions = {}): Promise<TestTenant> =>
   makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, ...options });
-
-function responsesReply(isStream: boolean, model: string): Reply {
-  const usage = {
-    input_tokens: BILL.inputTokens,
-    input_tokens_details: { cached_tokens: BILL.cachedTokens },
-    output_tokens: BILL.outputTokens,
-    output_tokens_details: { reasoning_tokens: BILL.reasoningTokens },
-    total_tokens: BILL.inputTokens + BILL.outputTokens,
-  };
-  const content = [{ type: "output_text", text: TEXT, annotations: [] }];
-  const item = { type: "message", id: "msg_1", status: "completed", role: "assistant", content };
-  const response = { id: "resp_1", object: "response", status: "completed", model, output: [item], usage };
-  if (!isStream) return { kind: "raw", body: JSON.stringify(response) };
-  const events = [
-    { type: "response.created", response: { ...response, status: "in_progress", output: [], usage: null } },
-    { type: "response.output_text.delta", item_id: "msg_1", output_index: 0, content_index: 0, delta: TEXT },
-    { type: "response.completed", response },
-  ];
-  return {
-    kind: "pieces",
-    pieces: events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`),
-  };
-}
 
 const CLAUDE = "claude-haiku-4-5";
 const CLAUDE_USED: Tokens = { ...USED, cacheWrite: 1000 };
@@ -107,7 +85,7 @@ const ROWS: readonly Row[] = [
     "openai",
     "gpt-4o-mini",
     USED,
-    ({ json, model }) => responsesReply(json["stream"] === true, model),
+    ({ json }) => responsesReply(json, { text: TEXT, usage: BILL }),
     responsesBody,
   ],
   ["messages of Anthropic", "anthropic", CLAUDE, CLAUDE_USED, claude, messagesBody],
