@@ -4,10 +4,10 @@
  * limits; what happens when the queue can't be reached is for the caller's tenant to say.
  */
 
+import { type HeartbeatHooks, type Renewal, startHeartbeat } from "./heartbeat.ts";
 import { createIsolateBatches, type IsolateBatches } from "./isolate-batches.ts";
 import { createIsolateOutbox, newsOf, type IsolateOutbox, type Parcel } from "./isolate-outbox.ts";
 import {
-  LEASE_RENEW_MS,
   NO_WAIT,
   type AdmissionAnswer,
   type AdmissionAsk,
@@ -54,13 +54,6 @@ export interface QueueClientDeps {
   readonly queueOf: (tenantId: string) => QueueRpc;
   readonly now: () => number;
   readonly startTimer?: StartTimer;
-}
-
-export interface HeartbeatHooks {
-  /** The lease is no longer in force: its holder must stop. */
-  readonly onLost?: () => void;
-  /** The version of the tenant's records that the object knows. */
-  readonly onVersion?: (version: number) => void;
 }
 
 export interface TenantQueueClient {
@@ -246,33 +239,14 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       });
     }
 
-    function keepAlive({ id }: Lease, { onLost, onVersion }: HeartbeatHooks = {}): () => void {
-      let stop = startTimer(LEASE_RENEW_MS, beat);
-      let isStopped = false;
-
-      async function renew(): Promise<void> {
-        // It takes no news along, so what it doesn't mention may still be so.
+    function keepAlive({ id }: Lease, hooks: HeartbeatHooks = {}): () => void {
+      const renew = async (): Promise<Renewal> => {
         const { lost, ...object } = await call(tenantId, RPC_MARGIN_MS, (queue) => queue.renew([id]));
+        // It takes no news along, so what it doesn't mention may still be so.
         learn(object, 0);
-        if (isStopped) return;
-        onVersion?.(object.configVersion);
-        if (!lost.includes(id)) return;
-        end();
-        onLost?.();
-      }
-
-      function beat(): void {
-        stop = startTimer(LEASE_RENEW_MS, beat);
-        // A lost renewal is made up for by the next one: the lease lives for three of them.
-        renew().catch(() => {});
-      }
-
-      function end(): void {
-        isStopped = true;
-        stop();
-      }
-
-      return end;
+        return { isLost: lost.includes(id), configVersion: object.configVersion };
+      };
+      return startHeartbeat(renew, startTimer, hooks);
     }
 
     return {

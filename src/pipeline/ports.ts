@@ -10,7 +10,7 @@ import type { CacheStore } from "../cache/store.ts";
 import type { ChatRequest } from "../chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
 import type { InflightRpc } from "../inflight/protocol.ts";
-import type { HeartbeatHooks } from "../limits/client.ts";
+import type { HeartbeatHooks } from "../limits/heartbeat.ts";
 import type { OutputBook } from "../limits/output-book.ts";
 import type { TargetCircuits } from "../limits/target-circuits.ts";
 import type { TargetGates } from "../limits/target-gates.ts";

@@ -11,7 +11,7 @@ import type {
   Expense,
   Settlement,
 } from "../../src/limits/protocol.ts";
-import type { HeartbeatHooks } from "../../src/limits/client.ts";
+import type { HeartbeatHooks } from "../../src/limits/heartbeat.ts";
 import { circuitsFor, createIsolateCircuits, type TargetCircuits } from "../../src/limits/target-circuits.ts";
 import { createTargetGates } from "../../src/limits/target-gates.ts";
 import type { Call, Deps, Generation, QueuePort } from "../../src/pipeline/ports.ts";
