@@ -156,7 +156,7 @@ describe("a question in other words", () => {
     await ask(setup, "One @1");
     const hit = await ask(setup, "Two @1");
     const listed = await rig.gateway.admin("GET", `/admin/traces?tenant=${setup.tenant.id}`);
-    const { items } = (await listed.json()) as { items: readonly Readonly<Record<string, unknown>>[] };
+    const { items } = await listed.json<{ items: readonly Readonly<Record<string, unknown>>[] }>();
     expect(items.find(({ traceId }) => traceId === hit.traceId)).toMatchObject({
       model: "chat",
       outcome: "cache_hit",
@@ -213,6 +213,20 @@ describe("a question in other words", () => {
     expect([first, hit, other].map(cacheOf)).toEqual(["MISS", "HIT", "MISS"]);
     expect(hit.content).toBe("How tall is the Eiffel Tower in Paris?");
   });
+});
+
+test("a dry run shows what would be looked up by meaning, and embeds nothing", async () => {
+  const { tenant, model } = await setUp({ threshold: 0.9 });
+  const path = `/admin/tenants/${tenant.id}/routes/chat/dry-run`;
+  const text = `Rehearsed ${model}`;
+  const response = await rig.gateway.admin("POST", path, { messages: [{ role: "user", content: text }] });
+  expect(await response.json()).toMatchObject({
+    cache: {
+      status: "miss",
+      semantic: { embedding: `up/${EMBEDDING_MODEL}`, threshold: 0.9, maxEntries: 1000, timeoutMs: 1000 },
+    },
+  });
+  expect(embeddingsOf(text)).toBe(0);
 });
 
 describe("what is not near enough", () => {
@@ -409,9 +423,9 @@ describe("the money", () => {
 
   async function spentMicroUsd({ id }: TestTenant): Promise<number> {
     const response = await rig.gateway.admin("GET", `/admin/tenants/${id}/queue`);
-    const { limits } = (await response.json()) as {
+    const { limits } = await response.json<{
       limits: { budgetMicroUsd: { limit: number; remaining: number } };
-    };
+    }>();
     return limits.budgetMicroUsd.limit - limits.budgetMicroUsd.remaining;
   }
 });
@@ -429,7 +443,7 @@ describe("equal requests under way", () => {
     expect(new Set(answers.map(([, body]) => body)).size).toBe(1);
     expect(callsOf(setup.model)).toBe(1);
     expect(embeddingsOf(text)).toBe(1);
-    const statuses = answers.map(([cache]) => cache).toSorted();
+    const statuses = answers.map(([cache]) => cache ?? "").toSorted();
     expect(statuses).toEqual([...Array.from({ length: 19 }, () => "COALESCED"), "HIT"]);
   });
 });

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import type { IndexEntry, SemanticIndexRpc } from "../../../src/cache/semantic-protocol.ts";
 import { nearest } from "../../../src/cache/vectors.ts";
+import type { ContentSink } from "../../../src/telemetry/content.ts";
 import {
   createFakeCache,
   createFakeGateway,
@@ -156,6 +157,17 @@ describe("a request whose meaning was asked before", () => {
       },
     });
     expect(miss.facts).toMatchObject({ attempts: 1, target: "a/gpt-4o-mini", usage: { inputTokens: 1000 } });
+  });
+
+  test("has its embedded text among the trace's content, where that is kept", async () => {
+    const { asked } = world();
+    const noted = new Map<string, { readonly of: object; readonly input: unknown }>();
+    const content: ContentSink = {
+      note: ({ trace, chat }, { spanId }) => void noted.set(spanId, { of: trace, input: chat.wire["input"] }),
+    };
+    const { trace, call } = await asked("One", [embedding(1, 0), completion()], { deps: { content } });
+    const { spanId } = spanNamed(trace, "embeddings embed-1");
+    expect(noted.get(spanId)).toEqual({ of: call.trace, input: "One" });
   });
 
   test("is answered by the exact cache where it is the very same, and nobody embeds it", async () => {
@@ -347,6 +359,14 @@ describe("what is stored", () => {
       },
     ]);
     expect(spanNamed(trace, "gateway.cache.store").attributes["gateway.cache.indexed"]).toBe(true);
+  });
+
+  test("is nothing that the store has not taken", async () => {
+    const { asked, index, cacheStore } = world();
+    const full = { ...cacheStore, put: async () => ({ status: "too_large" }) as const };
+    const { trace } = await asked("One", [embedding(1, 0), completion()], { deps: { cacheStore: full } });
+    expect(index.entries).toEqual([]);
+    expect(spanNamed(trace, "gateway.cache.store").attributes["gateway.cache.indexed"]).toBeUndefined();
   });
 
   test("is nothing of an answer that may not be stored", async () => {
