@@ -5,8 +5,15 @@ import { GatewayError } from "../src/errors.ts";
 /** Where the tenant's records set no limit: api.md §4. */
 export const DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024;
 
-/** Throws `request_too_large`. A body that tells its length is judged by it; another is counted while it comes. */
-export async function readBodyText(request: Request, maxBytes: number): Promise<string> {
+/**
+ * Throws `request_too_large`, or `client_disconnected` where the client leaves before its end. A body that tells its
+ * length is judged by it; another is counted while it comes.
+ */
+export function readBodyText(request: Request, maxBytes: number): Promise<string> {
+  return unlessGone(readText(request, maxBytes));
+}
+
+async function readText(request: Request, maxBytes: number): Promise<string> {
   if (isDeclared(request, maxBytes)) return request.text();
   if (!request.body) return "";
   const decoder = new TextDecoder();
@@ -16,7 +23,11 @@ export async function readBodyText(request: Request, maxBytes: number): Promise<
 }
 
 /** The same as bytes. */
-export async function readBodyBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+export function readBodyBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  return unlessGone(readBytes(request, maxBytes));
+}
+
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   if (isDeclared(request, maxBytes) || !request.body) return request.bytes();
   const chunks: Uint8Array[] = [];
   for await (const chunk of limited(request.body, maxBytes)) chunks.push(chunk);
@@ -30,6 +41,18 @@ export async function readBodyBytes(request: Request, maxBytes: number): Promise
 export async function passBody(request: Request, maxBytes: number) {
   if (!request.body) return undefined;
   return isDeclared(request, maxBytes) ? request.body : readBodyBytes(request, maxBytes);
+}
+
+/** A body that can't be read to its end is one whose sender is gone; a TypeError is a bug of ours. */
+async function unlessGone<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (thrown) {
+    if (thrown instanceof GatewayError || thrown instanceof TypeError) throw thrown;
+    throw new GatewayError("client_disconnected", "The client left while it sent its body.", {
+      cause: thrown,
+    });
+  }
 }
 
 async function* limited(body: ReadableStream<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {

@@ -124,6 +124,8 @@ function originOf(url: string): Origin {
 function isTraced(c: Context<AppEnv>): boolean {
   const { path, method } = c.req;
   if (UNTRACED.test(path)) return false;
+  // A browser's preflight: anybody can ask for as many as he likes, and they say nothing.
+  if (method === "OPTIONS" && c.var.caller === undefined && c.res.ok) return false;
   return !(READ_PLANE.test(path) && (method === "GET" || method === "HEAD") && c.res.status < 500);
 }
 

@@ -50,7 +50,9 @@ export async function leadFlight(
   if (typeof body === "string") {
     deps.defer(tellWhole(writer, head, body));
     deps.defer(own);
-    return generation;
+    if (!signal.aborted) return generation;
+    facts.outcome = "client_disconnected";
+    throw new GatewayError("client_disconnected", "The client left before its answer, which others get.");
   }
 
   const ownBody = await own;

@@ -167,11 +167,12 @@ function relay(
   span.set({
     "gateway.upstream.request_id": headers.get("x-request-id") ?? headers.get("request-id") ?? undefined,
   });
-  if (isRefusal) span.fail(String(status));
+  // For the span alone: the client gets the vendor's own words.
+  const refusal = isRefusal ? provider.toError(status, headers, undefined) : undefined;
   const head = { status, headers: headersToClient(headers) };
   if (attempt.response.body === null || !mayHaveBody(status)) {
     attempt.release();
-    endAttempt(span, { status });
+    endAttempt(span, { status, ...(refusal && { error: refusal }) });
     concludeRelay(call, admission, { target, isRefusal }, deps);
     return { ...head, body: null };
   }
@@ -185,13 +186,8 @@ function relay(
     const report = await done;
     const answer = inspector?.summary();
     const counted = countRelayed(call.chat, answer, report.outcome !== "complete");
-    endAttempt(span, {
-      status,
-      report,
-      counted,
-      ...(answer && { answer }),
-      ...(report.error && { error: report.error }),
-    });
+    const error = report.error ?? refusal;
+    endAttempt(span, { status, report, counted, ...(answer && { answer }), ...(error && { error }) });
     concludeRelay(call, admission, { target, report, isRefusal, counted, ...(answer && { answer }) }, deps);
   };
   deps.defer(finish());

@@ -392,5 +392,6 @@ describe("a browser", () => {
     expect(response.status).toBe(204);
     expect(response.headers.get("access-control-allow-headers")).toContain("x-headgate-session");
     expect(world.lookups).toEqual([]);
+    expect(world.exported).toEqual([]);
   });
 });
