@@ -272,6 +272,24 @@ export const ANSWERED: readonly Scenario[] = [
     },
   },
   {
+    name: "tokens counted by the vendor",
+    done: "`count_tokens` of an Anthropic model: its vendor is asked.",
+    tree: [
+      "POST /v1/messages/count_tokens ok 200",
+      ...ENTRY,
+      "  admission",
+      "    queue.wait",
+      "  chat m 200 ok",
+      ...SETTLED,
+    ],
+    async play(stage) {
+      const { key } = await stage.tenant({ providerKind: "anthropic" });
+      const model = stage.model("m", { kind: "raw", body: '{"input_tokens":12}' });
+      const ask = post({ model: `up/${model}`, messages: HELLO }, ANTHROPIC);
+      return stage.spansOf(await stage.send("/v1/messages/count_tokens", { key, ...ask }));
+    },
+  },
+  {
     name: "passed on",
     done: "A moderation: routed and limited like a generation, not understood.",
     tree: [
@@ -306,6 +324,38 @@ export const ANSWERED: readonly Scenario[] = [
       const { key } = await stage.tenant();
       const body = post({ model: stage.model("m"), messages: HELLO });
       return stage.spansOf(await stage.send("/proxy/up/chat/completions", { key, ...body }));
+    },
+  },
+  {
+    name: "vendor's refusal proxied",
+    done: "The vendor answers 404 under `/proxy`, which the client is given as it is.",
+    tree: [
+      "POST /proxy/:provider/:path{.+} upstream_error 404",
+      "  auth",
+      "  config.load",
+      "  admission",
+      "    queue.wait",
+      "  POST openai 404 upstream_rejected ERROR",
+      "  usage.record",
+    ],
+    async play(stage) {
+      const { key } = await stage.tenant();
+      const body = post({ model: stage.model("m", { kind: "error", status: 404 }) });
+      return stage.spansOf(await stage.send("/proxy/up/chat/completions", { key, ...body }));
+    },
+  },
+  {
+    name: "record written",
+    done: "An operator writes a route: an order leaves a trace, a look at something doesn't.",
+    tree: ["PUT /admin/tenants/:tenant/routes/:name ok 201"],
+    async play(stage) {
+      const { id } = await stage.tenant();
+      const path = `/admin/tenants/${id}/routes/r`;
+      const response = await stage.gateway.admin("PUT", path, { targets: targets(stage.model("m")) });
+      const looked = await stage.gateway.admin("GET", path);
+      const spans = await stage.spansOf({ traceId: response.headers.get("x-trace-id") ?? "" });
+      expect(stage.rig.otlp.spansOf(looked.headers.get("x-trace-id") ?? "")).toEqual([]);
+      return spans;
     },
   },
   {

@@ -1,4 +1,5 @@
 // Clients that leave, at each stage, and a gateway that dies. Played by scenarios.test.ts.
+import { connect } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +8,7 @@ import { post as send } from "../../support/chat-client.ts";
 import { startGateway } from "../../support/gateway-process.ts";
 import type { FlatSpan } from "../../support/otlp-receiver.ts";
 import { makeTenant } from "../../support/tenant-fixture.ts";
-import { CHAT, ENTRY, PASSED, type Scenario, type Stage } from "./stage.ts";
+import { CHAT, ENTRY, PASSED, SETTLED, type Scenario, type Stage } from "./stage.ts";
 
 /** The lease's time limit of 45 s, an alarm's grain, and an outbox's. */
 const ABANDONED_MS = 90_000;
@@ -16,19 +17,43 @@ const SLOW = { kind: "answer", text: "one two three four five six", paceMs: 200 
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The trace of the one request of this tenant that `isIt`: who has left was told no id. */
-async function findTrace(stage: Stage, tenantId: string, isIt: (root: FlatSpan) => boolean) {
+/** The trace of the one request of this tenant whose client has left: he was told no id. */
+async function findTrace(stage: Stage, tenantId: string) {
   const { otlp } = stage.rig;
   const root = (): FlatSpan | undefined =>
-    otlp.spans().find((span) => span.attributes["gateway.tenant.id"] === tenantId && isIt(span));
+    otlp
+      .spans()
+      .find(
+        ({ attributes }) =>
+          attributes["gateway.tenant.id"] === tenantId &&
+          attributes["gateway.outcome"] === "client_disconnected",
+      );
   await otlp.waitUntil(() => root() !== undefined);
   return stage.spansOf({ traceId: root()?.traceId ?? "" });
 }
 
-const hasLeft = ({ attributes }: FlatSpan): boolean =>
-  attributes["gateway.outcome"] === "client_disconnected";
-
 export const LEAVING: readonly Scenario[] = [
+  {
+    name: "client gone while it sends",
+    done: "A client leaves in the middle of its request's body.",
+    tree: [`${CHAT} client_disconnected 499 decision=client_disconnected`, "  auth", "  config.load"],
+    async play(stage) {
+      const tenant = await stage.tenant();
+      const { port, hostname } = new URL(stage.gateway.url);
+      const socket = connect(Number(port), hostname);
+      const head = [
+        `authorization: Bearer ${tenant.key}`,
+        "content-type: application/json",
+        "content-length: 999",
+      ];
+      socket.write(
+        `POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\n${head.join("\r\n")}\r\n\r\n{"model`,
+      );
+      await pause(200);
+      socket.destroy();
+      return findTrace(stage, tenant.id);
+    },
+  },
   {
     name: "client gone while queued",
     done: "A client leaves while its request waits for a slot: its place is free at once, nobody is called.",
@@ -45,7 +70,7 @@ export const LEAVING: readonly Scenario[] = [
       const holding = stage.ask(tenant, { model: `up/${slow}` });
       await stage.rig.upstream.waitForRequest(slow);
       await send(stage.gateway.leaverUrl, tenant.key, { model: `up/${stage.model("m")}`, headers: LEAVE });
-      const spans = await findTrace(stage, tenant.id, hasLeft);
+      const spans = await findTrace(stage, tenant.id);
       await stage.spansOf(await holding);
       return spans;
     },
@@ -65,7 +90,7 @@ export const LEAVING: readonly Scenario[] = [
       await send(stage.gateway.leaverUrl, tenant.key, { model: `up/${model}`, headers: LEAVE });
       const [request] = stage.rig.upstream.requestsFor(model);
       await request?.ended;
-      return findTrace(stage, tenant.id, hasLeft);
+      return findTrace(stage, tenant.id);
     },
   },
   {
@@ -122,6 +147,51 @@ export const LEAVING: readonly Scenario[] = [
     },
   },
   {
+    name: "client gone, others not",
+    done: "The client of the request that leads two equal ones leaves: its call goes on for the other.",
+    tree: [
+      `${CHAT} client_disconnected 499 decision=client_disconnected`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  coalesce.wait coalesce=lead",
+      "  admission",
+      "    queue.wait",
+      "  chat m 200 ok",
+      ...SETTLED,
+    ],
+    async play(stage) {
+      const tenant = await stage.tenant({ cache: { coalesce: true } });
+      const model = stage.model("m", { kind: "answer", delayMs: 1000 });
+      const leaving = send(stage.gateway.leaverUrl, tenant.key, {
+        model: `up/${model}`,
+        headers: { "x-leave-after-ms": "500" },
+      });
+      await stage.rig.upstream.waitForRequest(model);
+      const other = stage.ask(tenant, { model: `up/${model}` });
+      await leaving;
+      expect((await other).status).toBe(200);
+      return findTrace(stage, tenant.id);
+    },
+  },
+  {
+    name: "client gone while it waits for its moment",
+    done: "A client leaves while its request sleeps until the requests per minute let it go: it has used nothing.",
+    tree: [
+      `${CHAT} client_disconnected 499 decision=client_disconnected waited`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  admission queue=cancelled",
+      "    queue.wait queue=cancelled held_by=requests_per_minute position=1 waited",
+    ],
+    async play(stage) {
+      const tenant = await stage.tenant({ limits: { requestsPerMinute: 60, burst: 1 } });
+      const ask = { model: `up/${stage.model("m")}` };
+      await stage.ask(tenant, ask);
+      await send(stage.gateway.leaverUrl, tenant.key, { ...ask, headers: LEAVE });
+      return findTrace(stage, tenant.id);
+    },
+  },
+  {
     name: "client gone while it shares",
     done: "A client leaves while it waits for an equal request's answer, which goes on without it.",
     tree: [
@@ -136,7 +206,7 @@ export const LEAVING: readonly Scenario[] = [
       const leading = stage.ask(tenant, { model: `up/${model}` });
       await stage.rig.upstream.waitForRequest(model);
       await send(stage.gateway.leaverUrl, tenant.key, { model: `up/${model}`, headers: LEAVE });
-      const spans = await findTrace(stage, tenant.id, hasLeft);
+      const spans = await findTrace(stage, tenant.id);
       expect((await leading).status).toBe(200);
       return spans;
     },
