@@ -13,6 +13,7 @@ import type { Plan } from "../routing/plan.ts";
 import { toQueueLimits } from "../tenants/queue-limits.ts";
 import type { TenantBundle } from "../tenants/records.ts";
 import { refusalAttributes } from "./request-facts.ts";
+import { priceOfTarget } from "./target-price.ts";
 import type { Span } from "../telemetry/trace.ts";
 
 /** A place in the tenant's limits: given back exactly once, by conclusion.ts. */
@@ -108,9 +109,7 @@ function estimateOf({ chat, bundle, key }: BareCall, deps: Deps, plan: Plan | un
   const tokens = estimateTokens(chat, expected);
   const isCounted = bundle.tenant.budget !== undefined || key.budget !== undefined;
   if (!isCounted || plan === undefined) return tokens;
-  const [{ provider, model }] = plan.targets;
-  const kind = bundle.providers[provider]?.kind;
-  const cost = costMicroUsd(kind === undefined ? undefined : deps.priceOf(kind, model), tokens);
+  const cost = costMicroUsd(priceOfTarget(bundle, plan.targets[0], deps), tokens);
   return cost === undefined ? tokens : { ...tokens, costMicroUsd: cost };
 }
 

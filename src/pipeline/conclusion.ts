@@ -13,6 +13,7 @@ import type { SettleOutcome } from "../limits/protocol.ts";
 import { costMicroUsd, usd } from "../pricing/cost.ts";
 import type { Target } from "../providers/provider.ts";
 import { outcomeOf, type Outcome } from "./request-facts.ts";
+import { priceOfTarget } from "./target-price.ts";
 import type { StreamReport } from "../stream.ts";
 import type { SpanContextRef } from "../telemetry/trace.ts";
 
@@ -167,9 +168,8 @@ function bookUsage(
     const each = Math.ceil(usage.outputTokens / (call.chat.params.choiceCount ?? 1));
     deps.outputs.note(call.bundle.id, `${target.account.name}/${target.model}`, each);
   }
-  const price =
-    deps.priceOf(target.account.kind, answer.model ?? target.model) ??
-    deps.priceOf(target.account.kind, target.model);
+  const { account, model } = target;
+  const price = priceOfTarget(call.bundle, { provider: account.name, model }, deps, answer.model);
   const costMicro = costMicroUsd(price, usage);
   facts.usage = usage;
   facts.usageIsEstimate = isEstimate;

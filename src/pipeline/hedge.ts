@@ -9,6 +9,7 @@ import type { Generation } from "./ports.ts";
 import { expectedUsage } from "./routed.ts";
 import { costMicroUsd } from "../pricing/cost.ts";
 import type { PlannedTarget } from "../routing/targets.ts";
+import { priceOfTarget } from "./target-price.ts";
 
 /** A call that was stopped says so at once; nobody waits longer for one that doesn't. */
 const CALL_OFF_MS = 20;
@@ -90,9 +91,8 @@ export async function raceWithHedge(run: Run, afterMs: number, askInTurn: AskInT
 }
 
 /** The upstream has read the prompt by then; what it had begun to write, nobody can tell. */
-function promptMicroUsd({ call, deps }: Run, { provider, model }: PlannedTarget): number {
-  const kind = call.bundle.providers[provider]?.kind;
-  const price = kind === undefined ? undefined : deps.priceOf(kind, model);
+function promptMicroUsd({ call, deps }: Run, target: PlannedTarget): number {
+  const price = priceOfTarget(call.bundle, target, deps);
   const { inputTokens } = expectedUsage(call.chat);
   return costMicroUsd(price, { inputTokens, outputTokens: 0 }) ?? 0;
 }

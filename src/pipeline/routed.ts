@@ -13,6 +13,7 @@ import type { RequestTraits } from "../routing/conditions.ts";
 import { type Need, needsOf } from "../routing/needs.ts";
 import { type Plan, type PlanContext, planTargets } from "../routing/plan.ts";
 import type { TenantBundle } from "../tenants/records.ts";
+import { priceOfTarget } from "./target-price.ts";
 
 /**
  * Plans by the isolate's copy of the records; where that refuses, once more by the newest ones, so that a route, a
@@ -111,9 +112,7 @@ export function expectedMicroUsd(
   chat: ChatRequest,
   deps: Pick<Deps, "priceOf">,
 ): number | undefined {
-  const kind = bundle.providers[provider]?.kind;
-  const price = kind === undefined ? undefined : deps.priceOf(kind, model);
-  return costMicroUsd(price, expectedUsage(chat));
+  return costMicroUsd(priceOfTarget(bundle, { provider, model }, deps), expectedUsage(chat));
 }
 
 export function expectedUsage(chat: ChatRequest): {

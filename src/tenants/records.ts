@@ -5,6 +5,7 @@
 
 import * as z from "zod";
 import { findDestinationFaults, PRESET_NAMES } from "../telemetry/presets.ts";
+import { pricesSchema } from "./price-record.ts";
 import { isMask } from "./sealing.ts";
 import { recordName as NAME } from "./record-name.ts";
 import type { RouteRecord } from "./route-record.ts";
@@ -128,6 +129,7 @@ export const tenantSchema = z.strictObject({
   status: z.enum(["active", "suspended"]).default("active"),
   limits: limitsSchema.default({}),
   budget: budgetSchema.optional(),
+  prices: pricesSchema.optional(),
   cache: cacheSchema.prefault({}),
   tracing: tracingSchema.prefault({}),
   defaultRoute: NAME.optional(),

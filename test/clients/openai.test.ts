@@ -271,6 +271,14 @@ describe("response headers", () => {
     expect(header("x-ratelimit-reset-requests")).toMatch(/^(\d+(\.\d+)?(ms|s|m|h))+$/);
   });
 
+  test("say what it cost by the tenant's own prices, where he has some", async () => {
+    const record = { prices: { "up/*": { input: 1000, output: 2000 } } };
+    const usage = { inputTokens: 21, outputTokens: 9 };
+    const { client, model } = await setUp({ kind: "answer", usage }, { record });
+    const { response } = await client.chat.completions.create({ model, messages: MESSAGES }).withResponse();
+    expect(response.headers.get("x-headgate-cost-usd")).toBe("0.039");
+  });
+
   test("join the caller's trace", async () => {
     const { client, model } = await setUp({ kind: "answer" });
     const traceId = "0af7651916cd43dd8448eb211c80319c";

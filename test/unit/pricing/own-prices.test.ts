@@ -1,0 +1,67 @@
+// A tenant's own prices: which of them is a model's, in which unit, and where a request goes by them.
+import { expect, test } from "vitest";
+import { findOwnPrice } from "../../../src/pricing/own-prices.ts";
+import { completion } from "../../support/fake-upstream.ts";
+import { createFakeGateway } from "../../support/fake-gateway.ts";
+import { fakeBundle } from "../../support/fake-tenant.ts";
+
+const PRICES = {
+  "a/gpt-4o-mini": { input: 1, output: 2, cacheRead: 0.1 },
+  "a/gpt-*": { input: 3, output: 4 },
+  "a/gpt-4*": { input: 5, output: 6 },
+  "a/*": { input: 0, output: 0 },
+};
+
+test.each([
+  ["a/gpt-4o-mini", { input: 1_000_000, output: 2_000_000, cacheRead: 100_000 }],
+  ["a/gpt-4o", { input: 5_000_000, output: 6_000_000 }],
+  ["a/gpt-5", { input: 3_000_000, output: 4_000_000 }],
+  ["a/llama", { input: 0, output: 0 }],
+  ["b/gpt-4o", undefined],
+  ["constructor", undefined],
+])("%s costs %j", (label, price) => {
+  expect(findOwnPrice(PRICES, label)).toEqual(price);
+});
+
+const priced = (prices: object, budget: object = {}) =>
+  createFakeGateway({
+    bundle: fakeBundle({ record: { prices, ...budget } }),
+    replies: [completion()],
+    // The list's: 0.15 and 0.6 dollars, for every model.
+  });
+
+test("what was used is counted at the tenant's own price, and settled so", async () => {
+  const gateway = priced({ "a/gpt-4o*": { input: 10, output: 20 } });
+  await gateway.generate();
+  await gateway.finish();
+  expect(gateway.facts.costUsd).toBe(0.02);
+  expect(gateway.queue.settlements).toMatchObject([{ costMicroUsd: 1000 * 10 + 500 * 20 }]);
+});
+
+test("so is what is reserved of a budget", async () => {
+  const budget = { budget: { usd: 5, period: "day" } };
+  const gateway = priced({ "a/gpt-4o-mini": { input: 10, output: 20 } }, budget);
+  await gateway.generate();
+  const { inputTokens = 0, outputTokens = 0, costMicroUsd } = gateway.queue.asks[0]?.estimate ?? {};
+  expect(costMicroUsd).toBeCloseTo(inputTokens * 10 + outputTokens * 20, 6);
+});
+
+test("models without an own price cost what the list says", async () => {
+  const gateway = priced({ "b/*": { input: 10, output: 20 } });
+  await gateway.generate();
+  expect(gateway.facts.costUsd).toBe(0.000_45);
+});
+
+test("least-cost asks whom the tenant pays least", async () => {
+  const targets = ["a", "b"].map((provider) => ({ provider, model: "m" }));
+  const gateway = createFakeGateway({
+    bundle: fakeBundle({
+      record: { prices: { "b/m": { input: 0.01, output: 0.01 } } },
+      routes: { r: { strategy: "least-cost", targets } },
+    }),
+    chat: { model: "r" },
+    replies: [completion()],
+  });
+  await gateway.generate();
+  expect(gateway.facts.target).toBe("b/m");
+});
