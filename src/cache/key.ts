@@ -85,15 +85,17 @@ export function requestDigest({
   return digestOf(JSON.stringify([dialect, operation, model, stream, canonicalText(wire) ?? wireText]));
 }
 
+const encoder = new TextEncoder();
+
 /** SHA-256 in hex. */
 export async function digestOf(text: string): Promise<string> {
-  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
+  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text))));
 }
 
-const HEX = 16;
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 function toHex(bytes: Uint8Array): string {
   let hex = "";
-  for (const byte of bytes) hex += byte.toString(HEX).padStart(2, "0");
+  for (const byte of bytes) hex += HEX[byte];
   return hex;
 }

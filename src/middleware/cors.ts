@@ -29,7 +29,7 @@ const EXPOSED = [
 
 const PREFLIGHT_MAX_AGE_SECONDS = 600;
 
-export const cors: MiddlewareHandler<AppEnv> = async (c, next) => {
+export const cors: MiddlewareHandler<AppEnv> = (c, next) => {
   const origins = c.get("settings").corsOrigins;
   if (origins.length === 0) return next();
   return honoCors({

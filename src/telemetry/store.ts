@@ -63,6 +63,8 @@ type SummaryColumns = {
 export class TraceStore extends DurableObject<Env> implements TraceStorePort {
   readonly #sql: SqlStorage;
   #rowCount: number;
+  /** No row of the store has a greater id. */
+  #newestId: number;
   #retention: Retention | undefined;
   #hasAlarm = false;
 
@@ -71,7 +73,11 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     this.#sql = state.storage.sql;
     this.#sql.exec(SCHEMA);
     // Counted once per life of the object, over the narrow index; from then on by what is written.
-    this.#rowCount = this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM traces").one().n;
+    const { n, newest } = this.#sql
+      .exec<{ n: number; newest: number | null }>("SELECT count(*) AS n, max(id) AS newest FROM traces")
+      .one();
+    this.#rowCount = n;
+    this.#newestId = newest ?? 0;
     this.#retention = state.storage.kv.get<Retention>(RETENTION_KEY);
   }
 
@@ -148,6 +154,19 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
 
   /** The next free position in the row's millisecond; a full one runs over into the next. */
   #freeId(startedAt: number): number {
+    const id = this.#findFreeId(startedAt);
+    this.#newestId = Math.max(this.#newestId, id);
+    return id;
+  }
+
+  #findFreeId(startedAt: number): number {
+    const first = startedAt * SLOTS_PER_MS;
+    if (first > this.#newestId) return first;
+    const isNewestMs = first + SLOTS_PER_MS > this.#newestId + 1;
+    return isNewestMs ? this.#newestId + 1 : this.#searchFreeId(startedAt);
+  }
+
+  #searchFreeId(startedAt: number): number {
     for (let first = startedAt * SLOTS_PER_MS; ; first += SLOTS_PER_MS) {
       const { id } = this.#sql
         .exec<{ id: number | null }>(
