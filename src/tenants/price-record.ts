@@ -18,6 +18,10 @@ const priceSchema = z.strictObject({
   /** Where absent, a cached token costs what an input token does. */
   cacheRead: usdPerMillion.exactOptional(),
   cacheWrite: usdPerMillion.exactOptional(),
+  /** Where absent, audio costs what text does. */
+  inputAudio: usdPerMillion.exactOptional(),
+  outputAudio: usdPerMillion.exactOptional(),
+  cacheReadAudio: usdPerMillion.exactOptional(),
 });
 
 /** By `provider/model` as a target names it, or `prefix*`; the name itself counts before any prefix, the longest prefix first. */

@@ -7,6 +7,7 @@ import { fakeBundle } from "../../support/fake-tenant.ts";
 
 const PRICES = {
   "a/gpt-4o-mini": { input: 1, output: 2, cacheRead: 0.1 },
+  "a/gpt-audio": { input: 2, output: 10, inputAudio: 32, outputAudio: 64, cacheReadAudio: 0.4 },
   "a/gpt-*": { input: 3, output: 4 },
   "a/gpt-4*": { input: 5, output: 6 },
   "a/*": { input: 0, output: 0 },
@@ -14,6 +15,16 @@ const PRICES = {
 
 test.each([
   ["a/gpt-4o-mini", { input: 1_000_000, output: 2_000_000, cacheRead: 100_000 }],
+  [
+    "a/gpt-audio",
+    {
+      input: 2_000_000,
+      output: 10_000_000,
+      inputAudio: 32_000_000,
+      outputAudio: 64_000_000,
+      cacheReadAudio: 400_000,
+    },
+  ],
   ["a/gpt-4o", { input: 5_000_000, output: 6_000_000 }],
   ["a/gpt-5", { input: 3_000_000, output: 4_000_000 }],
   ["a/llama", { input: 0, output: 0 }],

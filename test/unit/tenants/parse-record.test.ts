@@ -49,6 +49,7 @@ describe("a tenant record", () => {
     [{ status: "off" }, "status"],
     [{ prices: { "openai/gpt-4o": { input: -1 } } }, "prices.openai/gpt-4o.input"],
     [{ prices: { "openai/gpt-4o": { input: 1, tokens: 2 } } }, "prices.openai/gpt-4o.tokens"],
+    [{ prices: { "o/gpt-audio": { input: 1, inputAudio: "32" } } }, "prices.o/gpt-audio.inputAudio"],
     [{ prices: { "gpt-4o": { input: 1 } } }, "prices.gpt-4o"],
     [{ prices: { "openai/*-mini": { input: 1 } } }, "prices.openai/*-mini"],
     [{ prices: { "openai/gpt-4o": { input: 2_500_000 } } }, "prices.openai/gpt-4o.input"],
