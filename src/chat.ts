@@ -66,6 +66,8 @@ export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter" |
 export interface TokenUsage {
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Where it was not served as the list's prices are for: the vendor's word (`flex`, `batch`). */
+  readonly tier?: string;
   readonly cacheReadTokens?: number;
   readonly cacheWriteTokens?: number;
   readonly reasoningTokens?: number;

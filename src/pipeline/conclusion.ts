@@ -13,7 +13,7 @@ import type { SettleOutcome } from "../limits/protocol.ts";
 import { costMicroUsd, usd } from "../pricing/cost.ts";
 import type { Target } from "../providers/provider.ts";
 import { outcomeOf, type Outcome } from "./request-facts.ts";
-import { priceOfTarget } from "./target-price.ts";
+import { inTier, priceOfTarget } from "./target-price.ts";
 import type { StreamReport } from "../stream.ts";
 import type { SpanContextRef } from "../telemetry/trace.ts";
 
@@ -170,7 +170,7 @@ function bookUsage(
   }
   const { account, model } = target;
   const price = priceOfTarget(call.bundle, { provider: account.name, model }, deps, answer.model);
-  const costMicro = costMicroUsd(price, usage);
+  const costMicro = costMicroUsd(inTier(price, deps.providerOf(account.kind), usage), usage);
   facts.usage = usage;
   facts.usageIsEstimate = isEstimate;
   if (costMicro === undefined) delete facts.costUsd;

@@ -1,8 +1,10 @@
 /** What a target's tokens cost a tenant: his own price, else the list's. Called by whoever reserves, compares or counts money. */
 
+import type { TokenUsage } from "../chat.ts";
 import type { Deps } from "./ports.ts";
 import { findOwnPrice } from "../pricing/own-prices.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
+import type { Provider } from "../providers/provider.ts";
 import type { TenantBundle } from "../tenants/records.ts";
 
 interface PricedTarget {
@@ -27,4 +29,18 @@ export function priceOfTarget(
   if (own) return own;
   const kind = Object.hasOwn(providers, provider) ? providers[provider]?.kind : undefined;
   return kind === undefined ? undefined : (priceOf(kind, answered) ?? priceOf(kind, model));
+}
+
+const HALF = 0.5;
+
+/** The same where the answer was served in a tier that costs half of it: the Batch APIs, and what is billed like them. */
+export function inTier(
+  price: ModelPrice | undefined,
+  { halfPriceTiers = [] }: Provider,
+  { tier }: TokenUsage,
+): ModelPrice | undefined {
+  if (price === undefined || tier === undefined || !halfPriceTiers.includes(tier)) return price;
+  const halved = Object.entries(price).map(([name, microUsd]) => [name, microUsd * HALF]);
+  // The same fields, and all of them are numbers.
+  return Object.fromEntries(halved) as ModelPrice;
 }

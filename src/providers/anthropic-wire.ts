@@ -7,6 +7,7 @@ import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage, Tool
 import { GatewayError } from "../errors.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { malformed } from "./openai-wire.ts";
+import { withTier } from "./service-tier.ts";
 
 /** A whole message; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readMessage(body: unknown): ChatResponse {
@@ -118,13 +119,14 @@ export function readUsage(usage: unknown): TokenUsage | undefined {
   if (!isCount(input) && !isCount(output)) return undefined;
   const reasoning = recordOf(usage["output_tokens_details"])["thinking_tokens"];
   const countOf = (value: unknown): number => (isCount(value) ? value : 0);
-  return {
+  const counts = {
     inputTokens: countOf(input) + countOf(written) + countOf(read),
     outputTokens: countOf(output),
     ...(isCount(read) && { cacheReadTokens: read }),
     ...(isCount(written) && { cacheWriteTokens: written }),
     ...(isCount(reasoning) && { reasoningTokens: reasoning }),
   };
+  return withTier(counts, usage["service_tier"]);
 }
 
 function isCount(value: unknown): value is number {

@@ -10,6 +10,7 @@ import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "
 import { readCitations, readLogprobs } from "./openai-details.ts";
 import { isCount, malformed } from "./openai-wire.ts";
 import type { Decoder } from "./provider.ts";
+import { withTier } from "./service-tier.ts";
 
 /** A target's `params`, which have the chat wire's names, in this one's. What has none goes out as it is. */
 export function toResponsesNames(wire: JsonRecord, params: JsonRecord = {}): JsonRecord {
@@ -44,7 +45,7 @@ export function readResponse(body: unknown): ChatResponse {
   if (!Array.isArray(body["output"])) throw malformed("a response without output");
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
-  const usage = readUsage(body["usage"]);
+  const usage = withTier(readUsage(body["usage"]), body["service_tier"]);
   return {
     ...(id !== undefined && { id }),
     ...(model !== undefined && { model }),
@@ -213,7 +214,7 @@ function readItem(body: JsonRecord, calls: Map<unknown, number>): readonly ChatC
 }
 
 function readEndEvent(response: JsonRecord, hasCalls: boolean): readonly ChatChunk[] {
-  const usage = readUsage(response["usage"]);
+  const usage = withTier(readUsage(response["usage"]), response["service_tier"]);
   return [
     { type: "finish", index: 0, reason: readEnd(response, hasCalls) ?? "unknown" },
     ...(usage === undefined ? [] : [{ type: "usage", usage } as const]),

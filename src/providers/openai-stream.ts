@@ -23,6 +23,7 @@ import {
   readText,
   readUsage,
 } from "./openai-wire.ts";
+import { withTier } from "./service-tier.ts";
 
 const END_MARK = "[DONE]";
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
@@ -56,7 +57,7 @@ export function createOpenAiDecoder(): Decoder {
       for (const citation of sources) chunks.push({ type: "citation", index: 0, citation });
     }
     const usage = readUsage(body["usage"]) ?? readUsageElsewhere(body);
-    if (usage !== undefined) chunks.push({ type: "usage", usage });
+    if (usage !== undefined) chunks.push({ type: "usage", usage: withTier(usage, body["service_tier"]) });
     return chunks;
   };
 }

@@ -14,6 +14,7 @@ import {
   readSources,
   readThoughts,
 } from "./openai-details.ts";
+import { withTier } from "./service-tier.ts";
 
 /** A whole chat completion; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readCompletion(body: unknown): ChatResponse {
@@ -28,7 +29,7 @@ export function readCompletion(body: unknown): ChatResponse {
   if (!Array.isArray(choices) || choices.length === 0) throw malformed("an answer without choices");
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
-  const usage = readUsage(body["usage"]);
+  const usage = withTier(readUsage(body["usage"]), body["service_tier"]);
   return {
     ...(id !== undefined && { id }),
     ...(model !== undefined && { model }),

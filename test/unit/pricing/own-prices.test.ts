@@ -37,8 +37,8 @@ test.each([
 const priced = (prices: object, budget: object = {}) =>
   createFakeGateway({
     bundle: fakeBundle({ record: { prices, ...budget } }),
+    // The list's price is 0.15 and 0.6 dollars, for every model.
     replies: [completion()],
-    // The list's: 0.15 and 0.6 dollars, for every model.
   });
 
 test("what was used is counted at the tenant's own price, and settled so", async () => {
@@ -75,4 +75,21 @@ test("least-cost asks whom the tenant pays least", async () => {
   });
   await gateway.generate();
   expect(gateway.facts.target).toBe("b/m");
+});
+
+test.each([
+  ["a", "flex", 0.000_225],
+  ["a", "priority", 0.000_45],
+  ["a", "default", 0.000_45],
+  // Groq's flex is another thing, at the same price.
+  ["groq", "flex", 0.000_45],
+])("an answer of %s in the tier %s costs %d dollars", async (provider, tier, costUsd) => {
+  const body = { ...JSON.parse(await completion().text()), service_tier: tier };
+  const gateway = createFakeGateway({
+    bundle: fakeBundle({ providers: { a: {}, groq: { kind: "groq" } } }),
+    chat: { model: `${provider}/gpt-4o-mini` },
+    replies: [Response.json(body)],
+  });
+  await gateway.generate();
+  expect(gateway.facts.costUsd).toBe(costUsd);
 });
