@@ -20,7 +20,7 @@ const CHAT_REASONS: Reasons = {
 };
 
 const readChat: Reader = (body) => {
-  const [{ message, finish_reason }] = body.choices;
+  const [{ message, finish_reason, logprobs }] = body.choices;
   return {
     text: message.content ?? "",
     reasoning: message.reasoning_content ?? "",
@@ -32,6 +32,7 @@ const readChat: Reader = (body) => {
     inputTokens: body.usage.prompt_tokens,
     outputTokens: body.usage.completion_tokens,
     sources: list(message.annotations).map((annotation) => annotation.url_citation.url),
+    likely: list(logprobs?.content).map(({ token }) => token),
   };
 };
 
@@ -52,6 +53,7 @@ const readResponses: Reader = (body) => {
     inputTokens: body.usage.input_tokens,
     outputTokens: body.usage.output_tokens,
     sources: contents.flatMap(({ annotations }) => list(annotations)).map(({ url }) => url),
+    likely: contents.flatMap(({ logprobs }) => list(logprobs)).map(({ token }) => token),
   };
 };
 
@@ -77,6 +79,8 @@ const readMessage: Reader = (body) => {
     sources: ofType("text").flatMap(({ citations }) =>
       list(citations).flatMap(({ url, source }) => url ?? source ?? []),
     ),
+    // The wire has none.
+    likely: [],
   };
 };
 
@@ -96,6 +100,7 @@ const readGemini: Reader = (body) => {
     inputTokens: usage.promptTokenCount,
     outputTokens: usage.candidatesTokenCount + (usage.thoughtsTokenCount ?? 0),
     sources: list(candidate.groundingMetadata?.groundingChunks).flatMap((chunk) => chunk.web?.uri ?? []),
+    likely: list(candidate.logprobsResult?.chosenCandidates).map(({ token }) => token),
   };
 };
 

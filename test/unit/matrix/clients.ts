@@ -84,7 +84,16 @@ const openAiChatClient: Client = {
     penalties: { frequency_penalty: 0.5, presence_penalty: 0.25 },
     "log probabilities": { logprobs: true, top_logprobs: 2 },
     "two choices": { n: 2 },
-    "prompt-cache mark": undefined,
+    "prompt-cache mark": {
+      messages: [
+        {
+          role: "system",
+          // As OpenRouter and LiteLLM have taught clients of this wire.
+          content: [{ type: "text", text: "Be brief.", cache_control: { type: "ephemeral" } }],
+        },
+        { role: "user", content: "Hi" },
+      ],
+    },
     "end user": { user: "u-1" },
   },
 };
@@ -294,6 +303,8 @@ export interface Facts {
   readonly inputTokens: number | undefined;
   readonly outputTokens: number | undefined;
   readonly sources: readonly string[];
+  /** The tokens whose probabilities are told. */
+  readonly likely: readonly string[];
 }
 
 /** The same facts of an answer in our own words: what the client must be told. */
@@ -310,5 +321,6 @@ export function factsOf({ choices, usage }: ChatResponse): Facts {
     inputTokens: usage?.inputTokens,
     outputTokens: usage?.outputTokens,
     sources: (choice?.citations ?? []).flatMap(({ url }) => url ?? []),
+    likely: (choice?.logprobs ?? []).map(({ token }) => token),
   };
 }

@@ -416,6 +416,6 @@ export const UPSTREAMS: readonly Upstream[] = [
     provider: providerOf("cohere"),
     model: "command-a-03-2025",
     expected: COHERE,
-    fixtures: { folder: "cohere", answers: ["text", "tools", "thinking", "citations"] },
+    fixtures: { folder: "cohere", answers: ["text", "tools", "thinking", "citations", "logprobs"] },
   },
 ];
