@@ -195,8 +195,27 @@ function relay(
 }
 
 function inspectorOf(provider: Provider, path: string, headers: Headers): Inspector | undefined {
-  const wire = provider.wires.find(({ paths }) => paths?.test(`/${path.replace(/^\/+/, "")}`));
-  return wire && inspectWire(wire, headers.get("content-type") ?? "");
+  const native = `/${path.replace(/^\/+/, "")}`;
+  for (const wire of provider.wires) {
+    const match = wire.paths?.exec(native);
+    if (!match) continue;
+    const inspector = inspectWire(wire, headers.get("content-type") ?? "");
+    return inspector && withModel(inspector, match.groups?.["model"]);
+  }
+  return undefined;
+}
+
+/** Its price is the model's, which some vendors name in the path alone. */
+function withModel({ push, summary }: Inspector, asked: string | undefined): Inspector {
+  if (asked === undefined) return { push, summary };
+  const model = decodeURIComponent(asked);
+  return {
+    push,
+    summary() {
+      const found = summary();
+      return found && { model, ...found };
+    },
+  };
 }
 
 /** https://fetch.spec.whatwg.org/#null-body-status */

@@ -41,6 +41,7 @@ const converseWire: Wire = {
   toResponse: readConverse,
   decoder: createConverseDecoder,
   createParser: createEventStreamParser,
+  paths: /^\/model\/(?<model>[^/]+)\/converse(-stream)?$/,
 };
 
 /** A model by its own id, perhaps with the area of a profile before it. Counting takes the id alone. */

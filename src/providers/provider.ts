@@ -60,7 +60,10 @@ export interface Wire {
   decoder(): Decoder;
   /** Bytes to events, where the wire is not server-sent events (Bedrock's event stream). */
   createParser?(): EventParser;
-  /** The native paths (behind the base URL) whose answers are of this format: `/proxy` reads usage out of them. */
+  /**
+   * The native paths (behind the base URL) whose answers are of this format: `/proxy` reads usage out of them. A group
+   * `model` is the one that is asked, for answers that don't name it.
+   */
   readonly paths?: RegExp;
 }
 

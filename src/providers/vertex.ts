@@ -42,7 +42,7 @@ const geminiWire: Wire = {
   },
   toResponse: readAnswer,
   decoder: createGeminiDecoder,
-  paths: /\/publishers\/google\/models\/[^/]+:(stream)?[gG]enerateContent$/,
+  paths: /\/publishers\/google\/models\/(?<model>[^/]+):(stream)?[gG]enerateContent$/,
 };
 
 const claudeWire: Wire = {
@@ -57,7 +57,7 @@ const claudeWire: Wire = {
   },
   toResponse: readMessage,
   decoder: createAnthropicDecoder,
-  paths: /\/publishers\/anthropic\/models\/[^/]+:(streamR|r)awPredict$/,
+  paths: /\/publishers\/anthropic\/models\/(?<model>[^/]+):(streamR|r)awPredict$/,
 };
 
 /** The body with the version where the model was: Vertex refuses a model that isn't in the path. */
@@ -132,7 +132,7 @@ export const vertex: Provider = {
   kind: "vertex",
   semconvName: "gcp.vertex_ai",
   defaultBaseUrl: DEFAULT_BASE_URL,
-  wires: [geminiWire],
+  wires: [geminiWire, claudeWire],
   wiresOf: ({ model }) => (isClaude(model) ? [claudeWire] : [geminiWire]),
   embeddings: [embeddingWire],
   counterOf: ({ model }) => (isClaude(model) ? claudeCounter : geminiCounter),

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
 import { checkTrace } from "../support/trace-invariants.ts";
+import { fixtureText } from "../unit/providers/stream-fixture.ts";
 import { makeKey, makeTenant, type TenantOptions, type TestTenant } from "../support/tenant-fixture.ts";
 
 let rig: Rig;
@@ -173,4 +174,29 @@ describe("its trace", () => {
     });
     expect(root?.attributes).toMatchObject({ "gateway.outcome": "ok", "gen_ai.usage.input_tokens": 12 });
   });
+
+  test.for([
+    ["bedrock", "model/anthropic.claude-haiku-4-5-20251001-v1%3A0/converse", "bedrock/text.json", 15],
+    [
+      "vertex",
+      "v1/projects/p/locations/global/publishers/anthropic/models/claude-haiku-4-5:rawPredict",
+      "anthropic/text.json",
+      15,
+    ],
+  ] as const)(
+    "of %s has usage and cost too, by the model in the path",
+    async ([kind, path, fixture, output]) => {
+      const tenant = await setUp();
+      const account = { kind, baseUrl: rig.upstream.url, apiKey: "canary", options: { project: "p" } };
+      const made = await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/up`, account);
+      expect(made.status).toBe(200);
+      rig.upstream.script("", { kind: "raw", body: fixtureText(fixture) });
+      const response = await call(tenant, path, { method: "POST", body: "{}" });
+      await response.text();
+      const spans = await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
+      const root = spans.find(({ parentSpanId }) => parentSpanId === undefined);
+      expect(root?.attributes).toMatchObject({ "gen_ai.usage.output_tokens": output });
+      expect(root?.attributes["gateway.cost.usd"]).toBeGreaterThan(0);
+    },
+  );
 });
