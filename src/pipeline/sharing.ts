@@ -9,9 +9,10 @@ import { type CacheKey, digestOf, requestDigest } from "../cache/key.ts";
 import { GatewayError } from "../errors.ts";
 import type { FlightHead, Joined } from "../inflight/protocol.ts";
 import { failureText, leadFlight } from "./leading.ts";
-import { passOn } from "./pass-on.ts";
+import { type PassEnd, passOn } from "./pass-on.ts";
 import type { Call, Deps, Generation } from "./ports.ts";
 import type { Plan } from "../routing/plan.ts";
+import type { StreamOutcome } from "../stream.ts";
 import type { Span } from "../telemetry/trace.ts";
 
 export type Generate = (call: Call) => Promise<Generation>;
@@ -177,6 +178,7 @@ function follow(
     deps.flights.hasFailed(key, flightId, requestId),
   );
   const isComplete = end.then((how) => {
+    call.trace.root.set({ "gateway.stream.outcome": STREAM_OUTCOMES[how] });
     if (how === "left") facts.outcome = "client_disconnected";
     if (how === "failed") {
       facts.outcome = "upstream_error";
@@ -188,6 +190,13 @@ function follow(
   deps.defer(isComplete);
   return { contentType, body, isComplete };
 }
+
+/** As the span of an upstream's stream says it: what this client got of the shared one. */
+const STREAM_OUTCOMES = {
+  complete: "complete",
+  failed: "upstream_error",
+  left: "client_disconnected",
+} as const satisfies Readonly<Record<PassEnd, StreamOutcome>>;
 
 function remake({ fault }: Extract<Joined, { readonly kind: "failed" }>): GatewayError {
   const { code, message, concerns: _, ...details } = fault;

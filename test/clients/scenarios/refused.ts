@@ -34,6 +34,8 @@ function expectTold(spans: readonly FlatSpan[], { headers, text }: Pick<Sent, "h
   expect(Number(headers.get("retry-after-ms"))).toBe(retryMs);
   expect(Number(headers.get("retry-after"))).toBe(root?.attributes["gateway.limit.reset_s"]);
   expect(text).toContain(String(root?.attributes["gateway.decision"]));
+  expect(text).toContain(` ${String(root?.attributes["gateway.limit.value"])} `);
+  expect(root?.attributes["gateway.limit.remaining"]).toBeTypeOf("number");
 }
 
 export const REFUSED: readonly Scenario[] = [

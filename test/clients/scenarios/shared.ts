@@ -179,6 +179,29 @@ export const SHARED: readonly Scenario[] = [
     },
   },
   {
+    name: "coalesced stream",
+    done: "The same, streamed: the second gets the first one's bytes as they come.",
+    tree: [
+      `${CHAT} coalesced 200 cache=coalesced`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  coalesce.wait coalesce=attached →coalesced_into",
+    ],
+    play: async (stage) => (await overlap(stage, STREAM, true)).follower,
+  },
+  {
+    name: "coalesced stream, cut",
+    done: "The upstream cuts the stream that both get.",
+    tree: [
+      `${CHAT} upstream_error 200 cache=coalesced stream=upstream_error error=upstream_error ERROR`,
+      ...ENTRY,
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  coalesce.wait coalesce=attached →coalesced_into",
+    ],
+    play: async (stage) =>
+      (await overlap(stage, { ...STREAM, end: "cut", endAfterChunks: 4 }, true)).follower,
+  },
+  {
     name: "coalesced into a failure",
     done: "The same, but the upstream refuses the request, which is then the answer of both.",
     tree: [
@@ -249,13 +272,16 @@ export const SHARED: readonly Scenario[] = [
   },
 ];
 
+const STREAM = { kind: "answer", text: "one two three four five six", paceMs: 100 } as const;
+
 async function overlap(
   stage: Stage,
   reply: Parameters<Stage["model"]>[1] = { kind: "answer", delayMs: 300 },
+  stream = false,
 ) {
   const tenant = await stage.tenant({ cache: { coalesce: true } });
   const model = stage.model("m", reply);
-  const ask = { model: `up/${model}` };
+  const ask = { model: `up/${model}`, stream };
   const leading = stage.ask(tenant, ask);
   await stage.rig.upstream.waitForRequest(model);
   const [first, second] = await Promise.all([leading, stage.ask(tenant, ask)]);
