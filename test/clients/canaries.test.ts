@@ -273,9 +273,9 @@ test(
     places.disk = stateOnDisk();
 
     // What was planted has really been said: upstreams got it, clients got it.
-    const upstreams = [
-      ...upstream.requests.map(({ path, body, headers }) => path + body + JSON.stringify(headers)),
-    ].join("\n");
+    const upstreams = upstream.requests
+      .map(({ path, body, headers }) => path + body + JSON.stringify(headers))
+      .join("\n");
     for (const place of [
       "prompt",
       "system",

@@ -103,7 +103,7 @@ test(
 
     expect(workerd.isRunning()).toBe(true);
     // Whole answers and streams, refusals of ours, faults of the upstream.
-    expect([...statuses.keys()].toSorted()).toEqual([200, 400, 404, 422, 429, 502, 503]);
+    expect(new Set(statuses.keys())).toEqual(new Set([200, 400, 404, 422, 429, 502, 503]));
     expect(statuses.get(200)).toBeGreaterThanOrEqual(REQUESTS / 2);
     expect(end.heapMib - middle.heapMib, JSON.stringify({ middle, end })).toBeLessThan(MAX_HEAP_GROWTH_MIB);
     expect(end.buffersMib - middle.buffersMib).toBeLessThan(MAX_HEAP_GROWTH_MIB);
