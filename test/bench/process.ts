@@ -18,12 +18,15 @@ export const LOAD_CPU = 1;
 
 export const isPinned = spawnSync("taskset", ["-p", String(process.pid)]).status === 0;
 
+/** None outlives this process. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
 export function spawnPinned(cpu: number, command: readonly string[], stdio: StdioOptions): ChildProcess {
   const [file = "", ...rest] = isPinned ? ["taskset", "-c", String(cpu), ...command] : command;
   const child = spawn(file, rest, { stdio });
-  const end = (): void => void child.kill("SIGKILL");
-  process.once("exit", end);
-  child.once("exit", () => process.off("exit", end));
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   return child;
 }
 

@@ -1,6 +1,9 @@
 // Turns what was measured into the Markdown of RESULTS.md: ratios are taken inside each round and then their median, so that a
 // busy moment of the machine hits both sides. Pure. Called by run.ts.
 import { BUNDLE_BAR_KIB, CASES, TTFT_BAR_MS, type MockCounts } from "./cases.ts";
+import type { StepCosts } from "./export-cost.ts";
+import { format, table } from "./markdown.ts";
+import { tracingChapter } from "./report-tracing.ts";
 import type { Measured, Sample, StreamSample } from "./rounds.ts";
 import { median } from "./statistics.ts";
 
@@ -18,6 +21,7 @@ export type Facts = {
   readonly counts: MockCounts;
   /** Requests that should each have left one trace. */
   readonly tracedRequests: number;
+  readonly steps: StepCosts;
 };
 
 /** The measured target that the bars are about, and what it is compared with. */
@@ -35,7 +39,7 @@ Method: plain \`workerd serve\`, ${facts.effort}. CPU time is that of the
 whole workerd process, from \`/proc/PID/stat\`; the gateway's has its Durable Objects (on a disk in memory) and its KV (a Map) in it. Ratios
 are taken per round against the bare pass-through Worker, then their median: requests per second and milliseconds depend on what else
 the machine does, ratios much less. "gateway" has everything on: key check, tenant record, queue object with limits, all spans exported by
-OTLP and kept in the trace store, the cache at its default (bypass); "untraced" exports and stores nothing. The collector got
+OTLP and kept in the trace store, the cache at its default (bypass); what the others leave out is in the chapter on tracing. The collector got
 ${facts.counts.traces} traces in ${facts.counts.exports} posts for ${facts.tracedRequests} traced requests.
 
 ## Bars
@@ -49,6 +53,8 @@ ${CASES.map(({ name }) => caseTable(name, measured.samples, targets)).join("\n\n
 ## Streaming latency, one connection (first chunk at 20 ms, then one each 10 ms)
 
 ${streamTable(measured.streams, targets)}
+
+${tracingChapter(measured.samples, facts.steps, facts.counts.traces / facts.counts.exports)}
 
 ## Size, start, memory
 
@@ -155,15 +161,4 @@ function medianDifference(streams: readonly StreamSample[], target: string, base
 
 function roundsOf(samples: readonly { readonly round: number }[]): number[] {
   return [...new Set(samples.map(({ round }) => round))];
-}
-
-function format(value: number, digits: number): string {
-  return Number.isNaN(value) ? "" : value.toFixed(digits);
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, index) => (index === 0 ? "---" : "---:"))), ...rows.map(line)].join(
-    "\n",
-  );
 }

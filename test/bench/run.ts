@@ -1,7 +1,7 @@
 // `npm run bench`: builds the Worker, serves it beside the floors on plain workerd, measures, prints the table and writes
 // RESULTS.md. Exits 1 when any answer was wrong; a missed bar is shown in the table and does not fail the run.
 //   --rounds N          rounds of the whole measurement (default 5)
-//   --variants a,b      variants of the gateway to measure beside the full one (see targets.ts; default untraced), or `all`
+//   --variants a,b      variants of the gateway to measure beside the full one (see targets.ts; default: those that differ in tracing), or `all`
 //   --quick             one short round that writes no RESULTS.md: does the bench itself work?
 import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "../support/worker-bundle.ts";
 import type { MockCounts } from "./cases.ts";
+import { measureExport } from "./export-cost.ts";
 import { isPinned, spawnScript, workerdVersion } from "./process.ts";
 import { report, type Facts } from "./report.ts";
 import { measure, type Effort } from "./rounds.ts";
@@ -19,7 +20,7 @@ import { startFloor, startUpCpuSeconds, startVariant, VARIANTS, type Target } fr
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
-    variants: { type: "string", default: "untraced" },
+    variants: { type: "string", default: "operator-only,store-only,sampled-out,untraced" },
     quick: { type: "boolean", default: false },
   },
 });
@@ -62,6 +63,7 @@ const startUpCpuMs: Record<string, number> = {};
 for (const name of ["bare", "gateway"])
   startUpCpuMs[name] = 1000 * (await startUpCpuSeconds(name, dir, COLD_STARTS));
 for (const child of [mock, load]) child.disconnect();
+const steps = await measureExport();
 
 const code = readFileSync(bundle);
 const facts: Facts = {
@@ -78,6 +80,7 @@ const facts: Facts = {
   tracedRequests: sumOf(
     wanted.filter(({ isTraced }) => isTraced).map(({ name }) => measured.requests[name] ?? 0),
   ),
+  steps,
 };
 
 const text = report(measured, facts);

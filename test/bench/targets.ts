@@ -18,6 +18,7 @@ export type Target = {
 
 type Variant = {
   readonly name: string;
+  /** Whether the operator has an OTLP endpoint. */
   readonly isTraced: boolean;
   /** Fields of the tenant record, over the ones of EVERYTHING_ON. */
   readonly record: Readonly<Record<string, unknown>>;
@@ -35,10 +36,15 @@ const EVERYTHING_ON = {
   tracing: { sampleRatio: 1, store: { enabled: true } },
 };
 const NO_TRACES = { sampleRatio: 0, alwaysKeep: [], store: { enabled: false } };
+/** As a tenant would set it: errors and what was slow are kept, and the bench has none. */
+const SAMPLED_OUT = { sampleRatio: 0, store: { enabled: true } };
 
 /** The first is what the bars are about. */
 export const VARIANTS: readonly Variant[] = [
   { name: "gateway", isTraced: true, record: {}, onDisk: false },
+  { name: "operator-only", isTraced: true, record: { tracing: SAMPLED_OUT }, onDisk: false },
+  { name: "store-only", isTraced: false, record: {}, onDisk: false },
+  { name: "sampled-out", isTraced: false, record: { tracing: SAMPLED_OUT }, onDisk: false },
   { name: "untraced", isTraced: false, record: { tracing: NO_TRACES }, onDisk: false },
   { name: "unlimited", isTraced: true, record: { limits: {} }, onDisk: false },
   { name: "on-disk", isTraced: true, record: {}, onDisk: true },

@@ -1,0 +1,98 @@
+// What each step of a trace's way costs, in microseconds of CPU a trace: made, encoded, packed with others, compressed. The
+// gateway's own code in this process, without network; what a POST costs is in the whole process's CPU (targets.ts).
+// Called by run.ts.
+import { encodeTrace, createEnvelope, joinResourceSpans } from "../../src/telemetry/otlp.ts";
+import { packTraces } from "../../src/telemetry/export-pack.ts";
+import { toPayload } from "../../src/telemetry/otlp-send.ts";
+import { summarize } from "../../src/telemetry/summary.ts";
+import type { FinishedTrace } from "../../src/telemetry/trace.ts";
+import { fallbackTrace } from "../unit/telemetry/sample-traces.ts";
+import { median } from "./statistics.ts";
+
+export type StepCosts = {
+  readonly spans: number;
+  /** Spans made, given their attributes, ended, checked against the allow-list. */
+  readonly makeMicros: number;
+  readonly encodeMicros: number;
+  /** The row of the embedded store: its columns and envelope. */
+  readonly storeMicros: number;
+  readonly batches: readonly BatchCosts[];
+};
+
+export type BatchCosts = {
+  /** In one body. */
+  readonly traces: number;
+  readonly bytesEach: number;
+  readonly gzipBytesEach: number;
+  readonly packMicros: number;
+  readonly gzipMicros: number;
+};
+
+const BATCH_SIZES = [1, 4, 16, 64, 128] as const;
+const TRACES_A_RUN = 1024;
+const RUNS = 5;
+/** Until V8 has compiled what is measured. */
+const WARM_UPS = 3;
+/** No back end's limit splits these bodies: what is compared is their size. */
+const NO_LIMIT = 64 * 1024 * 1024;
+
+export async function measureExport(): Promise<StepCosts> {
+  const wrap = createEnvelope({ serviceName: "headgate", serviceVersion: "bench" });
+  const traces: FinishedTrace[] = [];
+  const makeMicros = await microsEach(async () => {
+    traces.length = 0;
+    for (let at = 0; at < TRACES_A_RUN; at += 1) traces.push(await fallbackTrace());
+  });
+  // A thing at a time, as in the gateway: thousands of texts kept at once would measure the garbage collector.
+  let made = 0;
+  const encodeMicros = await microsEach(() => {
+    for (const trace of traces) made += encodeTrace(trace).spans.length;
+  });
+  const storeMicros = await microsEach(() => {
+    for (const trace of traces) made += Object.keys({ ...summarize(trace), otlp: wrap("") }).length;
+  });
+  if (made === 0) throw new Error("nothing was encoded");
+  const batches: BatchCosts[] = [];
+  const texts = traces.map((trace) => encodeTrace(trace).spans);
+  for (const size of BATCH_SIZES) batches.push(await batchCosts(size, texts, wrap));
+  return { spans: traces[0]?.spans.length ?? 0, makeMicros, encodeMicros, storeMicros, batches };
+}
+
+async function batchCosts(
+  size: number,
+  encoded: readonly string[],
+  wrap: (spans: string) => string,
+): Promise<BatchCosts> {
+  const groups = Array.from({ length: TRACES_A_RUN / size }, (_, at) =>
+    encoded.slice(at * size, (at + 1) * size),
+  );
+  const send = async (wantsGzip: boolean): Promise<number> => {
+    let bytes = 0;
+    for (const group of groups)
+      for (const { spans } of packTraces(group, NO_LIMIT).bodies)
+        bytes += (await toPayload(joinResourceSpans([wrap(spans)]), wantsGzip)).body.byteLength;
+    return bytes / TRACES_A_RUN;
+  };
+  const [bytesEach, gzipBytesEach] = [await send(false), await send(true)];
+  const packMicros = await microsEach(() => send(false));
+  return {
+    traces: size,
+    bytesEach,
+    gzipBytesEach,
+    packMicros,
+    gzipMicros: (await microsEach(() => send(true))) - packMicros,
+  };
+}
+
+/** Median CPU of all threads, a trace. */
+async function microsEach(run: () => unknown): Promise<number> {
+  for (let count = 0; count < WARM_UPS; count += 1) await run();
+  const micros: number[] = [];
+  for (let count = 0; count < RUNS; count += 1) {
+    const before = process.cpuUsage();
+    await run();
+    const { user, system } = process.cpuUsage(before);
+    micros.push((user + system) / TRACES_A_RUN);
+  }
+  return median(micros);
+}
