@@ -35,7 +35,7 @@ export async function answerGeneration(
   // The same object: a copy would ask for its signal.
   const answer = await generate(Object.assign(call, { codec, cache }), deps);
   if (typeof answer.body !== "string") hold();
-  return new Response(answer.body, {
+  return new Response(answer.bytes ?? answer.body, {
     headers: { "content-type": answer.contentType, "cache-control": "no-store" },
   });
 }

@@ -15,8 +15,8 @@ import type { CacheStore } from "./store.ts";
  * refreshed elsewhere is seen this much later at the most.
  */
 export const HOT_MS = 5_000;
-/** An isolate has 128 MB for everything, and a character takes one or two bytes. */
-const MAX_CHARS = 4 * 1024 * 1024;
+/** An isolate has 128 MB for everything; a character takes one or two bytes, and as many again in UTF-8. */
+const MAX_CHARS = 3 * 1024 * 1024;
 const MAX_ENTRIES = 2_000;
 /** What an entry takes besides its body. */
 const ENTRY_CHARS = 500;
@@ -24,6 +24,15 @@ const ENTRY_CHARS = 500;
 interface HotEntry {
   readonly entry: CacheEntry;
   readonly until: number;
+  /** Made by the first hit: a large text costs more to encode than all the rest of a hit. */
+  bytes?: Uint8Array<ArrayBuffer>;
+}
+
+const encoder = new TextEncoder();
+
+function bytesOf(hot: HotEntry): Uint8Array<ArrayBuffer> {
+  // The encoder's buffer is its own and never shared, which Workers' types don't say.
+  return (hot.bytes ??= encoder.encode(hot.entry.body) as Uint8Array<ArrayBuffer>);
 }
 
 /** The same store; `now` is ms since the epoch. */
@@ -40,7 +49,7 @@ export function withHotEntries(store: CacheStore, now: () => number): CacheStore
       const at = now();
       const known = hot.get(name);
       if (known !== undefined && at < known.until && !isStale(known.entry, at))
-        return { status: "hit", entry: known.entry, source: "memory" };
+        return { status: "hit", entry: known.entry, source: "memory", bytes: bytesOf(known) };
       const found = await store.get(key);
       if (found.status === "hit") hot.set(name, { entry: found.entry, until: at + HOT_MS });
       else hot.delete(name);

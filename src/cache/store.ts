@@ -23,8 +23,14 @@ export interface CacheKv {
 }
 
 export type CacheLookup =
-  /** `memory`: the isolate had it at hand, and KV was not read. */
-  | { readonly status: "hit"; readonly entry: CacheEntry; readonly source?: "memory" }
+  | {
+      readonly status: "hit";
+      readonly entry: CacheEntry;
+      /** The isolate had it at hand, and KV was not read. */
+      readonly source?: "memory";
+      /** The body in UTF-8; never to be written to. */
+      readonly bytes?: Uint8Array<ArrayBuffer>;
+    }
   | { readonly status: "miss" }
   /** There is one, past its time to live. */
   | { readonly status: "stale"; readonly entry: CacheEntry }

@@ -48,7 +48,7 @@ export async function lookUp(call: Call, plan: Plan, deps: Deps): Promise<CacheA
     call.facts.cacheMs = deps.now() - startedAt;
     if (epoch !== call.bundle.cacheEpoch) return await afterPurge(call, plan, epoch, span);
     describeLookup(span, found, deps.now());
-    const hit = found.status === "hit" ? replayHit(call, found.entry, span, deps.now()) : undefined;
+    const hit = found.status === "hit" ? replayHit(call, found, span, deps.now()) : undefined;
     if (hit) return { hit, key };
     if (isSemantic(call, plan) && found.status !== "error") return { key, missedIn: epoch };
     if (mode === "only-if-cached") throw nothingCached();
@@ -99,6 +99,8 @@ export function keyInputOf(
   };
 }
 
+type CacheHit = Extract<CacheLookup, { readonly status: "hit" }>;
+
 const READ = { "db.system.name": "cloudflare.kv", "db.operation.name": "get" } as const;
 const AT_HAND = { "gateway.cache.source": "memory" } as const;
 
@@ -128,7 +130,8 @@ export function describeLookup(
 }
 
 /** A stored answer in the form this client wants; undefined where it can't be put into it. */
-export function replayHit(call: Call, entry: CacheEntry, span: Span, now: number): Generation | undefined {
+export function replayHit(call: Call, found: CacheHit, span: Span, now: number): Generation | undefined {
+  const { entry, bytes } = found;
   const replayed = replay(entry, call.codec, call.chat);
   if (!replayed) {
     span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": "not_replayable" });
@@ -144,7 +147,8 @@ export function replayHit(call: Call, entry: CacheEntry, span: Span, now: number
   facts.firstByteAt = now;
   facts.savedMs = entry.durationMs;
   if (entry.costMicroUsd !== undefined) facts.savedUsd = usd(entry.costMicroUsd);
-  return replayed;
+  const isAsStored = replayed.body === entry.body && bytes !== undefined;
+  return isAsStored ? { ...replayed, bytes } : replayed;
 }
 
 export interface StorableAnswer {

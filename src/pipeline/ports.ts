@@ -97,6 +97,8 @@ export interface Deps extends UpstreamPorts {
 export interface Generation {
   readonly contentType: string;
   readonly body: string | ReadableStream<Uint8Array>;
+  /** The same as a whole `body`, where it is at hand in UTF-8; never to be written to. */
+  readonly bytes?: Uint8Array<ArrayBuffer>;
   /** Of a stream: whether it came to its end; resolves when it is over. */
   readonly isComplete?: Promise<boolean>;
   /** The client's end of a session, in place of a body. */

@@ -157,7 +157,7 @@ async function readAnswer(
     );
   }
   if (found.status !== "hit") return undefined;
-  const hit = replayHit(call, found.entry, span, deps.now());
+  const hit = replayHit(call, found, span, deps.now());
   if (hit === undefined) return undefined;
   const { facts } = call;
   facts.cacheKind = "semantic";
