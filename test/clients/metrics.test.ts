@@ -160,6 +160,21 @@ describe("GET /metrics", () => {
     expect(of(tenant, await readMetrics(), "gateway_cost_USD_total", labels)).toBeCloseTo(spentUsd, 6);
   });
 
+  test("has the hit ratio of the cache, and what its hits have saved", async () => {
+    const tenant = await tenantWithUpstream({ cache: { enabled: true } });
+    const usage = { inputTokens: 1000, outputTokens: 1000 };
+    rig.upstream.script("gpt-4o-mini", { kind: "answer", text: "x", usage });
+    const first = await chat(tenant.key, { model: "up/gpt-4o-mini" });
+    const costUsd = Number(first.headers.get("x-headgate-cost-usd"));
+    for (let n = 0; n < 3; n++) await chat(tenant.key, { model: "up/gpt-4o-mini" });
+    const families = await readMetrics();
+    const lookups = (status: string): number =>
+      of(tenant, families, "gateway_cache_lookups_total", { gateway_cache_status: status });
+    expect([lookups("hit"), lookups("miss")]).toEqual([3, 1]);
+    expect(of(tenant, families, "gateway_cache_saved_USD_total")).toBeCloseTo(3 * costUsd, 6);
+    expect(of(tenant, families, "gateway_cost_USD_total")).toBeCloseTo(costUsd, 6);
+  });
+
   test("of one tenant has that tenant's numbers alone", async () => {
     const [a, b] = await Promise.all([tenantWithUpstream(), tenantWithUpstream()]);
     for (const { key } of [a, b]) await chat(key, { model: `up/${uniqueModel()}` });
