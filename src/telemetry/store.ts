@@ -35,7 +35,7 @@ const SUMMARY_COLUMNS =
 const INSERT = `
   INSERT INTO traces (${SUMMARY_COLUMNS}, otlp)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (trace_id, request_id) DO NOTHING RETURNING id`;
+  ON CONFLICT (trace_id, request_id) DO NOTHING`;
 
 type SummaryColumns = {
   id: number;
@@ -85,9 +85,8 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     this.#keepRetention(retention);
     const known: string[] = [];
     for (const row of rows) {
-      const added = this.#insert(row);
-      this.#rowCount += added;
-      if (added === 0) known.push(row.requestId);
+      if (this.#insert(row)) this.#rowCount += 1;
+      else known.push(row.requestId);
     }
     this.#cutToCount(retention.maxTraces);
     await this.#keepAlarm();
@@ -123,9 +122,9 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     if (this.#rowCount > 0) await this.#keepAlarm();
   }
 
-  /** How many rows this one added: 0 when it was there before. */
-  #insert(row: TraceRow): number {
-    const cursor = this.#sql.exec(
+  /** Whether it was not there before; what is written says so, at a fifth less than a RETURNING. */
+  #insert(row: TraceRow): boolean {
+    const { rowsWritten } = this.#sql.exec(
       INSERT,
       this.#freeId(row.startedAt),
       row.traceId,
@@ -149,7 +148,7 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
       row.costUsd,
       row.otlp,
     );
-    return cursor.toArray().length;
+    return rowsWritten > 0;
   }
 
   /** The next free position in the row's millisecond; a full one runs over into the next. */
