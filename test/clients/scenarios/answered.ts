@@ -1,6 +1,9 @@
 // Requests that are answered as they should be, on each of the gateway's surfaces. Played by scenarios.test.ts.
 import { expect } from "vitest";
-import { spanOf } from "../../support/chat-client.ts";
+import { post as send, read, spanOf } from "../../support/chat-client.ts";
+import { startGateway } from "../../support/gateway-process.ts";
+import { startScriptedUpstream } from "../../support/scripted-upstream.ts";
+import { makeTenant } from "../../support/tenant-fixture.ts";
 import { CHAT, ENTRY, HELLO, PASSED, SETTLED, post, targets, type Scenario } from "./stage.ts";
 
 const MESSAGE = { max_tokens: 64, messages: HELLO } as const;
@@ -61,13 +64,15 @@ export const ANSWERED: readonly Scenario[] = [
     tree: [
       `${CHAT} ok 200`,
       ...PASSED,
-      "  chat m 200 ok +stream.first_chunk",
+      "  chat m 200 ok usage=estimate +stream.first_chunk",
       "  usage.count usage=estimate",
       "  usage.record",
     ],
     async play(stage) {
       const model = stage.model("m", { kind: "answer", text: "one two three", usageChunk: "never" });
-      return stage.trace(await stage.tenant(), { model: `up/${model}`, stream: true });
+      const spans = await stage.trace(await stage.tenant(), { model: `up/${model}`, stream: true });
+      expect(spanOf(spans, CHAT).attributes["gateway.usage.source"]).toBe("estimate");
+      return spans;
     },
   },
   {
@@ -342,6 +347,44 @@ export const ANSWERED: readonly Scenario[] = [
       const { key } = await stage.tenant();
       const body = post({ model: stage.model("m", { kind: "error", status: 404 }) });
       return stage.spansOf(await stage.send("/proxy/up/chat/completions", { key, ...body }));
+    },
+  },
+  {
+    name: "by the platform's binding",
+    done: "Workers AI by the Worker's own binding: a call like any other, but to no address and in a form that no client speaks.",
+    tree: [
+      `${CHAT} ok 200`,
+      ...PASSED,
+      "  chat m 200 ok",
+      "  response.format client=openai-chat",
+      ...SETTLED,
+    ],
+    async play(stage) {
+      const model = "@cf/meta/llama-3.1-8b-instruct";
+      stage.aliases.set(model, "m");
+      // The binding is a deployment's: a gateway that has it, and what is behind it.
+      const platform = await startScriptedUpstream();
+      const vars = { OTLP_ENDPOINT: stage.rig.otlp.url };
+      const gateway = await startGateway({ vars, aiUrl: platform.url });
+      try {
+        const usage = { prompt_tokens: 19, completion_tokens: 15, total_tokens: 34 };
+        // The binding's body names no model, so the script is for none.
+        platform.script("", { kind: "raw", body: JSON.stringify({ response: "Yes.", usage }) });
+        const { id, key } = await makeTenant(gateway);
+        await gateway.admin("PUT", `/admin/tenants/${id}/providers/cf`, { kind: "workers-ai" });
+        const response = await send(gateway.url, key, { model: `cf/${model}` });
+        const spans = await stage.spansOf(read(response, await response.text()));
+        const { attributes } = spanOf(spans, `chat ${model}`);
+        expect(attributes).toMatchObject({
+          "gen_ai.provider.name": "cloudflare.workers_ai",
+          "gen_ai.usage.output_tokens": 15,
+        });
+        expect(attributes).not.toHaveProperty("server.address");
+        return spans;
+      } finally {
+        await gateway.stop();
+        await platform.close();
+      }
     },
   },
   {

@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import { spanOf } from "../../support/chat-client.ts";
 import type { FlatSpan } from "../../support/otlp-receiver.ts";
 import type { Script } from "../../support/scripted-upstream.ts";
+import type { TestTenant } from "../../support/tenant-fixture.ts";
 import type { Reply } from "../../support/upstream-replies.ts";
 import { ALONE, CHAT, FIRST_OF_TWO, PASSED, SETTLED, targets, type Scenario, type Stage } from "./stage.ts";
 
@@ -37,6 +38,20 @@ async function withSecond(stage: Stage, script: Script, { route = {}, stream = f
 
 /** So few slots that an isolate gets none in advance, however fast the requests come. */
 const NO_BATCHES = { concurrency: 4 };
+/** An isolate tells its news by itself within a second. */
+const TOLD_MS = 5000;
+/** So late after a moment that each clock has passed it. */
+const CLOCK_GRAIN_MS = 250;
+const sleepUntil = (at: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, at - Date.now()));
+
+/** What the tenant's operator sees of a target's circuit. */
+async function circuitOf({ gateway }: Stage, { id }: TestTenant, model: string) {
+  const response = await gateway.admin("GET", `/admin/tenants/${id}/health`);
+  const { items } = await response.json<{ items: readonly Readonly<Record<string, unknown>>[] }>();
+  return items.find(({ target }) => target === `up/${model}`) ?? {};
+}
+
 const RETRY = { retries: { maxAttempts: 2, baseDelayMs: 10 } };
 const TEXT = { kind: "answer", text: "one two three four" } as const;
 
@@ -213,7 +228,7 @@ export const FAULTS: readonly Scenario[] = [
     tree: [
       `${CHAT} upstream_error 200 stream=stalled error=upstream_timeout ERROR`,
       ...ALONE,
-      "  chat m 200 upstream_timeout timeout=idle stream=stalled finish=error ERROR +stream.first_chunk +stream.stall",
+      "  chat m 200 upstream_timeout timeout=idle stream=stalled finish=error usage=estimate ERROR +stream.first_chunk +stream.stall",
       "  usage.count usage=estimate",
       "  usage.record",
     ],
@@ -231,7 +246,7 @@ export const FAULTS: readonly Scenario[] = [
     tree: [
       `${CHAT} upstream_error 200 stream=cut error=upstream_error ERROR`,
       ...FIRST_OF_TWO,
-      "  chat m1 200 upstream_error stream=cut finish=error ERROR +stream.first_chunk",
+      "  chat m1 200 upstream_error stream=cut finish=error usage=estimate ERROR +stream.first_chunk",
       "  usage.count usage=estimate",
       "  usage.record",
     ],
@@ -243,7 +258,7 @@ export const FAULTS: readonly Scenario[] = [
     tree: [
       `${CHAT} upstream_error 200 stream=upstream_error error=upstream_error ERROR`,
       ...ALONE,
-      "  chat m 200 upstream_error stream=upstream_error finish=error ERROR +stream.first_chunk",
+      "  chat m 200 upstream_error stream=upstream_error finish=error usage=estimate ERROR +stream.first_chunk",
       "  usage.count usage=estimate",
       "  usage.record",
     ],
@@ -255,7 +270,7 @@ export const FAULTS: readonly Scenario[] = [
     tree: [
       "POST /v1/messages upstream_error 200 stream=cut error=upstream_error ERROR",
       ...PASSED,
-      "  chat m 200 upstream_error stream=cut finish=error ERROR +stream.first_chunk",
+      "  chat m 200 upstream_error stream=cut finish=error usage=estimate ERROR +stream.first_chunk",
       "  response.format client=anthropic-messages upstream=openai-chat",
       "  usage.count usage=estimate",
       "  usage.record",
@@ -281,7 +296,7 @@ export const FAULTS: readonly Scenario[] = [
       `${CHAT} ok 200`,
       "  auth",
       "  config.load",
-      "  route strategy=fallback reason='first in the route's order' rejected='up/m1: circuit open, asked again in … s'",
+      "  route strategy=fallback reason='first in the route's order' rejected='up/m1: circuit open for … s, asked again in … s, found by trace …'",
       "  cache.lookup cache=bypass cache_reason=tenant_off",
       "  admission",
       "    queue.wait",
@@ -294,8 +309,44 @@ export const FAULTS: readonly Scenario[] = [
         limits: NO_BATCHES,
         routes: { r: { targets: both, retries: { maxAttempts: 1 } } },
       });
+      let found = "";
+      for (let asked = 0; asked < 5; asked += 1) found = (await stage.ask(tenant, { model: "r" })).traceId;
+      const spans = await stage.trace(tenant, { model: "r" });
+      const rejected = spanOf(spans, "gateway.route").attributes["gateway.route.rejected"];
+      expect(String(rejected)).toContain(`found by trace ${found}`);
+      return spans;
+    },
+  },
+  {
+    name: "circuit half-open",
+    done: "Ten seconds after a target's circuit has opened one request may try it: it is answered, and the circuit is closed.",
+    tree: [
+      `${CHAT} ok 200`,
+      "  auth",
+      "  config.load",
+      "  route strategy=fallback reason='first in the route's order; its circuit is half-open' rejected='up/m2: later in the order'",
+      "  cache.lookup cache=bypass cache_reason=tenant_off",
+      "  admission",
+      "    queue.wait",
+      "  chat m1 200 ok circuit=half_open",
+      ...SETTLED,
+    ],
+    async play(stage) {
+      const model = stage.model("m1", error(500));
+      const r = { targets: targets(model, stage.model("m2")), retries: { maxAttempts: 1 } };
+      const tenant = await stage.tenant({ limits: NO_BATCHES, routes: { r } });
       for (let asked = 0; asked < 5; asked += 1) await stage.ask(tenant, { model: "r" });
-      return stage.trace(tenant, { model: "r" });
+      const circuit = () => circuitOf(stage, tenant, model);
+      const soon = { interval: 50, timeout: TOLD_MS };
+      await expect.poll(circuit, soon).toMatchObject({ circuit: "open" });
+      const { openUntil } = await circuit();
+      stage.rig.upstream.script(model, { kind: "answer" });
+      await sleepUntil(Date.parse(String(openUntil)) + CLOCK_GRAIN_MS);
+      const spans = await stage.trace(tenant, { model: "r" });
+      await expect.poll(circuit, soon).toMatchObject({ circuit: "closed" });
+      const after = await stage.trace(tenant, { model: "r" });
+      expect(spanOf(after, `chat ${model}`).attributes).not.toHaveProperty("gateway.circuit.state");
+      return spans;
     },
   },
   {

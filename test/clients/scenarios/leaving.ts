@@ -99,7 +99,7 @@ export const LEAVING: readonly Scenario[] = [
     tree: [
       `${CHAT} client_disconnected 200 stream=client_disconnected`,
       ...PASSED,
-      "  chat m 200 client_disconnected stream=client_disconnected finish=error +stream.first_chunk",
+      "  chat m 200 client_disconnected stream=client_disconnected finish=error usage=estimate +stream.first_chunk",
       "  usage.count usage=estimate",
       "  usage.record",
     ],
@@ -122,7 +122,7 @@ export const LEAVING: readonly Scenario[] = [
     tree: [
       "POST /v1/messages client_disconnected 200 stream=client_disconnected",
       ...PASSED,
-      "  chat m 200 client_disconnected stream=client_disconnected finish=error +stream.first_chunk",
+      "  chat m 200 client_disconnected stream=client_disconnected finish=error usage=estimate +stream.first_chunk",
       "  response.format client=anthropic-messages upstream=openai-chat",
       "  usage.count usage=estimate",
       "  usage.record",

@@ -1,5 +1,6 @@
 // Requests that the gateway refuses: the tree up to the refusal, and its explanation on it. Played by scenarios.test.ts.
 import { expect } from "vitest";
+import { spanOf } from "../../support/chat-client.ts";
 import type { FlatSpan } from "../../support/otlp-receiver.ts";
 import { makeKey } from "../../support/tenant-fixture.ts";
 import {
@@ -272,10 +273,10 @@ export const REFUSED: readonly Scenario[] = [
     name: "circuit open",
     done: "The only target has failed five times: 503 with `retry-after`, and it is left alone.",
     tree: [
-      `${CHAT} upstream_error 503 decision=upstream_overloaded error=upstream_overloaded ERROR +circuit_open(target=up/m)`,
+      `${CHAT} upstream_error 503 decision=upstream_overloaded error=upstream_overloaded ERROR +circuit_open(circuit=open target=up/m)`,
       "  auth",
       "  config.load",
-      "  route strategy=fallback reason='first in the route's order' rejected='up/m: circuit open, asked again in … s'",
+      "  route strategy=fallback reason='first in the route's order' rejected='up/m: circuit open for … s, asked again in … s, found by trace …'",
       "  cache.lookup cache=bypass cache_reason=tenant_off",
       "  admission",
       "    queue.wait",
@@ -286,8 +287,11 @@ export const REFUSED: readonly Scenario[] = [
       const tenant = await stage.tenant({
         routes: { r: { targets: targets(dead), retries: { maxAttempts: 5, baseDelayMs: 1 } } },
       });
-      await stage.ask(tenant, { model: "r" });
-      return stage.trace(tenant, { model: "r" });
+      const found = await stage.ask(tenant, { model: "r" });
+      const spans = await stage.trace(tenant, { model: "r" });
+      const [open] = spanOf(spans, CHAT).events;
+      expect(open?.attributes["gateway.circuit.found_by"]).toBe(found.traceId);
+      return spans;
     },
   },
   {

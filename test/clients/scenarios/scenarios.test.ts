@@ -21,7 +21,7 @@ let rig: Rig;
 /** A tenant's own destination. */
 let own: OtlpReceiver;
 beforeAll(async () => {
-  [rig, own] = await Promise.all([startRig(), startOtlpReceiver()]);
+  [rig, own] = await Promise.all([startRig({}, { hasTwin: true }), startOtlpReceiver()]);
 });
 afterAll(async () => {
   await rig.close();

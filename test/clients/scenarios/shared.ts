@@ -2,7 +2,7 @@
 // why they did not. Played by scenarios.test.ts.
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
-import { linksOf, spanOf, type Ask } from "../../support/chat-client.ts";
+import { linksOf, post as send, read, spanOf, type Ask } from "../../support/chat-client.ts";
 import type { TestTenant } from "../../support/tenant-fixture.ts";
 import { CHAT, ENTRY, SETTLED, post, type Scenario, type Stage } from "./stage.ts";
 
@@ -36,8 +36,8 @@ export const SHARED: readonly Scenario[] = [
   },
   {
     name: "cache hit",
-    done: "The same again: no model is called. The link leads to the call that made the answer.",
-    tree: [`${CHAT} cache_hit 200 cache=hit`, ...ENTRY, "  cache.lookup cache=hit →cached_from"],
+    done: "The same again, at the same isolate, which has it at hand: no model is called. The link leads to the call that made the answer.",
+    tree: [`${CHAT} cache_hit 200 cache=hit`, ...ENTRY, "  cache.lookup cache=hit from=memory →cached_from"],
     async play(stage) {
       // With a price, so that there is something to save.
       stage.rig.upstream.script("gpt-4o-mini", {
@@ -54,6 +54,29 @@ export const SHARED: readonly Scenario[] = [
         "gateway.attempt.count": 0,
       });
       return after;
+    },
+  },
+  {
+    name: "cache hit, from KV",
+    done: "The same again, at another isolate: it has to read the answer from KV, and has it at hand from then on.",
+    tree: [`${CHAT} cache_hit 200 cache=hit`, ...ENTRY, "  cache.lookup cache=hit →cached_from"],
+    async play(stage) {
+      const { key } = await caching(stage);
+      const ask = { model: `up/${stage.model("m")}` };
+      await stage.trace({ key }, ask);
+      const elsewhere = async () => {
+        const response = await send(stage.gateway.twinUrl, key, ask);
+        return stage.spansOf(read(response, await response.text()));
+      };
+      const spans = await elsewhere();
+      expect(spanOf(spans, "gateway.cache.lookup").attributes).toMatchObject({
+        "db.system.name": "cloudflare.kv",
+        "db.operation.name": "get",
+      });
+      const again = spanOf(await elsewhere(), "gateway.cache.lookup").attributes;
+      expect(again).toMatchObject({ "gateway.cache.source": "memory" });
+      expect(again).not.toHaveProperty("db.operation.name");
+      return spans;
     },
   },
   {

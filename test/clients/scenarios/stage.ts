@@ -88,7 +88,7 @@ export function setStage(rig: Rig, own: OtlpReceiver): Stage {
 }
 
 /** Every response says where its trace is and where its time went, an error's too. */
-function expectTraced({ traceId, headers }: Pick<Sent, "traceId" | "headers">): void {
+export function expectTraced({ traceId, headers }: Pick<Sent, "traceId" | "headers">): void {
   expect(traceId).toMatch(/^[0-9a-f]{32}$/);
   expect(headers.get("traceresponse")).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
   expect(headers.get("server-timing")).toMatch(

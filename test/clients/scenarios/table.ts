@@ -35,7 +35,7 @@ const RUNS: readonly (readonly [string, readonly string[]])[] = [
   ["settled", SETTLED],
 ];
 
-/** A tree in one line: `›` leads to a child, `·` to the next span. */
+/** A tree in one line: `›` leads to a child, a comma to that child's sibling, `·` to the next span under the root. */
 function drawRow(tree: readonly string[]): string {
   let row = "";
   for (let at = 0; at < tree.length;) {
@@ -43,7 +43,8 @@ function drawRow(tree: readonly string[]): string {
     const line = tree[at] ?? "";
     const isGrandchild = line.startsWith("    ");
     const part = run === undefined ? code(line) : `*${run[0]}*`;
-    row += `${at === 0 ? "" : isGrandchild ? " › " : " · "}${part}`;
+    const isSibling = isGrandchild && (tree[at - 1] ?? "").startsWith("    ");
+    row += `${at === 0 ? "" : isSibling ? ", " : isGrandchild ? " › " : " · "}${part}`;
     at += run === undefined ? 1 : run[1].length;
   }
   return row;

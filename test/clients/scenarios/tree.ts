@@ -15,7 +15,11 @@ const TELLING = {
   "gateway.route.reason": "reason",
   "gateway.route.rejected": "rejected",
   "gateway.cache.status": "cache",
+  "gateway.cache.kind": "kind",
+  "gateway.cache.source": "from",
+  "gateway.cache.similarity": "similarity",
   "gateway.cache.reason": "cache_reason",
+  "gateway.cache.indexed": "indexed",
   "gateway.cache.inputs": "inputs",
   "gateway.cache.inputs_found": "found",
   "gateway.coalesce.status": "coalesce",
@@ -29,12 +33,15 @@ const TELLING = {
   "gateway.queue.depth": "depth",
   "gateway.attempt.reason": "reason",
   "gateway.attempt.outcome": "",
+  "gateway.circuit.state": "circuit",
   "gateway.attempt.target": "target",
   "gateway.attempt.left_for": "left_for",
   "gateway.retry.refused": "retry_refused",
   "gateway.retry_after_s": "retry_after_s",
   "gateway.timeout.kind": "timeout",
   "gateway.stream.outcome": "stream",
+  "gateway.realtime.closed_by": "closed_by",
+  "gateway.realtime.close_code": "close_code",
   "gen_ai.response.finish_reasons": "finish",
   "gateway.fallback.used": "fallback",
   "gateway.usage.source": "usage",
@@ -49,6 +56,7 @@ const TELLING = {
 /** What is so in every sound request, and goes without saying. */
 const USUAL: ReadonlySet<string> = new Set([
   "gateway.auth.result=ok",
+  "gateway.cache.kind=exact",
   "gateway.route.strategy=direct",
   "gateway.route.reason=named by the client",
   "gateway.queue.outcome=admitted",
@@ -74,8 +82,9 @@ export function drawTree(spans: readonly FlatSpan[], aliases: ReadonlyMap<string
     spans
       .toSorted((one, other) => seqOf(one) - seqOf(other))
       .map((span) => "  ".repeat(depthOf(span)) + drawSpan(span, depthOf(span) === 0))
-      // What is left of a pause depends on how fast the test is.
-      .map((line) => line.replace(/\bin \d+ s\b/, "in … s"))
+      // How long a circuit is open, and what is left of its pause, depends on how fast the test is.
+      .map((line) => line.replaceAll(/\b(for|in) \d+ s\b/g, "$1 … s"))
+      .map((line) => line.replace(/\bfound by trace [0-9a-f]{32}\b/, "found by trace …"))
       .map((line) => [...aliases].reduce((text, [name, alias]) => text.replaceAll(name, alias), line))
   );
 }
