@@ -3,6 +3,7 @@ import { ANSWERED } from "./answered.ts";
 import { FAULTS } from "./faults.ts";
 import { IDENTITY } from "./identity.ts";
 import { LEAVING } from "./leaving.ts";
+import { BY_MEANING } from "./meaning.ts";
 import { REFUSED } from "./refused.ts";
 import { SHARED } from "./shared.ts";
 import type { Scenario } from "./stage.ts";
@@ -16,6 +17,7 @@ export interface Chapter {
 export const CHAPTERS: readonly Chapter[] = [
   { title: "Answered", scenarios: ANSWERED },
   { title: "Answered from elsewhere", scenarios: SHARED },
+  { title: "Looked up by meaning", scenarios: BY_MEANING },
   { title: "Waiting", scenarios: WAITING },
   { title: "Refused", scenarios: REFUSED },
   { title: "Upstream faults", scenarios: FAULTS },
