@@ -4,6 +4,7 @@ import { FAULTS } from "./faults.ts";
 import { IDENTITY } from "./identity.ts";
 import { LEAVING } from "./leaving.ts";
 import { BY_MEANING } from "./meaning.ts";
+import { REALTIME_SESSIONS } from "./realtime.ts";
 import { REFUSED } from "./refused.ts";
 import { SHARED } from "./shared.ts";
 import type { Scenario } from "./stage.ts";
@@ -20,6 +21,7 @@ export const CHAPTERS: readonly Chapter[] = [
   { title: "Looked up by meaning", scenarios: BY_MEANING },
   { title: "Waiting", scenarios: WAITING },
   { title: "Refused", scenarios: REFUSED },
+  { title: "Realtime sessions", scenarios: REALTIME_SESSIONS },
   { title: "Upstream faults", scenarios: FAULTS },
   { title: "Gone", scenarios: LEAVING },
   { title: "Whose trace, and who gets it", scenarios: IDENTITY },
