@@ -25,14 +25,13 @@ export interface SpanFacts {
   readonly kind: SpanKind;
   readonly ref: SpanContextRef;
   readonly parentSpanId: string | undefined;
-  readonly isRoot: boolean;
   /** Events and links that were over the cap when they came. */
   readonly droppedEvents: number;
   readonly droppedLinks: number;
 }
 
 /** A recorded span as plain data. */
-export function finishSpan(recorder: SpanRecorder, facts: SpanFacts): FinishedSpan {
+export function finishSpan(recorder: SpanRecorder, facts: SpanFacts, isRoot: boolean): FinishedSpan {
   const { kept, droppedCount } = filterAttributes(recorder.attributes);
   const { droppedEvents, droppedLinks } = facts;
   const hasDropped = droppedCount + droppedEvents + droppedLinks > 0;
@@ -55,7 +54,7 @@ export function finishSpan(recorder: SpanRecorder, facts: SpanFacts): FinishedSp
       spanId: context.spanId,
       attributes: filterAttributes(attributes).kept,
     })),
-    isError: facts.isRoot ? isRootError(recorder) : recorder.status.code === STATUS_ERROR,
+    isError: isRoot ? isRootError(recorder) : recorder.status.code === STATUS_ERROR,
     ...(hasDropped
       ? { dropped: { attributes: droppedCount, events: droppedEvents, links: droppedLinks } }
       : {}),
@@ -76,6 +75,7 @@ function filterAttributes(recorded: Readonly<Record<string, unknown>>): {
   readonly kept: Readonly<Record<string, AttributeValue>>;
   readonly droppedCount: number;
 } {
+  if (isClean(recorded)) return { kept: recorded, droppedCount: 0 };
   const kept: Record<string, AttributeValue> = {};
   let keptCount = 0;
   let droppedCount = 0;
@@ -90,6 +90,31 @@ function filterAttributes(recorded: Readonly<Record<string, unknown>>): {
     keptCount++;
   }
   return { kept, droppedCount };
+}
+
+/** Whether all of it may be sent as it is, as nearly always; a copy would be the most that a finished span costs. */
+function isClean(
+  recorded: Readonly<Record<string, unknown>>,
+): recorded is Readonly<Record<string, AttributeValue>> {
+  let count = 0;
+  for (const name in recorded) {
+    count++;
+    if (count > MAX_ATTRIBUTES || name.length > MAX_NAME_CHARS) return false;
+    if (!isListed(name) || !isCleanValue(recorded[name])) return false;
+  }
+  return true;
+}
+
+function isCleanValue(value: unknown): boolean {
+  if (typeof value === "string") return value !== "" && isWhole(value);
+  if (typeof value === "boolean") return true;
+  if (typeof value === "number") return Number.isFinite(value);
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_ARRAY_ITEMS) return false;
+  return value.every((item) => typeof item === "string" && isWhole(item));
+}
+
+function isWhole(text: string): boolean {
+  return text.length <= MAX_STRING_CHARS && text.isWellFormed();
 }
 
 /** The value as it may be sent; undefined for an empty one, which says nothing and which some receivers refuse. */

@@ -122,7 +122,7 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
     isSealed = true;
     // The root has ended, so its recorder takes no more attributes by the front door.
     if (droppedSpans > 0) spans[0]?.recorder.setAttribute("gateway.span.dropped_count", droppedSpans);
-    const done = spans.map((open, index) => finishSpan(open.recorder, { ...open, isRoot: index === 0 }));
+    const done = spans.map((open, index) => finishSpan(open.recorder, open, index === 0));
     const [rootSpan] = done;
     if (rootSpan === undefined) return;
     resolveFinished({
