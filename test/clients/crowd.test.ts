@@ -2,7 +2,7 @@
 // its trace says of its wait. Black box against the real queue; its algorithms are tested in test/unit and test/worker.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { FlatSpan } from "../support/otlp-receiver.ts";
+import type { FlatSpan } from "../support/otlp-spans.ts";
 import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
 import { makeTenant } from "../support/tenant-fixture.ts";
 import { checkTrace } from "../support/trace-invariants.ts";

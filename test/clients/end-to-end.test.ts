@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkOtlp } from "../support/otlp-proto.ts";
-import type { FlatSpan } from "../support/otlp-receiver.ts";
+import type { FlatSpan } from "../support/otlp-spans.ts";
 import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
 import { makeTenant, type TestTenant } from "../support/tenant-fixture.ts";
 import { checkTrace, splitRequests } from "../support/trace-invariants.ts";

@@ -18,6 +18,7 @@ import { startWorkerd, type WorkerdProcess } from "../bench/process.ts";
 import { writeGatewayConfig } from "../bench/worker-folder.ts";
 import { adminPlane, type AdminPlane } from "../support/admin-plane.ts";
 import { measureHeap } from "../support/heap-probe.ts";
+import { judgeExports } from "../support/judge-exports.ts";
 import { makeKey, makeTenant, type TestTenant } from "../support/tenant-fixture.ts";
 import { bundleWorker } from "../support/worker-bundle.ts";
 
@@ -30,6 +31,8 @@ const HEAP_CAP_MIB = 40;
 const MAX_HEAP_GROWTH_MIB = 1;
 /** The process's own memory has SQLite's pages and the allocator's gaps in it. */
 const MAX_RSS_GROWTH_MIB = 24;
+/** One body in so many is judged whole: all of them would take longer than the requests. */
+const JUDGED_OF = 20;
 /** Small, so that the ring is cut from early on and the store stops growing. */
 const STORED_TRACES = 500;
 /** As long as an isolate keeps settlements to tell them again (15 s), plus a second. */
@@ -40,6 +43,7 @@ const STATE_ROOT = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 type Collector = { readonly url: string; readonly arrivals: Map<string, number>; close(): void };
 
+const judged: { readonly text: string; readonly json: unknown }[] = [];
 let dir: string;
 let workerd: WorkerdProcess;
 let admin: AdminPlane;
@@ -122,6 +126,8 @@ test(
     expect(new Set(requestIds).size).toBe(REQUESTS);
     for (const { arrivals } of [own, operator])
       expect(requestIds.filter((id) => arrivals.get(id) !== 1)).toEqual([]);
+    expect(judged.length).toBeGreaterThan(0);
+    judgeExports(judged, []);
   },
 );
 
@@ -210,12 +216,13 @@ function send(
 /** Counts the roots that arrive by their request's id and keeps nothing else: the traces come to some 300 MB. */
 async function startCollector(): Promise<Collector> {
   const arrivals = new Map<string, number>();
+  let bodies = 0;
   const url = await serve((request, body, response) => {
-    const bytes = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
-    for (const [, id = ""] of bytes
-      .toString("latin1")
-      .matchAll(/"gateway\.request\.id","value":\{"stringValue":"([^"]+)"/g))
+    const text = (request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body).toString();
+    for (const [, id = ""] of text.matchAll(/"gateway\.request\.id","value":\{"stringValue":"([^"]+)"/g))
       arrivals.set(id, (arrivals.get(id) ?? 0) + 1);
+    const isMetrics = request.url?.endsWith("/metrics") ?? false;
+    if (!isMetrics && bodies++ % JUDGED_OF === 0) judged.push({ text, json: JSON.parse(text) });
     response.writeHead(200, { "content-type": "application/json" }).end("{}");
   });
   return { ...url, arrivals };

@@ -4,11 +4,12 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startGateway, type Gateway } from "../support/gateway-process.ts";
 import { checkOtlp } from "../support/otlp-proto.ts";
-import { startOtlpReceiver, type FlatSpan, type OtlpReceiver } from "../support/otlp-receiver.ts";
+import { startOtlpReceiver, type OtlpReceiver } from "../support/otlp-receiver.ts";
+import type { FlatSpan } from "../support/otlp-spans.ts";
 import { uniqueModel } from "../support/rig.ts";
 import { startScriptedUpstream, type ScriptedUpstream } from "../support/scripted-upstream.ts";
 import { makeTenant, type TestTenant } from "../support/tenant-fixture.ts";
-import { checkTrace } from "../support/trace-invariants.ts";
+import { checkTrace, type TraceCheck } from "../support/trace-invariants.ts";
 
 const EMAIL = "ada.lovelace@engine.example";
 const CARD = "4111 1111 1111 1111";
@@ -28,7 +29,7 @@ let operator: OtlpReceiver;
 const receivers: OtlpReceiver[] = [];
 
 beforeAll(async () => {
-  [operator, upstream] = await Promise.all([startReceiver(), startScriptedUpstream()]);
+  [operator, upstream] = await Promise.all([startReceiver([]), startScriptedUpstream()]);
   gateway = await startGateway({ vars: { OTLP_ENDPOINT: operator.url } });
 });
 afterAll(async () => {
@@ -36,8 +37,8 @@ afterAll(async () => {
   await Promise.all([upstream.close(), ...receivers.map((receiver) => receiver.close())]);
 });
 
-async function startReceiver(): Promise<OtlpReceiver> {
-  const receiver = await startOtlpReceiver();
+async function startReceiver(gets: TraceCheck["gets"] = ["content"]): Promise<OtlpReceiver> {
+  const receiver = await startOtlpReceiver({ gets });
   receivers.push(receiver);
   return receiver;
 }
@@ -102,7 +103,7 @@ describe.each([false, true])("with stream %j", (stream) => {
   });
 
   test("each place gets what it may, masked where it asked for that, and the operator nothing", async () => {
-    const [off, redacted, full] = await Promise.all([startReceiver(), startReceiver(), startReceiver()]);
+    const [off, redacted, full] = await Promise.all([startReceiver([]), startReceiver(), startReceiver()]);
     const destinations = [
       { name: "off", endpoint: off.url },
       { name: "redacted", endpoint: redacted.url, content: "redacted" },
@@ -183,7 +184,7 @@ describe("a preset", () => {
   const basic = `Basic ${btoa("pk-lf-1:sk-lf-2")}`;
 
   test("brings the headers and the attributes of its back end, to that one only", async () => {
-    const [langfuse, plain] = await Promise.all([startReceiver(), startReceiver()]);
+    const [langfuse, plain] = await Promise.all([startReceiver(["langfuse"]), startReceiver([])]);
     const destinations = [
       {
         name: "l",

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { startGateway, type Gateway } from "../support/gateway-process.ts";
-import { startOtlpReceiver, type OtlpReceiver, type ReceivedExport } from "../support/otlp-receiver.ts";
+import { startOtlpReceiver, type OtlpReceiver } from "../support/otlp-receiver.ts";
+import type { ReceivedExport } from "../support/otlp-spans.ts";
 import { makeTenant } from "../support/tenant-fixture.ts";
 
 /** Far above what a request takes here, far below any export's time limit. */

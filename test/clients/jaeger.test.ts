@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TEST_VARS } from "../support/admin-plane.ts";
 import { checkOtlp } from "../support/otlp-proto.ts";
-import { flattenSpans } from "../support/otlp-receiver.ts";
+import { flattenSpans } from "../support/otlp-spans.ts";
 import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
 import { makeTenant, type TestTenant } from "../support/tenant-fixture.ts";
 import { checkTrace } from "../support/trace-invariants.ts";

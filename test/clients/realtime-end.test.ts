@@ -2,7 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startGateway, type Gateway } from "../support/gateway-process.ts";
-import { startOtlpReceiver, type FlatSpan, type OtlpReceiver } from "../support/otlp-receiver.ts";
+import { startOtlpReceiver, type OtlpReceiver } from "../support/otlp-receiver.ts";
+import type { FlatSpan } from "../support/otlp-spans.ts";
 import { uniqueModel } from "../support/rig.ts";
 import {
   billed,

@@ -39,8 +39,8 @@ beforeAll(async () => {
   [rig, google, masked, whole] = await Promise.all([
     startRig(),
     startScriptedGemini(),
-    startOtlpReceiver(),
-    startOtlpReceiver(),
+    startOtlpReceiver({ gets: ["content"] }),
+    startOtlpReceiver({ gets: ["content"] }),
   ]);
   for (const fate of FATES) {
     rig.upstream.script(fate, (request) =>

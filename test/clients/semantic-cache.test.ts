@@ -3,7 +3,7 @@
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Answer, type Ask, chat, linksOf, post, rootOf, spansOf } from "../support/chat-client.ts";
-import type { FlatSpan } from "../support/otlp-receiver.ts";
+import type { FlatSpan } from "../support/otlp-spans.ts";
 import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
 import { makeTenant, type TestTenant } from "../support/tenant-fixture.ts";
 import { checkTrace } from "../support/trace-invariants.ts";

@@ -3,7 +3,7 @@
 // Called by the ledger's client tests.
 import { expect, vi } from "vitest";
 import { findPrice } from "../../src/pricing/prices.ts";
-import type { FlatSpan } from "./otlp-receiver.ts";
+import type { FlatSpan } from "./otlp-spans.ts";
 import type { Rig } from "./rig.ts";
 import type { ScriptedUpstream } from "./scripted-upstream.ts";
 import type { TestTenant } from "./tenant-fixture.ts";

@@ -1,6 +1,6 @@
 // What the tests of routing, cache and sharing have in common: chat requests over HTTP, their traces, and short ways to say what
 // of a trace matters. Called by test/clients.
-import type { FlatSpan } from "./otlp-receiver.ts";
+import type { FlatSpan } from "./otlp-spans.ts";
 import type { Rig } from "./rig.ts";
 
 export interface Ask {

@@ -1,9 +1,12 @@
 // A real OTLP/HTTP JSON receiver on node:http that a test can make slow, broken or picky, and that keeps every byte it got.
-// It judges nothing (otlp-proto.ts and trace-invariants.ts do); a span counts only when its export was answered with success,
-// so a retried export is not seen twice. Called by the client tests and the bench.
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+// A span counts only when its export was answered with success, so a retried export is not seen twice. When it closes, all it got
+// is judged (judge-exports.ts). Called by the client tests.
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
+import { judgeExports } from "./judge-exports.ts";
+import { flattenSpans, type FlatSpan, type ReceivedExport } from "./otlp-spans.ts";
+import type { TraceCheck } from "./trace-invariants.ts";
 
 /** How the receiver behaves for the exports to come; every field is optional and the default is a prompt 200. */
 type ReceiverBehaviour = {
@@ -17,49 +20,6 @@ type ReceiverBehaviour = {
   readonly rejectedSpans?: number;
   /** Destroys the connection once the request was read. */
   readonly reset?: boolean;
-};
-
-/** One POST as it came in. */
-export type ReceivedExport = {
-  readonly path: string;
-  readonly headers: IncomingHttpHeaders;
-  /** The body as sent, compressed or not. */
-  readonly wireBytes: Buffer;
-  /** The body after `content-encoding`. */
-  readonly text: string;
-  readonly json: unknown;
-  readonly receivedAt: number;
-  /** The status it was answered with; undefined while unanswered, hung or reset. */
-  readonly status: number | undefined;
-};
-
-/** A scalar attribute value of OTLP/JSON; 64-bit integers become numbers. */
-export type AttributeValue = string | number | boolean | readonly AttributeValue[] | null;
-export type Attributes = Readonly<Record<string, AttributeValue>>;
-
-/** A span out of an accepted export, flattened: plain attributes, nanosecond strings kept, resource and scope beside it. */
-export type FlatSpan = {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId: string | undefined;
-  readonly name: string;
-  readonly kind: number;
-  readonly startTimeUnixNano: string;
-  readonly endTimeUnixNano: string;
-  readonly attributes: Attributes;
-  readonly events: readonly {
-    readonly name: string;
-    readonly timeUnixNano: string;
-    readonly attributes: Attributes;
-  }[];
-  readonly links: readonly {
-    readonly traceId: string;
-    readonly spanId: string;
-    readonly attributes: Attributes;
-  }[];
-  readonly status: { readonly code?: number; readonly message?: string };
-  readonly resource: Attributes;
-  readonly scope: string;
 };
 
 export interface OtlpReceiver {
@@ -81,6 +41,7 @@ export interface OtlpReceiver {
   /** Everything received, decompressed and as sent, for canary greps. */
   allText(): string;
   clear(): void;
+  /** Throws where a body or a trace among all that it got is not as it must be. */
   close(): Promise<void>;
 }
 
@@ -90,7 +51,8 @@ const METRICS_PATH = "/v1/metrics";
 /** `SpanKind.SPAN_KIND_SERVER` of trace.proto. */
 const SPAN_KIND_SERVER = 2;
 
-export async function startOtlpReceiver(): Promise<OtlpReceiver> {
+/** `gets`: what the destination it stands for may have beyond the allow-list. */
+export async function startOtlpReceiver({ gets = [] }: Pick<TraceCheck, "gets"> = {}): Promise<OtlpReceiver> {
   const exports: ReceivedExport[] = [];
   const metricExports: ReceivedExport[] = [];
   const accepted: FlatSpan[] = [];
@@ -186,11 +148,13 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
       accepted.length = 0;
       unread.length = 0;
     },
-    close: () =>
-      new Promise((resolve) => {
+    close: async () => {
+      await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
-      }),
+      });
+      judgeExports(exports, metricExports, { gets });
+    },
   };
 }
 
@@ -240,57 +204,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-type WireValue = {
-  stringValue?: string;
-  boolValue?: boolean;
-  intValue?: string | number;
-  doubleValue?: number;
-  arrayValue?: { values?: WireValue[] };
-};
-type WireAttributes = readonly { key: string; value?: WireValue }[];
-type WireSpan = Omit<FlatSpan, "attributes" | "events" | "links" | "resource" | "scope"> & {
-  attributes?: WireAttributes;
-  events?: { name: string; timeUnixNano: string; attributes?: WireAttributes }[];
-  links?: { traceId: string; spanId: string; attributes?: WireAttributes }[];
-};
-type WireBody = {
-  resourceSpans?: {
-    resource?: { attributes?: WireAttributes };
-    scopeSpans?: { scope?: { name?: string }; spans?: WireSpan[] }[];
-  }[];
-};
-
-/** Flattens the spans of an OTLP/JSON body; a body of another shape gives what can be read of it. */
-export function flattenSpans(body: unknown): FlatSpan[] {
-  // Only the shape matters here: whether the values keep to the protocol is checkOtlp's business.
-  const { resourceSpans = [] } = (body ?? {}) as WireBody;
-  return resourceSpans.flatMap(({ resource, scopeSpans = [] }) =>
-    scopeSpans.flatMap(({ scope, spans = [] }) =>
-      spans.map((span) => ({
-        ...span,
-        parentSpanId: span.parentSpanId === "" ? undefined : span.parentSpanId,
-        attributes: plainAttributes(span.attributes),
-        events: (span.events ?? []).map((event) => ({
-          ...event,
-          attributes: plainAttributes(event.attributes),
-        })),
-        links: (span.links ?? []).map((link) => ({ ...link, attributes: plainAttributes(link.attributes) })),
-        status: span.status ?? {},
-        resource: plainAttributes(resource?.attributes),
-        scope: scope?.name ?? "",
-      })),
-    ),
-  );
-}
-
-function plainAttributes(attributes: WireAttributes = []): Attributes {
-  return Object.fromEntries(attributes.map(({ key, value }) => [key, plainValue(value)]));
-}
-
-function plainValue(value: WireValue = {}): AttributeValue {
-  if (value.intValue !== undefined) return Number(value.intValue);
-  if (value.arrayValue !== undefined) return (value.arrayValue.values ?? []).map(plainValue);
-  return value.stringValue ?? value.boolValue ?? value.doubleValue ?? null;
 }

@@ -5,7 +5,7 @@ import { EVENTS, isListed, LINKS } from "../../src/telemetry/attributes.ts";
 import { CONTENT_ATTRIBUTES } from "../../src/telemetry/content.ts";
 import { DIALECT_ATTRIBUTES } from "../../src/telemetry/destination-dialect.ts";
 import { AFTER_RESPONSE, SPANS } from "../../src/telemetry/spans.ts";
-import type { Attributes, AttributeValue, FlatSpan } from "./otlp-receiver.ts";
+import { flattenSpans, type Attributes, type AttributeValue, type FlatSpan } from "./otlp-spans.ts";
 
 export type TraceCheck = {
   /** Spans of other requests that links may point at; without them only the links' form is checked. */
@@ -35,7 +35,7 @@ export function checkTrace(
   input: readonly FlatSpan[] | object,
   { others, gets = [] }: TraceCheck = {},
 ): string[] {
-  const spans = isFlat(input) ? input : readOtlp(input);
+  const spans = isFlat(input) ? input : flattenSpans(input);
   const faults: string[] = [];
   const ids = new Set(spans.map(({ spanId }) => spanId));
   const byId = new Map(spans.map((span) => [span.spanId, span]));
@@ -211,45 +211,4 @@ function isJson(value: AttributeValue): boolean {
 
 function isFlat(input: readonly FlatSpan[] | object): input is readonly FlatSpan[] {
   return Array.isArray(input);
-}
-
-type WireValue = Readonly<Record<string, unknown>>;
-type WireAttributes = readonly { readonly key: string; readonly value: WireValue }[];
-type WirePart = { readonly attributes?: WireAttributes };
-type WireSpan = Omit<FlatSpan, "attributes" | "events" | "links"> &
-  WirePart & {
-    readonly events?: readonly (Omit<FlatSpan["events"][number], "attributes"> & WirePart)[];
-    readonly links?: readonly (Omit<FlatSpan["links"][number], "attributes"> & WirePart)[];
-  };
-type WireBody = {
-  readonly resourceSpans: readonly {
-    readonly scopeSpans: readonly { readonly spans: readonly WireSpan[] }[];
-  }[];
-};
-
-/** As otlp-receiver.ts flattens, which can't be loaded in workerd (it needs node:http). */
-function readOtlp(body: object): FlatSpan[] {
-  // Whether it keeps to the protocol is checkOtlp's business; a body of another shape throws here, which fails the test too.
-  const { resourceSpans } = body as WireBody;
-  return resourceSpans.flatMap(({ scopeSpans }) =>
-    scopeSpans.flatMap(({ spans }) =>
-      spans.map(({ attributes, events = [], links = [], ...span }) => ({
-        ...span,
-        attributes: readAttributes(attributes),
-        events: events.map((event) => ({ ...event, attributes: readAttributes(event.attributes) })),
-        links: links.map((link) => ({ ...link, attributes: readAttributes(link.attributes) })),
-      })),
-    ),
-  );
-}
-
-function readAttributes(attributes: WireAttributes = []): Attributes {
-  return Object.fromEntries(attributes.map(({ key, value }) => [key, readValue(value)]));
-}
-
-function readValue({ stringValue, boolValue, intValue, doubleValue, arrayValue }: WireValue): AttributeValue {
-  if (arrayValue !== undefined) return ((arrayValue as { values?: WireValue[] }).values ?? []).map(readValue);
-  if (intValue !== undefined) return Number(intValue);
-  // What is left of an AnyValue are scalars.
-  return (stringValue ?? boolValue ?? doubleValue ?? null) as AttributeValue;
 }

@@ -1,7 +1,7 @@
 // What an upstream can do wrong, and what then happens: retry, fallback, hedge, an error told in mid-stream. Played by scenarios.test.ts.
 import { expect } from "vitest";
 import { spanOf } from "../../support/chat-client.ts";
-import type { FlatSpan } from "../../support/otlp-receiver.ts";
+import type { FlatSpan } from "../../support/otlp-spans.ts";
 import type { Script } from "../../support/scripted-upstream.ts";
 import type { TestTenant } from "../../support/tenant-fixture.ts";
 import type { Reply } from "../../support/upstream-replies.ts";

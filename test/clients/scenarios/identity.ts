@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { rootOf, spanOf } from "../../support/chat-client.ts";
-import type { FlatSpan } from "../../support/otlp-receiver.ts";
+import type { FlatSpan } from "../../support/otlp-spans.ts";
 import type { TestTenant } from "../../support/tenant-fixture.ts";
 import { splitRequests } from "../../support/trace-invariants.ts";
 import { CHAT, ENTRY, FIRST_OF_TWO, PASSED, SETTLED, targets, type Scenario, type Stage } from "./stage.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { post as send } from "../../support/chat-client.ts";
 import { startGateway } from "../../support/gateway-process.ts";
-import type { FlatSpan } from "../../support/otlp-receiver.ts";
+import type { FlatSpan } from "../../support/otlp-spans.ts";
 import { makeTenant } from "../../support/tenant-fixture.ts";
 import { CHAT, ENTRY, PASSED, SETTLED, type Scenario, type Stage } from "./stage.ts";
 

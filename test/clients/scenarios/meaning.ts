@@ -1,7 +1,7 @@
 // Answers found by meaning, on a route with the semantic cache, and why they were not. Played by scenarios.test.ts.
 import { expect } from "vitest";
 import { spanOf } from "../../support/chat-client.ts";
-import type { FlatSpan } from "../../support/otlp-receiver.ts";
+import type { FlatSpan } from "../../support/otlp-spans.ts";
 import type { Script } from "../../support/scripted-upstream.ts";
 import type { TestTenant } from "../../support/tenant-fixture.ts";
 import { CHAT, SETTLED, targets, type Scenario, type Stage } from "./stage.ts";

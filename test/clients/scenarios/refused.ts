@@ -1,7 +1,7 @@
 // Requests that the gateway refuses: the tree up to the refusal, and its explanation on it. Played by scenarios.test.ts.
 import { expect } from "vitest";
 import { spanOf } from "../../support/chat-client.ts";
-import type { FlatSpan } from "../../support/otlp-receiver.ts";
+import type { FlatSpan } from "../../support/otlp-spans.ts";
 import { makeKey } from "../../support/tenant-fixture.ts";
 import {
   ALONE,

@@ -7,7 +7,8 @@ import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content.ts";
 import { DIALECT_ATTRIBUTES } from "../../../src/telemetry/destination-dialect.ts";
 import { SPANS } from "../../../src/telemetry/spans.ts";
 import { checkOtlp } from "../../support/otlp-proto.ts";
-import { startOtlpReceiver, type FlatSpan, type OtlpReceiver } from "../../support/otlp-receiver.ts";
+import { startOtlpReceiver, type OtlpReceiver } from "../../support/otlp-receiver.ts";
+import type { FlatSpan } from "../../support/otlp-spans.ts";
 import { startRig, type Rig } from "../../support/rig.ts";
 import { checkTrace } from "../../support/trace-invariants.ts";
 import { CHAPTERS } from "./chapters.ts";
@@ -21,7 +22,10 @@ let rig: Rig;
 /** A tenant's own destination. */
 let own: OtlpReceiver;
 beforeAll(async () => {
-  [rig, own] = await Promise.all([startRig({}, { hasTwin: true }), startOtlpReceiver()]);
+  [rig, own] = await Promise.all([
+    startRig({}, { hasTwin: true }),
+    startOtlpReceiver({ gets: ["content", "langfuse"] }),
+  ]);
 });
 afterAll(async () => {
   await rig.close();

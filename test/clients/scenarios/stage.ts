@@ -3,7 +3,8 @@
 import { expect } from "vitest";
 import { chat, type Answer, type Ask } from "../../support/chat-client.ts";
 import type { Gateway } from "../../support/gateway-process.ts";
-import type { FlatSpan, OtlpReceiver } from "../../support/otlp-receiver.ts";
+import type { OtlpReceiver } from "../../support/otlp-receiver.ts";
+import type { FlatSpan } from "../../support/otlp-spans.ts";
 import { uniqueModel, type Rig } from "../../support/rig.ts";
 import type { Script } from "../../support/scripted-upstream.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../../support/tenant-fixture.ts";

@@ -1,7 +1,7 @@
 // Requests that wait in the tenant's queue, and what they are told of whom they waited for. Played by scenarios.test.ts.
 import { expect } from "vitest";
 import { linksOf, spanOf } from "../../support/chat-client.ts";
-import type { FlatSpan } from "../../support/otlp-receiver.ts";
+import type { FlatSpan } from "../../support/otlp-spans.ts";
 import { makeKey } from "../../support/tenant-fixture.ts";
 import { CHAT, ENTRY, SETTLED, type Scenario, type Stage } from "./stage.ts";
 

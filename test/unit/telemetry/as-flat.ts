@@ -1,7 +1,7 @@
 // A finished trace as a receiver would see it, for the invariants checker.
 import { createEnvelope, encodeTrace, joinResourceSpans } from "../../../src/telemetry/otlp.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
-import { flattenSpans, type FlatSpan } from "../../support/otlp-receiver.ts";
+import { flattenSpans, type FlatSpan } from "../../support/otlp-spans.ts";
 
 export const envelope = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.0" });
 

@@ -5,7 +5,7 @@ import { renderContent, withContent } from "../../../src/telemetry/content-rende
 import { createContentBook, lesserMode, type SpanContent } from "../../../src/telemetry/content.ts";
 import { createTraceEncoder } from "../../../src/telemetry/export-encode.ts";
 import { fakeChat } from "../../support/fake-tenant.ts";
-import { flattenSpans } from "../../support/otlp-receiver.ts";
+import { flattenSpans } from "../../support/otlp-spans.ts";
 import { startTrace } from "./plain-recorder.ts";
 import { plainTrace } from "./sample-traces.ts";
 

@@ -3,7 +3,7 @@ import { SEND_LOST_MS } from "../../../src/telemetry/export-batches.ts";
 import { FLUSH_CHARS, FLUSHER_STALE_MS, FLUSH_TRACES, GATHER_MS } from "../../../src/telemetry/exporter.ts";
 import { OPERATOR_NAME, STORE_NAME } from "../../../src/telemetry/outbox-port.ts";
 import { checkOtlp } from "../../support/otlp-proto.ts";
-import { flattenSpans } from "../../support/otlp-receiver.ts";
+import { flattenSpans } from "../../support/otlp-spans.ts";
 import { isBalanced, isolate, OPERATOR, policy, storeless, to } from "./export-rig.ts";
 import { startTrace } from "./plain-recorder.ts";
 import { fallbackTrace, plainTrace, refusedTrace } from "./sample-traces.ts";

@@ -5,7 +5,7 @@ import { encodeTrace, joinResourceSpans, SCHEMA_URL } from "../../../src/telemet
 import { readResourceSpans } from "../../../src/telemetry/otlp-read.ts";
 import type { FinishedSpan, FinishedTrace } from "../../../src/telemetry/trace.ts";
 import { checkOtlp } from "../../support/otlp-proto.ts";
-import { flattenSpans } from "../../support/otlp-receiver.ts";
+import { flattenSpans } from "../../support/otlp-spans.ts";
 import { checkTrace } from "../../support/trace-invariants.ts";
 import { asFlat, envelope, exportBody } from "./as-flat.ts";
 import { NOON, startTrace } from "./plain-recorder.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { FlatSpan } from "../../support/otlp-receiver.ts";
+import type { FlatSpan } from "../../support/otlp-spans.ts";
 import { checkTrace, splitRequests } from "../../support/trace-invariants.ts";
 import { asFlat, exportBody } from "./as-flat.ts";
 import { fallbackTrace, plainTrace, refusedTrace } from "./sample-traces.ts";
