@@ -1,5 +1,6 @@
-// Three test projects: `unit` (pure code, Node), `worker` (inside workerd, with KV and Durable Objects), `clients` (official SDKs
-// and raw HTTP against the built gateway in its own process). Run by `npm test`; one project alone with `--project NAME`.
+// Four test projects: `unit` (pure code, Node), `worker` (inside workerd, with KV and Durable Objects), `clients` (official SDKs
+// and raw HTTP against the built gateway in its own process) and `patient`, those of them that wait. Run by `npm test`; one project
+// alone with `--project NAME`.
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
@@ -7,6 +8,11 @@ import { TEST_VARS } from "./support/admin-plane.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const CONFIG_PATH = join(ROOT, "wrangler.toml");
+/** Most of their time they wait for a lease or a pause to end, and none of them compares milliseconds: they may do so together. */
+const PATIENT = [
+  "test/clients/scenarios/**/*.test.ts",
+  "test/clients/{queue-crash,realtime-end,shared-circuits}.test.ts",
+];
 /** Real processes and real HTTP on two shared cores: generous, since a timeout here only says that something hangs. */
 const CLIENT_TIMEOUT_MS = 30_000;
 
@@ -30,12 +36,24 @@ export default defineConfig({
         test: {
           name: "clients",
           include: ["test/clients/**/*.test.ts"],
+          exclude: PATIENT,
           globalSetup: ["test/support/worker-bundle.ts"],
           testTimeout: CLIENT_TIMEOUT_MS,
           hookTimeout: CLIENT_TIMEOUT_MS,
           // After the other projects and one file at a time: the waits these tests compare to the clock are real.
           sequence: { groupOrder: 1 },
           maxWorkers: 1,
+        },
+      },
+      {
+        test: {
+          name: "patient",
+          include: PATIENT,
+          globalSetup: ["test/support/worker-bundle.ts"],
+          testTimeout: CLIENT_TIMEOUT_MS,
+          hookTimeout: CLIENT_TIMEOUT_MS,
+          sequence: { groupOrder: 2 },
+          maxWorkers: 4,
         },
       },
     ],
