@@ -5,7 +5,7 @@
 
 import type { ChatRequest, Dialect } from "../chat.ts";
 import { canonicalText } from "./canonical.ts";
-import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { rememberDigests, sha256Hex } from "../sha256.ts";
 
 const made: unique symbol = Symbol("CacheKey");
 
@@ -83,34 +83,8 @@ export function requestDigest({
   wire,
   wireText,
 }: ChatRequest): Promise<string> {
-  return digestOf(JSON.stringify([dialect, operation, model, stream, canonicalText(wire) ?? wireText]));
+  return sha256Hex(JSON.stringify([dialect, operation, model, stream, canonicalText(wire) ?? wireText]));
 }
 
-const encoder = new TextEncoder();
-
-/** SHA-256 in hex. */
-export async function digestOf(text: string): Promise<string> {
-  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text))));
-}
-
-/** Of so short texts a digest is remembered: 2 M characters at the most. */
-const MAX_REMEMBERED_CHARS = 4096;
-const digests = createBoundedMap<string, string>(500);
-
-/** A crowd asks the same: to find its digest again takes a fifth of what making it does. */
-async function rememberedDigest(text: string): Promise<string> {
-  if (text.length > MAX_REMEMBERED_CHARS) return digestOf(text);
-  const known = digests.get(text);
-  if (known !== undefined) return known;
-  const digest = await digestOf(text);
-  digests.set(text, digest);
-  return digest;
-}
-
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
-
-function toHex(bytes: Uint8Array): string {
-  let hex = "";
-  for (const byte of bytes) hex += HEX[byte];
-  return hex;
-}
+/** A crowd asks the same; of texts up to 4,096 characters, so 2 M characters at the most. */
+const rememberedDigest = rememberDigests(500, 4096);

@@ -7,6 +7,7 @@ import type { MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app.ts";
 import type { Settings } from "../config.ts";
 import { GatewayError } from "../errors.ts";
+import { sha256 } from "../sha256.ts";
 
 /** api.md §5: what the token is in a local run that sets none. */
 const LOCAL_TOKEN = "dev";
@@ -49,14 +50,10 @@ function passwordOf(credentials: string): string | undefined {
 
 /** Compares digests, and all of them: neither the length nor the first difference shows in the time it takes. */
 async function isSameSecret(given: string, expected: string): Promise<boolean> {
-  const [left, right] = await Promise.all([digest(given), digest(expected)]);
+  const [left, right] = await Promise.all([sha256(given), sha256(expected)]);
   let difference = 0;
   for (const [at, byte] of left.entries()) difference |= byte ^ (right[at] ?? 0);
   return difference === 0;
-}
-
-async function digest(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
 }
 
 function refused(message: string): GatewayError {

@@ -5,13 +5,14 @@
  */
 
 import { keyOf } from "./cached.ts";
-import { type CacheKey, digestOf, requestDigest } from "../cache/key.ts";
+import { type CacheKey, requestDigest } from "../cache/key.ts";
 import { GatewayError } from "../errors.ts";
 import type { FlightHead, Joined } from "../inflight/protocol.ts";
 import { failureText, leadFlight } from "./leading.ts";
 import { type PassEnd, passOn } from "./pass-on.ts";
 import type { Call, Deps, Generation } from "./ports.ts";
 import type { Plan } from "../routing/plan.ts";
+import { sha256Hex } from "../sha256.ts";
 import type { StreamOutcome } from "../stream.ts";
 import type { Span } from "../telemetry/trace.ts";
 
@@ -29,7 +30,7 @@ export async function oncePerKey(call: Call, deps: Deps, generate: Generate): Pr
     });
   }
   const span = call.trace.root.child("gateway.idempotency", { kind: "client", attributes: { ...RPC } });
-  const [key, fingerprint] = await Promise.all([digestOf(name), requestDigest(call.chat)]);
+  const [key, fingerprint] = await Promise.all([sha256Hex(name), requestDigest(call.chat)]);
   const joined = await join(call, `${key}/key`, fingerprint, true, span, deps);
   span.set({ "gateway.idempotency.status": STATUS[joined.kind] });
   if ("head" in joined) span.link(joined.head.trace, "retried_from");

@@ -7,6 +7,7 @@
 import { GatewayError } from "../errors.ts";
 import { isRecord, recordOf, textOf } from "../json-fields.ts";
 import type { SignPorts } from "./provider.ts";
+import { sha256 } from "../sha256.ts";
 
 /** Always this one: the address in a key file is not trusted. */
 const TOKEN_URL = "https://oauth2.googleapis.com/token";
@@ -122,7 +123,7 @@ async function importKey(pem: string): Promise<CryptoKey> {
 }
 
 async function digest(text: string): Promise<string> {
-  return toBase64Url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
+  return toBase64Url(await sha256(text));
 }
 
 function toBase64Url(bytes: Uint8Array): string {

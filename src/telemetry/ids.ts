@@ -3,6 +3,8 @@
  * bytes costs more than the ids themselves. The source of randomness is passed in.
  */
 
+import { HEX } from "../hex.ts";
+
 export interface IdSource {
   /** 32 hex digits, never all zero. */
   traceId(): string;
@@ -14,8 +16,6 @@ const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 /** Ids for a handful of requests; small enough to be filled in microseconds. */
 const POOL_BYTES = 1024;
-
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** `fill` overwrites the whole array with random bytes, as `crypto.getRandomValues` does. */
 export function createIds(fill: (bytes: Uint8Array<ArrayBuffer>) => unknown): IdSource {

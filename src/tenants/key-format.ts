@@ -4,7 +4,7 @@
  * passed in.
  */
 
-import { createBoundedMap } from "./bounded-map.ts";
+import { rememberDigests } from "../sha256.ts";
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE = ALPHABET.length;
@@ -39,30 +39,11 @@ export function isWellFormed(text: string): boolean {
   return KEY_PATTERN.test(text) && checksum(text.slice(0, BODY_CHARS)) === text.slice(BODY_CHARS);
 }
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
-const encoder = new TextEncoder();
-
 /**
- * Hashes of the keys that an isolate sees: the same few come with every request. In memory only, like the request that
- * brings a key; what is stored anywhere is the hash alone.
+ * Hex of SHA-256 over the whole key. An isolate sees the same few keys with every request and remembers their hashes, in
+ * memory only, like the request that brings a key; what is stored anywhere is the hash alone.
  */
-const hashes = createBoundedMap<string, string>(1000);
-
-/** Hex of SHA-256 over the whole key. */
-export async function hashKey(text: string): Promise<string> {
-  const known = hashes.get(text);
-  if (known !== undefined) return known;
-  const hash = await digestKey(text);
-  hashes.set(text, hash);
-  return hash;
-}
-
-async function digestKey(text: string): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text)));
-  let hex = "";
-  for (const byte of digest) hex += HEX[byte];
-  return hex;
-}
+export const hashKey = rememberDigests(1000);
 
 /** Bytes from here on would make the first characters of the alphabet likelier, so they are thrown away. */
 const FAIR_BYTES = Math.floor(256 / BASE) * BASE;
