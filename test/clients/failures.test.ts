@@ -7,6 +7,7 @@ import { afterEach, expect, test } from "vitest";
 import { startGateway, type Gateway } from "../support/gateway-process.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "../support/otlp-receiver.ts";
 import type { ReceivedExport } from "../support/otlp-spans.ts";
+import { startScriptedUpstream } from "../support/scripted-upstream.ts";
 import { makeTenant } from "../support/tenant-fixture.ts";
 
 /** Far above what a request takes here, far below any export's time limit. */
@@ -96,4 +97,38 @@ test("tenants and keys survive a crash of the gateway", async () => {
   cleanUps.push(() => after.stop());
   await ask(after, key);
   expect((await after.admin("GET", `/admin/tenants/${id}`)).status).toBe(200);
+});
+
+test("an address that a stricter deployment refuses is called by nobody, on its own or under /proxy, and the trace says so", async () => {
+  const persistTo = mkdtempSync(join(tmpdir(), "headgate-stricter-"));
+  cleanUps.push(() => rmSync(persistTo, { recursive: true, force: true }));
+  const upstream = await startScriptedUpstream();
+  cleanUps.push(() => upstream.close());
+  const lenient = await startGateway({ persistTo });
+  const { id, key } = await makeTenant(lenient, { upstreamUrl: upstream.url });
+  await lenient.stop();
+  const gateway = await startGateway({ persistTo, vars: { UPSTREAM_ALLOW_PRIVATE: "false" } });
+  cleanUps.push(() => gateway.stop());
+  for (const [path, model] of [
+    ["v1/chat/completions", "up/m"],
+    ["proxy/up/chat/completions", "m"],
+  ]) {
+    const response = await fetch(`${gateway.url}/${path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify({ model, messages: [{ role: "user", content: "hello" }] }),
+    });
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ error: { code: "unavailable" } });
+    const traceId = response.headers.get("x-trace-id") ?? "";
+    const stored = await (await gateway.admin("GET", `/admin/traces/${traceId}`)).text();
+    expect(stored).toContain('"gateway.decision","value":{"stringValue":"unavailable"}');
+  }
+  const traces = await (
+    await gateway.admin("GET", `/admin/traces?tenant=${id}&status=503`)
+  ).json<{
+    readonly items: readonly unknown[];
+  }>();
+  expect(traces.items).toHaveLength(2);
+  expect(upstream.requests).toEqual([]);
 });
