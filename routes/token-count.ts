@@ -43,7 +43,7 @@ export async function answerTokenCount(
       options,
       cache: cacheDirective(request.headers, bundle.tenant.cache),
       requestId,
-      signal: request.signal,
+      signal: () => request.signal,
       headers: request.headers,
       trace: scope.trace,
       facts: scope.facts,

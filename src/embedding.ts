@@ -16,10 +16,10 @@ export interface EmbeddingAsk {
   readonly endUser?: string;
 }
 
-/** `vectors` are in the order of the inputs. */
 export interface EmbeddingResponse {
   readonly model?: string;
-  readonly vectors: readonly (readonly number[])[];
+  /** In the order of the inputs; may throw `upstream_malformed`. Read when asked for: who forwards needs the usage only. */
+  readonly vectors: () => readonly (readonly number[])[];
   /** `outputTokens` is 0. */
   readonly usage?: TokenUsage;
 }

@@ -43,7 +43,7 @@ export function createEventStreamParser(): EventParser {
       rest = rest.slice();
       return events;
     },
-    get isMidEvent() {
+    isMidEvent() {
       return rest.length > 0;
     },
   };

@@ -53,7 +53,7 @@ async function fromTargets(
   deps: Deps,
 ): Promise<Generation> {
   const admission = await admit(call, deps, plan);
-  const admitted = { ...call, signal: admission.signal };
+  const admitted = { ...call, signal: () => admission.signal };
   try {
     const open: Held["open"] = (provider, target) => openExchange(call, provider, target);
     return await firstSuccess(admitted, plan, { admission, cacheKey, open }, deps);

@@ -28,19 +28,25 @@ export interface SideReader {
   /** Reads what has come; false at the end. Rejects when the upstream broke. */
   read(): Promise<boolean>;
   cancel(): Promise<void>;
-  readonly events: number;
-  readonly bytes: number;
+  /** As of the last read; the same object each time. */
+  readonly seen: Readonly<Seen>;
   /** Of the upstream, so far. */
   longestSilence(): Silence | undefined;
-  readonly isMidEvent: boolean;
+  isMidEvent(): boolean;
   /** Whether the end mark was seen, or every choice ended. */
-  readonly isComplete: boolean;
+  isComplete(): boolean;
+}
+
+/** What a stream has brought so far. */
+interface Seen {
+  events: number;
+  bytes: number;
   /** Whether the upstream's own end mark was seen, behind a failure too. */
-  readonly isEnded: boolean;
+  isEnded: boolean;
   /** What the upstream itself said, or a broken event: stops the decoding, not the bytes. */
-  readonly failure: GatewayError | undefined;
+  failure: GatewayError | undefined;
   /** The failure was the upstream's own error event, which the client has been sent. */
-  readonly hasReportedFailure: boolean;
+  hasReportedFailure: boolean;
 }
 
 /** How bytes become chunks: the framing and the format of one wire. */
@@ -89,32 +95,31 @@ export function createSideReader(
   observer: StreamObserver,
   now: () => number,
 ): SideReader {
-  let events = 0;
-  let bytes = 0;
+  const seen: Seen = { events: 0, bytes: 0, isEnded: false, failure: undefined, hasReportedFailure: false };
   const silence = watchSilence(now);
-  let isEnded = false;
   /** Choices begun, by index, and whether each has ended. */
   const choices = new Map<number, boolean>();
-  let failure: GatewayError | undefined;
-  let hasReportedFailure = false;
 
   function take(event: ServerSentEvent): void {
-    events++;
-    if (failure) return noteEnd(event);
+    seen.events++;
+    if (seen.failure) return noteEnd(event);
     try {
       const chunks = decode(event);
       for (const chunk of chunks) {
-        if (chunk.type === "done") isEnded = true;
+        if (chunk.type === "done") seen.isEnded = true;
         else if (chunk.type === "finish") choices.set(chunk.index, true);
         else if ("index" in chunk && !choices.has(chunk.index)) choices.set(chunk.index, false);
         if (chunk.type === "error") {
-          hasReportedFailure = true;
-          failure = new GatewayError("upstream_error", "The upstream reported a failure inside its stream.");
+          seen.hasReportedFailure = true;
+          seen.failure = new GatewayError(
+            "upstream_error",
+            "The upstream reported a failure inside its stream.",
+          );
         }
       }
       observer.onChunks(chunks);
     } catch (thrown) {
-      failure =
+      seen.failure =
         thrown instanceof GatewayError
           ? thrown
           : new GatewayError("upstream_malformed", "The upstream sent an event that is not of its format.");
@@ -124,14 +129,14 @@ export function createSideReader(
   /** Behind a failure nothing is believed but the end mark, which bytes that are passed on unread bring to the client. */
   function noteEnd(event: ServerSentEvent): void {
     try {
-      isEnded ||= decode(event).some(({ type }) => type === "done");
+      seen.isEnded ||= decode(event).some(({ type }) => type === "done");
     } catch {
       // Another broken event.
     }
   }
 
   function isComplete(): boolean {
-    return isEnded || (choices.size > 0 && [...choices.values()].every(Boolean));
+    return seen.isEnded || (choices.size > 0 && [...choices.values()].every(Boolean));
   }
 
   return {
@@ -142,7 +147,7 @@ export function createSideReader(
         return false;
       }
       silence.hear();
-      bytes += bytesRead.byteLength;
+      seen.bytes += bytesRead.byteLength;
       const found = parser.push(bytesRead);
       observer.onEvents?.(found);
       for (const event of found) take(event);
@@ -152,31 +157,13 @@ export function createSideReader(
       // A reader on a branch that broke already rejects; there is nothing left to stop then.
       await source.cancel().catch(() => {});
     },
-    get events() {
-      return events;
-    },
-    get bytes() {
-      return bytes;
-    },
+    seen,
     longestSilence() {
       // What an upstream does after its answer's end is no part of the answer.
       if (isComplete()) silence.end();
       return silence.longest();
     },
-    get isMidEvent() {
-      return parser.isMidEvent;
-    },
-    get isComplete() {
-      return isComplete();
-    },
-    get isEnded() {
-      return isEnded;
-    },
-    get failure() {
-      return failure;
-    },
-    get hasReportedFailure() {
-      return hasReportedFailure;
-    },
+    isMidEvent: () => parser.isMidEvent(),
+    isComplete,
   };
 }

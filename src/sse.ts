@@ -15,7 +15,7 @@ export interface EventParser {
   /** Takes the next bytes, split anywhere, and gives the events they complete. */
   push(bytes: Uint8Array): readonly ServerSentEvent[];
   /** Whether bytes of an unfinished event are held: at the end of a stream this means that it was cut. */
-  readonly isMidEvent: boolean;
+  isMidEvent(): boolean;
 }
 
 /** A parser for one stream. An event still open when the stream ends is never given out, as the standard says. */
@@ -65,7 +65,7 @@ export function createSseParser(): EventParser {
       rest = text.slice(from);
       return out;
     },
-    get isMidEvent() {
+    isMidEvent() {
       return rest.trim() !== "" || data !== undefined;
     },
   };

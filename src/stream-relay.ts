@@ -40,36 +40,25 @@ function emptyBody(): ReadableStream<Uint8Array> {
 /** A side reader that knows no format: the answer is complete when its connection ended as it should. */
 function createByteReader(branch: ReadableStream<Uint8Array>, { now, onBytes }: RelayOptions): SideReader {
   const source = readInBursts(branch);
-  let bytes = 0;
+  const seen = { events: 0, bytes: 0, isEnded: false, failure: undefined, hasReportedFailure: false };
   const silence = watchSilence(now);
-  let isEnded = false;
   return {
     async read() {
       const piece = await source.next();
       if (piece === undefined) {
-        isEnded = true;
+        seen.isEnded = true;
         silence.end();
         return false;
       }
       silence.hear();
-      bytes += piece.byteLength;
+      seen.bytes += piece.byteLength;
       onBytes?.(piece);
       return true;
     },
     cancel: () => source.cancel().catch(() => {}),
-    events: 0,
-    get bytes() {
-      return bytes;
-    },
+    seen,
     longestSilence: silence.longest,
-    isMidEvent: false,
-    get isComplete() {
-      return isEnded;
-    },
-    get isEnded() {
-      return isEnded;
-    },
-    failure: undefined,
-    hasReportedFailure: false,
+    isMidEvent: () => false,
+    isComplete: () => seen.isEnded,
   };
 }

@@ -107,12 +107,12 @@ async function follow(
   writer.closed.then(onClosed, onClosed);
   // Ends a write that waits for a client who takes no more.
   attempt.signal.addEventListener("abort", () => {
-    if (attempt.abortedBy === "client") void writer.abort().catch(() => {});
+    if (attempt.abortedBy() === "client") void writer.abort().catch(() => {});
   });
   for (;;) {
     const text = outbox.take();
     if (text !== "" && !(await write(writer, encoder.encode(text)))) return { end: "left" };
-    if (side.failure || side.isEnded) return { end: "done" };
+    if (side.seen.failure || side.seen.isEnded) return { end: "done" };
     attempt.arm("idle", idleMs);
     try {
       const more = await side.read();

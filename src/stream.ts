@@ -88,14 +88,14 @@ export function bodyOf(attempt: Attempt, name: string): ReadableStream<Uint8Arra
 /** Reads until the stream has begun; where it doesn't, ends the attempt and throws as openStream does. */
 export async function awaitFirstEvent(side: SideReader, attempt: Attempt, name: string): Promise<void> {
   try {
-    while (side.events === 0) {
+    while (side.seen.events === 0) {
       if (!(await side.read()))
         throw new GatewayError("upstream_malformed", `'${name}' sent an empty stream.`);
     }
-    if (side.failure) throw side.failure;
+    if (side.seen.failure) throw side.seen.failure;
   } catch (thrown) {
     // Asked before our own abort, which would be named as the cause.
-    const cause = attempt.abortedBy;
+    const cause = attempt.abortedBy();
     attempt.abort("idle");
     void side.cancel();
     attempt.release();
@@ -192,7 +192,7 @@ export function leave(side: SideReader, attempt: Attempt): StreamReport {
 }
 
 export function report(side: SideReader, outcome: StreamOutcome, error?: GatewayError): StreamReport {
-  const { events, bytes } = side;
+  const { events, bytes } = side.seen;
   const { ms: maxGapMs, sinceAt } = side.longestSilence() ?? { ms: 0, sinceAt: 0 };
   const hasStalled = maxGapMs > 0 && (outcome === "stalled" || maxGapMs >= STALL_MS);
   return {
@@ -214,15 +214,16 @@ const LEFT: Ending = { outcome: "client_disconnected" };
 
 /** What an upstream that has ended, or failed with `fault`, makes of its stream. */
 export function judge(side: SideReader, attempt: Attempt, fault: unknown, name: string): Ending {
-  if (attempt.abortedBy === "client") return LEFT;
+  const abortedBy = attempt.abortedBy();
+  const { failure } = side.seen;
+  if (abortedBy === "client") return LEFT;
   // What an upstream does after its answer's end (silence, a reset connection) takes nothing from the answer.
-  if (side.isComplete && !side.failure) return { outcome: "complete" };
-  const { abortedBy } = attempt;
+  if (side.isComplete() && !failure) return { outcome: "complete" };
   if (abortedBy !== undefined) {
     const isStopped = abortedBy === "revoked" || abortedBy === "lease_lost";
     return { outcome: isStopped ? "cut" : "stalled", error: toAttemptError(fault, abortedBy, name) };
   }
-  if (side.failure) return { outcome: "upstream_error", error: side.failure };
+  if (failure) return { outcome: "upstream_error", error: failure };
   if (fault !== undefined) return { outcome: "cut", error: toAttemptError(fault, undefined, name) };
   const message = `'${name}' ended its stream in the middle of the answer.`;
   return { outcome: "cut", error: new GatewayError("upstream_error", message) };
@@ -238,8 +239,9 @@ function closingText(
   error: GatewayError | undefined,
   options: PumpOptions,
 ): string | undefined {
-  if (error === undefined || side.hasReportedFailure || side.isEnded || !options.errorEvent) return undefined;
-  return `${side.isMidEvent ? "\n\n" : ""}${options.errorEvent(error)}`;
+  const { hasReportedFailure, isEnded } = side.seen;
+  if (error === undefined || hasReportedFailure || isEnded || !options.errorEvent) return undefined;
+  return `${side.isMidEvent() ? "\n\n" : ""}${options.errorEvent(error)}`;
 }
 
 /** Ends the client's body, after a last text if there is one; false when nobody is there any more. */

@@ -31,7 +31,7 @@ export interface Attempt {
   readonly response: Response;
   /** Stops the upstream; idempotent. The first cause given is the one that errors name. */
   abort(cause: AbortCause): void;
-  readonly abortedBy: AbortCause | undefined;
+  abortedBy(): AbortCause | undefined;
   /** Fires with the abort, whatever its cause. */
   readonly signal: AbortSignal;
   /** Starts the given time limit anew, or clears it; only one is armed at a time. */
@@ -102,7 +102,7 @@ export async function readRefusal(
     const context = { account: target.account, nowMs: ports.now() };
     return provider.toError(response.status, response.headers, parseLoosely(body), context);
   } catch (thrown) {
-    return toAttemptError(thrown, attempt.abortedBy, target.account.name);
+    return toAttemptError(thrown, attempt.abortedBy(), target.account.name);
   } finally {
     attempt.release();
   }
@@ -144,7 +144,7 @@ export async function sendUpstream(
     return Object.assign(handle, { response });
   } catch (thrown) {
     handle.release();
-    throw toAttemptError(thrown, handle.abortedBy, name);
+    throw toAttemptError(thrown, handle.abortedBy(), name);
   }
 }
 
@@ -163,7 +163,7 @@ export async function readBody(attempt: Attempt, name: string, idleMs: number): 
   try {
     return await attempt.response.text();
   } catch (thrown) {
-    throw toAttemptError(thrown, attempt.abortedBy, name);
+    throw toAttemptError(thrown, attempt.abortedBy(), name);
   } finally {
     attempt.release();
   }
@@ -226,9 +226,7 @@ function createHandle(client: AbortSignal, totalMs: number): Handle {
   return {
     signal: controller.signal,
     abort,
-    get abortedBy() {
-      return cause;
-    },
+    abortedBy: () => cause,
     arm(why, ms) {
       disarm();
       const timer = setTimeout(() => abort(why), ms);

@@ -110,7 +110,7 @@ function joinPath(path: string, name: string): string {
 }
 
 function toVectors({ vectors }: EmbeddingResponse): readonly JsonRecord[] {
-  return vectors.map((values) => ({ values }));
+  return vectors().map((values) => ({ values }));
 }
 
 function toUsage({ usage }: EmbeddingResponse): JsonRecord {

@@ -91,7 +91,7 @@ function formatEmbedding(
 ): string {
   const format = wire["encoding_format"] === "base64" ? formatBase64 : (vector: readonly number[]) => vector;
   const tokens = usage?.inputTokens ?? 0;
-  const data = vectors.map((vector, index): JsonRecord => ({
+  const data = vectors().map((vector, index): JsonRecord => ({
     object: "embedding",
     index,
     embedding: format(vector),

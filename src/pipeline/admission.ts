@@ -60,7 +60,7 @@ export async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<Ad
           ? {}
           : { keyLimits: toQueueLimits(key.limits ?? {}, key.budget) }),
       },
-      call.signal,
+      call.signal(),
       plan?.targets[0].label,
     );
     deps.noteVersion(answer.configVersion);
@@ -81,7 +81,7 @@ export async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<Ad
       .fail("queue_unreachable")
       .set({ ...RPC_ATTRIBUTES, "gateway.queue.outcome": isOpen ? "open" : "refused" });
     if (isOpen)
-      return { reservedTokens: 0, canSettleLate: false, signal: call.signal, stopRenewal: () => {} };
+      return { reservedTokens: 0, canSettleLate: false, signal: call.signal(), stopRenewal: () => {} };
     throw new GatewayError(
       "unavailable",
       "The tenant's queue can't be reached, and its records say to refuse then.",
@@ -134,7 +134,7 @@ function hold(lease: Lease, call: BareCall, deps: Deps): Pick<Admission, "signal
       );
     },
   });
-  return { signal: AbortSignal.any([call.signal, stop.signal]), stopRenewal };
+  return { signal: AbortSignal.any([call.signal(), stop.signal]), stopRenewal };
 }
 
 function isAllowed(bundle: TenantBundle | undefined, keyId: string, now: number): boolean {

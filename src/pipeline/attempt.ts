@@ -55,7 +55,7 @@ export async function tryOnce(run: Run, facts: AttemptFacts & { readonly pass: C
     // What is passed on unread has nothing to show.
     if (exchange.kind === "chat" || exchange.kind === "embeddings") deps.content?.note(call, span.ref);
     const passed = exchange.isSameWire ? PASSED_HEADERS[call.chat.dialect] : [];
-    const client = { signal: call.signal, headers: call.headers, passed, traceparent };
+    const client = { signal: call.signal(), headers: call.headers, passed, traceparent };
     const attempt = await callUpstream(
       exchange.request,
       provider,

@@ -88,7 +88,7 @@ async function askInTurn(
       if (step.kind === "give_up") throw last;
       why = step.kind;
       if (step.kind === "fallback") break;
-      await sleepUnlessGone(step.delayMs, call.signal, deps);
+      await sleepUnlessGone(step.delayMs, call.signal(), deps);
     }
   }
   throw last ?? new GatewayError("internal_error", `The plan of '${plan.routeId}' had no target.`);
@@ -101,7 +101,7 @@ function stepAfter(
   hasNext: boolean,
 ): NextStep {
   // Nobody was called: an account that can't be used (its credential can't be opened) is no reason to give up on the others.
-  if (tried.span === undefined && !call.signal.aborted) return { kind: hasNext ? "fallback" : "give_up" };
+  if (tried.span === undefined && !call.signal().aborted) return { kind: hasNext ? "fallback" : "give_up" };
   return nextStep({
     error: tried.error,
     attemptsOfTarget,
@@ -136,7 +136,7 @@ async function mayAsk(
       throw new GatewayError("upstream_rate_limited", message, { retryAfterMs: waitMs });
     }
     call.trace.root.event("gateway.retry", why);
-    await sleepUnlessGone(waitMs, call.signal, deps);
+    await sleepUnlessGone(waitMs, call.signal(), deps);
   }
   return true;
 }

@@ -30,7 +30,11 @@ export async function countTokens(asked: CountCall, deps: Deps): Promise<TokenCo
   const { call, plan } = await routeFresh(asked, deps);
   const admission = await admit(call, deps);
   try {
-    const count = await firstCount({ ...call, codec: asked.codec, signal: admission.signal }, plan, deps);
+    const count = await firstCount(
+      { ...call, codec: asked.codec, signal: () => admission.signal },
+      plan,
+      deps,
+    );
     call.trace.root
       .child("gateway.usage.count", {
         attributes: { "gateway.span.cpu_only": true, "gateway.usage.source": count.source },
@@ -96,7 +100,7 @@ async function countAt(
     };
     const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
     const passed = PASSED_HEADERS[chat.dialect];
-    const client = { signal: call.signal, headers: call.headers, passed, traceparent };
+    const client = { signal: call.signal(), headers: call.headers, passed, traceparent };
     const attempt = await callUpstream(
       counter.toRequest(chat, target, conversation && { conversation, drop }),
       provider,

@@ -53,13 +53,13 @@ export async function embedPrompt(
       plan: planOf(target, deadlineAt - deps.now()),
       held: {
         // It waits for no place, and there is none to give back.
-        admission: { reservedTokens: 0, canSettleLate: true, signal: call.signal, stopRenewal: () => {} },
+        admission: { reservedTokens: 0, canSettleLate: true, signal: call.signal(), stopRenewal: () => {} },
         cacheKey: undefined,
         open(provider, chosen) {
           const exchange = openExchange(embedding, provider, chosen);
           const read: typeof exchange.read = (body) => {
             const answer = exchange.read(body);
-            values = answer.vectors?.[0] ?? [];
+            values = answer.vectors?.()[0] ?? [];
             return answer;
           };
           return { ...exchange, read };

@@ -27,7 +27,7 @@ export interface ReadAnswer {
   readonly answer: AnswerSummary;
   /** For a trace that may hold content; absent where the answer is no text. */
   readonly choices?: readonly ChatChoice[];
-  /** Of an embeddings answer; read when they are asked for, and may throw `upstream_malformed` then. */
+  /** Of an embeddings answer. */
   readonly vectors?: EmbeddingResponse["vectors"];
   format(): string;
 }
@@ -157,9 +157,7 @@ function openEmbedding(
       const response = wire.toResponse(body);
       return {
         answer: summariseEmbedding(response),
-        get vectors() {
-          return response.vectors;
-        },
+        vectors: response.vectors,
         format: () => codec.formatEmbedding(response, chat),
       };
     },

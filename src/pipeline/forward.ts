@@ -28,7 +28,7 @@ export interface Forwarding {
 export async function forward(asked: BareCall, forwarding: Forwarding, deps: Deps): Promise<Generation> {
   const { call, plan } = await routeFresh(asked, deps);
   const admission = await admit(call, deps, plan);
-  const admitted = { ...call, signal: admission.signal };
+  const admitted = { ...call, signal: () => admission.signal };
   const open: Held["open"] = (provider, target) => openForward(forwarding, provider, target);
   try {
     return await firstSuccess(admitted, plan, { admission, cacheKey: undefined, open }, deps);

@@ -33,13 +33,14 @@ export async function raceWithHedge(run: Run, afterMs: number, askInTurn: AskInT
 
   function openLane(taken: Set<PlannedTarget>): Lane {
     const calledOff = new AbortController();
+    const signal = AbortSignal.any([call.signal(), calledOff.signal]);
     const lane: Lane = {
       calledOff,
       run: {
         ...run,
         taken,
         asking: {},
-        call: { ...call, signal: AbortSignal.any([call.signal, calledOff.signal]) },
+        call: { ...call, signal: () => signal },
         held: {
           ...run.held,
           claim: () => claim(lane),
@@ -69,7 +70,8 @@ export async function raceWithHedge(run: Run, afterMs: number, askInTurn: AskInT
     () => true,
   );
   const isEarly = await Promise.race([isSettled, deps.sleep(afterMs).then(() => false)]);
-  if (isEarly || call.signal.aborted || !deps.routing.retries.take(call.bundle.id, deps.now())) return answer;
+  if (isEarly || call.signal().aborted || !deps.routing.retries.take(call.bundle.id, deps.now()))
+    return answer;
 
   // With no other target the same one is asked twice: what is slow may be one server of many.
   const target = plan.targets[1] ?? plan.targets[0];

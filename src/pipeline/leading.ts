@@ -16,7 +16,8 @@ export async function leadFlight(
   deps: Deps,
   generate: (call: Call) => Promise<Generation>,
 ): Promise<Generation> {
-  const { facts, signal, trace } = call;
+  const { facts, trace } = call;
+  const signal = call.signal();
   const detached = new AbortController();
   const onGone = (): void => {
     const leaving = deps.flights.leave(key, call.requestId).catch(() => false);
@@ -32,7 +33,7 @@ export async function leadFlight(
   const generated = Promise.withResolvers<void>();
   let generation: Generation;
   try {
-    generation = await generate({ ...call, signal: detached.signal, release: generated.resolve });
+    generation = await generate({ ...call, signal: () => detached.signal, release: generated.resolve });
   } catch (thrown) {
     const fault = describeFault(toGatewayError(thrown));
     deps.defer(tell(writer, encodeLine({ fault, leader: trace.root.ref }), false));

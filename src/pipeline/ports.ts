@@ -34,8 +34,8 @@ export interface Call {
   readonly options: RequestOptions;
   readonly cache: CacheDirective;
   readonly requestId: string;
-  /** Aborts when the client leaves. */
-  readonly signal: AbortSignal;
+  /** Aborts when the client leaves. Made when it is first asked for: it costs what a cache hit's reading costs. */
+  readonly signal: () => AbortSignal;
   readonly headers: Headers;
   readonly trace: RequestTrace;
   readonly facts: RequestFacts;

@@ -46,7 +46,7 @@ export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promis
   const call = { ...asked, bundle: await bundleWith(asked.bundle, ask.provider, deps) };
   const admission = await admit(call, deps);
   try {
-    return await callNative({ ...call, signal: admission.signal }, admission, ask, deps);
+    return await callNative({ ...call, signal: () => admission.signal }, admission, ask, deps);
   } catch (thrown) {
     const error = toGatewayError(thrown);
     concludeFailure(call, admission, error, deps);
@@ -135,7 +135,7 @@ async function send(
     ...(isText && ask.payload !== undefined && { body: await ask.readText() }),
   };
   const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
-  const client = { signal: call.signal, headers: call.headers, passed: [], traceparent };
+  const client = { signal: call.signal(), headers: call.headers, passed: [], traceparent };
   return sendUpstream(request, provider, target, limits, client, deps, isText ? undefined : ask.payload);
 }
 

@@ -24,7 +24,7 @@ export async function realtime(asked: BareCall, ask: RealtimeAsk, deps: Deps): P
   }
   const { call, plan } = await routeFresh(asked, deps);
   const admission = await admit(call, deps, plan);
-  const admitted = { ...call, signal: admission.signal };
+  const admitted = { ...call, signal: () => admission.signal };
   const open: Held["open"] = (provider, target) => openHandshake(ask, provider, target);
   try {
     const { socket } = await firstSuccess(admitted, plan, { admission, cacheKey: undefined, open }, deps);

@@ -37,8 +37,8 @@ export async function openSession(ctx: Answering, attempt: Attempt, claim: () =>
   const reader = createSessionReader();
   const { client, done } = joinSockets(webSocket, {
     now: deps.now,
-    signal: call.signal,
-    stop: () => stopOf(call.signal, name),
+    signal: call.signal(),
+    stop: () => stopOf(call.signal(), name),
     onText: reader.read,
     lastEvent: (error) => realtimeErrorEvent(error, call.requestId),
     broken: () => toAttemptError(undefined, undefined, name),

@@ -130,7 +130,8 @@ async function join(
   span: Span,
   deps: Deps,
 ): Promise<Outcome> {
-  const { requestId, signal } = call;
+  const { requestId } = call;
+  const signal = call.signal();
   const gone = Promise.withResolvers<"gone">();
   const onGone = (): void => gone.resolve("gone");
   signal.addEventListener("abort", onGone);

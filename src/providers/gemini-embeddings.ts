@@ -65,7 +65,8 @@ export function readEmbeddings(body: unknown): EmbeddingResponse {
   const found = Array.isArray(embeddings) ? embeddings : isRecord(embedding) ? [embedding] : [];
   if (found.length === 0) throw malformed("an answer without embeddings");
   const usage = readUsage(body["usageMetadata"]);
-  return { vectors: found.map(readVector), ...(usage !== undefined && { usage }) };
+  const vectors = found.map(readVector);
+  return { vectors: () => vectors, ...(usage !== undefined && { usage }) };
 }
 
 function readVector(embedding: unknown): readonly number[] {

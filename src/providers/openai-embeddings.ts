@@ -27,7 +27,7 @@ export function formatEmbeddingRequest(
   });
 }
 
-/** Throws `upstream_malformed`. The vectors are read when they are asked for: a forwarded answer needs the usage only. */
+/** Throws `upstream_malformed`. */
 export function readEmbeddings(body: unknown): EmbeddingResponse {
   if (!isRecord(body) || !Array.isArray(body["data"])) throw malformed("an answer without embeddings");
   const data: readonly unknown[] = body["data"];
@@ -36,9 +36,7 @@ export function readEmbeddings(body: unknown): EmbeddingResponse {
   return {
     ...(model !== undefined && { model }),
     ...(usage !== undefined && { usage }),
-    get vectors() {
-      return data.map((entry) => readVector(recordOf(entry)["embedding"]));
-    },
+    vectors: () => data.map((entry) => readVector(recordOf(entry)["embedding"])),
   };
 }
 

@@ -116,11 +116,12 @@ const embeddingWire: EmbeddingWire = {
     if (embeddings.length === 0) throw malformed("an answer without embeddings");
     const counts = embeddings.map((embedding) => recordOf(embedding["statistics"])["token_count"]);
     const inputTokens = counts.reduce<number>((sum, count) => sum + (isCount(count) ? count : 0), 0);
+    const vectors = embeddings.map(({ values }) => {
+      if (Array.isArray(values) && values.every((value) => typeof value === "number")) return values;
+      throw malformed("an embedding that is no list of numbers");
+    });
     return {
-      vectors: embeddings.map(({ values }) => {
-        if (Array.isArray(values) && values.every((value) => typeof value === "number")) return values;
-        throw malformed("an embedding that is no list of numbers");
-      }),
+      vectors: () => vectors,
       ...(counts.some(isCount) && { usage: { inputTokens, outputTokens: 0 } }),
     };
   },

@@ -46,14 +46,15 @@ export const boundEmbeddingWire: EmbeddingWire = {
     return toCall(target, { text: ask.inputs });
   },
   toResponse(body) {
-    const vectors = listOf(recordOf(body)["data"]);
-    if (vectors.length === 0) throw malformed("an answer without embeddings");
+    const data = listOf(recordOf(body)["data"]);
+    if (data.length === 0) throw malformed("an answer without embeddings");
+    const vectors = data.map((vector) => {
+      if (Array.isArray(vector) && vector.every((value) => typeof value === "number")) return vector;
+      throw malformed("an embedding that is no list of numbers");
+    });
     const usage = readUsage(recordOf(body)["usage"]);
     return {
-      vectors: vectors.map((vector) => {
-        if (Array.isArray(vector) && vector.every((value) => typeof value === "number")) return vector;
-        throw malformed("an embedding that is no list of numbers");
-      }),
+      vectors: () => vectors,
       ...(usage !== undefined && { usage }),
     };
   },

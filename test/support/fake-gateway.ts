@@ -221,6 +221,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     reload: async () => undefined,
     ...options.deps,
   };
+  const signal = options.signal ?? new AbortController().signal;
   const call: Call = {
     chat: options.request
       ? options.request.codec.parseRequest(JSON.stringify(options.request.body))
@@ -231,7 +232,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     options: readRequestOptions(headers),
     cache: { mode: "off", reason: "tenant_off", ttlSeconds: 3600, ...options.cache },
     requestId: "req_1",
-    signal: options.signal ?? new AbortController().signal,
+    signal: () => signal,
     headers,
     trace: rig.trace,
     facts,

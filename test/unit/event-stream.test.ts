@@ -58,7 +58,7 @@ describe("a stream", () => {
     ] as const) {
       const parser = createEventStreamParser();
       parser.push(fixtureBytes(`bedrock/${name}.bin`));
-      expect(parser.isMidEvent).toBe(isMidEvent);
+      expect(parser.isMidEvent()).toBe(isMidEvent);
     }
   });
 });

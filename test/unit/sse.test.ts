@@ -65,13 +65,13 @@ describe("the end of a stream", () => {
   test("nothing is held after a whole event", () => {
     const parser = createSseParser();
     parser.push(bytesOf("data: a\n\n"));
-    expect(parser.isMidEvent).toBe(false);
+    expect(parser.isMidEvent()).toBe(false);
   });
 
   test.each(["data: a", "data: a\n", 'data: {"half', "da"])("%j is an event cut short", (text) => {
     const parser = createSseParser();
     expect(parser.push(bytesOf(text))).toEqual([]);
-    expect(parser.isMidEvent).toBe(true);
+    expect(parser.isMidEvent()).toBe(true);
   });
 });
 
@@ -96,7 +96,7 @@ describe("properties", () => {
       fc.property(fc.array(fc.uint8Array()), (pieces) => {
         const parser = createSseParser();
         for (const piece of pieces) parser.push(piece);
-        expect(typeof parser.isMidEvent).toBe("boolean");
+        expect(typeof parser.isMidEvent()).toBe("boolean");
       }),
     );
   });

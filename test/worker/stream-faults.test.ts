@@ -115,7 +115,7 @@ describe.each(KINDS)("a %s stream that fails after its first byte", (kind) => {
       message: expect.stringContaining("fell silent"),
     });
     expect(await done).toMatchObject({ outcome: "stalled", error: { code: "upstream_timeout" } });
-    expect(stream.attempt.abortedBy).toBe("idle");
+    expect(stream.attempt.abortedBy()).toBe("idle");
   });
 
   test("by going on beyond the request's time is closed then", async () => {
@@ -197,7 +197,7 @@ describe.each(KINDS)("a client of a %s stream who leaves", (kind) => {
     expect(report.outcome).toBe("client_disconnected");
     expect(report.error).toBeUndefined();
     expect(report.events).toBeGreaterThanOrEqual(2);
-    expect(stream.attempt.abortedBy).toBe("client");
+    expect(stream.attempt.abortedBy()).toBe("client");
     await expect.poll(stream.isStopped, { timeout: LEAVE_MS }).toBe(true);
   });
 
@@ -217,7 +217,7 @@ describe.each(KINDS)("a client of a %s stream who leaves", (kind) => {
     client.abort();
     expect((await done).outcome).toBe("client_disconnected");
     expect(Date.now() - leftAt).toBeLessThan(LEAVE_MS);
-    expect(stream.attempt.abortedBy).toBe("client");
+    expect(stream.attempt.abortedBy()).toBe("client");
   });
 
   test("before the first byte was read", async () => {

@@ -134,7 +134,7 @@ describe.each(KINDS)("a %s stream that goes well", (kind) => {
     await readAll(body);
     await done;
     await pause(350);
-    expect(stream.attempt.abortedBy).toBeUndefined();
+    expect(stream.attempt.abortedBy()).toBeUndefined();
     expect(stream.isStopped()).toBe(false);
   });
 });

@@ -223,7 +223,7 @@ describe("time limits", () => {
     attempt.release();
     expect(vi.getTimerCount()).toBe(0);
     client.abort();
-    expect(attempt.abortedBy).toBeUndefined();
+    expect(attempt.abortedBy()).toBeUndefined();
   });
 
   test.each<[string, FakeReply]>([
@@ -274,7 +274,7 @@ describe("an abort", () => {
     const attempt: Attempt = await start(endless).calling;
     attempt.abort("idle");
     attempt.abort("client");
-    expect(attempt.abortedBy).toBe("idle");
+    expect(attempt.abortedBy()).toBe("idle");
     expect(await faultOf(readBody(attempt, "up", IDLE_MS))).toMatchObject({ code: "upstream_timeout" });
   });
 
@@ -285,9 +285,9 @@ describe("an abort", () => {
     await vi.advanceTimersByTimeAsync(99);
     attempt.arm("idle", 100);
     await vi.advanceTimersByTimeAsync(99);
-    expect(attempt.abortedBy).toBeUndefined();
+    expect(attempt.abortedBy()).toBeUndefined();
     await vi.advanceTimersByTimeAsync(1);
-    expect(attempt.abortedBy).toBe("idle");
+    expect(attempt.abortedBy()).toBe("idle");
     attempt.release();
   });
 });

@@ -41,7 +41,7 @@ describe("one text", () => {
     const usage = { inputTokens: 2, outputTokens: 0 };
     expect(
       JSON.parse(
-        geminiEmbed.formatEmbedding({ vectors: [[1, 2]], usage }, single({ content: content("a") })),
+        geminiEmbed.formatEmbedding({ vectors: () => [[1, 2]], usage }, single({ content: content("a") })),
       ),
     ).toEqual({
       embedding: { values: [1, 2] },
@@ -54,7 +54,7 @@ describe("many texts", () => {
   test("are one ask, answered in order", () => {
     const chat = batch({ model: "models/g/e", content: content("a") }, { content: content("b") });
     expect(geminiBatchEmbed.toEmbedding(chat, () => {})).toEqual({ inputs: ["a", "b"] });
-    expect(JSON.parse(geminiBatchEmbed.formatEmbedding({ vectors: [[1], [2]] }, chat))).toEqual({
+    expect(JSON.parse(geminiBatchEmbed.formatEmbedding({ vectors: () => [[1], [2]] }, chat))).toEqual({
       embeddings: [{ values: [1] }, { values: [2] }],
     });
   });

@@ -182,8 +182,8 @@ test.each([
 
 describe("embeddings", () => {
   test("one or many", () => {
-    expect(readEmbeddings(fixtureJson("gemini/embed.json"))).toEqual({ vectors: [[0.0125, -0.25, 0.5]] });
-    expect(readEmbeddings(fixtureJson("gemini/batch-embed.json")).vectors).toHaveLength(2);
+    expect(readEmbeddings(fixtureJson("gemini/embed.json")).vectors()).toEqual([[0.0125, -0.25, 0.5]]);
+    expect(readEmbeddings(fixtureJson("gemini/batch-embed.json")).vectors()).toHaveLength(2);
   });
 
   test.each([null, {}, { embeddings: [] }, { embeddings: [{}] }, { embedding: { values: ["1"] } }])(

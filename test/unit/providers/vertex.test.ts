@@ -213,13 +213,12 @@ describe("embeddings", () => {
   });
 
   test("come back as predictions, with the tokens of each", () => {
-    expect(wire?.toResponse(fixtureJson("vertex/predict.json"))).toEqual({
-      vectors: [
-        [0.0125, -0.25],
-        [0.5, 1],
-      ],
-      usage: { inputTokens: 7, outputTokens: 0 },
-    });
+    const response = wire?.toResponse(fixtureJson("vertex/predict.json"));
+    expect(response?.vectors()).toEqual([
+      [0.0125, -0.25],
+      [0.5, 1],
+    ]);
+    expect(response?.usage).toEqual({ inputTokens: 7, outputTokens: 0 });
     for (const body of [null, {}, { predictions: [{}] }]) {
       expect(() => wire?.toResponse(body)).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
     }

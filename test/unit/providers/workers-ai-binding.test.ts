@@ -90,12 +90,10 @@ describe("a call", () => {
     const ask = openAiEmbeddings.toEmbedding(chat, refuse);
     const { body } = wire?.toRequest(chat, target, { ask, drop: refuse }) ?? {};
     expect(JSON.parse(body ?? "")).toEqual({ model: MODEL, inputs: { text: ["a", "b"] } });
-    expect(wire?.toResponse(fixtureJson("workers-ai/embed.json"))).toEqual({
-      vectors: [
-        [0.25, -0.5, 0.125],
-        [0.5, 0.25, -1],
-      ],
-    });
+    expect(wire?.toResponse(fixtureJson("workers-ai/embed.json")).vectors()).toEqual([
+      [0.25, -0.5, 0.125],
+      [0.5, 0.25, -1],
+    ]);
     expect(() => wire?.toResponse({ data: [["x"]] })).toThrow(
       expect.objectContaining({ code: "upstream_malformed" }),
     );
