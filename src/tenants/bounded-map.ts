@@ -1,6 +1,10 @@
 /**
- * A Map that forgets its least recently used entries: what an isolate may remember between requests. Plain data only,
- * since a promise of one request may not be awaited by another.
+ * A Map that forgets its oldest entries, but those that were used since it last wanted to forget them: what an isolate
+ * may remember between requests. Plain data only, since a promise of one request may not be awaited by another.
+ *
+ * A look-up changes nothing but a mark. To keep the order of use instead, by putting each entry found behind the others,
+ * has V8 make the Map's table anew every few look-ups, each reachable from the one before: none of them, nor what they
+ * hold, is given back before a full collection (decision 072).
  */
 
 export interface BoundedMap<Key, Value> {
@@ -15,37 +19,51 @@ export interface Weight<Value> {
   readonly weigh: (value: Value) => number;
 }
 
+interface Entry<Value> {
+  readonly value: Value;
+  /** Since the map last wanted to forget it. */
+  isUsed: boolean;
+}
+
 /** Holds at most `maxEntries`, and at most `maxWeight` of them all; one that is too heavy alone is not kept. */
 export function createBoundedMap<Key, Value>(
   maxEntries: number,
   { maxWeight, weigh }: Weight<Value> = { maxWeight: 0, weigh: () => 0 },
 ): BoundedMap<Key, Value> {
-  // A Map keeps the order of insertion, so its first key is the one used longest ago.
-  const entries = new Map<Key, Value>();
+  // A Map keeps the order of insertion.
+  const entries = new Map<Key, Entry<Value>>();
   let weight = 0;
 
   function drop(key: Key): void {
-    const value = entries.get(key);
-    if (value === undefined) return;
-    weight -= weigh(value);
+    const entry = entries.get(key);
+    if (entry === undefined) return;
+    weight -= weigh(entry.value);
     entries.delete(key);
+  }
+
+  function spare(key: Key, entry: Entry<Value>): void {
+    entry.isUsed = false;
+    entries.delete(key);
+    entries.set(key, entry);
   }
 
   return {
     get(key) {
-      const value = entries.get(key);
-      if (value === undefined) return undefined;
-      entries.delete(key);
-      entries.set(key, value);
-      return value;
+      const entry = entries.get(key);
+      if (entry === undefined) return undefined;
+      entry.isUsed = true;
+      return entry.value;
     },
     set(key, value) {
       drop(key);
-      entries.set(key, value);
+      if (weigh(value) > maxWeight) return;
+      entries.set(key, { value, isUsed: false });
       weight += weigh(value);
-      for (const oldest of entries.keys()) {
+      // Goes round: what is spared comes again, behind the others.
+      for (const [oldest, entry] of entries) {
         if (entries.size <= maxEntries && weight <= maxWeight) return;
-        drop(oldest);
+        if (entry.isUsed) spare(oldest, entry);
+        else if (oldest !== key) drop(oldest);
       }
     },
     delete: drop,
