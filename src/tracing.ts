@@ -26,19 +26,22 @@ export function startTrace(about: Named): RequestTrace {
   return createRequestTrace({ createSpan, clock, sleep, ids, ...about });
 }
 
-/** Exports a trace once it is finished. Refusals without a tenant leave at most one trace and one summary a second. */
-export function exportTrace(
+/**
+ * Exports a trace once it is finished; the promise is to be waited for beyond the response. Refusals without a tenant
+ * leave at most one trace and one summary a second.
+ */
+export async function exportTrace(
   trace: RequestTrace,
   about: { readonly bundle: TenantBundle | undefined; readonly isUnauthenticated: boolean },
   services: IsolateServices,
   waitUntil: WaitUntil,
-): void {
+): Promise<void> {
   if (about.isUnauthenticated) {
     const verdict = flood.note();
     if (verdict === "first_counted") waitUntil(exportSummary(services, waitUntil));
     if (verdict !== "own") return;
   }
-  waitUntil(finishAndExport(trace, about.bundle, services, waitUntil));
+  await finishAndExport(trace, about.bundle, services, waitUntil);
 }
 
 async function finishAndExport(

@@ -72,7 +72,7 @@ function createWorld(world: World = {}) {
       servicesOf: () => services,
       startTrace: ({ name, kind, traceparent, attributes = {} }) =>
         startTrace({ name, kind, attributes, ...(traceparent != null && { traceparent }) }).trace,
-      exportTrace: (trace, { isUnauthenticated }) => void exported.push({ trace, isUnauthenticated }),
+      exportTrace: async (trace, { isUnauthenticated }) => void exported.push({ trace, isUnauthenticated }),
     }),
     cors,
   );
