@@ -4,12 +4,15 @@ import type { Context } from "hono";
 import type { AppEnv } from "../src/app.ts";
 import { cacheDirective } from "../src/cache/policy.ts";
 import type { DialectCodec, EmbeddingCodec, RequestContext } from "../src/dialects/dialect.ts";
+import { createRequestReader } from "../src/dialects/known-requests.ts";
 import { generate } from "../src/gateway.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { openCall } from "./call.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
 const MS_PER_SECOND = 1000;
+
+const readRequest = createRequestReader();
 
 /** Answers a generation or an embedding. `context` is what the path says of the request. */
 export async function answerGeneration(
@@ -25,14 +28,13 @@ export async function answerGeneration(
   const body = await readBodyText(request, tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
   const { defaultRoute: defaultModel } = tenant;
   const chat = {
-    ...codec.parseRequest(body, { ...(defaultModel !== undefined && { defaultModel }), ...context }),
+    ...readRequest(codec, body, defaultModel === undefined ? context : { defaultModel, ...context }),
     stamp: {
       id: requestId.slice("req_".length),
       createdAtSeconds: Math.floor(scope.facts.startedAt / MS_PER_SECOND),
     },
   };
   const { call, deps, hold } = openCall(c, chat, options);
-  // The same object: a copy would ask for its signal.
   const answer = await generate(Object.assign(call, { codec, cache }), deps);
   if (typeof answer.body !== "string") hold();
   return new Response(answer.bytes ?? answer.body, {

@@ -21,16 +21,12 @@ export async function sha256Hex(text: string): Promise<string> {
 }
 
 /**
- * `sha256Hex` that remembers the last `maxEntries` texts of at most `maxChars`, in memory only: to find a digest again
- * takes a fifth of what making it does.
+ * `sha256Hex` that remembers the last `maxEntries` texts, in memory only: to find a digest again takes a fifth of what
+ * making it does.
  */
-export function rememberDigests(
-  maxEntries: number,
-  maxChars = Number.POSITIVE_INFINITY,
-): (text: string) => Promise<string> {
+export function rememberDigests(maxEntries: number): (text: string) => Promise<string> {
   const digests = createBoundedMap<string, string>(maxEntries);
   return async (text) => {
-    if (text.length > maxChars) return sha256Hex(text);
     const known = digests.get(text);
     if (known !== undefined) return known;
     const digest = await sha256Hex(text);

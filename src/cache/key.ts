@@ -5,11 +5,12 @@
 
 import type { ChatRequest, Dialect } from "../chat.ts";
 import { canonicalText } from "./canonical.ts";
-import { rememberDigests, sha256Hex } from "../sha256.ts";
+import { sha256Hex } from "../sha256.ts";
+import { createBoundedMap } from "../tenants/bounded-map.ts";
 
-const made: unique symbol = Symbol("CacheKey");
+declare const made: unique symbol;
 
-/** Made by `cacheKey`, and from its digests by `knownCacheKey`. */
+/** Made by `cacheKey`, and from its digests by `knownCacheKey`: the mark is the compiler's alone. */
 export interface CacheKey {
   readonly [made]: true;
   readonly tenantId: string;
@@ -55,23 +56,33 @@ const INSIGNIFICANT: Readonly<Record<Dialect, ReadonlySet<string>>> = {
   gemini: new Set(["model", "labels"]),
 };
 
+/** A crowd asks the same: of the last requests that are short, 2 M characters at the most. */
+const MAX_KNOWN_CHARS = 4096;
+const digests = createBoundedMap<string, string>(500);
+
 /** Changes when the form below, or that of the entries, does: old entries are then never found again. */
 const FORMAT = 1;
 
-/** A key that `cacheKey` made once, out of the tenant's own index. */
+/** A key out of a digest that `cacheKey` made once for this tenant. */
 export function knownCacheKey(tenantId: string, digest: string): CacheKey {
-  return { [made]: true, tenantId, digest };
+  const unmarked: Omit<CacheKey, typeof made> = { tenantId, digest };
+  return unmarked as CacheKey;
 }
 
 /** The same key for the same tenant and requests of equal meaning; order of members and white space don't matter. */
 export async function cacheKey(input: CacheKeyInput): Promise<CacheKey> {
   const { tenantId, epoch, planVersion, chat, passedHeaders = {} } = input;
   const scope = [FORMAT, tenantId, epoch, planVersion, chat.dialect, chat.operation, chat.model];
+  // What is equal to the letter has an equal key, and needs no canonical form to know it.
+  const letters = JSON.stringify([scope, passedHeaders]) + chat.wireText;
+  const known = digests.get(letters);
+  if (known !== undefined) return knownCacheKey(tenantId, known);
   const body = canonicalText(chat.wire, INSIGNIFICANT[chat.dialect]);
   // Where a body can't be told apart by its parsed value, its very text is compared: fewer hits, never a wrong one.
   const parts = [scope, passedHeaders, body === undefined ? [chat.wireText] : body];
-  const text = canonicalText(parts) ?? JSON.stringify(parts);
-  return { [made]: true, tenantId, digest: await rememberedDigest(text) };
+  const digest = await sha256Hex(canonicalText(parts) ?? JSON.stringify(parts));
+  if (letters.length <= MAX_KNOWN_CHARS) digests.set(letters, digest);
+  return knownCacheKey(tenantId, digest);
 }
 
 /** One digest for requests that say the very same, delivery included: what an idempotency key is held against. */
@@ -85,6 +96,3 @@ export function requestDigest({
 }: ChatRequest): Promise<string> {
   return sha256Hex(JSON.stringify([dialect, operation, model, stream, canonicalText(wire) ?? wireText]));
 }
-
-/** A crowd asks the same; of texts up to 4,096 characters, so 2 M characters at the most. */
-const rememberedDigest = rememberDigests(500, 4096);
