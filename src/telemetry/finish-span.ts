@@ -5,7 +5,7 @@
 
 import { isListed, type AttributeValue } from "./attributes.ts";
 import { STATUS_ERROR, toMs, type SpanRecorder } from "./span-recorder.ts";
-import type { FinishedSpan, SpanContextRef, SpanKind } from "./trace.ts";
+import type { FinishedEvent, FinishedLink, FinishedSpan, SpanContextRef, SpanKind } from "./trace.ts";
 
 /** Caps of one span: below what any back end we know cuts at (tracing-facts §4). */
 const MAX_ATTRIBUTES = 64;
@@ -38,27 +38,31 @@ export function finishSpan(recorder: SpanRecorder, facts: SpanFacts, isRoot: boo
   return {
     traceId: facts.ref.traceId,
     spanId: facts.ref.spanId,
-    ...(facts.parentSpanId === undefined ? {} : { parentSpanId: facts.parentSpanId }),
+    parentSpanId: facts.parentSpanId,
     name: cutText(facts.name, MAX_NAME_CHARS),
     kind: facts.kind,
     startAt: toMs(recorder.startTime),
     endAt: toMs(recorder.endTime),
     attributes: kept,
-    events: recorder.events.map(({ name, time, attributes = {} }) => ({
-      name,
-      at: toMs(time),
-      attributes: filterAttributes(attributes).kept,
-    })),
-    links: recorder.links.map(({ context, attributes = {} }) => ({
-      traceId: context.traceId,
-      spanId: context.spanId,
-      attributes: filterAttributes(attributes).kept,
-    })),
+    events: recorder.events.length === 0 ? NONE : recorder.events.map(finishEvent),
+    links: recorder.links.length === 0 ? NONE : recorder.links.map(finishLink),
     isError: isRoot ? isRootError(recorder) : recorder.status.code === STATUS_ERROR,
-    ...(hasDropped
-      ? { dropped: { attributes: droppedCount, events: droppedEvents, links: droppedLinks } }
-      : {}),
+    dropped: hasDropped
+      ? { attributes: droppedCount, events: droppedEvents, links: droppedLinks }
+      : undefined,
   };
+}
+
+/** Of the many spans that have no events or no links. */
+const NONE: readonly never[] = [];
+
+function finishEvent({ name, time, attributes = {} }: SpanRecorder["events"][number]): FinishedEvent {
+  return { name, at: toMs(time), attributes: filterAttributes(attributes).kept };
+}
+
+function finishLink({ context, attributes = {} }: SpanRecorder["links"][number]): FinishedLink {
+  const { traceId, spanId } = context;
+  return { traceId, spanId, attributes: filterAttributes(attributes).kept };
 }
 
 /**

@@ -93,7 +93,7 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
     const open = { recorder, name, kind, ref, parentSpanId, droppedEvents: 0, droppedLinks: 0 };
     spans.push(open);
     openCount++;
-    const span = createSpanHandle(open, start, now);
+    const span = new SpanHandle(open, start, now);
     return options.attributes === undefined ? span : span.set(options.attributes);
   }
 
@@ -152,44 +152,64 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
 
 type StartSpan = (name: string, options: SpanOptions, parent: OpenSpan) => Span;
 
-function createSpanHandle(open: OpenSpan, start: StartSpan, now: () => number): Span {
-  const { recorder } = open;
-  const span: Span = {
-    ref: open.ref,
-    child: (name, options = {}) => start(name, options, open),
-    set(attributes: SpanAttributes) {
-      if (!recorder.ended) writeAttributes(attributes, (name, value) => recorder.setAttribute(name, value));
-      return span;
-    },
-    event(name: EventName, attributes?: SpanAttributes, at?: number) {
-      if (recorder.ended) return span;
-      if (recorder.events.length >= MAX_EVENTS) open.droppedEvents++;
-      else recorder.addEvent(name, plainAttributes(attributes), toHrTime(wholeMs(at) ?? now()));
-      return span;
-    },
-    link(to: SpanContextRef, type: LinkType) {
-      if (recorder.ended) return span;
-      if (recorder.links.length >= MAX_LINKS_PER_SPAN) open.droppedLinks++;
-      else {
-        recorder.addLink({
-          context: { traceId: to.traceId, spanId: to.spanId, traceFlags: SAMPLED_FLAG },
-          attributes: { "gateway.link.type": type },
-        });
-      }
-      return span;
-    },
-    fail(errorType: string) {
-      if (recorder.ended) return span;
-      recorder.setStatus({ code: STATUS_ERROR });
-      recorder.setAttribute("error.type", errorType);
-      return span;
-    },
-    end(endAt?: number) {
-      if (recorder.ended) return;
-      recorder.end(toHrTime(Math.max(toMs(recorder.startTime), wholeMs(endAt) ?? now())));
-    },
-  };
-  return span;
+/** A class, since a request has a dozen: their methods are made once and not once a span. */
+class SpanHandle implements Span {
+  readonly ref: SpanContextRef;
+  readonly #open: OpenSpan;
+  readonly #start: StartSpan;
+  readonly #now: () => number;
+
+  constructor(open: OpenSpan, start: StartSpan, now: () => number) {
+    this.ref = open.ref;
+    this.#open = open;
+    this.#start = start;
+    this.#now = now;
+  }
+
+  child(name: string, options: SpanOptions = {}): Span {
+    return this.#start(name, options, this.#open);
+  }
+
+  set(attributes: SpanAttributes): this {
+    const { recorder } = this.#open;
+    if (!recorder.ended) writeAttributes(attributes, (name, value) => recorder.setAttribute(name, value));
+    return this;
+  }
+
+  event(name: EventName, attributes?: SpanAttributes, at?: number): this {
+    const { recorder } = this.#open;
+    if (recorder.ended) return this;
+    if (recorder.events.length >= MAX_EVENTS) this.#open.droppedEvents++;
+    else recorder.addEvent(name, plainAttributes(attributes), toHrTime(wholeMs(at) ?? this.#now()));
+    return this;
+  }
+
+  link(to: SpanContextRef, type: LinkType): this {
+    const { recorder } = this.#open;
+    if (recorder.ended) return this;
+    if (recorder.links.length >= MAX_LINKS_PER_SPAN) this.#open.droppedLinks++;
+    else {
+      recorder.addLink({
+        context: { traceId: to.traceId, spanId: to.spanId, traceFlags: SAMPLED_FLAG },
+        attributes: { "gateway.link.type": type },
+      });
+    }
+    return this;
+  }
+
+  fail(errorType: string): this {
+    const { recorder } = this.#open;
+    if (recorder.ended) return this;
+    recorder.setStatus({ code: STATUS_ERROR });
+    recorder.setAttribute("error.type", errorType);
+    return this;
+  }
+
+  end(endAt?: number): void {
+    const { recorder } = this.#open;
+    if (recorder.ended) return;
+    recorder.end(toHrTime(Math.max(toMs(recorder.startTime), wholeMs(endAt) ?? this.#now())));
+  }
 }
 
 /** Stands in for a span that came too late or over the cap: its work goes on, its data goes nowhere. */

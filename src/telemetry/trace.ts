@@ -49,15 +49,17 @@ export interface FinishedLink extends SpanContextRef {
 export interface FinishedSpan extends SpanContextRef {
   readonly name: string;
   readonly kind: SpanKind;
-  readonly parentSpanId?: string;
+  readonly parentSpanId?: string | undefined;
   readonly startAt: number;
   readonly endAt: number;
   readonly attributes: Readonly<Partial<Record<AttributeName, AttributeValue>>>;
   readonly events: readonly FinishedEvent[];
   readonly links: readonly FinishedLink[];
   readonly isError: boolean;
-  /** What the caps and the allow-list left out of this span; absent when nothing was. */
-  readonly dropped?: { readonly attributes: number; readonly events: number; readonly links: number };
+  /** What the caps and the allow-list left out of this span; none when nothing was. */
+  readonly dropped?:
+    | { readonly attributes: number; readonly events: number; readonly links: number }
+    | undefined;
 }
 
 /** All spans of one request, root first, and what the sampling and the store need to know of it. */
