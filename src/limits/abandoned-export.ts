@@ -7,7 +7,7 @@
 import type { TraceDestination } from "../telemetry/destination.ts";
 import { createTraceEncoder } from "../telemetry/export-encode.ts";
 import type { ExportCounts } from "../telemetry/export-counters.ts";
-import { createEnvelope, joinResourceSpans, type OtlpResource } from "../telemetry/otlp.ts";
+import { createEnvelope, fillEnvelope, joinResourceSpans, type OtlpResource } from "../telemetry/otlp.ts";
 import { OPERATOR_NAME, OPERATOR_OUTBOX, STORE_NAME } from "../telemetry/outbox-port.ts";
 import type { HandedBatch, OutboxPort, Push } from "../telemetry/outbox-port.ts";
 import { shouldKeep, type SamplingPolicy } from "../telemetry/sampling.ts";
@@ -37,7 +37,7 @@ export async function exportAbandoned(
   ports: AbandonedPorts,
 ): Promise<void> {
   const { tenantId, store, outboxOf, hasOperator } = ports;
-  const wrap = createEnvelope(ports.resource);
+  const envelope = createEnvelope(ports.resource);
 
   /** Three tries under one id: it counts once. */
   async function push(outbox: string, counts: Push["counts"], batch?: HandedBatch): Promise<void> {
@@ -54,7 +54,7 @@ export async function exportAbandoned(
     const spans = left.map((trace) =>
       createTraceEncoder(trace, undefined).forDestination({ preset, content: "off" }),
     );
-    const body = new TextEncoder().encode(joinResourceSpans([wrap(spans.join(","))]));
+    const body = new TextEncoder().encode(joinResourceSpans([fillEnvelope(envelope, spans.join(","))]));
     const counts = { [name]: { ...NOTHING, enqueued: left.length, handedOver: left.length } };
     return push(outbox, counts, {
       destination: name,
@@ -69,7 +69,7 @@ export async function exportAbandoned(
   async function keep(kept: readonly FinishedTrace[], limits: Retention): Promise<ReadonlySet<string>> {
     const rows = kept.map((trace) => ({
       ...summarize(trace),
-      otlp: wrap(createTraceEncoder(trace, undefined).forStore("off")),
+      otlp: fillEnvelope(envelope, createTraceEncoder(trace, undefined).forStore("off")),
     }));
     const known = await store.add(rows, limits).catch(() => undefined);
     const settled =

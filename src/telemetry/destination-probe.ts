@@ -4,7 +4,8 @@
  */
 
 import type { TraceDestination, UnusableDestination } from "./destination.ts";
-import { createEnvelope, encodeTrace, joinResourceSpans, type OtlpResource } from "./otlp.ts";
+import { encodeText } from "./byte-writer.ts";
+import { createEnvelope, encodeTrace, fillEnvelope, joinResourceSpans, type OtlpResource } from "./otlp.ts";
 import { sendOnce, toPayload, type SendPorts } from "./otlp-send.ts";
 import type { FinishedTrace } from "./trace.ts";
 
@@ -30,8 +31,8 @@ export async function probeDestination(
   if ("fault" in destination) {
     return { delivered: false, status: null, ms: 0, error: destination.fault, traceId };
   }
-  const body = joinResourceSpans([createEnvelope(resource)(encodeTrace(trace).spans)]);
-  const payload = await toPayload(body, destination.gzip);
+  const body = joinResourceSpans([fillEnvelope(createEnvelope(resource), encodeTrace(trace).spans)]);
+  const payload = await toPayload(encodeText(body), destination.gzip);
   const startedAt = ports.clock();
   const tried = await sendOnce(destination, payload, ports);
   return {

@@ -25,7 +25,7 @@ export interface Batch {
 export interface BatchBook {
   queueOf(tenantId: string | undefined, name: string): Queue;
   /** Counts a trace in; false when there is no room for it, which is counted as well. */
-  admit(queue: Queue, chars: number, maxChars?: number): boolean;
+  admit(queue: Queue, chars: number, isTooLarge: boolean): boolean;
   /** Counts a trace in and out again. */
   refuse(queue: Queue, reason: string): void;
   /** Batches about to be sent, as being on their way from now on. */
@@ -72,10 +72,10 @@ export function createBatchBook(link: Pick<ExportLink, "counter">, clock: () => 
       touched.add(tenantId);
       return queue;
     },
-    admit(queue, chars, maxChars = Number.POSITIVE_INFINITY) {
+    admit(queue, chars, isTooLarge) {
       queue.counter.enqueue(1);
       const isFull = queue.pendingChars + chars > MAX_PENDING_CHARS;
-      const reason = chars > maxChars ? "too_large" : isFull ? "backlog" : undefined;
+      const reason = isTooLarge ? "too_large" : isFull ? "backlog" : undefined;
       if (reason !== undefined) {
         queue.counter.drop(1, reason);
         return false;

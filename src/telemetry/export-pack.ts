@@ -1,21 +1,23 @@
 /**
- * Traces into bodies that a back end takes. Pure; called by exporter.ts for each batch.
+ * Traces into bodies that a back end takes: OTLP/JSON requests of one resource. Pure; called by exporter.ts for each
+ * batch.
  */
 
+import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "./byte-writer.ts";
+import { REQUEST_HEAD, REQUEST_TAIL, type Envelope } from "./otlp.ts";
+
 export interface PackedBody {
-  /** Comma-separated spans of whole traces. */
-  readonly spans: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly traces: number;
 }
 
-export interface Packed {
-  readonly bodies: readonly PackedBody[];
-  /** Traces that are too large for the back end, each alone. */
-  readonly tooLarge: number;
+export interface Packer {
+  /** Takes one trace as its comma-separated spans; see `isTooLarge`. */
+  append(spans: string): void;
+  /** The bodies of what was appended, in its order; ends the packer. */
+  take(): readonly PackedBody[];
 }
 
-/** A character takes up to so many bytes in UTF-8 (a pair of surrogates, two characters, takes four). */
-const MAX_BYTES_PER_CHAR = 3;
 /** Below the smallest limit of a back end we know (New Relic, Honeycomb: 1 MB), and quickly sent again. */
 const BODY_BYTES = 1_000_000;
 /** Resource, scope and brackets around the spans. */
@@ -23,36 +25,39 @@ const ENVELOPE_BYTES = 2048;
 
 const encoder = new TextEncoder();
 
-/** Splits into bodies of up to a megabyte; one trace alone may take what the back end takes at most. */
-export function packTraces(traces: readonly string[], maxBodyBytes: number): Packed {
-  const chars = traces.reduce((sum, { length }) => sum + length + 1, 0);
-  const roomy = Math.min(BODY_BYTES, maxBodyBytes) - ENVELOPE_BYTES;
-  if (chars * MAX_BYTES_PER_CHAR <= roomy) {
-    return { bodies: [{ spans: traces.join(","), traces: traces.length }], tooLarge: 0 };
-  }
-  const bodies: PackedBody[] = [];
-  let open: string[] = [];
-  let openBytes = 0;
-  let tooLarge = 0;
-  const close = (): void => {
-    if (open.length > 0) bodies.push({ spans: open.join(","), traces: open.length });
-    open = [];
-    openBytes = 0;
-  };
-  for (const trace of traces) {
-    const bytes = byteLength(trace) + 1;
-    if (bytes > maxBodyBytes - ENVELOPE_BYTES) {
-      tooLarge++;
-      continue;
-    }
-    if (openBytes + bytes > roomy) close();
-    open.push(trace);
-    openBytes += bytes;
-  }
-  close();
-  return { bodies, tooLarge };
+/** Whether a trace alone is more than the back end takes. */
+export function isTooLarge(spans: string, maxBodyBytes: number): boolean {
+  const allowed = maxBodyBytes - ENVELOPE_BYTES;
+  // To count the bytes takes as long as to write them, so only where it matters.
+  return spans.length * MAX_BYTES_PER_CHAR > allowed && encoder.encode(spans).byteLength > allowed;
 }
 
-function byteLength(text: string): number {
-  return encoder.encode(text).byteLength;
+/** Packs into bodies of up to a megabyte; one trace alone may take what the back end takes at most. */
+export function createPacker({ head, tail }: Envelope, maxBodyBytes: number): Packer {
+  const roomy = Math.min(BODY_BYTES, maxBodyBytes) - ENVELOPE_BYTES;
+  const bodies: PackedBody[] = [];
+  let open: { readonly writer: ByteWriter; traces: number } | undefined;
+
+  function close(): void {
+    if (open === undefined) return;
+    open.writer.append(tail + REQUEST_TAIL);
+    bodies.push({ bytes: open.writer.take(), traces: open.traces });
+    open = undefined;
+  }
+
+  return {
+    append(spans) {
+      if (open !== undefined && open.writer.length() + spans.length * MAX_BYTES_PER_CHAR > roomy) close();
+      if (open === undefined) {
+        open = { writer: createByteWriter(), traces: 0 };
+        open.writer.append(REQUEST_HEAD + head);
+      } else open.writer.append(",");
+      open.writer.append(spans);
+      open.traces++;
+    },
+    take() {
+      close();
+      return bodies;
+    },
+  };
 }

@@ -14,15 +14,15 @@ import { createBatchBook, type Batch, type Queue } from "./export-batches.ts";
 import type { ExportStatus } from "./export-counters.ts";
 import { createTraceEncoder } from "./export-encode.ts";
 import { createExportLink, type ExportLinkDeps } from "./export-link.ts";
-import { packTraces, type PackedBody } from "./export-pack.ts";
-import { createEnvelope, joinResourceSpans, type OtlpResource } from "./otlp.ts";
+import { createPacker, isTooLarge, type PackedBody, type Packer } from "./export-pack.ts";
+import { createEnvelope, type OtlpResource } from "./otlp.ts";
 import { sendPayload, toPayload, type SendPorts } from "./otlp-send.ts";
 import { STORE_NAME } from "./outbox-port.ts";
 import { PRESETS } from "./presets.ts";
 import { shouldKeep, type SamplingPolicy } from "./sampling.ts";
+import { createBatchPacker, MAX_STORED_CHARS, type BatchPacker, type TraceBatch } from "./stored-batch.ts";
 import { DEFAULT_RETENTION, UNKNOWN_TENANT } from "./stored-trace.ts";
-import type { Retention, TraceRow, TraceStorePort } from "./stored-trace.ts";
-import { summarize } from "./summary.ts";
+import type { Retention, TraceStorePort } from "./stored-trace.ts";
 import type { FinishedTrace } from "./trace.ts";
 
 /** A tenant's `tracing` settings, with the headers of its destinations opened. */
@@ -69,27 +69,25 @@ export const FLUSHER_STALE_MS = 3000;
 export const FLUSH_TRACES = 256;
 /** The same for one destination's traces, as a body of half a megabyte in plain ASCII. */
 export const FLUSH_CHARS = 512 * 1024;
-/** A SQLite row holds 2 MB, and a character up to 3 bytes. */
-const MAX_STORED_CHARS = 600_000;
 const STORE_RETRY_MS = 200;
 
 interface OtlpBatch extends Batch {
   destination: TraceDestination;
   /** What the texts hold at most. */
   content: ContentMode;
-  readonly traces: string[];
+  readonly packer: Packer;
 }
 
 interface StoreBatch extends Batch {
-  readonly tenantId: string;
+  readonly tenantId: string | undefined;
   retention: Retention;
-  readonly rows: TraceRow[];
+  readonly packer: BatchPacker;
 }
 
 /** The exporter of one isolate. */
 export function createExporter(deps: ExporterDeps): ExportPort {
   const { clock, sleep, operator } = deps;
-  const wrap = createEnvelope(deps.resource);
+  const envelope = createEnvelope(deps.resource);
   const link = createExportLink(deps);
   const book = createBatchBook(link, clock);
   let otlpBatches = new Map<Queue, OtlpBatch>();
@@ -100,31 +98,38 @@ export function createExporter(deps: ExporterDeps): ExportPort {
 
   function enqueueOtlp(tenantId: string | undefined, destination: TraceDestination, spans: string): void {
     const queue = book.queueOf(tenantId, destination.name);
-    if (!book.admit(queue, spans.length)) return;
-    const { content } = destination;
+    const { content, preset } = destination;
+    const { maxBodyBytes } = PRESETS[preset];
+    if (!book.admit(queue, spans.length, isTooLarge(spans, maxBodyBytes))) return;
     let batch = otlpBatches.get(queue);
     if (batch === undefined) {
-      batch = { queue, destination, content, traces: [], left: 0, chars: 0, sentAt: 0 };
+      const packer = createPacker(envelope, maxBodyBytes);
+      batch = { queue, destination, content, packer, left: 0, chars: 0, sentAt: 0 };
       otlpBatches.set(queue, batch);
     }
     // The newest settings hold: a changed credential is used at once.
     batch.destination = destination;
     if (isWithin(batch.content, content)) batch.content = content;
-    batch.traces.push(spans);
+    batch.packer.append(spans);
     grow(batch, spans.length);
   }
 
-  function enqueueRow(tenantId: string, row: TraceRow, retention: Retention): void {
-    const queue = book.queueOf(tenantId, STORE_NAME);
-    if (!book.admit(queue, row.otlp.length, MAX_STORED_CHARS)) return;
+  function enqueueStored(
+    { tenantId, root }: FinishedTrace,
+    spans: string,
+    retention: Retention = DEFAULT_RETENTION,
+  ): void {
+    const queue = book.queueOf(tenantId ?? UNKNOWN_TENANT, STORE_NAME);
+    if (!book.admit(queue, spans.length, spans.length > MAX_STORED_CHARS)) return;
     let batch = storeBatches.get(queue);
     if (batch === undefined) {
-      batch = { queue, tenantId, retention, rows: [], left: 0, chars: 0, sentAt: 0 };
+      const packer = createBatchPacker(tenantId, envelope);
+      batch = { queue, tenantId, retention, packer, left: 0, chars: 0, sentAt: 0 };
       storeBatches.set(queue, batch);
     }
     batch.retention = retention;
-    batch.rows.push(row);
-    grow(batch, row.otlp.length);
+    batch.packer.append(root.startAt, spans);
+    grow(batch, spans.length);
   }
 
   function grow(batch: Batch, chars: number): void {
@@ -149,23 +154,18 @@ export function createExporter(deps: ExporterDeps): ExportPort {
       if ("fault" in destination) book.refuse(book.queueOf(tenantId, destination.name), destination.fault);
       else enqueueOtlp(tenantId, destination, encoder.forDestination(destination));
     }
-    if (isStored) {
-      const row = { ...summarize(trace), otlp: wrap(encoder.forStore(policy?.store.content ?? "off")) };
-      enqueueRow(tenantId ?? UNKNOWN_TENANT, row, policy?.store ?? DEFAULT_RETENTION);
-    }
+    if (isStored) enqueueStored(trace, encoder.forStore(policy?.store.content ?? "off"), policy?.store);
     waitingTraces++;
   }
 
   async function sendOtlp(batch: OtlpBatch): Promise<void> {
-    const { bodies, tooLarge } = packTraces(batch.traces, PRESETS[batch.destination.preset].maxBodyBytes);
-    if (tooLarge > 0) book.drop(batch, tooLarge, "too_large");
-    await Promise.all(bodies.map((body) => sendBody(batch, body)));
+    await Promise.all(batch.packer.take().map((body) => sendBody(batch, body)));
   }
 
-  async function sendBody(batch: OtlpBatch, { spans, traces }: PackedBody): Promise<void> {
+  async function sendBody(batch: OtlpBatch, { bytes, traces }: PackedBody): Promise<void> {
     const { queue, destination, content } = batch;
     const { name, gzip } = destination;
-    const payload = await toPayload(joinResourceSpans([wrap(spans)]), gzip);
+    const payload = await toPayload(bytes, gzip);
     let failure: { readonly reason: string; readonly retryAfterMs: number | undefined } | undefined;
     if (!link.isOpen(queue.tenantId, name)) {
       const delivery = await sendPayload(destination, payload, deps);
@@ -180,16 +180,21 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     await link.handOver(queue.tenantId, failure === undefined ? handed : { ...handed, failure });
   }
 
-  async function sendRows(batch: StoreBatch): Promise<void> {
-    const add = (): Promise<unknown> => deps.storeOf(batch.tenantId).add(batch.rows, batch.retention);
+  async function sendStored(batch: StoreBatch): Promise<void> {
+    await Promise.all(batch.packer.take().map((packed) => sendPacked(batch, packed)));
+  }
+
+  async function sendPacked(batch: StoreBatch, packed: TraceBatch): Promise<void> {
+    const store = batch.tenantId ?? UNKNOWN_TENANT;
+    const append = (): Promise<void> => deps.storeOf(store).append(packed, batch.retention);
     try {
-      await add().catch(async () => {
+      await append().catch(async () => {
         await sleep(STORE_RETRY_MS);
-        await add();
+        await append();
       });
-      book.deliver(batch, batch.rows.length);
+      book.deliver(batch, packed.traces);
     } catch {
-      book.drop(batch, batch.rows.length, "store_error");
+      book.drop(batch, packed.traces, "store_error");
     }
   }
 
@@ -203,7 +208,7 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     waitingTraces = 0;
     hasFullBatch = false;
     const report = (): Promise<unknown> => Promise.all(tenantIds.map((id) => link.reportSoon(id)));
-    await Promise.all([...otlp.map(sendOtlp), ...stores.map(sendRows), report()]);
+    await Promise.all([...otlp.map(sendOtlp), ...stores.map(sendStored), report()]);
     // What took longer than the report waited; mostly nothing.
     await report();
   }
@@ -228,7 +233,7 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     async flushStores() {
       const taken = book.depart([...storeBatches.values()]);
       storeBatches = new Map();
-      await Promise.all(taken.map(sendRows));
+      await Promise.all(taken.map(sendStored));
     },
     status(tenantId) {
       book.giveUpLost();

@@ -61,6 +61,11 @@ export function readResourceSpans(json: string): ReadTrace {
   };
 }
 
+/** Reads comma-separated spans as `encodeTrace` of otlp.ts made them. */
+export function readSpans(json: string): readonly FinishedSpan[] {
+  return (JSON.parse(`[${json}]`) as readonly WireSpan[]).map(readSpan);
+}
+
 const KINDS: ReadonlyMap<number, SpanKind> = new Map([
   [SPAN_KIND_NUMBER.internal, "internal"],
   [SPAN_KIND_NUMBER.server, "server"],

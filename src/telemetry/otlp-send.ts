@@ -4,6 +4,7 @@
  * byte-identical each time.
  */
 
+import { encodeText } from "./byte-writer.ts";
 import { isRetryableStatus, parseRetryAfter, RETRY_WINDOW_MS, retryDelayMs } from "./export-retry.ts";
 
 export interface Destination {
@@ -78,7 +79,7 @@ export async function sendExport(
   body: string,
   ports: SendPorts,
 ): Promise<Delivery> {
-  return sendPayload(destination, await toPayload(body, destination.gzip), ports);
+  return sendPayload(destination, await toPayload(encodeText(body), destination.gzip), ports);
 }
 
 /** The same for a body that is ready; tries that begin within RETRY_WINDOW_MS, so that all of it ends within 20 s. */
@@ -100,10 +101,8 @@ export async function sendPayload(
   }
 }
 
-/** The bytes of a body: packed where that is wanted and worth it. */
-export async function toPayload(text: string, wantsGzip: boolean): Promise<Payload> {
-  // The encoder's buffer is its own and never shared, which Workers' types don't say.
-  const body = new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
+/** A body as it goes out: packed where that is wanted and worth it. */
+export async function toPayload(body: Uint8Array<ArrayBuffer>, wantsGzip: boolean): Promise<Payload> {
   if (!wantsGzip || body.length < GZIP_FROM_BYTES) return { body, isGzip: false };
   const packed = new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"));
   return { body: new Uint8Array(await new Response(packed).arrayBuffer()), isGzip: true };

@@ -22,6 +22,10 @@ export const SPAN_KIND_NUMBER: Readonly<Record<SpanKind, number>> = { internal: 
 const FLAGS_LOCAL_PARENT = 0x1_01;
 export const FLAG_REMOTE_PARENT = 0x2_00;
 
+/** What stands around the elements of an ExportTraceServiceRequest. */
+export const REQUEST_HEAD = '{"resourceSpans":[';
+export const REQUEST_TAIL = "]}";
+
 export interface OtlpResource {
   readonly serviceName: string;
   readonly serviceVersion: string;
@@ -59,8 +63,14 @@ function turnParentIntoLink(root: FinishedSpan): FinishedSpan {
   return { ...rootless, links: [...root.links, link] };
 }
 
-/** One element of `resourceSpans` around comma-separated spans; returns a function, since the envelope never changes. */
-export function createEnvelope({ serviceName, serviceVersion }: OtlpResource): (spans: string) => string {
+/** What stands around the spans in one element of `resourceSpans`. */
+export interface Envelope {
+  readonly head: string;
+  readonly tail: string;
+}
+
+/** The same for all spans of a resource, so it is made once. */
+export function createEnvelope({ serviceName, serviceVersion }: OtlpResource): Envelope {
   const resource = encodeAttributes({
     "service.name": serviceName,
     "service.version": serviceVersion,
@@ -70,14 +80,20 @@ export function createEnvelope({ serviceName, serviceVersion }: OtlpResource): (
   });
   const schema = `"schemaUrl":${JSON.stringify(SCHEMA_URL)}`;
   const scope = `{"name":"${SCOPE_NAME}","version":${JSON.stringify(serviceVersion)}}`;
-  const head = `{"resource":{"attributes":${resource}},"scopeSpans":[{"scope":${scope},"spans":[`;
-  const tail = `],${schema}}],${schema}}`;
-  return (spans) => head + spans + tail;
+  return {
+    head: `{"resource":{"attributes":${resource}},"scopeSpans":[{"scope":${scope},"spans":[`,
+    tail: `],${schema}}],${schema}}`,
+  };
+}
+
+/** One element of `resourceSpans` from comma-separated spans. */
+export function fillEnvelope({ head, tail }: Envelope, spans: string): string {
+  return head + spans + tail;
 }
 
 /** An ExportTraceServiceRequest (and a TracesData, which has the same shape) of such elements. */
 export function joinResourceSpans(elements: readonly string[]): string {
-  return `{"resourceSpans":[${elements.join(",")}]}`;
+  return REQUEST_HEAD + elements.join(",") + REQUEST_TAIL;
 }
 
 function encodeSpan(span: FinishedSpan, flags: number): string {

@@ -3,6 +3,7 @@
  * writes to it, trace-reader.ts reads from it.
  */
 
+import type { TraceBatch } from "./stored-batch.ts";
 import type { TraceSummary } from "./summary.ts";
 
 /** The store of requests whose tenant is not known: no, wrong or garbage key. No tenant can have this name. */
@@ -41,9 +42,10 @@ export interface FoundTrace {
   readonly summary: TraceSummary;
 }
 
-/** One tenant's store. */
+/** One tenant's store. Idempotent by trace id and request id: what is written twice is read once. */
 export interface TraceStorePort {
-  /** Idempotent by trace id and request id: gives the request ids of those rows that were there before, and stay. */
+  append(batch: TraceBatch, retention: Retention): Promise<void>;
+  /** Gives the request ids of those rows that were there before, and stay. For the few; costs a row each. */
   add(rows: readonly TraceRow[], retention: Retention): Promise<readonly string[]>;
   /** Newest first, positions below `before` only. */
   search(filters: TraceFilters, before: number, limit: number): Promise<readonly FoundTrace[]>;

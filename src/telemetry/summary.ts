@@ -32,7 +32,12 @@ export interface TraceSummary {
 const FIRST_ERROR_STATUS = 400;
 
 /** The summary of a trace; the request id of one without (a summary span) is its root's span id. */
-export function summarize({ root, spans, traceId, tenantId }: FinishedTrace): TraceSummary {
+export function summarize({
+  root,
+  spans,
+  traceId,
+  tenantId,
+}: Omit<FinishedTrace, "hasRemoteParent">): TraceSummary {
   const answering = spans.findLast(isAnswering);
   return {
     traceId,

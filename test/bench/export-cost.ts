@@ -1,10 +1,10 @@
 // What each step of a trace's way costs, in microseconds of CPU a trace: made, encoded, packed with others, compressed. The
 // gateway's own code in this process, without network; what a POST costs is in the whole process's CPU (targets.ts).
 // Called by run.ts.
-import { encodeTrace, createEnvelope, joinResourceSpans } from "../../src/telemetry/otlp.ts";
-import { packTraces } from "../../src/telemetry/export-pack.ts";
+import { createEnvelope, encodeTrace, type Envelope } from "../../src/telemetry/otlp.ts";
+import { createPacker } from "../../src/telemetry/export-pack.ts";
 import { toPayload } from "../../src/telemetry/otlp-send.ts";
-import { summarize } from "../../src/telemetry/summary.ts";
+import { createBatchPacker } from "../../src/telemetry/stored-batch.ts";
 import type { FinishedTrace } from "../../src/telemetry/trace.ts";
 import { fallbackTrace } from "../unit/telemetry/sample-traces.ts";
 import { median } from "./statistics.ts";
@@ -14,7 +14,7 @@ export type StepCosts = {
   /** Spans made, given their attributes, ended, checked against the allow-list. */
   readonly makeMicros: number;
   readonly encodeMicros: number;
-  /** The row of the embedded store: its columns and envelope. */
+  /** The embedded store's part: its traces packed, a batch of PACKED at a time. */
   readonly storeMicros: number;
   readonly batches: readonly BatchCosts[];
 };
@@ -29,6 +29,7 @@ export type BatchCosts = {
 };
 
 const BATCH_SIZES = [1, 4, 16, 64, 128] as const;
+const PACKED = 64;
 const TRACES_A_RUN = 1024;
 const RUNS = 5;
 /** Until V8 has compiled what is measured. */
@@ -37,7 +38,7 @@ const WARM_UPS = 3;
 const NO_LIMIT = 64 * 1024 * 1024;
 
 export async function measureExport(): Promise<StepCosts> {
-  const wrap = createEnvelope({ serviceName: "headgate", serviceVersion: "bench" });
+  const envelope = createEnvelope({ serviceName: "headgate", serviceVersion: "bench" });
   const traces: FinishedTrace[] = [];
   const makeMicros = await microsEach(async () => {
     traces.length = 0;
@@ -48,29 +49,31 @@ export async function measureExport(): Promise<StepCosts> {
   const encodeMicros = await microsEach(() => {
     for (const trace of traces) made += encodeTrace(trace).spans.length;
   });
+  const texts = traces.map((trace) => encodeTrace(trace).spans);
   const storeMicros = await microsEach(() => {
-    for (const trace of traces) made += Object.keys({ ...summarize(trace), otlp: wrap("") }).length;
+    for (let at = 0; at < texts.length; at += PACKED) {
+      const packer = createBatchPacker(undefined, envelope);
+      for (const text of texts.slice(at, at + PACKED)) packer.append(0, text);
+      made += packer.take().length;
+    }
   });
   if (made === 0) throw new Error("nothing was encoded");
   const batches: BatchCosts[] = [];
-  const texts = traces.map((trace) => encodeTrace(trace).spans);
-  for (const size of BATCH_SIZES) batches.push(await batchCosts(size, texts, wrap));
+  for (const size of BATCH_SIZES) batches.push(await batchCosts(size, texts, envelope));
   return { spans: traces[0]?.spans.length ?? 0, makeMicros, encodeMicros, storeMicros, batches };
 }
 
-async function batchCosts(
-  size: number,
-  encoded: readonly string[],
-  wrap: (spans: string) => string,
-): Promise<BatchCosts> {
+async function batchCosts(size: number, encoded: readonly string[], envelope: Envelope): Promise<BatchCosts> {
   const groups = Array.from({ length: TRACES_A_RUN / size }, (_, at) =>
     encoded.slice(at * size, (at + 1) * size),
   );
   const send = async (wantsGzip: boolean): Promise<number> => {
     let bytes = 0;
-    for (const group of groups)
-      for (const { spans } of packTraces(group, NO_LIMIT).bodies)
-        bytes += (await toPayload(joinResourceSpans([wrap(spans)]), wantsGzip)).body.byteLength;
+    for (const group of groups) {
+      const packer = createPacker(envelope, NO_LIMIT);
+      for (const text of group) packer.append(text);
+      for (const packed of packer.take()) bytes += (await toPayload(packed.bytes, wantsGzip)).body.byteLength;
+    }
     return bytes / TRACES_A_RUN;
   };
   const [bytesEach, gzipBytesEach] = [await send(false), await send(true)];

@@ -2,7 +2,10 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { createEnvelope } from "../../src/telemetry/otlp.ts";
 import { NEWEST, SLOTS_PER_MS } from "../../src/telemetry/store-query.ts";
+import type { TraceStore } from "../../src/telemetry/store.ts";
+import { createBatchPacker, type TraceBatch } from "../../src/telemetry/stored-batch.ts";
 import type { Retention, TraceFilters, TraceRow, TraceStorePort } from "../../src/telemetry/stored-trace.ts";
 
 const KEEP: Retention = { maxTraces: 1000, maxAgeHours: 24 };
@@ -194,6 +197,118 @@ describe("the ring", () => {
     expect(await runInDurableObject(stub, (_, state) => state.storage.getAlarm())).toBeNull();
     await port.add([row("again")], KEEP);
     expect(await runInDurableObject(stub, (_, state) => state.storage.getAlarm())).not.toBeNull();
+  });
+});
+
+describe("what comes in batches", () => {
+  const spanOf = (requestId: string, startedAt: number): string =>
+    JSON.stringify({
+      traceId: "a".repeat(32),
+      spanId: "b".repeat(16),
+      flags: 257,
+      name: "POST /v1/chat/completions",
+      kind: 2,
+      startTimeUnixNano: `${startedAt}000000`,
+      endTimeUnixNano: `${startedAt + 7}000000`,
+      attributes: [{ key: "gateway.request.id", value: { stringValue: requestId } }],
+    });
+
+  /** Requests `from` up to `to`, each a millisecond after the other, as one batch. */
+  function batch(from: number, to: number, startAt = START): TraceBatch {
+    const packer = createBatchPacker("acme", createEnvelope({ serviceName: "s", serviceVersion: "0" }));
+    for (let at = from; at < to; at += 1) packer.append(startAt + at, spanOf(`r${at}`, startAt + at));
+    const [packed] = packer.take();
+    if (packed === undefined) throw new Error("an empty batch");
+    return packed;
+  }
+
+  const idsDown = (to: number, from: number): readonly string[] =>
+    Array.from({ length: to - from }, (_, i) => `r${to - 1 - i}`);
+  const rowsOf = (stub: DurableObjectStub<TraceStore>) =>
+    runInDurableObject(stub, (_, { storage }) => {
+      const count = (table: string): unknown =>
+        storage.sql.exec(`SELECT count(*) AS n FROM ${table}`).one()["n"];
+      return { batches: count("batches"), traces: count("traces") };
+    });
+
+  test("is one row for all until somebody reads, and a row a request from then on", async () => {
+    const { stub, port, find } = openStore();
+    await port.append(batch(0, 40), KEEP);
+    await port.append(batch(40, 60), KEEP);
+    expect(await rowsOf(stub)).toEqual({ batches: 2, traces: 0 });
+    expect(await find()).toEqual(idsDown(60, 0));
+    expect(await rowsOf(stub)).toEqual({ batches: 0, traces: 60 });
+    await port.append(batch(60, 61), KEEP);
+    const [element = "", ...others] = (await port.get("a".repeat(32))).slice(60);
+    expect(others).toEqual([]);
+    expect(JSON.parse(element).scopeSpans[0].spans).toEqual([JSON.parse(spanOf("r60", START + 60))]);
+    const [newest] = await port.search({}, NEWEST, 1);
+    expect(newest?.summary).toMatchObject({
+      tenant: "acme",
+      startedAt: START + 60,
+      durationMs: 7,
+      route: null,
+    });
+  });
+
+  test("is read once, however often it was written", async () => {
+    const { port, find } = openStore();
+    await port.append(batch(0, 3), KEEP);
+    await port.append(batch(0, 3), KEEP);
+    expect(await find()).toEqual(idsDown(3, 0));
+    await port.append(batch(1, 5), KEEP);
+    expect(await find()).toEqual(idsDown(5, 0));
+  });
+
+  test("counts as known for who writes rows", async () => {
+    const { port, find } = openStore();
+    await port.append(batch(0, 2), KEEP);
+    expect(await port.add([row("r1"), row("late", { startedAt: START + 9 })], KEEP)).toEqual(["r1"]);
+    expect(await find()).toEqual(["late", "r1", "r0"]);
+  });
+
+  test("goes oldest first when the ring is full, and to the last trace where a batch is large", async () => {
+    const { stub, port, find } = openStore();
+    const retention = { ...KEEP, maxTraces: 50 };
+    for (let at = 0; at < 100; at += 10) await port.append(batch(at, at + 10), retention);
+    expect(await rowsOf(stub)).toEqual({ batches: 5, traces: 0 });
+    expect(await find()).toEqual(idsDown(100, 50));
+    await port.append(batch(100, 230), retention);
+    expect(await find()).toEqual(idsDown(230, 180));
+  });
+
+  test("takes the place of rows that are older, also after an eviction", async () => {
+    const { stub, port, find } = openStore();
+    const retention = { ...KEEP, maxTraces: 20 };
+    await port.append(batch(0, 20), retention);
+    await find();
+    await port.append(batch(20, 30), retention);
+    expect(await rowsOf(stub)).toEqual({ batches: 1, traces: 10 });
+    await evictDurableObject(stub);
+    await port.append(batch(30, 45), retention);
+    expect(await find()).toEqual(idsDown(45, 25));
+  });
+
+  test("is forgotten by age, unread or in the middle of being read", async () => {
+    const { stub, port, find } = openStore();
+    const retention = { ...KEEP, maxAgeHours: 1 };
+    const longAgo = Date.now() - 2 * 3_600_000;
+    await port.append(batch(0, 5, longAgo), retention);
+    await port.append(batch(5, 6), retention);
+    await runDurableObjectAlarm(stub);
+    expect(await rowsOf(stub)).toEqual({ batches: 1, traces: 0 });
+    await port.append(batch(6, 8, longAgo), retention);
+    expect(await find()).toEqual(["r5"]);
+  });
+
+  test("keeps the object awake no longer than there is any", async () => {
+    const { stub, port } = openStore();
+    const alarmOf = () => runInDurableObject(stub, (_, state) => state.storage.getAlarm());
+    await port.append(batch(0, 1, Date.now() - 2 * 3_600_000), { ...KEEP, maxAgeHours: 1 });
+    expect(await alarmOf()).not.toBeNull();
+    await runDurableObjectAlarm(stub);
+    expect(await rowsOf(stub)).toEqual({ batches: 0, traces: 0 });
+    expect(await alarmOf()).toBeNull();
   });
 });
 

@@ -46,6 +46,7 @@ async function play(about: About = {}) {
     resource: { serviceName: "headgate", serviceVersion: "0.1.0" },
     hasOperator,
     store: {
+      append: async () => {},
       async add(rows) {
         if (known instanceof Error) throw known;
         stored.push(...rows.map(({ requestId }) => requestId));

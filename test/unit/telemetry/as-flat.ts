@@ -1,9 +1,10 @@
 // A finished trace as a receiver would see it, for the invariants checker.
-import { createEnvelope, encodeTrace, joinResourceSpans } from "../../../src/telemetry/otlp.ts";
+import { createEnvelope, encodeTrace, fillEnvelope, joinResourceSpans } from "../../../src/telemetry/otlp.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
 import { flattenSpans, type FlatSpan } from "../../support/otlp-spans.ts";
 
-export const envelope = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.0" });
+const headgate = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.0" });
+export const envelope = (spans: string): string => fillEnvelope(headgate, spans);
 
 export function exportBody(traces: readonly FinishedTrace[]): string {
   return joinResourceSpans([envelope(traces.map((trace) => encodeTrace(trace).spans).join(","))]);

@@ -1,11 +1,27 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { packTraces } from "../../../src/telemetry/export-pack.ts";
+import { createPacker, isTooLarge } from "../../../src/telemetry/export-pack.ts";
+import { createEnvelope, fillEnvelope, joinResourceSpans } from "../../../src/telemetry/otlp.ts";
 
-const bytesOf = (text: string): number => Buffer.byteLength(text);
+const ENVELOPE = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.0" });
+
+function pack(traces: readonly string[], maxBodyBytes: number) {
+  const packer = createPacker(ENVELOPE, maxBodyBytes);
+  for (const spans of traces) packer.append(spans);
+  return packer
+    .take()
+    .map(({ bytes, traces: count }) => ({ text: new TextDecoder().decode(bytes), bytes, count }));
+}
+
+const bodyOf = (traces: readonly string[]): string =>
+  joinResourceSpans([fillEnvelope(ENVELOPE, traces.join(","))]);
 
 test("few traces make one body, and their text stays as it is", () => {
-  expect(packTraces(["a", "b"], 1_000_000)).toEqual({ bodies: [{ spans: "a,b", traces: 2 }], tooLarge: 0 });
+  const [body, ...others] = pack(["a", "b"], 1_000_000);
+  expect(body).toMatchObject({ text: bodyOf(["a", "b"]), count: 2 });
+  expect(body?.bytes.buffer.byteLength).toBe(body?.bytes.byteLength);
+  expect(others).toEqual([]);
+  expect(pack([], 1_000_000)).toEqual([]);
 });
 
 test("no body is larger than the back end takes, and no trace is split, lost or doubled", () => {
@@ -15,15 +31,17 @@ test("no body is larger than the back end takes, and no trace is split, lost or 
       fc.array(trace, { maxLength: 8 }),
       fc.constantFrom(1_000_000, 600_000, 4_000_000),
       (parts, max) => {
-        const traces = parts.map(([letter, length]) => letter.repeat(length));
-        const { bodies, tooLarge } = packTraces(traces, max);
-        for (const { spans, traces: count } of bodies) {
-          expect(bytesOf(spans)).toBeLessThanOrEqual(max);
-          if (count > 1) expect(bytesOf(spans)).toBeLessThanOrEqual(1_000_000);
+        const all = parts.map(([letter, length]) => letter.repeat(length));
+        const traces = all.filter((spans) => !isTooLarge(spans, max));
+        for (const spans of all) expect(isTooLarge(spans, max)).toBe(Buffer.byteLength(spans) > max - 2048);
+        let left = traces;
+        for (const { text, bytes, count } of pack(traces, max)) {
+          expect(text).toBe(bodyOf(left.slice(0, count)));
+          left = left.slice(count);
+          expect(bytes.byteLength).toBeLessThanOrEqual(max);
+          if (count > 1) expect(bytes.byteLength).toBeLessThanOrEqual(1_000_000);
         }
-        const packed = bodies.flatMap(({ spans }) => (spans === "" ? [] : spans.split(",")));
-        expect(packed).toEqual(traces.filter((text) => bytesOf(text) + 1 <= max - 2048));
-        expect(bodies.reduce((sum, { traces: count }) => sum + count, tooLarge)).toBe(traces.length);
+        expect(left).toEqual([]);
       },
     ),
     { numRuns: 40 },

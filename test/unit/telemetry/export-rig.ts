@@ -6,6 +6,7 @@ import type { TraceContent } from "../../../src/telemetry/content.ts";
 import type { TraceDestination } from "../../../src/telemetry/destination.ts";
 import { createOutboxLedger, type OutboxLedger } from "../../../src/telemetry/outbox-ledger.ts";
 import type { Push } from "../../../src/telemetry/outbox-port.ts";
+import { unpackBatch } from "../../../src/telemetry/stored-batch.ts";
 import type { TraceRow } from "../../../src/telemetry/stored-trace.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
 import { flattenSpans } from "../../support/otlp-spans.ts";
@@ -71,11 +72,11 @@ export function isolate(
     resource: { serviceName: "headgate", serviceVersion: "0.1.0" },
     operator: about.operator,
     storeOf: (tenantId) => ({
-      async add(rows) {
+      async append(batch) {
         if (storeFaults-- > 0) throw new Error("overloaded");
-        stored.push(...rows.map((row) => ({ tenantId, row })));
-        return [];
+        stored.push(...unpackBatch(batch).map((row) => ({ tenantId, row })));
       },
+      add: async () => [],
       search: async () => [],
       get: async () => [],
     }),

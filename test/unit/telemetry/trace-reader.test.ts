@@ -96,6 +96,7 @@ async function readerOf(stores: Readonly<Record<string, readonly number[]>>) {
     listTenantIds: async () => Object.keys(stores).filter((tenant) => tenant !== "-"),
     flush: async () => void flushes++,
     storeOf: (tenant) => ({
+      append: async () => {},
       add: async () => [],
       async search(_filters, before, limit): Promise<readonly FoundTrace[]> {
         asked++;

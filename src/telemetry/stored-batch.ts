@@ -1,0 +1,83 @@
+/**
+ * A tenant's traces on their way into the store: many in one piece, so that a write costs what its bytes cost and not a
+ * row a request. exporter.ts packs, the store unpacks when somebody reads. Pure.
+ */
+
+import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "./byte-writer.ts";
+import { fillEnvelope, type Envelope } from "./otlp.ts";
+import { readSpans } from "./otlp-read.ts";
+import type { TraceRow } from "./stored-trace.ts";
+import { summarize } from "./summary.ts";
+
+/** Traces of one tenant and one isolate, as they lie in the store until they are read. */
+export interface TraceBatch {
+  readonly traces: number;
+  /** Undefined for requests whose tenant is not known. */
+  readonly tenantId: string | undefined;
+  /** The youngest start in it, ms since the epoch. */
+  readonly newestAt: number;
+  /** Bytes of each trace in `spans`: a JSON list. */
+  readonly lengths: string;
+  /** Each trace's spans as comma-separated JSON, root first; the traces one behind the other. */
+  readonly spans: Uint8Array;
+  readonly envelope: Envelope;
+}
+
+export interface BatchPacker {
+  /** Takes one trace; `startedAt` in ms since the epoch. */
+  append(startedAt: number, spans: string): void;
+  /** What was appended, in its order, in batches that the store has room for; ends the packer. */
+  take(): readonly TraceBatch[];
+}
+
+/** A row of SQLite holds 2 MB on Workers; the rest is for lengths and envelope. */
+const MAX_BATCH_BYTES = 1_900_000;
+/** What one trace may have, whatever it is written in. */
+export const MAX_STORED_CHARS = 600_000;
+
+/** Of one tenant's traces, none longer than MAX_STORED_CHARS. */
+export function createBatchPacker(tenantId: string | undefined, envelope: Envelope): BatchPacker {
+  const batches: TraceBatch[] = [];
+  let open: { readonly writer: ByteWriter; readonly lengths: number[]; newestAt: number } | undefined;
+
+  function close(): void {
+    if (open === undefined) return;
+    const { writer, lengths, newestAt } = open;
+    const traces = lengths.length;
+    const spans = writer.take();
+    batches.push({ traces, tenantId, newestAt, lengths: JSON.stringify(lengths), spans, envelope });
+    open = undefined;
+  }
+
+  return {
+    append(startedAt, spans) {
+      const isFull =
+        open !== undefined && open.writer.length() + spans.length * MAX_BYTES_PER_CHAR > MAX_BATCH_BYTES;
+      if (isFull) close();
+      open ??= { writer: createByteWriter(), lengths: [], newestAt: 0 };
+      open.lengths.push(open.writer.append(spans));
+      open.newestAt = Math.max(open.newestAt, startedAt);
+    },
+    take() {
+      close();
+      return batches;
+    },
+  };
+}
+
+type Packed = Pick<TraceBatch, "tenantId" | "lengths" | "spans" | "envelope">;
+
+/** The traces of a batch as rows: each text as it was, and what it says of its request. */
+export function unpackBatch({ tenantId, lengths, spans, envelope }: Packed): readonly TraceRow[] {
+  const decoder = new TextDecoder();
+  let end = 0;
+  // Written by the packer, kept in our own store.
+  return (JSON.parse(lengths) as readonly number[]).flatMap((length) => {
+    const text = decoder.decode(spans.subarray(end, (end += length)));
+    const read = readSpans(text);
+    const [root] = read;
+    if (root === undefined) return [];
+    const summary = summarize({ traceId: root.traceId, tenantId, root, spans: read });
+    return [{ ...summary, otlp: fillEnvelope(envelope, text) }];
+  });
+}
