@@ -15,7 +15,7 @@ const PRUNE_INTERVAL_MS = 3_600_000;
 const MS_PER_HOUR = 3_600_000;
 /** The ring may run over by a fiftieth before it is cut, so that not every write deletes. */
 const SLACK_DIVISOR = 50;
-/** More than these are not left for a reader to wait for (some 50 µs each): the oldest become rows as new ones come. */
+/** More than these are not left for a reader to wait for (some 60 µs each): the oldest become rows as new ones come. */
 const MAX_PACKED_TRACES = 20_000;
 
 const RETENTION_KEY = "retention";

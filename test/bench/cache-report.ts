@@ -28,8 +28,8 @@ export function cacheReport(
 
 Made by \`npm run bench:cache\`; do not edit. ${date}, ${machine}, ${versions}.
 
-Method: plain \`workerd serve\`, ${rounds} interleaved rounds a cell, 16 connections that all ask the same. CPU is that of the whole process: Durable
-Objects (storage on a disk in memory) and KV (a Map in a Worker of its own) are in it. A ratio is taken in each round against the
+Method: plain \`workerd serve\`, ${rounds} interleaved rounds a cell after 3 s of warming up, 16 connections that all ask the same. CPU is that of the
+whole process: Durable Objects (storage on a disk in memory) and KV (a Map in a Worker of its own) are in it. A ratio is taken in each round against the
 bare Worker of that round, which passes the request on to the upstream; then their median, and the quarter below and above.
 "traced": every span exported by OTLP and every trace kept in the embedded store; "exported only": without the store.
 
