@@ -5,6 +5,7 @@
  */
 
 import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { encodeText } from "../utf8.ts";
 import type { CacheEntry } from "./entry.ts";
 import { isStale } from "./entry.ts";
 import type { CacheKey } from "./key.ts";
@@ -28,11 +29,8 @@ interface HotEntry {
   bytes?: Uint8Array<ArrayBuffer>;
 }
 
-const encoder = new TextEncoder();
-
 function bytesOf(hot: HotEntry): Uint8Array<ArrayBuffer> {
-  // The encoder's buffer is its own and never shared, which Workers' types don't say.
-  return (hot.bytes ??= encoder.encode(hot.entry.body) as Uint8Array<ArrayBuffer>);
+  return (hot.bytes ??= encodeText(hot.entry.body));
 }
 
 /** The same store; `now` is ms since the epoch. */

@@ -13,6 +13,7 @@ import type { HandedBatch, OutboxPort, Push } from "../telemetry/outbox-port.ts"
 import { shouldKeep, type SamplingPolicy } from "../telemetry/sampling.ts";
 import type { Retention, TraceStorePort } from "../telemetry/stored-trace.ts";
 import { summarize } from "../telemetry/summary.ts";
+import { encodeText } from "../utf8.ts";
 import type { FinishedTrace } from "../telemetry/trace.ts";
 
 export interface AbandonedPorts {
@@ -54,7 +55,7 @@ export async function exportAbandoned(
     const spans = left.map((trace) =>
       createTraceEncoder(trace, undefined).forDestination({ preset, content: "off" }),
     );
-    const body = new TextEncoder().encode(joinResourceSpans([fillEnvelope(envelope, spans.join(","))]));
+    const body = encodeText(joinResourceSpans([fillEnvelope(envelope, spans.join(","))]));
     const counts = { [name]: { ...NOTHING, enqueued: left.length, handedOver: left.length } };
     return push(outbox, counts, {
       destination: name,

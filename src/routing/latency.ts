@@ -8,7 +8,7 @@ import { createBoundedMap } from "../tenants/bounded-map.ts";
 
 /** Weight of the newest measurement: the last ten or so calls decide. */
 const SMOOTHING = 0.2;
-/** Targets remembered per isolate; the one used longest ago is dropped first. */
+/** Targets remembered per isolate; an old one that was not used since is dropped first. */
 const MAX_TARGETS = 2_000;
 /** An older measurement counts as none, so that a target that was slow or down for once is tried again. */
 const MAX_AGE_MS = 60_000;

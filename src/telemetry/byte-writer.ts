@@ -1,6 +1,6 @@
 /**
  * Texts gathered as UTF-8, one behind the other. Texts that wait would be copied by V8's collector, and a long one made
- * of them would lie in its old space until a full collection; bytes lie outside of its heap (decision 072). Pure.
+ * of them would lie in its old space until a full collection; bytes lie outside of its heap (decision 072). Pure but for the buffers it uses again.
  */
 
 const FIRST_BYTES = 16_384;
@@ -14,11 +14,6 @@ const MAX_SPARE_BYTES = 1_048_576;
 const encoder = new TextEncoder();
 /** Of writers that have ended: memory outside of V8's heap brings full collections on, too. */
 const spares: Uint8Array<ArrayBuffer>[] = [];
-
-/** One text; its buffer is its own and never shared, which Workers' types don't say. */
-export function encodeText(text: string): Uint8Array<ArrayBuffer> {
-  return encoder.encode(text) as Uint8Array<ArrayBuffer>;
-}
 
 export interface ByteWriter {
   /** Bytes written so far. */
@@ -58,6 +53,8 @@ export function createByteWriter(): ByteWriter {
     take() {
       const taken = bytes.slice(0, used);
       if (spares.length < MAX_SPARES && bytes.length <= MAX_SPARE_BYTES) spares.push(bytes);
+      // The buffer is another's from now on, and maybe another tenant's.
+      bytes = new Uint8Array(0);
       return taken;
     },
   };

@@ -3,8 +3,8 @@
  * counted nowhere, kept by no outbox. Called by tracing.ts.
  */
 
+import { encodeText } from "../utf8.ts";
 import type { TraceDestination, UnusableDestination } from "./destination.ts";
-import { encodeText } from "./byte-writer.ts";
 import { createEnvelope, encodeTrace, fillEnvelope, joinResourceSpans, type OtlpResource } from "./otlp.ts";
 import { sendOnce, toPayload, type SendPorts } from "./otlp-send.ts";
 import type { FinishedTrace } from "./trace.ts";

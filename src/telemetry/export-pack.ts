@@ -3,6 +3,7 @@
  * batch.
  */
 
+import { encodeText } from "../utf8.ts";
 import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "./byte-writer.ts";
 import { REQUEST_HEAD, REQUEST_TAIL, type Envelope } from "./otlp.ts";
 
@@ -23,13 +24,11 @@ const BODY_BYTES = 1_000_000;
 /** Resource, scope and brackets around the spans. */
 const ENVELOPE_BYTES = 2048;
 
-const encoder = new TextEncoder();
-
 /** Whether a trace alone is more than the back end takes. */
 export function isTooLarge(spans: string, maxBodyBytes: number): boolean {
   const allowed = maxBodyBytes - ENVELOPE_BYTES;
   // To count the bytes takes as long as to write them, so only where it matters.
-  return spans.length * MAX_BYTES_PER_CHAR > allowed && encoder.encode(spans).byteLength > allowed;
+  return spans.length * MAX_BYTES_PER_CHAR > allowed && encodeText(spans).byteLength > allowed;
 }
 
 /** Packs into bodies of up to a megabyte; one trace alone may take what the back end takes at most. */

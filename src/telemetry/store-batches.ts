@@ -48,22 +48,22 @@ export class StoredBatches {
     this.#traces += traces;
   }
 
-  /** The rows of the oldest batch, which is no longer here; none where there is none. */
-  takeOldest(): readonly TraceRow[] {
+  /**
+   * Gives the rows of the oldest batch to who keeps them, and lets it go after that: a fault in between loses nothing.
+   * False where there is none.
+   */
+  handOverOldest(keep: (rows: readonly TraceRow[]) => void): boolean {
     const [batch] = this.#sql
       .exec<BatchRow>(
         "SELECT id, traces, tenant, lengths, head, tail, spans FROM batches ORDER BY id LIMIT 1",
       )
       .toArray();
-    if (batch === undefined) return [];
+    if (batch === undefined) return false;
     const { id, traces, tenant, lengths, head, tail, spans } = batch;
+    const envelope = { head, tail };
+    keep(unpackBatch({ tenantId: tenant ?? undefined, lengths, spans: new Uint8Array(spans), envelope }));
     this.#delete(id, traces);
-    return unpackBatch({
-      tenantId: tenant ?? undefined,
-      lengths,
-      spans: new Uint8Array(spans),
-      envelope: { head, tail },
-    });
+    return true;
   }
 
   /** The oldest batches that together have no more traces than this. */

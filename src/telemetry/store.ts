@@ -37,7 +37,7 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     this.#keepRetention(retention);
     this.#batches.append(batch);
     this.#cutTo(retention.maxTraces);
-    while (this.#batches.traces > MAX_PACKED_TRACES) this.#unpackOldest();
+    while (this.#batches.traces > MAX_PACKED_TRACES && this.#unpackOldest());
     await this.#keepAlarm();
   }
 
@@ -78,12 +78,15 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
   }
 
   #unpackAll(): void {
-    while (this.#batches.traces > 0) this.#unpackOldest();
+    while (this.#batches.traces > 0 && this.#unpackOldest());
   }
 
-  #unpackOldest(): void {
+  /** Whether there was one. */
+  #unpackOldest(): boolean {
     const oldestAt = this.#oldestAt();
-    for (const row of this.#batches.takeOldest()) if (row.startedAt >= oldestAt) this.#table.insert(row);
+    return this.#batches.handOverOldest((rows) => {
+      for (const row of rows) if (row.startedAt >= oldestAt) this.#table.insert(row);
+    });
   }
 
   /** Rows go first, then batches: a batch is younger than what was unpacked before it. */
@@ -93,8 +96,7 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     this.#table.deleteOldest(this.#count() - maxTraces);
     this.#batches.deleteOldest(this.#count() - maxTraces);
     // A batch that is larger than what has to go.
-    while (this.#count() > allowed) {
-      this.#unpackOldest();
+    while (this.#count() > allowed && this.#unpackOldest()) {
       this.#table.deleteOldest(this.#count() - maxTraces);
     }
   }

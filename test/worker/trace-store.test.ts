@@ -301,6 +301,22 @@ describe("what comes in batches", () => {
     expect(await find()).toEqual(["r5"]);
   });
 
+  test("that can't be read fails its reader, and stays until it can", async () => {
+    const { stub, port, find } = openStore();
+    const setLengths = (lengths: string): Promise<unknown> =>
+      runInDurableObject(stub, (_, { storage }) =>
+        storage.sql.exec("UPDATE batches SET lengths = ? WHERE id = 1", lengths).toArray(),
+      );
+    const { lengths, ...rest } = batch(0, 3);
+    await port.append({ lengths, ...rest }, KEEP);
+    await port.append(batch(3, 4), KEEP);
+    await setLengths("[5]");
+    await expect(find()).rejects.toThrow("JSON");
+    expect(await rowsOf(stub)).toEqual({ batches: 2, traces: 0 });
+    await setLengths(lengths);
+    expect(await find()).toEqual(idsDown(4, 0));
+  });
+
   test("keeps the object awake no longer than there is any", async () => {
     const { stub, port } = openStore();
     const alarmOf = () => runInDurableObject(stub, (_, state) => state.storage.getAlarm());

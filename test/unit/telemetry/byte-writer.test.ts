@@ -22,3 +22,14 @@ test("what is appended comes out in UTF-8, each text's bytes told, in a buffer o
     { numRuns: 60 },
   );
 });
+
+test("a writer that has ended leaves its buffer to the next, and can't write into it", () => {
+  const first = createByteWriter();
+  first.append("the first tenant's");
+  const taken = first.take();
+  const second = createByteWriter();
+  second.append("the second's");
+  first.append("late, and longer than the second's");
+  expect(new TextDecoder().decode(second.take())).toBe("the second's");
+  expect(new TextDecoder().decode(taken)).toBe("the first tenant's");
+});
