@@ -1,7 +1,7 @@
 /** `POST /v1/chat/completions`: the openai-chat dialect, whole and streamed. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { openAiChat } from "../src/dialects/openai-chat.ts";
 import { answerGeneration } from "./generation.ts";
 

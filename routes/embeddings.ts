@@ -1,7 +1,7 @@
 /** `POST /v1/embeddings`: the openai-embeddings dialect. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { openAiEmbeddings } from "../src/dialects/openai-embeddings.ts";
 import { answerGeneration } from "./generation.ts";
 

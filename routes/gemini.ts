@@ -5,7 +5,7 @@
  */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { geminiBatchEmbed, geminiEmbed } from "../src/dialects/gemini-embeddings.ts";
 import { gemini, geminiArray, geminiCount, parseCountRequest } from "../src/dialects/gemini.ts";
 import { GatewayError } from "../src/errors.ts";

@@ -1,7 +1,7 @@
 /** What the routes of all dialects have in common: from a request and its codec to the pipeline's answer. No route itself. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { cacheDirective } from "../src/cache/policy.ts";
 import type { DialectCodec, EmbeddingCodec, RequestContext } from "../src/dialects/dialect.ts";
 import { createRequestReader } from "../src/dialects/known-requests.ts";

@@ -1,7 +1,7 @@
 /** THE ROUTE TABLE: every method, path and middleware on one screen. */
 
 import { Hono } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { adminAuth } from "../src/middleware/admin-auth.ts";
 import { authenticate } from "../src/middleware/authenticate.ts";
 import { cors } from "../src/middleware/cors.ts";

@@ -5,7 +5,7 @@
 
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { errorHeaders, GatewayError, toGatewayError } from "../src/errors.ts";
 import { answerFault, answerList, toJaegerTrace } from "../src/telemetry/jaeger.ts";
 import { parseJaegerQuery } from "../src/telemetry/jaeger-query.ts";

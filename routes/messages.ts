@@ -1,7 +1,7 @@
 /** `POST /v1/messages` and `POST /v1/messages/count_tokens`: the anthropic-messages dialect. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { anthropicMessages, parseCountRequest } from "../src/dialects/anthropic-messages.ts";
 import { answerGeneration } from "./generation.ts";
 import { answerTokenCount } from "./token-count.ts";

@@ -1,7 +1,7 @@
 /** `GET /metrics`: the metrics of all tenants, or of `?tenant=`, in Prometheus' text format. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { PROMETHEUS_CONTENT_TYPE, renderPrometheus } from "../src/telemetry/metrics/prometheus.ts";
 import { parseTenant } from "../src/telemetry/trace-query.ts";
 

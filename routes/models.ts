@@ -4,7 +4,7 @@
  */
 
 import type { Context } from "hono";
-import type { AppEnv, Caller } from "../src/app.ts";
+import type { AppEnv, Caller } from "../src/app-types.ts";
 import { formatAnthropicModel, formatAnthropicModels } from "../src/dialects/anthropic-models.ts";
 import { formatGeminiModel, formatGeminiModels } from "../src/dialects/gemini-models.ts";
 import { GatewayError } from "../src/errors.ts";

@@ -1,7 +1,7 @@
 /** `ALL /proxy/{provider}/{path…}`: a vendor's own API as it is, with the account's credential swapped in. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { proxy } from "../src/pipeline/proxy.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { openCall, unreadRequest } from "./call.ts";

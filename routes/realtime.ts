@@ -1,7 +1,7 @@
 /** `GET /v1/realtime`: OpenAI's Realtime API over a WebSocket; the model is a route's name or `provider/model`. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { isWebSocketUpgrade, readRealtimeAsk } from "../src/dialects/realtime-handshake.ts";
 import { GatewayError } from "../src/errors.ts";
 import { realtime } from "../src/pipeline/realtime.ts";

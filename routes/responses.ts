@@ -1,7 +1,7 @@
 /** `POST /v1/responses`: the openai-responses dialect, whole and streamed. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { openAiResponses } from "../src/dialects/openai-responses.ts";
 import { answerGeneration } from "./generation.ts";
 

@@ -1,7 +1,7 @@
 /** What the routes that count tokens have in common: from a body to the vendor's own count, or an estimate. No route itself. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app.ts";
+import type { AppEnv } from "../src/app-types.ts";
 import { cacheDirective } from "../src/cache/policy.ts";
 import type { ChatRequest } from "../src/chat.ts";
 import type { DialectCodec, RequestContext } from "../src/dialects/dialect.ts";

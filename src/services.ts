@@ -3,7 +3,7 @@
  * Durable Objects; called by worker.ts.
  */
 
-import type { Services } from "./app.ts";
+import type { Services } from "./app-types.ts";
 import { createEpochCheck, EPOCH_CHECK_MS } from "./cache/epoch.ts";
 import { withHotEntries } from "./cache/hot-entries.ts";
 import { createCacheStore } from "./cache/store.ts";

@@ -1,7 +1,7 @@
 /** What the admin routes share: reading a JSON body and a page's parameters, answering with a record and its etag. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
 import type { PageAsk, Versioned, Written } from "../../src/tenants/directory-api.ts";
 import { toEtag } from "../../src/tenants/etag.ts";

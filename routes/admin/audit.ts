@@ -1,7 +1,7 @@
 /** `GET /admin/audit`: who changed what, newest first. */
 
 import { Hono } from "hono";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { badCursor, readPage } from "./answers.ts";
 
 export const adminAudit = new Hono<AppEnv>().get("/audit", async (c) => {

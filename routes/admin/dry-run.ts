@@ -4,7 +4,7 @@
  */
 
 import { type Context, Hono } from "hono";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { cacheDirective } from "../../src/cache/policy.ts";
 import { anthropicMessages } from "../../src/dialects/anthropic-messages.ts";
 import type { DialectCodec, EmbeddingCodec } from "../../src/dialects/dialect.ts";

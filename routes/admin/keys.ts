@@ -1,7 +1,7 @@
 /** `/admin/tenants/{tenant}/keys`: gateway keys. The key itself is in the answer of POST only, this once. */
 
 import { Hono } from "hono";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { answerNothing, readJson, readOptionalJson, readPage } from "./answers.ts";
 
 /** An answer with a secret in it is nobody's to keep. */

@@ -1,7 +1,7 @@
 /** `/admin/tenants/{tenant}/providers`: upstream accounts. Credentials go in and never come out: GET shows masks. */
 
 import { Hono } from "hono";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { answerNothing, answerRecord, readJson, readPage } from "./answers.ts";
 
 export const adminProviders = new Hono<AppEnv>()

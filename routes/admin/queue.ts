@@ -4,7 +4,7 @@
  */
 
 import { Hono, type Context } from "hono";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { parseDrain, parseRaise } from "../../src/tenants/parse-record.ts";
 import { toRaisedLimits } from "../../src/tenants/queue-limits.ts";

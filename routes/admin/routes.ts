@@ -1,7 +1,7 @@
 /** `/admin/tenants/{tenant}/routes`: a tenant's named models. Targets may name providers that are yet to be made. */
 
 import { Hono } from "hono";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { answerNothing, answerRecord, readJson, readPage } from "./answers.ts";
 
 export const adminRoutes = new Hono<AppEnv>()

@@ -1,7 +1,7 @@
 /** `/admin/tenants`: tenant records, and the purge of a tenant's cache. */
 
 import { Hono } from "hono";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { answerNothing, answerRecord, readJson, readPage } from "./answers.ts";
 
 export const adminTenants = new Hono<AppEnv>()

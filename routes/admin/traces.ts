@@ -4,7 +4,7 @@
  */
 
 import { Hono } from "hono";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { joinResourceSpans } from "../../src/telemetry/otlp.ts";
 import { readResourceSpans } from "../../src/telemetry/otlp-read.ts";

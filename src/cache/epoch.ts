@@ -3,7 +3,7 @@
  * would be noticed only with the next reading, after up to half a minute. Plain data, bounded.
  */
 
-import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 import type { TenantBundle } from "../tenants/records.ts";
 
 /**

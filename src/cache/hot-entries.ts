@@ -4,7 +4,7 @@
  * Plain data, bounded; called by services.ts.
  */
 
-import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { encodeText } from "../utf8.ts";
 import type { CacheEntry } from "./entry.ts";
 import { isStale } from "./entry.ts";

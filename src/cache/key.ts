@@ -6,7 +6,7 @@
 import type { ChatRequest, Dialect } from "../chat.ts";
 import { canonicalText } from "./canonical.ts";
 import { sha256Hex } from "../sha256.ts";
-import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 
 declare const made: unique symbol;
 

@@ -4,7 +4,7 @@
  */
 
 import type { ChatRequest } from "../chat.ts";
-import { createBoundedMap, type BoundedMap } from "../tenants/bounded-map.ts";
+import { createBoundedMap, type BoundedMap } from "../runtime/bounded-map.ts";
 import type { DialectCodec, EmbeddingCodec, RequestContext } from "./dialect.ts";
 
 type Codec = Pick<DialectCodec | EmbeddingCodec, "parseRequest">;

@@ -3,7 +3,7 @@
  * bytes; a leader that fails is replaced once. Knows no platform: timers, ids and the kept answers are passed in.
  */
 
-import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { createFlight, type Flight } from "./flight.ts";
 import { readProgress } from "./progress.ts";
 import type { FlightFault, FlightHead, InflightRpc, JoinAsk, Joined } from "./protocol.ts";

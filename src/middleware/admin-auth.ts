@@ -4,7 +4,7 @@
  */
 
 import type { MiddlewareHandler } from "hono";
-import type { AppEnv } from "../app.ts";
+import type { AppEnv } from "../app-types.ts";
 import type { Settings } from "../config.ts";
 import { GatewayError } from "../errors.ts";
 import { sha256 } from "../sha256.ts";

@@ -2,7 +2,7 @@
 
 import type { MiddlewareHandler } from "hono";
 import { cors as honoCors } from "hono/cors";
-import type { AppEnv } from "../app.ts";
+import type { AppEnv } from "../app-types.ts";
 
 /** What a browser's script may read of a response; the rest of CORS is Hono's. */
 const EXPOSED = [

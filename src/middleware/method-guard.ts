@@ -1,7 +1,7 @@
 /** Tells a wrong method (405 with `allow`) from an unknown path (404), from the route table itself. */
 
 import type { Hono, NotFoundHandler } from "hono";
-import type { AppEnv } from "../app.ts";
+import type { AppEnv } from "../app-types.ts";
 import { GatewayError } from "../errors.ts";
 
 /** Built once from the finished table; only requests that no route took come here. */

@@ -1,7 +1,7 @@
 /** The only place where a fault becomes bytes: the table's status, the dialect's body. */
 
 import type { ErrorHandler } from "hono";
-import type { AppEnv } from "../app.ts";
+import type { AppEnv } from "../app-types.ts";
 import {
   anthropicErrorBody,
   anthropicStatus,

@@ -5,7 +5,7 @@
 
 import type { Context, MiddlewareHandler, Next } from "hono";
 import { routePath } from "hono/route";
-import type { AppEnv, Caller, RequestScope } from "../app.ts";
+import type { AppEnv, Caller, RequestScope } from "../app-types.ts";
 import { toGatewayError } from "../errors.ts";
 import {
   factHeaders,
@@ -16,7 +16,7 @@ import {
 } from "../pipeline/request-facts.ts";
 import type { SpanAttributes } from "../telemetry/attributes.ts";
 import type { IsolateServices } from "../services.ts";
-import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { rootSpanName } from "../telemetry/spans.ts";
 import type { exportTrace, startTrace } from "../tracing.ts";
 

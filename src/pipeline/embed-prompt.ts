@@ -16,7 +16,7 @@ import type { RequestFacts } from "./request-facts.ts";
 import type { Plan } from "../routing/plan.ts";
 import { type PlannedTarget, toTarget } from "../routing/targets.ts";
 import type { Span } from "../telemetry/trace.ts";
-import { withDeadline } from "../tenants/deadline.ts";
+import { withDeadline } from "../runtime/waits.ts";
 import { DEFAULT_RETRIES, type SemanticSettings } from "../tenants/route-record.ts";
 
 export type Embedded =

@@ -16,7 +16,7 @@ import type { Call, Deps, Generation } from "./ports.ts";
 import { usd } from "../pricing/cost.ts";
 import type { Plan } from "../routing/plan.ts";
 import type { Span } from "../telemetry/trace.ts";
-import { withDeadline } from "../tenants/deadline.ts";
+import { withDeadline } from "../runtime/waits.ts";
 import type { SemanticSettings } from "../tenants/route-record.ts";
 
 export interface NearLookup {

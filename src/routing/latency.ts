@@ -4,7 +4,7 @@
  * prefer a fast target, and costs no call.
  */
 
-import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 
 /** Weight of the newest measurement: the last ten or so calls decide. */
 const SMOOTHING = 0.2;

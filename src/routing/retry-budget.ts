@@ -4,7 +4,7 @@
  * Fallbacks to another target don't count: they bring no load to the one that failed.
  */
 
-import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 
 const SHARE = 0.2;
 /** api.md §6. */

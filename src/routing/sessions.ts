@@ -4,7 +4,7 @@
  * session's id is the draw.)
  */
 
-import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 
 const MAX_SESSIONS = 10_000;
 /** Vendors keep a prompt's cached prefix for minutes; an hour outlives any pause within a conversation. */

@@ -4,7 +4,7 @@
  * target first. Plain data, bounded.
  */
 
-import { createBoundedMap } from "../tenants/bounded-map.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 
 /** Routes remembered in one isolate; a forgotten one starts anew. */
 const MAX_ROUTES = 5_000;

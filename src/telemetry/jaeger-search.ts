@@ -7,7 +7,7 @@ import type { AttributeValue } from "./attributes.ts";
 import { toJaegerTrace, type JaegerTrace } from "./jaeger.ts";
 import type { JaegerQuery } from "./jaeger-query.ts";
 import { readResourceSpans, type ReadTrace } from "./otlp-read.ts";
-import { mapInParallel } from "./parallel.ts";
+import { mapInParallel } from "../runtime/parallel.ts";
 import { SPANS } from "./spans.ts";
 import { UNKNOWN_TENANT } from "./stored-trace.ts";
 import type { TraceSummary } from "./summary.ts";

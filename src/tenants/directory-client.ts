@@ -4,7 +4,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { withDeadline } from "./deadline.ts";
+import { withDeadline } from "../runtime/waits.ts";
 import type { DirectoryApi, DirectoryRpc, Named, Page, Versioned, WriteAsk } from "./directory-api.ts";
 import { checkIfMatch, toEtag } from "./etag.ts";
 import { generateKey, generateKeyId, hashKey, type RandomBytes } from "./key-format.ts";

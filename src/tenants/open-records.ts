@@ -5,7 +5,7 @@
 
 import { GatewayError } from "../errors.ts";
 import type { ProviderAccount } from "../providers/provider.ts";
-import { refuseUrl } from "../public-url.ts";
+import { refuseUrl } from "../runtime/public-url.ts";
 import type { RecordRules } from "./parse-record.ts";
 import { openSecret, type SecretPlace } from "./sealing.ts";
 import type { DestinationWith, ProviderRecord, SealedSecret, StoredTenant, TenantBundle } from "./records.ts";

@@ -5,7 +5,7 @@
 
 import type { z } from "zod";
 import { GatewayError } from "../errors.ts";
-import { refuseUrl } from "../public-url.ts";
+import { refuseUrl } from "../runtime/public-url.ts";
 import {
   drainSchema,
   keySchema,

@@ -4,7 +4,7 @@
  */
 
 import type { QueueRpc } from "../limits/protocol.ts";
-import { withDeadline } from "./deadline.ts";
+import { withDeadline } from "../runtime/waits.ts";
 import type { KeyPointer } from "./directory-api.ts";
 import type { DirectoryStore } from "./directory-store.ts";
 import type { KeyPointers } from "./key-pointers.ts";

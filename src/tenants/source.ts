@@ -5,8 +5,8 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { createBoundedMap } from "./bounded-map.ts";
-import { withDeadline } from "./deadline.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
+import { withDeadline } from "../runtime/waits.ts";
 import type { DirectoryRpc, KeyPointer } from "./directory-api.ts";
 import type { TenantBundle } from "./records.ts";
 import { keyEntry, tenantEntry } from "./storage-keys.ts";

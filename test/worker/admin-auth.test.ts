@@ -1,7 +1,7 @@
 /** Who may use the admin plane, and what is said to those who may not. */
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { readSettings } from "../../src/config.ts";
 import { adminAuth } from "../../src/middleware/admin-auth.ts";
 import { onError } from "../../src/middleware/on-error.ts";

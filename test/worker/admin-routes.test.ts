@@ -6,7 +6,7 @@ import { adminKeys } from "../../routes/admin/keys.ts";
 import { adminProviders } from "../../routes/admin/providers.ts";
 import { adminRoutes } from "../../routes/admin/routes.ts";
 import { adminTenants } from "../../routes/admin/tenants.ts";
-import type { AppEnv, Services } from "../../src/app.ts";
+import type { AppEnv, Services } from "../../src/app-types.ts";
 import { onError } from "../../src/middleware/on-error.ts";
 import { directoryClient, newTenantId } from "./tenants-rig.ts";
 

@@ -1,7 +1,7 @@
 // Wrong method or unknown path, told from the route table itself: 405 with `allow`, or 404.
 import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
-import type { AppEnv } from "../../src/app.ts";
+import type { AppEnv } from "../../src/app-types.ts";
 import { createNotFound } from "../../src/middleware/method-guard.ts";
 import { onError } from "../../src/middleware/on-error.ts";
 

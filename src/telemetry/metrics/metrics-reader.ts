@@ -5,7 +5,7 @@
 
 import { GatewayError } from "../../errors.ts";
 import type { ExportStatus } from "../export-counters.ts";
-import { mapInParallel } from "../parallel.ts";
+import { mapInParallel } from "../../runtime/parallel.ts";
 import { UNKNOWN_TENANT } from "../stored-trace.ts";
 import { exportSeries } from "./export-series.ts";
 import type { MetricsPort } from "./metrics-port.ts";

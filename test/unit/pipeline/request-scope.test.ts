@@ -3,7 +3,7 @@
 import { Hono } from "hono";
 import { beforeAll, describe, expect, test } from "vitest";
 import { getModel, listModels } from "../../../routes/models.ts";
-import type { AppEnv } from "../../../src/app.ts";
+import type { AppEnv } from "../../../src/app-types.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { authenticate } from "../../../src/middleware/authenticate.ts";
 import { cors } from "../../../src/middleware/cors.ts";

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
 import { adminTraces } from "../../../routes/admin/traces.ts";
-import type { AppEnv, Services } from "../../../src/app.ts";
+import type { AppEnv, Services } from "../../../src/app-types.ts";
 import { onError } from "../../../src/middleware/on-error.ts";
 import { encodeTrace } from "../../../src/telemetry/otlp.ts";
 import { summarize } from "../../../src/telemetry/summary.ts";

@@ -1,6 +1,6 @@
 /** Addresses a record may name: public https when deployed, anything http(s) when private ones are allowed. */
 import { describe, expect, it } from "vitest";
-import { refuseUrl } from "../../src/public-url.ts";
+import { refuseUrl } from "../../../src/runtime/public-url.ts";
 
 describe("when deployed", () => {
   const refuse = (url: string): string | undefined => refuseUrl(url, { allowPrivate: false });

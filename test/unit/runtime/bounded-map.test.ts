@@ -1,7 +1,7 @@
 /** What an isolate remembers is bounded by number and by weight. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { createBoundedMap } from "../../../src/tenants/bounded-map.ts";
+import { createBoundedMap } from "../../../src/runtime/bounded-map.ts";
 
 it("forgets the oldest entry that was not used", () => {
   const map = createBoundedMap<string, number>(2);
