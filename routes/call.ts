@@ -2,7 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
-import type { ChatRequest, Operation } from "../src/chat.ts";
+import type { ChatRequest, Operation } from "../src/schema/chat.ts";
 import type { BareCall, Deps } from "../src/pipeline/ports.ts";
 import type { RequestOptions } from "../src/pipeline/request-options.ts";
 

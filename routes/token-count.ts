@@ -3,7 +3,7 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { cacheDirective } from "../src/cache/policy.ts";
-import type { ChatRequest } from "../src/chat.ts";
+import type { ChatRequest } from "../src/schema/chat.ts";
 import type { DialectCodec, RequestContext } from "../src/dialects/dialect.ts";
 import { countTokens } from "../src/pipeline/count-tokens.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";

@@ -7,7 +7,7 @@ import type { Services } from "./app-types.ts";
 import { createEpochCheck, EPOCH_CHECK_MS } from "./cache/epoch.ts";
 import { withHotEntries } from "./cache/hot-entries.ts";
 import { createCacheStore } from "./cache/store.ts";
-import type { ChatRequest, Dialect } from "./chat.ts";
+import type { ChatRequest, Dialect } from "./schema/chat.ts";
 import { readSettings, type Settings } from "./config.ts";
 import { anthropicMessages } from "./dialects/anthropic-messages.ts";
 import { readConversationContent, readEmbeddingContent } from "./dialects/conversation-content.ts";

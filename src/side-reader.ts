@@ -3,7 +3,7 @@
  * client's bytes, or, where these are translated, the stream itself; stream.ts and stream-translate.ts decide when.
  */
 
-import type { ChatChunk } from "./chat.ts";
+import type { ChatChunk } from "./schema/chat.ts";
 import { GatewayError } from "./errors.ts";
 import type { Decoder } from "./providers/provider.ts";
 import { type Silence, watchSilence } from "./silence.ts";

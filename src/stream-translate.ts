@@ -3,7 +3,7 @@
  * event. The same promises as stream.ts gives for forwarded streams, which never come here.
  */
 
-import type { ChatChunk } from "./chat.ts";
+import type { ChatChunk } from "./schema/chat.ts";
 import type { ChunkEncoder } from "./dialects/dialect.ts";
 import { createSideReader, readAsTheyCome, type SideReader, type StreamFormat } from "./side-reader.ts";
 import {

@@ -3,7 +3,7 @@
  * or throws a row of the error table. Reading the body is stream.ts and, for whole answers, `readBody` here.
  */
 
-import type { Dialect } from "./chat.ts";
+import type { Dialect } from "./schema/chat.ts";
 import { GatewayError } from "./errors.ts";
 import type { RunModel } from "./model-binding.ts";
 import { baseUrlFor, type Provider, type Target, type UpstreamRequest } from "./providers/provider.ts";

@@ -3,7 +3,7 @@
  * and the pipeline.
  */
 
-import type { TokenUsage } from "../chat.ts";
+import type { TokenUsage } from "../schema/chat.ts";
 
 export interface CacheEntry {
   /** How the answer was sent when it was stored; it can be replayed in either form. */

@@ -3,7 +3,7 @@
  * key by its type: the store takes nothing else, so no look-up can forget it.
  */
 
-import type { ChatRequest, Dialect } from "../chat.ts";
+import type { ChatRequest, Dialect } from "../schema/chat.ts";
 import { canonicalText } from "./canonical.ts";
 import { sha256Hex } from "../sha256.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";

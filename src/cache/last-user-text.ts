@@ -3,7 +3,7 @@
  * The only place of the cache that knows where each wire keeps its turns; called by pipeline/semantic-cache.ts.
  */
 
-import type { ChatRequest, Dialect } from "../chat.ts";
+import type { ChatRequest, Dialect } from "../schema/chat.ts";
 import { isRecord, type JsonRecord } from "../json-fields.ts";
 
 export type LastUserText =

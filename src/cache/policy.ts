@@ -3,7 +3,7 @@
  * store.ts. The rules are api.md §2 (request headers) and §6 (Cache).
  */
 
-import type { ChatChunk, ChatResponse, FinishReason } from "../chat.ts";
+import type { ChatChunk, ChatResponse, FinishReason } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 
 export type CacheMode =

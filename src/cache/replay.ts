@@ -2,7 +2,7 @@
  * A cached answer in the form this client wants. Pure. Called by the pipeline on a hit.
  */
 
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
 import { createSseParser } from "../sse.ts";
 import type { CacheEntry } from "./entry.ts";

@@ -4,7 +4,14 @@
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type { ChatChoice, ChatRequest, ChatResponse, Citation, FinishReason, TokenUsage } from "../chat.ts";
+import type {
+  ChatChoice,
+  ChatRequest,
+  ChatResponse,
+  Citation,
+  FinishReason,
+  TokenUsage,
+} from "../schema/chat.ts";
 import { isRecord, type JsonRecord } from "../json-fields.ts";
 
 /** A whole answer as a message. Only the first choice: no client of this wire can ask for more. */

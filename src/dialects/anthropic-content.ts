@@ -3,7 +3,7 @@
  * message and each tool's result. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type { CacheMark, DropField, MediaSource, Part } from "../conversation.ts";
+import type { CacheMark, DropField, MediaSource, Part } from "../schema/conversation.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 
 /**

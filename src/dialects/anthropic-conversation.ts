@@ -4,7 +4,7 @@
  * Called through the anthropic-messages codec. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import type {
   Conversation,
   DropField,
@@ -15,7 +15,7 @@ import type {
   Sampling,
   Tool,
   ToolChoice,
-} from "../conversation.ts";
+} from "../schema/conversation.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { readCacheMark, readContent } from "./anthropic-content.ts";
 

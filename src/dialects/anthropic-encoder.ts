@@ -4,7 +4,7 @@
  * https://platform.claude.com/docs/en/build-with-claude/streaming (seen 2026-11)
  */
 
-import type { ChatChunk, ChatRequest, FinishReason, TokenUsage } from "../chat.ts";
+import type { ChatChunk, ChatRequest, FinishReason, TokenUsage } from "../schema/chat.ts";
 import type { JsonRecord } from "../json-fields.ts";
 import { formatEvent } from "../sse.ts";
 import { formatCitation, formatStop, formatUsage, messageHead } from "./anthropic-answer.ts";

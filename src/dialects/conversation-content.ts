@@ -3,8 +3,8 @@
  * dialect that can be read into a Conversation. Called only when somebody gets that content.
  */
 
-import type { ChatRequest } from "../chat.ts";
-import type { MediaSource, Part } from "../conversation.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type { MediaSource, Part } from "../schema/conversation.ts";
 import { readArguments, type ContentPart, type RequestContent } from "../telemetry/content.ts";
 import type { DialectCodec, EmbeddingCodec } from "./dialect.ts";
 

@@ -3,11 +3,11 @@
  * dialect's own file.
  */
 
-import type { ChatRequest, Dialect } from "../chat.ts";
-import type { ChatChunk, ChatResponse } from "../chat.ts";
-import type { Conversation, DropField } from "../conversation.ts";
+import type { ChatRequest, Dialect } from "../schema/chat.ts";
+import type { ChatChunk, ChatResponse } from "../schema/chat.ts";
+import type { Conversation, DropField } from "../schema/conversation.ts";
 import type { EmbeddingBatch } from "./embedding-batch.ts";
-import type { EmbeddingAsk, EmbeddingResponse } from "../embedding.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
 import type { GatewayError } from "../errors.ts";
 import type { ServerSentEvent } from "../sse.ts";
 

@@ -3,7 +3,7 @@
  * know of a wire. Pure. The codecs name their own batch; called by pipeline/embedding-cache.ts.
  */
 
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import { isRecord, listOf, type JsonRecord } from "../json-fields.ts";
 
 export interface EmbeddingBatch {

@@ -11,7 +11,7 @@ import type {
   TokenLogprob,
   TokenUsage,
   ToolCall,
-} from "../chat.ts";
+} from "../schema/chat.ts";
 import { isRecord, type JsonRecord } from "../json-fields.ts";
 import { wrapSignature } from "./gemini-signature.ts";
 

@@ -3,7 +3,7 @@
  * call by name and order. Called by gemini-conversation.ts. https://ai.google.dev/api/caching#Part (seen 2026-11)
  */
 
-import type { DropField, MediaSource, Part } from "../conversation.ts";
+import type { DropField, MediaSource, Part } from "../schema/conversation.ts";
 import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { guessMediaType } from "../media-type.ts";
 import { refuse } from "./checked-body.ts";

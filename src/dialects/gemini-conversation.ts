@@ -3,7 +3,7 @@
  * `drop`. Called through the gemini codec. https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import type {
   Conversation,
   DropField,
@@ -13,7 +13,7 @@ import type {
   Sampling,
   Tool,
   ToolChoice,
-} from "../conversation.ts";
+} from "../schema/conversation.ts";
 import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { refuse } from "./checked-body.ts";
 import { createPartReader, readSystem } from "./gemini-content.ts";

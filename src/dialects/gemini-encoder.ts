@@ -4,7 +4,14 @@
  * together, as Gemini has them. Called through the gemini codec.
  */
 
-import type { ChatChunk, Citation, FinishReason, TokenLogprob, TokenUsage, ToolCall } from "../chat.ts";
+import type {
+  ChatChunk,
+  Citation,
+  FinishReason,
+  TokenLogprob,
+  TokenUsage,
+  ToolCall,
+} from "../schema/chat.ts";
 import type { JsonRecord } from "../json-fields.ts";
 import type { ChunkEncoder } from "./dialect.ts";
 import {

@@ -3,7 +3,7 @@
  * and Google's own examples use both. https://protobuf.dev/programming-guides/json/ (seen 2026-11)
  */
 
-import type { DropField } from "../conversation.ts";
+import type { DropField } from "../schema/conversation.ts";
 import { isPresent, recordOf, type JsonRecord } from "../json-fields.ts";
 
 /** The message's fields by their camelCase names; a copy only where one was written otherwise. */

@@ -6,7 +6,7 @@
  */
 
 import * as z from "zod";
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import { geminiErrorBody } from "../errors.ts";
 import { isRecord, type JsonRecord } from "../json-fields.ts";
 import { formatEvent } from "../sse.ts";

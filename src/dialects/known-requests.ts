@@ -3,7 +3,7 @@
  * Pure but for its memory; called by routes/generation.ts.
  */
 
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import { createBoundedMap, type BoundedMap } from "../runtime/bounded-map.ts";
 import type { DialectCodec, EmbeddingCodec, RequestContext } from "./dialect.ts";
 

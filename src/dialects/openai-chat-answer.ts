@@ -13,7 +13,7 @@ import type {
   TokenLogprob,
   TokenUsage,
   ToolCall,
-} from "../chat.ts";
+} from "../schema/chat.ts";
 import type { JsonRecord } from "../json-fields.ts";
 import { untagDetail } from "./thought-owner.ts";
 

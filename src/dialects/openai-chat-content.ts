@@ -3,7 +3,7 @@
  * only when somebody gets that content; what it does not know it keeps as it came.
  */
 
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import {
   readArguments,

@@ -3,8 +3,8 @@
  * unless they say what is so anyway. Called through the openai-chat codec.
  */
 
-import type { ChatRequest } from "../chat.ts";
-import type { Conversation, DropField } from "../conversation.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type { Conversation, DropField } from "../schema/conversation.ts";
 import { isPresent, listOf, textOf } from "../json-fields.ts";
 import { readMessages } from "./openai-chat-messages.ts";
 import { readSettings, SETTINGS } from "./openai-chat-settings.ts";

@@ -4,7 +4,7 @@
  * https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
  */
 
-import type { ChatChunk, ChatRequest, TokenUsage } from "../chat.ts";
+import type { ChatChunk, ChatRequest, TokenUsage } from "../schema/chat.ts";
 import { recordOf, type JsonRecord } from "../json-fields.ts";
 import { formatEvent } from "../sse.ts";
 import type { ChunkEncoder } from "./dialect.ts";

@@ -3,7 +3,7 @@
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
-import type { DropField, Message, Part } from "../conversation.ts";
+import type { DropField, Message, Part } from "../schema/conversation.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { readChatContent } from "./openai-content.ts";
 import { isTagged, tagDetail, tagSignature } from "./thought-owner.ts";

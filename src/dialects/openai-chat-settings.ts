@@ -11,7 +11,7 @@ import type {
   Sampling,
   Tool,
   ToolChoice,
-} from "../conversation.ts";
+} from "../schema/conversation.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { readChatCacheMark } from "./openai-content.ts";
 

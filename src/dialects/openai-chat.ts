@@ -5,7 +5,7 @@
  */
 
 import * as z from "zod";
-import type { ChatRequest, RequestParams } from "../chat.ts";
+import type { ChatRequest, RequestParams } from "../schema/chat.ts";
 import { openAiErrorBody } from "../errors.ts";
 import { isPresent, isRecord, recordOf, type JsonRecord } from "../json-fields.ts";
 import { formatEvent } from "../sse.ts";

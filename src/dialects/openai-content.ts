@@ -3,7 +3,7 @@
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
-import type { CacheMark, DropField, Part } from "../conversation.ts";
+import type { CacheMark, DropField, Part } from "../schema/conversation.ts";
 import { readMediaUrl } from "../data-url.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 

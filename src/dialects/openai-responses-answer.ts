@@ -13,7 +13,7 @@ import type {
   TokenLogprob,
   TokenUsage,
   ToolCall,
-} from "../chat.ts";
+} from "../schema/chat.ts";
 import { isPresent, recordOf, type JsonRecord } from "../json-fields.ts";
 import { wrapSealed, wrapSignature } from "./openai-responses-thought.ts";
 

@@ -4,7 +4,7 @@
  * Called through the openai-responses codec.
  */
 
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import type {
   Conversation,
   DropField,
@@ -13,7 +13,7 @@ import type {
   Sampling,
   Tool,
   ToolChoice,
-} from "../conversation.ts";
+} from "../schema/conversation.ts";
 import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { readEffort, readFunctionTool, readSchemaOutput } from "./openai-chat-settings.ts";
 import { readInput } from "./openai-responses-input.ts";

@@ -3,7 +3,7 @@
  * codec, for upstreams of other wires.
  */
 
-import type { ChatChunk, ChatRequest, FinishReason, TokenUsage, ToolCall } from "../chat.ts";
+import type { ChatChunk, ChatRequest, FinishReason, TokenUsage, ToolCall } from "../schema/chat.ts";
 import type { JsonRecord } from "../json-fields.ts";
 import { formatEvent } from "../sse.ts";
 import type { ChunkEncoder } from "./dialect.ts";

@@ -3,7 +3,7 @@
  * openai-responses-conversation.ts. https://platform.openai.com/docs/api-reference/responses/create (seen 2026-11)
  */
 
-import type { DropField, MediaSource, Message, Part } from "../conversation.ts";
+import type { DropField, MediaSource, Message, Part } from "../schema/conversation.ts";
 import { readMediaUrl } from "../data-url.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { readChatCacheMark, readDetail, readFileData } from "./openai-content.ts";

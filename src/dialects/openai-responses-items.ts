@@ -4,7 +4,7 @@
  * https://platform.openai.com/docs/api-reference/responses-streaming (seen 2026-11)
  */
 
-import type { Citation, TokenLogprob, ToolCall } from "../chat.ts";
+import type { Citation, TokenLogprob, ToolCall } from "../schema/chat.ts";
 import type { JsonRecord } from "../json-fields.ts";
 import {
   formatCall,

@@ -5,7 +5,7 @@
  */
 
 import * as z from "zod";
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import { type GatewayError, openAiErrorBody } from "../errors.ts";
 import { isPresent, isRecord, type JsonRecord } from "../json-fields.ts";
 import { formatEvent } from "../sse.ts";

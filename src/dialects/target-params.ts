@@ -3,7 +3,7 @@
  * another wire than the client's. Pure. Called by pipeline/exchange.ts.
  */
 
-import type { Conversation } from "../conversation.ts";
+import type { Conversation } from "../schema/conversation.ts";
 import type { JsonRecord } from "../json-fields.ts";
 import { readSettings, SETTINGS, withSettings } from "./openai-chat-settings.ts";
 

@@ -7,7 +7,7 @@
 import { endAttempt } from "./attempt-span.ts";
 import { tryOnce } from "./attempt.ts";
 import { normalise, type Vector } from "../cache/vectors.ts";
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import { openAiEmbeddings } from "../dialects/openai-embeddings.ts";
 import type { GatewayError } from "../errors.ts";
 import { openExchange } from "./exchange.ts";

@@ -6,7 +6,7 @@
 import { keyOf } from "./cached.ts";
 import { ageSeconds, type CacheEntry } from "../cache/entry.ts";
 import type { CacheKey } from "../cache/key.ts";
-import type { ChatRequest, TokenUsage } from "../chat.ts";
+import type { ChatRequest, TokenUsage } from "../schema/chat.ts";
 import type { EmbeddingBatch } from "../dialects/embedding-batch.ts";
 import { GatewayError } from "../errors.ts";
 import type { Call, Deps, Generation } from "./ports.ts";

@@ -6,9 +6,9 @@
 import { type AnswerSummary, summarise, summariseEmbedding } from "./answer.ts";
 import { withTargetParams } from "../dialects/target-params.ts";
 import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
-import type { ChatChoice, ChatRequest, Dialect } from "../chat.ts";
-import type { DropField } from "../conversation.ts";
-import type { EmbeddingResponse } from "../embedding.ts";
+import type { ChatChoice, ChatRequest, Dialect } from "../schema/chat.ts";
+import type { DropField } from "../schema/conversation.ts";
+import type { EmbeddingResponse } from "../schema/embedding.ts";
 import { GatewayError } from "../errors.ts";
 import type { Inspector } from "./inspectors.ts";
 import type { Call } from "./ports.ts";

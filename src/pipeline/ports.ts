@@ -7,7 +7,7 @@ import type { ConfirmEpoch } from "../cache/epoch.ts";
 import type { CacheDirective } from "../cache/policy.ts";
 import type { SemanticIndexRpc } from "../cache/semantic-protocol.ts";
 import type { CacheStore } from "../cache/store.ts";
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
 import type { InflightRpc } from "../inflight/protocol.ts";
 import type { HeartbeatHooks } from "../limits/heartbeat.ts";

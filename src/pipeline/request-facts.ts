@@ -3,7 +3,7 @@
  * attributes, and into the log of none. Headers, span and error body agree because they are made of the same facts.
  */
 
-import type { TokenUsage } from "../chat.ts";
+import type { TokenUsage } from "../schema/chat.ts";
 import type { GatewayError } from "../errors.ts";
 import type { LimitWindow } from "../limits/protocol.ts";
 import { usd } from "../pricing/cost.ts";

@@ -4,7 +4,7 @@
  */
 
 import { estimateTokens } from "./answer.ts";
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { BareCall, Call, Deps } from "./ports.ts";
 import { costMicroUsd } from "../pricing/cost.ts";

@@ -1,6 +1,6 @@
 /** What a target's tokens cost a tenant: his own price, else the list's. Called by whoever reserves, compares or counts money. */
 
-import type { TokenUsage } from "../chat.ts";
+import type { TokenUsage } from "../schema/chat.ts";
 import type { Deps } from "./ports.ts";
 import { findOwnPrice } from "../pricing/own-prices.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";

@@ -2,7 +2,7 @@
  * What a generation cost: a price and its token counts in, micro-US-dollars out. Pure arithmetic; who looks the price
  * up is prices.ts. Called where a request ends (usage, spans, budgets) and where a cache hit books what it saved.
  */
-import type { TokenUsage } from "../chat.ts";
+import type { TokenUsage } from "../schema/chat.ts";
 import type { ModelPrice } from "./price-finder.ts";
 
 /** Prices are per this many tokens, as every vendor quotes them. */

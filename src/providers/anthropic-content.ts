@@ -3,7 +3,7 @@
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type { CacheMark, Message, Part } from "../conversation.ts";
+import type { CacheMark, Message, Part } from "../schema/conversation.ts";
 import { isTagged } from "../dialects/thought-owner.ts";
 import { isRecord, type JsonRecord } from "../json-fields.ts";
 import type { FieldMeaning } from "./client-fields.ts";

@@ -4,8 +4,8 @@
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type { ChatRequest } from "../chat.ts";
-import type { Conversation, OutputFormat, Sampling, Tool } from "../conversation.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type { Conversation, OutputFormat, Sampling, Tool } from "../schema/conversation.ts";
 import { editTopLevel } from "../json-edit.ts";
 import { isRecord, type JsonRecord } from "../json-fields.ts";
 import { type DropMeaning, simplify, writeMark, writePart, writeTurns } from "./anthropic-content.ts";

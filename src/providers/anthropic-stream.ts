@@ -3,7 +3,7 @@
  * dialect, in between for any other. https://platform.claude.com/docs/en/build-with-claude/streaming (seen 2026-11)
  */
 
-import type { ChatChunk } from "../chat.ts";
+import type { ChatChunk } from "../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { readCitation, readRefusal, readStopReason, readUsage } from "./anthropic-wire.ts";
 import { malformed } from "./openai-wire.ts";

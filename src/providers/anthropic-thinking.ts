@@ -3,9 +3,9 @@
  * itself. Called by anthropic-request.ts. https://platform.claude.com/docs/en/build-with-claude/thinking (seen 2026-11)
  */
 
-import type { Reasoning } from "../conversation.ts";
+import type { Reasoning } from "../schema/conversation.ts";
 import type { JsonRecord } from "../json-fields.ts";
-import { budgetOfEffort, effortOfBudget } from "../thinking-budget.ts";
+import { budgetOfEffort, effortOfBudget } from "../schema/reasoning-effort.ts";
 import type { Claude } from "./claude.ts";
 
 /** The least budget the API takes. */

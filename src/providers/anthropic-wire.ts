@@ -3,7 +3,14 @@
  * anthropic-stream.ts. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage, ToolCall } from "../chat.ts";
+import type {
+  ChatChoice,
+  ChatResponse,
+  Citation,
+  FinishReason,
+  TokenUsage,
+  ToolCall,
+} from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { malformed } from "./openai-wire.ts";

@@ -3,7 +3,7 @@
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (seen 2026-11)
  */
 
-import type { CacheMark, MediaSource, Part } from "../conversation.ts";
+import type { CacheMark, MediaSource, Part } from "../schema/conversation.ts";
 import { isTagged } from "../dialects/thought-owner.ts";
 import type { JsonRecord } from "../json-fields.ts";
 import { type DropMeaning, parseInput } from "./anthropic-content.ts";

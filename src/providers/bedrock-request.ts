@@ -4,8 +4,8 @@
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (seen 2026-11)
  */
 
-import type { ChatRequest } from "../chat.ts";
-import type { Conversation, OutputFormat, Reasoning, Tool } from "../conversation.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type { Conversation, OutputFormat, Reasoning, Tool } from "../schema/conversation.ts";
 import { isRecord, type JsonRecord } from "../json-fields.ts";
 import type { DropMeaning } from "./anthropic-content.ts";
 import { dropForeign, fitSampling } from "./anthropic-request.ts";

@@ -3,7 +3,7 @@
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html (seen 2026-11)
  */
 
-import type { ChatChunk } from "../chat.ts";
+import type { ChatChunk } from "../schema/chat.ts";
 import { FAULT_PREFIX } from "../event-stream.ts";
 import { isRecord, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { readCitation, readStopReason, readUsage } from "./bedrock-wire.ts";

@@ -3,7 +3,7 @@
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (seen 2026-11)
  */
 
-import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } from "../chat.ts";
+import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } from "../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { malformed } from "./openai-wire.ts";
 

@@ -3,7 +3,7 @@
  * client wrote it. Pure. Called by the wires, with `drop`.
  */
 
-import type { Dialect } from "../chat.ts";
+import type { Dialect } from "../schema/chat.ts";
 
 const NAMES = {
   temperature: ["temperature", "temperature", "temperature", "generationConfig.temperature"],

@@ -3,11 +3,18 @@
  * https://docs.cohere.com/reference/chat (seen 2026-11)
  */
 
-import type { ChatRequest } from "../chat.ts";
-import type { Conversation, OutputFormat, Part, Reasoning, Sampling, ToolChoice } from "../conversation.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type {
+  Conversation,
+  OutputFormat,
+  Part,
+  Reasoning,
+  Sampling,
+  ToolChoice,
+} from "../schema/conversation.ts";
 import { formatMediaUrl } from "../data-url.ts";
 import { isRecord, type JsonRecord } from "../json-fields.ts";
-import { budgetOfEffort } from "../thinking-budget.ts";
+import { budgetOfEffort } from "../schema/reasoning-effort.ts";
 import { clientField, type FieldMeaning } from "./client-fields.ts";
 import type { Target, Translation } from "./provider.ts";
 

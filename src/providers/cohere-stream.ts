@@ -3,7 +3,7 @@
  * https://docs.cohere.com/docs/streaming (seen 2026-11)
  */
 
-import type { ChatChunk } from "../chat.ts";
+import type { ChatChunk } from "../schema/chat.ts";
 import { isPresent, isRecord, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { FAILED, readCitation, readFinishReason, readLogprob, readUsage } from "./cohere-wire.ts";
 import { malformed, readFunction } from "./openai-wire.ts";

@@ -3,7 +3,7 @@
  * cohere-stream.ts. https://docs.cohere.com/reference/chat (seen 2026-11)
  */
 
-import type { ChatResponse, Citation, FinishReason, TokenLogprob, TokenUsage } from "../chat.ts";
+import type { ChatResponse, Citation, FinishReason, TokenLogprob, TokenUsage } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { malformed, readFunction } from "./openai-wire.ts";

@@ -4,7 +4,7 @@
  * https://ai.google.dev/api/caching#Content (seen 2026-11)
  */
 
-import type { MediaSource, Message, Part } from "../conversation.ts";
+import type { MediaSource, Message, Part } from "../schema/conversation.ts";
 import { untagSignature } from "../dialects/thought-owner.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
 import { guessMediaType } from "../media-type.ts";

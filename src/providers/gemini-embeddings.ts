@@ -3,8 +3,8 @@
  * https://ai.google.dev/api/embeddings (seen 2026-11)
  */
 
-import type { ChatRequest } from "../chat.ts";
-import type { EmbeddingAsk, EmbeddingResponse } from "../embedding.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
 import { GatewayError } from "../errors.ts";
 import { editTopLevel } from "../json-edit.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";

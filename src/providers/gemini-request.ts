@@ -3,8 +3,8 @@
  * gemini.ts and vertex.ts. https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
-import type { ChatRequest } from "../chat.ts";
-import type { Conversation, OutputFormat, Sampling, Tool, ToolChoice } from "../conversation.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type { Conversation, OutputFormat, Sampling, Tool, ToolChoice } from "../schema/conversation.ts";
 import { withTargetParams } from "../dialects/target-params.ts";
 import { editTopLevel } from "../json-edit.ts";
 import { isRecord, recordOf, type JsonRecord } from "../json-fields.ts";

@@ -3,7 +3,7 @@
  * come whole. https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent (seen 2026-11)
  */
 
-import type { ChatChunk } from "../chat.ts";
+import type { ChatChunk } from "../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import {
   callId,

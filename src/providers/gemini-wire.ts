@@ -11,7 +11,7 @@ import type {
   TokenLogprob,
   TokenUsage,
   ToolCall,
-} from "../chat.ts";
+} from "../schema/chat.ts";
 import { tagSignature } from "../dialects/thought-owner.ts";
 import { GatewayError } from "../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";

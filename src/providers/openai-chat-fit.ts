@@ -3,7 +3,7 @@
  * it takes. Pure. Called by openai-chat-request.ts with the vendor's row.
  */
 
-import type { Conversation, Message, Part, Sampling } from "../conversation.ts";
+import type { Conversation, Message, Part, Sampling } from "../schema/conversation.ts";
 
 /** What a vendor may lack, by the meaning that client-fields.ts names. `schema`: JSON output, but not by a schema. */
 export type Lacking =

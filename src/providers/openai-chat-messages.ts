@@ -3,7 +3,7 @@
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
-import type { Conversation, Message, Part } from "../conversation.ts";
+import type { Conversation, Message, Part } from "../schema/conversation.ts";
 import { formatMediaUrl } from "../data-url.ts";
 import { formatSealedThought, formatSignedThought } from "../dialects/openai-chat-answer.ts";
 import { untagDetail } from "../dialects/thought-owner.ts";

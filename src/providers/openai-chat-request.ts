@@ -4,10 +4,10 @@
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
-import type { ChatRequest } from "../chat.ts";
-import type { OutputFormat, Reasoning, Sampling, Tool, ToolChoice } from "../conversation.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type { OutputFormat, Reasoning, Sampling, Tool, ToolChoice } from "../schema/conversation.ts";
 import type { JsonRecord } from "../json-fields.ts";
-import { effortOfBudget } from "../thinking-budget.ts";
+import { effortOfBudget } from "../schema/reasoning-effort.ts";
 import { clientField } from "./client-fields.ts";
 import { fitConversation, type Lacking } from "./openai-chat-fit.ts";
 import { formatMessages, type HistoryForm } from "./openai-chat-messages.ts";

@@ -3,7 +3,7 @@
  * own bytes go out with as few edits as possible; what comes back is read by openai-wire.ts and openai-stream.ts.
  */
 
-import type { ChatRequest } from "../chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import { editTopLevel } from "../json-edit.ts";
 import { isPresent, recordOf, type JsonRecord } from "../json-fields.ts";
 import { formatChatRequest, OURS, type RequestForm } from "./openai-chat-request.ts";

@@ -3,7 +3,7 @@
  * from whole answers and from stream deltas. Called by openai-wire.ts and openai-stream.ts.
  */
 
-import type { Citation, TokenLogprob } from "../chat.ts";
+import type { Citation, TokenLogprob } from "../schema/chat.ts";
 import { isTagged, tagDetail, tagSignature } from "../dialects/thought-owner.ts";
 import { listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 

@@ -3,8 +3,8 @@
  * https://platform.openai.com/docs/api-reference/embeddings (seen 2026-11)
  */
 
-import type { TokenUsage } from "../chat.ts";
-import type { EmbeddingResponse } from "../embedding.ts";
+import type { TokenUsage } from "../schema/chat.ts";
+import type { EmbeddingResponse } from "../schema/embedding.ts";
 import { isRecord, recordOf, textOf } from "../json-fields.ts";
 import type { EmbeddingTranslation, Target } from "./provider.ts";
 import { isCount, malformed } from "./openai-wire.ts";

@@ -4,7 +4,14 @@
  * https://platform.openai.com/docs/api-reference/responses (seen 2026-11)
  */
 
-import type { ChatChoice, ChatChunk, ChatResponse, FinishReason, TokenUsage, ToolCall } from "../chat.ts";
+import type {
+  ChatChoice,
+  ChatChunk,
+  ChatResponse,
+  FinishReason,
+  TokenUsage,
+  ToolCall,
+} from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { readCitations, readLogprobs } from "./openai-details.ts";

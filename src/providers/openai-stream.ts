@@ -4,7 +4,7 @@
  * https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
  */
 
-import type { ChatChunk, TokenUsage } from "../chat.ts";
+import type { ChatChunk, TokenUsage } from "../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import {
   readCallSignature,

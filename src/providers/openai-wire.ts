@@ -4,7 +4,14 @@
  * https://platform.openai.com/docs/api-reference/chat/object (seen 2026-11)
  */
 
-import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage, ToolCall } from "../chat.ts";
+import type {
+  ChatChoice,
+  ChatResponse,
+  Citation,
+  FinishReason,
+  TokenUsage,
+  ToolCall,
+} from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import {

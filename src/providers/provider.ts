@@ -3,9 +3,9 @@
  * data), a fixtures folder and a test; see registry.ts for the list.
  */
 
-import type { ChatChunk, ChatRequest, ChatResponse, Dialect } from "../chat.ts";
-import type { Conversation, DropField } from "../conversation.ts";
-import type { EmbeddingAsk, EmbeddingResponse } from "../embedding.ts";
+import type { ChatChunk, ChatRequest, ChatResponse, Dialect } from "../schema/chat.ts";
+import type { Conversation, DropField } from "../schema/conversation.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
 import type { GatewayError } from "../errors.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { EventParser, ServerSentEvent } from "../sse.ts";

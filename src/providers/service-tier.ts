@@ -1,6 +1,6 @@
 /** The tier that an answer says it was served in: some are billed otherwise than the list says. Pure. Called by the readers of usage. */
 
-import type { TokenUsage } from "../chat.ts";
+import type { TokenUsage } from "../schema/chat.ts";
 
 /** What the list's prices are for, by each vendor's word. */
 const USUAL: ReadonlySet<string> = new Set(["auto", "default", "standard", "on_demand"]);

@@ -2,7 +2,7 @@
  * Messages as turns that alternate, for wires that take no two of one role in a row. Pure; knows no wire format.
  */
 
-import type { Message, Part } from "../conversation.ts";
+import type { Message, Part } from "../schema/conversation.ts";
 
 export interface Turn<Block> {
   readonly role: Message["role"];

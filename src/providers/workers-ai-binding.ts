@@ -4,7 +4,7 @@
  * https://developers.cloudflare.com/workers-ai/configuration/bindings/ (seen 2026-11)
  */
 
-import type { ChatResponse } from "../chat.ts";
+import type { ChatResponse } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
 import type { ModelCall } from "../model-binding.ts";

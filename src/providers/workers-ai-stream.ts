@@ -3,7 +3,7 @@
  * common with them. Called by workers-ai-binding.ts. https://developers.cloudflare.com/workers-ai/ (seen 2026-11)
  */
 
-import type { ChatChunk, ToolCall } from "../chat.ts";
+import type { ChatChunk, ToolCall } from "../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { createOpenAiDecoder } from "./openai-stream.ts";
 import { isCount, malformed, readFinishReason, readUsage } from "./openai-wire.ts";

@@ -1,6 +1,6 @@
 /** What a request needs its model to be able to do, read out of its meaning. Pure; asked for only by routes with conditions on it. */
 
-import type { Conversation, Part } from "../conversation.ts";
+import type { Conversation, Part } from "../schema/conversation.ts";
 
 export const NEEDS = ["tools", "images", "documents", "audio", "json_schema", "reasoning"] as const;
 export type Need = (typeof NEEDS)[number];

@@ -2,7 +2,7 @@
  * One simulated answer: its choices and what they cost, before it is put on the wire. Called by server.ts.
  */
 
-import type { ChatChoice, ToolCall, TokenUsage } from "../../chat.ts";
+import type { ChatChoice, ToolCall, TokenUsage } from "../../schema/chat.ts";
 import { recordOf } from "../../json-fields.ts";
 import type { SimRequest } from "./request.ts";
 import { sampleOf } from "./schema-sample.ts";

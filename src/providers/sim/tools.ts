@@ -2,7 +2,7 @@
  * When the simulated model calls tools, which, and with what arguments. Called by answer.ts.
  */
 
-import type { ToolCall } from "../../chat.ts";
+import type { ToolCall } from "../../schema/chat.ts";
 import { listOf, recordOf, textOf, type JsonRecord } from "../../json-fields.ts";
 import type { SimRequest } from "./request.ts";
 import { sampleOf } from "./schema-sample.ts";

@@ -2,7 +2,7 @@
  * A simulated answer in the bytes of the OpenAI chat wire: one body, or the events of a stream. Called by server.ts.
  */
 
-import type { ChatChoice, TokenUsage, ToolCall } from "../../chat.ts";
+import type { ChatChoice, TokenUsage, ToolCall } from "../../schema/chat.ts";
 import { formatEvent } from "../../sse.ts";
 import type { SimAnswer } from "./answer.ts";
 import type { SimRequest } from "./request.ts";

@@ -2,7 +2,7 @@
 import type { CacheEntry } from "../../../src/cache/entry.ts";
 import type { CacheKv } from "../../../src/cache/store.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
-import type { ChatRequest } from "../../../src/chat.ts";
+import type { ChatRequest } from "../../../src/schema/chat.ts";
 
 export interface StoredValue {
   readonly value: string;

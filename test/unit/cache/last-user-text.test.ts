@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cutLastUserText } from "../../../src/cache/last-user-text.ts";
-import type { Dialect } from "../../../src/chat.ts";
+import type { Dialect } from "../../../src/schema/chat.ts";
 
 const SYSTEM = { role: "system", content: "Be brief." };
 const image = { type: "image_url", image_url: { url: "https://example.com/a.png" } };

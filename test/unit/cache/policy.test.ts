@@ -7,7 +7,7 @@ import {
   isStorable,
   type AnswerFacts,
 } from "../../../src/cache/policy.ts";
-import type { ChatChunk, ChatChoice } from "../../../src/chat.ts";
+import type { ChatChunk, ChatChoice } from "../../../src/schema/chat.ts";
 
 const ON = { enabled: true, ttlSeconds: 3600 };
 const OFF = { enabled: false, ttlSeconds: 3600 };

@@ -2,7 +2,7 @@
 import Anthropic from "@anthropic-ai/sdk";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChoice, ChatChunk, ChatResponse } from "../../../src/chat.ts";
+import type { ChatChoice, ChatChunk, ChatResponse } from "../../../src/schema/chat.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
 import { createAnthropicDecoder } from "../../../src/providers/anthropic-stream.ts";
 import { readMessage } from "../../../src/providers/anthropic-wire.ts";

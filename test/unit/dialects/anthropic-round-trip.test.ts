@@ -1,8 +1,8 @@
 // Generated conversations through both wires and back: Anthropic → OpenAI → Anthropic and OpenAI → Anthropic → OpenAI mean the same.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/conversation.ts";
+import type { ChatRequest } from "../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
 import type { DialectCodec } from "../../../src/dialects/dialect.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";

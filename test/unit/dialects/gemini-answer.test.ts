@@ -1,6 +1,6 @@
 // Answers of other wires in Gemini's form: whole, streamed, stored and replayed.
 import { describe, expect, test } from "vitest";
-import type { ChatChoice, ChatChunk, ChatRequest } from "../../../src/chat.ts";
+import type { ChatChoice, ChatChunk, ChatRequest } from "../../../src/schema/chat.ts";
 import { gemini, geminiArray } from "../../../src/dialects/gemini.ts";
 import { unwrapSignature } from "../../../src/dialects/gemini-signature.ts";
 import { GatewayError } from "../../../src/errors.ts";

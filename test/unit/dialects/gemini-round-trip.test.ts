@@ -2,8 +2,8 @@
 // anthropic-round-trip.test.ts.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChoice, ChatRequest, ChatResponse } from "../../../src/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/conversation.ts";
+import type { ChatChoice, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
 import type { DialectCodec } from "../../../src/dialects/dialect.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";

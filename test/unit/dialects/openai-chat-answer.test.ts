@@ -1,6 +1,6 @@
 // Answers of other wires as a chat client gets them: a whole completion, and a stream of chunks that adds up to the same.
 import { describe, expect, test } from "vitest";
-import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/chat.ts";
+import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
 import { createOpenAiDecoder } from "../../../src/providers/openai-stream.ts";
 import { readCompletion } from "../../../src/providers/openai-wire.ts";

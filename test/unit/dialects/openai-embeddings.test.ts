@@ -1,8 +1,8 @@
 // The embeddings dialect and wire: requests checked, their meaning for other wires, answers in the form the client asked for.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/chat.ts";
-import type { EmbeddingAsk } from "../../../src/embedding.ts";
+import type { ChatRequest } from "../../../src/schema/chat.ts";
+import type { EmbeddingAsk } from "../../../src/schema/embedding.ts";
 import { openAiEmbeddings } from "../../../src/dialects/openai-embeddings.ts";
 import { formatEmbeddingRequest, readEmbeddings } from "../../../src/providers/openai-embeddings.ts";
 import type { Target } from "../../../src/providers/provider.ts";

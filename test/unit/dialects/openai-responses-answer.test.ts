@@ -1,7 +1,7 @@
 // Answers of other wires as a Responses client gets them: a whole response, its stream of events, and stored answers in the other
 // form.
 import { describe, expect, test } from "vitest";
-import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/chat.ts";
+import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
 import { openAiResponses } from "../../../src/dialects/openai-responses.ts";
 import { wrapSealed, wrapSignature } from "../../../src/dialects/openai-responses-thought.ts";
 import { createResponsesDecoder, readResponse } from "../../../src/providers/openai-responses.ts";

@@ -1,6 +1,6 @@
 // The Responses dialect: requests read and checked, their meaning for other wires, and what has no counterpart there.
 import { describe, expect, test } from "vitest";
-import type { Conversation } from "../../../src/conversation.ts";
+import type { Conversation } from "../../../src/schema/conversation.ts";
 import { openAiResponses } from "../../../src/dialects/openai-responses.ts";
 import { wrapSealed, wrapSignature } from "../../../src/dialects/openai-responses-thought.ts";
 import { GatewayError } from "../../../src/errors.ts";

@@ -1,6 +1,6 @@
 // What an SDK of each dialect reads out of a whole answer's body. Read off the vendors' formats by hand and not with our own
 // readers, so that a fault which both sides share can't hide.
-import type { FinishReason } from "../../../src/chat.ts";
+import type { FinishReason } from "../../../src/schema/chat.ts";
 import type { Facts } from "./clients.ts";
 
 // Answers are JSON whose form the test asserts by reading it.

@@ -1,6 +1,6 @@
 // How each client dialect asks for a feature, and what its client reads out of an answer. A feature that a dialect has no words
 // for is undefined.
-import type { ChatResponse, Dialect, FinishReason } from "../../../src/chat.ts";
+import type { ChatResponse, Dialect, FinishReason } from "../../../src/schema/chat.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
 import type { DialectCodec } from "../../../src/dialects/dialect.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";

@@ -3,8 +3,8 @@
 // in his. The client's requests are written here by hand, and not by the code under test.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/chat.ts";
-import type { Conversation, Part } from "../../../src/conversation.ts";
+import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
+import type { Conversation, Part } from "../../../src/schema/conversation.ts";
 import { type Provider, wireFor } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import { createSseParser } from "../../../src/sse.ts";

@@ -2,7 +2,7 @@
 // and sent back with the next question to each other vendor. Proofs reach only those whose they are, however they are wrapped.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/chat.ts";
+import type { ChatRequest } from "../../../src/schema/chat.ts";
 import { openExchange } from "../../../src/pipeline/exchange.ts";
 import { readRequestOptions } from "../../../src/pipeline/request-options.ts";
 import { providerOf } from "../../../src/providers/registry.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk, ChatResponse } from "../../../src/chat.ts";
+import type { ChatChunk, ChatResponse } from "../../../src/schema/chat.ts";
 import {
   countRelayed,
   countUsage,

@@ -1,7 +1,7 @@
 // What Bedrock is sent for a conversation, at which address, and how the request is signed.
 import { describe, expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/conversation.ts";
+import type { ChatRequest } from "../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
 import { bedrock } from "../../../src/providers/bedrock.ts";
 import type { ProviderAccount } from "../../../src/providers/provider.ts";
 import { signAws } from "../../../src/providers/sigv4.ts";

@@ -1,7 +1,7 @@
 // Bedrock's answers, whole and streamed, and its refusals: each stream fixture whole, byte by byte and in sevens.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/chat.ts";
+import type { ChatChunk } from "../../../src/schema/chat.ts";
 import { createEventStreamParser } from "../../../src/event-stream.ts";
 import { bedrock } from "../../../src/providers/bedrock.ts";
 import { createConverseDecoder } from "../../../src/providers/bedrock-stream.ts";

@@ -1,7 +1,7 @@
 // What Cohere is sent for a conversation that another client meant.
 import { describe, expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/conversation.ts";
+import type { ChatRequest } from "../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
 import { cohere } from "../../../src/providers/cohere.ts";
 
 const user = (...parts: readonly Part[]): Message => ({ role: "user", parts });

@@ -1,7 +1,7 @@
 // Cohere's answers, whole and streamed, and its refusals: each stream fixture whole, byte by byte and in sevens.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/chat.ts";
+import type { ChatChunk } from "../../../src/schema/chat.ts";
 import { cohere } from "../../../src/providers/cohere.ts";
 import { createCohereDecoder } from "../../../src/providers/cohere-stream.ts";
 import { readCohereChat } from "../../../src/providers/cohere-wire.ts";

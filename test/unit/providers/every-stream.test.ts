@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/chat.ts";
+import type { ChatChunk } from "../../../src/schema/chat.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { createEventStreamParser } from "../../../src/event-stream.ts";
 import { createAnthropicDecoder } from "../../../src/providers/anthropic-stream.ts";

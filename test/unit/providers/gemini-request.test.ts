@@ -1,7 +1,7 @@
 // What Gemini is sent: a Gemini client's bytes as they came, and everybody else's conversation in Gemini's words.
 import { describe, expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/conversation.ts";
+import type { ChatRequest } from "../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
 import { gemini as dialect } from "../../../src/dialects/gemini.ts";
 import { gemini } from "../../../src/providers/gemini.ts";
 import type { Target } from "../../../src/providers/provider.ts";

@@ -2,7 +2,7 @@
 // sevens.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/chat.ts";
+import type { ChatChunk } from "../../../src/schema/chat.ts";
 import {
   createResponsesDecoder,
   readResponse,

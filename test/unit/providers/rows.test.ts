@@ -1,7 +1,7 @@
 // The quirks of the OpenAI-compatible vendors, row by row: what each is sent and how its answers are read.
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/chat.ts";
-import type { Conversation, Message } from "../../../src/conversation.ts";
+import type { ChatChunk } from "../../../src/schema/chat.ts";
+import type { Conversation, Message } from "../../../src/schema/conversation.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
 import { OPENAI_COMPATIBLE_ROWS } from "../../../src/providers/openai-rows.ts";

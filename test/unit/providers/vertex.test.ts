@@ -1,7 +1,7 @@
 // Vertex: addresses, the service account's token, Gemini's and Claude's wire under one account, embeddings.
 import { createVerify, generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/chat.ts";
+import type { ChatRequest } from "../../../src/schema/chat.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
 import { type SignPorts, type Target, wireFor } from "../../../src/providers/provider.ts";

@@ -2,7 +2,7 @@
 // documentation and the runtime's own types; the binding itself is real in test/clients/workers-ai-binding.test.ts.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/chat.ts";
+import type { ChatChunk } from "../../../src/schema/chat.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
 import { openAiEmbeddings } from "../../../src/dialects/openai-embeddings.ts";
 import { embeddingWireFor, type ProviderAccount, wireFor } from "../../../src/providers/provider.ts";

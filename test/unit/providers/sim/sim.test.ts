@@ -1,6 +1,6 @@
 // The simulated model server: its answers, in both forms, as the gateway's own readers understand them.
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../../src/chat.ts";
+import type { ChatChunk } from "../../../../src/schema/chat.ts";
 import { openAiChat } from "../../../../src/dialects/openai-chat.ts";
 import { sim } from "../../../../src/providers/sim/sim.ts";
 import { fixtureText, parseText } from "../stream-fixture.ts";
