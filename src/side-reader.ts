@@ -7,7 +7,7 @@ import type { ChatChunk } from "./schema/chat.ts";
 import { GatewayError } from "./errors.ts";
 import type { Decoder } from "./providers/provider.ts";
 import { type Silence, watchSilence } from "./silence.ts";
-import type { EventParser, ServerSentEvent } from "./sse.ts";
+import type { EventParser, ServerSentEvent } from "./bytes/sse.ts";
 
 /**
  * How much one read may take. A buffer's memory is given and cleared at each read, which for 64 KiB costs more than all

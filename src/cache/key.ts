@@ -5,7 +5,7 @@
 
 import type { ChatRequest, Dialect } from "../schema/chat.ts";
 import { canonicalText } from "./canonical.ts";
-import { sha256Hex } from "../sha256.ts";
+import { sha256Hex } from "../bytes/digest.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";
 
 declare const made: unique symbol;

@@ -4,7 +4,7 @@
 
 import type { ChatRequest } from "../schema/chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
-import { createSseParser } from "../sse.ts";
+import { createSseParser } from "../bytes/sse.ts";
 import type { CacheEntry } from "./entry.ts";
 
 export interface Replay {

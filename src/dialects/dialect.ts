@@ -9,7 +9,7 @@ import type { Conversation, DropField } from "../schema/conversation.ts";
 import type { EmbeddingBatch } from "./embedding-batch.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
 import type { GatewayError } from "../errors.ts";
-import type { ServerSentEvent } from "../sse.ts";
+import type { ServerSentEvent } from "../bytes/sse.ts";
 
 /** Chunks in, the client's wire out; holds one stream's state. */
 export interface ChunkEncoder {

@@ -13,7 +13,7 @@ import type { HandedBatch, OutboxPort, Push } from "../telemetry/outbox-port.ts"
 import { shouldKeep, type SamplingPolicy } from "../telemetry/sampling.ts";
 import type { Retention, TraceStorePort } from "../telemetry/stored-trace.ts";
 import { summarize } from "../telemetry/summary.ts";
-import { encodeText } from "../utf8.ts";
+import { encodeText } from "../bytes/utf8.ts";
 import type { FinishedTrace } from "../telemetry/trace.ts";
 
 export interface AbandonedPorts {

@@ -7,7 +7,7 @@ import type { MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app-types.ts";
 import type { Settings } from "../config.ts";
 import { GatewayError } from "../errors.ts";
-import { sha256 } from "../sha256.ts";
+import { sha256 } from "../bytes/digest.ts";
 
 /** api.md §5: what the token is in a local run that sets none. */
 const LOCAL_TOKEN = "dev";

@@ -12,7 +12,7 @@ import type { ChatExchange, EmbeddingExchange, Exchange, ForwardExchange } from 
 import type { BareCall, Deps, Generation } from "./ports.ts";
 import { openSession } from "./session.ts";
 import type { Target } from "../providers/provider.ts";
-import { createSseParser, formatEvent, type ServerSentEvent } from "../sse.ts";
+import { createSseParser, formatEvent, type ServerSentEvent } from "../bytes/sse.ts";
 import { openStream, type StreamReport } from "../stream.ts";
 import { relayBody } from "../stream-relay.ts";
 import { openTranslated } from "../stream-translate.ts";

@@ -8,7 +8,7 @@ import type { TokenUsage } from "../schema/chat.ts";
 import { isRecord, recordOf, textOf } from "../json-fields.ts";
 import type { Wire } from "../providers/provider.ts";
 import { summarise } from "./answer.ts";
-import { createSseParser } from "../sse.ts";
+import { createSseParser } from "../bytes/sse.ts";
 
 export interface Inspector {
   push(bytes: Uint8Array): void;

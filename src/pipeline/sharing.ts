@@ -12,7 +12,7 @@ import { failureText, leadFlight } from "./leading.ts";
 import { type PassEnd, passOn } from "./pass-on.ts";
 import type { Call, Deps, Generation } from "./ports.ts";
 import type { Plan } from "../routing/plan.ts";
-import { sha256Hex } from "../sha256.ts";
+import { sha256Hex } from "../bytes/digest.ts";
 import type { StreamOutcome } from "../stream.ts";
 import type { Span } from "../telemetry/trace.ts";
 

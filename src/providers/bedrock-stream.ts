@@ -1,10 +1,10 @@
 /**
- * Bedrock's ConverseStream, event by event, read into our chunks. The framing is src/event-stream.ts.
+ * Bedrock's ConverseStream, event by event, read into our chunks. The framing is src/bytes/aws-event-stream.ts.
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html (seen 2026-11)
  */
 
 import type { ChatChunk } from "../schema/chat.ts";
-import { FAULT_PREFIX } from "../event-stream.ts";
+import { FAULT_PREFIX } from "../bytes/aws-event-stream.ts";
 import { isRecord, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
 import { readCitation, readStopReason, readUsage } from "./bedrock-wire.ts";
 import { malformed } from "./openai-wire.ts";

@@ -5,7 +5,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { createEventStreamParser } from "../event-stream.ts";
+import { createEventStreamParser } from "../bytes/aws-event-stream.ts";
 import { recordOf } from "../json-fields.ts";
 import { parseRetryAfter } from "../routing/retry-after.ts";
 import { writeConverse } from "./bedrock-request.ts";

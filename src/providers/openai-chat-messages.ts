@@ -4,7 +4,7 @@
  */
 
 import type { Conversation, Message, Part } from "../schema/conversation.ts";
-import { formatMediaUrl } from "../data-url.ts";
+import { formatMediaUrl } from "../bytes/data-url.ts";
 import { formatSealedThought, formatSignedThought } from "../dialects/openai-chat-answer.ts";
 import { untagDetail } from "../dialects/thought-owner.ts";
 import type { JsonRecord } from "../json-fields.ts";

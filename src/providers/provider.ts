@@ -8,7 +8,7 @@ import type { Conversation, DropField } from "../schema/conversation.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
 import type { GatewayError } from "../errors.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
-import type { EventParser, ServerSentEvent } from "../sse.ts";
+import type { EventParser, ServerSentEvent } from "../bytes/sse.ts";
 
 /** A tenant's upstream account with its credential opened: lives only for one attempt. */
 export interface ProviderAccount {

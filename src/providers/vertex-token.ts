@@ -7,7 +7,7 @@
 import { GatewayError } from "../errors.ts";
 import { isRecord, recordOf, textOf } from "../json-fields.ts";
 import type { SignPorts } from "./provider.ts";
-import { sha256 } from "../sha256.ts";
+import { sha256 } from "../bytes/digest.ts";
 
 /** Always this one: the address in a key file is not trusted. */
 const TOKEN_URL = "https://oauth2.googleapis.com/token";

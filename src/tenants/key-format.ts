@@ -4,7 +4,7 @@
  * passed in.
  */
 
-import { rememberDigests } from "../sha256.ts";
+import { rememberDigests } from "../bytes/digest.ts";
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE = ALPHABET.length;

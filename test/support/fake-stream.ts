@@ -7,7 +7,7 @@ import { GatewayError } from "../../src/errors.ts";
 import { type AnswerSummary, createAnswerCollector } from "../../src/pipeline/answer.ts";
 import { wireFor } from "../../src/providers/provider.ts";
 import { providerOf } from "../../src/providers/registry.ts";
-import { createSseParser, type ServerSentEvent } from "../../src/sse.ts";
+import { createSseParser, type ServerSentEvent } from "../../src/bytes/sse.ts";
 import { openStream, type OpenStream } from "../../src/stream.ts";
 import { type Attempt, type AttemptLimits, callUpstream } from "../../src/upstream.ts";
 import { fakeChat } from "./fake-tenant.ts";

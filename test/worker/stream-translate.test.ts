@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { anthropicMessages } from "../../src/dialects/anthropic-messages.ts";
 import type { Generation } from "../../src/pipeline/ports.ts";
-import { createSseParser, type ServerSentEvent } from "../../src/sse.ts";
+import { createSseParser, type ServerSentEvent } from "../../src/bytes/sse.ts";
 import { createFakeGateway, spanNamed, spansNamed, type FakeGateway } from "../support/fake-gateway.ts";
 import { fakeBundle } from "../support/fake-tenant.ts";
 import type { FakeCall, FakeReply } from "../support/fake-upstream.ts";

@@ -3,7 +3,7 @@
  */
 
 import type { ChatChoice, TokenUsage, ToolCall } from "../../schema/chat.ts";
-import { formatEvent } from "../../sse.ts";
+import { formatEvent } from "../../bytes/sse.ts";
 import type { SimAnswer } from "./answer.ts";
 import type { SimRequest } from "./request.ts";
 import { fingerprint, splitText } from "./text.ts";

@@ -10,7 +10,7 @@ import { gemini } from "../../../src/dialects/gemini.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
-import { createSseParser } from "../../../src/sse.ts";
+import { createSseParser } from "../../../src/bytes/sse.ts";
 
 interface Side {
   readonly codec: DialectCodec;

@@ -5,7 +5,7 @@ import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/schema/c
 import { openAiResponses } from "../../../src/dialects/openai-responses.ts";
 import { wrapSealed, wrapSignature } from "../../../src/dialects/openai-responses-thought.ts";
 import { createResponsesDecoder, readResponse } from "../../../src/providers/openai-responses.ts";
-import type { ServerSentEvent } from "../../../src/sse.ts";
+import type { ServerSentEvent } from "../../../src/bytes/sse.ts";
 import {
   fixtureBytes,
   fixtureJson,

@@ -4,7 +4,7 @@ import type { ChatRequest } from "../../../src/schema/chat.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { openExchange, type ChatExchange } from "../../../src/pipeline/exchange.ts";
 import { readRequestOptions } from "../../../src/pipeline/request-options.ts";
-import { createSseParser } from "../../../src/sse.ts";
+import { createSseParser } from "../../../src/bytes/sse.ts";
 import { fixtureBytes, fixtureText, parseText } from "../providers/stream-fixture.ts";
 import type { Client } from "./clients.ts";
 import type { Feature } from "./features.ts";

@@ -7,7 +7,7 @@ import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/schema/c
 import type { Conversation, Part } from "../../../src/schema/conversation.ts";
 import { type Provider, wireFor } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
-import { createSseParser } from "../../../src/sse.ts";
+import { createSseParser } from "../../../src/bytes/sse.ts";
 import { type Client, CLIENTS } from "./clients.ts";
 
 type DialectName = Client["dialect"];

@@ -11,7 +11,7 @@ import {
 } from "../../../src/pipeline/answer.ts";
 import { createOpenAiDecoder } from "../../../src/providers/openai-stream.ts";
 import { readCompletion } from "../../../src/providers/openai-wire.ts";
-import { createSseParser } from "../../../src/sse.ts";
+import { createSseParser } from "../../../src/bytes/sse.ts";
 import { fakeChat } from "../../support/fake-tenant.ts";
 
 const FIXTURES = join(import.meta.dirname, "../../fixtures/openai");

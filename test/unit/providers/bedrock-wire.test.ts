@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../src/schema/chat.ts";
-import { createEventStreamParser } from "../../../src/event-stream.ts";
+import { createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts";
 import { bedrock } from "../../../src/providers/bedrock.ts";
 import { createConverseDecoder } from "../../../src/providers/bedrock-stream.ts";
 import { readConverse } from "../../../src/providers/bedrock-wire.ts";

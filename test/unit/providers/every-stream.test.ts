@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../src/schema/chat.ts";
 import { GatewayError } from "../../../src/errors.ts";
-import { createEventStreamParser } from "../../../src/event-stream.ts";
+import { createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts";
 import { createAnthropicDecoder } from "../../../src/providers/anthropic-stream.ts";
 import { createConverseDecoder } from "../../../src/providers/bedrock-stream.ts";
 import { createCohereDecoder } from "../../../src/providers/cohere-stream.ts";
@@ -15,7 +15,7 @@ import { createResponsesDecoder } from "../../../src/providers/openai-responses.
 import { createOpenAiDecoder } from "../../../src/providers/openai-stream.ts";
 import type { Decoder } from "../../../src/providers/provider.ts";
 import { createBoundDecoder } from "../../../src/providers/workers-ai-stream.ts";
-import { createSseParser } from "../../../src/sse.ts";
+import { createSseParser } from "../../../src/bytes/sse.ts";
 import { fixtureBytes, SPLITS } from "./stream-fixture.ts";
 
 const FIXTURES = join(import.meta.dirname, "../../fixtures");

@@ -2,7 +2,7 @@
 // Read by the tests of the parser, the decoders and the dialects.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createSseParser, type ServerSentEvent } from "../../../src/sse.ts";
+import { createSseParser, type ServerSentEvent } from "../../../src/bytes/sse.ts";
 
 const FIXTURES = join(import.meta.dirname, "../../fixtures");
 

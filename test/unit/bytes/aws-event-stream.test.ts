@@ -1,9 +1,9 @@
 // AWS's event stream framing: checksums, headers of all types, any split, and what broken bytes do.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { crc32, createEventStreamParser } from "../../src/event-stream.ts";
-import type { ServerSentEvent } from "../../src/sse.ts";
-import { fixtureBytes, SPLITS } from "./providers/stream-fixture.ts";
+import { crc32, createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts";
+import type { ServerSentEvent } from "../../../src/bytes/sse.ts";
+import { fixtureBytes, SPLITS } from "../providers/stream-fixture.ts";
 
 function parse(bytes: Uint8Array, size: number): readonly ServerSentEvent[] {
   const parser = createEventStreamParser();

@@ -1,8 +1,8 @@
 // The one parser of server-sent events: framing, UTF-8, and pieces cut anywhere.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createSseParser, formatEvent } from "../../src/sse.ts";
-import { parseInPieces, parseText } from "./providers/stream-fixture.ts";
+import { createSseParser, formatEvent } from "../../../src/bytes/sse.ts";
+import { parseInPieces, parseText } from "../providers/stream-fixture.ts";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const dataOf = (text: string): readonly string[] => parseText(text).map(({ data }) => data);

@@ -3,7 +3,7 @@
  * provider's. https://smithy.io/2.0/aws/amazon-eventstream.html (seen 2026-11)
  */
 
-import { GatewayError } from "./errors.ts";
+import { GatewayError } from "../errors.ts";
 import type { EventParser, ServerSentEvent } from "./sse.ts";
 
 /** Total length, headers' length, and the checksum of the two. */

@@ -3,7 +3,7 @@
  * the dialects and providers of those wires. https://www.rfc-editor.org/rfc/rfc2397
  */
 
-import type { MediaSource } from "./schema/conversation.ts";
+import type { MediaSource } from "../schema/conversation.ts";
 
 /** Where RFC 2397 says so for a URL that names none. */
 const DEFAULT_MEDIA_TYPE = "text/plain";

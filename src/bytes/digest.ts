@@ -4,7 +4,7 @@
  */
 
 import { HEX } from "./hex.ts";
-import { createBoundedMap } from "./runtime/bounded-map.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 
 const encoder = new TextEncoder();
 
