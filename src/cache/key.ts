@@ -4,7 +4,7 @@
  */
 
 import type { ChatRequest, Dialect } from "../schema/chat.ts";
-import { canonicalText } from "./canonical.ts";
+import { canonicalText } from "../json/canonical.ts";
 import { sha256Hex } from "../bytes/digest.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";
 

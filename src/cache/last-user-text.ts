@@ -4,7 +4,7 @@
  */
 
 import type { ChatRequest, Dialect } from "../schema/chat.ts";
-import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { isRecord, type JsonRecord } from "../json/fields.ts";
 
 export type LastUserText =
   | {

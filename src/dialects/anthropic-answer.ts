@@ -12,7 +12,7 @@ import type {
   FinishReason,
   TokenUsage,
 } from "../schema/chat.ts";
-import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { isRecord, type JsonRecord } from "../json/fields.ts";
 
 /** A whole answer as a message. Only the first choice: no client of this wire can ask for more. */
 export function formatMessage(response: ChatResponse, chat: ChatRequest): string {

@@ -4,7 +4,7 @@
  */
 
 import type { CacheMark, DropField, MediaSource, Part } from "../schema/conversation.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 
 /**
  * A string or a list of blocks as parts. `toolNames` is told the name of each call's tool and asked for it by the

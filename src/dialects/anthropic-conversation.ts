@@ -16,7 +16,7 @@ import type {
   Tool,
   ToolChoice,
 } from "../schema/conversation.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { readCacheMark, readContent } from "./anthropic-content.ts";
 
 /** What the wire has no name for and other wires need one for. */

@@ -5,7 +5,7 @@
  */
 
 import type { ChatChunk, ChatRequest, FinishReason, TokenUsage } from "../schema/chat.ts";
-import type { JsonRecord } from "../json-fields.ts";
+import type { JsonRecord } from "../json/fields.ts";
 import { formatEvent } from "../bytes/sse.ts";
 import { formatCitation, formatStop, formatUsage, messageHead } from "./anthropic-answer.ts";
 import type { ChunkEncoder } from "./dialect.ts";

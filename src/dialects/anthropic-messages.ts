@@ -7,7 +7,7 @@
 import * as z from "zod";
 import type { ChatRequest, RequestParams } from "../schema/chat.ts";
 import { anthropicErrorBody } from "../errors.ts";
-import { isPresent, isRecord, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, type JsonRecord } from "../json/fields.ts";
 import { formatEvent } from "../bytes/sse.ts";
 import { formatMessage } from "./anthropic-answer.ts";
 import { toConversation } from "./anthropic-conversation.ts";

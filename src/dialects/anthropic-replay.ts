@@ -5,7 +5,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { formatEvent, type ServerSentEvent } from "../bytes/sse.ts";
 
 /** Which member of its block a delta's text belongs to. */

@@ -5,7 +5,7 @@
 
 import type * as z from "zod";
 import { GatewayError } from "../errors.ts";
-import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { isRecord, type JsonRecord } from "../json/fields.ts";
 
 /** The body as a JSON object; throws `invalid_request` that says where it breaks. */
 export function parseObject(bodyText: string): JsonRecord {

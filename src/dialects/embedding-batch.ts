@@ -4,7 +4,7 @@
  */
 
 import type { ChatRequest } from "../schema/chat.ts";
-import { isRecord, listOf, type JsonRecord } from "../json-fields.ts";
+import { isRecord, listOf, type JsonRecord } from "../json/fields.ts";
 
 export interface EmbeddingBatch {
   /** A request for each text; fewer than two where there is nothing to take apart. */

@@ -12,7 +12,7 @@ import type {
   TokenUsage,
   ToolCall,
 } from "../schema/chat.ts";
-import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { isRecord, type JsonRecord } from "../json/fields.ts";
 import { wrapSignature } from "./gemini-signature.ts";
 
 /** A whole answer's body. */

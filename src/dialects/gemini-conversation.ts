@@ -14,7 +14,7 @@ import type {
   Tool,
   ToolChoice,
 } from "../schema/conversation.ts";
-import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { refuse } from "./checked-body.ts";
 import { createPartReader, readSystem } from "./gemini-content.ts";
 import { camelFields, knownFields } from "./gemini-fields.ts";

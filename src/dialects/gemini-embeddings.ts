@@ -7,7 +7,7 @@ import * as z from "zod";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { DropField } from "../schema/conversation.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
-import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { checkFields, parseObject, refuse } from "./checked-body.ts";
 import type { EmbeddingCodec, RequestContext } from "./dialect.ts";
 import { geminiEmbeddingBatch } from "./embedding-batch.ts";

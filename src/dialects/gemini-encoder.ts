@@ -12,7 +12,7 @@ import type {
   TokenUsage,
   ToolCall,
 } from "../schema/chat.ts";
-import type { JsonRecord } from "../json-fields.ts";
+import type { JsonRecord } from "../json/fields.ts";
 import type { ChunkEncoder } from "./dialect.ts";
 import {
   callPart,

@@ -4,7 +4,7 @@
  */
 
 import type { DropField } from "../schema/conversation.ts";
-import { isPresent, recordOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, recordOf, type JsonRecord } from "../json/fields.ts";
 
 /** The message's fields by their camelCase names; a copy only where one was written otherwise. */
 export function camelFields(value: unknown): JsonRecord {

@@ -4,7 +4,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 import type { ServerSentEvent } from "../bytes/sse.ts";
 
 /** The text of the whole answer; throws `upstream_malformed` where the events are none. */

@@ -4,7 +4,7 @@
  * https://ai.google.dev/api/caching#Schema (seen 2026-11)
  */
 
-import { isPresent, isRecord, listOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, type JsonRecord } from "../json/fields.ts";
 import { refuse } from "./checked-body.ts";
 import { camelFields } from "./gemini-fields.ts";
 

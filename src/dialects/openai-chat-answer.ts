@@ -14,7 +14,7 @@ import type {
   TokenUsage,
   ToolCall,
 } from "../schema/chat.ts";
-import type { JsonRecord } from "../json-fields.ts";
+import type { JsonRecord } from "../json/fields.ts";
 import { untagDetail } from "./thought-owner.ts";
 
 /** Where neither the upstream nor the route gave one: the wire must have an id, and it means nothing to us. */

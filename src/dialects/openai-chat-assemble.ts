@@ -5,7 +5,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, recordOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, recordOf, type JsonRecord } from "../json/fields.ts";
 import type { ServerSentEvent } from "../bytes/sse.ts";
 
 /** Strings that arrive in pieces. Any other string (`id`, `role`, `name`) arrives whole. */

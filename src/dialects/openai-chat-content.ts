@@ -4,7 +4,7 @@
  */
 
 import type { ChatRequest } from "../schema/chat.ts";
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import {
   readArguments,
   type ContentMessage,

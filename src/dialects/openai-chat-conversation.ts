@@ -5,7 +5,7 @@
 
 import type { ChatRequest } from "../schema/chat.ts";
 import type { Conversation, DropField } from "../schema/conversation.ts";
-import { isPresent, listOf, textOf } from "../json-fields.ts";
+import { isPresent, listOf, textOf } from "../json/fields.ts";
 import { readMessages } from "./openai-chat-messages.ts";
 import { readSettings, SETTINGS } from "./openai-chat-settings.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import type { ChatChunk, ChatRequest, TokenUsage } from "../schema/chat.ts";
-import { recordOf, type JsonRecord } from "../json-fields.ts";
+import { recordOf, type JsonRecord } from "../json/fields.ts";
 import { formatEvent } from "../bytes/sse.ts";
 import type { ChunkEncoder } from "./dialect.ts";
 import {

@@ -5,7 +5,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
+import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 import { formatEvent } from "../bytes/sse.ts";
 
 /** The stream's text; throws `upstream_malformed` where the body is no completion. */

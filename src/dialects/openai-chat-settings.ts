@@ -12,7 +12,7 @@ import type {
   Tool,
   ToolChoice,
 } from "../schema/conversation.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { readChatCacheMark } from "./openai-content.ts";
 
 /** The fields that are read here. */

@@ -7,7 +7,7 @@
 import * as z from "zod";
 import type { ChatRequest, RequestParams } from "../schema/chat.ts";
 import { openAiErrorBody } from "../errors.ts";
-import { isPresent, isRecord, recordOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, recordOf, type JsonRecord } from "../json/fields.ts";
 import { formatEvent } from "../bytes/sse.ts";
 import { checkFields, checkMessages, parseObject } from "./checked-body.ts";
 import type { DialectCodec, RequestContext } from "./dialect.ts";

@@ -14,7 +14,7 @@ import type {
   TokenUsage,
   ToolCall,
 } from "../schema/chat.ts";
-import { isPresent, recordOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, recordOf, type JsonRecord } from "../json/fields.ts";
 import { wrapSealed, wrapSignature } from "./openai-responses-thought.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";

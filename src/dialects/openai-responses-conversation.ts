@@ -14,7 +14,7 @@ import type {
   Tool,
   ToolChoice,
 } from "../schema/conversation.ts";
-import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { readEffort, readFunctionTool, readSchemaOutput } from "./openai-chat-settings.ts";
 import { readInput } from "./openai-responses-input.ts";
 

@@ -4,7 +4,7 @@
  */
 
 import type { ChatChunk, ChatRequest, FinishReason, TokenUsage, ToolCall } from "../schema/chat.ts";
-import type { JsonRecord } from "../json-fields.ts";
+import type { JsonRecord } from "../json/fields.ts";
 import { formatEvent } from "../bytes/sse.ts";
 import type { ChunkEncoder } from "./dialect.ts";
 import { formatEnd, formatResponse, formatSealed, idBase } from "./openai-responses-answer.ts";

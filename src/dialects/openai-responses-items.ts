@@ -5,7 +5,7 @@
  */
 
 import type { Citation, TokenLogprob, ToolCall } from "../schema/chat.ts";
-import type { JsonRecord } from "../json-fields.ts";
+import type { JsonRecord } from "../json/fields.ts";
 import {
   formatCall,
   formatCitation,

@@ -5,7 +5,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import type { ServerSentEvent } from "../bytes/sse.ts";
 import { createEmit } from "./openai-responses-encoder.ts";
 import type { Emit } from "./openai-responses-items.ts";

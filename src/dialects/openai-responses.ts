@@ -7,7 +7,7 @@
 import * as z from "zod";
 import type { ChatRequest } from "../schema/chat.ts";
 import { type GatewayError, openAiErrorBody } from "../errors.ts";
-import { isPresent, isRecord, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, type JsonRecord } from "../json/fields.ts";
 import { formatEvent } from "../bytes/sse.ts";
 import { checkFields, parseObject, refuse } from "./checked-body.ts";
 import type { DialectCodec, RequestContext } from "./dialect.ts";

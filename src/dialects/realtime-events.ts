@@ -6,7 +6,7 @@
 
 import type { TokenUsage } from "../schema/chat.ts";
 import { type GatewayError, openAiErrorBody } from "../errors.ts";
-import { isRecord, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isRecord, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 
 /** What a session came to. */
 export interface SessionSummary {

@@ -5,7 +5,7 @@
 
 import { type AnswerSummary, createAnswerCollector } from "./answer.ts";
 import type { TokenUsage } from "../schema/chat.ts";
-import { isRecord, recordOf, textOf } from "../json-fields.ts";
+import { isRecord, recordOf, textOf } from "../json/fields.ts";
 import type { Wire } from "../providers/provider.ts";
 import { summarise } from "./answer.ts";
 import { createSseParser } from "../bytes/sse.ts";

@@ -5,7 +5,7 @@
 
 import type { CacheMark, Message, Part } from "../schema/conversation.ts";
 import { isTagged } from "../dialects/thought-owner.ts";
-import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { isRecord, type JsonRecord } from "../json/fields.ts";
 import type { FieldMeaning } from "./client-fields.ts";
 import { alternate } from "./turns.ts";
 

@@ -4,7 +4,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { recordOf } from "../json-fields.ts";
+import { recordOf } from "../json/fields.ts";
 import { readOpenAiError } from "./openai-errors.ts";
 import type { Provider } from "./provider.ts";
 

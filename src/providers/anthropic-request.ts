@@ -6,8 +6,8 @@
 
 import type { ChatRequest } from "../schema/chat.ts";
 import type { Conversation, OutputFormat, Sampling, Tool } from "../schema/conversation.ts";
-import { editTopLevel } from "../json-edit.ts";
-import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { editTopLevel } from "../json/edit.ts";
+import { isRecord, type JsonRecord } from "../json/fields.ts";
 import { type DropMeaning, simplify, writeMark, writePart, writeTurns } from "./anthropic-content.ts";
 import { writeThinking } from "./anthropic-thinking.ts";
 import { type Claude, readClaude } from "./claude.ts";

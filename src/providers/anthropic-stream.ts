@@ -4,7 +4,7 @@
  */
 
 import type { ChatChunk } from "../schema/chat.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { readCitation, readRefusal, readStopReason, readUsage } from "./anthropic-wire.ts";
 import { malformed } from "./openai-wire.ts";
 import type { Decoder } from "./provider.ts";

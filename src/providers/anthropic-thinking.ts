@@ -4,7 +4,7 @@
  */
 
 import type { Reasoning } from "../schema/conversation.ts";
-import type { JsonRecord } from "../json-fields.ts";
+import type { JsonRecord } from "../json/fields.ts";
 import { budgetOfEffort, effortOfBudget } from "../schema/reasoning-effort.ts";
 import type { Claude } from "./claude.ts";
 

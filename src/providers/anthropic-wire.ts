@@ -12,7 +12,7 @@ import type {
   ToolCall,
 } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { malformed } from "./openai-wire.ts";
 import { withTier } from "./service-tier.ts";
 

@@ -5,7 +5,7 @@
 
 import type { CacheMark, MediaSource, Part } from "../schema/conversation.ts";
 import { isTagged } from "../dialects/thought-owner.ts";
-import type { JsonRecord } from "../json-fields.ts";
+import type { JsonRecord } from "../json/fields.ts";
 import { type DropMeaning, parseInput } from "./anthropic-content.ts";
 
 /** Tool ids as the wire takes them. */

@@ -6,7 +6,7 @@
 
 import type { ChatRequest } from "../schema/chat.ts";
 import type { Conversation, OutputFormat, Reasoning, Tool } from "../schema/conversation.ts";
-import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { isRecord, type JsonRecord } from "../json/fields.ts";
 import type { DropMeaning } from "./anthropic-content.ts";
 import { dropForeign, fitSampling } from "./anthropic-request.ts";
 import { type Thinking, writeThinking } from "./anthropic-thinking.ts";

@@ -4,7 +4,7 @@
  */
 
 import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } from "../schema/chat.ts";
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { malformed } from "./openai-wire.ts";
 
 /** A whole answer; throws `upstream_malformed`. The wire names neither an id nor the model. */

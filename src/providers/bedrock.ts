@@ -6,7 +6,7 @@
 
 import { GatewayError } from "../errors.ts";
 import { createEventStreamParser } from "../bytes/aws-event-stream.ts";
-import { recordOf } from "../json-fields.ts";
+import { recordOf } from "../json/fields.ts";
 import { parseRetryAfter } from "../routing/retry-after.ts";
 import { writeConverse } from "./bedrock-request.ts";
 import { createConverseDecoder } from "./bedrock-stream.ts";

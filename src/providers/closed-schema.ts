@@ -4,7 +4,7 @@
  * https://platform.claude.com/docs/en/build-with-claude/structured-outputs (seen 2026-11)
  */
 
-import { isRecord } from "../json-fields.ts";
+import { isRecord } from "../json/fields.ts";
 
 /** Keywords whose value maps names to schemas. */
 const SCHEMA_MAPS: ReadonlySet<string> = new Set(["properties", "$defs", "definitions"]);

@@ -13,7 +13,7 @@ import type {
   ToolChoice,
 } from "../schema/conversation.ts";
 import { formatMediaUrl } from "../bytes/data-url.ts";
-import { isRecord, type JsonRecord } from "../json-fields.ts";
+import { isRecord, type JsonRecord } from "../json/fields.ts";
 import { budgetOfEffort } from "../schema/reasoning-effort.ts";
 import { clientField, type FieldMeaning } from "./client-fields.ts";
 import type { Target, Translation } from "./provider.ts";

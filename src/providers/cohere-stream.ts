@@ -4,7 +4,7 @@
  */
 
 import type { ChatChunk } from "../schema/chat.ts";
-import { isPresent, isRecord, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { FAILED, readCitation, readFinishReason, readLogprob, readUsage } from "./cohere-wire.ts";
 import { malformed, readFunction } from "./openai-wire.ts";
 import type { Decoder } from "./provider.ts";

@@ -5,7 +5,7 @@
 
 import type { ChatResponse, Citation, FinishReason, TokenLogprob, TokenUsage } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { malformed, readFunction } from "./openai-wire.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the model failed under a status of success. */

@@ -7,7 +7,7 @@
 import { isWrapped } from "../dialects/gemini-signature.ts";
 import { isWrappedThought } from "../dialects/openai-responses-thought.ts";
 import { isTagged, untagSignature } from "../dialects/thought-owner.ts";
-import { isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
+import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 
 /** An item as it is, changed, or (undefined) left out. */
 type Keep = (item: JsonRecord) => JsonRecord | undefined;

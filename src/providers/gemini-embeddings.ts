@@ -6,8 +6,8 @@
 import type { ChatRequest } from "../schema/chat.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
 import { GatewayError } from "../errors.ts";
-import { editTopLevel } from "../json-edit.ts";
-import { isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
+import { editTopLevel } from "../json/edit.ts";
+import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 import { readUsage } from "./gemini-wire.ts";
 import { malformed } from "./openai-wire.ts";
 import type { Target } from "./provider.ts";

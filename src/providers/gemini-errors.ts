@@ -5,7 +5,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { readOpenAiError } from "./openai-errors.ts";
 import type { Provider } from "./provider.ts";
 

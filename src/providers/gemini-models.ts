@@ -4,7 +4,7 @@
  */
 
 import type { Reasoning } from "../schema/conversation.ts";
-import type { JsonRecord } from "../json-fields.ts";
+import type { JsonRecord } from "../json/fields.ts";
 import { budgetOfEffort } from "../schema/reasoning-effort.ts";
 
 const GEMINI = /(^|\/)gemini-/i;

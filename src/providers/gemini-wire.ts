@@ -14,7 +14,7 @@ import type {
 } from "../schema/chat.ts";
 import { tagSignature } from "../dialects/thought-owner.ts";
 import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { malformed, readIndex } from "./openai-wire.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */

@@ -4,8 +4,8 @@
  */
 
 import type { ChatRequest } from "../schema/chat.ts";
-import { editTopLevel } from "../json-edit.ts";
-import { isPresent, recordOf, type JsonRecord } from "../json-fields.ts";
+import { editTopLevel } from "../json/edit.ts";
+import { isPresent, recordOf, type JsonRecord } from "../json/fields.ts";
 import { formatChatRequest, OURS, type RequestForm } from "./openai-chat-request.ts";
 import { ownItems, ownTurns } from "./foreign-thoughts.ts";
 import { readOpenAiError } from "./openai-errors.ts";

@@ -5,7 +5,7 @@
 
 import type { Citation, TokenLogprob } from "../schema/chat.ts";
 import { isTagged, tagDetail, tagSignature } from "../dialects/thought-owner.ts";
-import { listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 
 export interface Thoughts {
   readonly text?: string;

@@ -5,7 +5,7 @@
 
 import type { TokenUsage } from "../schema/chat.ts";
 import type { EmbeddingResponse } from "../schema/embedding.ts";
-import { isRecord, recordOf, textOf } from "../json-fields.ts";
+import { isRecord, recordOf, textOf } from "../json/fields.ts";
 import type { EmbeddingTranslation, Target } from "./provider.ts";
 import { isCount, malformed } from "./openai-wire.ts";
 

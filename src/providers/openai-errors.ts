@@ -4,7 +4,7 @@
  */
 
 import { GatewayError, type ErrorDetails } from "../errors.ts";
-import { isRecord, recordOf, textOf } from "../json-fields.ts";
+import { isRecord, recordOf, textOf } from "../json/fields.ts";
 import { parseRetryAfter } from "../routing/retry-after.ts";
 import type { ErrorContext, Provider } from "./provider.ts";
 import { scrubCredentials } from "./scrub.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { ChatChunk, TokenUsage } from "../schema/chat.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import {
   readCallSignature,
   readCitations,

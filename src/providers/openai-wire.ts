@@ -13,7 +13,7 @@ import type {
   ToolCall,
 } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import {
   readCallSignature,
   readCitations,

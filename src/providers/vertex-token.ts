@@ -5,7 +5,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { isRecord, recordOf, textOf } from "../json-fields.ts";
+import { isRecord, recordOf, textOf } from "../json/fields.ts";
 import type { SignPorts } from "./provider.ts";
 import { sha256 } from "../bytes/digest.ts";
 

@@ -5,8 +5,8 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { editTopLevel } from "../json-edit.ts";
-import { listOf, recordOf } from "../json-fields.ts";
+import { editTopLevel } from "../json/edit.ts";
+import { listOf, recordOf } from "../json/fields.ts";
 import { editMessages, writeMessages } from "./anthropic-request.ts";
 import { createAnthropicDecoder } from "./anthropic-stream.ts";
 import { readMessage } from "./anthropic-wire.ts";

@@ -6,7 +6,7 @@
 
 import type { ChatResponse } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 import type { ModelCall } from "../model-binding.ts";
 import { type RequestForm, writeChatRequest } from "./openai-chat-request.ts";
 import { malformed, readCompletion, readFinishReason, readUsage } from "./openai-wire.ts";

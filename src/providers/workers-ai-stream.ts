@@ -4,7 +4,7 @@
  */
 
 import type { ChatChunk, ToolCall } from "../schema/chat.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { createOpenAiDecoder } from "./openai-stream.ts";
 import { isCount, malformed, readFinishReason, readUsage } from "./openai-wire.ts";
 import type { Decoder } from "./provider.ts";

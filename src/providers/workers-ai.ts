@@ -6,7 +6,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { recordOf, textOf } from "../json-fields.ts";
+import { recordOf, textOf } from "../json/fields.ts";
 import { createOpenAiCompatible, joinUrl, type OpenAiCompatibleRow } from "./openai-compatible.ts";
 import type { Provider, ProviderAccount, Target } from "./provider.ts";
 import { boundChatWire, boundEmbeddingWire } from "./workers-ai-binding.ts";

@@ -8,7 +8,7 @@ import { withDeadline } from "../runtime/waits.ts";
 import type { DirectoryApi, DirectoryRpc, Named, Page, Versioned, WriteAsk } from "./directory-api.ts";
 import { checkIfMatch, toEtag } from "./etag.ts";
 import { generateKey, generateKeyId, hashKey, type RandomBytes } from "./key-format.ts";
-import { mergePatch } from "./merge-patch.ts";
+import { mergePatch } from "../json/merge-patch.ts";
 import { type Outcome, unwrap } from "./outcome.ts";
 import {
   parseKey,

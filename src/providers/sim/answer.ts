@@ -3,7 +3,7 @@
  */
 
 import type { ChatChoice, ToolCall, TokenUsage } from "../../schema/chat.ts";
-import { recordOf } from "../../json-fields.ts";
+import { recordOf } from "../../json/fields.ts";
 import type { SimRequest } from "./request.ts";
 import { sampleOf } from "./schema-sample.ts";
 import { composeReasoning, composeText, cutAtStop, estimateTokens, truncateToTokens } from "./text.ts";

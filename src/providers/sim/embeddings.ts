@@ -3,7 +3,7 @@
  * texts that share words are near one another. Called by server.ts.
  */
 
-import { isRecord, listOf, textOf, type JsonRecord } from "../../json-fields.ts";
+import { isRecord, listOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { estimateTokens, fingerprint } from "./text.ts";
 
 /** Small enough to be looked at, large enough that few words collide. */

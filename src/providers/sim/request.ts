@@ -3,7 +3,7 @@
  * like a stranger's server; the gateway has checked the request before. Called by server.ts.
  */
 
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json-fields.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { estimateTokens } from "./text.ts";
 
 export interface SimRequest {

@@ -3,7 +3,7 @@
  * validator; of keywords that only narrow a value (patterns, formats) it knows none. Called by tools.ts and answer.ts.
  */
 
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json-fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
 /** Schemas may be recursive, and are a client's: a sample ends here with null. */
 const MAX_DEPTH = 8;

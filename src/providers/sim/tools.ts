@@ -3,7 +3,7 @@
  */
 
 import type { ToolCall } from "../../schema/chat.ts";
-import { listOf, recordOf, textOf, type JsonRecord } from "../../json-fields.ts";
+import { listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import type { SimRequest } from "./request.ts";
 import { sampleOf } from "./schema-sample.ts";
 import { fingerprint } from "./text.ts";

@@ -1,7 +1,7 @@
 // Two requests share a key only if they are equal in meaning and of the same tenant.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { canonicalText } from "../../../src/cache/canonical.ts";
+import { canonicalText } from "../../../src/json/canonical.ts";
 import { cacheKey, type CacheKeyInput } from "../../../src/cache/key.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
 import { chatOf } from "./fakes.ts";

@@ -4,7 +4,7 @@
  * key.ts.
  */
 
-import { isRecord } from "../json-fields.ts";
+import { isRecord } from "./fields.ts";
 
 /** Deeper than any schema or message; recursion stays far from the stack's end. */
 const MAX_DEPTH = 128;

@@ -1,7 +1,7 @@
 // Editing a JSON object as text: what is set, and that every byte beside it stays.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { editTopLevel } from "../../src/json-edit.ts";
+import { editTopLevel } from "../../../src/json/edit.ts";
 
 const setModel = (text: string): string => editTopLevel(text, { set: { model: '"new"' } });
 

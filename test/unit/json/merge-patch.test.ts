@@ -1,6 +1,6 @@
 /** JSON Merge Patch against the examples of RFC 7396, appendix A. */
 import { expect, it } from "vitest";
-import { mergePatch } from "../../../src/tenants/merge-patch.ts";
+import { mergePatch } from "../../../src/json/merge-patch.ts";
 
 it.each([
   [{ a: "b" }, { a: "c" }, { a: "c" }],
