@@ -6,7 +6,7 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import type { Operation } from "../src/schema/chat.ts";
-import { parseObject, refuse } from "../src/dialects/checked-body.ts";
+import { parseObject, refuse } from "../src/wires/checked-body.ts";
 import { editTopLevel } from "../src/json/edit.ts";
 import { forward, type Forwarding } from "../src/pipeline/forward.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";

@@ -3,8 +3,8 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { cacheDirective } from "../src/cache/policy.ts";
-import type { DialectCodec, EmbeddingCodec, RequestContext } from "../src/dialects/dialect.ts";
-import { createRequestReader } from "../src/dialects/known-requests.ts";
+import type { DialectCodec, EmbeddingCodec, RequestContext } from "../src/wires/client-wire.ts";
+import { createRequestReader } from "../src/wires/known-requests.ts";
 import { generate } from "../src/gateway.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { openCall } from "./call.ts";

@@ -10,7 +10,7 @@ import { createCacheStore } from "./cache/store.ts";
 import type { ChatRequest, Dialect } from "./schema/chat.ts";
 import { readSettings, type Settings } from "./config.ts";
 import { anthropicMessages } from "./dialects/anthropic-messages.ts";
-import { readConversationContent, readEmbeddingContent } from "./dialects/conversation-content.ts";
+import { readConversationContent, readEmbeddingContent } from "./wires/conversation-trace.ts";
 import { gemini } from "./dialects/gemini.ts";
 import { openAiEmbeddings } from "./dialects/openai-embeddings.ts";
 import { openAiResponses } from "./dialects/openai-responses.ts";

@@ -4,7 +4,7 @@
  */
 
 import type { ChatChunk } from "./schema/chat.ts";
-import type { ChunkEncoder } from "./dialects/dialect.ts";
+import type { ChunkEncoder } from "./wires/client-wire.ts";
 import { createSideReader, readAsTheyCome, type SideReader, type StreamFormat } from "./side-reader.ts";
 import {
   awaitFirstEvent,

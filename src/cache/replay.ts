@@ -3,7 +3,7 @@
  */
 
 import type { ChatRequest } from "../schema/chat.ts";
-import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
+import type { DialectCodec, EmbeddingCodec } from "../wires/client-wire.ts";
 import { createSseParser } from "../bytes/sse.ts";
 import type { CacheEntry } from "./entry.ts";
 

@@ -8,7 +8,7 @@ import type { ChatChunk, ChatRequest, FinishReason, TokenUsage } from "../schema
 import type { JsonRecord } from "../json/fields.ts";
 import { formatEvent } from "../bytes/sse.ts";
 import { formatCitation, formatStop, formatUsage, messageHead } from "./anthropic-answer.ts";
-import type { ChunkEncoder } from "./dialect.ts";
+import type { ChunkEncoder } from "../wires/client-wire.ts";
 
 /** The block that is open: the wire has one at a time. */
 interface OpenBlock {

@@ -13,8 +13,8 @@ import { formatMessage } from "./anthropic-answer.ts";
 import { toConversation } from "./anthropic-conversation.ts";
 import { createMessageEncoder } from "./anthropic-encoder.ts";
 import { assembleMessage, explodeMessage } from "./anthropic-replay.ts";
-import { checkFields, checkMessages, parseObject } from "./checked-body.ts";
-import type { DialectCodec, RequestContext } from "./dialect.ts";
+import { checkFields, checkMessages, parseObject } from "../wires/checked-body.ts";
+import type { DialectCodec, RequestContext } from "../wires/client-wire.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;

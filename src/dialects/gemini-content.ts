@@ -6,7 +6,7 @@
 import type { DropField, MediaSource, Part } from "../schema/conversation.ts";
 import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { guessMediaType } from "../bytes/media-type.ts";
-import { refuse } from "./checked-body.ts";
+import { refuse } from "../wires/checked-body.ts";
 import { camelFields, knownFields } from "./gemini-fields.ts";
 import { unwrapSignature } from "./gemini-signature.ts";
 

@@ -15,7 +15,7 @@ import type {
   ToolChoice,
 } from "../schema/conversation.ts";
 import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { refuse } from "./checked-body.ts";
+import { refuse } from "../wires/checked-body.ts";
 import { createPartReader, readSystem } from "./gemini-content.ts";
 import { camelFields, knownFields } from "./gemini-fields.ts";
 import { toJsonSchema } from "./gemini-schema.ts";

@@ -8,9 +8,9 @@ import type { ChatRequest } from "../schema/chat.ts";
 import type { DropField } from "../schema/conversation.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
 import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { checkFields, parseObject, refuse } from "./checked-body.ts";
-import type { EmbeddingCodec, RequestContext } from "./dialect.ts";
-import { geminiEmbeddingBatch } from "./embedding-batch.ts";
+import { checkFields, parseObject, refuse } from "../wires/checked-body.ts";
+import type { EmbeddingCodec, RequestContext } from "../wires/client-wire.ts";
+import { geminiEmbeddingBatch } from "../wires/embedding-batch.ts";
 import { camelFields, knownFields } from "./gemini-fields.ts";
 
 /** Longer than any vendor's id, short enough for a span and a header. */

@@ -13,7 +13,7 @@ import type {
   ToolCall,
 } from "../schema/chat.ts";
 import type { JsonRecord } from "../json/fields.ts";
-import type { ChunkEncoder } from "./dialect.ts";
+import type { ChunkEncoder } from "../wires/client-wire.ts";
 import {
   callPart,
   finishFields,

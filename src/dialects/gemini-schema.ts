@@ -5,7 +5,7 @@
  */
 
 import { isPresent, isRecord, listOf, type JsonRecord } from "../json/fields.ts";
-import { refuse } from "./checked-body.ts";
+import { refuse } from "../wires/checked-body.ts";
 import { camelFields } from "./gemini-fields.ts";
 
 /** Deeper than any real schema; recursion stays far from the stack's end. */

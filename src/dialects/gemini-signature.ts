@@ -1,9 +1,9 @@
 /**
- * Other vendors' signatures (thought-owner.ts) while a Gemini client keeps them: wrapped, since `thoughtSignature` is a field
+ * Other vendors' signatures (reasoning-provenance.ts) while a Gemini client keeps them: wrapped, since `thoughtSignature` is a field
  * of bytes, written in base64, which Google's Python SDK decodes.
  */
 
-import { untagSignature } from "./thought-owner.ts";
+import { untagSignature } from "../wires/reasoning-provenance.ts";
 
 const MARK = "headgate:";
 const KINDS = { signature: "v:", sealed: "s:" } as const;

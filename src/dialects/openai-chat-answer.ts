@@ -15,7 +15,7 @@ import type {
   ToolCall,
 } from "../schema/chat.ts";
 import type { JsonRecord } from "../json/fields.ts";
-import { untagDetail } from "./thought-owner.ts";
+import { untagDetail } from "../wires/reasoning-provenance.ts";
 
 /** Where neither the upstream nor the route gave one: the wire must have an id, and it means nothing to us. */
 const NO_ID = "chatcmpl-unknown";

@@ -7,7 +7,7 @@
 import type { ChatChunk, ChatRequest, TokenUsage } from "../schema/chat.ts";
 import { recordOf, type JsonRecord } from "../json/fields.ts";
 import { formatEvent } from "../bytes/sse.ts";
-import type { ChunkEncoder } from "./dialect.ts";
+import type { ChunkEncoder } from "../wires/client-wire.ts";
 import {
   formatCallSignature,
   formatCitation,

@@ -6,7 +6,7 @@
 import type { DropField, Message, Part } from "../schema/conversation.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { readChatContent } from "./openai-content.ts";
-import { isTagged, tagDetail, tagSignature } from "./thought-owner.ts";
+import { isTagged, tagDetail, tagSignature } from "../wires/reasoning-provenance.ts";
 
 export interface ReadMessages {
   readonly system: readonly Part[];

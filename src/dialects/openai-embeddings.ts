@@ -8,9 +8,9 @@ import type { ChatRequest } from "../schema/chat.ts";
 import type { DropField } from "../schema/conversation.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
 import { isPresent, listOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { checkFields, parseObject, refuse } from "./checked-body.ts";
-import type { EmbeddingCodec, RequestContext } from "./dialect.ts";
-import { openAiEmbeddingBatch } from "./embedding-batch.ts";
+import { checkFields, parseObject, refuse } from "../wires/checked-body.ts";
+import type { EmbeddingCodec, RequestContext } from "../wires/client-wire.ts";
+import { openAiEmbeddingBatch } from "../wires/embedding-batch.ts";
 
 /** As openai-chat.ts has it. */
 const MAX_MODEL_CHARS = 256;

@@ -6,7 +6,7 @@
 import type { ChatChunk, ChatRequest, FinishReason, TokenUsage, ToolCall } from "../schema/chat.ts";
 import type { JsonRecord } from "../json/fields.ts";
 import { formatEvent } from "../bytes/sse.ts";
-import type { ChunkEncoder } from "./dialect.ts";
+import type { ChunkEncoder } from "../wires/client-wire.ts";
 import { formatEnd, formatResponse, formatSealed, idBase } from "./openai-responses-answer.ts";
 import {
   type Emit,

@@ -8,7 +8,7 @@ import { admit } from "./admission.ts";
 import { endAttempt, openAttempt } from "./attempt-span.ts";
 import { concludeCount, concludeFailure } from "./conclusion.ts";
 import type { Conversation, Part } from "../schema/conversation.ts";
-import type { DialectCodec } from "../dialects/dialect.ts";
+import type { DialectCodec } from "../wires/client-wire.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { Call, Deps } from "./ports.ts";
 import { routeFresh } from "./routed.ts";

@@ -7,7 +7,7 @@ import { keyOf } from "./cached.ts";
 import { ageSeconds, type CacheEntry } from "../cache/entry.ts";
 import type { CacheKey } from "../cache/key.ts";
 import type { ChatRequest, TokenUsage } from "../schema/chat.ts";
-import type { EmbeddingBatch } from "../dialects/embedding-batch.ts";
+import type { EmbeddingBatch } from "../wires/embedding-batch.ts";
 import { GatewayError } from "../errors.ts";
 import type { Call, Deps, Generation } from "./ports.ts";
 import { usd } from "../pricing/cost.ts";

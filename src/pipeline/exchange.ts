@@ -4,8 +4,8 @@
  */
 
 import { type AnswerSummary, summarise, summariseEmbedding } from "./answer.ts";
-import { withTargetParams } from "../dialects/target-params.ts";
-import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
+import { withTargetParams } from "../wires/target-params.ts";
+import type { DialectCodec, EmbeddingCodec } from "../wires/client-wire.ts";
 import type { ChatChoice, ChatRequest, Dialect } from "../schema/chat.ts";
 import type { DropField } from "../schema/conversation.ts";
 import type { EmbeddingResponse } from "../schema/embedding.ts";

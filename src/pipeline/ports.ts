@@ -8,7 +8,7 @@ import type { CacheDirective } from "../cache/policy.ts";
 import type { SemanticIndexRpc } from "../cache/semantic-protocol.ts";
 import type { CacheStore } from "../cache/store.ts";
 import type { ChatRequest } from "../schema/chat.ts";
-import type { DialectCodec, EmbeddingCodec } from "../dialects/dialect.ts";
+import type { DialectCodec, EmbeddingCodec } from "../wires/client-wire.ts";
 import type { InflightRpc } from "../inflight/protocol.ts";
 import type { HeartbeatHooks } from "../limits/heartbeat.ts";
 import type { OutputBook } from "../limits/output-book.ts";

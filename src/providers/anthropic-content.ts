@@ -4,10 +4,10 @@
  */
 
 import type { CacheMark, Message, Part } from "../schema/conversation.ts";
-import { isTagged } from "../dialects/thought-owner.ts";
+import { isTagged } from "../wires/reasoning-provenance.ts";
 import { isRecord, type JsonRecord } from "../json/fields.ts";
-import type { FieldMeaning } from "./client-fields.ts";
-import { alternate } from "./turns.ts";
+import type { FieldMeaning } from "../wires/client-fields.ts";
+import { alternate } from "../wires/alternate-roles.ts";
 
 /** Told of what the wire can't say, by what it means. */
 export type DropMeaning = (meaning: FieldMeaning) => void;

@@ -11,9 +11,9 @@ import { isRecord, type JsonRecord } from "../json/fields.ts";
 import { type DropMeaning, simplify, writeMark, writePart, writeTurns } from "./anthropic-content.ts";
 import { writeThinking } from "./anthropic-thinking.ts";
 import { type Claude, readClaude } from "./claude.ts";
-import { clientField } from "./client-fields.ts";
-import { closeObjects } from "./closed-schema.ts";
-import { ownMessages } from "./foreign-thoughts.ts";
+import { clientField } from "../wires/client-fields.ts";
+import { closeObjects } from "../wires/closed-schema.ts";
+import { ownMessages } from "../wires/foreign-reasoning.ts";
 import type { Target, Translation } from "./provider.ts";
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */

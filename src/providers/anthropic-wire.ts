@@ -14,7 +14,7 @@ import type {
 import { GatewayError } from "../errors.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { malformed } from "./openai-wire.ts";
-import { withTier } from "./service-tier.ts";
+import { withTier } from "../wires/service-tier.ts";
 
 /** A whole message; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readMessage(body: unknown): ChatResponse {

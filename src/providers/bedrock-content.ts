@@ -4,7 +4,7 @@
  */
 
 import type { CacheMark, MediaSource, Part } from "../schema/conversation.ts";
-import { isTagged } from "../dialects/thought-owner.ts";
+import { isTagged } from "../wires/reasoning-provenance.ts";
 import type { JsonRecord } from "../json/fields.ts";
 import { type DropMeaning, parseInput } from "./anthropic-content.ts";
 

@@ -12,10 +12,10 @@ import { dropForeign, fitSampling } from "./anthropic-request.ts";
 import { type Thinking, writeThinking } from "./anthropic-thinking.ts";
 import { writeCachePoint, writePart } from "./bedrock-content.ts";
 import { type Claude, readClaude } from "./claude.ts";
-import { clientField } from "./client-fields.ts";
-import { closeObjects } from "./closed-schema.ts";
+import { clientField } from "../wires/client-fields.ts";
+import { closeObjects } from "../wires/closed-schema.ts";
 import type { Target, Translation } from "./provider.ts";
-import { alternate } from "./turns.ts";
+import { alternate } from "../wires/alternate-roles.ts";
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */
 const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages", "modelId"]);

@@ -15,7 +15,7 @@ import type {
 import { formatMediaUrl } from "../bytes/data-url.ts";
 import { isRecord, type JsonRecord } from "../json/fields.ts";
 import { budgetOfEffort } from "../schema/reasoning-effort.ts";
-import { clientField, type FieldMeaning } from "./client-fields.ts";
+import { clientField, type FieldMeaning } from "../wires/client-fields.ts";
 import type { Target, Translation } from "./provider.ts";
 
 type DropMeaning = (meaning: FieldMeaning) => void;

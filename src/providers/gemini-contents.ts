@@ -5,7 +5,7 @@
  */
 
 import type { MediaSource, Message, Part } from "../schema/conversation.ts";
-import { untagSignature } from "../dialects/thought-owner.ts";
+import { untagSignature } from "../wires/reasoning-provenance.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 import { guessMediaType } from "../bytes/media-type.ts";
 import { isGemini3 } from "./gemini-models.ts";

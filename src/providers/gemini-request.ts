@@ -5,11 +5,11 @@
 
 import type { ChatRequest } from "../schema/chat.ts";
 import type { Conversation, OutputFormat, Sampling, Tool, ToolChoice } from "../schema/conversation.ts";
-import { withTargetParams } from "../dialects/target-params.ts";
+import { withTargetParams } from "../wires/target-params.ts";
 import { editTopLevel } from "../json/edit.ts";
 import { isRecord, recordOf, type JsonRecord } from "../json/fields.ts";
-import { clientField } from "./client-fields.ts";
-import { ownContents } from "./foreign-thoughts.ts";
+import { clientField } from "../wires/client-fields.ts";
+import { ownContents } from "../wires/foreign-reasoning.ts";
 import { signCalls, toContents } from "./gemini-contents.ts";
 import { toThinkingConfig } from "./gemini-models.ts";
 import type { Target, Translation } from "./provider.ts";

@@ -12,7 +12,7 @@ import type {
   TokenUsage,
   ToolCall,
 } from "../schema/chat.ts";
-import { tagSignature } from "../dialects/thought-owner.ts";
+import { tagSignature } from "../wires/reasoning-provenance.ts";
 import { GatewayError } from "../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { malformed, readIndex } from "./openai-wire.ts";

@@ -6,9 +6,9 @@
 import type { Conversation, Message, Part } from "../schema/conversation.ts";
 import { formatMediaUrl } from "../bytes/data-url.ts";
 import { formatSealedThought, formatSignedThought } from "../dialects/openai-chat-answer.ts";
-import { untagDetail } from "../dialects/thought-owner.ts";
+import { untagDetail } from "../wires/reasoning-provenance.ts";
 import type { JsonRecord } from "../json/fields.ts";
-import type { FieldMeaning } from "./client-fields.ts";
+import type { FieldMeaning } from "../wires/client-fields.ts";
 
 /** As `DropField`, by the field's meaning: the caller knows its name on the client's wire. */
 type DropMeaning = (meaning: FieldMeaning) => void;

@@ -8,7 +8,7 @@ import type { ChatRequest } from "../schema/chat.ts";
 import type { OutputFormat, Reasoning, Sampling, Tool, ToolChoice } from "../schema/conversation.ts";
 import type { JsonRecord } from "../json/fields.ts";
 import { effortOfBudget } from "../schema/reasoning-effort.ts";
-import { clientField } from "./client-fields.ts";
+import { clientField } from "../wires/client-fields.ts";
 import { fitConversation, type Lacking } from "./openai-chat-fit.ts";
 import { formatMessages, type HistoryForm } from "./openai-chat-messages.ts";
 import type { Target, Translation } from "./provider.ts";

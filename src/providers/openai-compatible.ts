@@ -7,7 +7,7 @@ import type { ChatRequest } from "../schema/chat.ts";
 import { editTopLevel } from "../json/edit.ts";
 import { isPresent, recordOf, type JsonRecord } from "../json/fields.ts";
 import { formatChatRequest, OURS, type RequestForm } from "./openai-chat-request.ts";
-import { ownItems, ownTurns } from "./foreign-thoughts.ts";
+import { ownItems, ownTurns } from "../wires/foreign-reasoning.ts";
 import { readOpenAiError } from "./openai-errors.ts";
 import { createOpenAiDecoder } from "./openai-stream.ts";
 import { formatEmbeddingRequest, readEmbeddings } from "./openai-embeddings.ts";

@@ -4,7 +4,7 @@
  */
 
 import type { Citation, TokenLogprob } from "../schema/chat.ts";
-import { isTagged, tagDetail, tagSignature } from "../dialects/thought-owner.ts";
+import { isTagged, tagDetail, tagSignature } from "../wires/reasoning-provenance.ts";
 import { listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 
 export interface Thoughts {

@@ -17,7 +17,7 @@ import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "
 import { readCitations, readLogprobs } from "./openai-details.ts";
 import { isCount, malformed } from "./openai-wire.ts";
 import type { Decoder } from "./provider.ts";
-import { withTier } from "./service-tier.ts";
+import { withTier } from "../wires/service-tier.ts";
 
 /** A target's `params`, which have the chat wire's names, in this one's. What has none goes out as it is. */
 export function toResponsesNames(wire: JsonRecord, params: JsonRecord = {}): JsonRecord {

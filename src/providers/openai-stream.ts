@@ -23,7 +23,7 @@ import {
   readText,
   readUsage,
 } from "./openai-wire.ts";
-import { withTier } from "./service-tier.ts";
+import { withTier } from "../wires/service-tier.ts";
 
 const END_MARK = "[DONE]";
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */

@@ -21,7 +21,7 @@ import {
   readSources,
   readThoughts,
 } from "./openai-details.ts";
-import { withTier } from "./service-tier.ts";
+import { withTier } from "../wires/service-tier.ts";
 
 /** A whole chat completion; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readCompletion(body: unknown): ChatResponse {

@@ -7,7 +7,7 @@ import { startRig, type Rig } from "../support/rig.ts";
 import type { Script, UpstreamRequest } from "../support/scripted-upstream.ts";
 import { makeTenant } from "../support/tenant-fixture.ts";
 import type { Reply } from "../support/upstream-replies.ts";
-import { fixtureBytes, fixtureText } from "../unit/providers/stream-fixture.ts";
+import { fixtureBytes, fixtureText } from "../unit/wires/stream-fixture.ts";
 
 const MESSAGES: OpenAI.ChatCompletionMessageParam[] = [{ role: "user", content: "Say hello." }];
 const TOOL: OpenAI.ChatCompletionTool = {

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
 import { checkTrace } from "../support/trace-invariants.ts";
-import { fixtureText } from "../unit/providers/stream-fixture.ts";
+import { fixtureText } from "../unit/wires/stream-fixture.ts";
 import { makeKey, makeTenant, type TenantOptions, type TestTenant } from "../support/tenant-fixture.ts";
 
 let rig: Rig;

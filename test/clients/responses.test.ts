@@ -6,7 +6,7 @@ import { zodTextFormat } from "openai/helpers/zod";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
 import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
-import { fixtureText } from "../unit/providers/stream-fixture.ts";
+import { fixtureText } from "../unit/wires/stream-fixture.ts";
 import { makeTenant, type TestTenant } from "../support/tenant-fixture.ts";
 import type { Script } from "../support/scripted-upstream.ts";
 

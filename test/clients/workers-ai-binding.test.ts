@@ -8,7 +8,7 @@ import { startOtlpReceiver, type OtlpReceiver } from "../support/otlp-receiver.t
 import { startScriptedUpstream, type Script, type ScriptedUpstream } from "../support/scripted-upstream.ts";
 import { makeTenant } from "../support/tenant-fixture.ts";
 import { checkTrace } from "../support/trace-invariants.ts";
-import { fixtureText } from "../unit/providers/stream-fixture.ts";
+import { fixtureText } from "../unit/wires/stream-fixture.ts";
 
 const MODEL = "@cf/meta/llama-3.1-8b-instruct";
 const MESSAGES: OpenAI.ChatCompletionMessageParam[] = [{ role: "user", content: "Say hello." }];

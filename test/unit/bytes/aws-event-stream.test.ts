@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { crc32, createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts";
 import type { ServerSentEvent } from "../../../src/bytes/sse.ts";
-import { fixtureBytes, SPLITS } from "../providers/stream-fixture.ts";
+import { fixtureBytes, SPLITS } from "../wires/stream-fixture.ts";
 
 function parse(bytes: Uint8Array, size: number): readonly ServerSentEvent[] {
   const parser = createEventStreamParser();

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { replay } from "../../../src/cache/replay.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
-import { fixtureJson, fixtureText, parseText } from "../providers/stream-fixture.ts";
+import { fixtureJson, fixtureText, parseText } from "../wires/stream-fixture.ts";
 import { chatOf, ENTRY } from "./fakes.ts";
 
 const BODY = { model: "m", messages: [{ role: "user", content: "Hi" }] };

@@ -13,7 +13,7 @@ import {
   parseInPieces,
   parseText,
   SPLITS,
-} from "../providers/stream-fixture.ts";
+} from "../wires/stream-fixture.ts";
 
 const CHAT = anthropicMessages.parseRequest(
   JSON.stringify({ model: "route", max_tokens: 9, messages: [{ role: "user", content: "Hi" }] }),

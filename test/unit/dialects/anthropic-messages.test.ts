@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { anthropicMessages, parseCountRequest } from "../../../src/dialects/anthropic-messages.ts";
 import { formatAnthropicModels } from "../../../src/dialects/anthropic-models.ts";
 import { GatewayError } from "../../../src/errors.ts";
-import { parseText } from "../providers/stream-fixture.ts";
+import { parseText } from "../wires/stream-fixture.ts";
 
 const BODY = { model: "r", max_tokens: 64, messages: [{ role: "user", content: "Hi" }] };
 

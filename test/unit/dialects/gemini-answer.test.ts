@@ -4,7 +4,7 @@ import type { ChatChoice, ChatChunk, ChatRequest } from "../../../src/schema/cha
 import { gemini, geminiArray } from "../../../src/dialects/gemini.ts";
 import { unwrapSignature } from "../../../src/dialects/gemini-signature.ts";
 import { GatewayError } from "../../../src/errors.ts";
-import { fixtureText, parseText } from "../providers/stream-fixture.ts";
+import { fixtureText, parseText } from "../wires/stream-fixture.ts";
 
 const CHAT: ChatRequest = gemini.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', {
   model: "m",

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { ChatChoice, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
-import type { DialectCodec } from "../../../src/dialects/dialect.ts";
+import type { DialectCodec } from "../../../src/wires/client-wire.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
 import type { Provider } from "../../../src/providers/provider.ts";

@@ -4,7 +4,7 @@ import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/schema/c
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
 import { createOpenAiDecoder } from "../../../src/providers/openai-stream.ts";
 import { readCompletion } from "../../../src/providers/openai-wire.ts";
-import { fixtureBytes, parseInPieces, parseText } from "../providers/stream-fixture.ts";
+import { fixtureBytes, parseInPieces, parseText } from "../wires/stream-fixture.ts";
 
 function request(body: object = {}): ChatRequest {
   const chat = openAiChat.parseRequest(

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Conversation, Part } from "../../../src/schema/conversation.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
-import { withTargetParams } from "../../../src/dialects/target-params.ts";
+import { withTargetParams } from "../../../src/wires/target-params.ts";
 
 const USER = { role: "user", content: "Hi" };
 

@@ -9,7 +9,7 @@ import {
   parseInPieces,
   parseText,
   SPLITS,
-} from "../providers/stream-fixture.ts";
+} from "../wires/stream-fixture.ts";
 
 const assemble = (text: string): unknown => JSON.parse(openAiChat.assemble(parseText(text)));
 

@@ -6,13 +6,7 @@ import { openAiResponses } from "../../../src/dialects/openai-responses.ts";
 import { wrapSealed, wrapSignature } from "../../../src/dialects/openai-responses-thought.ts";
 import { createResponsesDecoder, readResponse } from "../../../src/providers/openai-responses.ts";
 import type { ServerSentEvent } from "../../../src/bytes/sse.ts";
-import {
-  fixtureBytes,
-  fixtureJson,
-  fixtureText,
-  parseInPieces,
-  parseText,
-} from "../providers/stream-fixture.ts";
+import { fixtureBytes, fixtureJson, fixtureText, parseInPieces, parseText } from "../wires/stream-fixture.ts";
 
 const chat: ChatRequest = {
   ...openAiResponses.parseRequest(

@@ -2,7 +2,7 @@
 // for is undefined.
 import type { ChatResponse, Dialect, FinishReason } from "../../../src/schema/chat.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
-import type { DialectCodec } from "../../../src/dialects/dialect.ts";
+import type { DialectCodec } from "../../../src/wires/client-wire.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
 import { openAiResponses } from "../../../src/dialects/openai-responses.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { inspectUsage, inspectWire, type Inspector } from "../../../src/pipeline/inspectors.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
-import { fixtureBytes, SPLITS } from "../providers/stream-fixture.ts";
+import { fixtureBytes, SPLITS } from "../wires/stream-fixture.ts";
 
 const [chat, responses = chat] = providerOf("openai").wires;
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readAnthropicError } from "../../../src/providers/anthropic-errors.ts";
 import { readMessage } from "../../../src/providers/anthropic-wire.ts";
-import { fixtureJson } from "./stream-fixture.ts";
+import { fixtureJson } from "../wires/stream-fixture.ts";
 
 const read = (name: string) => readMessage(fixtureJson(`anthropic/${name}.json`));
 

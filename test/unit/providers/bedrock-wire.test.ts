@@ -6,7 +6,7 @@ import { createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts"
 import { bedrock } from "../../../src/providers/bedrock.ts";
 import { createConverseDecoder } from "../../../src/providers/bedrock-stream.ts";
 import { readConverse } from "../../../src/providers/bedrock-wire.ts";
-import { fixtureBytes, fixtureJson, SPLITS } from "./stream-fixture.ts";
+import { fixtureBytes, fixtureJson, SPLITS } from "../wires/stream-fixture.ts";
 
 function decode(name: string, size: number): readonly ChatChunk[] {
   const bytes = fixtureBytes(`bedrock/${name}`);

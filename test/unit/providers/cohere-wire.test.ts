@@ -5,7 +5,7 @@ import type { ChatChunk } from "../../../src/schema/chat.ts";
 import { cohere } from "../../../src/providers/cohere.ts";
 import { createCohereDecoder } from "../../../src/providers/cohere-stream.ts";
 import { readCohereChat } from "../../../src/providers/cohere-wire.ts";
-import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "./stream-fixture.ts";
+import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../wires/stream-fixture.ts";
 
 const decode = (name: string, size: number): readonly ChatChunk[] =>
   parseInPieces(fixtureBytes(`cohere/${name}`), size).flatMap(createCohereDecoder());

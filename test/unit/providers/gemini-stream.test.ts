@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../src/schema/chat.ts";
 import { createGeminiDecoder } from "../../../src/providers/gemini-stream.ts";
-import { fixtureBytes, parseInPieces, SPLITS } from "./stream-fixture.ts";
+import { fixtureBytes, parseInPieces, SPLITS } from "../wires/stream-fixture.ts";
 
 const START = {
   type: "start",

@@ -5,7 +5,7 @@ import { GatewayError } from "../../../src/errors.ts";
 import { readGeminiError } from "../../../src/providers/gemini-errors.ts";
 import { readAnswer, readFinishReason, readUsage } from "../../../src/providers/gemini-wire.ts";
 import { readEmbeddings } from "../../../src/providers/gemini-embeddings.ts";
-import { fixtureJson } from "./stream-fixture.ts";
+import { fixtureJson } from "../wires/stream-fixture.ts";
 
 const read = (name: string) => readAnswer(fixtureJson(`gemini/${name}`));
 

@@ -8,7 +8,7 @@ import {
   readResponse,
   toResponsesNames,
 } from "../../../src/providers/openai-responses.ts";
-import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "./stream-fixture.ts";
+import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../wires/stream-fixture.ts";
 
 const START = {
   type: "start",

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
 import { readCompletion, readFinishReason, readUsage } from "../../../src/providers/openai-wire.ts";
-import { fixtureJson } from "./stream-fixture.ts";
+import { fixtureJson } from "../wires/stream-fixture.ts";
 
 describe("answers", () => {
   test("text", () => {

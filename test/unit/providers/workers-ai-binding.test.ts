@@ -8,7 +8,7 @@ import { openAiEmbeddings } from "../../../src/dialects/openai-embeddings.ts";
 import { embeddingWireFor, type ProviderAccount, wireFor } from "../../../src/providers/provider.ts";
 import { workersAi } from "../../../src/providers/workers-ai.ts";
 import { createBoundDecoder } from "../../../src/providers/workers-ai-stream.ts";
-import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "./stream-fixture.ts";
+import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../wires/stream-fixture.ts";
 
 const MODEL = "@cf/meta/llama-3.1-8b-instruct";
 const account = (fields: Partial<ProviderAccount> = {}): ProviderAccount => ({

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../../src/schema/chat.ts";
 import { openAiChat } from "../../../../src/dialects/openai-chat.ts";
 import { sim } from "../../../../src/providers/sim/sim.ts";
-import { fixtureText, parseText } from "../stream-fixture.ts";
+import { fixtureText, parseText } from "../../wires/stream-fixture.ts";
 import { askSim, callSim } from "./sim-call.ts";
 
 const user = (content: unknown) => ({ messages: [{ role: "user", content }] });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { geminiEmbeddingBatch, openAiEmbeddingBatch } from "../../../src/dialects/embedding-batch.ts";
+import { geminiEmbeddingBatch, openAiEmbeddingBatch } from "../../../src/wires/embedding-batch.ts";
 import { geminiBatchEmbed } from "../../../src/dialects/gemini-embeddings.ts";
 import { openAiEmbeddings } from "../../../src/dialects/openai-embeddings.ts";
 

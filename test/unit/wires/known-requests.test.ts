@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { geminiEmbed } from "../../../src/dialects/gemini-embeddings.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
-import { createRequestReader } from "../../../src/dialects/known-requests.ts";
+import { createRequestReader } from "../../../src/wires/known-requests.ts";
 import { openAiChat } from "../../../src/dialects/openai-chat.ts";
 
 const BODY = '{"model":"m","messages":[{"role":"user","content":"hi"}]}';

@@ -5,7 +5,7 @@
 
 import type { ChatRequest } from "../schema/chat.ts";
 import { createBoundedMap, type BoundedMap } from "../runtime/bounded-map.ts";
-import type { DialectCodec, EmbeddingCodec, RequestContext } from "./dialect.ts";
+import type { DialectCodec, EmbeddingCodec, RequestContext } from "./client-wire.ts";
 
 type Codec = Pick<DialectCodec | EmbeddingCodec, "parseRequest">;
 type ReadRequest = (codec: Codec, bodyText: string, context: RequestContext) => ChatRequest;

@@ -6,7 +6,7 @@
 
 import { isWrapped } from "../dialects/gemini-signature.ts";
 import { isWrappedThought } from "../dialects/openai-responses-thought.ts";
-import { isTagged, untagSignature } from "../dialects/thought-owner.ts";
+import { isTagged, untagSignature } from "./reasoning-provenance.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 
 /** An item as it is, changed, or (undefined) left out. */
