@@ -2,7 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
-import { openAiChat } from "../src/dialects/openai-chat.ts";
+import { openAiChat } from "../src/wires/openai-chat/client-codec.ts";
 import { answerGeneration } from "./generation.ts";
 
 export function chatCompletions(c: Context<AppEnv>): Promise<Response> {

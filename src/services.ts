@@ -14,7 +14,7 @@ import { readConversationContent, readEmbeddingContent } from "./wires/conversat
 import { gemini } from "./dialects/gemini.ts";
 import { openAiEmbeddings } from "./dialects/openai-embeddings.ts";
 import { openAiResponses } from "./dialects/openai-responses.ts";
-import { readOpenAiContent } from "./dialects/openai-chat-content.ts";
+import { readOpenAiContent } from "./wires/openai-chat/client-trace.ts";
 import { GatewayError } from "./errors.ts";
 import { createInflightClient } from "./inflight/client.ts";
 import type { Deps } from "./pipeline/ports.ts";

@@ -9,7 +9,7 @@ import { cacheDirective } from "../../src/cache/policy.ts";
 import { anthropicMessages } from "../../src/dialects/anthropic-messages.ts";
 import type { DialectCodec, EmbeddingCodec } from "../../src/wires/client-wire.ts";
 import { gemini } from "../../src/dialects/gemini.ts";
-import { openAiChat } from "../../src/dialects/openai-chat.ts";
+import { openAiChat } from "../../src/wires/openai-chat/client-codec.ts";
 import { openAiEmbeddings } from "../../src/dialects/openai-embeddings.ts";
 import { openAiResponses } from "../../src/dialects/openai-responses.ts";
 import { GatewayError } from "../../src/errors.ts";

@@ -12,7 +12,7 @@ import { checkFields, parseObject, refuse } from "../wires/checked-body.ts";
 import type { EmbeddingCodec, RequestContext } from "../wires/client-wire.ts";
 import { openAiEmbeddingBatch } from "../wires/embedding-batch.ts";
 
-/** As openai-chat.ts has it. */
+/** As client-codec.ts has it. */
 const MAX_MODEL_CHARS = 256;
 
 /** `input` is checked apart, without being copied. */

@@ -15,7 +15,7 @@ import type {
   ToolChoice,
 } from "../schema/conversation.ts";
 import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readEffort, readFunctionTool, readSchemaOutput } from "./openai-chat-settings.ts";
+import { readEffort, readFunctionTool, readSchemaOutput } from "../wires/openai-chat/client-settings.ts";
 import { readInput } from "./openai-responses-input.ts";
 
 /** The route's, or read here. */

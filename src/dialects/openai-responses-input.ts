@@ -6,7 +6,7 @@
 import type { DropField, MediaSource, Message, Part } from "../schema/conversation.ts";
 import { readMediaUrl } from "../bytes/data-url.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readChatCacheMark, readDetail, readFileData } from "./openai-content.ts";
+import { readChatCacheMark, readDetail, readFileData } from "../wires/openai-chat/client-parts.ts";
 import { unwrapThought } from "./openai-responses-thought.ts";
 
 export interface ReadInput {

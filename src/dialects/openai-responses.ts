@@ -16,7 +16,7 @@ import { readConversation } from "./openai-responses-conversation.ts";
 import { createResponseEncoder } from "./openai-responses-encoder.ts";
 import { assembleResponse, explodeResponse } from "./openai-responses-replay.ts";
 
-/** As openai-chat.ts has them. */
+/** As client-codec.ts has them. */
 const MAX_MODEL_CHARS = 256;
 const MAX_TEMPERATURE = 2;
 const MAX_TOP_LOGPROBS = 20;

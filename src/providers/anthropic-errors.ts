@@ -5,7 +5,7 @@
 
 import { GatewayError } from "../errors.ts";
 import { recordOf } from "../json/fields.ts";
-import { readOpenAiError } from "./openai-errors.ts";
+import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import type { Provider } from "./provider.ts";
 
 /** The account's fault whatever the status: an empty balance comes as 400 or 402. */

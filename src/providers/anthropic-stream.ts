@@ -6,7 +6,7 @@
 import type { ChatChunk } from "../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { readCitation, readRefusal, readStopReason, readUsage } from "./anthropic-wire.ts";
-import { malformed } from "./openai-wire.ts";
+import { malformed } from "../wires/openai-chat/upstream-answer.ts";
 import type { Decoder } from "./provider.ts";
 
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */

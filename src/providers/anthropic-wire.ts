@@ -13,7 +13,7 @@ import type {
 } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { malformed } from "./openai-wire.ts";
+import { malformed } from "../wires/openai-chat/upstream-answer.ts";
 import { withTier } from "../wires/service-tier.ts";
 
 /** A whole message; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */

@@ -7,7 +7,7 @@ import type { ChatChunk } from "../schema/chat.ts";
 import { FAULT_PREFIX } from "../bytes/aws-event-stream.ts";
 import { isRecord, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { readCitation, readStopReason, readUsage } from "./bedrock-wire.ts";
-import { malformed } from "./openai-wire.ts";
+import { malformed } from "../wires/openai-chat/upstream-answer.ts";
 import type { Decoder } from "./provider.ts";
 
 /** The wire has one choice. */

@@ -5,7 +5,7 @@
 
 import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } from "../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { malformed } from "./openai-wire.ts";
+import { malformed } from "../wires/openai-chat/upstream-answer.ts";
 
 /** A whole answer; throws `upstream_malformed`. The wire names neither an id nor the model. */
 export function readConverse(body: unknown): ChatResponse {

@@ -11,7 +11,7 @@ import { parseRetryAfter } from "../routing/retry-after.ts";
 import { writeConverse } from "./bedrock-request.ts";
 import { createConverseDecoder } from "./bedrock-stream.ts";
 import { readConverse } from "./bedrock-wire.ts";
-import { readOpenAiError } from "./openai-errors.ts";
+import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import type { Provider, ProviderAccount, TokenCounter, Wire } from "./provider.ts";
 import { signAws } from "./sigv4.ts";
 

@@ -6,7 +6,7 @@
 import type { ChatChunk } from "../schema/chat.ts";
 import { isPresent, isRecord, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { FAILED, readCitation, readFinishReason, readLogprob, readUsage } from "./cohere-wire.ts";
-import { malformed, readFunction } from "./openai-wire.ts";
+import { malformed, readFunction } from "../wires/openai-chat/upstream-answer.ts";
 import type { Decoder } from "./provider.ts";
 
 const END_MARK = "[DONE]";

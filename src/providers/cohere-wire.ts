@@ -6,7 +6,7 @@
 import type { ChatResponse, Citation, FinishReason, TokenLogprob, TokenUsage } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { malformed, readFunction } from "./openai-wire.ts";
+import { malformed, readFunction } from "../wires/openai-chat/upstream-answer.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the model failed under a status of success. */
 export function readCohereChat(body: unknown): ChatResponse {

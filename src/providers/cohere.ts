@@ -7,7 +7,7 @@ import { GatewayError } from "../errors.ts";
 import { writeCohereChat } from "./cohere-request.ts";
 import { createCohereDecoder } from "./cohere-stream.ts";
 import { readCohereChat } from "./cohere-wire.ts";
-import { readOpenAiError } from "./openai-errors.ts";
+import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import type { Provider, ProviderAccount, Wire } from "./provider.ts";
 
 const chatWire: Wire = {

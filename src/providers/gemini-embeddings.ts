@@ -9,7 +9,7 @@ import { GatewayError } from "../errors.ts";
 import { editTopLevel } from "../json/edit.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 import { readUsage } from "./gemini-wire.ts";
-import { malformed } from "./openai-wire.ts";
+import { malformed } from "../wires/openai-chat/upstream-answer.ts";
 import type { Target } from "./provider.ts";
 
 type EmbeddingMethod = "embedContent" | "batchEmbedContents";

@@ -6,7 +6,7 @@
 
 import { GatewayError } from "../errors.ts";
 import { listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readOpenAiError } from "./openai-errors.ts";
+import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import type { Provider } from "./provider.ts";
 
 const MS_PER_SECOND = 1000;

@@ -17,7 +17,7 @@ import {
   readSignature,
   readUsage,
 } from "./gemini-wire.ts";
-import { malformed, readIndex } from "./openai-wire.ts";
+import { malformed, readIndex } from "../wires/openai-chat/upstream-answer.ts";
 import type { Decoder } from "./provider.ts";
 
 /** A status of google.rpc.Code, as spans may carry it. */

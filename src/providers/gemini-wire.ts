@@ -15,7 +15,7 @@ import type {
 import { tagSignature } from "../wires/reasoning-provenance.ts";
 import { GatewayError } from "../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { malformed, readIndex } from "./openai-wire.ts";
+import { malformed, readIndex } from "../wires/openai-chat/upstream-answer.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readAnswer(body: unknown): ChatResponse {

@@ -1,18 +1,18 @@
 /**
  * Providers that speak the OpenAI chat wire: one adapter, and one row of data a vendor (openai-rows.ts). The client's
- * own bytes go out with as few edits as possible; what comes back is read by openai-wire.ts and openai-stream.ts.
+ * own bytes go out with as few edits as possible; what comes back is read by upstream-answer.ts and upstream-stream.ts.
  */
 
 import type { ChatRequest } from "../schema/chat.ts";
 import { editTopLevel } from "../json/edit.ts";
 import { isPresent, recordOf, type JsonRecord } from "../json/fields.ts";
-import { formatChatRequest, OURS, type RequestForm } from "./openai-chat-request.ts";
+import { formatChatRequest, OURS, type RequestForm } from "../wires/openai-chat/upstream-request.ts";
 import { ownItems, ownTurns } from "../wires/foreign-reasoning.ts";
-import { readOpenAiError } from "./openai-errors.ts";
-import { createOpenAiDecoder } from "./openai-stream.ts";
+import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
+import { createOpenAiDecoder } from "../wires/openai-chat/upstream-stream.ts";
 import { formatEmbeddingRequest, readEmbeddings } from "./openai-embeddings.ts";
 import { createResponsesDecoder, readResponse, toResponsesNames } from "./openai-responses.ts";
-import { readCompletion } from "./openai-wire.ts";
+import { readCompletion } from "../wires/openai-chat/upstream-answer.ts";
 import type {
   EmbeddingWire,
   LocalUpstream,

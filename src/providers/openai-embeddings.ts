@@ -7,7 +7,7 @@ import type { TokenUsage } from "../schema/chat.ts";
 import type { EmbeddingResponse } from "../schema/embedding.ts";
 import { isRecord, recordOf, textOf } from "../json/fields.ts";
 import type { EmbeddingTranslation, Target } from "./provider.ts";
-import { isCount, malformed } from "./openai-wire.ts";
+import { isCount, malformed } from "../wires/openai-chat/upstream-answer.ts";
 
 /** The body of a request whose client speaks another wire. */
 export function formatEmbeddingRequest(

@@ -14,8 +14,8 @@ import type {
 } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readCitations, readLogprobs } from "./openai-details.ts";
-import { isCount, malformed } from "./openai-wire.ts";
+import { readCitations, readLogprobs } from "../wires/openai-chat/upstream-details.ts";
+import { isCount, malformed } from "../wires/openai-chat/upstream-answer.ts";
 import type { Decoder } from "./provider.ts";
 import { withTier } from "../wires/service-tier.ts";
 

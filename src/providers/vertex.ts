@@ -14,7 +14,7 @@ import { readGeminiError } from "./gemini-errors.ts";
 import { toBody, toCountedFields } from "./gemini-request.ts";
 import { createGeminiDecoder } from "./gemini-stream.ts";
 import { readAnswer } from "./gemini-wire.ts";
-import { isCount, malformed } from "./openai-wire.ts";
+import { isCount, malformed } from "../wires/openai-chat/upstream-answer.ts";
 import type {
   EmbeddingWire,
   Provider,

@@ -8,8 +8,13 @@ import type { ChatResponse } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 import type { ModelCall } from "../model-binding.ts";
-import { type RequestForm, writeChatRequest } from "./openai-chat-request.ts";
-import { malformed, readCompletion, readFinishReason, readUsage } from "./openai-wire.ts";
+import { type RequestForm, writeChatRequest } from "../wires/openai-chat/upstream-request.ts";
+import {
+  malformed,
+  readCompletion,
+  readFinishReason,
+  readUsage,
+} from "../wires/openai-chat/upstream-answer.ts";
 import type { EmbeddingWire, Target, UpstreamRequest, Wire } from "./provider.ts";
 import { createBoundDecoder, INDEX, readCall, readResponseText } from "./workers-ai-stream.ts";
 

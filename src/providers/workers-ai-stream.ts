@@ -5,8 +5,8 @@
 
 import type { ChatChunk, ToolCall } from "../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { createOpenAiDecoder } from "./openai-stream.ts";
-import { isCount, malformed, readFinishReason, readUsage } from "./openai-wire.ts";
+import { createOpenAiDecoder } from "../wires/openai-chat/upstream-stream.ts";
+import { isCount, malformed, readFinishReason, readUsage } from "../wires/openai-chat/upstream-answer.ts";
 import type { Decoder } from "./provider.ts";
 
 const END_MARK = "[DONE]";

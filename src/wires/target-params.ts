@@ -5,7 +5,7 @@
 
 import type { Conversation } from "../schema/conversation.ts";
 import type { JsonRecord } from "../json/fields.ts";
-import { readSettings, SETTINGS, withSettings } from "../dialects/openai-chat-settings.ts";
+import { readSettings, SETTINGS, withSettings } from "./openai-chat/client-settings.ts";
 
 export interface WithParams {
   readonly conversation: Conversation;

@@ -2,7 +2,7 @@
 // makes one, and a client that reads. Called by test/worker/stream*.test.ts.
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
-import { openAiChat } from "../../src/dialects/openai-chat.ts";
+import { openAiChat } from "../../src/wires/openai-chat/client-codec.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { type AnswerSummary, createAnswerCollector } from "../../src/pipeline/answer.ts";
 import { wireFor } from "../../src/providers/provider.ts";

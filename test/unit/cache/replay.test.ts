@@ -1,7 +1,7 @@
 // A cached answer in the form the client wants.
 import { describe, expect, test } from "vitest";
 import { replay } from "../../../src/cache/replay.ts";
-import { openAiChat } from "../../../src/dialects/openai-chat.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { fixtureJson, fixtureText, parseText } from "../wires/stream-fixture.ts";
 import { chatOf, ENTRY } from "./fakes.ts";
 

@@ -5,7 +5,7 @@ import type { ChatRequest } from "../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
 import type { DialectCodec } from "../../../src/wires/client-wire.ts";
-import { openAiChat } from "../../../src/dialects/openai-chat.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { anthropic } from "../../../src/providers/anthropic.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";

@@ -7,7 +7,7 @@ import type { Conversation, Message, Part } from "../../../src/schema/conversati
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
 import type { DialectCodec } from "../../../src/wires/client-wire.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
-import { openAiChat } from "../../../src/dialects/openai-chat.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import { createSseParser } from "../../../src/bytes/sse.ts";

@@ -4,7 +4,7 @@ import type { ChatResponse, Dialect, FinishReason } from "../../../src/schema/ch
 import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
 import type { DialectCodec } from "../../../src/wires/client-wire.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
-import { openAiChat } from "../../../src/dialects/openai-chat.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { openAiResponses } from "../../../src/dialects/openai-responses.ts";
 import { type Feature, IMAGE, IMAGE_URL, PDF, SCHEMA } from "./features.ts";
 

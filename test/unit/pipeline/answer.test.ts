@@ -9,8 +9,8 @@ import {
   estimateTokens,
   summarise,
 } from "../../../src/pipeline/answer.ts";
-import { createOpenAiDecoder } from "../../../src/providers/openai-stream.ts";
-import { readCompletion } from "../../../src/providers/openai-wire.ts";
+import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-stream.ts";
+import { readCompletion } from "../../../src/wires/openai-chat/upstream-answer.ts";
 import { createSseParser } from "../../../src/bytes/sse.ts";
 import { fakeChat } from "../../support/fake-tenant.ts";
 

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../src/schema/chat.ts";
-import { openAiChat } from "../../../src/dialects/openai-chat.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { openAiEmbeddings } from "../../../src/dialects/openai-embeddings.ts";
 import { embeddingWireFor, type ProviderAccount, wireFor } from "../../../src/providers/provider.ts";
 import { workersAi } from "../../../src/providers/workers-ai.ts";

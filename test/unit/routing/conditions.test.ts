@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { openAiChat } from "../../../src/dialects/openai-chat.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { chooseBranch, isWithin, type RequestTraits } from "../../../src/routing/conditions.ts";
 import { needsOf } from "../../../src/routing/needs.ts";
 import { routeSchema } from "../../../src/tenants/route-record.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readOpenAiContent } from "../../../src/dialects/openai-chat-content.ts";
+import { readOpenAiContent } from "../../../src/wires/openai-chat/client-trace.ts";
 import { createChoiceCollector } from "../../../src/telemetry/content-choices.ts";
 import { renderContent, withContent } from "../../../src/telemetry/content-render.ts";
 import { createContentBook, lesserMode, type SpanContent } from "../../../src/telemetry/content.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { geminiEmbed } from "../../../src/dialects/gemini-embeddings.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
 import { createRequestReader } from "../../../src/wires/known-requests.ts";
-import { openAiChat } from "../../../src/dialects/openai-chat.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 
 const BODY = '{"model":"m","messages":[{"role":"user","content":"hi"}]}';
 

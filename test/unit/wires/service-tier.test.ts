@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { createAnthropicDecoder } from "../../../src/providers/anthropic-stream.ts";
 import { readMessage } from "../../../src/providers/anthropic-wire.ts";
 import { createResponsesDecoder, readResponse } from "../../../src/providers/openai-responses.ts";
-import { createOpenAiDecoder } from "../../../src/providers/openai-stream.ts";
-import { readCompletion } from "../../../src/providers/openai-wire.ts";
+import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-stream.ts";
+import { readCompletion } from "../../../src/wires/openai-chat/upstream-answer.ts";
 import type { Decoder } from "../../../src/providers/provider.ts";
 
 const tierOf = (decode: Decoder, event: object) => {

@@ -3,11 +3,11 @@
  * words of an upstream that a client ever reads come from here, scrubbed, and only for the caller's own faults.
  */
 
-import { GatewayError, type ErrorDetails } from "../errors.ts";
-import { isRecord, recordOf, textOf } from "../json/fields.ts";
-import { parseRetryAfter } from "../routing/retry-after.ts";
-import type { ErrorContext, Provider } from "./provider.ts";
-import { scrubCredentials } from "./scrub.ts";
+import { GatewayError, type ErrorDetails } from "../../errors.ts";
+import { isRecord, recordOf, textOf } from "../../json/fields.ts";
+import { parseRetryAfter } from "../../routing/retry-after.ts";
+import type { ErrorContext, Provider } from "../../providers/provider.ts";
+import { scrubCredentials } from "../../providers/scrub.ts";
 
 /** The caller's fault: the same request fails at any target. */
 const REJECTED: ReadonlySet<number> = new Set([400, 404, 409, 413, 422]);

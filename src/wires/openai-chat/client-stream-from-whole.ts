@@ -1,12 +1,12 @@
 /**
  * A whole chat completion as the stream of chunks a stream client expects: role, text, tool calls, finish, usage, end
- * mark, all at once since nothing is left to wait for. The reverse is openai-chat-assemble.ts. Called through the
+ * mark, all at once since nothing is left to wait for. The reverse is client-whole-from-stream.ts. Called through the
  * openai-chat codec when a stored whole answer is replayed to a stream client.
  */
 
-import { GatewayError } from "../errors.ts";
-import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
-import { formatEvent } from "../bytes/sse.ts";
+import { GatewayError } from "../../errors.ts";
+import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
+import { formatEvent } from "../../bytes/sse.ts";
 
 /** The stream's text; throws `upstream_malformed` where the body is no completion. */
 export function explodeCompletion(bodyText: string, includeUsage: boolean): string {

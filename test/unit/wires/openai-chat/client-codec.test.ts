@@ -1,8 +1,8 @@
 // What the openai-chat dialect takes from a client, what it refuses and how it says so.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { openAiChat } from "../../../src/dialects/openai-chat.ts";
-import { GatewayError } from "../../../src/errors.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import { GatewayError } from "../../../../src/errors.ts";
 
 const MESSAGES = [{ role: "user", content: "Hi" }];
 

@@ -11,9 +11,9 @@ import type {
   Sampling,
   Tool,
   ToolChoice,
-} from "../schema/conversation.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readChatCacheMark } from "./openai-content.ts";
+} from "../../schema/conversation.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { readChatCacheMark } from "./client-parts.ts";
 
 /** The fields that are read here. */
 export const SETTINGS: ReadonlySet<string> = new Set([

@@ -4,16 +4,16 @@
  * https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
  */
 
-import type { ChatChunk, TokenUsage } from "../schema/chat.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
+import type { ChatChunk, TokenUsage } from "../../schema/chat.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import {
   readCallSignature,
   readCitations,
   readLogprobs,
   readSources,
   readThoughts,
-} from "./openai-details.ts";
-import type { Decoder } from "./provider.ts";
+} from "./upstream-details.ts";
+import type { Decoder } from "../../providers/provider.ts";
 import {
   isCount,
   malformed,
@@ -22,8 +22,8 @@ import {
   readIndex,
   readText,
   readUsage,
-} from "./openai-wire.ts";
-import { withTier } from "../wires/service-tier.ts";
+} from "./upstream-answer.ts";
+import { withTier } from "../service-tier.ts";
 
 const END_MARK = "[DONE]";
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */

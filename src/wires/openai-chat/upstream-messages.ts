@@ -1,14 +1,14 @@
 /**
- * A Conversation's messages as the chat wire has them, for clients of other wires. Called by openai-chat-request.ts.
+ * A Conversation's messages as the chat wire has them, for clients of other wires. Called by upstream-request.ts.
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
-import type { Conversation, Message, Part } from "../schema/conversation.ts";
-import { formatMediaUrl } from "../bytes/data-url.ts";
-import { formatSealedThought, formatSignedThought } from "../dialects/openai-chat-answer.ts";
-import { untagDetail } from "../wires/reasoning-provenance.ts";
-import type { JsonRecord } from "../json/fields.ts";
-import type { FieldMeaning } from "../wires/client-fields.ts";
+import type { Conversation, Message, Part } from "../../schema/conversation.ts";
+import { formatMediaUrl } from "../../bytes/data-url.ts";
+import { formatSealedThought, formatSignedThought } from "./client-answer.ts";
+import { untagDetail } from "../reasoning-provenance.ts";
+import type { JsonRecord } from "../../json/fields.ts";
+import type { FieldMeaning } from "../client-fields.ts";
 
 /** As `DropField`, by the field's meaning: the caller knows its name on the client's wire. */
 type DropMeaning = (meaning: FieldMeaning) => void;

@@ -1,11 +1,11 @@
 /**
- * The parts of a chat message's content, read into ours. Called by openai-chat-messages.ts.
+ * The parts of a chat message's content, read into ours. Called by client-messages.ts.
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
-import type { CacheMark, DropField, Part } from "../schema/conversation.ts";
-import { readMediaUrl } from "../bytes/data-url.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
+import type { CacheMark, DropField, Part } from "../../schema/conversation.ts";
+import { readMediaUrl } from "../../bytes/data-url.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
 const PDF = "application/pdf";
 

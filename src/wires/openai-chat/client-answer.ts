@@ -1,6 +1,6 @@
 /**
  * Our words for an answer as the chat wire's: a whole completion, and the pieces that its stream shares with it. Called
- * through the openai-chat codec and by openai-chat-encoder.ts.
+ * through the openai-chat codec and by client-encoder.ts.
  * https://platform.openai.com/docs/api-reference/chat/object (seen 2026-11)
  */
 
@@ -13,9 +13,9 @@ import type {
   TokenLogprob,
   TokenUsage,
   ToolCall,
-} from "../schema/chat.ts";
-import type { JsonRecord } from "../json/fields.ts";
-import { untagDetail } from "../wires/reasoning-provenance.ts";
+} from "../../schema/chat.ts";
+import type { JsonRecord } from "../../json/fields.ts";
+import { untagDetail } from "../reasoning-provenance.ts";
 
 /** Where neither the upstream nor the route gave one: the wire must have an id, and it means nothing to us. */
 const NO_ID = "chatcmpl-unknown";

@@ -1,11 +1,11 @@
 /**
  * What an answer of OpenAI's wires has beside its text: signed thoughts, citations, log probabilities. Read the same way
- * from whole answers and from stream deltas. Called by openai-wire.ts and openai-stream.ts.
+ * from whole answers and from stream deltas. Called by upstream-answer.ts and upstream-stream.ts.
  */
 
-import type { Citation, TokenLogprob } from "../schema/chat.ts";
-import { isTagged, tagDetail, tagSignature } from "../wires/reasoning-provenance.ts";
-import { listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
+import type { Citation, TokenLogprob } from "../../schema/chat.ts";
+import { isTagged, tagDetail, tagSignature } from "../reasoning-provenance.ts";
+import { listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
 export interface Thoughts {
   readonly text?: string;

@@ -4,10 +4,10 @@
  * https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
  */
 
-import type { ChatChunk, ChatRequest, TokenUsage } from "../schema/chat.ts";
-import { recordOf, type JsonRecord } from "../json/fields.ts";
-import { formatEvent } from "../bytes/sse.ts";
-import type { ChunkEncoder } from "../wires/client-wire.ts";
+import type { ChatChunk, ChatRequest, TokenUsage } from "../../schema/chat.ts";
+import { recordOf, type JsonRecord } from "../../json/fields.ts";
+import { formatEvent } from "../../bytes/sse.ts";
+import type { ChunkEncoder } from "../client-wire.ts";
 import {
   formatCallSignature,
   formatCitation,
@@ -17,7 +17,7 @@ import {
   formatSealedThought,
   formatSignedThought,
   formatUsage,
-} from "./openai-chat-answer.ts";
+} from "./client-answer.ts";
 
 type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
 type Indexed = Extract<ChatChunk, { readonly index: number }>;

@@ -1,6 +1,6 @@
 /**
  * The OpenAI chat wire as upstreams speak it, read into our words: whole answers and usage. Streams are read by
- * openai-stream.ts, errors by openai-errors.ts. Lenient in what vendors vary, strict in what makes an answer an answer.
+ * upstream-stream.ts, errors by upstream-errors.ts. Lenient in what vendors vary, strict in what makes an answer an answer.
  * https://platform.openai.com/docs/api-reference/chat/object (seen 2026-11)
  */
 
@@ -11,17 +11,17 @@ import type {
   FinishReason,
   TokenUsage,
   ToolCall,
-} from "../schema/chat.ts";
-import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
+} from "../../schema/chat.ts";
+import { GatewayError } from "../../errors.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import {
   readCallSignature,
   readCitations,
   readLogprobs,
   readSources,
   readThoughts,
-} from "./openai-details.ts";
-import { withTier } from "../wires/service-tier.ts";
+} from "./upstream-details.ts";
+import { withTier } from "../service-tier.ts";
 
 /** A whole chat completion; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readCompletion(body: unknown): ChatResponse {

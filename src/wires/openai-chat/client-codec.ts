@@ -1,21 +1,21 @@
 /**
  * The OpenAI chat-completions dialect, as clients speak it: request bodies in, error bodies and replayed answers out.
- * What an upstream says in the same wire format is read by providers/openai-wire.ts.
+ * What an upstream says in the same wire format is read by wires/openai-chat/upstream-answer.ts.
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
 import * as z from "zod";
-import type { ChatRequest, RequestParams } from "../schema/chat.ts";
-import { openAiErrorBody } from "../errors.ts";
-import { isPresent, isRecord, recordOf, type JsonRecord } from "../json/fields.ts";
-import { formatEvent } from "../bytes/sse.ts";
-import { checkFields, checkMessages, parseObject } from "../wires/checked-body.ts";
-import type { DialectCodec, RequestContext } from "../wires/client-wire.ts";
-import { formatCompletion } from "./openai-chat-answer.ts";
-import { assembleCompletion } from "./openai-chat-assemble.ts";
-import { readConversation } from "./openai-chat-conversation.ts";
-import { createChunkEncoder } from "./openai-chat-encoder.ts";
-import { explodeCompletion } from "./openai-chat-explode.ts";
+import type { ChatRequest, RequestParams } from "../../schema/chat.ts";
+import { openAiErrorBody } from "../../errors.ts";
+import { isPresent, isRecord, recordOf, type JsonRecord } from "../../json/fields.ts";
+import { formatEvent } from "../../bytes/sse.ts";
+import { checkFields, checkMessages, parseObject } from "../checked-body.ts";
+import type { DialectCodec, RequestContext } from "../client-wire.ts";
+import { formatCompletion } from "./client-answer.ts";
+import { assembleCompletion } from "./client-whole-from-stream.ts";
+import { readConversation } from "./client-conversation.ts";
+import { createChunkEncoder } from "./client-encoder.ts";
+import { explodeCompletion } from "./client-stream-from-whole.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;

@@ -4,9 +4,9 @@
  * wants none; never on the path of a live stream.
  */
 
-import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, recordOf, type JsonRecord } from "../json/fields.ts";
-import type { ServerSentEvent } from "../bytes/sse.ts";
+import { GatewayError } from "../../errors.ts";
+import { isPresent, isRecord, recordOf, type JsonRecord } from "../../json/fields.ts";
+import type { ServerSentEvent } from "../../bytes/sse.ts";
 
 /** Strings that arrive in pieces. Any other string (`id`, `role`, `name`) arrives whole. */
 const STREAMED_TEXT: ReadonlySet<string> = new Set([

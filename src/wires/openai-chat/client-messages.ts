@@ -1,12 +1,12 @@
 /**
- * The messages of a chat request, read into a system prompt and turns. Called by openai-chat-conversation.ts.
+ * The messages of a chat request, read into a system prompt and turns. Called by client-conversation.ts.
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
-import type { DropField, Message, Part } from "../schema/conversation.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readChatContent } from "./openai-content.ts";
-import { isTagged, tagDetail, tagSignature } from "../wires/reasoning-provenance.ts";
+import type { DropField, Message, Part } from "../../schema/conversation.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { readChatContent } from "./client-parts.ts";
+import { isTagged, tagDetail, tagSignature } from "../reasoning-provenance.ts";
 
 export interface ReadMessages {
   readonly system: readonly Part[];

@@ -1,10 +1,10 @@
 // Answers of other wires as a chat client gets them: a whole completion, and a stream of chunks that adds up to the same.
 import { describe, expect, test } from "vitest";
-import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
-import { openAiChat } from "../../../src/dialects/openai-chat.ts";
-import { createOpenAiDecoder } from "../../../src/providers/openai-stream.ts";
-import { readCompletion } from "../../../src/providers/openai-wire.ts";
-import { fixtureBytes, parseInPieces, parseText } from "../wires/stream-fixture.ts";
+import type { ChatChunk, ChatRequest, ChatResponse } from "../../../../src/schema/chat.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import { createOpenAiDecoder } from "../../../../src/wires/openai-chat/upstream-stream.ts";
+import { readCompletion } from "../../../../src/wires/openai-chat/upstream-answer.ts";
+import { fixtureBytes, parseInPieces, parseText } from "../stream-fixture.ts";
 
 function request(body: object = {}): ChatRequest {
   const chat = openAiChat.parseRequest(

@@ -1,9 +1,13 @@
 // Whole answers of the OpenAI wire, read into our words.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { GatewayError } from "../../../src/errors.ts";
-import { readCompletion, readFinishReason, readUsage } from "../../../src/providers/openai-wire.ts";
-import { fixtureJson } from "../wires/stream-fixture.ts";
+import { GatewayError } from "../../../../src/errors.ts";
+import {
+  readCompletion,
+  readFinishReason,
+  readUsage,
+} from "../../../../src/wires/openai-chat/upstream-answer.ts";
+import { fixtureJson } from "../stream-fixture.ts";
 
 describe("answers", () => {
   test("text", () => {

@@ -1,9 +1,9 @@
 /**
  * A conversation made to fit what a vendor of the chat wire can be told: what it lacks is taken out, and calls get ids that
- * it takes. Pure. Called by openai-chat-request.ts with the vendor's row.
+ * it takes. Pure. Called by upstream-request.ts with the vendor's row.
  */
 
-import type { Conversation, Message, Part, Sampling } from "../schema/conversation.ts";
+import type { Conversation, Message, Part, Sampling } from "../../schema/conversation.ts";
 
 /** What a vendor may lack, by the meaning that client-fields.ts names. `schema`: JSON output, but not by a schema. */
 export type Lacking =

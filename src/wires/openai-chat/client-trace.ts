@@ -3,14 +3,14 @@
  * only when somebody gets that content; what it does not know it keeps as it came.
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import {
   readArguments,
   type ContentMessage,
   type ContentPart,
   type RequestContent,
-} from "../telemetry/content.ts";
+} from "../../telemetry/content.ts";
 
 const INSTRUCTION_ROLES: ReadonlySet<unknown> = new Set(["system", "developer"]);
 

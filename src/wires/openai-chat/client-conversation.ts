@@ -3,11 +3,11 @@
  * unless they say what is so anyway. Called through the openai-chat codec.
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
-import type { Conversation, DropField } from "../schema/conversation.ts";
-import { isPresent, listOf, textOf } from "../json/fields.ts";
-import { readMessages } from "./openai-chat-messages.ts";
-import { readSettings, SETTINGS } from "./openai-chat-settings.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import type { Conversation, DropField } from "../../schema/conversation.ts";
+import { isPresent, listOf, textOf } from "../../json/fields.ts";
+import { readMessages } from "./client-messages.ts";
+import { readSettings, SETTINGS } from "./client-settings.ts";
 
 /** The route's, or read elsewhere here. Of `stream_options` the encoder reads what concerns it. */
 const READ: ReadonlySet<string> = new Set([

@@ -4,14 +4,14 @@
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
-import type { OutputFormat, Reasoning, Sampling, Tool, ToolChoice } from "../schema/conversation.ts";
-import type { JsonRecord } from "../json/fields.ts";
-import { effortOfBudget } from "../schema/reasoning-effort.ts";
-import { clientField } from "../wires/client-fields.ts";
-import { fitConversation, type Lacking } from "./openai-chat-fit.ts";
-import { formatMessages, type HistoryForm } from "./openai-chat-messages.ts";
-import type { Target, Translation } from "./provider.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import type { OutputFormat, Reasoning, Sampling, Tool, ToolChoice } from "../../schema/conversation.ts";
+import type { JsonRecord } from "../../json/fields.ts";
+import { effortOfBudget } from "../../schema/reasoning-effort.ts";
+import { clientField } from "../client-fields.ts";
+import { fitConversation, type Lacking } from "./upstream-fit.ts";
+import { formatMessages, type HistoryForm } from "./upstream-messages.ts";
+import type { Target, Translation } from "../../providers/provider.ts";
 
 /** What vendors of this wire differ in when they read a request. */
 export interface RequestForm extends HistoryForm {

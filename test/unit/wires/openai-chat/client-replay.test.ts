@@ -1,7 +1,7 @@
 // A stored stream as a whole answer, and a stored whole answer as a stream: the content must be the same either way.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { openAiChat } from "../../../src/dialects/openai-chat.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
 import {
   fixtureBytes,
   fixtureJson,
@@ -9,7 +9,7 @@ import {
   parseInPieces,
   parseText,
   SPLITS,
-} from "../wires/stream-fixture.ts";
+} from "../stream-fixture.ts";
 
 const assemble = (text: string): unknown => JSON.parse(openAiChat.assemble(parseText(text)));
 
