@@ -2,7 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
-import { openAiResponses } from "../src/dialects/openai-responses.ts";
+import { openAiResponses } from "../src/wires/openai-responses/client-codec.ts";
 import { answerGeneration } from "./generation.ts";
 
 export function responses(c: Context<AppEnv>): Promise<Response> {

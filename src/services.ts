@@ -13,7 +13,7 @@ import { anthropicMessages } from "./dialects/anthropic-messages.ts";
 import { readConversationContent, readEmbeddingContent } from "./wires/conversation-trace.ts";
 import { gemini } from "./dialects/gemini.ts";
 import { openAiEmbeddings } from "./dialects/openai-embeddings.ts";
-import { openAiResponses } from "./dialects/openai-responses.ts";
+import { openAiResponses } from "./wires/openai-responses/client-codec.ts";
 import { readOpenAiContent } from "./wires/openai-chat/client-trace.ts";
 import { GatewayError } from "./errors.ts";
 import { createInflightClient } from "./inflight/client.ts";

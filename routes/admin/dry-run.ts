@@ -11,7 +11,7 @@ import type { DialectCodec, EmbeddingCodec } from "../../src/wires/client-wire.t
 import { gemini } from "../../src/dialects/gemini.ts";
 import { openAiChat } from "../../src/wires/openai-chat/client-codec.ts";
 import { openAiEmbeddings } from "../../src/dialects/openai-embeddings.ts";
-import { openAiResponses } from "../../src/dialects/openai-responses.ts";
+import { openAiResponses } from "../../src/wires/openai-responses/client-codec.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { dryRun } from "../../src/pipeline/dry-run.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";

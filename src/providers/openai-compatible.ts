@@ -11,7 +11,11 @@ import { ownItems, ownTurns } from "../wires/foreign-reasoning.ts";
 import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import { createOpenAiDecoder } from "../wires/openai-chat/upstream-stream.ts";
 import { formatEmbeddingRequest, readEmbeddings } from "./openai-embeddings.ts";
-import { createResponsesDecoder, readResponse, toResponsesNames } from "./openai-responses.ts";
+import {
+  createResponsesDecoder,
+  readResponse,
+  toResponsesNames,
+} from "../wires/openai-responses/upstream-wire.ts";
 import { readCompletion } from "../wires/openai-chat/upstream-answer.ts";
 import type {
   EmbeddingWire,

@@ -5,7 +5,7 @@
  */
 
 import { isWrapped } from "../dialects/gemini-signature.ts";
-import { isWrappedThought } from "../dialects/openai-responses-thought.ts";
+import { isWrappedThought } from "./openai-responses/client-reasoning.ts";
 import { isTagged, untagSignature } from "./reasoning-provenance.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 

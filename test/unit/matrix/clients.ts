@@ -5,7 +5,7 @@ import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
 import type { DialectCodec } from "../../../src/wires/client-wire.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
-import { openAiResponses } from "../../../src/dialects/openai-responses.ts";
+import { openAiResponses } from "../../../src/wires/openai-responses/client-codec.ts";
 import { type Feature, IMAGE, IMAGE_URL, PDF, SCHEMA } from "./features.ts";
 
 export interface Client {

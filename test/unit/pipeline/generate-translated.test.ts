@@ -2,7 +2,7 @@
 // the trace of it. Streams are test/worker/stream-translate.test.ts; what each pair of wires can say is test/unit/matrix.
 import { describe, expect, test } from "vitest";
 import { openAiEmbeddings } from "../../../src/dialects/openai-embeddings.ts";
-import { openAiResponses } from "../../../src/dialects/openai-responses.ts";
+import { openAiResponses } from "../../../src/wires/openai-responses/client-codec.ts";
 import { factHeaders } from "../../../src/pipeline/request-facts.ts";
 import {
   createFakeGateway,

@@ -11,7 +11,7 @@ import { createAnthropicDecoder } from "../../../src/providers/anthropic-stream.
 import { createConverseDecoder } from "../../../src/providers/bedrock-stream.ts";
 import { createCohereDecoder } from "../../../src/providers/cohere-stream.ts";
 import { createGeminiDecoder } from "../../../src/providers/gemini-stream.ts";
-import { createResponsesDecoder } from "../../../src/providers/openai-responses.ts";
+import { createResponsesDecoder } from "../../../src/wires/openai-responses/upstream-wire.ts";
 import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-stream.ts";
 import type { Decoder } from "../../../src/providers/provider.ts";
 import { createBoundDecoder } from "../../../src/providers/workers-ai-stream.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { createAnthropicDecoder } from "../../../src/providers/anthropic-stream.ts";
 import { readMessage } from "../../../src/providers/anthropic-wire.ts";
-import { createResponsesDecoder, readResponse } from "../../../src/providers/openai-responses.ts";
+import { createResponsesDecoder, readResponse } from "../../../src/wires/openai-responses/upstream-wire.ts";
 import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-stream.ts";
 import { readCompletion } from "../../../src/wires/openai-chat/upstream-answer.ts";
 import type { Decoder } from "../../../src/providers/provider.ts";

@@ -2,13 +2,13 @@
 // sevens.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/schema/chat.ts";
+import type { ChatChunk } from "../../../../src/schema/chat.ts";
 import {
   createResponsesDecoder,
   readResponse,
   toResponsesNames,
-} from "../../../src/providers/openai-responses.ts";
-import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../wires/stream-fixture.ts";
+} from "../../../../src/wires/openai-responses/upstream-wire.ts";
+import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../stream-fixture.ts";
 
 const START = {
   type: "start",

@@ -3,11 +3,11 @@
  * codec, for upstreams of other wires.
  */
 
-import type { ChatChunk, ChatRequest, FinishReason, TokenUsage, ToolCall } from "../schema/chat.ts";
-import type { JsonRecord } from "../json/fields.ts";
-import { formatEvent } from "../bytes/sse.ts";
-import type { ChunkEncoder } from "../wires/client-wire.ts";
-import { formatEnd, formatResponse, formatSealed, idBase } from "./openai-responses-answer.ts";
+import type { ChatChunk, ChatRequest, FinishReason, TokenUsage, ToolCall } from "../../schema/chat.ts";
+import type { JsonRecord } from "../../json/fields.ts";
+import { formatEvent } from "../../bytes/sse.ts";
+import type { ChunkEncoder } from "../client-wire.ts";
+import { formatEnd, formatResponse, formatSealed, idBase } from "./client-answer.ts";
 import {
   type Emit,
   openCall,
@@ -17,7 +17,7 @@ import {
   type OpenMessage,
   openThought,
   type OpenThought,
-} from "./openai-responses-items.ts";
+} from "./client-items.ts";
 
 type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
 

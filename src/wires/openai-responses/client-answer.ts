@@ -13,9 +13,9 @@ import type {
   TokenLogprob,
   TokenUsage,
   ToolCall,
-} from "../schema/chat.ts";
-import { isPresent, recordOf, type JsonRecord } from "../json/fields.ts";
-import { wrapSealed, wrapSignature } from "./openai-responses-thought.ts";
+} from "../../schema/chat.ts";
+import { isPresent, recordOf, type JsonRecord } from "../../json/fields.ts";
+import { wrapSealed, wrapSignature } from "./client-reasoning.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 

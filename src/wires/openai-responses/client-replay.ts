@@ -4,11 +4,11 @@
  * of survive. Called through the openai-responses codec when a stored answer is replayed.
  */
 
-import { GatewayError } from "../errors.ts";
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import type { ServerSentEvent } from "../bytes/sse.ts";
-import { createEmit } from "./openai-responses-encoder.ts";
-import type { Emit } from "./openai-responses-items.ts";
+import { GatewayError } from "../../errors.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import type { ServerSentEvent } from "../../bytes/sse.ts";
+import { createEmit } from "./client-encoder.ts";
+import type { Emit } from "./client-items.ts";
 
 const ENDS: ReadonlySet<unknown> = new Set(["response.completed", "response.incomplete"]);
 

@@ -11,13 +11,13 @@ import type {
   FinishReason,
   TokenUsage,
   ToolCall,
-} from "../schema/chat.ts";
-import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readCitations, readLogprobs } from "../wires/openai-chat/upstream-details.ts";
-import { isCount, malformed } from "../wires/openai-chat/upstream-answer.ts";
-import type { Decoder } from "./provider.ts";
-import { withTier } from "../wires/service-tier.ts";
+} from "../../schema/chat.ts";
+import { GatewayError } from "../../errors.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { readCitations, readLogprobs } from "../openai-chat/upstream-details.ts";
+import { isCount, malformed } from "../openai-chat/upstream-answer.ts";
+import type { Decoder } from "../../providers/provider.ts";
+import { withTier } from "../service-tier.ts";
 
 /** A target's `params`, which have the chat wire's names, in this one's. What has none goes out as it is. */
 export function toResponsesNames(wire: JsonRecord, params: JsonRecord = {}): JsonRecord {

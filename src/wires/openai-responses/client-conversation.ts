@@ -4,7 +4,7 @@
  * Called through the openai-responses codec.
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
 import type {
   Conversation,
   DropField,
@@ -13,10 +13,10 @@ import type {
   Sampling,
   Tool,
   ToolChoice,
-} from "../schema/conversation.ts";
-import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readEffort, readFunctionTool, readSchemaOutput } from "../wires/openai-chat/client-settings.ts";
-import { readInput } from "./openai-responses-input.ts";
+} from "../../schema/conversation.ts";
+import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { readEffort, readFunctionTool, readSchemaOutput } from "../openai-chat/client-settings.ts";
+import { readInput } from "./client-input.ts";
 
 /** The route's, or read here. */
 const READ: ReadonlySet<string> = new Set([

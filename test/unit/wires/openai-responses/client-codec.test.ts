@@ -1,9 +1,9 @@
 // The Responses dialect: requests read and checked, their meaning for other wires, and what has no counterpart there.
 import { describe, expect, test } from "vitest";
-import type { Conversation } from "../../../src/schema/conversation.ts";
-import { openAiResponses } from "../../../src/dialects/openai-responses.ts";
-import { wrapSealed, wrapSignature } from "../../../src/dialects/openai-responses-thought.ts";
-import { GatewayError } from "../../../src/errors.ts";
+import type { Conversation } from "../../../../src/schema/conversation.ts";
+import { openAiResponses } from "../../../../src/wires/openai-responses/client-codec.ts";
+import { wrapSealed, wrapSignature } from "../../../../src/wires/openai-responses/client-reasoning.ts";
+import { GatewayError } from "../../../../src/errors.ts";
 
 const parse = (body: object | string) =>
   openAiResponses.parseRequest(typeof body === "string" ? body : JSON.stringify(body));

@@ -1,20 +1,20 @@
 /**
  * The OpenAI Responses dialect, as clients speak it: request bodies in, answers of other wires and replayed ones out. What
- * an upstream says in the same wire format is read by providers/openai-responses.ts.
+ * an upstream says in the same wire format is read by wires/openai-responses/upstream-wire.ts.
  * https://platform.openai.com/docs/api-reference/responses/create (seen 2026-11)
  */
 
 import * as z from "zod";
-import type { ChatRequest } from "../schema/chat.ts";
-import { type GatewayError, openAiErrorBody } from "../errors.ts";
-import { isPresent, isRecord, type JsonRecord } from "../json/fields.ts";
-import { formatEvent } from "../bytes/sse.ts";
-import { checkFields, parseObject, refuse } from "../wires/checked-body.ts";
-import type { DialectCodec, RequestContext } from "../wires/client-wire.ts";
-import { formatResponseBody } from "./openai-responses-answer.ts";
-import { readConversation } from "./openai-responses-conversation.ts";
-import { createResponseEncoder } from "./openai-responses-encoder.ts";
-import { assembleResponse, explodeResponse } from "./openai-responses-replay.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import { type GatewayError, openAiErrorBody } from "../../errors.ts";
+import { isPresent, isRecord, type JsonRecord } from "../../json/fields.ts";
+import { formatEvent } from "../../bytes/sse.ts";
+import { checkFields, parseObject, refuse } from "../checked-body.ts";
+import type { DialectCodec, RequestContext } from "../client-wire.ts";
+import { formatResponseBody } from "./client-answer.ts";
+import { readConversation } from "./client-conversation.ts";
+import { createResponseEncoder } from "./client-encoder.ts";
+import { assembleResponse, explodeResponse } from "./client-replay.ts";
 
 /** As client-codec.ts has them. */
 const MAX_MODEL_CHARS = 256;

@@ -1,12 +1,15 @@
 // Answers of other wires as a Responses client gets them: a whole response, its stream of events, and stored answers in the other
 // form.
 import { describe, expect, test } from "vitest";
-import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
-import { openAiResponses } from "../../../src/dialects/openai-responses.ts";
-import { wrapSealed, wrapSignature } from "../../../src/dialects/openai-responses-thought.ts";
-import { createResponsesDecoder, readResponse } from "../../../src/providers/openai-responses.ts";
-import type { ServerSentEvent } from "../../../src/bytes/sse.ts";
-import { fixtureBytes, fixtureJson, fixtureText, parseInPieces, parseText } from "../wires/stream-fixture.ts";
+import type { ChatChunk, ChatRequest, ChatResponse } from "../../../../src/schema/chat.ts";
+import { openAiResponses } from "../../../../src/wires/openai-responses/client-codec.ts";
+import { wrapSealed, wrapSignature } from "../../../../src/wires/openai-responses/client-reasoning.ts";
+import {
+  createResponsesDecoder,
+  readResponse,
+} from "../../../../src/wires/openai-responses/upstream-wire.ts";
+import type { ServerSentEvent } from "../../../../src/bytes/sse.ts";
+import { fixtureBytes, fixtureJson, fixtureText, parseInPieces, parseText } from "../stream-fixture.ts";
 
 const chat: ChatRequest = {
   ...openAiResponses.parseRequest(

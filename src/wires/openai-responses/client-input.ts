@@ -1,13 +1,13 @@
 /**
  * The input of a Responses request, a string or a list of items, read into a system prompt and turns. Called by
- * openai-responses-conversation.ts. https://platform.openai.com/docs/api-reference/responses/create (seen 2026-11)
+ * client-conversation.ts. https://platform.openai.com/docs/api-reference/responses/create (seen 2026-11)
  */
 
-import type { DropField, MediaSource, Message, Part } from "../schema/conversation.ts";
-import { readMediaUrl } from "../bytes/data-url.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readChatCacheMark, readDetail, readFileData } from "../wires/openai-chat/client-parts.ts";
-import { unwrapThought } from "./openai-responses-thought.ts";
+import type { DropField, MediaSource, Message, Part } from "../../schema/conversation.ts";
+import { readMediaUrl } from "../../bytes/data-url.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { readChatCacheMark, readDetail, readFileData } from "../openai-chat/client-parts.ts";
+import { unwrapThought } from "./client-reasoning.ts";
 
 export interface ReadInput {
   readonly system: readonly Part[];

@@ -1,11 +1,11 @@
 /**
  * Output items of a Responses stream while they grow: the events that open them, add to them and close them. Used by
- * openai-responses-encoder.ts for translated streams and by openai-responses-replay.ts for stored answers.
+ * client-encoder.ts for translated streams and by client-replay.ts for stored answers.
  * https://platform.openai.com/docs/api-reference/responses-streaming (seen 2026-11)
  */
 
-import type { Citation, TokenLogprob, ToolCall } from "../schema/chat.ts";
-import type { JsonRecord } from "../json/fields.ts";
+import type { Citation, TokenLogprob, ToolCall } from "../../schema/chat.ts";
+import type { JsonRecord } from "../../json/fields.ts";
 import {
   formatCall,
   formatCitation,
@@ -14,7 +14,7 @@ import {
   formatRefusal,
   formatText,
   formatThought,
-} from "./openai-responses-answer.ts";
+} from "./client-answer.ts";
 
 /** Writes one event; counts them. */
 export type Emit = (type: string, fields: JsonRecord) => string;
