@@ -2,7 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
-import { openAiEmbeddings } from "../src/dialects/openai-embeddings.ts";
+import { openAiEmbeddings } from "../src/wires/openai-embeddings/client-codec.ts";
 import { answerGeneration } from "./generation.ts";
 
 export function embeddings(c: Context<AppEnv>): Promise<Response> {

@@ -2,7 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
-import { isWebSocketUpgrade, readRealtimeAsk } from "../src/dialects/realtime-handshake.ts";
+import { isWebSocketUpgrade, readRealtimeAsk } from "../src/wires/openai-realtime/handshake.ts";
 import { GatewayError } from "../src/errors.ts";
 import { realtime } from "../src/pipeline/realtime.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";

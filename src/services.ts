@@ -12,7 +12,7 @@ import { readSettings, type Settings } from "./config.ts";
 import { anthropicMessages } from "./dialects/anthropic-messages.ts";
 import { readConversationContent, readEmbeddingContent } from "./wires/conversation-trace.ts";
 import { gemini } from "./dialects/gemini.ts";
-import { openAiEmbeddings } from "./dialects/openai-embeddings.ts";
+import { openAiEmbeddings } from "./wires/openai-embeddings/client-codec.ts";
 import { openAiResponses } from "./wires/openai-responses/client-codec.ts";
 import { readOpenAiContent } from "./wires/openai-chat/client-trace.ts";
 import { GatewayError } from "./errors.ts";

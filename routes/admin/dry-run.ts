@@ -10,7 +10,7 @@ import { anthropicMessages } from "../../src/dialects/anthropic-messages.ts";
 import type { DialectCodec, EmbeddingCodec } from "../../src/wires/client-wire.ts";
 import { gemini } from "../../src/dialects/gemini.ts";
 import { openAiChat } from "../../src/wires/openai-chat/client-codec.ts";
-import { openAiEmbeddings } from "../../src/dialects/openai-embeddings.ts";
+import { openAiEmbeddings } from "../../src/wires/openai-embeddings/client-codec.ts";
 import { openAiResponses } from "../../src/wires/openai-responses/client-codec.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { dryRun } from "../../src/pipeline/dry-run.ts";

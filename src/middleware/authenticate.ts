@@ -5,7 +5,7 @@
 
 import type { MiddlewareHandler } from "hono";
 import type { AppEnv, Caller, RequestScope } from "../app-types.ts";
-import { keyInSubprotocols } from "../dialects/realtime-handshake.ts";
+import { keyInSubprotocols } from "../wires/openai-realtime/handshake.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import { hashKey, isWellFormed } from "../tenants/key-format.ts";
 import { findValidKey } from "../tenants/valid-key.ts";

@@ -8,7 +8,7 @@ import { endAttempt } from "./attempt-span.ts";
 import { tryOnce } from "./attempt.ts";
 import { normalise, type Vector } from "../cache/vectors.ts";
 import type { ChatRequest } from "../schema/chat.ts";
-import { openAiEmbeddings } from "../dialects/openai-embeddings.ts";
+import { openAiEmbeddings } from "../wires/openai-embeddings/client-codec.ts";
 import type { GatewayError } from "../errors.ts";
 import { openExchange } from "./exchange.ts";
 import type { Call, Deps } from "./ports.ts";

@@ -6,7 +6,7 @@
 import { admit } from "./admission.ts";
 import { firstSuccess, type Held } from "./attempts.ts";
 import { concludeFailure } from "./conclusion.ts";
-import type { RealtimeAsk } from "../dialects/realtime-handshake.ts";
+import type { RealtimeAsk } from "../wires/openai-realtime/handshake.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { RealtimeExchange } from "./exchange.ts";
 import type { BareCall, Deps } from "./ports.ts";

@@ -6,7 +6,11 @@
 import type { Answering } from "./answering.ts";
 import { endAttempt } from "./attempt-span.ts";
 import { concludeSession } from "./conclusion.ts";
-import { createSessionReader, realtimeErrorEvent, type SessionSummary } from "../dialects/realtime-events.ts";
+import {
+  createSessionReader,
+  realtimeErrorEvent,
+  type SessionSummary,
+} from "../wires/openai-realtime/events.ts";
 import { GatewayError } from "../errors.ts";
 import type { Generation } from "./ports.ts";
 import { BROKEN, CLOSE, isOrderly } from "../socket-close.ts";

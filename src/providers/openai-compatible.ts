@@ -10,7 +10,7 @@ import { formatChatRequest, OURS, type RequestForm } from "../wires/openai-chat/
 import { ownItems, ownTurns } from "../wires/foreign-reasoning.ts";
 import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import { createOpenAiDecoder } from "../wires/openai-chat/upstream-stream.ts";
-import { formatEmbeddingRequest, readEmbeddings } from "./openai-embeddings.ts";
+import { formatEmbeddingRequest, readEmbeddings } from "../wires/openai-embeddings/upstream-wire.ts";
 import {
   createResponsesDecoder,
   readResponse,

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../src/schema/chat.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
-import { openAiEmbeddings } from "../../../src/dialects/openai-embeddings.ts";
+import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-codec.ts";
 import { embeddingWireFor, type ProviderAccount, wireFor } from "../../../src/providers/provider.ts";
 import { workersAi } from "../../../src/providers/workers-ai.ts";
 import { createBoundDecoder } from "../../../src/providers/workers-ai-stream.ts";

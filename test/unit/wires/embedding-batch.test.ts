@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { geminiEmbeddingBatch, openAiEmbeddingBatch } from "../../../src/wires/embedding-batch.ts";
 import { geminiBatchEmbed } from "../../../src/dialects/gemini-embeddings.ts";
-import { openAiEmbeddings } from "../../../src/dialects/openai-embeddings.ts";
+import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-codec.ts";
 
 const openAi = (input: unknown) =>
   openAiEmbeddings.parseRequest(JSON.stringify({ model: "m", input, dimensions: 2 }));

@@ -4,9 +4,9 @@
  * https://platform.openai.com/docs/api-reference/realtime-server-events (seen 2026-11)
  */
 
-import type { TokenUsage } from "../schema/chat.ts";
-import { type GatewayError, openAiErrorBody } from "../errors.ts";
-import { isRecord, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
+import type { TokenUsage } from "../../schema/chat.ts";
+import { type GatewayError, openAiErrorBody } from "../../errors.ts";
+import { isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
 /** What a session came to. */
 export interface SessionSummary {

@@ -4,13 +4,13 @@
  */
 
 import * as z from "zod";
-import type { ChatRequest } from "../schema/chat.ts";
-import type { DropField } from "../schema/conversation.ts";
-import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
-import { isPresent, listOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { checkFields, parseObject, refuse } from "../wires/checked-body.ts";
-import type { EmbeddingCodec, RequestContext } from "../wires/client-wire.ts";
-import { openAiEmbeddingBatch } from "../wires/embedding-batch.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import type { DropField } from "../../schema/conversation.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../../schema/embedding.ts";
+import { isPresent, listOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { checkFields, parseObject, refuse } from "../checked-body.ts";
+import type { EmbeddingCodec, RequestContext } from "../client-wire.ts";
+import { openAiEmbeddingBatch } from "../embedding-batch.ts";
 
 /** As client-codec.ts has it. */
 const MAX_MODEL_CHARS = 256;

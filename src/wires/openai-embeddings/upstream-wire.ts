@@ -3,11 +3,11 @@
  * https://platform.openai.com/docs/api-reference/embeddings (seen 2026-11)
  */
 
-import type { TokenUsage } from "../schema/chat.ts";
-import type { EmbeddingResponse } from "../schema/embedding.ts";
-import { isRecord, recordOf, textOf } from "../json/fields.ts";
-import type { EmbeddingTranslation, Target } from "./provider.ts";
-import { isCount, malformed } from "../wires/openai-chat/upstream-answer.ts";
+import type { TokenUsage } from "../../schema/chat.ts";
+import type { EmbeddingResponse } from "../../schema/embedding.ts";
+import { isRecord, recordOf, textOf } from "../../json/fields.ts";
+import type { EmbeddingTranslation, Target } from "../../providers/provider.ts";
+import { isCount, malformed } from "../openai-chat/upstream-answer.ts";
 
 /** The body of a request whose client speaks another wire. */
 export function formatEmbeddingRequest(

@@ -1,11 +1,14 @@
 // The embeddings dialect and wire: requests checked, their meaning for other wires, answers in the form the client asked for.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/schema/chat.ts";
-import type { EmbeddingAsk } from "../../../src/schema/embedding.ts";
-import { openAiEmbeddings } from "../../../src/dialects/openai-embeddings.ts";
-import { formatEmbeddingRequest, readEmbeddings } from "../../../src/providers/openai-embeddings.ts";
-import type { Target } from "../../../src/providers/provider.ts";
+import type { ChatRequest } from "../../../../src/schema/chat.ts";
+import type { EmbeddingAsk } from "../../../../src/schema/embedding.ts";
+import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-codec.ts";
+import {
+  formatEmbeddingRequest,
+  readEmbeddings,
+} from "../../../../src/wires/openai-embeddings/upstream-wire.ts";
+import type { Target } from "../../../../src/providers/provider.ts";
 
 const parse = (body: object): ChatRequest =>
   openAiEmbeddings.parseRequest(JSON.stringify({ model: "m", input: "a", ...body }));

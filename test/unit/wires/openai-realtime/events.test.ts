@@ -5,8 +5,8 @@ import {
   createSessionReader,
   readRealtimeUsage,
   realtimeErrorEvent,
-} from "../../../src/dialects/realtime-events.ts";
-import { GatewayError } from "../../../src/errors.ts";
+} from "../../../../src/wires/openai-realtime/events.ts";
+import { GatewayError } from "../../../../src/errors.ts";
 
 const USAGE = {
   total_tokens: 275,

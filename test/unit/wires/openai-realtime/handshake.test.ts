@@ -1,6 +1,6 @@
 /** What OpenAI's SDKs and browsers say in subprotocols and query of a Realtime handshake. */
 import { describe, expect, it } from "vitest";
-import { keyInSubprotocols, readRealtimeAsk } from "../../../src/dialects/realtime-handshake.ts";
+import { keyInSubprotocols, readRealtimeAsk } from "../../../../src/wires/openai-realtime/handshake.ts";
 
 const asking = (protocols: string, more: Readonly<Record<string, string>> = {}) =>
   new Headers({ upgrade: "websocket", "sec-websocket-protocol": protocols, ...more });
