@@ -2,7 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
-import { anthropicMessages, parseCountRequest } from "../src/dialects/anthropic-messages.ts";
+import { anthropicMessages, parseCountRequest } from "../src/wires/anthropic/client-codec.ts";
 import { answerGeneration } from "./generation.ts";
 import { answerTokenCount } from "./token-count.ts";
 

@@ -9,7 +9,7 @@ import { withHotEntries } from "./cache/hot-entries.ts";
 import { createCacheStore } from "./cache/store.ts";
 import type { ChatRequest, Dialect } from "./schema/chat.ts";
 import { readSettings, type Settings } from "./config.ts";
-import { anthropicMessages } from "./dialects/anthropic-messages.ts";
+import { anthropicMessages } from "./wires/anthropic/client-codec.ts";
 import { readConversationContent, readEmbeddingContent } from "./wires/conversation-trace.ts";
 import { gemini } from "./dialects/gemini.ts";
 import { openAiEmbeddings } from "./wires/openai-embeddings/client-codec.ts";

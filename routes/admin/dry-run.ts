@@ -6,7 +6,7 @@
 import { type Context, Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 import { cacheDirective } from "../../src/cache/policy.ts";
-import { anthropicMessages } from "../../src/dialects/anthropic-messages.ts";
+import { anthropicMessages } from "../../src/wires/anthropic/client-codec.ts";
 import type { DialectCodec, EmbeddingCodec } from "../../src/wires/client-wire.ts";
 import { gemini } from "../../src/dialects/gemini.ts";
 import { openAiChat } from "../../src/wires/openai-chat/client-codec.ts";

@@ -1,12 +1,12 @@
 /**
  * Anthropic's own API: the Messages wire, in the client's bytes or written from a conversation. The wire itself is
- * anthropic-request.ts, anthropic-wire.ts and anthropic-stream.ts. https://platform.claude.com/docs/en/api (seen 2026-11)
+ * upstream-request.ts, upstream-answer.ts and upstream-stream.ts. https://platform.claude.com/docs/en/api (seen 2026-11)
  */
 
-import { readAnthropicError } from "./anthropic-errors.ts";
-import { editMessages, writeMessages } from "./anthropic-request.ts";
-import { createAnthropicDecoder } from "./anthropic-stream.ts";
-import { readMessage } from "./anthropic-wire.ts";
+import { readAnthropicError } from "../wires/anthropic/upstream-errors.ts";
+import { editMessages, writeMessages } from "../wires/anthropic/upstream-request.ts";
+import { createAnthropicDecoder } from "../wires/anthropic/upstream-stream.ts";
+import { readMessage } from "../wires/anthropic/upstream-answer.ts";
 import type { Provider, ProviderAccount, TokenCounter, UpstreamRequest, Wire } from "./provider.ts";
 
 /**

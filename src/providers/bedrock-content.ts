@@ -6,7 +6,7 @@
 import type { CacheMark, MediaSource, Part } from "../schema/conversation.ts";
 import { isTagged } from "../wires/reasoning-provenance.ts";
 import type { JsonRecord } from "../json/fields.ts";
-import { type DropMeaning, parseInput } from "./anthropic-content.ts";
+import { type DropMeaning, parseInput } from "../wires/anthropic/upstream-content.ts";
 
 /** Tool ids as the wire takes them. */
 const NOT_ID = /[^a-zA-Z0-9_-]/g;

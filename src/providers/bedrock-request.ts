@@ -7,11 +7,11 @@
 import type { ChatRequest } from "../schema/chat.ts";
 import type { Conversation, OutputFormat, Reasoning, Tool } from "../schema/conversation.ts";
 import { isRecord, type JsonRecord } from "../json/fields.ts";
-import type { DropMeaning } from "./anthropic-content.ts";
-import { dropForeign, fitSampling } from "./anthropic-request.ts";
-import { type Thinking, writeThinking } from "./anthropic-thinking.ts";
+import type { DropMeaning } from "../wires/anthropic/upstream-content.ts";
+import { dropForeign, fitSampling } from "../wires/anthropic/upstream-request.ts";
+import { type Thinking, writeThinking } from "../wires/anthropic/upstream-thinking.ts";
 import { writeCachePoint, writePart } from "./bedrock-content.ts";
-import { type Claude, readClaude } from "./claude.ts";
+import { type Claude, readClaude } from "../wires/anthropic/claude-capabilities.ts";
 import { clientField } from "../wires/client-fields.ts";
 import { closeObjects } from "../wires/closed-schema.ts";
 import type { Target, Translation } from "./provider.ts";

@@ -7,9 +7,9 @@
 import { GatewayError } from "../errors.ts";
 import { editTopLevel } from "../json/edit.ts";
 import { listOf, recordOf } from "../json/fields.ts";
-import { editMessages, writeMessages } from "./anthropic-request.ts";
-import { createAnthropicDecoder } from "./anthropic-stream.ts";
-import { readMessage } from "./anthropic-wire.ts";
+import { editMessages, writeMessages } from "../wires/anthropic/upstream-request.ts";
+import { createAnthropicDecoder } from "../wires/anthropic/upstream-stream.ts";
+import { readMessage } from "../wires/anthropic/upstream-answer.ts";
 import { readGeminiError } from "./gemini-errors.ts";
 import { toBody, toCountedFields } from "./gemini-request.ts";
 import { createGeminiDecoder } from "./gemini-stream.ts";

@@ -1,10 +1,10 @@
 // Generated conversations through Gemini's wire and another one, and back: they mean the same as before. OpenAI ↔ Anthropic is in
-// anthropic-round-trip.test.ts.
+// round-trip.test.ts.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChoice, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
-import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
+import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
 import type { DialectCodec } from "../../../src/wires/client-wire.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";

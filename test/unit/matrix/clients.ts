@@ -1,7 +1,7 @@
 // How each client dialect asks for a feature, and what its client reads out of an answer. A feature that a dialect has no words
 // for is undefined.
 import type { ChatResponse, Dialect, FinishReason } from "../../../src/schema/chat.ts";
-import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
+import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
 import type { DialectCodec } from "../../../src/wires/client-wire.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";

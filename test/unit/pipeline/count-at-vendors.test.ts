@@ -1,6 +1,6 @@
 // Tokens counted by a target's vendor: what each is asked, in which case the gateway estimates, and what ends a count under way.
 import { expect, test } from "vitest";
-import { anthropicMessages, parseCountRequest } from "../../../src/dialects/anthropic-messages.ts";
+import { anthropicMessages, parseCountRequest } from "../../../src/wires/anthropic/client-codec.ts";
 import { gemini, parseCountRequest as parseGeminiCount } from "../../../src/dialects/gemini.ts";
 import { countTokens } from "../../../src/pipeline/count-tokens.ts";
 import { providerOf } from "../../../src/providers/registry.ts";

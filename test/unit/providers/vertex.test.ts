@@ -2,7 +2,7 @@
 import { createVerify, generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import type { ChatRequest } from "../../../src/schema/chat.ts";
-import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
+import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
 import { gemini } from "../../../src/dialects/gemini.ts";
 import { type SignPorts, type Target, wireFor } from "../../../src/providers/provider.ts";
 import { vertex } from "../../../src/providers/vertex.ts";

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../src/schema/chat.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts";
-import { createAnthropicDecoder } from "../../../src/providers/anthropic-stream.ts";
+import { createAnthropicDecoder } from "../../../src/wires/anthropic/upstream-stream.ts";
 import { createConverseDecoder } from "../../../src/providers/bedrock-stream.ts";
 import { createCohereDecoder } from "../../../src/providers/cohere-stream.ts";
 import { createGeminiDecoder } from "../../../src/providers/gemini-stream.ts";

@@ -1,7 +1,7 @@
 // The tier of an answer, as each wire says it, whole and streamed; the usual one is no word worth.
 import { expect, test } from "vitest";
-import { createAnthropicDecoder } from "../../../src/providers/anthropic-stream.ts";
-import { readMessage } from "../../../src/providers/anthropic-wire.ts";
+import { createAnthropicDecoder } from "../../../src/wires/anthropic/upstream-stream.ts";
+import { readMessage } from "../../../src/wires/anthropic/upstream-answer.ts";
 import { createResponsesDecoder, readResponse } from "../../../src/wires/openai-responses/upstream-wire.ts";
 import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-stream.ts";
 import { readCompletion } from "../../../src/wires/openai-chat/upstream-answer.ts";

@@ -3,11 +3,11 @@
  * dialect, in between for any other. https://platform.claude.com/docs/en/build-with-claude/streaming (seen 2026-11)
  */
 
-import type { ChatChunk } from "../schema/chat.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readCitation, readRefusal, readStopReason, readUsage } from "./anthropic-wire.ts";
-import { malformed } from "../wires/openai-chat/upstream-answer.ts";
-import type { Decoder } from "./provider.ts";
+import type { ChatChunk } from "../../schema/chat.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { readCitation, readRefusal, readStopReason, readUsage } from "./upstream-answer.ts";
+import { malformed } from "../openai-chat/upstream-answer.ts";
+import type { Decoder } from "../../providers/provider.ts";
 
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
 const ERROR_CLASS = /^[\w.-]{1,64}$/;

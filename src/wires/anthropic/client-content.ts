@@ -1,10 +1,10 @@
 /**
- * Content blocks of the Messages wire, read into parts. Called by anthropic-conversation.ts for the system prompt, each
+ * Content blocks of the Messages wire, read into parts. Called by client-conversation.ts for the system prompt, each
  * message and each tool's result. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type { CacheMark, DropField, MediaSource, Part } from "../schema/conversation.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
+import type { CacheMark, DropField, MediaSource, Part } from "../../schema/conversation.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
 /**
  * A string or a list of blocks as parts. `toolNames` is told the name of each call's tool and asked for it by the

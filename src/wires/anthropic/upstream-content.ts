@@ -1,13 +1,13 @@
 /**
- * Parts of a conversation as content blocks of the Messages wire. Called by anthropic-request.ts.
+ * Parts of a conversation as content blocks of the Messages wire. Called by upstream-request.ts.
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type { CacheMark, Message, Part } from "../schema/conversation.ts";
-import { isTagged } from "../wires/reasoning-provenance.ts";
-import { isRecord, type JsonRecord } from "../json/fields.ts";
-import type { FieldMeaning } from "../wires/client-fields.ts";
-import { alternate } from "../wires/alternate-roles.ts";
+import type { CacheMark, Message, Part } from "../../schema/conversation.ts";
+import { isTagged } from "../reasoning-provenance.ts";
+import { isRecord, type JsonRecord } from "../../json/fields.ts";
+import type { FieldMeaning } from "../client-fields.ts";
+import { alternate } from "../alternate-roles.ts";
 
 /** Told of what the wire can't say, by what it means. */
 export type DropMeaning = (meaning: FieldMeaning) => void;

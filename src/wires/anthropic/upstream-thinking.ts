@@ -1,12 +1,12 @@
 /**
  * How much a Claude model shall think, in the form the model takes: a budget of tokens, or an effort that it budgets
- * itself. Called by anthropic-request.ts. https://platform.claude.com/docs/en/build-with-claude/thinking (seen 2026-11)
+ * itself. Called by upstream-request.ts. https://platform.claude.com/docs/en/build-with-claude/thinking (seen 2026-11)
  */
 
-import type { Reasoning } from "../schema/conversation.ts";
-import type { JsonRecord } from "../json/fields.ts";
-import { budgetOfEffort, effortOfBudget } from "../schema/reasoning-effort.ts";
-import type { Claude } from "./claude.ts";
+import type { Reasoning } from "../../schema/conversation.ts";
+import type { JsonRecord } from "../../json/fields.ts";
+import { budgetOfEffort, effortOfBudget } from "../../schema/reasoning-effort.ts";
+import type { Claude } from "./claude-capabilities.ts";
 
 /** The least budget the API takes. */
 const MIN_BUDGET = 1024;

@@ -2,10 +2,10 @@
 import Anthropic from "@anthropic-ai/sdk";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChoice, ChatChunk, ChatResponse } from "../../../src/schema/chat.ts";
-import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
-import { createAnthropicDecoder } from "../../../src/providers/anthropic-stream.ts";
-import { readMessage } from "../../../src/providers/anthropic-wire.ts";
+import type { ChatChoice, ChatChunk, ChatResponse } from "../../../../src/schema/chat.ts";
+import { anthropicMessages } from "../../../../src/wires/anthropic/client-codec.ts";
+import { createAnthropicDecoder } from "../../../../src/wires/anthropic/upstream-stream.ts";
+import { readMessage } from "../../../../src/wires/anthropic/upstream-answer.ts";
 import {
   fixtureBytes,
   fixtureJson,
@@ -13,7 +13,7 @@ import {
   parseInPieces,
   parseText,
   SPLITS,
-} from "../wires/stream-fixture.ts";
+} from "../stream-fixture.ts";
 
 const CHAT = anthropicMessages.parseRequest(
   JSON.stringify({ model: "route", max_tokens: 9, messages: [{ role: "user", content: "Hi" }] }),

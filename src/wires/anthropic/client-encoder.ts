@@ -4,11 +4,11 @@
  * https://platform.claude.com/docs/en/build-with-claude/streaming (seen 2026-11)
  */
 
-import type { ChatChunk, ChatRequest, FinishReason, TokenUsage } from "../schema/chat.ts";
-import type { JsonRecord } from "../json/fields.ts";
-import { formatEvent } from "../bytes/sse.ts";
-import { formatCitation, formatStop, formatUsage, messageHead } from "./anthropic-answer.ts";
-import type { ChunkEncoder } from "../wires/client-wire.ts";
+import type { ChatChunk, ChatRequest, FinishReason, TokenUsage } from "../../schema/chat.ts";
+import type { JsonRecord } from "../../json/fields.ts";
+import { formatEvent } from "../../bytes/sse.ts";
+import { formatCitation, formatStop, formatUsage, messageHead } from "./client-answer.ts";
+import type { ChunkEncoder } from "../client-wire.ts";
 
 /** The block that is open: the wire has one at a time. */
 interface OpenBlock {

@@ -3,10 +3,10 @@
  * stand in the same place, and what only this API says. https://platform.claude.com/docs/en/api/errors (seen 2026-11)
  */
 
-import { GatewayError } from "../errors.ts";
-import { recordOf } from "../json/fields.ts";
-import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
-import type { Provider } from "./provider.ts";
+import { GatewayError } from "../../errors.ts";
+import { recordOf } from "../../json/fields.ts";
+import { readOpenAiError } from "../openai-chat/upstream-errors.ts";
+import type { Provider } from "../../providers/provider.ts";
 
 /** The account's fault whatever the status: an empty balance comes as 400 or 402. */
 const ACCOUNT_FAULTS: ReadonlySet<unknown> = new Set([

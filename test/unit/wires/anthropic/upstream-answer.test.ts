@@ -1,9 +1,9 @@
 // Whole messages and refusals of an Anthropic upstream, read into our words.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readAnthropicError } from "../../../src/providers/anthropic-errors.ts";
-import { readMessage } from "../../../src/providers/anthropic-wire.ts";
-import { fixtureJson } from "../wires/stream-fixture.ts";
+import { readAnthropicError } from "../../../../src/wires/anthropic/upstream-errors.ts";
+import { readMessage } from "../../../../src/wires/anthropic/upstream-answer.ts";
+import { fixtureJson } from "../stream-fixture.ts";
 
 const read = (name: string) => readMessage(fixtureJson(`anthropic/${name}.json`));
 

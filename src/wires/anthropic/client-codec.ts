@@ -1,20 +1,20 @@
 /**
  * Anthropic's Messages dialect, as clients speak it: request bodies in, answers of other wires out. What an upstream says
- * in the same wire format is read by providers/anthropic-wire.ts. Called by routes/messages.ts and the pipeline.
+ * in the same wire format is read by wires/anthropic/upstream-answer.ts. Called by routes/messages.ts and the pipeline.
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
 import * as z from "zod";
-import type { ChatRequest, RequestParams } from "../schema/chat.ts";
-import { anthropicErrorBody } from "../errors.ts";
-import { isPresent, isRecord, type JsonRecord } from "../json/fields.ts";
-import { formatEvent } from "../bytes/sse.ts";
-import { formatMessage } from "./anthropic-answer.ts";
-import { toConversation } from "./anthropic-conversation.ts";
-import { createMessageEncoder } from "./anthropic-encoder.ts";
-import { assembleMessage, explodeMessage } from "./anthropic-replay.ts";
-import { checkFields, checkMessages, parseObject } from "../wires/checked-body.ts";
-import type { DialectCodec, RequestContext } from "../wires/client-wire.ts";
+import type { ChatRequest, RequestParams } from "../../schema/chat.ts";
+import { anthropicErrorBody } from "../../errors.ts";
+import { isPresent, isRecord, type JsonRecord } from "../../json/fields.ts";
+import { formatEvent } from "../../bytes/sse.ts";
+import { formatMessage } from "./client-answer.ts";
+import { toConversation } from "./client-conversation.ts";
+import { createMessageEncoder } from "./client-encoder.ts";
+import { assembleMessage, explodeMessage } from "./client-replay.ts";
+import { checkFields, checkMessages, parseObject } from "../checked-body.ts";
+import type { DialectCodec, RequestContext } from "../client-wire.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;

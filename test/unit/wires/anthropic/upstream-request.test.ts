@@ -1,9 +1,9 @@
 // What an Anthropic upstream is sent: a client's own bytes, or a conversation that another client meant.
 import { describe, expect, test } from "vitest";
-import type { ChatRequest, Dialect } from "../../../src/schema/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
-import { anthropic } from "../../../src/providers/anthropic.ts";
-import type { Target } from "../../../src/providers/provider.ts";
+import type { ChatRequest, Dialect } from "../../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
+import { anthropic } from "../../../../src/providers/anthropic.ts";
+import type { Target } from "../../../../src/providers/provider.ts";
 
 const [wire] = anthropic.wires;
 

@@ -4,17 +4,17 @@
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
-import type { Conversation, OutputFormat, Sampling, Tool } from "../schema/conversation.ts";
-import { editTopLevel } from "../json/edit.ts";
-import { isRecord, type JsonRecord } from "../json/fields.ts";
-import { type DropMeaning, simplify, writeMark, writePart, writeTurns } from "./anthropic-content.ts";
-import { writeThinking } from "./anthropic-thinking.ts";
-import { type Claude, readClaude } from "./claude.ts";
-import { clientField } from "../wires/client-fields.ts";
-import { closeObjects } from "../wires/closed-schema.ts";
-import { ownMessages } from "../wires/foreign-reasoning.ts";
-import type { Target, Translation } from "./provider.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import type { Conversation, OutputFormat, Sampling, Tool } from "../../schema/conversation.ts";
+import { editTopLevel } from "../../json/edit.ts";
+import { isRecord, type JsonRecord } from "../../json/fields.ts";
+import { type DropMeaning, simplify, writeMark, writePart, writeTurns } from "./upstream-content.ts";
+import { writeThinking } from "./upstream-thinking.ts";
+import { type Claude, readClaude } from "./claude-capabilities.ts";
+import { clientField } from "../client-fields.ts";
+import { closeObjects } from "../closed-schema.ts";
+import { ownMessages } from "../foreign-reasoning.ts";
+import type { Target, Translation } from "../../providers/provider.ts";
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */
 const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages"]);

@@ -4,7 +4,7 @@
  * Called through the anthropic-messages codec. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
 import type {
   Conversation,
   DropField,
@@ -15,9 +15,9 @@ import type {
   Sampling,
   Tool,
   ToolChoice,
-} from "../schema/conversation.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readCacheMark, readContent } from "./anthropic-content.ts";
+} from "../../schema/conversation.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { readCacheMark, readContent } from "./client-content.ts";
 
 /** What the wire has no name for and other wires need one for. */
 const OUTPUT_NAME = "response";

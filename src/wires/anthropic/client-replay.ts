@@ -4,9 +4,9 @@
  * stored answer is replayed in the other form; never on the path of a live stream.
  */
 
-import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { formatEvent, type ServerSentEvent } from "../bytes/sse.ts";
+import { GatewayError } from "../../errors.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { formatEvent, type ServerSentEvent } from "../../bytes/sse.ts";
 
 /** Which member of its block a delta's text belongs to. */
 const TEXT_OF_DELTA: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 /**
  * The Messages wire as upstreams speak it, read into our words: whole answers, usage and reasons. Streams are read by
- * anthropic-stream.ts. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
+ * upstream-stream.ts. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
 import type {
@@ -10,11 +10,11 @@ import type {
   FinishReason,
   TokenUsage,
   ToolCall,
-} from "../schema/chat.ts";
-import { GatewayError } from "../errors.ts";
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { malformed } from "../wires/openai-chat/upstream-answer.ts";
-import { withTier } from "../wires/service-tier.ts";
+} from "../../schema/chat.ts";
+import { GatewayError } from "../../errors.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { malformed } from "../openai-chat/upstream-answer.ts";
+import { withTier } from "../service-tier.ts";
 
 /** A whole message; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readMessage(body: unknown): ChatResponse {

@@ -1,9 +1,9 @@
 // The Messages dialect, request side: what is refused, and what a body means to an upstream of another wire.
 import { describe, expect, test } from "vitest";
-import { anthropicMessages, parseCountRequest } from "../../../src/dialects/anthropic-messages.ts";
-import { formatAnthropicModels } from "../../../src/dialects/anthropic-models.ts";
-import { GatewayError } from "../../../src/errors.ts";
-import { parseText } from "../wires/stream-fixture.ts";
+import { anthropicMessages, parseCountRequest } from "../../../../src/wires/anthropic/client-codec.ts";
+import { formatAnthropicModels } from "../../../../src/wires/anthropic/client-models.ts";
+import { GatewayError } from "../../../../src/errors.ts";
+import { parseText } from "../stream-fixture.ts";
 
 const BODY = { model: "r", max_tokens: 64, messages: [{ role: "user", content: "Hi" }] };
 

@@ -1,14 +1,14 @@
 // Generated conversations through both wires and back: Anthropic → OpenAI → Anthropic and OpenAI → Anthropic → OpenAI mean the same.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/schema/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
-import { anthropicMessages } from "../../../src/dialects/anthropic-messages.ts";
-import type { DialectCodec } from "../../../src/wires/client-wire.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
-import { anthropic } from "../../../src/providers/anthropic.ts";
-import type { Provider } from "../../../src/providers/provider.ts";
-import { providerOf } from "../../../src/providers/registry.ts";
+import type { ChatRequest } from "../../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
+import { anthropicMessages } from "../../../../src/wires/anthropic/client-codec.ts";
+import type { DialectCodec } from "../../../../src/wires/client-wire.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import { anthropic } from "../../../../src/providers/anthropic.ts";
+import type { Provider } from "../../../../src/providers/provider.ts";
+import { providerOf } from "../../../../src/providers/registry.ts";
 
 /** Takes sampling parameters and structured output alike. */
 const MODEL = "claude-sonnet-4-5";

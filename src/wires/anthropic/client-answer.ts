@@ -1,6 +1,6 @@
 /**
  * Our words for an answer as the Messages wire's: the whole message, and the pieces that the stream shares with it.
- * Called through the anthropic-messages codec and by anthropic-encoder.ts.
+ * Called through the anthropic-messages codec and by client-encoder.ts.
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
@@ -11,8 +11,8 @@ import type {
   Citation,
   FinishReason,
   TokenUsage,
-} from "../schema/chat.ts";
-import { isRecord, type JsonRecord } from "../json/fields.ts";
+} from "../../schema/chat.ts";
+import { isRecord, type JsonRecord } from "../../json/fields.ts";
 
 /** A whole answer as a message. Only the first choice: no client of this wire can ask for more. */
 export function formatMessage(response: ChatResponse, chat: ChatRequest): string {

@@ -3,7 +3,7 @@
  * https://platform.claude.com/docs/en/api/models-list (seen 2026-11)
  */
 
-import type { JsonRecord } from "../json/fields.ts";
+import type { JsonRecord } from "../../json/fields.ts";
 
 /** Records keep no date of birth; the API's own word for an unknown one is an epoch value. */
 const UNKNOWN_DATE = "1970-01-01T00:00:00Z";
