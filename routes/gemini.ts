@@ -6,8 +6,8 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
-import { geminiBatchEmbed, geminiEmbed } from "../src/dialects/gemini-embeddings.ts";
-import { gemini, geminiArray, geminiCount, parseCountRequest } from "../src/dialects/gemini.ts";
+import { geminiBatchEmbed, geminiEmbed } from "../src/wires/gemini/client-embeddings.ts";
+import { gemini, geminiArray, geminiCount, parseCountRequest } from "../src/wires/gemini/client-codec.ts";
 import { GatewayError } from "../src/errors.ts";
 import { answerGeneration } from "./generation.ts";
 import { answerTokenCount } from "./token-count.ts";

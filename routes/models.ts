@@ -6,7 +6,7 @@
 import type { Context } from "hono";
 import type { AppEnv, Caller } from "../src/app-types.ts";
 import { formatAnthropicModel, formatAnthropicModels } from "../src/wires/anthropic/client-models.ts";
-import { formatGeminiModel, formatGeminiModels } from "../src/dialects/gemini-models.ts";
+import { formatGeminiModel, formatGeminiModels } from "../src/wires/gemini/client-models.ts";
 import { GatewayError } from "../src/errors.ts";
 import { errorForm } from "../src/middleware/error-form.ts";
 import { isModelAllowed } from "../src/routing/plan.ts";

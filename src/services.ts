@@ -11,7 +11,7 @@ import type { ChatRequest, Dialect } from "./schema/chat.ts";
 import { readSettings, type Settings } from "./config.ts";
 import { anthropicMessages } from "./wires/anthropic/client-codec.ts";
 import { readConversationContent, readEmbeddingContent } from "./wires/conversation-trace.ts";
-import { gemini } from "./dialects/gemini.ts";
+import { gemini } from "./wires/gemini/client-codec.ts";
 import { openAiEmbeddings } from "./wires/openai-embeddings/client-codec.ts";
 import { openAiResponses } from "./wires/openai-responses/client-codec.ts";
 import { readOpenAiContent } from "./wires/openai-chat/client-trace.ts";

@@ -8,7 +8,7 @@ import type { AppEnv } from "../../src/app-types.ts";
 import { cacheDirective } from "../../src/cache/policy.ts";
 import { anthropicMessages } from "../../src/wires/anthropic/client-codec.ts";
 import type { DialectCodec, EmbeddingCodec } from "../../src/wires/client-wire.ts";
-import { gemini } from "../../src/dialects/gemini.ts";
+import { gemini } from "../../src/wires/gemini/client-codec.ts";
 import { openAiChat } from "../../src/wires/openai-chat/client-codec.ts";
 import { openAiEmbeddings } from "../../src/wires/openai-embeddings/client-codec.ts";
 import { openAiResponses } from "../../src/wires/openai-responses/client-codec.ts";

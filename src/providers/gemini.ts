@@ -3,11 +3,11 @@
  * gemini-*.ts. https://ai.google.dev/api (seen 2026-11)
  */
 
-import { readEmbeddings, forwardEmbedding, writeEmbedding } from "./gemini-embeddings.ts";
-import { readGeminiError } from "./gemini-errors.ts";
-import { toBody, toCountBody } from "./gemini-request.ts";
-import { createGeminiDecoder } from "./gemini-stream.ts";
-import { readAnswer } from "./gemini-wire.ts";
+import { readEmbeddings, forwardEmbedding, writeEmbedding } from "../wires/gemini/upstream-embeddings.ts";
+import { readGeminiError } from "../wires/gemini/upstream-errors.ts";
+import { toBody, toCountBody } from "../wires/gemini/upstream-request.ts";
+import { createGeminiDecoder } from "../wires/gemini/upstream-stream.ts";
+import { readAnswer } from "../wires/gemini/upstream-answer.ts";
 import type { EmbeddingWire, Provider, ProviderAccount, Target, UpstreamRequest, Wire } from "./provider.ts";
 
 const DEFAULT_VERSION = "v1beta";

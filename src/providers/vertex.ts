@@ -10,10 +10,10 @@ import { listOf, recordOf } from "../json/fields.ts";
 import { editMessages, writeMessages } from "../wires/anthropic/upstream-request.ts";
 import { createAnthropicDecoder } from "../wires/anthropic/upstream-stream.ts";
 import { readMessage } from "../wires/anthropic/upstream-answer.ts";
-import { readGeminiError } from "./gemini-errors.ts";
-import { toBody, toCountedFields } from "./gemini-request.ts";
-import { createGeminiDecoder } from "./gemini-stream.ts";
-import { readAnswer } from "./gemini-wire.ts";
+import { readGeminiError } from "../wires/gemini/upstream-errors.ts";
+import { toBody, toCountedFields } from "../wires/gemini/upstream-request.ts";
+import { createGeminiDecoder } from "../wires/gemini/upstream-stream.ts";
+import { readAnswer } from "../wires/gemini/upstream-answer.ts";
 import { isCount, malformed } from "../wires/openai-chat/upstream-answer.ts";
 import type {
   EmbeddingWire,

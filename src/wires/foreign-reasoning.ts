@@ -4,7 +4,7 @@
  * where all bytes may stay as they are. Pure. Called by the wires that forward; thought-owner.ts says whose is whose.
  */
 
-import { isWrapped } from "../dialects/gemini-signature.ts";
+import { isWrapped } from "./gemini/client-reasoning.ts";
 import { isWrappedThought } from "./openai-responses/client-reasoning.ts";
 import { isTagged, untagSignature } from "./reasoning-provenance.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";

@@ -3,7 +3,7 @@
 import type { ChatResponse, Dialect, FinishReason } from "../../../src/schema/chat.ts";
 import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
 import type { DialectCodec } from "../../../src/wires/client-wire.ts";
-import { gemini } from "../../../src/dialects/gemini.ts";
+import { gemini } from "../../../src/wires/gemini/client-codec.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { openAiResponses } from "../../../src/wires/openai-responses/client-codec.ts";
 import { type Feature, IMAGE, IMAGE_URL, PDF, SCHEMA } from "./features.ts";

@@ -3,7 +3,7 @@ import { createVerify, generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import type { ChatRequest } from "../../../src/schema/chat.ts";
 import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
-import { gemini } from "../../../src/dialects/gemini.ts";
+import { gemini } from "../../../src/wires/gemini/client-codec.ts";
 import { type SignPorts, type Target, wireFor } from "../../../src/providers/provider.ts";
 import { vertex } from "../../../src/providers/vertex.ts";
 import { createTokenBook, parseServiceAccount } from "../../../src/providers/vertex-token.ts";

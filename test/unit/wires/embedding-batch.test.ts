@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { geminiEmbeddingBatch, openAiEmbeddingBatch } from "../../../src/wires/embedding-batch.ts";
-import { geminiBatchEmbed } from "../../../src/dialects/gemini-embeddings.ts";
+import { geminiBatchEmbed } from "../../../src/wires/gemini/client-embeddings.ts";
 import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-codec.ts";
 
 const openAi = (input: unknown) =>

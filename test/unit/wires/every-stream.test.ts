@@ -10,7 +10,7 @@ import { createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts"
 import { createAnthropicDecoder } from "../../../src/wires/anthropic/upstream-stream.ts";
 import { createConverseDecoder } from "../../../src/providers/bedrock-stream.ts";
 import { createCohereDecoder } from "../../../src/providers/cohere-stream.ts";
-import { createGeminiDecoder } from "../../../src/providers/gemini-stream.ts";
+import { createGeminiDecoder } from "../../../src/wires/gemini/upstream-stream.ts";
 import { createResponsesDecoder } from "../../../src/wires/openai-responses/upstream-wire.ts";
 import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-stream.ts";
 import type { Decoder } from "../../../src/providers/provider.ts";

@@ -1,7 +1,7 @@
 /** A request read before is read no more, and is the same as if it were; whoever asks otherwise is read anew. */
 import { describe, expect, test } from "vitest";
-import { geminiEmbed } from "../../../src/dialects/gemini-embeddings.ts";
-import { gemini } from "../../../src/dialects/gemini.ts";
+import { geminiEmbed } from "../../../src/wires/gemini/client-embeddings.ts";
+import { gemini } from "../../../src/wires/gemini/client-codec.ts";
 import { createRequestReader } from "../../../src/wires/known-requests.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 

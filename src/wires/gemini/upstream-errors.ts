@@ -4,10 +4,10 @@
  * https://cloud.google.com/apis/design/errors (seen 2026-11)
  */
 
-import { GatewayError } from "../errors.ts";
-import { listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
-import type { Provider } from "./provider.ts";
+import { GatewayError } from "../../errors.ts";
+import { listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { readOpenAiError } from "../openai-chat/upstream-errors.ts";
+import type { Provider } from "../../providers/provider.ts";
 
 const MS_PER_SECOND = 1000;
 

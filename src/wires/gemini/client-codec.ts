@@ -1,23 +1,23 @@
 /**
  * Gemini's dialect, as clients speak it: request bodies in, answers of other wires out. Model and form stand in the path,
  * which routes/gemini.ts reads. A stream is server-sent events with `alt=sse`, else one JSON array: a codec for each.
- * What an upstream says in the same wire format is read by providers/gemini-wire.ts.
+ * What an upstream says in the same wire format is read by wires/gemini/upstream-answer.ts.
  * https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
 import * as z from "zod";
-import type { ChatRequest } from "../schema/chat.ts";
-import { geminiErrorBody } from "../errors.ts";
-import { isRecord, type JsonRecord } from "../json/fields.ts";
-import { formatEvent } from "../bytes/sse.ts";
-import { checkFields, parseObject, refuse } from "../wires/checked-body.ts";
-import type { DialectCodec, RequestContext } from "../wires/client-wire.ts";
-import { formatAnswer } from "./gemini-answer.ts";
-import { isContentList } from "./gemini-content.ts";
-import { readConversation, readParams } from "./gemini-conversation.ts";
-import { createAnswerEncoder, type StreamFraming } from "./gemini-encoder.ts";
-import { camelFields } from "./gemini-fields.ts";
-import { assembleAnswer, toEventData } from "./gemini-replay.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import { geminiErrorBody } from "../../errors.ts";
+import { isRecord, type JsonRecord } from "../../json/fields.ts";
+import { formatEvent } from "../../bytes/sse.ts";
+import { checkFields, parseObject, refuse } from "../checked-body.ts";
+import type { DialectCodec, RequestContext } from "../client-wire.ts";
+import { formatAnswer } from "./client-answer.ts";
+import { isContentList } from "./client-content.ts";
+import { readConversation, readParams } from "./client-conversation.ts";
+import { createAnswerEncoder, type StreamFraming } from "./client-encoder.ts";
+import { camelFields } from "./client-fields.ts";
+import { assembleAnswer, toEventData } from "./client-replay.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;

@@ -3,7 +3,7 @@
  * of bytes, written in base64, which Google's Python SDK decodes.
  */
 
-import { untagSignature } from "../wires/reasoning-provenance.ts";
+import { untagSignature } from "../reasoning-provenance.ts";
 
 const MARK = "headgate:";
 const KINDS = { signature: "v:", sealed: "s:" } as const;

@@ -1,10 +1,10 @@
 // What Gemini is sent: a Gemini client's bytes as they came, and everybody else's conversation in Gemini's words.
 import { describe, expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/schema/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
-import { gemini as dialect } from "../../../src/dialects/gemini.ts";
-import { gemini } from "../../../src/providers/gemini.ts";
-import type { Target } from "../../../src/providers/provider.ts";
+import type { ChatRequest } from "../../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
+import { gemini as dialect } from "../../../../src/wires/gemini/client-codec.ts";
+import { gemini } from "../../../../src/providers/gemini.ts";
+import type { Target } from "../../../../src/providers/provider.ts";
 
 const [WIRE] = gemini.wires;
 const CLIENT: ChatRequest = {

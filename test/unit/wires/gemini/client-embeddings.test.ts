@@ -1,8 +1,8 @@
 // Gemini's two embeddings methods: read from clients, answered from other wires, forwarded to Gemini.
 import { describe, expect, test } from "vitest";
-import { geminiBatchEmbed, geminiEmbed } from "../../../src/dialects/gemini-embeddings.ts";
-import { gemini } from "../../../src/providers/gemini.ts";
-import type { Target } from "../../../src/providers/provider.ts";
+import { geminiBatchEmbed, geminiEmbed } from "../../../../src/wires/gemini/client-embeddings.ts";
+import { gemini } from "../../../../src/providers/gemini.ts";
+import type { Target } from "../../../../src/providers/provider.ts";
 
 const TARGET: Target = {
   model: "gemini-embedding-001",

@@ -3,9 +3,9 @@
  * no generation counts as one of today's. Pure. https://ai.google.dev/gemini-api/docs/thinking (seen 2026-11)
  */
 
-import type { Reasoning } from "../schema/conversation.ts";
-import type { JsonRecord } from "../json/fields.ts";
-import { budgetOfEffort } from "../schema/reasoning-effort.ts";
+import type { Reasoning } from "../../schema/conversation.ts";
+import type { JsonRecord } from "../../json/fields.ts";
+import { budgetOfEffort } from "../../schema/reasoning-effort.ts";
 
 const GEMINI = /(^|\/)gemini-/i;
 const BEFORE_LEVELS = /(^|\/)gemini-((1|2)([.-]|$)|pro$|pro-vision$)/i;

@@ -4,14 +4,14 @@
  */
 
 import * as z from "zod";
-import type { ChatRequest } from "../schema/chat.ts";
-import type { DropField } from "../schema/conversation.ts";
-import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
-import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { checkFields, parseObject, refuse } from "../wires/checked-body.ts";
-import type { EmbeddingCodec, RequestContext } from "../wires/client-wire.ts";
-import { geminiEmbeddingBatch } from "../wires/embedding-batch.ts";
-import { camelFields, knownFields } from "./gemini-fields.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import type { DropField } from "../../schema/conversation.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../../schema/embedding.ts";
+import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { checkFields, parseObject, refuse } from "../checked-body.ts";
+import type { EmbeddingCodec, RequestContext } from "../client-wire.ts";
+import { geminiEmbeddingBatch } from "../embedding-batch.ts";
+import { camelFields, knownFields } from "./client-fields.ts";
 
 /** Longer than any vendor's id, short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;

@@ -1,6 +1,6 @@
 /**
  * Gemini's wire as upstreams speak it, read into our words: whole answers, usage, sources. Streams, whose events have the
- * same form, are read by gemini-stream.ts. https://ai.google.dev/api/generate-content (seen 2026-11)
+ * same form, are read by upstream-stream.ts. https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
 import type {
@@ -11,11 +11,11 @@ import type {
   TokenLogprob,
   TokenUsage,
   ToolCall,
-} from "../schema/chat.ts";
-import { tagSignature } from "../wires/reasoning-provenance.ts";
-import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { malformed, readIndex } from "../wires/openai-chat/upstream-answer.ts";
+} from "../../schema/chat.ts";
+import { tagSignature } from "../reasoning-provenance.ts";
+import { GatewayError } from "../../errors.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { malformed, readIndex } from "../openai-chat/upstream-answer.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readAnswer(body: unknown): ChatResponse {

@@ -2,15 +2,15 @@
 // round-trip.test.ts.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChoice, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
-import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
-import type { DialectCodec } from "../../../src/wires/client-wire.ts";
-import { gemini } from "../../../src/dialects/gemini.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
-import type { Provider } from "../../../src/providers/provider.ts";
-import { providerOf } from "../../../src/providers/registry.ts";
-import { createSseParser } from "../../../src/bytes/sse.ts";
+import type { ChatChoice, ChatRequest, ChatResponse } from "../../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
+import { anthropicMessages } from "../../../../src/wires/anthropic/client-codec.ts";
+import type { DialectCodec } from "../../../../src/wires/client-wire.ts";
+import { gemini } from "../../../../src/wires/gemini/client-codec.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import type { Provider } from "../../../../src/providers/provider.ts";
+import { providerOf } from "../../../../src/providers/registry.ts";
+import { createSseParser } from "../../../../src/bytes/sse.ts";
 
 interface Side {
   readonly codec: DialectCodec;

@@ -3,16 +3,16 @@
  * gemini.ts and vertex.ts. https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
-import type { Conversation, OutputFormat, Sampling, Tool, ToolChoice } from "../schema/conversation.ts";
-import { withTargetParams } from "../wires/target-params.ts";
-import { editTopLevel } from "../json/edit.ts";
-import { isRecord, recordOf, type JsonRecord } from "../json/fields.ts";
-import { clientField } from "../wires/client-fields.ts";
-import { ownContents } from "../wires/foreign-reasoning.ts";
-import { signCalls, toContents } from "./gemini-contents.ts";
-import { toThinkingConfig } from "./gemini-models.ts";
-import type { Target, Translation } from "./provider.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import type { Conversation, OutputFormat, Sampling, Tool, ToolChoice } from "../../schema/conversation.ts";
+import { withTargetParams } from "../target-params.ts";
+import { editTopLevel } from "../../json/edit.ts";
+import { isRecord, recordOf, type JsonRecord } from "../../json/fields.ts";
+import { clientField } from "../client-fields.ts";
+import { ownContents } from "../foreign-reasoning.ts";
+import { signCalls, toContents } from "./upstream-contents.ts";
+import { toThinkingConfig } from "./gemini-capabilities.ts";
+import type { Target, Translation } from "../../providers/provider.ts";
 
 /** Fields of the body that are the client's: a target's `params` may not set them. */
 const NOT_PARAMS: ReadonlySet<string> = new Set(["contents", "model", "stream", "messages"]);

@@ -3,7 +3,7 @@
  * `drop`. Called through the gemini codec. https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
 import type {
   Conversation,
   DropField,
@@ -13,12 +13,12 @@ import type {
   Sampling,
   Tool,
   ToolChoice,
-} from "../schema/conversation.ts";
-import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { refuse } from "../wires/checked-body.ts";
-import { createPartReader, readSystem } from "./gemini-content.ts";
-import { camelFields, knownFields } from "./gemini-fields.ts";
-import { toJsonSchema } from "./gemini-schema.ts";
+} from "../../schema/conversation.ts";
+import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { refuse } from "../checked-body.ts";
+import { createPartReader, readSystem } from "./client-content.ts";
+import { camelFields, knownFields } from "./client-fields.ts";
+import { toJsonSchema } from "./client-schema.ts";
 
 /** What the wire has no name for and other wires need one for. */
 const OUTPUT_NAME = "response";

@@ -1,14 +1,14 @@
 /**
  * The parts of Gemini's contents, read into ours. Calls get made-up ids where they have none, and results find their
- * call by name and order. Called by gemini-conversation.ts. https://ai.google.dev/api/caching#Part (seen 2026-11)
+ * call by name and order. Called by client-conversation.ts. https://ai.google.dev/api/caching#Part (seen 2026-11)
  */
 
-import type { DropField, MediaSource, Part } from "../schema/conversation.ts";
-import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { guessMediaType } from "../bytes/media-type.ts";
-import { refuse } from "../wires/checked-body.ts";
-import { camelFields, knownFields } from "./gemini-fields.ts";
-import { unwrapSignature } from "./gemini-signature.ts";
+import type { DropField, MediaSource, Part } from "../../schema/conversation.ts";
+import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { guessMediaType } from "../../bytes/media-type.ts";
+import { refuse } from "../checked-body.ts";
+import { camelFields, knownFields } from "./client-fields.ts";
+import { unwrapSignature } from "./client-reasoning.ts";
 
 /** What belongs to a part beside its content; `partMetadata` is the client's note to himself. */
 const PART_FIELDS: ReadonlySet<string> = new Set([

@@ -11,9 +11,9 @@ import type {
   TokenLogprob,
   TokenUsage,
   ToolCall,
-} from "../schema/chat.ts";
-import type { JsonRecord } from "../json/fields.ts";
-import type { ChunkEncoder } from "../wires/client-wire.ts";
+} from "../../schema/chat.ts";
+import type { JsonRecord } from "../../json/fields.ts";
+import type { ChunkEncoder } from "../client-wire.ts";
 import {
   callPart,
   finishFields,
@@ -22,7 +22,7 @@ import {
   toGroundingMetadata,
   toLogprobsResult,
   toUsageMetadata,
-} from "./gemini-answer.ts";
+} from "./client-answer.ts";
 
 /** How one event stands in the stream. */
 export interface StreamFraming {

@@ -3,14 +3,14 @@
  * https://ai.google.dev/api/embeddings (seen 2026-11)
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
-import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
-import { GatewayError } from "../errors.ts";
-import { editTopLevel } from "../json/edit.ts";
-import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
-import { readUsage } from "./gemini-wire.ts";
-import { malformed } from "../wires/openai-chat/upstream-answer.ts";
-import type { Target } from "./provider.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import type { EmbeddingAsk, EmbeddingResponse } from "../../schema/embedding.ts";
+import { GatewayError } from "../../errors.ts";
+import { editTopLevel } from "../../json/edit.ts";
+import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
+import { readUsage } from "./upstream-answer.ts";
+import { malformed } from "../openai-chat/upstream-answer.ts";
+import type { Target } from "../../providers/provider.ts";
 
 type EmbeddingMethod = "embedContent" | "batchEmbedContents";
 

@@ -1,6 +1,6 @@
 /**
  * Answers of other wires in Gemini's form: the pieces of a `GenerateContentResponse`, and a whole one. A streamed answer is
- * made of the same pieces by gemini-encoder.ts. https://ai.google.dev/api/generate-content (seen 2026-11)
+ * made of the same pieces by client-encoder.ts. https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
 import type {
@@ -11,9 +11,9 @@ import type {
   TokenLogprob,
   TokenUsage,
   ToolCall,
-} from "../schema/chat.ts";
-import { isRecord, type JsonRecord } from "../json/fields.ts";
-import { wrapSignature } from "./gemini-signature.ts";
+} from "../../schema/chat.ts";
+import { isRecord, type JsonRecord } from "../../json/fields.ts";
+import { wrapSignature } from "./client-reasoning.ts";
 
 /** A whole answer's body. */
 export function formatAnswer(response: ChatResponse): string {

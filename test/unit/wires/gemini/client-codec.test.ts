@@ -1,10 +1,10 @@
 // What the gemini dialect takes from a client, what it refuses, and what a request means to an upstream of another wire.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Conversation } from "../../../src/schema/conversation.ts";
-import { gemini } from "../../../src/dialects/gemini.ts";
-import { wrapSignature } from "../../../src/dialects/gemini-signature.ts";
-import { GatewayError } from "../../../src/errors.ts";
+import type { Conversation } from "../../../../src/schema/conversation.ts";
+import { gemini } from "../../../../src/wires/gemini/client-codec.ts";
+import { wrapSignature } from "../../../../src/wires/gemini/client-reasoning.ts";
+import { GatewayError } from "../../../../src/errors.ts";
 
 const CONTENTS = [{ role: "user", parts: [{ text: "Hi" }] }];
 

@@ -4,9 +4,9 @@
  * https://ai.google.dev/api/caching#Schema (seen 2026-11)
  */
 
-import { isPresent, isRecord, listOf, type JsonRecord } from "../json/fields.ts";
-import { refuse } from "../wires/checked-body.ts";
-import { camelFields } from "./gemini-fields.ts";
+import { isPresent, isRecord, listOf, type JsonRecord } from "../../json/fields.ts";
+import { refuse } from "../checked-body.ts";
+import { camelFields } from "./client-fields.ts";
 
 /** Deeper than any real schema; recursion stays far from the stack's end. */
 const MAX_DEPTH = 64;

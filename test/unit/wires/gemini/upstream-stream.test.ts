@@ -1,9 +1,9 @@
 // Gemini's stream, read into chunks: each fixture whole, byte by byte and in sevens.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/schema/chat.ts";
-import { createGeminiDecoder } from "../../../src/providers/gemini-stream.ts";
-import { fixtureBytes, parseInPieces, SPLITS } from "../wires/stream-fixture.ts";
+import type { ChatChunk } from "../../../../src/schema/chat.ts";
+import { createGeminiDecoder } from "../../../../src/wires/gemini/upstream-stream.ts";
+import { fixtureBytes, parseInPieces, SPLITS } from "../stream-fixture.ts";
 
 const START = {
   type: "start",

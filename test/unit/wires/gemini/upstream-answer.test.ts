@@ -1,11 +1,11 @@
 // Whole answers, usage and errors of Gemini's wire, read into our words.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { GatewayError } from "../../../src/errors.ts";
-import { readGeminiError } from "../../../src/providers/gemini-errors.ts";
-import { readAnswer, readFinishReason, readUsage } from "../../../src/providers/gemini-wire.ts";
-import { readEmbeddings } from "../../../src/providers/gemini-embeddings.ts";
-import { fixtureJson } from "../wires/stream-fixture.ts";
+import { GatewayError } from "../../../../src/errors.ts";
+import { readGeminiError } from "../../../../src/wires/gemini/upstream-errors.ts";
+import { readAnswer, readFinishReason, readUsage } from "../../../../src/wires/gemini/upstream-answer.ts";
+import { readEmbeddings } from "../../../../src/wires/gemini/upstream-embeddings.ts";
+import { fixtureJson } from "../stream-fixture.ts";
 
 const read = (name: string) => readAnswer(fixtureJson(`gemini/${name}`));
 

@@ -3,8 +3,8 @@
  * and Google's own examples use both. https://protobuf.dev/programming-guides/json/ (seen 2026-11)
  */
 
-import type { DropField } from "../schema/conversation.ts";
-import { isPresent, recordOf, type JsonRecord } from "../json/fields.ts";
+import type { DropField } from "../../schema/conversation.ts";
+import { isPresent, recordOf, type JsonRecord } from "../../json/fields.ts";
 
 /** The message's fields by their camelCase names; a copy only where one was written otherwise. */
 export function camelFields(value: unknown): JsonRecord {

@@ -1,10 +1,10 @@
 // Answers of other wires in Gemini's form: whole, streamed, stored and replayed.
 import { describe, expect, test } from "vitest";
-import type { ChatChoice, ChatChunk, ChatRequest } from "../../../src/schema/chat.ts";
-import { gemini, geminiArray } from "../../../src/dialects/gemini.ts";
-import { unwrapSignature } from "../../../src/dialects/gemini-signature.ts";
-import { GatewayError } from "../../../src/errors.ts";
-import { fixtureText, parseText } from "../wires/stream-fixture.ts";
+import type { ChatChoice, ChatChunk, ChatRequest } from "../../../../src/schema/chat.ts";
+import { gemini, geminiArray } from "../../../../src/wires/gemini/client-codec.ts";
+import { unwrapSignature } from "../../../../src/wires/gemini/client-reasoning.ts";
+import { GatewayError } from "../../../../src/errors.ts";
+import { fixtureText, parseText } from "../stream-fixture.ts";
 
 const CHAT: ChatRequest = gemini.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', {
   model: "m",

@@ -3,7 +3,7 @@
  * https://ai.google.dev/api/models (seen 2026-11)
  */
 
-import type { JsonRecord } from "../json/fields.ts";
+import type { JsonRecord } from "../../json/fields.ts";
 
 /** What the gateway answers for every model; whether a model can embed, records don't say. */
 const METHODS = [

@@ -3,9 +3,9 @@
  * wants the other form. Works on the wire's own fields, so that a field we know nothing of survives.
  */
 
-import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
-import type { ServerSentEvent } from "../bytes/sse.ts";
+import { GatewayError } from "../../errors.ts";
+import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
+import type { ServerSentEvent } from "../../bytes/sse.ts";
 
 /** The text of the whole answer; throws `upstream_malformed` where the events are none. */
 export function assembleAnswer(events: readonly ServerSentEvent[]): string {

@@ -1,14 +1,14 @@
 /**
  * A conversation's messages as Gemini's contents. Neighbours of one role are merged, results name their function, and
- * thoughts of other vendors lose their signatures. Called by gemini-request.ts.
+ * thoughts of other vendors lose their signatures. Called by upstream-request.ts.
  * https://ai.google.dev/api/caching#Content (seen 2026-11)
  */
 
-import type { MediaSource, Message, Part } from "../schema/conversation.ts";
-import { untagSignature } from "../wires/reasoning-provenance.ts";
-import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
-import { guessMediaType } from "../bytes/media-type.ts";
-import { isGemini3 } from "./gemini-models.ts";
+import type { MediaSource, Message, Part } from "../../schema/conversation.ts";
+import { untagSignature } from "../reasoning-provenance.ts";
+import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
+import { guessMediaType } from "../../bytes/media-type.ts";
+import { isGemini3 } from "./gemini-capabilities.ts";
 
 /** What Google's documentation says to send where a call's own signature is not known. */
 const NO_SIGNATURE = "skip_thought_signature_validator";

@@ -3,8 +3,8 @@
  * come whole. https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent (seen 2026-11)
  */
 
-import type { ChatChunk } from "../schema/chat.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
+import type { ChatChunk } from "../../schema/chat.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import {
   callId,
   isBlocked,
@@ -16,9 +16,9 @@ import {
   readParts,
   readSignature,
   readUsage,
-} from "./gemini-wire.ts";
-import { malformed, readIndex } from "../wires/openai-chat/upstream-answer.ts";
-import type { Decoder } from "./provider.ts";
+} from "./upstream-answer.ts";
+import { malformed, readIndex } from "../openai-chat/upstream-answer.ts";
+import type { Decoder } from "../../providers/provider.ts";
 
 /** A status of google.rpc.Code, as spans may carry it. */
 const ERROR_STATUS = /^[A-Z_]{1,64}$/;
