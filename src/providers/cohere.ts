@@ -1,12 +1,12 @@
 /**
- * Cohere's chat API, version 2, which no client dialect equals. Its wire is cohere-request.ts, cohere-wire.ts and
- * cohere-stream.ts. https://docs.cohere.com/reference/about (seen 2026-11)
+ * Cohere's chat API, version 2, which no client dialect equals. Its wire is upstream-request.ts, upstream-answer.ts and
+ * upstream-stream.ts. https://docs.cohere.com/reference/about (seen 2026-11)
  */
 
 import { GatewayError } from "../errors.ts";
-import { writeCohereChat } from "./cohere-request.ts";
-import { createCohereDecoder } from "./cohere-stream.ts";
-import { readCohereChat } from "./cohere-wire.ts";
+import { writeCohereChat } from "../wires/cohere/upstream-request.ts";
+import { createCohereDecoder } from "../wires/cohere/upstream-stream.ts";
+import { readCohereChat } from "../wires/cohere/upstream-answer.ts";
 import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import type { Provider, ProviderAccount, Wire } from "./provider.ts";
 

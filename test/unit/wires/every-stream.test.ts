@@ -8,13 +8,13 @@ import type { ChatChunk } from "../../../src/schema/chat.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts";
 import { createAnthropicDecoder } from "../../../src/wires/anthropic/upstream-stream.ts";
-import { createConverseDecoder } from "../../../src/providers/bedrock-stream.ts";
-import { createCohereDecoder } from "../../../src/providers/cohere-stream.ts";
+import { createConverseDecoder } from "../../../src/wires/converse/upstream-stream.ts";
+import { createCohereDecoder } from "../../../src/wires/cohere/upstream-stream.ts";
 import { createGeminiDecoder } from "../../../src/wires/gemini/upstream-stream.ts";
 import { createResponsesDecoder } from "../../../src/wires/openai-responses/upstream-wire.ts";
 import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-stream.ts";
 import type { Decoder } from "../../../src/providers/provider.ts";
-import { createBoundDecoder } from "../../../src/providers/workers-ai-stream.ts";
+import { createBoundDecoder } from "../../../src/wires/workers-ai/upstream-stream.ts";
 import { createSseParser } from "../../../src/bytes/sse.ts";
 import { fixtureBytes, SPLITS } from "./stream-fixture.ts";
 

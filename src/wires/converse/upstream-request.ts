@@ -4,18 +4,18 @@
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (seen 2026-11)
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
-import type { Conversation, OutputFormat, Reasoning, Tool } from "../schema/conversation.ts";
-import { isRecord, type JsonRecord } from "../json/fields.ts";
-import type { DropMeaning } from "../wires/anthropic/upstream-content.ts";
-import { dropForeign, fitSampling } from "../wires/anthropic/upstream-request.ts";
-import { type Thinking, writeThinking } from "../wires/anthropic/upstream-thinking.ts";
-import { writeCachePoint, writePart } from "./bedrock-content.ts";
-import { type Claude, readClaude } from "../wires/anthropic/claude-capabilities.ts";
-import { clientField } from "../wires/client-fields.ts";
-import { closeObjects } from "../wires/closed-schema.ts";
-import type { Target, Translation } from "./provider.ts";
-import { alternate } from "../wires/alternate-roles.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import type { Conversation, OutputFormat, Reasoning, Tool } from "../../schema/conversation.ts";
+import { isRecord, type JsonRecord } from "../../json/fields.ts";
+import type { DropMeaning } from "../anthropic/upstream-content.ts";
+import { dropForeign, fitSampling } from "../anthropic/upstream-request.ts";
+import { type Thinking, writeThinking } from "../anthropic/upstream-thinking.ts";
+import { writeCachePoint, writePart } from "./upstream-content.ts";
+import { type Claude, readClaude } from "../anthropic/claude-capabilities.ts";
+import { clientField } from "../client-fields.ts";
+import { closeObjects } from "../closed-schema.ts";
+import type { Target, Translation } from "../../providers/provider.ts";
+import { alternate } from "../alternate-roles.ts";
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */
 const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages", "modelId"]);

@@ -1,12 +1,12 @@
 // Bedrock's answers, whole and streamed, and its refusals: each stream fixture whole, byte by byte and in sevens.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/schema/chat.ts";
-import { createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts";
-import { bedrock } from "../../../src/providers/bedrock.ts";
-import { createConverseDecoder } from "../../../src/providers/bedrock-stream.ts";
-import { readConverse } from "../../../src/providers/bedrock-wire.ts";
-import { fixtureBytes, fixtureJson, SPLITS } from "../wires/stream-fixture.ts";
+import type { ChatChunk } from "../../../../src/schema/chat.ts";
+import { createEventStreamParser } from "../../../../src/bytes/aws-event-stream.ts";
+import { bedrock } from "../../../../src/providers/bedrock.ts";
+import { createConverseDecoder } from "../../../../src/wires/converse/upstream-stream.ts";
+import { readConverse } from "../../../../src/wires/converse/upstream-answer.ts";
+import { fixtureBytes, fixtureJson, SPLITS } from "../stream-fixture.ts";
 
 function decode(name: string, size: number): readonly ChatChunk[] {
   const bytes = fixtureBytes(`bedrock/${name}`);

@@ -1,11 +1,11 @@
 /**
- * Bedrock's Converse wire, read into our words: whole answers, usage and reasons. Streams are read by bedrock-stream.ts.
+ * Bedrock's Converse wire, read into our words: whole answers, usage and reasons. Streams are read by upstream-stream.ts.
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (seen 2026-11)
  */
 
-import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } from "../schema/chat.ts";
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { malformed } from "../wires/openai-chat/upstream-answer.ts";
+import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } from "../../schema/chat.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { malformed } from "../openai-chat/upstream-answer.ts";
 
 /** A whole answer; throws `upstream_malformed`. The wire names neither an id nor the model. */
 export function readConverse(body: unknown): ChatResponse {

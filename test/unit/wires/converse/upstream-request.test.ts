@@ -1,10 +1,10 @@
 // What Bedrock is sent for a conversation, at which address, and how the request is signed.
 import { describe, expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/schema/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
-import { bedrock } from "../../../src/providers/bedrock.ts";
-import type { ProviderAccount } from "../../../src/providers/provider.ts";
-import { signAws } from "../../../src/providers/sigv4.ts";
+import type { ChatRequest } from "../../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
+import { bedrock } from "../../../../src/providers/bedrock.ts";
+import type { ProviderAccount } from "../../../../src/providers/provider.ts";
+import { signAws } from "../../../../src/providers/sigv4.ts";
 
 const [wire] = bedrock.wires;
 const CLAUDE = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0";

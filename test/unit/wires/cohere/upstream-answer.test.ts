@@ -1,11 +1,11 @@
 // Cohere's answers, whole and streamed, and its refusals: each stream fixture whole, byte by byte and in sevens.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/schema/chat.ts";
-import { cohere } from "../../../src/providers/cohere.ts";
-import { createCohereDecoder } from "../../../src/providers/cohere-stream.ts";
-import { readCohereChat } from "../../../src/providers/cohere-wire.ts";
-import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../wires/stream-fixture.ts";
+import type { ChatChunk } from "../../../../src/schema/chat.ts";
+import { cohere } from "../../../../src/providers/cohere.ts";
+import { createCohereDecoder } from "../../../../src/wires/cohere/upstream-stream.ts";
+import { readCohereChat } from "../../../../src/wires/cohere/upstream-answer.ts";
+import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../stream-fixture.ts";
 
 const decode = (name: string, size: number): readonly ChatChunk[] =>
   parseInPieces(fixtureBytes(`cohere/${name}`), size).flatMap(createCohereDecoder());

@@ -4,19 +4,14 @@
  * https://developers.cloudflare.com/workers-ai/configuration/bindings/ (seen 2026-11)
  */
 
-import type { ChatResponse } from "../schema/chat.ts";
-import { GatewayError } from "../errors.ts";
-import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
-import type { ModelCall } from "../model-binding.ts";
-import { type RequestForm, writeChatRequest } from "../wires/openai-chat/upstream-request.ts";
-import {
-  malformed,
-  readCompletion,
-  readFinishReason,
-  readUsage,
-} from "../wires/openai-chat/upstream-answer.ts";
-import type { EmbeddingWire, Target, UpstreamRequest, Wire } from "./provider.ts";
-import { createBoundDecoder, INDEX, readCall, readResponseText } from "./workers-ai-stream.ts";
+import type { ChatResponse } from "../../schema/chat.ts";
+import { GatewayError } from "../../errors.ts";
+import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
+import type { ModelCall } from "../../model-binding.ts";
+import { type RequestForm, writeChatRequest } from "../openai-chat/upstream-request.ts";
+import { malformed, readCompletion, readFinishReason, readUsage } from "../openai-chat/upstream-answer.ts";
+import type { EmbeddingWire, Target, UpstreamRequest, Wire } from "../../providers/provider.ts";
+import { createBoundDecoder, INDEX, readCall, readResponseText } from "./upstream-stream.ts";
 
 /** Usage comes unasked with a stream's last event. */
 const FORM: RequestForm = { maxTokensField: "max_tokens", takesTopK: true, takesStreamOptions: false };

@@ -1,12 +1,12 @@
 /**
  * Cohere's chat wire, version 2, read into our words: whole answers, usage, reasons and citations. Streams are read by
- * cohere-stream.ts. https://docs.cohere.com/reference/chat (seen 2026-11)
+ * upstream-stream.ts. https://docs.cohere.com/reference/chat (seen 2026-11)
  */
 
-import type { ChatResponse, Citation, FinishReason, TokenLogprob, TokenUsage } from "../schema/chat.ts";
-import { GatewayError } from "../errors.ts";
-import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { malformed, readFunction } from "../wires/openai-chat/upstream-answer.ts";
+import type { ChatResponse, Citation, FinishReason, TokenLogprob, TokenUsage } from "../../schema/chat.ts";
+import { GatewayError } from "../../errors.ts";
+import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { malformed, readFunction } from "../openai-chat/upstream-answer.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the model failed under a status of success. */
 export function readCohereChat(body: unknown): ChatResponse {

@@ -1,12 +1,12 @@
 /**
- * Parts of a conversation as content blocks of Bedrock's Converse wire. Called by bedrock-request.ts.
+ * Parts of a conversation as content blocks of Bedrock's Converse wire. Called by upstream-request.ts.
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (seen 2026-11)
  */
 
-import type { CacheMark, MediaSource, Part } from "../schema/conversation.ts";
-import { isTagged } from "../wires/reasoning-provenance.ts";
-import type { JsonRecord } from "../json/fields.ts";
-import { type DropMeaning, parseInput } from "../wires/anthropic/upstream-content.ts";
+import type { CacheMark, MediaSource, Part } from "../../schema/conversation.ts";
+import { isTagged } from "../reasoning-provenance.ts";
+import type { JsonRecord } from "../../json/fields.ts";
+import { type DropMeaning, parseInput } from "../anthropic/upstream-content.ts";
 
 /** Tool ids as the wire takes them. */
 const NOT_ID = /[^a-zA-Z0-9_-]/g;

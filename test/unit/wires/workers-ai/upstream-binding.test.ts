@@ -2,13 +2,13 @@
 // documentation and the runtime's own types; the binding itself is real in test/clients/workers-ai-binding.test.ts.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk } from "../../../src/schema/chat.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
-import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-codec.ts";
-import { embeddingWireFor, type ProviderAccount, wireFor } from "../../../src/providers/provider.ts";
-import { workersAi } from "../../../src/providers/workers-ai.ts";
-import { createBoundDecoder } from "../../../src/providers/workers-ai-stream.ts";
-import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../wires/stream-fixture.ts";
+import type { ChatChunk } from "../../../../src/schema/chat.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-codec.ts";
+import { embeddingWireFor, type ProviderAccount, wireFor } from "../../../../src/providers/provider.ts";
+import { workersAi } from "../../../../src/providers/workers-ai.ts";
+import { createBoundDecoder } from "../../../../src/wires/workers-ai/upstream-stream.ts";
+import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../stream-fixture.ts";
 
 const MODEL = "@cf/meta/llama-3.1-8b-instruct";
 const account = (fields: Partial<ProviderAccount> = {}): ProviderAccount => ({

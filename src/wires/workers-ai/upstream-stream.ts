@@ -1,13 +1,13 @@
 /**
  * Workers AI's streams by the Worker's binding, in either of their two forms, and what whole answers of the older form have in
- * common with them. Called by workers-ai-binding.ts. https://developers.cloudflare.com/workers-ai/ (seen 2026-11)
+ * common with them. Called by upstream-binding.ts. https://developers.cloudflare.com/workers-ai/ (seen 2026-11)
  */
 
-import type { ChatChunk, ToolCall } from "../schema/chat.ts";
-import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { createOpenAiDecoder } from "../wires/openai-chat/upstream-stream.ts";
-import { isCount, malformed, readFinishReason, readUsage } from "../wires/openai-chat/upstream-answer.ts";
-import type { Decoder } from "./provider.ts";
+import type { ChatChunk, ToolCall } from "../../schema/chat.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { createOpenAiDecoder } from "../openai-chat/upstream-stream.ts";
+import { isCount, malformed, readFinishReason, readUsage } from "../openai-chat/upstream-answer.ts";
+import type { Decoder } from "../../providers/provider.ts";
 
 const END_MARK = "[DONE]";
 /** The older form has one choice. */

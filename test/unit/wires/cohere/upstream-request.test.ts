@@ -1,8 +1,8 @@
 // What Cohere is sent for a conversation that another client meant.
 import { describe, expect, test } from "vitest";
-import type { ChatRequest } from "../../../src/schema/chat.ts";
-import type { Conversation, Message, Part } from "../../../src/schema/conversation.ts";
-import { cohere } from "../../../src/providers/cohere.ts";
+import type { ChatRequest } from "../../../../src/schema/chat.ts";
+import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
+import { cohere } from "../../../../src/providers/cohere.ts";
 
 const user = (...parts: readonly Part[]): Message => ({ role: "user", parts });
 const assistant = (...parts: readonly Part[]): Message => ({ role: "assistant", parts });

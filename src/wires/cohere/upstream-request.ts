@@ -3,7 +3,7 @@
  * https://docs.cohere.com/reference/chat (seen 2026-11)
  */
 
-import type { ChatRequest } from "../schema/chat.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
 import type {
   Conversation,
   OutputFormat,
@@ -11,12 +11,12 @@ import type {
   Reasoning,
   Sampling,
   ToolChoice,
-} from "../schema/conversation.ts";
-import { formatMediaUrl } from "../bytes/data-url.ts";
-import { isRecord, type JsonRecord } from "../json/fields.ts";
-import { budgetOfEffort } from "../schema/reasoning-effort.ts";
-import { clientField, type FieldMeaning } from "../wires/client-fields.ts";
-import type { Target, Translation } from "./provider.ts";
+} from "../../schema/conversation.ts";
+import { formatMediaUrl } from "../../bytes/data-url.ts";
+import { isRecord, type JsonRecord } from "../../json/fields.ts";
+import { budgetOfEffort } from "../../schema/reasoning-effort.ts";
+import { clientField, type FieldMeaning } from "../client-fields.ts";
+import type { Target, Translation } from "../../providers/provider.ts";
 
 type DropMeaning = (meaning: FieldMeaning) => void;
 

@@ -3,11 +3,11 @@
  * https://docs.cohere.com/docs/streaming (seen 2026-11)
  */
 
-import type { ChatChunk } from "../schema/chat.ts";
-import { isPresent, isRecord, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { FAILED, readCitation, readFinishReason, readLogprob, readUsage } from "./cohere-wire.ts";
-import { malformed, readFunction } from "../wires/openai-chat/upstream-answer.ts";
-import type { Decoder } from "./provider.ts";
+import type { ChatChunk } from "../../schema/chat.ts";
+import { isPresent, isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { FAILED, readCitation, readFinishReason, readLogprob, readUsage } from "./upstream-answer.ts";
+import { malformed, readFunction } from "../openai-chat/upstream-answer.ts";
+import type { Decoder } from "../../providers/provider.ts";
 
 const END_MARK = "[DONE]";
 /** The wire has one choice. */

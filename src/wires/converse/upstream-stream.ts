@@ -3,12 +3,12 @@
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html (seen 2026-11)
  */
 
-import type { ChatChunk } from "../schema/chat.ts";
-import { FAULT_PREFIX } from "../bytes/aws-event-stream.ts";
-import { isRecord, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
-import { readCitation, readStopReason, readUsage } from "./bedrock-wire.ts";
-import { malformed } from "../wires/openai-chat/upstream-answer.ts";
-import type { Decoder } from "./provider.ts";
+import type { ChatChunk } from "../../schema/chat.ts";
+import { FAULT_PREFIX } from "../../bytes/aws-event-stream.ts";
+import { isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { readCitation, readStopReason, readUsage } from "./upstream-answer.ts";
+import { malformed } from "../openai-chat/upstream-answer.ts";
+import type { Decoder } from "../../providers/provider.ts";
 
 /** The wire has one choice. */
 const INDEX = 0;
