@@ -18,7 +18,7 @@ import { readOpenAiContent } from "./wires/openai-chat/client-trace.ts";
 import { GatewayError } from "./errors.ts";
 import { createInflightClient } from "./inflight/client.ts";
 import type { Deps } from "./pipeline/ports.ts";
-import { createModelRunner } from "./model-binding.ts";
+import { createModelRunner } from "./upstream/model-binding.ts";
 import { createQueueClient } from "./limits/client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import { findPrice } from "./pricing/prices.ts";

@@ -13,12 +13,12 @@ import type { BareCall, Deps, Generation } from "./ports.ts";
 import { openSession } from "./session.ts";
 import type { Target } from "../providers/provider.ts";
 import { createSseParser, formatEvent, type ServerSentEvent } from "../bytes/sse.ts";
-import { openStream, type StreamReport } from "../stream.ts";
-import { relayBody } from "../stream-relay.ts";
-import { openTranslated } from "../stream-translate.ts";
+import { openStream, type StreamReport } from "../upstream/stream.ts";
+import { relayBody } from "../upstream/stream-relay.ts";
+import { openTranslated } from "../upstream/stream-translate.ts";
 import { type ChoiceCollector, createChoiceCollector } from "../telemetry/content-choices.ts";
 import type { Span } from "../telemetry/trace.ts";
-import { type Attempt, readBody } from "../upstream.ts";
+import { type Attempt, readBody } from "../upstream/call.ts";
 
 export interface Answering {
   readonly call: BareCall;

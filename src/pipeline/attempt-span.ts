@@ -9,7 +9,7 @@ import type { BareCall } from "./ports.ts";
 import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../providers/provider.ts";
 import { usageAttributes } from "./request-facts.ts";
 import type { PlannedTarget } from "../routing/targets.ts";
-import type { StreamReport } from "../stream.ts";
+import type { StreamReport } from "../upstream/stream.ts";
 import type { Span } from "../telemetry/trace.ts";
 
 /** One attempt's place in the request. */

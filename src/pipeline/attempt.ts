@@ -14,7 +14,7 @@ import { latencyKey } from "../routing/book.ts";
 import type { CallPass } from "../limits/target-circuits.ts";
 import type { CallRef, Verdict } from "../routing/circuit.ts";
 import type { Span } from "../telemetry/trace.ts";
-import { callUpstream, PASSED_HEADERS } from "../upstream.ts";
+import { callUpstream, PASSED_HEADERS } from "../upstream/call.ts";
 
 export interface Failed {
   readonly answer?: undefined;

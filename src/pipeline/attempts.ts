@@ -15,7 +15,7 @@ import type { Provider, Target } from "../providers/provider.ts";
 import type { Plan } from "../routing/plan.ts";
 import { type NextStep, nextStep } from "../routing/retry.ts";
 import type { PlannedTarget } from "../routing/targets.ts";
-import { causeOf, toAttemptError } from "../upstream.ts";
+import { causeOf, toAttemptError } from "../upstream/call.ts";
 
 export interface Held {
   readonly admission: Admission;

@@ -14,7 +14,7 @@ import type { BareCall, Call, Deps, Generation } from "./ports.ts";
 import { usd } from "../pricing/cost.ts";
 import { type Plan, planVersion } from "../routing/plan.ts";
 import type { Span } from "../telemetry/trace.ts";
-import { PASSED_HEADERS } from "../upstream.ts";
+import { PASSED_HEADERS } from "../upstream/call.ts";
 
 export interface CacheAnswer {
   readonly hit?: Generation;

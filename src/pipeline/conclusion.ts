@@ -14,7 +14,7 @@ import { costMicroUsd, usd } from "../pricing/cost.ts";
 import type { Target } from "../providers/provider.ts";
 import { outcomeOf, type Outcome } from "./request-facts.ts";
 import { inTier, priceOfTarget } from "./target-price.ts";
-import type { StreamReport } from "../stream.ts";
+import type { StreamReport } from "../upstream/stream.ts";
 import type { SpanContextRef } from "../telemetry/trace.ts";
 
 interface Ended {

@@ -14,7 +14,7 @@ import type { Call, Deps } from "./ports.ts";
 import { routeFresh } from "./routed.ts";
 import type { Target } from "../providers/provider.ts";
 import type { Plan } from "../routing/plan.ts";
-import { callUpstream, PASSED_HEADERS, readBody } from "../upstream.ts";
+import { callUpstream, PASSED_HEADERS, readBody } from "../upstream/call.ts";
 
 type PlannedTarget = Plan["targets"][number];
 

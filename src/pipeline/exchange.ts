@@ -20,7 +20,7 @@ import {
   type Wire,
   wireFor,
 } from "../providers/provider.ts";
-import type { Payload } from "../upstream.ts";
+import type { Payload } from "../upstream/call.ts";
 
 /** A whole answer, read: what is kept of it, and how it is said to the client. */
 export interface ReadAnswer {

@@ -9,11 +9,11 @@ import { concludeFailure } from "./conclusion.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { ForwardExchange } from "./exchange.ts";
 import { inspectUsage } from "./inspectors.ts";
-import { nativeUrl } from "../native-url.ts";
+import { nativeUrl } from "../upstream/native-url.ts";
 import type { BareCall, Deps, Generation } from "./ports.ts";
 import { routeFresh } from "./routed.ts";
 import { baseUrlFor, type Provider, type Target } from "../providers/provider.ts";
-import type { Payload } from "../upstream.ts";
+import type { Payload } from "../upstream/call.ts";
 
 export interface Forwarding {
   /** Behind the base URL: `/images/generations`. */

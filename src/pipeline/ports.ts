@@ -21,7 +21,7 @@ import type { ContentSink } from "../telemetry/content.ts";
 import type { RoutingBook } from "../routing/book.ts";
 import type { RequestTrace } from "../telemetry/trace.ts";
 import type { KeyRecord, TenantBundle } from "../tenants/records.ts";
-import type { UpstreamPorts } from "../upstream.ts";
+import type { UpstreamPorts } from "../upstream/call.ts";
 import type { RequestFacts } from "./request-facts.ts";
 import type { RequestOptions } from "./request-options.ts";
 

@@ -9,15 +9,15 @@ import { addressOf, endAttempt } from "./attempt-span.ts";
 import { concludeFailure, concludeRelay } from "./conclusion.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import { inspectWire, type Inspector } from "./inspectors.ts";
-import { headersToClient, headersToVendor } from "../native-headers.ts";
-import { nativeUrl } from "../native-url.ts";
+import { headersToClient, headersToVendor } from "../upstream/native-headers.ts";
+import { nativeUrl } from "../upstream/native-url.ts";
 import type { BareCall, Deps } from "./ports.ts";
 import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../providers/provider.ts";
-import { relayBody } from "../stream-relay.ts";
+import { relayBody } from "../upstream/stream-relay.ts";
 import type { Span } from "../telemetry/trace.ts";
 import { DEFAULT_TIMEOUTS } from "../tenants/route-record.ts";
 import type { TenantBundle } from "../tenants/records.ts";
-import { type Attempt, type Payload, readRefusal, sendUpstream } from "../upstream.ts";
+import { type Attempt, type Payload, readRefusal, sendUpstream } from "../upstream/call.ts";
 
 export interface NativeAsk {
   /** The tenant's name of the account. */

@@ -13,11 +13,11 @@ import {
 } from "../wires/openai-realtime/events.ts";
 import { GatewayError } from "../errors.ts";
 import type { Generation } from "./ports.ts";
-import { BROKEN, CLOSE, isOrderly } from "../socket-close.ts";
-import { joinSockets, type SessionReport } from "../socket-relay.ts";
-import type { StreamOutcome } from "../stream.ts";
+import { BROKEN, CLOSE, isOrderly } from "../upstream/socket-close.ts";
+import { joinSockets, type SessionReport } from "../upstream/socket-relay.ts";
+import type { StreamOutcome } from "../upstream/stream.ts";
 import type { SpanAttributes } from "../telemetry/attributes.ts";
-import { type Attempt, causeOf, toAttemptError } from "../upstream.ts";
+import { type Attempt, causeOf, toAttemptError } from "../upstream/call.ts";
 
 /**
  * Throws `upstream_error` where the upstream answered with something else than a WebSocket. `claim` throws where another

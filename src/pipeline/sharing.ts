@@ -13,7 +13,7 @@ import { type PassEnd, passOn } from "./pass-on.ts";
 import type { Call, Deps, Generation } from "./ports.ts";
 import type { Plan } from "../routing/plan.ts";
 import { sha256Hex } from "../bytes/digest.ts";
-import type { StreamOutcome } from "../stream.ts";
+import type { StreamOutcome } from "../upstream/stream.ts";
 import type { Span } from "../telemetry/trace.ts";
 
 export type Generate = (call: Call) => Promise<Generation>;

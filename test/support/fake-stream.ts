@@ -8,8 +8,8 @@ import { type AnswerSummary, createAnswerCollector } from "../../src/pipeline/an
 import { wireFor } from "../../src/providers/provider.ts";
 import { providerOf } from "../../src/providers/registry.ts";
 import { createSseParser, type ServerSentEvent } from "../../src/bytes/sse.ts";
-import { openStream, type OpenStream } from "../../src/stream.ts";
-import { type Attempt, type AttemptLimits, callUpstream } from "../../src/upstream.ts";
+import { openStream, type OpenStream } from "../../src/upstream/stream.ts";
+import { type Attempt, type AttemptLimits, callUpstream } from "../../src/upstream/call.ts";
 import { fakeChat } from "./fake-tenant.ts";
 
 /**

@@ -1,7 +1,7 @@
 // Joined sockets in workerd, with a pair in place of the upstream: what ends a session from the gateway's side.
 import { expect, test } from "vitest";
 import { GatewayError } from "../../src/errors.ts";
-import { joinSockets, type SessionReport } from "../../src/socket-relay.ts";
+import { joinSockets, type SessionReport } from "../../src/upstream/socket-relay.ts";
 
 type Seen = { readonly frames: unknown[]; readonly closed: Promise<readonly [number, string]> };
 

@@ -11,7 +11,7 @@ import {
   callUpstream,
   PASSED_HEADERS,
   readBody,
-} from "../../src/upstream.ts";
+} from "../../src/upstream/call.ts";
 import { faultOf } from "../support/fake-stream.ts";
 import { fakeChat } from "../support/fake-tenant.ts";
 import { completion, createFakeUpstream, failure, type FakeReply, hang } from "../support/fake-upstream.ts";

@@ -7,7 +7,7 @@
 import type { ChatResponse } from "../../schema/chat.ts";
 import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
-import type { ModelCall } from "../../model-binding.ts";
+import type { ModelCall } from "../../upstream/model-binding.ts";
 import { type RequestForm, writeChatRequest } from "../openai-chat/upstream-request.ts";
 import { malformed, readCompletion, readFinishReason, readUsage } from "../openai-chat/upstream-answer.ts";
 import type { EmbeddingWire, Target, UpstreamRequest, Wire } from "../../providers/provider.ts";

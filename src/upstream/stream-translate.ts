@@ -3,9 +3,9 @@
  * event. The same promises as stream.ts gives for forwarded streams, which never come here.
  */
 
-import type { ChatChunk } from "./schema/chat.ts";
-import type { ChunkEncoder } from "./wires/client-wire.ts";
-import { createSideReader, readAsTheyCome, type SideReader, type StreamFormat } from "./side-reader.ts";
+import type { ChatChunk } from "../schema/chat.ts";
+import type { ChunkEncoder } from "../wires/client-wire.ts";
+import { createSideReader, readAsTheyCome, type SideReader, type StreamFormat } from "./stream-reader.ts";
 import {
   awaitFirstEvent,
   bodyOf,
@@ -16,7 +16,7 @@ import {
   type PumpOptions,
 } from "./stream.ts";
 import { report, type StreamReport } from "./stream.ts";
-import type { Attempt } from "./upstream.ts";
+import type { Attempt } from "./call.ts";
 
 export interface TranslatedObserver {
   onChunks(chunks: readonly ChatChunk[]): void;

@@ -3,10 +3,10 @@
  * or throws a row of the error table. Reading the body is stream.ts and, for whole answers, `readBody` here.
  */
 
-import type { Dialect } from "./schema/chat.ts";
-import { GatewayError } from "./errors.ts";
+import type { Dialect } from "../schema/chat.ts";
+import { GatewayError } from "../errors.ts";
 import type { RunModel } from "./model-binding.ts";
-import { baseUrlFor, type Provider, type Target, type UpstreamRequest } from "./providers/provider.ts";
+import { baseUrlFor, type Provider, type Target, type UpstreamRequest } from "../providers/provider.ts";
 
 /** Why an attempt was aborted; also what its signal carries as a reason. */
 export type AbortCause = "first_byte" | "idle" | "total" | "client" | "revoked" | "lease_lost";

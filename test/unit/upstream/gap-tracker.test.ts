@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { watchSilence } from "../../src/silence.ts";
+import { watchSilence } from "../../../src/upstream/gap-tracker.ts";
 
 /** A watch that has heard something at each of these times. */
 function heardAt(...times: readonly number[]) {

@@ -3,10 +3,10 @@
  * them. A fault breaks the client's connection off, as the upstream's own would have.
  */
 
-import { readInBursts, type SideReader } from "./side-reader.ts";
-import { watchSilence } from "./silence.ts";
+import { readInBursts, type SideReader } from "./stream-reader.ts";
+import { watchSilence } from "./gap-tracker.ts";
 import { layPipe, pump, type StreamReport } from "./stream.ts";
-import type { Attempt } from "./upstream.ts";
+import type { Attempt } from "./call.ts";
 
 export interface RelayOptions {
   readonly name: string;

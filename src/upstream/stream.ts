@@ -4,16 +4,16 @@
  * at most every POLL_MS, for usage and for the way it ends. src/decisions/050-streams.md has the measurements.
  */
 
-import { GatewayError } from "./errors.ts";
+import { GatewayError } from "../errors.ts";
 import {
   createSideReader,
   readInBursts,
   type SideReader,
   type StreamFormat,
   type StreamObserver,
-} from "./side-reader.ts";
-import { STALL_MS } from "./silence.ts";
-import { type Attempt, toAttemptError } from "./upstream.ts";
+} from "./stream-reader.ts";
+import { STALL_MS } from "./gap-tracker.ts";
+import { type Attempt, toAttemptError } from "./call.ts";
 
 /** How often the side branch is read: four times a second costs nothing and sees a stall of any length that matters. */
 const POLL_MS = 250;

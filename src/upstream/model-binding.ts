@@ -1,10 +1,10 @@
 /**
  * The platform's own models behind a binding of the Worker (`AI`), asked as an upstream is: a request in, a response out.
- * Knows what the binding's `run` takes and nothing of what models say. Called by services.ts; upstream.ts calls the result.
+ * Knows what the binding's `run` takes and nothing of what models say. Called by services.ts; call.ts calls the result.
  * https://developers.cloudflare.com/workers-ai/configuration/bindings/ (seen 2026-11)
  */
 
-import type { UpstreamRequest } from "./providers/provider.ts";
+import type { UpstreamRequest } from "../providers/provider.ts";
 
 /** Asks the model that the request's body names (`ModelCall`). Rejects as `fetch` does. */
 export type RunModel = (request: UpstreamRequest, signal: AbortSignal) => Promise<Response>;

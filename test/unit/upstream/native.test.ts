@@ -1,8 +1,8 @@
 // What passes between a client and a vendor's own API: paths that stay where they belong, and headers that are nobody's secret.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { headersToClient, headersToVendor } from "../../src/native-headers.ts";
-import { nativeUrl } from "../../src/native-url.ts";
+import { headersToClient, headersToVendor } from "../../../src/upstream/native-headers.ts";
+import { nativeUrl } from "../../../src/upstream/native-url.ts";
 
 const BASE = "https://api.example.com/v1";
 

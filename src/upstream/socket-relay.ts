@@ -4,7 +4,7 @@
  * buffer is can't be seen on this platform. Called by pipeline/session.ts.
  */
 
-import type { GatewayError } from "./errors.ts";
+import type { GatewayError } from "../errors.ts";
 import { BROKEN, CLOSE, fitReason, isSendable, NO_CODE } from "./socket-close.ts";
 
 /** After the first close, how long the other side may take for its own: the platform leaves 30 s after a client is gone. */

@@ -3,11 +3,11 @@
  * client's bytes, or, where these are translated, the stream itself; stream.ts and stream-translate.ts decide when.
  */
 
-import type { ChatChunk } from "./schema/chat.ts";
-import { GatewayError } from "./errors.ts";
-import type { Decoder } from "./providers/provider.ts";
-import { type Silence, watchSilence } from "./silence.ts";
-import type { EventParser, ServerSentEvent } from "./bytes/sse.ts";
+import type { ChatChunk } from "../schema/chat.ts";
+import { GatewayError } from "../errors.ts";
+import type { Decoder } from "../providers/provider.ts";
+import { type Silence, watchSilence } from "./gap-tracker.ts";
+import type { EventParser, ServerSentEvent } from "../bytes/sse.ts";
 
 /**
  * How much one read may take. A buffer's memory is given and cleared at each read, which for 64 KiB costs more than all

@@ -3,7 +3,7 @@
  * base URL. Pure. Called by the pipeline for forwarded requests.
  */
 
-import { GatewayError } from "./errors.ts";
+import { GatewayError } from "../errors.ts";
 
 /**
  * The path behind the base URL's own, with one slash between them; the query of the base stays, `search` comes after it.

@@ -1,6 +1,6 @@
 /**
  * The longest silence in a stream: when it began and how long it lasted, to the grain of whoever reads. Told by the readers
- * of streams (side-reader.ts, stream-relay.ts), asked for when one has ended (stream.ts).
+ * of streams (stream-reader.ts, stream-relay.ts), asked for when one has ended (stream.ts).
  */
 
 /** From here on a person who reads along takes a stream for stuck. */
