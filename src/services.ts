@@ -32,8 +32,8 @@ import {
   type UnusableDestination,
 } from "./telemetry/destination.ts";
 import { probeDestination } from "./telemetry/destination-probe.ts";
-import { createOutputBook } from "./limits/output-book.ts";
-import { createRoutingBook } from "./routing/book.ts";
+import { createOutputBook } from "./targets/output-lengths.ts";
+import { createRoutingBook } from "./targets/targets.ts";
 import { createExporter, type ExportPort } from "./telemetry/exporter.ts";
 import { createMeter, type Meter } from "./telemetry/metrics/meter.ts";
 import type { MetricsPort } from "./telemetry/metrics/metrics-port.ts";

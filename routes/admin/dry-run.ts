@@ -15,8 +15,8 @@ import { openAiResponses } from "../../src/wires/openai-responses/client-codec.t
 import { GatewayError } from "../../src/errors.ts";
 import { dryRun } from "../../src/pipeline/dry-run.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
-import { type Circuit, CLOSED } from "../../src/routing/circuit.ts";
-import { readHealth } from "../../src/routing/health.ts";
+import { type Circuit, CLOSED } from "../../src/targets/circuit.ts";
+import { readHealth } from "../../src/targets/health.ts";
 import type { TenantBundle } from "../../src/tenants/records.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../read-body.ts";
 

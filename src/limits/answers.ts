@@ -4,8 +4,8 @@
  */
 
 import { requestsWindow, spendWindow, tighterWindow, tokensWindow, type Allowance } from "./allowance.ts";
-import type { ClosedGates } from "./closed-gates.ts";
-import type { CircuitBook } from "../routing/circuit.ts";
+import type { ClosedGates } from "../targets/cooldowns.ts";
+import type { CircuitBook } from "../targets/circuit.ts";
 import { isUnstarted, waitRecordOf, type Entry, type LeaseState } from "./entry.ts";
 import { leaseIdOf } from "./lease-table.ts";
 import { NO_WAIT } from "./protocol.ts";

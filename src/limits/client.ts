@@ -33,8 +33,8 @@ import {
   createIsolateCircuits,
   type IsolateCircuits,
   type TargetCircuits,
-} from "./target-circuits.ts";
-import { createTargetGates, type TargetGates } from "./target-gates.ts";
+} from "../targets/isolate-circuits.ts";
+import { createTargetGates, type TargetGates } from "../targets/concurrency-limiter.ts";
 
 export { QueueUnreachable } from "./queue-call.ts";
 

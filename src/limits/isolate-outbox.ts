@@ -4,7 +4,7 @@
  * data of one tenant; client.ts sends.
  */
 
-import { MAX_CLOSED_MS } from "./closed-gates.ts";
+import { MAX_CLOSED_MS } from "../targets/cooldowns.ts";
 import type { BatchStart, ClosedGate, Expense, IsolateNews, Settlement, TargetNews } from "./protocol.ts";
 
 /** Longer than the oldest checkpoint that may be missing money. */

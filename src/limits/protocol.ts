@@ -3,7 +3,7 @@
  * Every call is idempotent by request id, since the runtime may repeat one. The rules are in queue.md's invariants.
  */
 
-import type { CallReport, Circuit, OpenCircuit } from "../routing/circuit.ts";
+import type { CallReport, Circuit, OpenCircuit } from "../targets/circuit.ts";
 import type { Retention } from "../telemetry/stored-trace.ts";
 
 /** A request's place in the tenant's queue; `batch` yields to `interactive`. */

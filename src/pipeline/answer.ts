@@ -133,7 +133,7 @@ const CHARS_PER_TOKEN = 4;
 
 /**
  * Tokens a request will use, before anyone counted: what admission reserves. `expectedOutput` is what the model's
- * answers have come to (limits/output-book.ts); it never counts for more than the client allows.
+ * answers have come to (targets/output-lengths.ts); it never counts for more than the client allows.
  */
 export function estimateTokens(
   { wireText, params }: ChatRequest,

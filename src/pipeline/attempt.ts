@@ -7,12 +7,12 @@ import { answerClient } from "./answering.ts";
 import { type AttemptFacts, openAttempt } from "./attempt-span.ts";
 import type { Run } from "./attempts.ts";
 import { type GatewayError, toGatewayError } from "../errors.ts";
-import type { CallEnd } from "../limits/target-gates.ts";
+import type { CallEnd } from "../targets/concurrency-limiter.ts";
 import type { Generation } from "./ports.ts";
 import type { Target } from "../providers/provider.ts";
-import { latencyKey } from "../routing/book.ts";
-import type { CallPass } from "../limits/target-circuits.ts";
-import type { CallRef, Verdict } from "../routing/circuit.ts";
+import { latencyKey } from "../targets/targets.ts";
+import type { CallPass } from "../targets/isolate-circuits.ts";
+import type { CallRef, Verdict } from "../targets/circuit.ts";
 import type { Span } from "../telemetry/trace.ts";
 import { callUpstream, PASSED_HEADERS } from "../upstream/call.ts";
 

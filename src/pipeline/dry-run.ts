@@ -8,8 +8,8 @@ import { ageSeconds } from "../cache/entry.ts";
 import type { Call, Deps } from "./ports.ts";
 import { expectedMicroUsd, expectedUsage, planContext } from "./routed.ts";
 import { usd } from "../pricing/cost.ts";
-import { latencyKey } from "../routing/book.ts";
-import type { CircuitState } from "../routing/circuit.ts";
+import { latencyKey } from "../targets/targets.ts";
+import type { CircuitState } from "../targets/circuit.ts";
 import { type Plan, planTargets } from "../routing/plan.ts";
 import type { PlannedTarget } from "../routing/targets.ts";
 

@@ -8,7 +8,7 @@ import type { ChatRequest } from "../schema/chat.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { BareCall, Call, Deps } from "./ports.ts";
 import { costMicroUsd } from "../pricing/cost.ts";
-import { latencyKey } from "../routing/book.ts";
+import { latencyKey } from "../targets/targets.ts";
 import type { RequestTraits } from "../routing/conditions.ts";
 import { type Need, needsOf } from "../routing/needs.ts";
 import { type Plan, type PlanContext, planTargets } from "../routing/plan.ts";

@@ -12,7 +12,7 @@ import {
   type TargetRecord,
 } from "../tenants/route-record.ts";
 import { type KeyRecord, type TenantBundle } from "../tenants/records.ts";
-import type { Circuit } from "./circuit.ts";
+import type { Circuit } from "../targets/circuit.ts";
 import { chooseBranch, type RequestTraits } from "./conditions.ts";
 import { order, type OrderContext } from "./order.ts";
 import { type PlannedTarget, toTarget } from "./targets.ts";

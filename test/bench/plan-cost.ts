@@ -1,8 +1,8 @@
 // What a choice of target costs, by strategy: plans of four targets in a loop, in Node. Called by cache.ts.
-import { createLatencyBook } from "../../src/routing/latency.ts";
-import { CLOSED } from "../../src/routing/circuit.ts";
+import { createLatencyBook } from "../../src/targets/latency.ts";
+import { CLOSED } from "../../src/targets/circuit.ts";
 import { planTargets, type PlanContext } from "../../src/routing/plan.ts";
-import { createTurns } from "../../src/routing/turns.ts";
+import { createTurns } from "../../src/targets/weighted-round-robin.ts";
 import { fakeBundle } from "../support/fake-tenant.ts";
 import { median } from "./statistics.ts";
 

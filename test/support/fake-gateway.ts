@@ -12,14 +12,18 @@ import type {
   Settlement,
 } from "../../src/limits/protocol.ts";
 import type { HeartbeatHooks } from "../../src/limits/heartbeat.ts";
-import { circuitsFor, createIsolateCircuits, type TargetCircuits } from "../../src/limits/target-circuits.ts";
-import { createTargetGates } from "../../src/limits/target-gates.ts";
+import {
+  circuitsFor,
+  createIsolateCircuits,
+  type TargetCircuits,
+} from "../../src/targets/isolate-circuits.ts";
+import { createTargetGates } from "../../src/targets/concurrency-limiter.ts";
 import type { Call, Deps, Generation, QueuePort } from "../../src/pipeline/ports.ts";
 import { type RequestFacts, rootAttributes } from "../../src/pipeline/request-facts.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
 import { providerOf } from "../../src/providers/registry.ts";
-import { createOutputBook } from "../../src/limits/output-book.ts";
-import { createRoutingBook } from "../../src/routing/book.ts";
+import { createOutputBook } from "../../src/targets/output-lengths.ts";
+import { createRoutingBook } from "../../src/targets/targets.ts";
 import { createRequestTrace } from "../../src/telemetry/request-trace.ts";
 import type { FinishedSpan, FinishedTrace, RequestTrace } from "../../src/telemetry/trace.ts";
 import type { TenantBundle } from "../../src/tenants/records.ts";

@@ -1,7 +1,7 @@
 // The pipeline against upstreams that fail: what is retried, who is asked next, what the client is told, and that the lease goes back
 // exactly once whatever happens.
 import { describe, expect, test } from "vitest";
-import { createRoutingBook } from "../../../src/routing/book.ts";
+import { createRoutingBook } from "../../../src/targets/targets.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
 import {
   createFakeGateway,

@@ -1,8 +1,8 @@
 // The pipeline and what an isolate has learned of its targets: circuits, the retry budget, credentials that can't be opened.
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
-import { createRoutingBook } from "../../../src/routing/book.ts";
-import type { TargetCircuits } from "../../../src/limits/target-circuits.ts";
+import { createRoutingBook } from "../../../src/targets/targets.ts";
+import type { TargetCircuits } from "../../../src/targets/isolate-circuits.ts";
 import {
   createFakeGateway,
   createLoneCircuits,

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
 import { QueueUnreachable } from "../../../src/limits/client.ts";
-import { createOutputBook } from "../../../src/limits/output-book.ts";
+import { createOutputBook } from "../../../src/targets/output-lengths.ts";
 import type { Refused } from "../../../src/limits/protocol.ts";
 import {
   ADMITTED,

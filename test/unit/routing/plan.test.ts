@@ -6,7 +6,7 @@ import {
   planTargets,
   planVersion,
 } from "../../../src/routing/plan.ts";
-import { createTurns } from "../../../src/routing/turns.ts";
+import { createTurns } from "../../../src/targets/weighted-round-robin.ts";
 import { DEFAULT_RETRIES, DEFAULT_TIMEOUTS } from "../../../src/tenants/route-record.ts";
 import { fakeBundle } from "../../support/fake-tenant.ts";
 

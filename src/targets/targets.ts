@@ -1,13 +1,13 @@
 /**
  * What an isolate has learned about targets, in one place: latencies, turns, sessions, the retry budget. One for an
  * isolate and all its tenants; every key begins with the tenant. Nothing of it is shared between isolates: what is shared
- * are circuits (limits/target-circuits.ts) and closed gates.
+ * are circuits (targets/isolate-circuits.ts) and closed gates.
  */
 
 import { createLatencyBook, type LatencyBook } from "./latency.ts";
 import { createRetryBudget, type RetryBudget } from "./retry-budget.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
-import { createTurns, type Turns } from "./turns.ts";
+import { createTurns, type Turns } from "./weighted-round-robin.ts";
 
 export interface RoutingBook {
   readonly latency: LatencyBook;

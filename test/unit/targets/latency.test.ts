@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createLatencyBook } from "../../../src/routing/latency.ts";
+import { createLatencyBook } from "../../../src/targets/latency.ts";
 
 const NOW = 1_000_000;
 

@@ -5,8 +5,8 @@ import { describe, expect, test } from "vitest";
 import { createAdmission, type Admission } from "../../../src/limits/admission.ts";
 import { createQueueClient, type TenantQueueClient } from "../../../src/limits/client.ts";
 import type { QueueRpc } from "../../../src/limits/protocol.ts";
-import type { CallRef } from "../../../src/routing/circuit.ts";
-import { askOf, limitsOf, START_AT } from "./ask-builder.ts";
+import type { CallRef } from "../../../src/targets/circuit.ts";
+import { askOf, limitsOf, START_AT } from "../limits/ask-builder.ts";
 
 const TARGET = "up/dead";
 const FIRST_PAUSE_MS = 10_000;

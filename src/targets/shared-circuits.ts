@@ -1,12 +1,12 @@
 /**
  * The circuits of a tenant's targets as his object keeps them for all isolates: one count of failures, one pause, one
- * probe at a time. Told by the isolates with calls that they make anyway (target-circuits.ts); heard by them in each
+ * probe at a time. Told by the isolates with calls that they make anyway (isolate-circuits.ts); heard by them in each
  * answer. Nothing of it is saved: an object that is started anew is told what is open by the isolates that know.
  */
 
-import { type CircuitBook, createCircuitBook } from "../routing/circuit.ts";
-import type { TargetNews } from "./protocol.ts";
-import { createRecentIds } from "./recent-ids.ts";
+import { type CircuitBook, createCircuitBook } from "./circuit.ts";
+import type { TargetNews } from "../limits/protocol.ts";
+import { createRecentIds } from "../limits/recent-ids.ts";
 
 export interface SharedCircuits {
   readonly book: CircuitBook;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createRetryBudget } from "../../../src/routing/retry-budget.ts";
+import { createRetryBudget } from "../../../src/targets/retry-budget.ts";
 
 const NOW = 1_700_000_000_000;
 

@@ -4,7 +4,7 @@ import {
   type CircuitBook,
   createCircuitBook,
   type Verdict,
-} from "../../../src/routing/circuit.ts";
+} from "../../../src/targets/circuit.ts";
 
 const NOW = 1_000_000;
 const TARGET = "a/x";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createTurns } from "../../../src/routing/turns.ts";
+import { createTurns } from "../../../src/targets/weighted-round-robin.ts";
 
 /** How often each index had its turn. */
 function count(turns: number, weights: readonly number[], start = 0): number[] {

@@ -11,8 +11,8 @@ import {
   createCircuitBook,
   type OpenCircuit,
   type Verdict,
-} from "../routing/circuit.ts";
-import type { TargetNews } from "./protocol.ts";
+} from "./circuit.ts";
+import type { TargetNews } from "../limits/protocol.ts";
 
 /** A probe that no request of this isolate has used by then goes back: another isolate may have one. */
 const GRANT_MS = 5000;

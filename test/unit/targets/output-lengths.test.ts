@@ -1,7 +1,7 @@
 // How long a model's answers have been: what admission reserves for those who name no limit.
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { createOutputBook } from "../../../src/limits/output-book.ts";
+import { createOutputBook } from "../../../src/targets/output-lengths.ts";
 
 function bookOf(lengths: readonly number[], tenantId = "acme", model = "up/m") {
   const book = createOutputBook();

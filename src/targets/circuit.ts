@@ -1,7 +1,7 @@
 /**
  * Which targets are not worth asking: a circuit breaker for each. Pure rules over plain data of one tenant. Kept twice
  * by the same rules: by the tenant's object for all isolates, and by each isolate for what it has heard and seen
- * (limits/target-circuits.ts). Who may probe a target whose pause is over is given out by `claim`, to one at a time.
+ * (targets/isolate-circuits.ts). Who may probe a target whose pause is over is given out by `claim`, to one at a time.
  */
 
 /** api.md §6: at least 5 failures in a row, or half of 20. */

@@ -4,8 +4,8 @@
  * increase, multiplicative decrease). Plain data of one tenant in one isolate; the pipeline asks before each attempt.
  */
 
-import { createClosedGates } from "./closed-gates.ts";
-import type { ClosedGate } from "./protocol.ts";
+import { createClosedGates } from "./cooldowns.ts";
+import type { ClosedGate } from "../limits/protocol.ts";
 
 const DECREASE = 0.7;
 /** Refusals of one moment are one: calls that were under way before the first say nothing new. */

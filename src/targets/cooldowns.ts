@@ -3,7 +3,7 @@
  * Kept by the tenant's object for all isolates, and by each isolate for its own requests. Plain data, bounded.
  */
 
-import type { ClosedGate } from "./protocol.ts";
+import type { ClosedGate } from "../limits/protocol.ts";
 
 /** A tenant has a few dozen targets; those beyond are not remembered. */
 const MAX_GATES = 100;
