@@ -8,7 +8,7 @@ import type { GatewayError } from "../errors.ts";
 import type { BareCall } from "./ports.ts";
 import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../providers/provider.ts";
 import { usageAttributes } from "./request-facts.ts";
-import type { PlannedTarget } from "../routing/targets.ts";
+import type { PlannedTarget } from "../routing/planned-target.ts";
 import type { StreamReport } from "../upstream/stream.ts";
 import type { Span } from "../telemetry/trace.ts";
 

@@ -14,7 +14,7 @@ import type { BareCall, Deps, Generation } from "./ports.ts";
 import type { Provider, Target } from "../providers/provider.ts";
 import type { Plan } from "../routing/plan.ts";
 import { type NextStep, nextStep } from "../routing/retry.ts";
-import type { PlannedTarget } from "../routing/targets.ts";
+import type { PlannedTarget } from "../routing/planned-target.ts";
 import { causeOf, toAttemptError } from "../upstream/call.ts";
 
 export interface Held {

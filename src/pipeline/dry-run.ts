@@ -11,7 +11,7 @@ import { usd } from "../pricing/cost.ts";
 import { latencyKey } from "../targets/targets.ts";
 import type { CircuitState } from "../targets/circuit.ts";
 import { type Plan, planTargets } from "../routing/plan.ts";
-import type { PlannedTarget } from "../routing/targets.ts";
+import type { PlannedTarget } from "../routing/planned-target.ts";
 
 export type DryCall = Pick<Call, "chat" | "codec" | "bundle" | "key" | "options" | "cache" | "headers">;
 

@@ -14,7 +14,7 @@ import { openExchange } from "./exchange.ts";
 import type { Call, Deps } from "./ports.ts";
 import type { RequestFacts } from "./request-facts.ts";
 import type { Plan } from "../routing/plan.ts";
-import { type PlannedTarget, toTarget } from "../routing/targets.ts";
+import { type PlannedTarget, toTarget } from "../routing/planned-target.ts";
 import type { Span } from "../telemetry/trace.ts";
 import { withDeadline } from "../runtime/waits.ts";
 import { DEFAULT_RETRIES, type SemanticSettings } from "../tenants/route-record.ts";

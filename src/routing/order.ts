@@ -4,8 +4,8 @@
  */
 
 import type { RouteRecord } from "../tenants/route-record.ts";
-import { drawFor, pickByWeight } from "./draw.ts";
-import type { PlannedTarget } from "./targets.ts";
+import { drawFor, pickByWeight } from "./hash-pick.ts";
+import type { PlannedTarget } from "./planned-target.ts";
 
 export interface OrderContext {
   /** With `sticky` the same session comes first to the same target; undefined where the route or the client wants none. */

@@ -15,7 +15,7 @@ import { type KeyRecord, type TenantBundle } from "../tenants/records.ts";
 import type { Circuit } from "../targets/circuit.ts";
 import { chooseBranch, type RequestTraits } from "./conditions.ts";
 import { order, type OrderContext } from "./order.ts";
-import { type PlannedTarget, toTarget } from "./targets.ts";
+import { type PlannedTarget, toTarget } from "./planned-target.ts";
 
 export interface Plan {
   /** The route's name, or the bare `provider/model`. */
