@@ -19,7 +19,7 @@ import { GatewayError } from "./errors.ts";
 import { createInflightClient } from "./inflight/client.ts";
 import type { Deps } from "./pipeline/ports.ts";
 import { createModelRunner } from "./upstream/model-binding.ts";
-import { createQueueClient } from "./limits/client.ts";
+import { createQueueClient } from "./limits/isolate/queue-client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import { findPrice } from "./pricing/prices.ts";
 import { providerOf } from "./providers/registry.ts";

@@ -9,7 +9,7 @@ import { exportTrace, startTrace } from "./tracing.ts";
 
 export { SemanticIndex } from "./cache/semantic-index.ts";
 export { Inflight } from "./inflight/inflight.ts";
-export { TenantQueue } from "./limits/tenant-queue.ts";
+export { TenantQueue } from "./limits/object/tenant-queue.ts";
 export { TenantMetrics } from "./telemetry/metrics/tenant-metrics.ts";
 export { TraceOutbox } from "./telemetry/outbox.ts";
 export { TraceStore } from "./telemetry/store.ts";

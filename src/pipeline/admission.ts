@@ -6,7 +6,7 @@
 import { estimateTokens } from "./answer.ts";
 import { GatewayError } from "../errors.ts";
 import type { BareCall, Deps } from "./ports.ts";
-import { QueueUnreachable } from "../limits/client.ts";
+import { QueueUnreachable } from "../limits/isolate/queue-client.ts";
 import type { AdmissionAnswer, Estimate, Lease, Refused, WaitRecord } from "../limits/protocol.ts";
 import { costMicroUsd } from "../pricing/cost.ts";
 import type { Plan } from "../routing/plan.ts";

@@ -10,7 +10,7 @@ import type { CacheStore } from "../cache/store.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../wires/client-wire.ts";
 import type { InflightRpc } from "../inflight/protocol.ts";
-import type { HeartbeatHooks } from "../limits/heartbeat.ts";
+import type { HeartbeatHooks } from "../limits/isolate/heartbeat.ts";
 import type { OutputBook } from "../targets/output-lengths.ts";
 import type { TargetCircuits } from "../targets/isolate-circuits.ts";
 import type { TargetGates } from "../targets/concurrency-limiter.ts";
@@ -46,7 +46,7 @@ export interface Call {
 /** A request of any kind, also one that is forwarded without being understood: such a one is never cached. */
 export type BareCall = Omit<Call, "codec" | "cache"> & Partial<Pick<Call, "codec" | "cache">>;
 
-/** Admission to one tenant's queue: limits/client.ts. */
+/** Admission to one tenant's queue: limits/isolate/queue-client.ts. */
 export interface QueuePort {
   /**
    * Waits as long as the ask allows; throws QueueUnreachable when the object can't be asked. `target` is whom the request

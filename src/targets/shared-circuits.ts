@@ -6,7 +6,7 @@
 
 import { type CircuitBook, createCircuitBook } from "./circuit.ts";
 import type { TargetNews } from "../limits/protocol.ts";
-import { createRecentIds } from "../limits/recent-ids.ts";
+import { createRecentIds } from "../limits/leases/recent-ids.ts";
 
 export interface SharedCircuits {
   readonly book: CircuitBook;

@@ -11,7 +11,7 @@ import type {
   Expense,
   Settlement,
 } from "../../src/limits/protocol.ts";
-import type { HeartbeatHooks } from "../../src/limits/heartbeat.ts";
+import type { HeartbeatHooks } from "../../src/limits/isolate/heartbeat.ts";
 import {
   circuitsFor,
   createIsolateCircuits,

@@ -2,8 +2,8 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createQueueClient, type TenantQueueClient } from "../../src/limits/client.ts";
-import { askOf, limitsOf } from "../unit/limits/ask-builder.ts";
+import { createQueueClient, type TenantQueueClient } from "../../src/limits/isolate/queue-client.ts";
+import { askOf, limitsOf } from "../support/ask-builder.ts";
 
 const TARGET = "up/dead";
 const PAUSE_MS = 10_000;

@@ -2,10 +2,10 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createQueueClient } from "../../src/limits/client.ts";
+import { createQueueClient } from "../../src/limits/isolate/queue-client.ts";
 import { LEASE_TTL_MS, type Budget } from "../../src/limits/protocol.ts";
-import type { TenantQueue } from "../../src/limits/tenant-queue.ts";
-import { asAdmitted, askOf, asRefused, limitsOf, settlementOf } from "../unit/limits/ask-builder.ts";
+import type { TenantQueue } from "../../src/limits/object/tenant-queue.ts";
+import { asAdmitted, askOf, asRefused, limitsOf, settlementOf } from "../support/ask-builder.ts";
 
 const TRACES = { maxTraces: 100, maxAgeHours: 1 };
 const BUDGET: Budget = { microUsd: 1_000_000, period: "month", onExceeded: "reject" };

@@ -3,8 +3,8 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
 import type { QueueSnapshot } from "../../src/limits/protocol.ts";
-import type { TenantQueue } from "../../src/limits/tenant-queue.ts";
-import { asAdmitted, askOf, asRefused, settlementOf } from "../unit/limits/ask-builder.ts";
+import type { TenantQueue } from "../../src/limits/object/tenant-queue.ts";
+import { asAdmitted, askOf, asRefused, settlementOf } from "../support/ask-builder.ts";
 
 const ONE_SLOT = { concurrency: 1, maxDepth: 100 };
 

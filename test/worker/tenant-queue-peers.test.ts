@@ -2,9 +2,9 @@
 // HTTP are in test/clients/queue-peers.test.ts.
 import { env } from "cloudflare:workers";
 import { afterEach, expect, test, vi } from "vitest";
-import { createQueueClient } from "../../src/limits/client.ts";
+import { createQueueClient } from "../../src/limits/isolate/queue-client.ts";
 import { LEASE_RENEW_MS, LEASE_TTL_MS } from "../../src/limits/protocol.ts";
-import { asAdmitted, askOf, asRefused, limitsOf, settlementOf } from "../unit/limits/ask-builder.ts";
+import { asAdmitted, askOf, asRefused, limitsOf, settlementOf } from "../support/ask-builder.ts";
 
 afterEach(() => {
   vi.useRealTimers();

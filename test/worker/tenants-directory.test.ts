@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { TenantQueue } from "../../src/limits/tenant-queue.ts";
+import { TenantQueue } from "../../src/limits/object/tenant-queue.ts";
 import { hashKey } from "../../src/tenants/key-format.ts";
 import type { TenantBundle } from "../../src/tenants/records.ts";
 import {

@@ -1,7 +1,7 @@
 // How many calls of the queue object and how many written rows a request costs, and so what a million costs, at several rates:
 // the real client and the real rules in virtual time, many isolates, one tenant. Called by queue.ts.
-import { createAdmission } from "../../../src/limits/admission.ts";
-import { createQueueClient } from "../../../src/limits/client.ts";
+import { createAdmission } from "../../../src/limits/queue/queue-machine.ts";
+import { createQueueClient } from "../../../src/limits/isolate/queue-client.ts";
 import type { AdmissionAnswer, AdmissionAsk, Limits, QueueRpc } from "../../../src/limits/protocol.ts";
 import { createRandom, createVirtualTime } from "./virtual-time.ts";
 

@@ -1,5 +1,5 @@
 // A clock that moves only when a test lets it, for the queue's client.
-import { START_AT } from "./ask-builder.ts";
+import { START_AT } from "../../support/ask-builder.ts";
 
 /** A clock whose timers fire when the test lets time pass. */
 export function createTestClock() {

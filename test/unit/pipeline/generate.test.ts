@@ -2,7 +2,7 @@
 // generate-faults.test.ts, the cache generate-cache.test.ts, streams test/worker/stream-generate.test.ts.
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
-import { QueueUnreachable } from "../../../src/limits/client.ts";
+import { QueueUnreachable } from "../../../src/limits/isolate/queue-client.ts";
 import { createOutputBook } from "../../../src/targets/output-lengths.ts";
 import type { Refused } from "../../../src/limits/protocol.ts";
 import {

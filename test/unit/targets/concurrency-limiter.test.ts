@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createAdmission } from "../../../src/limits/admission.ts";
+import { createAdmission } from "../../../src/limits/queue/queue-machine.ts";
 import { createClosedGates, MAX_CLOSED_MS } from "../../../src/targets/cooldowns.ts";
 import type { ClosedGate } from "../../../src/limits/protocol.ts";
 import { createTargetGates } from "../../../src/targets/concurrency-limiter.ts";
-import { asAdmitted, askOf, START_AT } from "../limits/ask-builder.ts";
+import { asAdmitted, askOf, START_AT } from "../../support/ask-builder.ts";
 
 const TARGET = "openai/gpt-4o-mini";
 

@@ -2,11 +2,11 @@
 // own rules, with answers that are lost, objects that are started anew, and requests that die.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createAdmission, type Admission } from "../../../src/limits/admission.ts";
-import { createQueueClient, type TenantQueueClient } from "../../../src/limits/client.ts";
+import { createAdmission, type Admission } from "../../../src/limits/queue/queue-machine.ts";
+import { createQueueClient, type TenantQueueClient } from "../../../src/limits/isolate/queue-client.ts";
 import type { QueueRpc } from "../../../src/limits/protocol.ts";
 import type { CallRef } from "../../../src/targets/circuit.ts";
-import { askOf, limitsOf, START_AT } from "../limits/ask-builder.ts";
+import { askOf, limitsOf, START_AT } from "../../support/ask-builder.ts";
 
 const TARGET = "up/dead";
 const FIRST_PAUSE_MS = 10_000;

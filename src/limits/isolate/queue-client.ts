@@ -1,0 +1,280 @@
+/**
+ * The gateway's side of a tenant's queue: admission by a lease at hand or by a call, `cancel` when the client leaves,
+ * sleep until one's moment, settlements at once or riding along, and the lease's heartbeat. Decides nothing about
+ * limits; what happens when the queue can't be reached is for the caller's tenant to say.
+ */
+
+import { type HeartbeatHooks, type Renewal, startHeartbeat } from "./heartbeat.ts";
+import { createIsolateBatches, type IsolateBatches } from "./prefetched-leases.ts";
+import { createIsolateOutbox, newsOf, type IsolateOutbox, type Parcel } from "./piggyback-buffer.ts";
+import {
+  NO_WAIT,
+  type AdmissionAnswer,
+  type AdmissionAsk,
+  type Cancelled,
+  type Expense,
+  type Lease,
+  type ObjectState,
+  type QueueRpc,
+  type Settlement,
+  type WaitRecord,
+} from "../protocol.ts";
+import {
+  createQueueCall,
+  QueueUnreachable,
+  sleepUnless,
+  startRealTimer,
+  unlessAborted,
+  within,
+  type StartTimer,
+} from "./queue-call.ts";
+import {
+  circuitsFor,
+  createIsolateCircuits,
+  type IsolateCircuits,
+  type TargetCircuits,
+} from "../../targets/isolate-circuits.ts";
+import { createTargetGates, type TargetGates } from "../../targets/concurrency-limiter.ts";
+
+export { QueueUnreachable } from "./queue-call.ts";
+
+/** Beyond what the object itself needs: the way there and back, and its start. */
+const RPC_MARGIN_MS = 3000;
+/** After a client has left, its wait's record is worth so much patience. */
+const FAREWELL_MS = 1000;
+/** What may be told late is told by now. */
+const LATE_MS = 1000;
+/** A sender that has not sent by now has died with its request; the next one finds another. */
+const SENDER_LOST_MS = 4 * LATE_MS;
+/** Tenants whose state an isolate keeps; of those beyond, one with nothing to tell is forgotten. */
+const MAX_TENANTS = 500;
+
+export interface QueueClientDeps {
+  /** A new stub of the tenant's object each time: a broken one stays broken. A location hint belongs here. */
+  readonly queueOf: (tenantId: string) => QueueRpc;
+  readonly now: () => number;
+  readonly startTimer?: StartTimer;
+}
+
+export interface TenantQueueClient {
+  /**
+   * Waits as long as the ask allows, and until its moment. Answers `cancelled` when `signal` fires. Throws
+   * QueueUnreachable. `target` is whom the request is going to call first: a probe of it is asked for along the way.
+   */
+  admit(ask: AdmissionAsk, signal: AbortSignal, target?: string): Promise<AdmissionAnswer>;
+  /**
+   * Ends the lease, now or, where its admission said that it can, with the isolate's next call. Throws
+   * QueueUnreachable; a lost one ends by its time limit.
+   */
+  settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
+  /** Books money that was spent outside of any lease; told with the isolate's next call. */
+  spend(expense: Expense): void;
+  /** Takes back an admission that is not needed: it costs nothing then. Never throws. */
+  cancel(requestId: string): Promise<void>;
+  /** Renews a lease until the returned function is called. */
+  keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
+  readonly gates: TargetGates;
+  readonly circuits: TargetCircuits;
+}
+
+export interface QueueClient {
+  /** `defer` lets work outlive the request: `waitUntil`. */
+  forTenant(tenantId: string, defer: (work: Promise<unknown>) => void): TenantQueueClient;
+}
+
+/** What the isolate keeps of a tenant: plain data, shared by its requests. */
+interface TenantState {
+  readonly batches: IsolateBatches;
+  readonly outbox: IsolateOutbox;
+  readonly gates: TargetGates;
+  readonly circuits: IsolateCircuits;
+  /** Of the object that answered last. */
+  epoch: number;
+  /** Whether the last call was answered. */
+  isReachable: boolean;
+  /** When a request began to see to the outbox; -Infinity while none does. */
+  senderSince: number;
+}
+
+/** One for all requests of an isolate; holds no I/O of any of them. */
+export function createQueueClient(deps: QueueClientDeps): QueueClient {
+  const { queueOf, now, startTimer = startRealTimer } = deps;
+  const call = createQueueCall({ queueOf, now, startTimer });
+  const tenants = new Map<string, TenantState>();
+
+  function stateOf(tenantId: string): TenantState {
+    const known = tenants.get(tenantId);
+    if (known !== undefined) return known;
+    for (const [name, { outbox }] of tenants) {
+      outbox.forget(now());
+      if (tenants.size >= MAX_TENANTS && outbox.isEmpty) tenants.delete(name);
+    }
+    const outbox = createIsolateOutbox();
+    const state: TenantState = {
+      batches: createIsolateBatches(),
+      outbox,
+      gates: createTargetGates((gate, at) => outbox.close(gate, at)),
+      circuits: createIsolateCircuits((news, at) => outbox.learn(news, at)),
+      epoch: 0,
+      isReachable: true,
+      senderSince: -Infinity,
+    };
+    tenants.set(tenantId, state);
+    return state;
+  }
+
+  function forTenant(tenantId: string, defer: (work: Promise<unknown>) => void): TenantQueueClient {
+    const state = stateOf(tenantId);
+    const { batches, outbox, gates } = state;
+
+    /** Takes in what an answer says of the object; `mark` is from before its call. */
+    function learn({ epoch, closedGates, openCircuits }: ObjectState, mark: number): void {
+      state.isReachable = true;
+      for (const gate of closedGates ?? []) gates.close(gate, now());
+      if (epoch !== state.epoch) {
+        state.circuits.retell(now());
+        if (state.epoch !== 0) outbox.retell(now());
+        if (!outbox.isEmpty) sendSoon();
+        state.epoch = epoch;
+      }
+      state.circuits.hear(openCircuits, mark, now());
+    }
+
+    /** A call that takes the isolate's news along; they come back where it fails. */
+    async function callWithNews<T extends ObjectState>(
+      ms: number,
+      run: (queue: QueueRpc, parcel: Parcel) => Promise<T>,
+    ): Promise<T> {
+      outbox.giveBack(batches.takeUnused(now()));
+      const mark = state.circuits.mark(now());
+      const parcel = outbox.take();
+      try {
+        const answer = await call(tenantId, ms, (queue) => run(queue, parcel));
+        learn(answer, mark);
+        outbox.delivered(parcel, now());
+        return answer;
+      } catch (thrown) {
+        state.isReachable = false;
+        outbox.putBack(parcel);
+        if (!outbox.isEmpty) sendSoon();
+        throw thrown;
+      }
+    }
+
+    /** Sees to it that the outbox is sent in a moment, by this request's `waitUntil` if by no other's. */
+    function sendSoon(): void {
+      if (now() - state.senderSince < SENDER_LOST_MS) return;
+      state.senderSince = now();
+      defer(new Promise<void>((resolve) => startTimer(LATE_MS, resolve)).then(send));
+    }
+
+    async function send(): Promise<void> {
+      state.senderSince = -Infinity;
+      outbox.giveBack(batches.takeUnused(now()));
+      // What could not be told is put back, for another sender.
+      if (!outbox.isEmpty) await tell().catch(() => {});
+      if (batches.hasOpen) sendSoon();
+    }
+
+    async function tell(): Promise<void> {
+      await callWithNews(RPC_MARGIN_MS, (queue, parcel) =>
+        queue.settle(parcel.settles, newsOf(parcel, now())),
+      );
+    }
+
+    async function admit(ask: AdmissionAsk, signal: AbortSignal, target?: string): Promise<AdmissionAnswer> {
+      if (signal.aborted) return cancelled(ask, NO_WAIT, state);
+      // Each failed call is told before the next request goes, or a dead target would cost each isolate five.
+      const leased = outbox.isPressing ? undefined : batches.take(ask, now());
+      if (leased !== undefined) {
+        const { requestId, traceId, spanId } = ask;
+        outbox.start({ leaseId: leased.lease.id, requestId, traceId, spanId });
+        sendSoon();
+        return leased;
+      }
+      if (target !== undefined) state.circuits.want(target, ask.requestId, now());
+      return admitByCall(ask, signal);
+    }
+
+    async function admitByCall(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer> {
+      const startedAt = now();
+      const sinceStart = (): WaitRecord => ({ ...NO_WAIT, waitMs: now() - startedAt });
+      const wants = batches.wants(ask.keyId);
+      const work = callWithNews(ask.maxWaitMs + RPC_MARGIN_MS, (queue, parcel) => {
+        const maxWaitMs = Math.max(0, ask.maxWaitMs - (now() - startedAt));
+        const news = newsOf(parcel, now());
+        return queue.admit({
+          ...ask,
+          maxWaitMs,
+          settles: parcel.settles,
+          ...(news === undefined ? {} : { news }),
+          ...(wants === 0 ? {} : { wants }),
+        });
+      });
+      const answer = await unlessAborted(work, signal).catch((thrown: unknown) => {
+        // It may still be let in, with nobody there to use it.
+        if (thrown instanceof QueueUnreachable && thrown.reason === "timeout") defer(cancel(ask.requestId));
+        throw thrown;
+      });
+      if (answer === undefined) {
+        defer(cancel(ask.requestId));
+        const last = await within(work, FAREWELL_MS, startTimer).catch(() => undefined);
+        return cancelled(ask, last?.wait ?? sinceStart(), state);
+      }
+      if (answer.kind !== "admitted") return answer;
+      if (answer.batch !== undefined) {
+        batches.keep(ask.keyId, answer, now());
+        sendSoon();
+      }
+      if (answer.goInMs <= 0) return answer;
+      if (!signal.aborted && (await sleepUnless(answer.goInMs, signal, startTimer))) return answer;
+      defer(cancel(ask.requestId));
+      return cancelled(ask, { ...answer.wait, waitMs: now() - startedAt }, state);
+    }
+
+    async function cancel(requestId: string): Promise<void> {
+      if (outbox.withdraw(requestId)) return;
+      await call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId)).catch(() => {
+        // The time limits of the wait and of the lease do the same, only later.
+      });
+    }
+
+    function keepAlive({ id }: Lease, hooks: HeartbeatHooks = {}): () => void {
+      const renew = async (): Promise<Renewal> => {
+        const { lost, ...object } = await call(tenantId, RPC_MARGIN_MS, (queue) => queue.renew([id]));
+        // It takes no news along, so what it doesn't mention may still be so.
+        learn(object, 0);
+        return { isLost: lost.includes(id), configVersion: object.configVersion };
+      };
+      return startHeartbeat(renew, startTimer, hooks);
+    }
+
+    return {
+      admit,
+      async settle(settlement, canBeLate) {
+        outbox.settle(settlement);
+        if (canBeLate) sendSoon();
+        else await tell();
+      },
+      spend(expense) {
+        outbox.spend(expense);
+        sendSoon();
+      },
+      cancel,
+      keepAlive,
+      gates,
+      circuits: circuitsFor(state.circuits, {
+        now,
+        tell,
+        tellSoon: sendSoon,
+        isReachable: () => state.isReachable,
+      }),
+    };
+  }
+
+  return { forTenant };
+}
+
+function cancelled({ configVersion }: AdmissionAsk, wait: WaitRecord, { epoch }: TenantState): Cancelled {
+  return { kind: "cancelled", wait, configVersion, epoch };
+}

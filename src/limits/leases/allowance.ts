@@ -1,0 +1,226 @@
+/**
+ * What one holder of limits, a tenant or one of its keys, has used of them: two rate gates and a count of slots.
+ * The two are nested by queue-machine.ts, which asks both. Pure.
+ */
+
+import {
+  adjust,
+  createGate,
+  createRule,
+  giveBack,
+  opensAt,
+  rescale,
+  take,
+  windowOf,
+  type RateGate,
+  type RateRule,
+  type RateTicket,
+} from "./rate-limiter.ts";
+import type { LimitName, Limits, LimitWindow } from "../protocol.ts";
+import { budgetWindow, createSpend, isAffordable, spentIn, type Spend } from "./spend.ts";
+
+/** Whoever has used less than this share of each limit can't come near one within a checkpoint's time. */
+const LIGHT_SHARE = 0.1;
+
+/** A rate limit in force. */
+interface RateLimit {
+  readonly rule: RateRule;
+  readonly gate: RateGate;
+}
+
+export interface Allowance {
+  limits: Limits;
+  /** The configuration that `limits` are from; -1 before any. */
+  version: number;
+  requests: RateLimit | undefined;
+  tokens: RateLimit | undefined;
+  /** Slots in use: leases, those of sleeping callers too. */
+  holding: number;
+  /** Requests that wait, sleeping callers too. */
+  waiting: number;
+  /** Absent until something was spent or reserved. */
+  spend: Spend | undefined;
+}
+
+/** What one admission took of an allowance, so that it can be taken back. */
+export interface Takings {
+  readonly requests: RateTicket | undefined;
+  readonly tokens: RateTicket | undefined;
+  /** Micro-dollars reserved until the lease ends. */
+  readonly reserved: number;
+}
+
+/** What holds for a key without limits of its own. */
+export const UNLIMITED: Limits = { maxDepth: Infinity, maxWaitMs: Infinity };
+
+export function createAllowance(limits: Limits = UNLIMITED, version = -1): Allowance {
+  const allowance: Allowance = {
+    limits: UNLIMITED,
+    version: -1,
+    requests: undefined,
+    tokens: undefined,
+    holding: 0,
+    waiting: 0,
+    spend: undefined,
+  };
+  setLimits(allowance, limits, version, 0);
+  return allowance;
+}
+
+/** Puts limits in force; what was used before carries over. */
+export function setLimits(allowance: Allowance, limits: Limits, version: number, now: number): void {
+  const { requestsPerMinute, burst, tokensPerMinute } = limits;
+  allowance.requests =
+    requestsPerMinute === undefined
+      ? undefined
+      : changeRate(allowance.requests, createRule(requestsPerMinute, burst), now);
+  allowance.tokens =
+    tokensPerMinute === undefined
+      ? undefined
+      : changeRate(allowance.tokens, createRule(tokensPerMinute), now);
+  allowance.limits = limits;
+  allowance.version = version;
+}
+
+function changeRate(old: RateLimit | undefined, rule: RateRule, now: number): RateLimit {
+  if (old === undefined) return { rule, gate: createGate() };
+  const isSame = old.rule.perMinute === rule.perMinute && old.rule.burst === rule.burst;
+  if (!isSame) rescale(old.gate, old.rule, rule, now);
+  return { rule, gate: old.gate };
+}
+
+export function isLimited({ limits, requests, tokens }: Allowance): boolean {
+  const { concurrency, budget } = limits;
+  return concurrency !== undefined || requests !== undefined || tokens !== undefined || budget !== undefined;
+}
+
+/** Whether so little is used that what a crash forgets of some seconds brings no limit near. */
+export function isLight({ limits, holding, requests, tokens, spend }: Allowance, now: number): boolean {
+  const { concurrency = Infinity, budget } = limits;
+  return (
+    holding <= LIGHT_SHARE * concurrency &&
+    (requests === undefined || isGateLight(requests, now)) &&
+    (tokens === undefined || isGateLight(tokens, now)) &&
+    (budget === undefined ||
+      spend === undefined ||
+      spentIn(spend, budget.period, now) + spend.reserved <= (1 - LIGHT_SHARE) * budget.microUsd)
+  );
+}
+
+function isGateLight({ rule, gate }: RateLimit, now: number): boolean {
+  return gate.fullAt - now <= LIGHT_SHARE * rule.burst * rule.unitMs;
+}
+
+/** Nothing held, nothing owed, no budget to be remembered: forgetting it changes nothing. */
+export function isIdle({ holding, waiting, requests, tokens, limits }: Allowance, now: number): boolean {
+  const owedUntil = Math.max(requests?.gate.fullAt ?? 0, tokens?.gate.fullAt ?? 0);
+  return holding === 0 && waiting === 0 && owedUntil <= now && limits.budget === undefined;
+}
+
+export function hasSlot({ limits, holding }: Allowance): boolean {
+  return limits.concurrency === undefined || holding < limits.concurrency;
+}
+
+/** When the request rate lets the next one pass, after `ahead` others. */
+export function requestsOpenAt({ requests }: Allowance, ahead = 0): number {
+  return requests === undefined ? 0 : opensAt(requests.gate, requests.rule, 1, ahead);
+}
+
+export function tokensOpenAt({ tokens }: Allowance, estimate: number): number {
+  return tokens === undefined ? 0 : opensAt(tokens.gate, tokens.rule, estimate);
+}
+
+/** When both rates let a request of so many tokens pass; it may lie in the past. */
+export function ratesOpenAt(allowance: Allowance, estimate: number): number {
+  return Math.max(requestsOpenAt(allowance), tokensOpenAt(allowance, estimate));
+}
+
+/** The limit in the way at `now`, if one is. */
+export function heldBy(allowance: Allowance, estimate: number, now: number): LimitName | undefined {
+  if (!hasSlot(allowance)) return "concurrency";
+  const requestsAt = requestsOpenAt(allowance);
+  const tokensAt = tokensOpenAt(allowance, estimate);
+  if (Math.max(requestsAt, tokensAt) <= now) return undefined;
+  return requestsAt >= tokensAt ? "requests_per_minute" : "tokens_per_minute";
+}
+
+/** Whether the budget has room for a request of that estimate. */
+export function canPay({ limits: { budget }, spend }: Allowance, microUsd: number, now: number): boolean {
+  return budget === undefined || spend === undefined || isAffordable(spend, budget, microUsd, now);
+}
+
+/** The holder's spend, to book on. */
+export function spendOf(allowance: Allowance): Spend {
+  allowance.spend ??= createSpend();
+  return allowance.spend;
+}
+
+/** Counts an admission that goes at `at` and reserves its tokens and its cost; the slot is held until `free`. */
+export function takeOne(allowance: Allowance, estimate: number, microUsd: number, at: number): Takings {
+  const { requests, tokens, limits } = allowance;
+  allowance.holding += 1;
+  const reserved = limits.budget === undefined ? 0 : microUsd;
+  if (reserved > 0) spendOf(allowance).reserved += reserved;
+  return {
+    requests: requests && take(requests.gate, requests.rule, 1, at),
+    tokens: tokens && take(tokens.gate, tokens.rule, estimate, at),
+    reserved,
+  };
+}
+
+/** Frees the slot and what was reserved of the budget. */
+export function free(allowance: Allowance, { reserved }: Takings): void {
+  const { spend } = allowance;
+  allowance.holding -= 1;
+  // Sums of fractions leave dust: with nothing under way nothing is reserved.
+  if (spend !== undefined) spend.reserved = allowance.holding === 0 ? 0 : spend.reserved - reserved;
+}
+
+/** Takes an admission back that was never used. */
+export function takeBack({ requests, tokens }: Allowance, takings: Takings, now: number): void {
+  if (requests !== undefined && takings.requests !== undefined)
+    giveBack(requests.gate, requests.rule, takings.requests, now);
+  if (tokens !== undefined && takings.tokens !== undefined)
+    giveBack(tokens.gate, tokens.rule, takings.tokens, now);
+}
+
+/** Puts the true count in place of the estimate: a debt is carried, a credit returned. */
+export function settleTokens({ tokens }: Allowance, takings: Takings, actual: number, now: number): void {
+  if (tokens === undefined || takings.tokens === undefined) return;
+  adjust(tokens.gate, tokens.rule, actual - takings.tokens.units, now);
+}
+
+export function requestsWindow({ requests }: Allowance, now: number): LimitWindow | undefined {
+  return requests && windowOf(requests.gate, requests.rule, now);
+}
+
+export function tokensWindow({ tokens }: Allowance, now: number): LimitWindow | undefined {
+  return tokens && windowOf(tokens.gate, tokens.rule, now);
+}
+
+/** What is left of the budget now, in micro-dollars. */
+export function spendWindow({ limits: { budget }, spend }: Allowance, now: number): LimitWindow | undefined {
+  return budget && budgetWindow(spend, budget, now);
+}
+
+/** How many more requests of that estimate may go this moment, as far as this holder is concerned. */
+export function roomFor(allowance: Allowance, estimate: number, microUsd: number, now: number): number {
+  const { limits, holding } = allowance;
+  const tokens = tokensWindow(allowance, now)?.remaining ?? Infinity;
+  const money = spendWindow(allowance, now)?.remaining ?? Infinity;
+  return Math.min(
+    (limits.concurrency ?? Infinity) - holding,
+    requestsWindow(allowance, now)?.remaining ?? Infinity,
+    tokens / Math.max(1, estimate),
+    money / Math.max(1, microUsd),
+  );
+}
+
+/** Of a tenant's and a key's window the one that will refuse first. */
+export function tighterWindow(
+  one: LimitWindow | undefined,
+  other: LimitWindow | undefined,
+): LimitWindow | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other.remaining < one.remaining ? other : one;
+}

@@ -1,0 +1,52 @@
+/**
+ * How old the last checkpoint may get, given what has changed since: a row written costs seven times a call, so only
+ * what a crash must not forget is saved at once. Pure; queue-machine.ts marks, tenant-queue.ts saves.
+ */
+
+import { LEASE_RENEW_MS } from "../protocol.ts";
+
+const STALE_AFTER_MS = {
+  /** Somebody was told something that must still be so after a crash. */
+  verdict: 0,
+  /** Limits in force were used: what a crash forgets is over-admitted. */
+  usage: 1000,
+  /** Money was spent, far below every limit: as long as an idle object stays in memory anyway. */
+  ledger: 10_000,
+  /** A lease's new time limit: the saved one must still outlive the next renewal. */
+  renewal: LEASE_RENEW_MS,
+  /** When a key was last used. */
+  lastUse: 60_000,
+} as const;
+
+/** While leases are in force that no limit lacks, they are saved this late: a Worker that dies leaves its trace. */
+const HELD_STALE_MS = 10_000;
+
+export type Change = keyof typeof STALE_AFTER_MS | "held";
+
+export interface Freshness {
+  /** `held`: a lease was given far below every limit; of no account once it has ended. */
+  mark(change: Change): void;
+  /** A checkpoint was taken: it holds all changes. */
+  clear(): void;
+  /** How old the last checkpoint may be, in ms; Infinity while it holds everything. */
+  staleAfterMs(hasLeases: boolean): number;
+}
+
+export function createFreshness(): Freshness {
+  let staleAfterMs = Infinity;
+  let isHeld = false;
+  return {
+    mark(change) {
+      if (change !== "held") staleAfterMs = Math.min(staleAfterMs, STALE_AFTER_MS[change]);
+      else isHeld = true;
+    },
+    clear() {
+      staleAfterMs = Infinity;
+      isHeld = false;
+    },
+    staleAfterMs(hasLeases) {
+      if (!isHeld) return staleAfterMs;
+      return Math.min(staleAfterMs, hasLeases ? HELD_STALE_MS : STALE_AFTER_MS.lastUse);
+    },
+  };
+}

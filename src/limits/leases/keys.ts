@@ -1,0 +1,55 @@
+/**
+ * The keys of one tenant that the queue has met: found by id, bounded in number. A key that is dropped loses nothing
+ * but its last use, since only keys that owe and hold nothing are.
+ */
+
+import { isIdle, setLimits, UNLIMITED } from "./allowance.ts";
+import { createKey, type Key } from "./queue-entry.ts";
+import type { AdmissionAsk } from "../protocol.ts";
+
+/** Keys kept per tenant while others are idle: about 300 bytes each. */
+const MAX_KEYS = 1000;
+
+export interface KeyRing {
+  /** The key of an ask, with the newest of its limits that was seen, marked as used. */
+  use(ask: AdmissionAsk, now: number): Key;
+  /** A key by its id; made if it is new. */
+  find(id: string, now: number): Key;
+  all(): Iterable<Key>;
+  /** When each key was last used, ms since the epoch. */
+  lastUsed(): Record<string, number>;
+}
+
+export function createKeyRing(): KeyRing {
+  const keys = new Map<string, Key>();
+
+  function find(id: string, now: number): Key {
+    const known = keys.get(id);
+    if (known !== undefined) return known;
+    if (keys.size >= MAX_KEYS) dropIdle(now);
+    const key = createKey(id);
+    keys.set(id, key);
+    return key;
+  }
+
+  function dropIdle(now: number): void {
+    for (const key of keys.values()) {
+      if (!isIdle(key.allowance, now)) continue;
+      keys.delete(key.id);
+      return;
+    }
+  }
+
+  return {
+    use(ask, now) {
+      const key = find(ask.keyId, now);
+      key.lastUsedAt = now;
+      if (ask.configVersion > key.allowance.version)
+        setLimits(key.allowance, ask.keyLimits ?? UNLIMITED, ask.configVersion, now);
+      return key;
+    },
+    find,
+    all: () => keys.values(),
+    lastUsed: () => Object.fromEntries([...keys.values()].map(({ id, lastUsedAt }) => [id, lastUsedAt])),
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * Leases that are not in force and yet may be heard of: those that a crash forgot, known by their tokens, and those that
+ * ran out while their holder lived on. The first come back when they are renewed; the money of both is booked, once.
+ */
+
+import { LEASE_TTL_MS } from "../protocol.ts";
+
+/** Leases that ran out and are remembered for their late settlement: about 100 bytes each. */
+const MAX_EXPIRED = 4096;
+
+/** What of the last checkpoint tells which leases it missed. */
+interface Restart {
+  readonly startedAt: number;
+  /** The last token the checkpoint knows; 0 without one. */
+  readonly lastToken: number;
+  /** Whether each lease up to there is in it. */
+  readonly isWhole: boolean;
+  /** The least token that this object hands out. */
+  readonly firstToken: number;
+}
+
+export interface ForgottenLeases {
+  /** Whether a lease of that token may be put in force again: issued before the restart, missed, and not settled. */
+  mayComeBack(token: number, now: number): boolean;
+  /** A lease that came back is an ordinary one from now on: its settlement counts there. */
+  noteSettled(token: number): void;
+  noteExpired(token: number): void;
+  /** Whether a settlement of that token, not in force, is the first to be heard of; true once. */
+  takeLate(token: number, now: number): boolean;
+}
+
+export function createForgottenLeases(restart: Restart): ForgottenLeases {
+  const { startedAt, lastToken, isWhole, firstToken } = restart;
+  const settled = new Set<number>();
+  const expired = new Set<number>();
+
+  function isMissed(token: number, above: number, now: number): boolean {
+    return token > above && token < firstToken && now < startedAt + LEASE_TTL_MS && !settled.has(token);
+  }
+
+  return {
+    mayComeBack: (token, now) => isMissed(token, isWhole ? lastToken : 0, now),
+    noteSettled(token) {
+      // Later tokens are this object's own and known by its table.
+      if (token < firstToken) settled.add(token);
+    },
+    noteExpired(token) {
+      expired.add(token);
+      const [oldest] = expired;
+      if (expired.size > MAX_EXPIRED && oldest !== undefined) expired.delete(oldest);
+    },
+    takeLate(token, now) {
+      if (expired.delete(token)) return true;
+      if (!isMissed(token, lastToken, now)) return false;
+      settled.add(token);
+      return true;
+    },
+  };
+}

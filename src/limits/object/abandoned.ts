@@ -1,0 +1,37 @@
+/**
+ * The trace of a request whose Worker died: its queue object saw the lease end without a settlement and writes the span
+ * that says so, under the root's own ids, so that links of others still lead somewhere. Pure; called by tenant-queue.ts.
+ * Who gets it is abandoned-export.ts.
+ */
+
+import type { FinishedSpan, FinishedTrace } from "../../telemetry/trace.ts";
+import type { Entry } from "../leases/queue-entry.ts";
+
+/** A trace of one span; who its remote parent was died with the Worker. */
+export function abandonedTrace(entry: Entry, tenantId: string, now: number): FinishedTrace {
+  const { traceId, spanId, requestId, flow, arrivedAt, lease, heldBy } = entry;
+  const root: FinishedSpan = {
+    traceId,
+    spanId,
+    name: "gateway.abandoned",
+    kind: "server",
+    startAt: Math.floor(arrivedAt),
+    endAt: Math.floor(now),
+    attributes: {
+      "gateway.span.seq": 0,
+      "gateway.outcome": "abandoned",
+      "gateway.tenant.id": tenantId,
+      "gateway.key.id": flow.id,
+      "gateway.request.id": requestId,
+      "gateway.queue.lane": entry.lane,
+      "gateway.queue.wait_ms": Math.max(0, (lease?.goAt ?? arrivedAt) - arrivedAt),
+      "gateway.queue.depth": entry.depth,
+      ...(heldBy === undefined ? {} : { "gateway.queue.limit": heldBy }),
+      "error.type": "abandoned",
+    },
+    events: [],
+    links: [],
+    isError: true,
+  };
+  return { traceId, tenantId, root, spans: [root], hasRemoteParent: false };
+}

@@ -1,0 +1,266 @@
+/**
+ * The Durable Object of one tenant's queue: open RPCs for those who wait, one timer while anybody does, one packed
+ * checkpoint row, an alarm for leases whose Worker died. Which request goes when is decided by queue-machine.ts; who calls
+ * is queue-client.ts, the directory, and an operator.
+ */
+
+import { DurableObject } from "cloudflare:workers";
+import { readSettings } from "../../config.ts";
+import type { DirectoryRpc } from "../../tenants/directory-api.ts";
+import type { TenantBundle } from "../../tenants/records.ts";
+import { VERSION } from "../../version.ts";
+import { abandonedTrace } from "./abandoned.ts";
+import { exportAbandoned } from "./abandoned-export.ts";
+import { createAdmission, type Admission } from "../queue/queue-machine.ts";
+import type { Checkpoint } from "../queue/checkpoint.ts";
+import { createLiveView, type LiveView } from "./live-view.ts";
+import type {
+  AdmissionAnswer,
+  AdmissionAsk,
+  IsolateNews,
+  Limits,
+  ObjectState,
+  QueueRpc,
+  QueueSnapshot,
+  RenewAnswer,
+  Settlement,
+  StandingOrders,
+} from "../protocol.ts";
+import { createSteadyClock } from "./steady-clock.ts";
+
+const CHECKPOINT_KEY = "checkpoint";
+const CONFIG_KEY = "config";
+const ORDERS_KEY = "orders";
+
+/** A timer keeps the object alive and billed, so what may be saved later than this waits for the next call. */
+const MAX_SAVE_DELAY_MS = 10_000;
+/** An alarm's row is written at most this often. */
+const MIN_ALARM_GAP_MS = 5000;
+
+interface Config {
+  readonly version: number;
+  readonly limits: Limits;
+}
+
+/** An `admit` that waits, and all its repetitions. */
+type OpenCall = PromiseWithResolvers<AdmissionAnswer>;
+
+export class TenantQueue extends DurableObject<Env> implements QueueRpc {
+  readonly #admission: Admission;
+  readonly #now: () => number;
+  readonly #open = new Map<string, OpenCall>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Infinity;
+  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  #saveAt = Infinity;
+  #savedAt = 0;
+  #alarmAt: number | undefined;
+  readonly #live: LiveView;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const checkpoint = ctx.storage.kv.get<Checkpoint>(CHECKPOINT_KEY);
+    const config = ctx.storage.kv.get<Config>(CONFIG_KEY);
+    this.#now = createSteadyClock(() => Date.now(), checkpoint?.at);
+    const now = this.#now();
+    this.#savedAt = now;
+    this.#admission = createAdmission(now, checkpoint);
+    if (config !== undefined) this.#admission.setLimits(config.version, config.limits, now);
+    const orders = ctx.storage.kv.get<StandingOrders>(ORDERS_KEY);
+    if (orders !== undefined) this.#admission.restoreOrders(orders, now);
+    this.#live = createLiveView(ctx, {
+      snapshot: () => this.#admission.snapshot(this.#now()),
+      now: () => Date.now(),
+    });
+  }
+
+  admit(ask: AdmissionAsk): Promise<AdmissionAnswer> {
+    const now = this.#now();
+    const answer = this.#admission.admit(ask, now);
+    this.#follow(now);
+    return answer === undefined ? this.#openCall(ask.requestId).promise : Promise.resolve(answer);
+  }
+
+  async settle(settlements: readonly Settlement[], news?: IsolateNews): Promise<ObjectState> {
+    const now = this.#now();
+    const state = this.#admission.settle(settlements, now, news);
+    this.#follow(now);
+    return state;
+  }
+
+  async cancel(requestId: string): Promise<void> {
+    const now = this.#now();
+    this.#admission.cancel(requestId, now);
+    this.#follow(now);
+  }
+
+  async renew(leaseIds: readonly string[]): Promise<RenewAnswer> {
+    const now = this.#now();
+    const answer = this.#admission.renew(leaseIds, now);
+    this.#follow(now);
+    return answer;
+  }
+
+  async snapshot(): Promise<QueueSnapshot> {
+    const now = this.#now();
+    const snapshot = this.#admission.snapshot(now);
+    this.#follow(now);
+    return snapshot;
+  }
+
+  /** Saved at once: the caller counts on it. */
+  async configChanged(version: number, limits: Limits): Promise<void> {
+    const now = this.#now();
+    if (this.#admission.setLimits(version, limits, now))
+      this.ctx.storage.kv.put<Config>(CONFIG_KEY, { version, limits });
+    this.#follow(now);
+  }
+
+  async configVersion(): Promise<number> {
+    return this.#admission.configVersion();
+  }
+
+  async raiseLimits(limits: Partial<Limits>, forMs: number): Promise<QueueSnapshot> {
+    const now = this.#now();
+    this.#admission.raise(limits, now + forMs, now);
+    return this.#obey(now);
+  }
+
+  async drain(forMs: number, waiting: "finish" | "drop"): Promise<QueueSnapshot> {
+    const now = this.#now();
+    this.#admission.drain(now + forMs, waiting, now);
+    return this.#obey(now);
+  }
+
+  /** The live view. */
+  override async fetch(request: Request): Promise<Response> {
+    return this.#live.open(request);
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    socket.close();
+    this.#live.closed();
+  }
+
+  override webSocketError(): void {
+    this.#live.closed();
+  }
+
+  /** A lease may have run out with nobody there to see it. */
+  override async alarm(): Promise<void> {
+    this.#alarmAt = undefined;
+    const now = this.#now();
+    this.#admission.expire(now);
+    this.#follow(now);
+    this.#planAlarm(now);
+  }
+
+  /** When each key was last used, ms since the epoch: of the last thousand keys, exact to a minute over restarts. */
+  async lastUsed(): Promise<Record<string, number>> {
+    return this.#admission.lastUsed();
+  }
+
+  /** Does what has fallen due. Called by the timer, and by tests that have moved the clock. */
+  async wake(): Promise<void> {
+    this.#timerAt = Infinity;
+    const now = this.#now();
+    this.#admission.expire(now);
+    this.#follow(now);
+  }
+
+  #openCall(requestId: string): OpenCall {
+    const known = this.#open.get(requestId);
+    if (known !== undefined) return known;
+    const call: OpenCall = Promise.withResolvers();
+    this.#open.set(requestId, call);
+    return call;
+  }
+
+  /** Orders survive a restart: they are saved at once. */
+  #obey(now: number): QueueSnapshot {
+    this.ctx.storage.kv.put<StandingOrders>(ORDERS_KEY, this.#admission.orders);
+    const snapshot = this.#admission.snapshot(now);
+    this.#follow(now);
+    return snapshot;
+  }
+
+  /** After each change: answers who is let in, sets the timer, sees to the checkpoint. */
+  #follow(now: number): void {
+    for (const { requestId, answer } of this.#admission.takeWakeUps()) {
+      this.#open.get(requestId)?.resolve(answer);
+      this.#open.delete(requestId);
+    }
+    this.#setTimer(now);
+    this.#planSave(now);
+    this.#recordAbandoned(now);
+    this.#live.changed();
+  }
+
+  #setTimer(now: number): void {
+    const wakeAt = this.#admission.nextWakeAt();
+    if (wakeAt === this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = wakeAt;
+    if (wakeAt !== Infinity) this.#timer = setTimeout(() => this.wake(), Math.max(0, wakeAt - now));
+  }
+
+  /** The row is written after the answer has left, at most once a second; at once where the answer rests on it. */
+  #planSave(now: number): void {
+    const staleMs = this.#admission.staleAfterMs();
+    if (staleMs === 0) return this.#save();
+    const dueAt = Math.max(now, this.#savedAt + staleMs);
+    if (dueAt >= this.#saveAt || dueAt - now > MAX_SAVE_DELAY_MS) return;
+    clearTimeout(this.#saveTimer);
+    this.#saveAt = dueAt;
+    this.#saveTimer = setTimeout(() => this.#saveIfStale(), dueAt - now);
+  }
+
+  /** What was to be saved may be of no account any more. */
+  #saveIfStale(): void {
+    this.#saveAt = Infinity;
+    const now = this.#now();
+    if (now - this.#savedAt >= this.#admission.staleAfterMs()) this.#save();
+    else this.#planSave(now);
+  }
+
+  #save(): void {
+    clearTimeout(this.#saveTimer);
+    this.#saveAt = Infinity;
+    this.#savedAt = this.#now();
+    this.ctx.storage.kv.put(CHECKPOINT_KEY, this.#admission.checkpoint(this.#savedAt));
+    this.#planAlarm(this.#savedAt);
+  }
+
+  /** While leases are saved there is an alarm, so that one whose Worker died is seen even when nobody calls. */
+  #planAlarm(now: number): void {
+    const expiresAt = this.#admission.nextExpiryAt();
+    if (this.#alarmAt !== undefined || expiresAt === Infinity) return;
+    this.#alarmAt = Math.max(expiresAt, now + MIN_ALARM_GAP_MS);
+    void this.ctx.storage.setAlarm(this.#alarmAt);
+  }
+
+  #recordAbandoned(now: number): void {
+    const entries = this.#admission.takeAbandoned();
+    const tenantId = this.ctx.id.name;
+    if (entries.length === 0 || tenantId === undefined) return;
+    const { serviceName, otlpEndpoint } = readSettings(this.env);
+    const traces = entries.map((entry) => abandonedTrace(entry, tenantId, now));
+    const exporting = exportAbandoned(traces, this.#admission.traceRetention(), {
+      tenantId,
+      resource: { serviceName, serviceVersion: VERSION },
+      hasOperator: otlpEndpoint !== undefined,
+      store: this.env.TRACE_STORE.getByName(tenantId),
+      outboxOf: (name) => this.env.TRACE_OUTBOX.getByName(name),
+      readTracing: async () => (await this.#readBundle(tenantId))?.tenant.tracing,
+      newId: () => crypto.randomUUID(),
+    });
+    this.ctx.waitUntil(exporting);
+  }
+
+  async #readBundle(tenantId: string): Promise<TenantBundle | undefined> {
+    const directory: DirectoryRpc = this.env.DIRECTORY.getByName("directory");
+    const text = await directory.readBundle(tenantId);
+    // Only the directory writes bundles, from records that were checked on their way in.
+    return text === undefined ? undefined : (JSON.parse(text) as TenantBundle);
+  }
+}

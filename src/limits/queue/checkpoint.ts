@@ -1,0 +1,223 @@
+/**
+ * A tenant's queue as one row, and back: what must survive an eviction or a crash. Waiting requests are not in it:
+ * their callers' RPCs end with the object, and they ask again. Pure; tenant-queue.ts stores it.
+ */
+
+import { setLimits, spendOf, type Allowance, type Takings } from "../leases/allowance.ts";
+import type { RateGate } from "../leases/rate-limiter.ts";
+import { createEntry, estimateOf, type Entry, type Key } from "../leases/queue-entry.ts";
+import type { KeyRing } from "../leases/keys.ts";
+import type { LeaseTable } from "../leases/lease-table.ts";
+import { LEASE_TTL_MS, type Lane, type Limits } from "../protocol.ts";
+import type { Retention } from "../../telemetry/stored-trace.ts";
+import type { Spend } from "../leases/spend.ts";
+import type { OrderBook } from "./operator-overrides.ts";
+
+/** A row holds 2 MB and a lease takes about 250 bytes of it; those beyond come back when they are renewed. */
+const MAX_SAVED_LEASES = 4000;
+
+interface SavedAllowance {
+  readonly limits: Limits;
+  readonly version: number;
+  readonly requests?: RateGate;
+  readonly tokens?: RateGate;
+  /** The ledger: what was spent in this day, week and month. */
+  readonly spend?: Omit<Spend, "reserved">;
+}
+
+interface SavedKey extends SavedAllowance {
+  readonly id: string;
+  readonly served: number;
+  readonly lastUsedAt: number;
+}
+
+/** Token, arrival, moment to go, time limit, request, trace, span, key, lane, reserved tokens and micro-dollars. */
+type SavedLease = readonly [
+  token: number,
+  arrivedAt: number,
+  goAt: number,
+  dueAt: number,
+  requestId: string,
+  traceId: string,
+  spanId: string,
+  keyId: string,
+  lane: Lane,
+  inputTokens: number,
+  outputTokens: number,
+  costMicroUsd: number,
+];
+
+export interface Checkpoint {
+  readonly at: number;
+  readonly lastToken: number;
+  /** Every lease up to `lastToken` is in it. */
+  readonly isWhole: boolean;
+  /** Its limits as they were in force; `ownLimits` are the records'. */
+  readonly tenant: SavedAllowance;
+  /** Absent in rows from before there were orders. */
+  readonly ownLimits?: Limits;
+  readonly traces?: Retention;
+  readonly keys: readonly SavedKey[];
+  readonly leases: readonly SavedLease[];
+}
+
+/** What is packed and restored. */
+export interface QueueState {
+  readonly tenant: Allowance;
+  readonly keys: KeyRing;
+  readonly leases: LeaseTable;
+  readonly book: OrderBook;
+  /** How long the tenant keeps traces; undefined where it keeps none. */
+  traces: Retention | undefined;
+}
+
+/** Copies the state out and marks the leases in it as saved. */
+export function pack({ tenant, keys, leases, book, traces }: QueueState, now: number): Checkpoint {
+  const saved: SavedLease[] = [];
+  for (const entry of leases.entries()) {
+    if (saved.length === MAX_SAVED_LEASES) break;
+    if (entry.lease === undefined) continue;
+    entry.lease.isSaved = true;
+    saved.push([
+      entry.lease.token,
+      entry.arrivedAt,
+      entry.lease.goAt,
+      entry.dueAt,
+      entry.requestId,
+      entry.traceId,
+      entry.spanId,
+      entry.flow.id,
+      entry.lane,
+      entry.inputTokens,
+      entry.outputTokens,
+      entry.costMicroUsd,
+    ]);
+  }
+  return {
+    at: now,
+    lastToken: leases.lastToken,
+    isWhole: saved.length === leases.size,
+    tenant: packAllowance(tenant),
+    ownLimits: book.ownLimits,
+    ...(traces === undefined ? {} : { traces }),
+    keys: Array.from(keys.all(), packKey),
+    leases: saved,
+  };
+}
+
+function packAllowance({ limits, version, requests, tokens, spend }: Allowance): SavedAllowance {
+  return {
+    limits,
+    version,
+    ...(requests === undefined ? {} : { requests: { ...requests.gate } }),
+    ...(tokens === undefined ? {} : { tokens: { ...tokens.gate } }),
+    ...(spend === undefined ? {} : { spend: packSpend(spend) }),
+  };
+}
+
+function packSpend({ day, week, month }: Spend): Omit<Spend, "reserved"> {
+  return { day: { ...day }, week: { ...week }, month: { ...month } };
+}
+
+function packKey({ id, served, lastUsedAt, allowance }: Key): SavedKey {
+  return { id, served, lastUsedAt, ...packAllowance(allowance) };
+}
+
+/** Puts a checkpoint into a fresh state and returns the leases' entries; those that ran out are the caller's to end. */
+export function restore(state: QueueState, checkpoint: Checkpoint, now: number): readonly Entry[] {
+  restoreAllowance(state.tenant, checkpoint.tenant, now);
+  state.book.setLimits(checkpoint.ownLimits ?? checkpoint.tenant.limits);
+  state.traces = checkpoint.traces;
+  for (const saved of checkpoint.keys) {
+    const key = state.keys.find(saved.id, now);
+    key.served = saved.served;
+    key.lastUsedAt = saved.lastUsedAt;
+    restoreAllowance(key.allowance, saved, now);
+  }
+  const entries: Entry[] = [];
+  for (const saved of checkpoint.leases) {
+    const [
+      token,
+      arrivedAt,
+      goAt,
+      dueAt,
+      requestId,
+      traceId,
+      spanId,
+      keyId,
+      lane,
+      inputTokens,
+      outputTokens,
+      costMicroUsd,
+    ] = saved;
+    const estimate = { inputTokens, outputTokens, costMicroUsd };
+    const source = { requestId, traceId, spanId, lane, estimate };
+    const entry = createEntry(source, state.keys.find(keyId, now), {
+      arrivedAt,
+      deadlineAt: dueAt,
+      position: 0,
+      depth: 0,
+    });
+    hold(state, entry, { token, goAt }, now);
+    entries.push(entry);
+  }
+  return entries;
+}
+
+function restoreAllowance(allowance: Allowance, saved: SavedAllowance, now: number): void {
+  setLimits(allowance, saved.limits, saved.version, now);
+  if (allowance.requests !== undefined) Object.assign(allowance.requests.gate, saved.requests);
+  if (allowance.tokens !== undefined) Object.assign(allowance.tokens.gate, saved.tokens);
+  if (saved.spend !== undefined)
+    allowance.spend = { ...packSpend({ ...saved.spend, reserved: 0 }), reserved: 0 };
+}
+
+/** Counts a lease in again that was admitted before the restart. */
+function hold(
+  { tenant, leases }: QueueState,
+  entry: Entry,
+  { token, goAt }: { readonly token: number; readonly goAt: number },
+  now: number,
+): void {
+  const { allowance } = entry.flow;
+  entry.phase = "holding";
+  entry.lease = {
+    token,
+    goAt,
+    ofTenant: takeAgain(tenant, entry),
+    ofKey: takeAgain(allowance, entry),
+    answer: undefined,
+    departure: undefined,
+    isSaved: true,
+  };
+  leases.add(entry, now);
+  if (entry.lease.departure !== undefined) allowance.waiting += 1;
+}
+
+/**
+ * Slot and reserved money of a lease from before; what it took of the rates is in the saved gates. It can be settled
+ * but no longer given back: what came after it is not known.
+ */
+function takeAgain(allowance: Allowance, entry: Entry): Takings {
+  const reserved = allowance.limits.budget === undefined ? 0 : entry.costMicroUsd;
+  allowance.holding += 1;
+  if (reserved > 0) spendOf(allowance).reserved += reserved;
+  const tokens = { before: 0, after: -Infinity, returnedMs: 0, units: estimateOf(entry) };
+  return { requests: undefined, tokens, reserved };
+}
+
+/** Puts a lease in force again that the checkpoint missed: what it had reserved is not known. */
+export function adopt(state: QueueState, token: number, key: Key, now: number): Entry {
+  const source = {
+    requestId: "",
+    traceId: "",
+    spanId: "",
+    lane: "interactive" as const,
+    estimate: { inputTokens: 0, outputTokens: 0 },
+  };
+  const arrival = { arrivedAt: now, deadlineAt: now + LEASE_TTL_MS, position: 0, depth: 0 };
+  const entry = createEntry(source, key, arrival);
+  entry.isAdopted = true;
+  hold(state, entry, { token, goAt: now }, now);
+  return entry;
+}

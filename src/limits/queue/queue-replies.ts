@@ -1,0 +1,218 @@
+/**
+ * The answers and the live view of a tenant's queue, put together from its state. Reads, changes nothing;
+ * queue-machine.ts decides what to answer.
+ */
+
+import {
+  requestsWindow,
+  spendWindow,
+  tighterWindow,
+  tokensWindow,
+  type Allowance,
+} from "../leases/allowance.ts";
+import type { ClosedGates } from "../../targets/cooldowns.ts";
+import type { CircuitBook } from "../../targets/circuit.ts";
+import { isUnstarted, waitRecordOf, type Entry, type LeaseState } from "../leases/queue-entry.ts";
+import { leaseIdOf } from "../leases/lease-table.ts";
+import { NO_WAIT } from "../protocol.ts";
+import type {
+  Admitted,
+  Cancelled,
+  LimitName,
+  LimitWindow,
+  ObjectState,
+  QueueEntry,
+  QueueSnapshot,
+  Refused,
+  SpanRef,
+  StandingOrders,
+} from "../protocol.ts";
+import { spentUsd } from "../leases/spend.ts";
+
+/** Entries that a snapshot lists of the waiting and of the holding: a page for a person. */
+const MAX_LISTED = 100;
+
+/** The windows of an answer; absent where neither tenant nor key has that limit. */
+function windowsOf(
+  tenant: Allowance,
+  key: Allowance,
+  now: number,
+): { requests?: LimitWindow; tokens?: LimitWindow } {
+  const requests = tighterWindow(requestsWindow(tenant, now), requestsWindow(key, now));
+  const tokens = tighterWindow(tokensWindow(tenant, now), tokensWindow(key, now));
+  const windows: { requests?: LimitWindow; tokens?: LimitWindow } = {};
+  if (requests !== undefined) windows.requests = requests;
+  if (tokens !== undefined) windows.tokens = tokens;
+  return windows;
+}
+
+/** What of the object's state stands in each answer. */
+export interface AnswerContext {
+  readonly tenant: Allowance;
+  readonly epoch: number;
+  readonly gates: ClosedGates;
+  readonly circuits: CircuitBook;
+}
+
+export function stateOf({ tenant, epoch, gates, circuits }: AnswerContext, now: number): ObjectState {
+  const closedGates = gates.list(now);
+  const openCircuits = circuits.list(now);
+  const state = { configVersion: tenant.version, epoch };
+  if (closedGates === undefined && openCircuits === undefined) return state;
+  return {
+    ...state,
+    ...(closedGates === undefined ? {} : { closedGates }),
+    ...(openCircuits === undefined ? {} : { openCircuits }),
+  };
+}
+
+export function admittedAnswer(
+  context: AnswerContext,
+  entry: Entry,
+  lease: LeaseState,
+  now: number,
+  more: { readonly admittedBy?: SpanRef | undefined; readonly canSettleLate: boolean },
+): Admitted {
+  return {
+    kind: "admitted",
+    lease: { id: leaseIdOf(lease.token), token: lease.token, expiresAt: entry.dueAt },
+    goInMs: lease.goAt - now,
+    wait: waitRecordOf(entry, lease.goAt - entry.arrivedAt, more.admittedBy),
+    canSettleLate: more.canSettleLate,
+    ...windowsOf(context.tenant, entry.flow.allowance, now),
+    ...stateOf(context, now),
+  };
+}
+
+/** The same lease again for a repeated `admit`; after a restart the wait is no longer known. */
+export function repeatedAnswer(
+  context: AnswerContext,
+  entry: Entry,
+  lease: LeaseState,
+  now: number,
+): Admitted {
+  const goInMs = Math.max(0, lease.goAt - now);
+  const first = lease.answer ?? {
+    ...admittedAnswer(context, entry, lease, now, { canSettleLate: false }),
+    wait: NO_WAIT,
+  };
+  return { ...first, goInMs, lease: { ...first.lease, expiresAt: entry.dueAt } };
+}
+
+/** Why a request is refused, and when to come back. */
+export interface Refusal {
+  readonly code: Refused["code"];
+  readonly limit: Refused["limit"];
+  readonly retryAfterMs: number;
+}
+
+export function refusedAnswer(context: AnswerContext, entry: Entry, refusal: Refusal, now: number): Refused {
+  return {
+    kind: "refused",
+    ...refusal,
+    wait: waitRecordOf(entry, now - entry.arrivedAt),
+    ...windowsOf(context.tenant, entry.flow.allowance, now),
+    ...stateOf(context, now),
+  };
+}
+
+/** The facts of a limit by name: the key's where it is the lower one. */
+export function limitFacts(
+  name: LimitName,
+  tenant: Allowance,
+  key: Allowance,
+  now: number,
+): Refused["limit"] {
+  const windows = windowsOf(tenant, key, now);
+  const remaining =
+    name === "requests_per_minute"
+      ? windows.requests?.remaining
+      : name === "tokens_per_minute"
+        ? windows.tokens?.remaining
+        : 0;
+  return { name, value: limitValue(name, tenant, key), remaining: remaining ?? 0 };
+}
+
+/** The value of a limit by name. */
+function limitValue(name: LimitName, tenant: Allowance, key: Allowance): number {
+  const pick = (of: Allowance): number | undefined => {
+    switch (name) {
+      case "requests_per_minute":
+        return of.limits.requestsPerMinute;
+      case "tokens_per_minute":
+        return of.limits.tokensPerMinute;
+      case "concurrency":
+        return of.limits.concurrency;
+      case "queue_depth":
+        return of.limits.maxDepth;
+      case "budget":
+        return of.limits.budget?.microUsd;
+    }
+  };
+  const value = Math.min(pick(tenant) ?? Infinity, pick(key) ?? Infinity);
+  return Number.isFinite(value) ? value : 0;
+}
+
+export function cancelledAnswer(context: AnswerContext, entry: Entry | undefined, now: number): Cancelled {
+  return {
+    kind: "cancelled",
+    wait: entry === undefined ? NO_WAIT : waitRecordOf(entry, now - entry.arrivedAt),
+    ...stateOf(context, now),
+  };
+}
+
+/** The live view: waiting ones include callers that sleep until their moment. */
+export function snapshotOf(
+  tenant: Allowance,
+  waiting: Iterable<Entry>,
+  leased: Iterable<Entry>,
+  counts: { readonly depth: number; readonly leases: number },
+  orders: StandingOrders,
+  now: number,
+): QueueSnapshot {
+  const waitingList: QueueEntry[] = [];
+  const holdingList: QueueEntry[] = [];
+  let oldestWaitMs = 0;
+  let batched = 0;
+  const wait = (entry: Entry): void => {
+    oldestWaitMs = Math.max(oldestWaitMs, now - entry.arrivedAt);
+    if (waitingList.length < MAX_LISTED) waitingList.push(listed(entry, now - entry.arrivedAt));
+  };
+  for (const entry of leased) {
+    const goAt = entry.lease?.goAt ?? now;
+    if (isUnstarted(entry)) batched += 1;
+    else if (goAt > now) wait(entry);
+    else if (holdingList.length < MAX_LISTED) holdingList.push(listed(entry, goAt - entry.arrivedAt));
+  }
+  for (const entry of waiting) wait(entry);
+  return {
+    ...counts,
+    batched,
+    oldestWaitMs,
+    waiting: waitingList,
+    holding: holdingList,
+    limits: limitWindows(tenant, now),
+    spentUsd: spentUsd(tenant.spend, now),
+    ...(orders.raised === undefined && orders.drained === undefined ? {} : { orders }),
+  };
+}
+
+function listed({ requestId, traceId, flow, lane }: Entry, waitedMs: number): QueueEntry {
+  return { requestId, traceId, keyId: flow.id, lane, waitedMs };
+}
+
+function limitWindows(tenant: Allowance, now: number): Record<string, LimitWindow> {
+  const windows: Record<string, LimitWindow> = {};
+  const requestsPerMinute = requestsWindow(tenant, now);
+  const tokensPerMinute = tokensWindow(tenant, now);
+  const { concurrency } = tenant.limits;
+  if (requestsPerMinute !== undefined) windows["requestsPerMinute"] = requestsPerMinute;
+  if (tokensPerMinute !== undefined) windows["tokensPerMinute"] = tokensPerMinute;
+  if (concurrency !== undefined) {
+    const remaining = Math.max(0, concurrency - tenant.holding);
+    windows["concurrency"] = { limit: concurrency, remaining, resetMs: 0 };
+  }
+  const budgetMicroUsd = spendWindow(tenant, now);
+  if (budgetMicroUsd !== undefined) windows["budgetMicroUsd"] = budgetMicroUsd;
+  return windows;
+}

@@ -1,0 +1,76 @@
+/**
+ * How long a request that has to wait is going to wait, and so: is it worth queueing, and when should a refused one
+ * come back. Exact for rates, an estimate from the mean hold for slots. Pure; queue-machine.ts asks.
+ */
+
+import { requestsOpenAt, tokensOpenAt, type Allowance } from "../leases/allowance.ts";
+
+/** Ends of leases that must have been seen before an estimate may refuse anybody. */
+const MIN_HOLD_SAMPLES = 8;
+/** An estimate of slots refuses only when it is this many times beyond the deadline. */
+const SLOT_DOUBT = 2;
+
+export interface Place {
+  readonly tenant: Allowance;
+  readonly key: Allowance;
+  readonly estimatedTokens: number;
+  /** Requests that go first, of the tenant and of the key. */
+  readonly ahead: number;
+  readonly keyAhead: number;
+  readonly meanHoldMs: number;
+  readonly holdSamples: number;
+}
+
+/** The expected wait by cause; each 0 where nothing is in the way. */
+export interface Outlook {
+  readonly rateMs: number;
+  readonly slotMs: number;
+  /** What whole milliseconds may add to `rateMs`: each of those ahead goes at one. */
+  readonly roundingMs: number;
+  /** Slots lacking: the time in which one place gets free. */
+  readonly turnMs: number;
+  readonly isSlotKnown: boolean;
+}
+
+export function outlookOf(place: Place, now: number): Outlook {
+  const { tenant, key, estimatedTokens, meanHoldMs } = place;
+  const opensAt = Math.max(
+    requestsOpenAt(tenant, place.ahead),
+    tokensOpenAt(tenant, estimatedTokens),
+    requestsOpenAt(key, place.keyAhead),
+    tokensOpenAt(key, estimatedTokens),
+  );
+  const slotMs = Math.max(
+    slotWaitMs(tenant, place.ahead, meanHoldMs),
+    slotWaitMs(key, place.keyAhead, meanHoldMs),
+  );
+  return {
+    rateMs: Math.max(0, opensAt - now),
+    slotMs,
+    roundingMs: place.ahead,
+    turnMs: slotMs === 0 ? 0 : Math.max(turnMs(tenant, meanHoldMs), turnMs(key, meanHoldMs)),
+    isSlotKnown: place.holdSamples >= MIN_HOLD_SAMPLES,
+  };
+}
+
+function slotWaitMs({ limits, holding }: Allowance, ahead: number, meanHoldMs: number): number {
+  if (limits.concurrency === undefined) return 0;
+  const lacking = ahead + 1 - Math.max(0, limits.concurrency - holding);
+  return lacking <= 0 ? 0 : (lacking * meanHoldMs) / limits.concurrency;
+}
+
+function turnMs({ limits }: Allowance, meanHoldMs: number): number {
+  return limits.concurrency === undefined ? 0 : meanHoldMs / limits.concurrency;
+}
+
+/** Whether its deadline comes before its turn, by all that is known. */
+export function isHopeless({ rateMs, slotMs, isSlotKnown }: Outlook, maxWaitMs: number): boolean {
+  return rateMs > maxWaitMs || (isSlotKnown && slotMs > SLOT_DOUBT * maxWaitMs);
+}
+
+/** When the same ask would be let in within its `maxWaitMs` unless others come first; whole ms, at least 1. */
+export function retryAfterMs(outlook: Outlook, maxWaitMs: number, placeFreesMs: number): number {
+  const rateMs = outlook.rateMs === 0 ? 0 : outlook.rateMs + outlook.roundingMs;
+  const expectedMs = Math.max(rateMs, outlook.slotMs);
+  return Math.max(1, Math.ceil(Math.max(expectedMs - maxWaitMs, outlook.turnMs, placeFreesMs)));
+}

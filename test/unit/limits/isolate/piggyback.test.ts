@@ -1,0 +1,227 @@
+// What an isolate tells the queue object late, by riding on its other calls, and the requests it lets in by itself.
+import { describe, expect, test } from "vitest";
+import { createQueueClient } from "../../../../src/limits/isolate/queue-client.ts";
+import {
+  LEASE_RENEW_MS,
+  type Admitted,
+  type AdmissionAsk,
+  type IsolateNews,
+  type ObjectState,
+  type QueueRpc,
+  type Settlement,
+} from "../../../../src/limits/protocol.ts";
+import { asAdmitted, askOf, settlementOf, START_AT } from "../../../support/ask-builder.ts";
+import { createTestClock, settled } from "../test-clock.ts";
+
+const ANSWER: Admitted = {
+  kind: "admitted",
+  lease: { id: "lease", token: 1, expiresAt: START_AT + 45_000 },
+  goInMs: 0,
+  wait: { waitMs: 0, position: 0, depth: 0, queuedBehind: [] },
+  canSettleLate: true,
+  configVersion: 1,
+  epoch: 1,
+};
+
+/** An object that writes down what it is told; `answer` changes with the test. */
+function rig() {
+  const clock = createTestClock();
+  const deferred: Promise<unknown>[] = [];
+  const asks: AdmissionAsk[] = [];
+  const tells: { readonly settles: readonly Settlement[]; readonly news: IsolateNews | undefined }[] = [];
+  const cancels: string[] = [];
+  const object = { answer: ANSWER, state: { configVersion: 1, epoch: 1 } as ObjectState, isDown: false };
+  const failIfDown = (): void => {
+    if (object.isDown) throw new Error("down");
+  };
+  const queue: Partial<QueueRpc> = {
+    async admit(ask) {
+      asks.push(ask);
+      failIfDown();
+      return object.answer;
+    },
+    async settle(settles, news) {
+      failIfDown();
+      tells.push({ settles, news });
+      return object.state;
+    },
+    async cancel(id) {
+      cancels.push(id);
+    },
+    async renew() {
+      return { lost: [], ...object.state };
+    },
+  };
+  const client = createQueueClient({
+    // Only these methods are called.
+    queueOf: () => queue as QueueRpc,
+    now: clock.now,
+    startTimer: clock.startTimer,
+  }).forTenant("acme", (work) => void deferred.push(work));
+  const admit = (id: string) => client.admit(askOf(id), new AbortController().signal);
+  return { client, clock, object, asks, tells, cancels, deferred, admit };
+}
+
+const settlement = (id: string): Settlement => settlementOf(ANSWER, id);
+
+describe("a settlement that can be late", () => {
+  test("rides on the next admission of its isolate", async () => {
+    const { client, clock, asks, tells, admit } = rig();
+    await client.settle(settlement("a"), true);
+    await client.settle(settlement("b"), true);
+    await admit("c");
+    expect(asks[0]?.settles).toEqual([settlement("a"), settlement("b")]);
+    await clock.pass(5000);
+    expect(tells).toEqual([]);
+  });
+
+  test("goes by itself within a second where there is no other call, once for all of them", async () => {
+    const { client, clock, tells, deferred } = rig();
+    await client.settle(settlement("a"), true);
+    await clock.pass(900);
+    await client.settle(settlement("b"), true);
+    expect(tells).toEqual([]);
+    await clock.pass(100);
+    expect(tells).toEqual([{ settles: [settlement("a"), settlement("b")], news: undefined }]);
+    expect(deferred).toHaveLength(1);
+    await clock.pass(5000);
+    expect(clock.pending()).toBe(0);
+  });
+
+  test("goes at once when another one has to, and with it", async () => {
+    const { client, tells } = rig();
+    await client.settle(settlement("a"), true);
+    await client.settle(settlement("b"), false);
+    expect(tells.map(({ settles }) => settles)).toEqual([[settlement("a"), settlement("b")]]);
+  });
+
+  test("is told again until the object takes it", async () => {
+    const { client, clock, object, asks, tells, admit } = rig();
+    await client.settle(settlement("a"), true);
+    object.isDown = true;
+    await expect(admit("b")).rejects.toThrow("gave no answer");
+    await clock.pass(1000);
+    object.isDown = false;
+    await clock.pass(3000);
+    expect(asks[0]?.settles).toEqual([settlement("a")]);
+    expect(tells.flatMap(({ settles }) => settles)).toEqual([settlement("a")]);
+  });
+
+  test("is taken over by another request where the one that would have sent it has died", async () => {
+    const { client, clock, deferred } = rig();
+    await client.settle(settlement("a"), true);
+    // A killed request's timers never fire.
+    clock.kill();
+    await clock.pass(4000);
+    await client.settle(settlement("b"), true);
+    expect(deferred).toHaveLength(2);
+  });
+});
+
+describe("an object that was started anew", () => {
+  test("is told once more what it was told in the last seconds, and nothing older", async () => {
+    const { client, clock, object, tells, admit } = rig();
+    await admit("first");
+    await client.settle(settlement("old"), false);
+    await clock.pass(16_000);
+    await client.settle(settlement("new"), false);
+    object.answer = { ...ANSWER, epoch: 2 };
+    object.state = { configVersion: 1, epoch: 2 };
+    tells.length = 0;
+    await admit("second");
+    await clock.pass(1000);
+    expect(tells.flatMap(({ settles }) => settles)).toEqual([settlement("new")]);
+    await clock.pass(9000);
+    expect(tells).toHaveLength(1);
+  });
+
+  test("is noticed by a heartbeat too", async () => {
+    const { client, clock, object, tells } = rig();
+    client.keepAlive(ANSWER.lease);
+    await clock.pass(LEASE_RENEW_MS - 5000);
+    await client.settle(settlement("a"), false);
+    object.state = { configVersion: 1, epoch: 2 };
+    await clock.pass(7000);
+    expect(tells.map(({ settles }) => settles)).toEqual([[settlement("a")], [settlement("a")]]);
+  });
+});
+
+describe("a request let in by a lease at hand", () => {
+  const BATCH = { ...ANSWER, batch: { firstToken: 100, count: 2 } };
+
+  test("asks nobody, and is reported within a second with the leases that nobody used", async () => {
+    const { clock, object, asks, tells, admit } = rig();
+    object.answer = BATCH;
+    await admit("a");
+    const leased = asAdmitted(await admit("b"));
+    expect(leased).toMatchObject({ isLeased: true, lease: { token: 100 }, goInMs: 0 });
+    expect(asks).toHaveLength(1);
+    await clock.pass(1000);
+    const start = { leaseId: leased.lease.id, requestId: "b", traceId: "trace-b", spanId: "span-b" };
+    expect(tells).toMatchObject([{ settles: [], news: { starts: [start], unused: [(101).toString(36)] } }]);
+    await clock.pass(5000);
+    expect(tells).toHaveLength(1);
+    expect(clock.pending()).toBe(0);
+  });
+
+  test("is given back at its end though the isolate's sender had its turn before", async () => {
+    const { client, clock, object, tells, admit } = rig();
+    await client.settle(settlement("early"), true);
+    await clock.pass(500);
+    object.answer = BATCH;
+    await admit("a");
+    await clock.pass(500);
+    expect(tells).toEqual([]);
+    await clock.pass(1000);
+    expect(tells.map(({ news }) => news?.unused)).toEqual([[(100).toString(36), (101).toString(36)]]);
+  });
+
+  test("costs nothing when it is cancelled before anybody was told", async () => {
+    const { client, clock, object, tells, cancels, admit } = rig();
+    object.answer = BATCH;
+    await admit("a");
+    const leased = asAdmitted(await admit("b"));
+    await client.cancel("b");
+    await clock.pass(1000);
+    expect(cancels).toEqual([]);
+    expect(tells[0]?.news).toMatchObject({ starts: [], unused: [leased.lease.id, (101).toString(36)] });
+  });
+
+  test("is asked for in advance by an isolate that is busy, as many as the last second brought", async () => {
+    const { asks, admit } = rig();
+    for (let n = 0; n < 6; n += 1) await admit(`r${n}`);
+    expect(asks.map(({ wants }) => wants)).toEqual([undefined, undefined, undefined, 4, 5, 6]);
+  });
+});
+
+describe("money spent outside of any lease", () => {
+  const expense = { requestId: "a", keyId: "key", costMicroUsd: 0.2 };
+
+  test("is told with the next call, or within a second, and again where that failed", async () => {
+    const { client, clock, object, asks, tells, admit } = rig();
+    client.spend(expense);
+    await admit("b");
+    expect(asks[0]?.news).toEqual({ starts: [], unused: [], closes: [], expenses: [expense] });
+    object.isDown = true;
+    client.spend({ ...expense, requestId: "c" });
+    await clock.pass(1000);
+    object.isDown = false;
+    await clock.pass(1000);
+    expect(tells.map(({ news }) => news?.expenses)).toEqual([[{ ...expense, requestId: "c" }]]);
+    await clock.pass(5000);
+    expect(tells).toHaveLength(1);
+  });
+});
+
+describe("a gate that closed", () => {
+  test("is told with the next call, with what is left of its time, and heard of in an answer", async () => {
+    const { client, clock, object, asks, admit } = rig();
+    client.gates.enter("a/m", START_AT)({ kind: "limited", retryAfterMs: 5000 }, START_AT);
+    await clock.pass(2000);
+    object.answer = { ...ANSWER, closedGates: [{ target: "b/m", forMs: 800 }] };
+    await admit("a");
+    expect(asks[0]?.news?.closes).toEqual([{ target: "a/m", forMs: 3000 }]);
+    expect(client.gates.waitMs("b/m", clock.now())).toBe(800);
+    await settled();
+  });
+});

@@ -1,0 +1,489 @@
+// A simple reference for the queue's rules: it keeps its own books of who waits, who holds a slot and who went when, from
+// what the real one answers, and checks queue.md's eight invariants after every step. Used by queue-model.test.ts.
+import { expect } from "vitest";
+import { createAdmission, type Admission } from "../../../../src/limits/queue/queue-machine.ts";
+import type { Checkpoint } from "../../../../src/limits/queue/checkpoint.ts";
+import {
+  LEASE_TTL_MS,
+  UNSTARTED_TTL_MS,
+  type AdmissionAnswer,
+  type AdmissionAsk,
+  type Admitted,
+  type Lane,
+  type Limits,
+  type Settlement,
+} from "../../../../src/limits/protocol.ts";
+import { leaseIdOf } from "../../../../src/limits/leases/lease-table.ts";
+import { askOf, START_AT } from "../../../support/ask-builder.ts";
+
+export interface World {
+  readonly limits: Limits;
+  /** Of the key "small"; the other keys have none. */
+  readonly keyLimits: Limits;
+}
+
+export type Step =
+  | {
+      readonly do: "admit";
+      readonly key: string;
+      readonly lane: Lane;
+      readonly maxWaitMs: number;
+      readonly tokens: number;
+      /** Micro-dollars expected. */
+      readonly cost: number;
+      readonly wants: number;
+    }
+  /** With what it really cost, in tenths of the estimate. */
+  | { readonly do: "settle" | "ride"; readonly which: number; readonly tenths: number }
+  /** The word that a batch's lease is used, or that nobody uses it. */
+  | { readonly do: "start" | "give back"; readonly which: number }
+  | { readonly do: "repeat" | "cancel" | "renew"; readonly which: number }
+  /** A cancel that overtakes its admit. */
+  | { readonly do: "overtake" }
+  /** Time goes by, and the timer fires when it should; or it leaps, and everything is late. */
+  | { readonly do: "pass" | "leap"; readonly ms: number }
+  | { readonly do: "restart" };
+
+interface Known {
+  readonly ask: AdmissionAsk;
+  readonly deadlineAt: number;
+  readonly seq: number;
+  phase: "waiting" | "holding" | "over";
+  lease: Admitted["lease"] | undefined;
+  goAt: number;
+  expiresAt: number;
+  /** Cancelled: it counts as never having gone. */
+  isUndone: boolean;
+  /** Admitted after the last checkpoint and before a crash: what invariant 7 allows on top. */
+  isForgotten: boolean;
+  /** Given in a batch; `isStarted` once the queue was told who uses it. */
+  readonly isBatched: boolean;
+  isStarted: boolean;
+  /** Its first settlement was told. */
+  isSettled: boolean;
+}
+
+/** Float noise of rates such as 70 a minute. */
+const EPSILON = 0.01;
+const SAVE_EVERY_MS = 1000;
+/** How long an isolate remembers what it has told: isolate-outbox.ts. */
+const TOLD_MS = 15_000;
+const NO_NEWS = { starts: [], unused: [], closes: [] };
+
+export function createModel({ limits, keyLimits }: World) {
+  let now = START_AT;
+  let admission: Admission = createAdmission(now);
+  admission.setLimits(1, limits, now);
+  let saved: Checkpoint | undefined;
+  let savedAt = now;
+  let hasCrashed = false;
+  const told: { readonly settlement: Settlement; readonly at: number }[] = [];
+  /** All money of first settlements; of it what only the queue before a crash could know to be due. */
+  let spent = 0;
+  let uncertain = 0;
+  /** Of settlements after their lease ran out, since the last checkpoint: a crash forgets that they are due. */
+  let lateUnsaved = 0;
+  const all: Known[] = [];
+  const byId = new Map<string, Known>();
+
+  function take(step: Step): void {
+    switch (step.do) {
+      case "admit":
+        return admit(step);
+      case "repeat":
+        return repeat(step.which);
+      case "overtake":
+        return overtake();
+      case "start":
+        return start(step.which);
+      case "give back":
+        return giveBack(step.which);
+      case "settle":
+        return settle(settlementsOf(step));
+      case "ride": {
+        const asked = { key: "a", lane: "interactive", maxWaitMs: 0, tokens: 1, cost: 0, wants: 0 } as const;
+        return admit({ do: "admit", ...asked }, settlementsOf(step));
+      }
+      case "cancel":
+        return cancel(step.which);
+      case "renew":
+        return renew(step.which);
+      case "pass":
+        return pass(step.ms);
+      case "leap":
+        now += step.ms;
+        admission.expire(now);
+        save();
+        return check();
+      case "restart":
+        return restart();
+    }
+  }
+
+  function admit(step: Extract<Step, { do: "admit" }>, settles: readonly Settlement[] = []): void {
+    const ask = askOf(`r${all.length}`, {
+      limits,
+      keyId: step.key,
+      lane: step.lane,
+      maxWaitMs: step.maxWaitMs,
+      estimate: { inputTokens: step.tokens, outputTokens: 0, costMicroUsd: step.cost },
+      wants: step.wants,
+      settles,
+      ...(step.key === "small" ? { keyLimits } : {}),
+    });
+    for (const settlement of settles) endOf(settlement);
+    send(ask);
+  }
+
+  function note(ask: AdmissionAsk, isBatched: boolean): Known {
+    const known: Known = {
+      ask,
+      deadlineAt: now + ask.maxWaitMs,
+      seq: all.length,
+      phase: "waiting",
+      lease: undefined,
+      goAt: 0,
+      expiresAt: 0,
+      isUndone: false,
+      isForgotten: false,
+      isBatched,
+      isStarted: false,
+      isSettled: false,
+    };
+    all.push(known);
+    byId.set(ask.requestId, known);
+    return known;
+  }
+
+  function send(ask: AdmissionAsk): void {
+    admission.expire(now);
+    collect();
+    const before = admission.snapshot(now).limits;
+    note(ask, false);
+    const answer = admission.admit(ask, now);
+    // Settlements that ride along let others in before it.
+    collect();
+    if (answer !== undefined) onAnswer(ask.requestId, answer);
+    // Invariant 8: a refusal has consumed nothing.
+    if (answer?.kind === "refused" && ask.settles.length === 0)
+      expect(admission.snapshot(now).limits).toEqual(before);
+    check();
+  }
+
+  function repeat(which: number): void {
+    const known = pick(which);
+    if (known === undefined || known.isBatched) return;
+    const ask = { ...known.ask, settles: [] };
+    admission.expire(now);
+    check();
+    // One that was refused, or whose call ended with the object, may ask again: a new request under the old id.
+    // After a crash its lease may be back, or be forgotten: then the reference can't tell which answer is right.
+    const hadLease = all.some(
+      ({ ask: { requestId }, lease }) => lease !== undefined && requestId === ask.requestId,
+    );
+    if (hasCrashed && hadLease) return;
+    if (known.phase === "over") return send(ask);
+    const answer = admission.admit(ask, now);
+    if (known.phase === "waiting") expect(answer).toBeUndefined();
+    else expect(answer).toMatchObject({ kind: "admitted", lease: { id: known.lease?.id } });
+    check();
+  }
+
+  function overtake(): void {
+    const id = `r${all.length}-overtaken`;
+    admission.cancel(id, now);
+    expect(admission.admit(askOf(id, { limits }), now)?.kind).toBe("cancelled");
+    check();
+  }
+
+  function settlementsOf({ which, tenths }: { which: number; tenths: number }): Settlement[] {
+    const known = pick(which);
+    if (known?.lease === undefined) return [];
+    const { requestId, keyId, estimate } = known.ask;
+    const costMicroUsd = ((estimate.costMicroUsd ?? 0) * tenths) / 10;
+    return [{ ...estimate, requestId, keyId, leaseId: known.lease.id, outcome: "ok", costMicroUsd }];
+  }
+
+  function settle(settlements: readonly Settlement[]): void {
+    for (const settlement of settlements) endOf(settlement);
+    admission.settle(settlements, now);
+    check();
+  }
+
+  function endOf(settlement: Settlement): void {
+    told.push({ settlement, at: now });
+    const known = byId.get(settlement.requestId);
+    if (known === undefined) return;
+    const isLive = known.phase === "holding" && known.expiresAt > now;
+    // A sleeper that settles has never gone; neither has one that was cancelled or given back.
+    if (isLive) known.isUndone = known.goAt > now;
+    if (!known.isUndone && !known.isSettled) {
+      spent += settlement.costMicroUsd;
+      if (!isLive) lateUnsaved += settlement.costMicroUsd;
+      if (hasCrashed && (!isLive || known.isForgotten)) uncertain += settlement.costMicroUsd;
+    } else if (hasCrashed) uncertain += settlement.costMicroUsd;
+    known.isSettled = true;
+    known.phase = "over";
+  }
+
+  function start(which: number): void {
+    const known = pick(which);
+    if (known?.lease === undefined || !known.isBatched) return;
+    expireOverdue();
+    const { requestId, traceId, spanId } = known.ask;
+    const starts = [{ leaseId: known.lease.id, requestId, traceId, spanId }];
+    admission.settle([], now, { ...NO_NEWS, starts });
+    if (known.phase === "holding" && !known.isForgotten && !known.isStarted) {
+      known.isStarted = true;
+      known.expiresAt = now + LEASE_TTL_MS;
+    }
+    check();
+  }
+
+  function giveBack(which: number): void {
+    const known = pick(which);
+    if (known?.lease === undefined || !known.isBatched || known.isSettled) return;
+    expireOverdue();
+    admission.settle([], now, { ...NO_NEWS, unused: [known.lease.id] });
+    // The word that a used one is unused is a word too late.
+    if (known.phase === "holding" && !known.isStarted) {
+      known.phase = "over";
+      known.isUndone = true;
+    }
+    check();
+  }
+
+  function cancel(which: number): void {
+    const known = pick(which);
+    if (known === undefined || (known.isBatched && !known.isStarted)) return;
+    admission.expire(now);
+    collect();
+    if (known.phase === "holding") {
+      known.phase = "over";
+      known.isUndone = true;
+    }
+    admission.cancel(known.ask.requestId, now);
+    check();
+  }
+
+  function renew(which: number): void {
+    const known = pick(which);
+    if (known?.lease === undefined) return;
+    expireOverdue();
+    const { lost } = admission.renew([known.lease.id], now);
+    // Invariant 3: a live lease is never taken, and one that ran out never comes back.
+    if (!hasCrashed) expect(lost.length === 0).toBe(known.phase === "holding");
+    if (known.phase === "holding" && lost.length === 0)
+      known.expiresAt = Math.max(now, known.goAt) + LEASE_TTL_MS;
+    if (known.phase === "holding" && lost.length > 0) {
+      expect(known.isForgotten).toBe(true);
+      known.phase = "over";
+    }
+    check();
+  }
+
+  function pass(ms: number): void {
+    const until = now + ms;
+    for (;;) {
+      const at = Math.min(until, admission.nextWakeAt(), saveAt());
+      now = Math.max(now, at);
+      admission.expire(now);
+      save();
+      check();
+      if (now >= until) return;
+    }
+  }
+
+  function saveAt(): number {
+    return Math.max(now, savedAt + Math.max(SAVE_EVERY_MS, admission.staleAfterMs()));
+  }
+
+  function save(): void {
+    if (now - savedAt < admission.staleAfterMs()) return;
+    lateUnsaved = 0;
+    saved = structuredClone(admission.checkpoint(now));
+    savedAt = now;
+  }
+
+  /** The object dies between two steps and comes back with its last checkpoint; open calls fail. */
+  function restart(): void {
+    hasCrashed = true;
+    uncertain += lateUnsaved;
+    lateUnsaved = 0;
+    collect();
+    // No object comes back in less; tokens follow the clock.
+    now += 1;
+    expireOverdue();
+    admission = createAdmission(now, structuredClone(saved));
+    admission.setLimits(1, limits, now);
+    const kept = new Set(saved?.leases.map(([token]) => token));
+    for (const known of all) {
+      if (known.phase === "waiting") known.phase = "over";
+      if (known.lease !== undefined && !kept.has(known.lease.token)) known.isForgotten = true;
+      const lease = saved?.leases.find(([token]) => token === known.lease?.token);
+      // A renewal that was not saved is lost with the object.
+      if (lease !== undefined && known.phase === "holding")
+        known.expiresAt = Math.min(known.expiresAt, lease[3]);
+      // So is the word of who uses a batch's lease.
+      if (lease !== undefined && known.isBatched) known.isStarted = lease[4] !== "";
+    }
+    retell();
+    check();
+  }
+
+  /** Its isolates see that the object was started anew, and tell once more what they told lately. */
+  function retell(): void {
+    const again = told.filter(({ at }) => at > now - TOLD_MS).map(({ settlement }) => settlement);
+    // Of one that was cancelled the queue no longer knows that nothing was due.
+    for (const { leaseId, costMicroUsd } of again)
+      if (all.some(({ lease, isUndone }) => lease?.id === leaseId && isUndone)) uncertain += costMicroUsd;
+    admission.settle(again, now);
+  }
+
+  function collect(): void {
+    for (const { requestId, answer } of admission.takeWakeUps()) onAnswer(requestId, answer);
+  }
+
+  function onAnswer(requestId: string, answer: AdmissionAnswer): void {
+    const known = byId.get(requestId);
+    if (known === undefined) throw new Error(`an answer for ${requestId}, which never asked`);
+    // Invariant 2: exactly one answer.
+    expect(known.phase).toBe("waiting");
+    if (answer.kind !== "admitted") {
+      known.phase = "over";
+      return;
+    }
+    const { keyId, lane } = known.ask;
+    // Invariant 4: first come, first served within a key and lane.
+    for (const other of all)
+      if (other.phase === "waiting" && other.ask.keyId === keyId && other.ask.lane === lane)
+        expect(other.seq).toBeGreaterThanOrEqual(known.seq);
+    expectAffordable(known);
+    known.phase = "holding";
+    known.lease = answer.lease;
+    known.goAt = now + answer.goInMs;
+    known.expiresAt = known.goAt + LEASE_TTL_MS;
+    for (let n = 0; n < (answer.batch?.count ?? 0); n += 1)
+      noteBatched(known, (answer.batch?.firstToken ?? 0) + n);
+    // Invariant 5: nobody goes after his deadline.
+    expect(known.goAt).toBeLessThanOrEqual(known.deadlineAt);
+    expect(answer.wait.waitMs).toBe(known.goAt - (known.deadlineAt - known.ask.maxWaitMs));
+  }
+
+  function noteBatched({ ask }: Known, token: number): void {
+    const requestId = `batched-${token}`;
+    const known = note({ ...ask, requestId, traceId: `t-${token}`, settles: [], wants: 0 }, true);
+    expectAffordable(known);
+    known.phase = "holding";
+    known.lease = { id: leaseIdOf(token), token, expiresAt: now + UNSTARTED_TTL_MS };
+    known.goAt = now;
+    known.expiresAt = now + UNSTARTED_TTL_MS;
+  }
+
+  /** Nobody is let in whom the budget has no room for. */
+  function expectAffordable({ ask }: Known): void {
+    const { budget } = limits;
+    if (budget === undefined || budget.onExceeded === "alert" || hasCrashed) return;
+    const estimate = Math.min(budget.microUsd, ask.estimate.costMicroUsd ?? 0);
+    expect(spent + reserved() + estimate).toBeLessThanOrEqual(budget.microUsd + EPSILON);
+  }
+
+  function reserved(): number {
+    const holding = all.filter(({ phase }) => phase === "holding");
+    return holding.reduce((sum, { ask }) => sum + (ask.estimate.costMicroUsd ?? 0), 0);
+  }
+
+  function expireOverdue(): void {
+    admission.expire(now);
+    for (const known of all) if (known.phase === "holding" && known.expiresAt <= now) known.phase = "over";
+    collect();
+  }
+
+  /** The invariants that hold between any two steps. */
+  function check(): void {
+    for (const known of all) if (known.phase === "holding" && known.expiresAt <= now) known.phase = "over";
+    collect();
+    const holding = all.filter(({ phase, isForgotten }) => phase === "holding" && !isForgotten);
+    const snapshot = admission.snapshot(now);
+    expect(admission.takeWakeUps()).toEqual([]);
+
+    if (limits.concurrency !== undefined) expect(holding.length).toBeLessThanOrEqual(limits.concurrency);
+    if (keyLimits.concurrency !== undefined)
+      expect(holding.filter(isOfSmallKey).length).toBeLessThanOrEqual(keyLimits.concurrency);
+    const sleeping = holding.filter(({ goAt }) => goAt > now).length;
+    const waiting = all.filter(({ phase }) => phase === "waiting");
+    expect(waiting.length + sleeping).toBeLessThanOrEqual(limits.maxDepth);
+    for (const { deadlineAt } of waiting) expect(deadlineAt).toBeGreaterThan(now);
+    if (!hasCrashed) {
+      expect(snapshot.leases).toBe(holding.length - sleeping);
+      expect(snapshot.depth).toBe(waiting.length + sleeping);
+      expect(snapshot.batched).toBe(holding.filter((known) => known.isBatched && !known.isStarted).length);
+      expectLedger(snapshot);
+    }
+    if (waiting.some((known) => !isOfSmallKey(known))) expectNothingFree(snapshot);
+    if (waiting.length > 0) expect(admission.nextWakeAt()).toBeGreaterThan(now);
+    else expect(admission.nextWakeAt()).toBe(Infinity);
+  }
+
+  /** Nobody waits for what is there. */
+  function expectNothingFree({ limits: windows }: ReturnType<Admission["snapshot"]>): void {
+    if (limits.tokensPerMinute !== undefined) return;
+    const hasSlot = (windows["concurrency"]?.remaining ?? 1) > 0;
+    const hasRate = (windows["requestsPerMinute"]?.remaining ?? 1) > 0;
+    expect(hasSlot && hasRate).toBe(false);
+  }
+
+  /** Invariant 6: what is left is the budget less all settlements and all that is outstanding. */
+  function expectLedger({ limits: windows }: ReturnType<Admission["snapshot"]>): void {
+    const { budget } = limits;
+    if (budget === undefined) return;
+    const left = budget.microUsd - spent - reserved();
+    const remaining = windows["budgetMicroUsd"]?.remaining ?? NaN;
+    expect(remaining).toBeGreaterThanOrEqual(Math.floor(Math.max(0, left - uncertain) - EPSILON));
+    expect(remaining).toBeLessThanOrEqual(Math.max(0, left + uncertain) + EPSILON);
+  }
+
+  /** At the end of all deadlines and lease times nothing is left, and no window ever had too many. */
+  function finish(): void {
+    pass(LEASE_TTL_MS * 2);
+    expect(all.filter(({ phase }) => phase !== "over")).toEqual([]);
+    const snapshot = admission.snapshot(now);
+    expect(snapshot).toMatchObject({ depth: 0, leases: 0, batched: 0, waiting: [], holding: [] });
+    // Invariants 6 and 7: nothing is outstanding, and no settlement was lost with a crash.
+    expectLedger(snapshot);
+    const gone = all.filter((known) => known.lease !== undefined && !known.isUndone && !known.isForgotten);
+    checkWindows(gone, limits);
+    checkWindows(gone.filter(isOfSmallKey), keyLimits);
+  }
+
+  function pick(which: number): Known | undefined {
+    const known = all[all.length - 1 - (which % Math.max(1, all.length))];
+    return known && byId.get(known.ask.requestId);
+  }
+
+  return { take, finish };
+}
+
+function isOfSmallKey({ ask }: Known): boolean {
+  return ask.keyId === "small";
+}
+
+/** Invariant 1: in any window no more than rate × window + burst (and of tokens one request's debt). */
+function checkWindows(gone: readonly Known[], limits: Limits): void {
+  const inOrder = gone.toSorted((one, other) => one.goAt - other.goAt);
+  const { requestsPerMinute: rpm, tokensPerMinute: tpm } = limits;
+  const burst = limits.burst ?? Math.ceil((rpm ?? 0) / 6);
+  for (const [from, first] of inOrder.entries()) {
+    let tokens = 0;
+    let debt = 0;
+    for (let to = from; to < inOrder.length; to += 1) {
+      const last = inOrder[to] ?? first;
+      const minutes = (last.goAt - first.goAt) / 60_000;
+      tokens += last.ask.estimate.inputTokens;
+      if (rpm !== undefined) expect(to - from + 1).toBeLessThanOrEqual(burst + rpm * minutes + EPSILON);
+      debt = Math.max(debt, last.ask.estimate.inputTokens - Math.ceil((tpm ?? 0) / 6));
+      if (tpm !== undefined)
+        expect(tokens).toBeLessThanOrEqual(Math.ceil(tpm / 6) + debt + tpm * minutes + EPSILON);
+    }
+  }
+}
