@@ -1,7 +1,7 @@
 /** What Hono's handlers share: the Worker's bindings, and what the middlewares have found out of a request. */
 
 import type { Deps } from "./pipeline/ports.ts";
-import type { DirectoryApi } from "./tenants/directory-api.ts";
+import type { DirectoryApi } from "./tenants/directory/directory-api.ts";
 import type { Settings } from "./config.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import type { RequestFacts } from "./pipeline/request-facts.ts";
@@ -10,7 +10,7 @@ import type { ExportStatus } from "./telemetry/export-counters.ts";
 import type { MetricsReader } from "./telemetry/metrics/metrics-reader.ts";
 import type { RequestTrace } from "./telemetry/trace.ts";
 import type { TraceReader } from "./telemetry/trace-reader.ts";
-import type { KeyRecord, TenantBundle } from "./tenants/records.ts";
+import type { KeyRecord, TenantBundle } from "./tenants/records/records.ts";
 import type { TenantSource } from "./tenants/source.ts";
 
 /** What the isolate offers to every request; built once by worker.ts. */

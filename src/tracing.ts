@@ -11,7 +11,7 @@ import { createIds } from "./telemetry/ids.ts";
 import { createRequestTrace, type RequestTraceInit } from "./telemetry/request-trace.ts";
 import { createSpan } from "./telemetry/span-impl.ts";
 import type { RequestTrace } from "./telemetry/trace.ts";
-import type { TenantBundle } from "./tenants/records.ts";
+import type { TenantBundle } from "./tenants/records/records.ts";
 
 type Named = Pick<RequestTraceInit, "name" | "kind" | "attributes"> & {
   readonly traceparent?: string | null;

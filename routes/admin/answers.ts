@@ -3,8 +3,8 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
-import type { PageAsk, Versioned, Written } from "../../src/tenants/directory-api.ts";
-import { toEtag } from "../../src/tenants/etag.ts";
+import type { PageAsk, Versioned, Written } from "../../src/tenants/directory/directory-api.ts";
+import { toEtag } from "../../src/tenants/directory/etag.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../read-body.ts";
 
 const DEFAULT_LIMIT = 100;

@@ -6,8 +6,8 @@
 import { Hono, type Context } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
-import { parseDrain, parseRaise } from "../../src/tenants/parse-record.ts";
-import { toRaisedLimits } from "../../src/tenants/queue-limits.ts";
+import { parseDrain, parseRaise } from "../../src/tenants/records/parse-record.ts";
+import { toRaisedLimits } from "../../src/tenants/records/queue-limits.ts";
 import { readJson } from "./answers.ts";
 
 const MS_PER_SECOND = 1000;

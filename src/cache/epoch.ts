@@ -4,7 +4,7 @@
  */
 
 import { createBoundedMap } from "../runtime/bounded-map.ts";
-import type { TenantBundle } from "../tenants/records.ts";
+import type { TenantBundle } from "../tenants/records/records.ts";
 
 /**
  * An isolate asks at most that often, beside its look-up. A purge answers only after as long, so when it has answered, no

@@ -4,7 +4,7 @@
  * Pure.
  */
 
-import type { SemanticSettings } from "../tenants/route-record.ts";
+import type { SemanticSettings } from "../tenants/records/route-record.ts";
 import { cacheKey, type CacheKeyInput } from "./key.ts";
 
 /** `rest` is the body without the text: last-user-text.ts. Numbers that JSON can't hold make the text count too. */

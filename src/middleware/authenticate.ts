@@ -9,7 +9,7 @@ import { keyInSubprotocols } from "../wires/openai-realtime/handshake.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import { hashKey, isWellFormed } from "../tenants/key-format.ts";
 import { findValidKey } from "../tenants/valid-key.ts";
-import type { KeyRecord } from "../tenants/records.ts";
+import type { KeyRecord } from "../tenants/records/records.ts";
 import type { LoadedTenant, TenantSource } from "../tenants/source.ts";
 
 export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {

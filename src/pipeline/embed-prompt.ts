@@ -17,7 +17,7 @@ import type { Plan } from "../routing/plan.ts";
 import { type PlannedTarget, toTarget } from "../routing/planned-target.ts";
 import type { Span } from "../telemetry/trace.ts";
 import { withDeadline } from "../runtime/waits.ts";
-import { DEFAULT_RETRIES, type SemanticSettings } from "../tenants/route-record.ts";
+import { DEFAULT_RETRIES, type SemanticSettings } from "../tenants/records/route-record.ts";
 
 export type Embedded =
   | { readonly vector: Vector; readonly costMicroUsd: number }

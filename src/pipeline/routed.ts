@@ -12,7 +12,7 @@ import { latencyKey } from "../targets/targets.ts";
 import type { RequestTraits } from "../routing/conditions.ts";
 import { type Need, needsOf } from "../routing/needs.ts";
 import { type Plan, type PlanContext, planTargets } from "../routing/plan.ts";
-import type { TenantBundle } from "../tenants/records.ts";
+import type { TenantBundle } from "../tenants/records/records.ts";
 import { priceOfTarget } from "./target-price.ts";
 
 /**

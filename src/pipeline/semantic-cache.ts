@@ -17,7 +17,7 @@ import { usd } from "../pricing/cost.ts";
 import type { Plan } from "../routing/plan.ts";
 import type { Span } from "../telemetry/trace.ts";
 import { withDeadline } from "../runtime/waits.ts";
-import type { SemanticSettings } from "../tenants/route-record.ts";
+import type { SemanticSettings } from "../tenants/records/route-record.ts";
 
 export interface NearLookup {
   readonly hit?: Generation;

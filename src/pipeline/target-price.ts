@@ -5,7 +5,7 @@ import type { Deps } from "./ports.ts";
 import { findOwnPrice } from "../pricing/own-prices.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider } from "../providers/provider.ts";
-import type { TenantBundle } from "../tenants/records.ts";
+import type { TenantBundle } from "../tenants/records/records.ts";
 
 interface PricedTarget {
   /** The tenant's name of the account. */

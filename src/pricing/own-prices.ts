@@ -1,6 +1,6 @@
 /**
  * A tenant's own prices, looked for before the list's. Pure. Called by pipeline/target-price.ts; the record is
- * tenants/price-record.ts.
+ * tenants/records/price-record.ts.
  */
 
 import type { ModelPrice } from "./price-finder.ts";

@@ -3,7 +3,7 @@
  * conditions all hold gives targets and strategy; without one, the route's own do. Pure.
  */
 
-import type { RouteRecord } from "../tenants/route-record.ts";
+import type { RouteRecord } from "../tenants/records/route-record.ts";
 import type { Need } from "./needs.ts";
 
 type Branch = NonNullable<RouteRecord["when"]>[number];

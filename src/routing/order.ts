@@ -3,7 +3,7 @@
  * takes through `OrderContext`.
  */
 
-import type { RouteRecord } from "../tenants/route-record.ts";
+import type { RouteRecord } from "../tenants/records/route-record.ts";
 import { drawFor, pickByWeight } from "./hash-pick.ts";
 import type { PlannedTarget } from "./planned-target.ts";
 

@@ -10,8 +10,8 @@ import {
   type RouteRecord,
   type SemanticSettings,
   type TargetRecord,
-} from "../tenants/route-record.ts";
-import { type KeyRecord, type TenantBundle } from "../tenants/records.ts";
+} from "../tenants/records/route-record.ts";
+import { type KeyRecord, type TenantBundle } from "../tenants/records/records.ts";
 import type { Circuit } from "../targets/circuit.ts";
 import { chooseBranch, type RequestTraits } from "./conditions.ts";
 import { order, type OrderContext } from "./order.ts";

@@ -1,6 +1,6 @@
 /** Routes' targets as a plan speaks of them: small words shared by plan.ts and order.ts. Pure. */
 
-import type { TargetRecord } from "../tenants/route-record.ts";
+import type { TargetRecord } from "../tenants/records/route-record.ts";
 
 export interface PlannedTarget {
   /** The tenant's name of the account. */

@@ -4,7 +4,7 @@
  */
 
 import type { GatewayError } from "../errors.ts";
-import type { RouteRecord } from "../tenants/route-record.ts";
+import type { RouteRecord } from "../tenants/records/route-record.ts";
 
 /** No pause between attempts is longer than this unless the upstream asks for it. */
 const MAX_BACKOFF_MS = 10_000;

@@ -1,6 +1,6 @@
 /** What is known of a tenant's targets, for the operator to see. Pure; the books are targets.ts and circuit.ts. */
 
-import type { TenantBundle } from "../tenants/records.ts";
+import type { TenantBundle } from "../tenants/records/records.ts";
 import { latencyKey, type RoutingBook } from "./targets.ts";
 import type { Circuit, CircuitState } from "./circuit.ts";
 

@@ -1,7 +1,7 @@
 /**
  * What we know of the back ends that a trace destination may name: their endpoint, the headers they want, the sizes they
  * take. Data and its checks only, so that a wrong header is told when the record is written and not by a silent back
- * end. Called by tenants/records.ts (checks) and destination.ts (use).
+ * end. Called by tenants/records/records.ts (checks) and destination.ts (use).
  */
 
 export const PRESET_NAMES = [

@@ -7,8 +7,8 @@
 import { GatewayError } from "../errors.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { withDeadline } from "../runtime/waits.ts";
-import type { DirectoryRpc, KeyPointer } from "./directory-api.ts";
-import type { TenantBundle } from "./records.ts";
+import type { DirectoryRpc, KeyPointer } from "./directory/directory-api.ts";
+import type { TenantBundle } from "./records/records.ts";
 import { keyEntry, tenantEntry } from "./storage-keys.ts";
 
 /** api.md §6: what was revoked stops within 30 s everywhere, so no copy serves longer, not even when all else fails. */

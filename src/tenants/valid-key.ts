@@ -1,6 +1,6 @@
 /** Whether a presented key is one of the tenant's, today. Pure. */
 
-import type { KeyRecord } from "./records.ts";
+import type { KeyRecord } from "./records/records.ts";
 
 /** The key's record when its hash is the current one, or the one before a rotation within its overlap. */
 export function findValidKey(

@@ -26,7 +26,7 @@ import { createOutputBook } from "../../src/targets/output-lengths.ts";
 import { createRoutingBook } from "../../src/targets/targets.ts";
 import { createRequestTrace } from "../../src/telemetry/request-trace.ts";
 import type { FinishedSpan, FinishedTrace, RequestTrace } from "../../src/telemetry/trace.ts";
-import type { TenantBundle } from "../../src/tenants/records.ts";
+import type { TenantBundle } from "../../src/tenants/records/records.ts";
 import { createPlainSpan, startTrace } from "../unit/telemetry/plain-recorder.ts";
 import { fakeBundle, fakeChat, fakeKey } from "./fake-tenant.ts";
 import { createFakeUpstream, type FakeReply, type FakeUpstream } from "./fake-upstream.ts";

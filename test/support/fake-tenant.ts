@@ -7,8 +7,8 @@ import {
   type ProviderRecord,
   tenantSchema,
   type TenantBundle,
-} from "../../src/tenants/records.ts";
-import { routeSchema } from "../../src/tenants/route-record.ts";
+} from "../../src/tenants/records/records.ts";
+import { routeSchema } from "../../src/tenants/records/route-record.ts";
 
 export interface FakeTenant {
   readonly id?: string;

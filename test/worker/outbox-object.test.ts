@@ -5,7 +5,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readSettings } from "../../src/config.ts";
 import type { HandedBatch, OutboxPort } from "../../src/telemetry/outbox-port.ts";
-import { createDirectoryClient } from "../../src/tenants/directory-client.ts";
+import { createDirectoryClient } from "../../src/tenants/directory/directory-client.ts";
 import { directoryRpc, newTenantId } from "./tenants-rig.ts";
 
 const CREDENTIAL = "canary-credential-0123456789";

@@ -4,7 +4,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { TenantQueue } from "../../src/limits/object/tenant-queue.ts";
 import { hashKey } from "../../src/tenants/key-format.ts";
-import type { TenantBundle } from "../../src/tenants/records.ts";
+import type { TenantBundle } from "../../src/tenants/records/records.ts";
 import {
   directoryClient,
   directoryRpc,

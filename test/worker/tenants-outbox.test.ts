@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
-import { createOutbox, type Outbox } from "../../src/tenants/outbox.ts";
+import { createOutbox, type Outbox } from "../../src/tenants/directory/publish-outbox.ts";
 import { directoryClient, directoryStub, newTenantId, queueRpc } from "./tenants-rig.ts";
 
 interface Rig {

@@ -3,8 +3,8 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import type { QueueRpc } from "../../src/limits/protocol.ts";
-import type { DirectoryApi, DirectoryRpc } from "../../src/tenants/directory-api.ts";
-import { createDirectoryClient } from "../../src/tenants/directory-client.ts";
+import type { DirectoryApi, DirectoryRpc } from "../../src/tenants/directory/directory-api.ts";
+import { createDirectoryClient } from "../../src/tenants/directory/directory-client.ts";
 
 const MASTER_KEY = btoa("tenant-tests-master-key-32-bytes");
 

@@ -6,8 +6,8 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { readSettings } from "../../config.ts";
-import type { DirectoryRpc } from "../../tenants/directory-api.ts";
-import type { TenantBundle } from "../../tenants/records.ts";
+import type { DirectoryRpc } from "../../tenants/directory/directory-api.ts";
+import type { TenantBundle } from "../../tenants/records/records.ts";
 import { VERSION } from "../../version.ts";
 import { abandonedTrace } from "./abandoned.ts";
 import { exportAbandoned } from "./abandoned-export.ts";

@@ -4,7 +4,7 @@ import { anthropicMessages, parseCountRequest } from "../../../src/wires/anthrop
 import { gemini, parseCountRequest as parseGeminiCount } from "../../../src/wires/gemini/client-codec.ts";
 import { countTokens } from "../../../src/pipeline/count-tokens.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
-import type { ProviderRecord } from "../../../src/tenants/records.ts";
+import type { ProviderRecord } from "../../../src/tenants/records/records.ts";
 import { createFakeGateway, spanNamed } from "../../support/fake-gateway.ts";
 import { fakeBundle } from "../../support/fake-tenant.ts";
 import { failure, type FakeReply, hang } from "../../support/fake-upstream.ts";

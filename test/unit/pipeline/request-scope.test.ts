@@ -13,7 +13,7 @@ import { requestScope } from "../../../src/middleware/request-scope.ts";
 import type { IsolateServices } from "../../../src/services.ts";
 import type { FinishedTrace, RequestTrace } from "../../../src/telemetry/trace.ts";
 import { generateKey, hashKey } from "../../../src/tenants/key-format.ts";
-import type { TenantBundle } from "../../../src/tenants/records.ts";
+import type { TenantBundle } from "../../../src/tenants/records/records.ts";
 import { spanNamed, spansNamed } from "../../support/fake-gateway.ts";
 import { fakeBundle, type FakeTenant } from "../../support/fake-tenant.ts";
 import { checkTrace } from "../../support/trace-invariants.ts";

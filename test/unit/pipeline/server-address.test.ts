@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { proxy } from "../../../src/pipeline/proxy.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import type { FinishedSpan } from "../../../src/telemetry/trace.ts";
-import type { ProviderRecord } from "../../../src/tenants/records.ts";
+import type { ProviderRecord } from "../../../src/tenants/records/records.ts";
 import { createFakeGateway } from "../../support/fake-gateway.ts";
 import { fakeBundle } from "../../support/fake-tenant.ts";
 import { type FakeReply, failure } from "../../support/fake-upstream.ts";

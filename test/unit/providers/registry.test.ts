@@ -1,7 +1,7 @@
 // The list of vendors: what records may name and what the gateway can talk to are the same.
 import { describe, expect, test } from "vitest";
 import { providerOf, REGISTERED_KINDS } from "../../../src/providers/registry.ts";
-import { PROVIDER_KINDS } from "../../../src/tenants/records.ts";
+import { PROVIDER_KINDS } from "../../../src/tenants/records/records.ts";
 
 describe("kinds", () => {
   test("a record may name exactly the kinds that are registered", () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { chooseBranch, isWithin, type RequestTraits } from "../../../src/routing/conditions.ts";
 import { needsOf } from "../../../src/routing/needs.ts";
-import { routeSchema } from "../../../src/tenants/route-record.ts";
+import { routeSchema } from "../../../src/tenants/records/route-record.ts";
 import { fakeChat } from "../../support/fake-tenant.ts";
 
 const OWN = [{ provider: "a", model: "own" }];

@@ -7,7 +7,7 @@ import {
   planVersion,
 } from "../../../src/routing/plan.ts";
 import { createTurns } from "../../../src/targets/weighted-round-robin.ts";
-import { DEFAULT_RETRIES, DEFAULT_TIMEOUTS } from "../../../src/tenants/route-record.ts";
+import { DEFAULT_RETRIES, DEFAULT_TIMEOUTS } from "../../../src/tenants/records/route-record.ts";
 import { fakeBundle } from "../../support/fake-tenant.ts";
 
 const CLOSED = { state: "closed", retryInMs: 0, failures: 0, calls: 0 } as const;

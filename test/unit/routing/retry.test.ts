@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, type ErrorDetails, GatewayError } from "../../../src/errors.ts";
 import { type FailedAttempt, nextStep } from "../../../src/routing/retry.ts";
-import { DEFAULT_RETRIES } from "../../../src/tenants/route-record.ts";
+import { DEFAULT_RETRIES } from "../../../src/tenants/records/route-record.ts";
 
 function fault(code: ErrorCode, details: ErrorDetails = {}): GatewayError {
   return new GatewayError(code, "it failed", details);

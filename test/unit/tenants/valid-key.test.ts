@@ -1,6 +1,6 @@
 /** Whether a presented key is one of the tenant's, and a record's limits as its queue takes them. */
 import { describe, expect, it } from "vitest";
-import { toQueueLimits } from "../../../src/tenants/queue-limits.ts";
+import { toQueueLimits } from "../../../src/tenants/records/queue-limits.ts";
 import { findValidKey } from "../../../src/tenants/valid-key.ts";
 
 const NOW = Date.UTC(2026, 5, 1);

@@ -1,6 +1,6 @@
 /** What an operator may write: faults are named by field, addresses are checked. */
 import { describe, expect, it } from "vitest";
-import { GatewayError } from "../../../src/errors.ts";
+import { GatewayError } from "../../../../src/errors.ts";
 import {
   parseKey,
   parseName,
@@ -9,7 +9,7 @@ import {
   parseRoute,
   parseTenant,
   type RecordRules,
-} from "../../../src/tenants/parse-record.ts";
+} from "../../../../src/tenants/records/parse-record.ts";
 
 const NOW = Date.UTC(2026, 0, 1);
 const DEPLOYED: RecordRules = {

@@ -3,7 +3,7 @@
  * version at its last change. Pure; called by the directory and its client.
  */
 
-import { GatewayError } from "../errors.ts";
+import { GatewayError } from "../../errors.ts";
 
 /** `"7"`, a strong tag. */
 export function toEtag(revision: number): string {

@@ -4,8 +4,8 @@
  * directory-client.ts makes the one of the other.
  */
 
-import type { Outcome } from "./outcome.ts";
-import type { KeyView, ProviderView, RouteView, TenantView } from "./record-views.ts";
+import type { Outcome } from "./rpc-result.ts";
+import type { KeyView, ProviderView, RouteView, TenantView } from "../records/record-views.ts";
 import type {
   IncomingSecret,
   KeyRecord,
@@ -13,8 +13,8 @@ import type {
   ProviderWith,
   StoredTenant,
   TenantWith,
-} from "./records.ts";
-import type { RouteRecord } from "./route-record.ts";
+} from "../records/records.ts";
+import type { RouteRecord } from "../records/route-record.ts";
 
 export interface PageAsk {
   /** 1 to 1,000. */

@@ -1,6 +1,6 @@
 /** `if-match` against a record's revision. */
 import { expect, it } from "vitest";
-import { checkIfMatch, toEtag } from "../../../src/tenants/etag.ts";
+import { checkIfMatch, toEtag } from "../../../../src/tenants/directory/etag.ts";
 
 it.each([
   [undefined, 3],

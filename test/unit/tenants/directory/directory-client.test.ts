@@ -1,9 +1,16 @@
 /** The admin plane's service against a scripted directory: races, repeats and faults that the real one rarely has. */
 import { expect, it } from "vitest";
-import type { DirectoryRpc } from "../../../src/tenants/directory-api.ts";
-import { createDirectoryClient, type DirectoryClientDeps } from "../../../src/tenants/directory-client.ts";
-import { parseTenant } from "../../../src/tenants/parse-record.ts";
-import { keepProviderSecrets, keepTenantSecrets, sealTenant } from "../../../src/tenants/seal-records.ts";
+import type { DirectoryRpc } from "../../../../src/tenants/directory/directory-api.ts";
+import {
+  createDirectoryClient,
+  type DirectoryClientDeps,
+} from "../../../../src/tenants/directory/directory-client.ts";
+import { parseTenant } from "../../../../src/tenants/records/parse-record.ts";
+import {
+  keepProviderSecrets,
+  keepTenantSecrets,
+  sealTenant,
+} from "../../../../src/tenants/records/seal-records.ts";
 
 const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => undefined };
 

@@ -3,13 +3,13 @@
  * that object's refusals into GatewayErrors and its records into views. The routes know only its interface.
  */
 
-import { GatewayError } from "../errors.ts";
-import { withDeadline } from "../runtime/waits.ts";
+import { GatewayError } from "../../errors.ts";
+import { withDeadline } from "../../runtime/waits.ts";
 import type { DirectoryApi, DirectoryRpc, Named, Page, Versioned, WriteAsk } from "./directory-api.ts";
 import { checkIfMatch, toEtag } from "./etag.ts";
-import { generateKey, generateKeyId, hashKey, type RandomBytes } from "./key-format.ts";
-import { mergePatch } from "../json/merge-patch.ts";
-import { type Outcome, unwrap } from "./outcome.ts";
+import { generateKey, generateKeyId, hashKey, type RandomBytes } from "../key-format.ts";
+import { mergePatch } from "../../json/merge-patch.ts";
+import { type Outcome, unwrap } from "./rpc-result.ts";
 import {
   parseKey,
   parseName,
@@ -18,10 +18,10 @@ import {
   parseRoute,
   parseTenant,
   type RecordRules,
-} from "./parse-record.ts";
-import { viewKey, viewProvider, viewRoute, viewTenant } from "./record-views.ts";
-import type { KeyRecord, ProviderKind } from "./records.ts";
-import { sealProvider, sealTenant } from "./seal-records.ts";
+} from "../records/parse-record.ts";
+import { viewKey, viewProvider, viewRoute, viewTenant } from "../records/record-views.ts";
+import type { KeyRecord, ProviderKind } from "../records/records.ts";
+import { sealProvider, sealTenant } from "../records/seal-records.ts";
 
 export interface DirectoryClientDeps {
   /** A fresh stub for each call: one that has seen its object reset fails for ever. */

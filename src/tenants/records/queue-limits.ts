@@ -3,7 +3,7 @@
  * when it tells a queue object of a change, and by the gateway for each ask.
  */
 
-import type { Budget, Limits } from "../limits/protocol.ts";
+import type { Budget, Limits } from "../../limits/protocol.ts";
 import type { BudgetRecord, LimitsRecord } from "./records.ts";
 
 /** api.md §6: what holds where a tenant says nothing. */

@@ -4,9 +4,9 @@
  * key-pointers.ts, the audit in audit-log.ts.
  */
 
-import { GatewayError } from "../errors.ts";
+import { GatewayError } from "../../errors.ts";
 import type { Named, Page, PageAsk, StoredKind, StoredRecords, Versioned } from "./directory-api.ts";
-import type { StoredTenant } from "./records.ts";
+import type { StoredTenant } from "../records/records.ts";
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS tenants (

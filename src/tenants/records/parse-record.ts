@@ -4,8 +4,8 @@
  */
 
 import type { z } from "zod";
-import { GatewayError } from "../errors.ts";
-import { refuseUrl } from "../runtime/public-url.ts";
+import { GatewayError } from "../../errors.ts";
+import { refuseUrl } from "../../runtime/public-url.ts";
 import {
   drainSchema,
   keySchema,

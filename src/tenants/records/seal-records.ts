@@ -3,7 +3,7 @@
  * happens in the Worker that took the request, so the directory never sees a secret in the clear.
  */
 
-import { GatewayError } from "../errors.ts";
+import { GatewayError } from "../../errors.ts";
 import { isMask, maskSecret, sealSecret, type SecretPlace } from "./sealing.ts";
 import type {
   IncomingSecret,

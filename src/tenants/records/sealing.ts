@@ -4,7 +4,7 @@
  * open-records.ts do.
  */
 
-import { GatewayError } from "../errors.ts";
+import { GatewayError } from "../../errors.ts";
 
 const ALGORITHM = "AES-GCM";
 /** NIST SP 800-38D, 8.2.2: 96 random bits are safe for 2^32 messages under one key. */

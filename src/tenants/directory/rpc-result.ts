@@ -3,7 +3,7 @@
  * the same GatewayError of it again.
  */
 
-import { type ErrorCode, GatewayError } from "../errors.ts";
+import { type ErrorCode, GatewayError } from "../../errors.ts";
 
 export type Outcome<Value> = { readonly ok: true; readonly value: Value } | Refusal;
 

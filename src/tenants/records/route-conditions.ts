@@ -3,7 +3,7 @@
  */
 
 import * as z from "zod";
-import { NEEDS } from "../routing/needs.ts";
+import { NEEDS } from "../../routing/needs.ts";
 
 const tokens = z.int().nonnegative();
 const clockTime = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$|^24:00$/, "must be a time as 08:30");

@@ -3,9 +3,9 @@
  * are remembered for as long as the in-isolate copy of the record lives, and go with it.
  */
 
-import { GatewayError } from "../errors.ts";
-import type { ProviderAccount } from "../providers/provider.ts";
-import { refuseUrl } from "../runtime/public-url.ts";
+import { GatewayError } from "../../errors.ts";
+import type { ProviderAccount } from "../../providers/provider.ts";
+import { refuseUrl } from "../../runtime/public-url.ts";
 import type { RecordRules } from "./parse-record.ts";
 import { openSecret, type SecretPlace } from "./sealing.ts";
 import type { DestinationWith, ProviderRecord, SealedSecret, StoredTenant, TenantBundle } from "./records.ts";

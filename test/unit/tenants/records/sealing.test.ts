@@ -1,16 +1,21 @@
 /** Secrets at rest: sealed under one key and one place, masked for show, opened for use. */
 import { describe, expect, it } from "vitest";
-import { createRecordOpener } from "../../../src/tenants/open-records.ts";
-import { parseProvider, parseTenant } from "../../../src/tenants/parse-record.ts";
-import { viewProvider, viewTenant } from "../../../src/tenants/record-views.ts";
-import type { ProviderRecord, StoredTenant, TenantBundle } from "../../../src/tenants/records.ts";
+import { createRecordOpener } from "../../../../src/tenants/records/open-records.ts";
+import { parseProvider, parseTenant } from "../../../../src/tenants/records/parse-record.ts";
+import { viewProvider, viewTenant } from "../../../../src/tenants/records/record-views.ts";
+import type { ProviderRecord, StoredTenant, TenantBundle } from "../../../../src/tenants/records/records.ts";
 import {
   keepProviderSecrets,
   keepTenantSecrets,
   sealProvider,
   sealTenant,
-} from "../../../src/tenants/seal-records.ts";
-import { maskSecret, openSecret, sealSecret, type SecretPlace } from "../../../src/tenants/sealing.ts";
+} from "../../../../src/tenants/records/seal-records.ts";
+import {
+  maskSecret,
+  openSecret,
+  sealSecret,
+  type SecretPlace,
+} from "../../../../src/tenants/records/sealing.ts";
 
 const MASTER_KEY = btoa("m".repeat(32));
 const OTHER_KEY = btoa("o".repeat(32));

@@ -3,13 +3,13 @@
  * knows. Reads the tables at the moment of sending, so a late send is never an old one.
  */
 
-import type { QueueRpc } from "../limits/protocol.ts";
-import { withDeadline } from "../runtime/waits.ts";
+import type { QueueRpc } from "../../limits/protocol.ts";
+import { withDeadline } from "../../runtime/waits.ts";
 import type { KeyPointer } from "./directory-api.ts";
 import type { DirectoryStore } from "./directory-store.ts";
 import type { KeyPointers } from "./key-pointers.ts";
-import { toQueueLimits } from "./queue-limits.ts";
-import { KEY_PREFIX, keyEntry, QUEUE_PREFIX, TENANT_PREFIX, tenantEntry } from "./storage-keys.ts";
+import { toQueueLimits } from "../records/queue-limits.ts";
+import { KEY_PREFIX, keyEntry, QUEUE_PREFIX, TENANT_PREFIX, tenantEntry } from "../storage-keys.ts";
 
 /** A write's answer waits this long at most for the queue object; then the alarm tells it. */
 const PUSH_TIMEOUT_MS = 2000;

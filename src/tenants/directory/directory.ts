@@ -5,7 +5,7 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
-import { GatewayError } from "../errors.ts";
+import { GatewayError } from "../../errors.ts";
 import { createAuditLog } from "./audit-log.ts";
 import type {
   AuditEntry,
@@ -23,8 +23,8 @@ import type {
 import { createDirectoryStore } from "./directory-store.ts";
 import { checkIfMatch } from "./etag.ts";
 import { createKeyPointers } from "./key-pointers.ts";
-import { createOutbox, type Outbox } from "./outbox.ts";
-import { attempt, type Outcome } from "./outcome.ts";
+import { createOutbox, type Outbox } from "./publish-outbox.ts";
+import { attempt, type Outcome } from "./rpc-result.ts";
 import { createPublisher } from "./publisher.ts";
 import type {
   IncomingSecret,
@@ -33,10 +33,10 @@ import type {
   ProviderWith,
   StoredTenant,
   TenantWith,
-} from "./records.ts";
-import type { RouteRecord } from "./route-record.ts";
-import { keepProviderSecrets, keepTenantSecrets } from "./seal-records.ts";
-import { keyEntry, queueMark, tenantEntry } from "./storage-keys.ts";
+} from "../records/records.ts";
+import type { RouteRecord } from "../records/route-record.ts";
+import { keepProviderSecrets, keepTenantSecrets } from "../records/seal-records.ts";
+import { keyEntry, queueMark, tenantEntry } from "../storage-keys.ts";
 
 /** A tenant with more keys wants more tenants: each isolate keeps all of a tenant's keys. */
 const MAX_KEYS = 1000;
