@@ -6,11 +6,11 @@
 import type { IsolateServices } from "./services.ts";
 import { allowedContent } from "./telemetry/destination.ts";
 import type { ExportPolicy, WaitUntil } from "./telemetry/exporter.ts";
-import { createRefusalFlood, summaryTrace } from "./telemetry/flood.ts";
-import { createIds } from "./telemetry/ids.ts";
-import { createRequestTrace, type RequestTraceInit } from "./telemetry/request-trace.ts";
-import { createSpan } from "./telemetry/span-impl.ts";
-import type { RequestTrace } from "./telemetry/trace.ts";
+import { createRefusalFlood, summaryTrace } from "./telemetry/trace/refusal-trace-limiter.ts";
+import { createIds } from "./telemetry/trace/ids.ts";
+import { createRequestTrace, type RequestTraceInit } from "./telemetry/trace/request-trace.ts";
+import { createSpan } from "./telemetry/trace/span-impl.ts";
+import type { RequestTrace } from "./telemetry/trace/trace.ts";
 import type { TenantBundle } from "./tenants/records/records.ts";
 
 type Named = Pick<RequestTraceInit, "name" | "kind" | "attributes"> & {

@@ -8,7 +8,7 @@ import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { joinResourceSpans } from "../../src/telemetry/otlp.ts";
 import { readResourceSpans } from "../../src/telemetry/otlp-read.ts";
-import type { TraceSummary } from "../../src/telemetry/summary.ts";
+import type { TraceSummary } from "../../src/telemetry/trace/summary.ts";
 import { formatCursor, parseTenant, parseTraceQuery } from "../../src/telemetry/trace-query.ts";
 import { DEFAULT_WIDTH, drawWaterfall, MAX_WIDTH, MIN_WIDTH } from "../../src/telemetry/waterfall.ts";
 

@@ -6,7 +6,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import type { IndexEntry, NearestAnswer, NearestAsk, SemanticIndexRpc } from "./semantic-protocol.ts";
-import type { SpanContextRef } from "../telemetry/trace.ts";
+import type { SpanContextRef } from "../telemetry/trace/trace.ts";
 import { nearest, type Expiring } from "./vectors.ts";
 
 /** All vectors of a tenant, in memory as on disk: an eighth of what an isolate has, which several objects may share. */

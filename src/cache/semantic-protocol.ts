@@ -3,7 +3,7 @@
  * is idempotent. The object is semantic-index.ts; the answers themselves stay in KV (store.ts).
  */
 
-import type { SpanContextRef } from "../telemetry/trace.ts";
+import type { SpanContextRef } from "../telemetry/trace/trace.ts";
 import type { Vector } from "./vectors.ts";
 
 interface Place {

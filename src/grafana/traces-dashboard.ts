@@ -3,8 +3,8 @@
  * those of the traces that arrived. Pure; called by write-pack.ts.
  */
 
-import type { AttributeName } from "../telemetry/attributes.ts";
-import type { SPANS } from "../telemetry/spans.ts";
+import type { AttributeName } from "../telemetry/trace/attributes.ts";
+import type { SPANS } from "../telemetry/trace/spans.ts";
 import { toDashboard, type DashboardAbout } from "./dashboard.ts";
 
 /** An attribute as TraceQL writes it. The type holds the names to those that spans carry. */

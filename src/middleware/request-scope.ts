@@ -14,10 +14,10 @@ import {
   type RequestFacts,
   rootAttributes,
 } from "../pipeline/request-facts.ts";
-import type { SpanAttributes } from "../telemetry/attributes.ts";
+import type { SpanAttributes } from "../telemetry/trace/attributes.ts";
 import type { IsolateServices } from "../services.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";
-import { rootSpanName } from "../telemetry/spans.ts";
+import { rootSpanName } from "../telemetry/trace/spans.ts";
 import type { exportTrace, startTrace } from "../tracing.ts";
 
 /** What worker.ts hands in: the isolate's services and its tracing. */

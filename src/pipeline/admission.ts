@@ -14,7 +14,7 @@ import { toQueueLimits } from "../tenants/records/queue-limits.ts";
 import type { TenantBundle } from "../tenants/records/records.ts";
 import { refusalAttributes } from "./request-facts.ts";
 import { priceOfTarget } from "./target-price.ts";
-import type { Span } from "../telemetry/trace.ts";
+import type { Span } from "../telemetry/trace/trace.ts";
 
 /** A place in the tenant's limits: given back exactly once, by conclusion.ts. */
 export interface Admission {

@@ -17,7 +17,7 @@ import { openStream, type StreamReport } from "../upstream/stream.ts";
 import { relayBody } from "../upstream/stream-relay.ts";
 import { openTranslated } from "../upstream/stream-translate.ts";
 import { type ChoiceCollector, createChoiceCollector } from "../telemetry/content-choices.ts";
-import type { Span } from "../telemetry/trace.ts";
+import type { Span } from "../telemetry/trace/trace.ts";
 import { type Attempt, readBody } from "../upstream/call.ts";
 
 export interface Answering {

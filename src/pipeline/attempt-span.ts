@@ -10,7 +10,7 @@ import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "..
 import { usageAttributes } from "./request-facts.ts";
 import type { PlannedTarget } from "../routing/planned-target.ts";
 import type { StreamReport } from "../upstream/stream.ts";
-import type { Span } from "../telemetry/trace.ts";
+import type { Span } from "../telemetry/trace/trace.ts";
 
 /** One attempt's place in the request. */
 export interface AttemptFacts {

@@ -13,7 +13,7 @@ import type { Target } from "../providers/provider.ts";
 import { latencyKey } from "../targets/targets.ts";
 import type { CallPass } from "../targets/isolate-circuits.ts";
 import type { CallRef, Verdict } from "../targets/circuit.ts";
-import type { Span } from "../telemetry/trace.ts";
+import type { Span } from "../telemetry/trace/trace.ts";
 import { callUpstream, PASSED_HEADERS } from "../upstream/call.ts";
 
 export interface Failed {

@@ -13,7 +13,7 @@ import { GatewayError } from "../errors.ts";
 import type { BareCall, Call, Deps, Generation } from "./ports.ts";
 import { usd } from "../pricing/cost.ts";
 import { type Plan, planVersion } from "../routing/plan.ts";
-import type { Span } from "../telemetry/trace.ts";
+import type { Span } from "../telemetry/trace/trace.ts";
 import { PASSED_HEADERS } from "../upstream/call.ts";
 
 export interface CacheAnswer {

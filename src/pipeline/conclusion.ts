@@ -15,7 +15,7 @@ import type { Target } from "../providers/provider.ts";
 import { outcomeOf, type Outcome } from "./request-facts.ts";
 import { inTier, priceOfTarget } from "./target-price.ts";
 import type { StreamReport } from "../upstream/stream.ts";
-import type { SpanContextRef } from "../telemetry/trace.ts";
+import type { SpanContextRef } from "../telemetry/trace/trace.ts";
 
 interface Ended {
   readonly answer: AnswerSummary;

@@ -15,7 +15,7 @@ import type { Call, Deps } from "./ports.ts";
 import type { RequestFacts } from "./request-facts.ts";
 import type { Plan } from "../routing/plan.ts";
 import { type PlannedTarget, toTarget } from "../routing/planned-target.ts";
-import type { Span } from "../telemetry/trace.ts";
+import type { Span } from "../telemetry/trace/trace.ts";
 import { withDeadline } from "../runtime/waits.ts";
 import { DEFAULT_RETRIES, type SemanticSettings } from "../tenants/records/route-record.ts";
 

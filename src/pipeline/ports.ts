@@ -19,7 +19,7 @@ import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider, ProviderAccount } from "../providers/provider.ts";
 import type { ContentSink } from "../telemetry/content.ts";
 import type { RoutingBook } from "../targets/targets.ts";
-import type { RequestTrace } from "../telemetry/trace.ts";
+import type { RequestTrace } from "../telemetry/trace/trace.ts";
 import type { KeyRecord, TenantBundle } from "../tenants/records/records.ts";
 import type { UpstreamPorts } from "../upstream/call.ts";
 import type { RequestFacts } from "./request-facts.ts";

@@ -14,7 +14,7 @@ import { nativeUrl } from "../upstream/native-url.ts";
 import type { BareCall, Deps } from "./ports.ts";
 import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../providers/provider.ts";
 import { relayBody } from "../upstream/stream-relay.ts";
-import type { Span } from "../telemetry/trace.ts";
+import type { Span } from "../telemetry/trace/trace.ts";
 import { DEFAULT_TIMEOUTS } from "../tenants/records/route-record.ts";
 import type { TenantBundle } from "../tenants/records/records.ts";
 import { type Attempt, type Payload, readRefusal, sendUpstream } from "../upstream/call.ts";

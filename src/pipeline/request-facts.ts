@@ -7,7 +7,7 @@ import type { TokenUsage } from "../schema/chat.ts";
 import type { GatewayError } from "../errors.ts";
 import type { LimitWindow } from "../limits/protocol.ts";
 import { usd } from "../pricing/cost.ts";
-import type { SpanAttributes } from "../telemetry/attributes.ts";
+import type { SpanAttributes } from "../telemetry/trace/attributes.ts";
 
 export type Outcome =
   | "ok"

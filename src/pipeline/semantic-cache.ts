@@ -15,7 +15,7 @@ import { embedPrompt } from "./embed-prompt.ts";
 import type { Call, Deps, Generation } from "./ports.ts";
 import { usd } from "../pricing/cost.ts";
 import type { Plan } from "../routing/plan.ts";
-import type { Span } from "../telemetry/trace.ts";
+import type { Span } from "../telemetry/trace/trace.ts";
 import { withDeadline } from "../runtime/waits.ts";
 import type { SemanticSettings } from "../tenants/records/route-record.ts";
 

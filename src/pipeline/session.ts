@@ -16,7 +16,7 @@ import type { Generation } from "./ports.ts";
 import { BROKEN, CLOSE, isOrderly } from "../upstream/socket-close.ts";
 import { joinSockets, type SessionReport } from "../upstream/socket-relay.ts";
 import type { StreamOutcome } from "../upstream/stream.ts";
-import type { SpanAttributes } from "../telemetry/attributes.ts";
+import type { SpanAttributes } from "../telemetry/trace/attributes.ts";
 import { type Attempt, causeOf, toAttemptError } from "../upstream/call.ts";
 
 /**

@@ -14,7 +14,7 @@ import type { Call, Deps, Generation } from "./ports.ts";
 import type { Plan } from "../routing/plan.ts";
 import { sha256Hex } from "../bytes/digest.ts";
 import type { StreamOutcome } from "../upstream/stream.ts";
-import type { Span } from "../telemetry/trace.ts";
+import type { Span } from "../telemetry/trace/trace.ts";
 
 export type Generate = (call: Call) => Promise<Generation>;
 

@@ -5,7 +5,7 @@
  */
 
 import type { ChatChoice, ChatRequest } from "../schema/chat.ts";
-import type { RequestTrace, SpanContextRef } from "./trace.ts";
+import type { RequestTrace, SpanContextRef } from "./trace/trace.ts";
 
 /** How much of the content a place gets. */
 export type ContentMode = "off" | "redacted" | "full";

@@ -9,7 +9,7 @@ import { toLangfuse } from "./destination-dialect.ts";
 import type { TraceDestination } from "./destination.ts";
 import { encodeTrace, type EncodedTrace } from "./otlp.ts";
 import { PRESETS } from "./presets.ts";
-import type { FinishedTrace } from "./trace.ts";
+import type { FinishedTrace } from "./trace/trace.ts";
 
 /** Of one trace, in memory only until it is queued. */
 export interface TraceEncoder {

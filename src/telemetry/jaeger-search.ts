@@ -3,15 +3,15 @@
  * routes/jaeger.ts.
  */
 
-import type { AttributeValue } from "./attributes.ts";
+import type { AttributeValue } from "./trace/attributes.ts";
 import { toJaegerTrace, type JaegerTrace } from "./jaeger.ts";
 import type { JaegerQuery } from "./jaeger-query.ts";
 import { readResourceSpans, type ReadTrace } from "./otlp-read.ts";
 import { mapInParallel } from "../runtime/parallel.ts";
-import { SPANS } from "./spans.ts";
+import { SPANS } from "./trace/spans.ts";
 import { UNKNOWN_TENANT } from "./stored-trace.ts";
-import type { TraceSummary } from "./summary.ts";
-import type { FinishedSpan, SpanKind } from "./trace.ts";
+import type { TraceSummary } from "./trace/summary.ts";
+import type { FinishedSpan, SpanKind } from "./trace/trace.ts";
 import type { TraceReader } from "./trace-reader.ts";
 import type { Cursor } from "./trace-query.ts";
 

@@ -3,12 +3,12 @@
  * test that compares the file with it.
  */
 
-import { ATTRIBUTES, EVENTS, LINKS } from "./attributes.ts";
+import { ATTRIBUTES, EVENTS, LINKS } from "./trace/attributes.ts";
 import { CONTENT_ATTRIBUTES } from "./content.ts";
 import { DIALECT_ATTRIBUTES } from "./destination-dialect.ts";
 import { listInstruments, METRIC_LABELS } from "./metrics/instruments.ts";
 import { prometheusName } from "./metrics/prometheus.ts";
-import { AFTER_RESPONSE, SPANS } from "./spans.ts";
+import { AFTER_RESPONSE, SPANS } from "./trace/spans.ts";
 
 /** The whole file. */
 export function renderSpansDoc(): string {

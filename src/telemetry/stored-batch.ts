@@ -7,7 +7,7 @@ import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "./byte-wr
 import { fillEnvelope, type Envelope } from "./otlp.ts";
 import { readSpans } from "./otlp-read.ts";
 import type { TraceRow } from "./stored-trace.ts";
-import { summarize } from "./summary.ts";
+import { summarize } from "./trace/summary.ts";
 
 /** Traces of one tenant and one isolate, as they lie in the store until they are read. */
 export interface TraceBatch {

@@ -7,7 +7,7 @@ import { GatewayError } from "../errors.ts";
 import { mapInParallel } from "../runtime/parallel.ts";
 import { NEWEST } from "./store-query.ts";
 import { UNKNOWN_TENANT, type FoundTrace, type TraceStorePort } from "./stored-trace.ts";
-import type { TraceSummary } from "./summary.ts";
+import type { TraceSummary } from "./trace/summary.ts";
 import type { Cursor, TraceQuery } from "./trace-query.ts";
 
 interface TracePage {

@@ -1,10 +1,10 @@
 // The one checker of what every request's trace must be, whatever happened to the request: tree, ids, times, names, outcome.
 // It judges the spans of one request, flat or as OTLP/JSON; the encoding itself is otlp-proto.ts's business. Runs in Node and in
 // workerd; used by every test that makes a request.
-import { EVENTS, isListed, LINKS } from "../../src/telemetry/attributes.ts";
+import { EVENTS, isListed, LINKS } from "../../src/telemetry/trace/attributes.ts";
 import { CONTENT_ATTRIBUTES } from "../../src/telemetry/content.ts";
 import { DIALECT_ATTRIBUTES } from "../../src/telemetry/destination-dialect.ts";
-import { AFTER_RESPONSE, SPANS } from "../../src/telemetry/spans.ts";
+import { AFTER_RESPONSE, SPANS } from "../../src/telemetry/trace/spans.ts";
 import { flattenSpans, type Attributes, type AttributeValue, type FlatSpan } from "./otlp-spans.ts";
 
 export type TraceCheck = {

@@ -3,12 +3,12 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { createExporter } from "../../src/telemetry/exporter.ts";
-import { createIds } from "../../src/telemetry/ids.ts";
-import { createRequestTrace, type RequestTraceInit } from "../../src/telemetry/request-trace.ts";
-import { createSpan } from "../../src/telemetry/span-impl.ts";
-import { toHrTime, toMs } from "../../src/telemetry/span-recorder.ts";
+import { createIds } from "../../src/telemetry/trace/ids.ts";
+import { createRequestTrace, type RequestTraceInit } from "../../src/telemetry/trace/request-trace.ts";
+import { createSpan } from "../../src/telemetry/trace/span-impl.ts";
+import { toHrTime, toMs } from "../../src/telemetry/trace/span-recorder.ts";
 import type { TraceStorePort } from "../../src/telemetry/stored-trace.ts";
-import type { FinishedTrace } from "../../src/telemetry/trace.ts";
+import type { FinishedTrace } from "../../src/telemetry/trace/trace.ts";
 import { createTraceReader } from "../../src/telemetry/trace-reader.ts";
 import { parseTraceQuery } from "../../src/telemetry/trace-query.ts";
 import { checkTrace } from "../support/trace-invariants.ts";

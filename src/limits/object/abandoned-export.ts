@@ -10,11 +10,11 @@ import type { ExportCounts } from "../../telemetry/export-counters.ts";
 import { createEnvelope, fillEnvelope, joinResourceSpans, type OtlpResource } from "../../telemetry/otlp.ts";
 import { OPERATOR_NAME, OPERATOR_OUTBOX, STORE_NAME } from "../../telemetry/outbox-port.ts";
 import type { HandedBatch, OutboxPort, Push } from "../../telemetry/outbox-port.ts";
-import { shouldKeep, type SamplingPolicy } from "../../telemetry/sampling.ts";
+import { shouldKeep, type SamplingPolicy } from "../../telemetry/trace/sampling.ts";
 import type { Retention, TraceStorePort } from "../../telemetry/stored-trace.ts";
-import { summarize } from "../../telemetry/summary.ts";
+import { summarize } from "../../telemetry/trace/summary.ts";
 import { encodeText } from "../../bytes/utf8.ts";
-import type { FinishedTrace } from "../../telemetry/trace.ts";
+import type { FinishedTrace } from "../../telemetry/trace/trace.ts";
 
 export interface AbandonedPorts {
   readonly tenantId: string;

@@ -4,7 +4,7 @@
  * Who gets it is abandoned-export.ts.
  */
 
-import type { FinishedSpan, FinishedTrace } from "../../telemetry/trace.ts";
+import type { FinishedSpan, FinishedTrace } from "../../telemetry/trace/trace.ts";
 import type { Entry } from "../leases/queue-entry.ts";
 
 /** A trace of one span; who its remote parent was died with the Worker. */

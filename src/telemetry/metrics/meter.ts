@@ -6,7 +6,7 @@
  */
 
 import { UNKNOWN_TENANT } from "../stored-trace.ts";
-import type { FinishedTrace } from "../trace.ts";
+import type { FinishedTrace } from "../trace/trace.ts";
 import type { MetricsBatch, MetricsPort } from "./metrics-port.ts";
 import { sampleTrace } from "./sample-trace.ts";
 import { createSeriesTable, type SeriesTable } from "./series.ts";

@@ -3,9 +3,9 @@
  * numbers are those of the trace. Pure; called by meter.ts once a request, after its response.
  */
 
-import type { AttributeName } from "../attributes.ts";
-import { isAnswering, isAttempt, numberOf, textOf } from "../summary.ts";
-import type { FinishedSpan, FinishedTrace } from "../trace.ts";
+import type { AttributeName } from "../trace/attributes.ts";
+import { isAnswering, isAttempt, numberOf, textOf } from "../trace/summary.ts";
+import type { FinishedSpan, FinishedTrace } from "../trace/trace.ts";
 import {
   GEN_AI_METRICS,
   MICRO_USD_PER_USD,

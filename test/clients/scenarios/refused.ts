@@ -17,7 +17,7 @@ import {
 } from "./stage.ts";
 
 const PATH = "/v1/chat/completions";
-/** The window in which refusals without a valid key leave one trace and one sum: src/telemetry/flood.ts. */
+/** The window in which refusals without a valid key leave one trace and one sum: src/telemetry/trace/refusal-trace-limiter.ts. */
 const FLOOD_WINDOW_MS = 1100;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

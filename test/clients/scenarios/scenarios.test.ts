@@ -2,10 +2,10 @@
 // trace-invariants.ts and of the protocol, and is the tree that the table shows, no span, event or link more or less. Together
 // they show every name that a span may have.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ATTRIBUTES, EVENTS, LINKS } from "../../../src/telemetry/attributes.ts";
+import { ATTRIBUTES, EVENTS, LINKS } from "../../../src/telemetry/trace/attributes.ts";
 import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content.ts";
 import { DIALECT_ATTRIBUTES } from "../../../src/telemetry/destination-dialect.ts";
-import { SPANS } from "../../../src/telemetry/spans.ts";
+import { SPANS } from "../../../src/telemetry/trace/spans.ts";
 import { checkOtlp } from "../../support/otlp-proto.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "../../support/otlp-receiver.ts";
 import type { FlatSpan } from "../../support/otlp-spans.ts";

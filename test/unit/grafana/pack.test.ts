@@ -10,10 +10,10 @@ import { renderPack } from "../../../src/grafana/pack.ts";
 import { tracesDashboard } from "../../../src/grafana/traces-dashboard.ts";
 import { toYaml } from "../../../src/grafana/yaml.ts";
 import { refusalAttributes, rootAttributes } from "../../../src/pipeline/request-facts.ts";
-import { ATTRIBUTES } from "../../../src/telemetry/attributes.ts";
+import { ATTRIBUTES } from "../../../src/telemetry/trace/attributes.ts";
 import { listInstruments, METRIC_LABELS } from "../../../src/telemetry/metrics/instruments.ts";
 import { prometheusName, toUnderscores } from "../../../src/telemetry/metrics/prometheus.ts";
-import { SPANS } from "../../../src/telemetry/spans.ts";
+import { SPANS } from "../../../src/telemetry/trace/spans.ts";
 
 type Panel = (typeof tracesDashboard)["panels"][number];
 type DataPanel = Extract<Panel, { targets: unknown }>;

@@ -2,7 +2,7 @@
 // exactly once whatever happens.
 import { describe, expect, test } from "vitest";
 import { createRoutingBook } from "../../../src/targets/targets.ts";
-import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
+import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import {
   createFakeGateway,
   type FakeGateway,

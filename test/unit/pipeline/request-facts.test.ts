@@ -8,7 +8,7 @@ import {
   type RequestFacts,
   rootAttributes,
 } from "../../../src/pipeline/request-facts.ts";
-import { isListed } from "../../../src/telemetry/attributes.ts";
+import { isListed } from "../../../src/telemetry/trace/attributes.ts";
 
 const START = 1_000_000;
 

@@ -11,7 +11,7 @@ import { createNotFound } from "../../../src/middleware/method-guard.ts";
 import { onError } from "../../../src/middleware/on-error.ts";
 import { requestScope } from "../../../src/middleware/request-scope.ts";
 import type { IsolateServices } from "../../../src/services.ts";
-import type { FinishedTrace, RequestTrace } from "../../../src/telemetry/trace.ts";
+import type { FinishedTrace, RequestTrace } from "../../../src/telemetry/trace/trace.ts";
 import { generateKey, hashKey } from "../../../src/tenants/key-format.ts";
 import type { TenantBundle } from "../../../src/tenants/records/records.ts";
 import { spanNamed, spansNamed } from "../../support/fake-gateway.ts";

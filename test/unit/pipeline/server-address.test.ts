@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { proxy } from "../../../src/pipeline/proxy.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
-import type { FinishedSpan } from "../../../src/telemetry/trace.ts";
+import type { FinishedSpan } from "../../../src/telemetry/trace/trace.ts";
 import type { ProviderRecord } from "../../../src/tenants/records/records.ts";
 import { createFakeGateway } from "../../support/fake-gateway.ts";
 import { fakeBundle } from "../../support/fake-tenant.ts";

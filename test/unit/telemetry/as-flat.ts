@@ -1,6 +1,6 @@
 // A finished trace as a receiver would see it, for the invariants checker.
 import { createEnvelope, encodeTrace, fillEnvelope, joinResourceSpans } from "../../../src/telemetry/otlp.ts";
-import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
+import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import { flattenSpans, type FlatSpan } from "../../support/otlp-spans.ts";
 
 const headgate = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.0" });

@@ -8,7 +8,7 @@ import { createOutboxLedger, type OutboxLedger } from "../../../src/telemetry/ou
 import type { Push } from "../../../src/telemetry/outbox-port.ts";
 import { unpackBatch } from "../../../src/telemetry/stored-batch.ts";
 import type { TraceRow } from "../../../src/telemetry/stored-trace.ts";
-import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
+import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import { flattenSpans } from "../../support/otlp-spans.ts";
 import { NOON } from "./plain-recorder.ts";
 

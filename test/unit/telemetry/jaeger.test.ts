@@ -6,8 +6,8 @@ import { listOperations, searchJaeger } from "../../../src/telemetry/jaeger-sear
 import { encodeTrace } from "../../../src/telemetry/otlp.ts";
 import { readResourceSpans } from "../../../src/telemetry/otlp-read.ts";
 import { NEWEST } from "../../../src/telemetry/store-query.ts";
-import { summarize } from "../../../src/telemetry/summary.ts";
-import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
+import { summarize } from "../../../src/telemetry/trace/summary.ts";
+import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import type { TraceReader } from "../../../src/telemetry/trace-reader.ts";
 import { envelope } from "./as-flat.ts";
 import { startTrace } from "./plain-recorder.ts";

@@ -1,9 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ATTRIBUTES, type AttributeName, type AttributeValue } from "../../../src/telemetry/attributes.ts";
+import {
+  ATTRIBUTES,
+  type AttributeName,
+  type AttributeValue,
+} from "../../../src/telemetry/trace/attributes.ts";
 import { encodeTrace, joinResourceSpans, SCHEMA_URL } from "../../../src/telemetry/otlp.ts";
 import { readResourceSpans } from "../../../src/telemetry/otlp-read.ts";
-import type { FinishedSpan, FinishedTrace } from "../../../src/telemetry/trace.ts";
+import type { FinishedSpan, FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import { checkOtlp } from "../../support/otlp-proto.ts";
 import { flattenSpans } from "../../support/otlp-spans.ts";
 import { checkTrace } from "../../support/trace-invariants.ts";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ATTRIBUTES, EVENTS, isDouble, isListed, LINKS } from "../../../src/telemetry/attributes.ts";
-import { SPANS } from "../../../src/telemetry/spans.ts";
+import { ATTRIBUTES, EVENTS, isDouble, isListed, LINKS } from "../../../src/telemetry/trace/attributes.ts";
+import { SPANS } from "../../../src/telemetry/trace/spans.ts";
 import { renderSpansDoc } from "../../../src/telemetry/spans-doc.ts";
 
 test("SPANS.md is what `npm run spans` writes", () => {

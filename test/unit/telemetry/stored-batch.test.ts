@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { createEnvelope, encodeTrace, fillEnvelope } from "../../../src/telemetry/otlp.ts";
 import { createBatchPacker, MAX_STORED_CHARS, unpackBatch } from "../../../src/telemetry/stored-batch.ts";
-import { summarize } from "../../../src/telemetry/summary.ts";
-import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
+import { summarize } from "../../../src/telemetry/trace/summary.ts";
+import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import { startTrace } from "./plain-recorder.ts";
 import { fallbackTrace } from "./sample-traces.ts";
 

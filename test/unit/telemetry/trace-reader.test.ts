@@ -3,7 +3,7 @@ import { GatewayError } from "../../../src/errors.ts";
 import { createTraceReader } from "../../../src/telemetry/trace-reader.ts";
 import { formatCursor, parseTraceQuery, type TraceQuery } from "../../../src/telemetry/trace-query.ts";
 import type { FoundTrace } from "../../../src/telemetry/stored-trace.ts";
-import { summarize } from "../../../src/telemetry/summary.ts";
+import { summarize } from "../../../src/telemetry/trace/summary.ts";
 import { plainTrace } from "./sample-traces.ts";
 
 const parse = (query: string): TraceQuery => parseTraceQuery(new URLSearchParams(query));

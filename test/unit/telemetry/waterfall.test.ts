@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { encodeTrace } from "../../../src/telemetry/otlp.ts";
 import { readResourceSpans } from "../../../src/telemetry/otlp-read.ts";
 import { shareTime } from "../../../src/telemetry/time-shares.ts";
-import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
+import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import { drawWaterfall } from "../../../src/telemetry/waterfall.ts";
 import { envelope } from "./as-flat.ts";
 import { startTrace } from "./plain-recorder.ts";

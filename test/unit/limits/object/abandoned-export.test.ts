@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { exportAbandoned, type AbandonedPorts } from "../../../../src/limits/object/abandoned-export.ts";
 import type { Push } from "../../../../src/telemetry/outbox-port.ts";
-import type { FinishedSpan, FinishedTrace } from "../../../../src/telemetry/trace.ts";
+import type { FinishedSpan, FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import { tenantSchema } from "../../../../src/tenants/records/records.ts";
 
 const RETENTION = { maxTraces: 10, maxAgeHours: 1 };

@@ -1,7 +1,7 @@
 // What one request adds to the metrics, for each way it can go.
 import { describe, expect, test } from "vitest";
-import type { FinishedTrace } from "../../../../src/telemetry/trace.ts";
-import { summaryTrace } from "../../../../src/telemetry/flood.ts";
+import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
+import { summaryTrace } from "../../../../src/telemetry/trace/refusal-trace-limiter.ts";
 import type { Labels } from "../../../../src/telemetry/metrics/instruments.ts";
 import { METRIC_LABELS } from "../../../../src/telemetry/metrics/instruments.ts";
 import { sampleTrace } from "../../../../src/telemetry/metrics/sample-trace.ts";

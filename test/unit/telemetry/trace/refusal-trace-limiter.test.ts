@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { createRefusalFlood, summaryTrace } from "../../../src/telemetry/flood.ts";
-import { checkTrace } from "../../support/trace-invariants.ts";
-import { asFlat } from "./as-flat.ts";
-import { NOON, startTrace } from "./plain-recorder.ts";
+import { createRefusalFlood, summaryTrace } from "../../../../src/telemetry/trace/refusal-trace-limiter.ts";
+import { checkTrace } from "../../../support/trace-invariants.ts";
+import { asFlat } from "../as-flat.ts";
+import { NOON, startTrace } from "../plain-recorder.ts";
 
 function flood() {
   let nowMs = NOON;

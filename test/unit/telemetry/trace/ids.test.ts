@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createIds } from "../../../src/telemetry/ids.ts";
+import { createIds } from "../../../../src/telemetry/trace/ids.ts";
 
 test("ids are lower-case hex of the right length, and no two are alike", () => {
   const ids = createIds((bytes) => crypto.getRandomValues(bytes));

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { SpanAttributes } from "../../../src/telemetry/attributes.ts";
-import { shouldKeep, type SamplingPolicy } from "../../../src/telemetry/sampling.ts";
-import { summarize } from "../../../src/telemetry/summary.ts";
-import type { FinishedTrace } from "../../../src/telemetry/trace.ts";
-import { NOON, startTrace } from "./plain-recorder.ts";
-import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "./sample-traces.ts";
+import type { SpanAttributes } from "../../../../src/telemetry/trace/attributes.ts";
+import { shouldKeep, type SamplingPolicy } from "../../../../src/telemetry/trace/sampling.ts";
+import { summarize } from "../../../../src/telemetry/trace/summary.ts";
+import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
+import { NOON, startTrace } from "../plain-recorder.ts";
+import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
 
 const KEEP_NONE: SamplingPolicy = { sampleRatio: 0, alwaysKeep: [], slowMs: 10_000 };
 
