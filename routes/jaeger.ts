@@ -10,7 +10,7 @@ import { errorHeaders, GatewayError, toGatewayError } from "../src/errors.ts";
 import { answerFault, answerList, toJaegerTrace } from "../src/telemetry/jaeger.ts";
 import { parseJaegerQuery } from "../src/telemetry/jaeger-query.ts";
 import { listOperations, searchJaeger } from "../src/telemetry/jaeger-search.ts";
-import { readResourceSpans } from "../src/telemetry/otlp-read.ts";
+import { readResourceSpans } from "../src/telemetry/otlp/otlp-read.ts";
 
 /** Jaeger writes ids without their leading zeroes. */
 const TRACE_ID = /^[0-9a-f]{1,32}$/;

@@ -23,7 +23,7 @@ import { createQueueClient } from "./limits/isolate/queue-client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import { findPrice } from "./pricing/prices.ts";
 import { providerOf } from "./providers/registry.ts";
-import { createContentBook, type ContentBook, type RequestContent } from "./telemetry/content.ts";
+import { createContentBook, type ContentBook, type RequestContent } from "./telemetry/content/content.ts";
 import {
   allowedContent,
   operatorDestination,

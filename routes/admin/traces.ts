@@ -6,8 +6,8 @@
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
-import { joinResourceSpans } from "../../src/telemetry/otlp.ts";
-import { readResourceSpans } from "../../src/telemetry/otlp-read.ts";
+import { joinResourceSpans } from "../../src/telemetry/otlp/otlp.ts";
+import { readResourceSpans } from "../../src/telemetry/otlp/otlp-read.ts";
 import type { TraceSummary } from "../../src/telemetry/trace/summary.ts";
 import { formatCursor, parseTenant, parseTraceQuery } from "../../src/telemetry/trace-query.ts";
 import { DEFAULT_WIDTH, drawWaterfall, MAX_WIDTH, MIN_WIDTH } from "../../src/telemetry/waterfall.ts";

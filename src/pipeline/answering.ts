@@ -16,7 +16,7 @@ import { createSseParser, formatEvent, type ServerSentEvent } from "../bytes/sse
 import { openStream, type StreamReport } from "../upstream/stream.ts";
 import { relayBody } from "../upstream/stream-relay.ts";
 import { openTranslated } from "../upstream/stream-translate.ts";
-import { type ChoiceCollector, createChoiceCollector } from "../telemetry/content-choices.ts";
+import { type ChoiceCollector, createChoiceCollector } from "../telemetry/content/content-choices.ts";
 import type { Span } from "../telemetry/trace/trace.ts";
 import { type Attempt, readBody } from "../upstream/call.ts";
 

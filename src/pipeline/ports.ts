@@ -17,7 +17,7 @@ import type { TargetGates } from "../targets/concurrency-limiter.ts";
 import type { AdmissionAnswer, AdmissionAsk, Expense, Lease, Settlement } from "../limits/protocol.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider, ProviderAccount } from "../providers/provider.ts";
-import type { ContentSink } from "../telemetry/content.ts";
+import type { ContentSink } from "../telemetry/content/content.ts";
 import type { RoutingBook } from "../targets/targets.ts";
 import type { RequestTrace } from "../telemetry/trace/trace.ts";
 import type { KeyRecord, TenantBundle } from "../tenants/records/records.ts";

@@ -5,7 +5,13 @@
 
 import { encodeText } from "../bytes/utf8.ts";
 import type { TraceDestination, UnusableDestination } from "./destination.ts";
-import { createEnvelope, encodeTrace, fillEnvelope, joinResourceSpans, type OtlpResource } from "./otlp.ts";
+import {
+  createEnvelope,
+  encodeTrace,
+  fillEnvelope,
+  joinResourceSpans,
+  type OtlpResource,
+} from "./otlp/otlp.ts";
 import { sendOnce, toPayload, type SendPorts } from "./otlp-send.ts";
 import type { FinishedTrace } from "./trace/trace.ts";
 

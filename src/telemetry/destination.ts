@@ -6,7 +6,7 @@
 import type { Settings } from "../config.ts";
 import { refuseUrl } from "../runtime/public-url.ts";
 import type { ClosedDestination, OpenDestination } from "../tenants/records/open-records.ts";
-import { lesserMode, type ContentMode } from "./content.ts";
+import { lesserMode, type ContentMode } from "./content/content.ts";
 import { tracesUrl, type Destination } from "./otlp-send.ts";
 import { OPERATOR_NAME } from "./outbox-port.ts";
 import { PRESETS, type PresetName } from "./presets.ts";

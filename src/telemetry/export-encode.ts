@@ -3,11 +3,11 @@
  * share is encoded once. Pure; called by exporter.ts for each trace.
  */
 
-import type { ContentMode, TraceContent } from "./content.ts";
-import { withContent } from "./content-render.ts";
+import type { ContentMode, TraceContent } from "./content/content.ts";
+import { withContent } from "./content/content-render.ts";
 import { toLangfuse } from "./destination-dialect.ts";
 import type { TraceDestination } from "./destination.ts";
-import { encodeTrace, type EncodedTrace } from "./otlp.ts";
+import { encodeTrace, type EncodedTrace } from "./otlp/otlp.ts";
 import { PRESETS } from "./presets.ts";
 import type { FinishedTrace } from "./trace/trace.ts";
 

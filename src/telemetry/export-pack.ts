@@ -4,8 +4,8 @@
  */
 
 import { encodeText } from "../bytes/utf8.ts";
-import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "./byte-writer.ts";
-import { REQUEST_HEAD, REQUEST_TAIL, type Envelope } from "./otlp.ts";
+import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "./otlp/byte-writer.ts";
+import { REQUEST_HEAD, REQUEST_TAIL, type Envelope } from "./otlp/otlp.ts";
 
 export interface PackedBody {
   readonly bytes: Uint8Array<ArrayBuffer>;

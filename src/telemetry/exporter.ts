@@ -8,14 +8,14 @@
  * another. So one request at a time is the flusher, sleeps a moment in its own waitUntil, and sends what all have left.
  */
 
-import { isWithin, type ContentMode, type TraceContent } from "./content.ts";
+import { isWithin, type ContentMode, type TraceContent } from "./content/content.ts";
 import type { TraceDestination, UnusableDestination } from "./destination.ts";
 import { createBatchBook, type Batch, type Queue } from "./export-batches.ts";
 import type { ExportStatus } from "./export-counters.ts";
 import { createTraceEncoder } from "./export-encode.ts";
 import { createExportLink, type ExportLinkDeps } from "./export-link.ts";
 import { createPacker, isTooLarge, type PackedBody, type Packer } from "./export-pack.ts";
-import { createEnvelope, type OtlpResource } from "./otlp.ts";
+import { createEnvelope, type OtlpResource } from "./otlp/otlp.ts";
 import { sendPayload, toPayload, type SendPorts } from "./otlp-send.ts";
 import { STORE_NAME } from "./outbox-port.ts";
 import { PRESETS } from "./presets.ts";

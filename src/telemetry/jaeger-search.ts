@@ -6,7 +6,7 @@
 import type { AttributeValue } from "./trace/attributes.ts";
 import { toJaegerTrace, type JaegerTrace } from "./jaeger.ts";
 import type { JaegerQuery } from "./jaeger-query.ts";
-import { readResourceSpans, type ReadTrace } from "./otlp-read.ts";
+import { readResourceSpans, type ReadTrace } from "./otlp/otlp-read.ts";
 import { mapInParallel } from "../runtime/parallel.ts";
 import { SPANS } from "./trace/spans.ts";
 import { UNKNOWN_TENANT } from "./stored-trace.ts";

@@ -4,7 +4,7 @@
  */
 
 import { isDouble, type AttributeValue } from "./trace/attributes.ts";
-import type { ReadTrace } from "./otlp-read.ts";
+import type { ReadTrace } from "./otlp/otlp-read.ts";
 import type { FinishedSpan } from "./trace/trace.ts";
 
 interface JaegerTag {

@@ -6,7 +6,7 @@
  * it: statements without an await in between are one transaction, so a crash can't set them at odds.
  */
 
-import { isWithin } from "./content.ts";
+import { isWithin } from "./content/content.ts";
 import type { TraceDestination } from "./destination.ts";
 import type { ExportStatus } from "./export-counters.ts";
 import type { Payload, Tried } from "./otlp-send.ts";

@@ -3,7 +3,7 @@
  * outbox.ts; export-link.ts is who calls it.
  */
 
-import type { ContentMode } from "./content.ts";
+import type { ContentMode } from "./content/content.ts";
 import type { ExportCounts, ExportStatus } from "./export-counters.ts";
 
 /** Traces that could not be delivered in their requests' time, as the exact bytes of one POST. */

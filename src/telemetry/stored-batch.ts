@@ -3,9 +3,9 @@
  * row a request. exporter.ts packs, the store unpacks when somebody reads. Pure.
  */
 
-import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "./byte-writer.ts";
-import { fillEnvelope, type Envelope } from "./otlp.ts";
-import { readSpans } from "./otlp-read.ts";
+import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "./otlp/byte-writer.ts";
+import { fillEnvelope, type Envelope } from "./otlp/otlp.ts";
+import { readSpans } from "./otlp/otlp-read.ts";
 import type { TraceRow } from "./stored-trace.ts";
 import { summarize } from "./trace/summary.ts";
 

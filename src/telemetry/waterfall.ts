@@ -4,7 +4,7 @@
  */
 
 import type { AttributeValue } from "./trace/attributes.ts";
-import type { ReadTrace } from "./otlp-read.ts";
+import type { ReadTrace } from "./otlp/otlp-read.ts";
 import { numberOf, textOf } from "./trace/summary.ts";
 import { cleanText, cutTo, flow, formatMs, spread } from "./terminal-text.ts";
 import { shareTime, viewAttempts, type AttemptView, type ShareKind } from "./time-shares.ts";

@@ -5,7 +5,7 @@
 
 import type { ChatRequest } from "../schema/chat.ts";
 import type { MediaSource, Part } from "../schema/conversation.ts";
-import { readArguments, type ContentPart, type RequestContent } from "../telemetry/content.ts";
+import { readArguments, type ContentPart, type RequestContent } from "../telemetry/content/content.ts";
 import type { DialectCodec, EmbeddingCodec } from "./client-wire.ts";
 
 const NOTHING: RequestContent = { instructions: [], input: [], tools: [] };

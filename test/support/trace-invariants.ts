@@ -2,7 +2,7 @@
 // It judges the spans of one request, flat or as OTLP/JSON; the encoding itself is otlp-proto.ts's business. Runs in Node and in
 // workerd; used by every test that makes a request.
 import { EVENTS, isListed, LINKS } from "../../src/telemetry/trace/attributes.ts";
-import { CONTENT_ATTRIBUTES } from "../../src/telemetry/content.ts";
+import { CONTENT_ATTRIBUTES } from "../../src/telemetry/content/content.ts";
 import { DIALECT_ATTRIBUTES } from "../../src/telemetry/destination-dialect.ts";
 import { AFTER_RESPONSE, SPANS } from "../../src/telemetry/trace/spans.ts";
 import { flattenSpans, type Attributes, type AttributeValue, type FlatSpan } from "./otlp-spans.ts";

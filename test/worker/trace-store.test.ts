@@ -2,7 +2,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { createEnvelope } from "../../src/telemetry/otlp.ts";
+import { createEnvelope } from "../../src/telemetry/otlp/otlp.ts";
 import { NEWEST, SLOTS_PER_MS } from "../../src/telemetry/store-query.ts";
 import type { TraceStore } from "../../src/telemetry/store.ts";
 import { createBatchPacker, type TraceBatch } from "../../src/telemetry/stored-batch.ts";

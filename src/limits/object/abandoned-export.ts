@@ -7,7 +7,12 @@
 import type { TraceDestination } from "../../telemetry/destination.ts";
 import { createTraceEncoder } from "../../telemetry/export-encode.ts";
 import type { ExportCounts } from "../../telemetry/export-counters.ts";
-import { createEnvelope, fillEnvelope, joinResourceSpans, type OtlpResource } from "../../telemetry/otlp.ts";
+import {
+  createEnvelope,
+  fillEnvelope,
+  joinResourceSpans,
+  type OtlpResource,
+} from "../../telemetry/otlp/otlp.ts";
 import { OPERATOR_NAME, OPERATOR_OUTBOX, STORE_NAME } from "../../telemetry/outbox-port.ts";
 import type { HandedBatch, OutboxPort, Push } from "../../telemetry/outbox-port.ts";
 import { shouldKeep, type SamplingPolicy } from "../../telemetry/trace/sampling.ts";

@@ -3,7 +3,7 @@
  * tenant-metrics.ts.
  */
 
-import { SCHEMA_URL, type OtlpResource } from "../otlp.ts";
+import { SCHEMA_URL, type OtlpResource } from "../otlp/otlp.ts";
 import { findInstrument, type Instrument, type Labels } from "./instruments.ts";
 import { countOf, type Series } from "./series.ts";
 

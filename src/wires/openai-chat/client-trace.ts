@@ -10,7 +10,7 @@ import {
   type ContentMessage,
   type ContentPart,
   type RequestContent,
-} from "../../telemetry/content.ts";
+} from "../../telemetry/content/content.ts";
 
 const INSTRUCTION_ROLES: ReadonlySet<unknown> = new Set(["system", "developer"]);
 

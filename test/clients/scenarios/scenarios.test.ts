@@ -3,7 +3,7 @@
 // they show every name that a span may have.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ATTRIBUTES, EVENTS, LINKS } from "../../../src/telemetry/trace/attributes.ts";
-import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content.ts";
+import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content/content.ts";
 import { DIALECT_ATTRIBUTES } from "../../../src/telemetry/destination-dialect.ts";
 import { SPANS } from "../../../src/telemetry/trace/spans.ts";
 import { checkOtlp } from "../../support/otlp-proto.ts";

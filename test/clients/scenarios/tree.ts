@@ -1,6 +1,6 @@
 // A request's trace as lines a person can read and a test can compare: a span a line, in the order in which they began, indented
 // under its parent, with what tells something of it. What is the same in every sound request is left out. Called by stage.ts.
-import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content.ts";
+import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content/content.ts";
 import type { Attributes, FlatSpan } from "../../support/otlp-spans.ts";
 
 /** Attributes that tell something, in the order they are drawn in, under short names. */

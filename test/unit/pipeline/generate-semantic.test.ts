@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import type { IndexEntry, SemanticIndexRpc } from "../../../src/cache/semantic-protocol.ts";
 import { nearest } from "../../../src/cache/vectors.ts";
-import type { ContentSink } from "../../../src/telemetry/content.ts";
+import type { ContentSink } from "../../../src/telemetry/content/content.ts";
 import {
   createFakeCache,
   createFakeGateway,

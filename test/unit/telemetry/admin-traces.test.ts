@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { adminTraces } from "../../../routes/admin/traces.ts";
 import type { AppEnv, Services } from "../../../src/app-types.ts";
 import { onError } from "../../../src/middleware/on-error.ts";
-import { encodeTrace } from "../../../src/telemetry/otlp.ts";
+import { encodeTrace } from "../../../src/telemetry/otlp/otlp.ts";
 import { summarize } from "../../../src/telemetry/trace/summary.ts";
 import type { TraceReader } from "../../../src/telemetry/trace-reader.ts";
 import { checkOtlp } from "../../support/otlp-proto.ts";

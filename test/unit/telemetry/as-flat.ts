@@ -1,5 +1,10 @@
 // A finished trace as a receiver would see it, for the invariants checker.
-import { createEnvelope, encodeTrace, fillEnvelope, joinResourceSpans } from "../../../src/telemetry/otlp.ts";
+import {
+  createEnvelope,
+  encodeTrace,
+  fillEnvelope,
+  joinResourceSpans,
+} from "../../../src/telemetry/otlp/otlp.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import { flattenSpans, type FlatSpan } from "../../support/otlp-spans.ts";
 

@@ -2,7 +2,7 @@
 // stand-in with the real ledger: it keeps sums and batches, and sends nothing.
 import type { ExportStatus } from "../../../src/telemetry/export-counters.ts";
 import { createExporter, type ExporterDeps, type ExportPolicy } from "../../../src/telemetry/exporter.ts";
-import type { TraceContent } from "../../../src/telemetry/content.ts";
+import type { TraceContent } from "../../../src/telemetry/content/content.ts";
 import type { TraceDestination } from "../../../src/telemetry/destination.ts";
 import { createOutboxLedger, type OutboxLedger } from "../../../src/telemetry/outbox-ledger.ts";
 import type { Push } from "../../../src/telemetry/outbox-port.ts";

@@ -1,6 +1,6 @@
 /** Traces packed for the store come out of it as they went in, and no batch is larger than a row may be. */
 import { describe, expect, test } from "vitest";
-import { createEnvelope, encodeTrace, fillEnvelope } from "../../../src/telemetry/otlp.ts";
+import { createEnvelope, encodeTrace, fillEnvelope } from "../../../src/telemetry/otlp/otlp.ts";
 import { createBatchPacker, MAX_STORED_CHARS, unpackBatch } from "../../../src/telemetry/stored-batch.ts";
 import { summarize } from "../../../src/telemetry/trace/summary.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";

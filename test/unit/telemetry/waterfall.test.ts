@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { encodeTrace } from "../../../src/telemetry/otlp.ts";
-import { readResourceSpans } from "../../../src/telemetry/otlp-read.ts";
+import { encodeTrace } from "../../../src/telemetry/otlp/otlp.ts";
+import { readResourceSpans } from "../../../src/telemetry/otlp/otlp-read.ts";
 import { shareTime } from "../../../src/telemetry/time-shares.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import { drawWaterfall } from "../../../src/telemetry/waterfall.ts";

@@ -3,10 +3,10 @@
  * OTLP reader. Pure; called by the waterfall.
  */
 
-import type { AttributeValue } from "./trace/attributes.ts";
+import type { AttributeValue } from "../trace/attributes.ts";
 import { FLAG_REMOTE_PARENT, SPAN_KIND_NUMBER } from "./otlp.ts";
-import { STATUS_ERROR } from "./trace/span-recorder.ts";
-import type { FinishedSpan, SpanKind } from "./trace/trace.ts";
+import { STATUS_ERROR } from "../trace/span-recorder.ts";
+import type { FinishedSpan, SpanKind } from "../trace/trace.ts";
 
 type WireValue =
   | { readonly stringValue: string }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createByteWriter } from "../../../src/telemetry/byte-writer.ts";
+import { createByteWriter } from "../../../../src/telemetry/otlp/byte-writer.ts";
 
 test("what is appended comes out in UTF-8, each text's bytes told, in a buffer of just its length", () => {
   const text = fc.oneof(

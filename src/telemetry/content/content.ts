@@ -4,8 +4,8 @@
  * for the places that may have it. Shapes: GenAI semantic conventions v1.41, JSON schemas of messages.
  */
 
-import type { ChatChoice, ChatRequest } from "../schema/chat.ts";
-import type { RequestTrace, SpanContextRef } from "./trace/trace.ts";
+import type { ChatChoice, ChatRequest } from "../../schema/chat.ts";
+import type { RequestTrace, SpanContextRef } from "../trace/trace.ts";
 
 /** How much of the content a place gets. */
 export type ContentMode = "off" | "redacted" | "full";

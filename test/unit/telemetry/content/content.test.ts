@@ -1,13 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { readOpenAiContent } from "../../../src/wires/openai-chat/client-trace.ts";
-import { createChoiceCollector } from "../../../src/telemetry/content-choices.ts";
-import { renderContent, withContent } from "../../../src/telemetry/content-render.ts";
-import { createContentBook, lesserMode, type SpanContent } from "../../../src/telemetry/content.ts";
-import { createTraceEncoder } from "../../../src/telemetry/export-encode.ts";
-import { fakeChat } from "../../support/fake-tenant.ts";
-import { flattenSpans } from "../../support/otlp-spans.ts";
-import { startTrace } from "./plain-recorder.ts";
-import { plainTrace } from "./sample-traces.ts";
+import { readOpenAiContent } from "../../../../src/wires/openai-chat/client-trace.ts";
+import { createChoiceCollector } from "../../../../src/telemetry/content/content-choices.ts";
+import { renderContent, withContent } from "../../../../src/telemetry/content/content-render.ts";
+import {
+  createContentBook,
+  lesserMode,
+  type SpanContent,
+} from "../../../../src/telemetry/content/content.ts";
+import { createTraceEncoder } from "../../../../src/telemetry/export-encode.ts";
+import { fakeChat } from "../../../support/fake-tenant.ts";
+import { flattenSpans } from "../../../support/otlp-spans.ts";
+import { startTrace } from "../plain-recorder.ts";
+import { plainTrace } from "../sample-traces.ts";
 
 const FULL = { mode: "full", maxChars: 16_384 } as const;
 

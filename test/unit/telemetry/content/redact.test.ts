@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isSecretField, redactNumber, redactText } from "../../../src/telemetry/redact.ts";
+import { isSecretField, redactNumber, redactText } from "../../../../src/telemetry/content/redact.ts";
 
 const letters = fc.stringMatching(/^[a-z]{3,12}$/);
 /** Text around a secret, which may end and begin with anything a sentence has. */

@@ -4,9 +4,9 @@
  * destination and the store. Pure; called by exporter.ts.
  */
 
-import { ATTRIBUTES, isDouble, type AttributeValue, type LinkType } from "./trace/attributes.ts";
-import { STATUS_ERROR } from "./trace/span-recorder.ts";
-import type { FinishedSpan, FinishedTrace, SpanKind } from "./trace/trace.ts";
+import { ATTRIBUTES, isDouble, type AttributeValue, type LinkType } from "../trace/attributes.ts";
+import { STATUS_ERROR } from "../trace/span-recorder.ts";
+import type { FinishedSpan, FinishedTrace, SpanKind } from "../trace/trace.ts";
 
 /**
  * The GenAI names are those of semantic conventions 1.41, the last release before they moved to a repository of their

@@ -3,10 +3,10 @@
  * always valid JSON. The only way content gets into an export. Pure; called by export-encode.ts.
  */
 
-import type { AttributeValue } from "./trace/attributes.ts";
+import type { AttributeValue } from "../trace/attributes.ts";
 import type { ContentAttribute, ContentMode, SpanContent, TraceContent } from "./content.ts";
 import { isSecretField, MASKED_SECRET, redactNumber, redactText } from "./redact.ts";
-import type { FinishedTrace } from "./trace/trace.ts";
+import type { FinishedTrace } from "../trace/trace.ts";
 
 /** What one place takes. */
 export interface ContentForm {

@@ -3,7 +3,7 @@
  * the cache need of a stream is pipeline/answer.ts.
  */
 
-import type { ChatChoice, ChatChunk, FinishReason, ToolCall } from "../schema/chat.ts";
+import type { ChatChoice, ChatChunk, FinishReason, ToolCall } from "../../schema/chat.ts";
 
 /** More is cut by every place that content goes to; a long stream must not fill the isolate's memory. */
 const MAX_KEPT_CHARS = 64 * 1024;
