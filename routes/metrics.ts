@@ -3,7 +3,7 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { PROMETHEUS_CONTENT_TYPE, renderPrometheus } from "../src/telemetry/metrics/prometheus.ts";
-import { parseTenant } from "../src/telemetry/trace-query.ts";
+import { parseTenant } from "../src/telemetry/store/trace-query.ts";
 
 export async function metrics(c: Context<AppEnv>): Promise<Response> {
   const tenant = c.req.query("tenant");

@@ -9,7 +9,7 @@ import type { ProbeReport } from "./telemetry/destination-probe.ts";
 import type { ExportStatus } from "./telemetry/export-counters.ts";
 import type { MetricsReader } from "./telemetry/metrics/metrics-reader.ts";
 import type { RequestTrace } from "./telemetry/trace/trace.ts";
-import type { TraceReader } from "./telemetry/trace-reader.ts";
+import type { TraceReader } from "./telemetry/store/trace-reader.ts";
 import type { KeyRecord, TenantBundle } from "./tenants/records/records.ts";
 import type { TenantSource } from "./tenants/source.ts";
 

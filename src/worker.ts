@@ -12,7 +12,7 @@ export { Inflight } from "./inflight/inflight.ts";
 export { TenantQueue } from "./limits/object/tenant-queue.ts";
 export { TenantMetrics } from "./telemetry/metrics/tenant-metrics.ts";
 export { TraceOutbox } from "./telemetry/outbox.ts";
-export { TraceStore } from "./telemetry/store.ts";
+export { TraceStore } from "./telemetry/store/store.ts";
 export { Directory } from "./tenants/directory/directory.ts";
 
 /** An isolate has one env for all its life, so its services are made once; a wrong setting is told to each request. */

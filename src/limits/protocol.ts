@@ -4,7 +4,7 @@
  */
 
 import type { CallReport, Circuit, OpenCircuit } from "../targets/circuit.ts";
-import type { Retention } from "../telemetry/stored-trace.ts";
+import type { Retention } from "../telemetry/store/stored-trace.ts";
 
 /** A request's place in the tenant's queue; `batch` yields to `interactive`. */
 export type Lane = "interactive" | "batch";

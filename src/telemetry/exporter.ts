@@ -20,9 +20,14 @@ import { sendPayload, toPayload, type SendPorts } from "./otlp-send.ts";
 import { STORE_NAME } from "./outbox-port.ts";
 import { PRESETS } from "./presets.ts";
 import { shouldKeep, type SamplingPolicy } from "./trace/sampling.ts";
-import { createBatchPacker, MAX_STORED_CHARS, type BatchPacker, type TraceBatch } from "./stored-batch.ts";
-import { DEFAULT_RETENTION, UNKNOWN_TENANT } from "./stored-trace.ts";
-import type { Retention, TraceStorePort } from "./stored-trace.ts";
+import {
+  createBatchPacker,
+  MAX_STORED_CHARS,
+  type BatchPacker,
+  type TraceBatch,
+} from "./store/stored-batch.ts";
+import { DEFAULT_RETENTION, UNKNOWN_TENANT } from "./store/stored-trace.ts";
+import type { Retention, TraceStorePort } from "./store/stored-trace.ts";
 import type { FinishedTrace } from "./trace/trace.ts";
 
 /** A tenant's `tracing` settings, with the headers of its destinations opened. */

@@ -4,8 +4,8 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import type { TraceFilters } from "./stored-trace.ts";
-import { parseTenant } from "./trace-query.ts";
+import type { TraceFilters } from "./store/stored-trace.ts";
+import { parseTenant } from "./store/trace-query.ts";
 
 export interface JaegerQuery {
   readonly service: string;

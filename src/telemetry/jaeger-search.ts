@@ -9,11 +9,11 @@ import type { JaegerQuery } from "./jaeger-query.ts";
 import { readResourceSpans, type ReadTrace } from "./otlp/otlp-read.ts";
 import { mapInParallel } from "../runtime/parallel.ts";
 import { SPANS } from "./trace/spans.ts";
-import { UNKNOWN_TENANT } from "./stored-trace.ts";
+import { UNKNOWN_TENANT } from "./store/stored-trace.ts";
 import type { TraceSummary } from "./trace/summary.ts";
 import type { FinishedSpan, SpanKind } from "./trace/trace.ts";
-import type { TraceReader } from "./trace-reader.ts";
-import type { Cursor } from "./trace-query.ts";
+import type { TraceReader } from "./store/trace-reader.ts";
+import type { Cursor } from "./store/trace-query.ts";
 
 type Reader = Pick<TraceReader, "search" | "get">;
 

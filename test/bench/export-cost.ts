@@ -4,7 +4,7 @@
 import { createEnvelope, encodeTrace, type Envelope } from "../../src/telemetry/otlp/otlp.ts";
 import { createPacker } from "../../src/telemetry/export-pack.ts";
 import { toPayload } from "../../src/telemetry/otlp-send.ts";
-import { createBatchPacker } from "../../src/telemetry/stored-batch.ts";
+import { createBatchPacker } from "../../src/telemetry/store/stored-batch.ts";
 import type { FinishedTrace } from "../../src/telemetry/trace/trace.ts";
 import { fallbackTrace } from "../unit/telemetry/sample-traces.ts";
 import { median } from "./statistics.ts";

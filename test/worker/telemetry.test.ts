@@ -7,10 +7,10 @@ import { createIds } from "../../src/telemetry/trace/ids.ts";
 import { createRequestTrace, type RequestTraceInit } from "../../src/telemetry/trace/request-trace.ts";
 import { createSpan } from "../../src/telemetry/trace/span-impl.ts";
 import { toHrTime, toMs } from "../../src/telemetry/trace/span-recorder.ts";
-import type { TraceStorePort } from "../../src/telemetry/stored-trace.ts";
+import type { TraceStorePort } from "../../src/telemetry/store/stored-trace.ts";
 import type { FinishedTrace } from "../../src/telemetry/trace/trace.ts";
-import { createTraceReader } from "../../src/telemetry/trace-reader.ts";
-import { parseTraceQuery } from "../../src/telemetry/trace-query.ts";
+import { createTraceReader } from "../../src/telemetry/store/trace-reader.ts";
+import { parseTraceQuery } from "../../src/telemetry/store/trace-query.ts";
 import { checkTrace } from "../support/trace-invariants.ts";
 
 const ids = createIds((bytes) => crypto.getRandomValues(bytes));

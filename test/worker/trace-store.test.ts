@@ -3,10 +3,15 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { createEnvelope } from "../../src/telemetry/otlp/otlp.ts";
-import { NEWEST, SLOTS_PER_MS } from "../../src/telemetry/store-query.ts";
-import type { TraceStore } from "../../src/telemetry/store.ts";
-import { createBatchPacker, type TraceBatch } from "../../src/telemetry/stored-batch.ts";
-import type { Retention, TraceFilters, TraceRow, TraceStorePort } from "../../src/telemetry/stored-trace.ts";
+import { NEWEST, SLOTS_PER_MS } from "../../src/telemetry/store/store-query.ts";
+import type { TraceStore } from "../../src/telemetry/store/store.ts";
+import { createBatchPacker, type TraceBatch } from "../../src/telemetry/store/stored-batch.ts";
+import type {
+  Retention,
+  TraceFilters,
+  TraceRow,
+  TraceStorePort,
+} from "../../src/telemetry/store/stored-trace.ts";
 
 const KEEP: Retention = { maxTraces: 1000, maxAgeHours: 24 };
 const START = Date.now() - 60_000;

@@ -16,7 +16,7 @@ import {
 import { OPERATOR_NAME, OPERATOR_OUTBOX, STORE_NAME } from "../../telemetry/outbox-port.ts";
 import type { HandedBatch, OutboxPort, Push } from "../../telemetry/outbox-port.ts";
 import { shouldKeep, type SamplingPolicy } from "../../telemetry/trace/sampling.ts";
-import type { Retention, TraceStorePort } from "../../telemetry/stored-trace.ts";
+import type { Retention, TraceStorePort } from "../../telemetry/store/stored-trace.ts";
 import { summarize } from "../../telemetry/trace/summary.ts";
 import { encodeText } from "../../bytes/utf8.ts";
 import type { FinishedTrace } from "../../telemetry/trace/trace.ts";

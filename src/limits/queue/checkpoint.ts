@@ -9,7 +9,7 @@ import { createEntry, estimateOf, type Entry, type Key } from "../leases/queue-e
 import type { KeyRing } from "../leases/keys.ts";
 import type { LeaseTable } from "../leases/lease-table.ts";
 import { LEASE_TTL_MS, type Lane, type Limits } from "../protocol.ts";
-import type { Retention } from "../../telemetry/stored-trace.ts";
+import type { Retention } from "../../telemetry/store/stored-trace.ts";
 import type { Spend } from "../leases/spend.ts";
 import type { OrderBook } from "./operator-overrides.ts";
 

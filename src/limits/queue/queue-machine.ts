@@ -32,7 +32,7 @@ import type {
 import { createRecentIds } from "../leases/recent-ids.ts";
 import { createRefusals } from "./refusals.ts";
 import { createOrderBook } from "./operator-overrides.ts";
-import type { Retention } from "../../telemetry/stored-trace.ts";
+import type { Retention } from "../../telemetry/store/stored-trace.ts";
 import { createTurns, type WakeUp } from "./scheduler.ts";
 import { createWaitingRoom } from "./wait-queue.ts";
 

@@ -5,7 +5,7 @@
  * Requests share plain data only, as in exporter.ts: one of them at a time sleeps in its own waitUntil and sends for all.
  */
 
-import { UNKNOWN_TENANT } from "../stored-trace.ts";
+import { UNKNOWN_TENANT } from "../store/stored-trace.ts";
 import type { FinishedTrace } from "../trace/trace.ts";
 import type { MetricsBatch, MetricsPort } from "./metrics-port.ts";
 import { sampleTrace } from "./sample-trace.ts";

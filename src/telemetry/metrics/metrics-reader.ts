@@ -6,7 +6,7 @@
 import { GatewayError } from "../../errors.ts";
 import type { ExportStatus } from "../export-counters.ts";
 import { mapInParallel } from "../../runtime/parallel.ts";
-import { UNKNOWN_TENANT } from "../stored-trace.ts";
+import { UNKNOWN_TENANT } from "../store/stored-trace.ts";
 import { exportSeries } from "./export-series.ts";
 import type { MetricsPort } from "./metrics-port.ts";
 import type { OwnedSeries } from "./prometheus.ts";

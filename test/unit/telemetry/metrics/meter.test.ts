@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { createMeter, GATHER_MS, RESEND_AFTER_MS } from "../../../../src/telemetry/metrics/meter.ts";
 import { createLedger, type Ledger } from "../../../../src/telemetry/metrics/ledger.ts";
-import { UNKNOWN_TENANT } from "../../../../src/telemetry/stored-trace.ts";
+import { UNKNOWN_TENANT } from "../../../../src/telemetry/store/stored-trace.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import { NOON } from "../plain-recorder.ts";
 import { plainTrace } from "../sample-traces.ts";

@@ -4,7 +4,7 @@
  */
 
 import type { TraceBatch } from "./stored-batch.ts";
-import type { TraceSummary } from "./trace/summary.ts";
+import type { TraceSummary } from "../trace/summary.ts";
 
 /** The store of requests whose tenant is not known: no, wrong or garbage key. No tenant can have this name. */
 export const UNKNOWN_TENANT = "-";

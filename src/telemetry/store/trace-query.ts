@@ -3,7 +3,7 @@
  * that names it: a misspelt filter must not look like an answer. Pure; called by routes/admin/traces.ts.
  */
 
-import { GatewayError } from "../errors.ts";
+import { GatewayError } from "../../errors.ts";
 import { NEWEST } from "./store-query.ts";
 import { UNKNOWN_TENANT, type TraceFilters } from "./stored-trace.ts";
 

@@ -3,11 +3,11 @@
  * row a request. exporter.ts packs, the store unpacks when somebody reads. Pure.
  */
 
-import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "./otlp/byte-writer.ts";
-import { fillEnvelope, type Envelope } from "./otlp/otlp.ts";
-import { readSpans } from "./otlp/otlp-read.ts";
+import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "../otlp/byte-writer.ts";
+import { fillEnvelope, type Envelope } from "../otlp/otlp.ts";
+import { readSpans } from "../otlp/otlp-read.ts";
 import type { TraceRow } from "./stored-trace.ts";
-import { summarize } from "./trace/summary.ts";
+import { summarize } from "../trace/summary.ts";
 
 /** Traces of one tenant and one isolate, as they lie in the store until they are read. */
 export interface TraceBatch {

@@ -3,11 +3,11 @@
  * only; called by routes/admin/traces.ts.
  */
 
-import { GatewayError } from "../errors.ts";
-import { mapInParallel } from "../runtime/parallel.ts";
+import { GatewayError } from "../../errors.ts";
+import { mapInParallel } from "../../runtime/parallel.ts";
 import { NEWEST } from "./store-query.ts";
 import { UNKNOWN_TENANT, type FoundTrace, type TraceStorePort } from "./stored-trace.ts";
-import type { TraceSummary } from "./trace/summary.ts";
+import type { TraceSummary } from "../trace/summary.ts";
 import type { Cursor, TraceQuery } from "./trace-query.ts";
 
 interface TracePage {

@@ -1,10 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { GatewayError } from "../../../src/errors.ts";
-import { createTraceReader } from "../../../src/telemetry/trace-reader.ts";
-import { formatCursor, parseTraceQuery, type TraceQuery } from "../../../src/telemetry/trace-query.ts";
-import type { FoundTrace } from "../../../src/telemetry/stored-trace.ts";
-import { summarize } from "../../../src/telemetry/trace/summary.ts";
-import { plainTrace } from "./sample-traces.ts";
+import { GatewayError } from "../../../../src/errors.ts";
+import { createTraceReader } from "../../../../src/telemetry/store/trace-reader.ts";
+import {
+  formatCursor,
+  parseTraceQuery,
+  type TraceQuery,
+} from "../../../../src/telemetry/store/trace-query.ts";
+import type { FoundTrace } from "../../../../src/telemetry/store/stored-trace.ts";
+import { summarize } from "../../../../src/telemetry/trace/summary.ts";
+import { plainTrace } from "../sample-traces.ts";
 
 const parse = (query: string): TraceQuery => parseTraceQuery(new URLSearchParams(query));
 

@@ -1,15 +1,15 @@
 import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
-import { adminTraces } from "../../../routes/admin/traces.ts";
-import type { AppEnv, Services } from "../../../src/app-types.ts";
-import { onError } from "../../../src/middleware/on-error.ts";
-import { encodeTrace } from "../../../src/telemetry/otlp/otlp.ts";
-import { summarize } from "../../../src/telemetry/trace/summary.ts";
-import type { TraceReader } from "../../../src/telemetry/trace-reader.ts";
-import { checkOtlp } from "../../support/otlp-proto.ts";
-import { checkTrace } from "../../support/trace-invariants.ts";
-import { envelope } from "./as-flat.ts";
-import { fallbackTrace, plainTrace } from "./sample-traces.ts";
+import { adminTraces } from "../../../../routes/admin/traces.ts";
+import type { AppEnv, Services } from "../../../../src/app-types.ts";
+import { onError } from "../../../../src/middleware/on-error.ts";
+import { encodeTrace } from "../../../../src/telemetry/otlp/otlp.ts";
+import { summarize } from "../../../../src/telemetry/trace/summary.ts";
+import type { TraceReader } from "../../../../src/telemetry/store/trace-reader.ts";
+import { checkOtlp } from "../../../support/otlp-proto.ts";
+import { checkTrace } from "../../../support/trace-invariants.ts";
+import { envelope } from "../as-flat.ts";
+import { fallbackTrace, plainTrace } from "../sample-traces.ts";
 
 const trace = await fallbackTrace();
 const asked: unknown[] = [];

@@ -1,11 +1,15 @@
 /** Traces packed for the store come out of it as they went in, and no batch is larger than a row may be. */
 import { describe, expect, test } from "vitest";
-import { createEnvelope, encodeTrace, fillEnvelope } from "../../../src/telemetry/otlp/otlp.ts";
-import { createBatchPacker, MAX_STORED_CHARS, unpackBatch } from "../../../src/telemetry/stored-batch.ts";
-import { summarize } from "../../../src/telemetry/trace/summary.ts";
-import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
-import { startTrace } from "./plain-recorder.ts";
-import { fallbackTrace } from "./sample-traces.ts";
+import { createEnvelope, encodeTrace, fillEnvelope } from "../../../../src/telemetry/otlp/otlp.ts";
+import {
+  createBatchPacker,
+  MAX_STORED_CHARS,
+  unpackBatch,
+} from "../../../../src/telemetry/store/stored-batch.ts";
+import { summarize } from "../../../../src/telemetry/trace/summary.ts";
+import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
+import { startTrace } from "../plain-recorder.ts";
+import { fallbackTrace } from "../sample-traces.ts";
 
 const ENVELOPE = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.0" });
 /** A row of SQLite on Workers. */
