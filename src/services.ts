@@ -30,15 +30,15 @@ import {
   toDestination,
   type TraceDestination,
   type UnusableDestination,
-} from "./telemetry/destination.ts";
-import { probeDestination } from "./telemetry/destination-probe.ts";
+} from "./telemetry/export/destination.ts";
+import { probeDestination } from "./telemetry/export/destination-probe.ts";
 import { createOutputBook } from "./targets/output-lengths.ts";
 import { createRoutingBook } from "./targets/targets.ts";
-import { createExporter, type ExportPort } from "./telemetry/exporter.ts";
+import { createExporter, type ExportPort } from "./telemetry/export/exporter.ts";
 import { createMeter, type Meter } from "./telemetry/metrics/meter.ts";
 import type { MetricsPort } from "./telemetry/metrics/metrics-port.ts";
 import { createMetricsReader } from "./telemetry/metrics/metrics-reader.ts";
-import type { OutboxPort } from "./telemetry/outbox-port.ts";
+import type { OutboxPort } from "./telemetry/export/outbox/outbox-port.ts";
 import type { TraceStorePort } from "./telemetry/store/stored-trace.ts";
 import { createTraceReader } from "./telemetry/store/trace-reader.ts";
 import { createDirectoryClient } from "./tenants/directory/directory-client.ts";

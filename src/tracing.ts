@@ -4,8 +4,8 @@
  */
 
 import type { IsolateServices } from "./services.ts";
-import { allowedContent } from "./telemetry/destination.ts";
-import type { ExportPolicy, WaitUntil } from "./telemetry/exporter.ts";
+import { allowedContent } from "./telemetry/export/destination.ts";
+import type { ExportPolicy, WaitUntil } from "./telemetry/export/exporter.ts";
 import { createRefusalFlood, summaryTrace } from "./telemetry/trace/refusal-trace-limiter.ts";
 import { createIds } from "./telemetry/trace/ids.ts";
 import { createRequestTrace, type RequestTraceInit } from "./telemetry/trace/request-trace.ts";

@@ -11,7 +11,7 @@ export { SemanticIndex } from "./cache/semantic-index.ts";
 export { Inflight } from "./inflight/inflight.ts";
 export { TenantQueue } from "./limits/object/tenant-queue.ts";
 export { TenantMetrics } from "./telemetry/metrics/tenant-metrics.ts";
-export { TraceOutbox } from "./telemetry/outbox.ts";
+export { TraceOutbox } from "./telemetry/export/outbox/trace-outbox.ts";
 export { TraceStore } from "./telemetry/store/store.ts";
 export { Directory } from "./tenants/directory/directory.ts";
 

@@ -7,7 +7,7 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
-import type { ExportStatus } from "../../src/telemetry/export-counters.ts";
+import type { ExportStatus } from "../../src/telemetry/export/export-counters.ts";
 import { UNKNOWN_TENANT } from "../../src/telemetry/store/stored-trace.ts";
 import type { TenantBundle } from "../../src/tenants/records/records.ts";
 

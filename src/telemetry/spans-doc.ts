@@ -5,7 +5,7 @@
 
 import { ATTRIBUTES, EVENTS, LINKS } from "./trace/attributes.ts";
 import { CONTENT_ATTRIBUTES } from "./content/content.ts";
-import { DIALECT_ATTRIBUTES } from "./destination-dialect.ts";
+import { DIALECT_ATTRIBUTES } from "./export/destination-dialect.ts";
 import { listInstruments, METRIC_LABELS } from "./metrics/instruments.ts";
 import { prometheusName } from "./metrics/prometheus.ts";
 import { AFTER_RESPONSE, SPANS } from "./trace/spans.ts";

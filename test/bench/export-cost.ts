@@ -2,8 +2,8 @@
 // gateway's own code in this process, without network; what a POST costs is in the whole process's CPU (targets.ts).
 // Called by run.ts.
 import { createEnvelope, encodeTrace, type Envelope } from "../../src/telemetry/otlp/otlp.ts";
-import { createPacker } from "../../src/telemetry/export-pack.ts";
-import { toPayload } from "../../src/telemetry/otlp-send.ts";
+import { createPacker } from "../../src/telemetry/export/export-pack.ts";
+import { toPayload } from "../../src/telemetry/export/otlp-send.ts";
 import { createBatchPacker } from "../../src/telemetry/store/stored-batch.ts";
 import type { FinishedTrace } from "../../src/telemetry/trace/trace.ts";
 import { fallbackTrace } from "../unit/telemetry/sample-traces.ts";

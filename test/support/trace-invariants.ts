@@ -3,7 +3,7 @@
 // workerd; used by every test that makes a request.
 import { EVENTS, isListed, LINKS } from "../../src/telemetry/trace/attributes.ts";
 import { CONTENT_ATTRIBUTES } from "../../src/telemetry/content/content.ts";
-import { DIALECT_ATTRIBUTES } from "../../src/telemetry/destination-dialect.ts";
+import { DIALECT_ATTRIBUTES } from "../../src/telemetry/export/destination-dialect.ts";
 import { AFTER_RESPONSE, SPANS } from "../../src/telemetry/trace/spans.ts";
 import { flattenSpans, type Attributes, type AttributeValue, type FlatSpan } from "./otlp-spans.ts";
 

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readSettings } from "../../src/config.ts";
-import type { HandedBatch, OutboxPort } from "../../src/telemetry/outbox-port.ts";
+import type { HandedBatch, OutboxPort } from "../../src/telemetry/export/outbox/outbox-port.ts";
 import { createDirectoryClient } from "../../src/tenants/directory/directory-client.ts";
 import { directoryRpc, newTenantId } from "./tenants-rig.ts";
 

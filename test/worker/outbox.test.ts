@@ -3,15 +3,15 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
-import type { ExportStatus } from "../../src/telemetry/export-counters.ts";
-import type { TraceDestination } from "../../src/telemetry/destination.ts";
-import type { Tried } from "../../src/telemetry/otlp-send.ts";
+import type { ExportStatus } from "../../src/telemetry/export/export-counters.ts";
+import type { TraceDestination } from "../../src/telemetry/export/destination.ts";
+import type { Tried } from "../../src/telemetry/export/otlp-send.ts";
 import {
   createOutboxEngine,
   SAVE_INTERVAL_MS,
   type OutboxEngine,
-} from "../../src/telemetry/outbox-engine.ts";
-import type { HandedBatch } from "../../src/telemetry/outbox-port.ts";
+} from "../../src/telemetry/export/outbox/outbox-engine.ts";
+import type { HandedBatch } from "../../src/telemetry/export/outbox/outbox-port.ts";
 
 const NOON = 1_795_600_800_000;
 const HOUR_MS = 3_600_000;

@@ -2,7 +2,7 @@
 // @microlabs/otel-cf-workers that breaks what we rely on fails here.
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import { createExporter } from "../../src/telemetry/exporter.ts";
+import { createExporter } from "../../src/telemetry/export/exporter.ts";
 import { createIds } from "../../src/telemetry/trace/ids.ts";
 import { createRequestTrace, type RequestTraceInit } from "../../src/telemetry/trace/request-trace.ts";
 import { createSpan } from "../../src/telemetry/trace/span-impl.ts";

@@ -4,17 +4,17 @@
  * outboxes, which try for a day and count. Called by tenant-queue.ts; seldom, so it costs what it costs.
  */
 
-import type { TraceDestination } from "../../telemetry/destination.ts";
-import { createTraceEncoder } from "../../telemetry/export-encode.ts";
-import type { ExportCounts } from "../../telemetry/export-counters.ts";
+import type { TraceDestination } from "../../telemetry/export/destination.ts";
+import { createTraceEncoder } from "../../telemetry/export/export-encode.ts";
+import type { ExportCounts } from "../../telemetry/export/export-counters.ts";
 import {
   createEnvelope,
   fillEnvelope,
   joinResourceSpans,
   type OtlpResource,
 } from "../../telemetry/otlp/otlp.ts";
-import { OPERATOR_NAME, OPERATOR_OUTBOX, STORE_NAME } from "../../telemetry/outbox-port.ts";
-import type { HandedBatch, OutboxPort, Push } from "../../telemetry/outbox-port.ts";
+import { OPERATOR_NAME, OPERATOR_OUTBOX, STORE_NAME } from "../../telemetry/export/outbox/outbox-port.ts";
+import type { HandedBatch, OutboxPort, Push } from "../../telemetry/export/outbox/outbox-port.ts";
 import { shouldKeep, type SamplingPolicy } from "../../telemetry/trace/sampling.ts";
 import type { Retention, TraceStorePort } from "../../telemetry/store/stored-trace.ts";
 import { summarize } from "../../telemetry/trace/summary.ts";

@@ -1,6 +1,6 @@
 /** The export's counters as metrics: enqueued = delivered + pending + dropped, per destination. Pure; called by metrics-reader.ts. */
 
-import type { ExportStatus } from "../export-counters.ts";
+import type { ExportStatus } from "../export/export-counters.ts";
 import type { EXPORT_INSTRUMENTS, Labels } from "./instruments.ts";
 import type { Series } from "./series.ts";
 

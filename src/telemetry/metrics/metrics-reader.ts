@@ -4,7 +4,7 @@
  */
 
 import { GatewayError } from "../../errors.ts";
-import type { ExportStatus } from "../export-counters.ts";
+import type { ExportStatus } from "../export/export-counters.ts";
 import { mapInParallel } from "../../runtime/parallel.ts";
 import { UNKNOWN_TENANT } from "../store/stored-trace.ts";
 import { exportSeries } from "./export-series.ts";

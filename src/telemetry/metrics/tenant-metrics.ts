@@ -6,7 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { readSettings, type Settings } from "../../config.ts";
 import { VERSION } from "../../version.ts";
-import { sendExport } from "../otlp-send.ts";
+import { sendExport } from "../export/otlp-send.ts";
 import { UNKNOWN_TENANT } from "../store/stored-trace.ts";
 import { createLedger, type Ledger, type SavedLedger } from "./ledger.ts";
 import type { MetricsBatch, MetricsPort } from "./metrics-port.ts";

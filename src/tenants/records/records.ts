@@ -4,7 +4,7 @@
  */
 
 import * as z from "zod";
-import { findDestinationFaults, PRESET_NAMES } from "../../telemetry/presets.ts";
+import { findDestinationFaults, PRESET_NAMES } from "../../telemetry/export/presets.ts";
 import { pricesSchema } from "./price-record.ts";
 import { isMask } from "./sealing.ts";
 import { recordName as NAME } from "./record-name.ts";

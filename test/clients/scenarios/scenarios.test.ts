@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ATTRIBUTES, EVENTS, LINKS } from "../../../src/telemetry/trace/attributes.ts";
 import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content/content.ts";
-import { DIALECT_ATTRIBUTES } from "../../../src/telemetry/destination-dialect.ts";
+import { DIALECT_ATTRIBUTES } from "../../../src/telemetry/export/destination-dialect.ts";
 import { SPANS } from "../../../src/telemetry/trace/spans.ts";
 import { checkOtlp } from "../../support/otlp-proto.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "../../support/otlp-receiver.ts";

@@ -7,7 +7,7 @@ import {
   lesserMode,
   type SpanContent,
 } from "../../../../src/telemetry/content/content.ts";
-import { createTraceEncoder } from "../../../../src/telemetry/export-encode.ts";
+import { createTraceEncoder } from "../../../../src/telemetry/export/export-encode.ts";
 import { fakeChat } from "../../../support/fake-tenant.ts";
 import { flattenSpans } from "../../../support/otlp-spans.ts";
 import { startTrace } from "../plain-recorder.ts";

@@ -1,14 +1,14 @@
 /**
  * From a tenant's record, or the operator's settings, to a destination that traces can be sent to: its endpoint, its
- * headers, and how much of the content it may have. Pure; called by tracing.ts and outbox.ts.
+ * headers, and how much of the content it may have. Pure; called by tracing.ts and trace-outbox.ts.
  */
 
-import type { Settings } from "../config.ts";
-import { refuseUrl } from "../runtime/public-url.ts";
-import type { ClosedDestination, OpenDestination } from "../tenants/records/open-records.ts";
-import { lesserMode, type ContentMode } from "./content/content.ts";
+import type { Settings } from "../../config.ts";
+import { refuseUrl } from "../../runtime/public-url.ts";
+import type { ClosedDestination, OpenDestination } from "../../tenants/records/open-records.ts";
+import { lesserMode, type ContentMode } from "../content/content.ts";
 import { tracesUrl, type Destination } from "./otlp-send.ts";
-import { OPERATOR_NAME } from "./outbox-port.ts";
+import { OPERATOR_NAME } from "./outbox/outbox-port.ts";
 import { PRESETS, type PresetName } from "./presets.ts";
 
 export interface TraceDestination extends Destination {

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { probeDestination } from "../../../src/telemetry/destination-probe.ts";
-import { operatorDestination, toDestination } from "../../../src/telemetry/destination.ts";
-import { PRESET_NAMES, PRESETS } from "../../../src/telemetry/presets.ts";
-import type { OpenDestination } from "../../../src/tenants/records/open-records.ts";
-import { parseTenant } from "../../../src/tenants/records/parse-record.ts";
-import { checkOtlp } from "../../support/otlp-proto.ts";
+import { probeDestination } from "../../../../src/telemetry/export/destination-probe.ts";
+import { operatorDestination, toDestination } from "../../../../src/telemetry/export/destination.ts";
+import { PRESET_NAMES, PRESETS } from "../../../../src/telemetry/export/presets.ts";
+import type { OpenDestination } from "../../../../src/tenants/records/open-records.ts";
+import { parseTenant } from "../../../../src/tenants/records/parse-record.ts";
+import { checkOtlp } from "../../../support/otlp-proto.ts";
 import { to } from "./export-rig.ts";
-import { NOON, startTrace } from "./plain-recorder.ts";
+import { NOON, startTrace } from "../plain-recorder.ts";
 
 const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => undefined };
 const OPEN_RULES = { allowPrivateUpstreams: false, isContentAllowed: true };

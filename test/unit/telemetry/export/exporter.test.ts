@@ -1,12 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { SEND_LOST_MS } from "../../../src/telemetry/export-batches.ts";
-import { FLUSH_CHARS, FLUSHER_STALE_MS, FLUSH_TRACES, GATHER_MS } from "../../../src/telemetry/exporter.ts";
-import { OPERATOR_NAME, STORE_NAME } from "../../../src/telemetry/outbox-port.ts";
-import { checkOtlp } from "../../support/otlp-proto.ts";
-import { flattenSpans } from "../../support/otlp-spans.ts";
+import { SEND_LOST_MS } from "../../../../src/telemetry/export/export-batches.ts";
+import {
+  FLUSH_CHARS,
+  FLUSHER_STALE_MS,
+  FLUSH_TRACES,
+  GATHER_MS,
+} from "../../../../src/telemetry/export/exporter.ts";
+import { OPERATOR_NAME, STORE_NAME } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
+import { checkOtlp } from "../../../support/otlp-proto.ts";
+import { flattenSpans } from "../../../support/otlp-spans.ts";
 import { isBalanced, isolate, OPERATOR, policy, storeless, to } from "./export-rig.ts";
-import { startTrace } from "./plain-recorder.ts";
-import { fallbackTrace, plainTrace, refusedTrace } from "./sample-traces.ts";
+import { startTrace } from "../plain-recorder.ts";
+import { fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
 
 const PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

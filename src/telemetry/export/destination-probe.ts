@@ -3,7 +3,7 @@
  * counted nowhere, kept by no outbox. Called by tracing.ts.
  */
 
-import { encodeText } from "../bytes/utf8.ts";
+import { encodeText } from "../../bytes/utf8.ts";
 import type { TraceDestination, UnusableDestination } from "./destination.ts";
 import {
   createEnvelope,
@@ -11,9 +11,9 @@ import {
   fillEnvelope,
   joinResourceSpans,
   type OtlpResource,
-} from "./otlp/otlp.ts";
+} from "../otlp/otlp.ts";
 import { sendOnce, toPayload, type SendPorts } from "./otlp-send.ts";
-import type { FinishedTrace } from "./trace/trace.ts";
+import type { FinishedTrace } from "../trace/trace.ts";
 
 /** The answer of `POST …/destinations/{name}/test`. */
 export interface ProbeReport {

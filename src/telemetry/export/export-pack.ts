@@ -3,9 +3,9 @@
  * batch.
  */
 
-import { encodeText } from "../bytes/utf8.ts";
-import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "./otlp/byte-writer.ts";
-import { REQUEST_HEAD, REQUEST_TAIL, type Envelope } from "./otlp/otlp.ts";
+import { encodeText } from "../../bytes/utf8.ts";
+import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "../otlp/byte-writer.ts";
+import { REQUEST_HEAD, REQUEST_TAIL, type Envelope } from "../otlp/otlp.ts";
 
 export interface PackedBody {
   readonly bytes: Uint8Array<ArrayBuffer>;

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { REPORT_DELAY_MS, REPORTER_STALE_MS } from "../../../src/telemetry/export-link.ts";
-import { RETRY_WINDOW_MS } from "../../../src/telemetry/export-retry.ts";
-import { GATHER_MS } from "../../../src/telemetry/exporter.ts";
-import { OPERATOR_NAME, STORE_NAME } from "../../../src/telemetry/outbox-port.ts";
+import { REPORT_DELAY_MS, REPORTER_STALE_MS } from "../../../../src/telemetry/export/export-link.ts";
+import { RETRY_WINDOW_MS } from "../../../../src/telemetry/export/export-retry.ts";
+import { GATHER_MS } from "../../../../src/telemetry/export/exporter.ts";
+import { OPERATOR_NAME, STORE_NAME } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
 import { isBalanced, isolate, OPERATOR, policy, storeless, to } from "./export-rig.ts";
-import { plainTrace } from "./sample-traces.ts";
+import { plainTrace } from "../sample-traces.ts";
 
 const down = async (): Promise<Response> => new Response(null, { status: 503 });
 

@@ -1,8 +1,13 @@
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { parseRetryAfter, retryDelayMs } from "../../../src/telemetry/export-retry.ts";
-import { sendExport, tracesUrl, type Destination, type SendPorts } from "../../../src/telemetry/otlp-send.ts";
-import { NOON } from "./plain-recorder.ts";
+import { parseRetryAfter, retryDelayMs } from "../../../../src/telemetry/export/export-retry.ts";
+import {
+  sendExport,
+  tracesUrl,
+  type Destination,
+  type SendPorts,
+} from "../../../../src/telemetry/export/otlp-send.ts";
+import { NOON } from "../plain-recorder.ts";
 
 const DESTINATION: Destination = {
   name: "grafana",

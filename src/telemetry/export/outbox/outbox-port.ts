@@ -1,10 +1,10 @@
 /**
  * What travels between the isolates and a tenant's outbox, and the port to it. The Durable Object behind the port is
- * outbox.ts; export-link.ts is who calls it.
+ * trace-outbox.ts; export-link.ts is who calls it.
  */
 
-import type { ContentMode } from "./content/content.ts";
-import type { ExportCounts, ExportStatus } from "./export-counters.ts";
+import type { ContentMode } from "../../content/content.ts";
+import type { ExportCounts, ExportStatus } from "../export-counters.ts";
 
 /** Traces that could not be delivered in their requests' time, as the exact bytes of one POST. */
 export interface HandedBatch {

@@ -5,13 +5,13 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
-import { readSettings } from "../config.ts";
-import type { DirectoryRpc } from "../tenants/directory/directory-api.ts";
-import { createRecordOpener } from "../tenants/records/open-records.ts";
-import type { TenantBundle } from "../tenants/records/records.ts";
-import { operatorDestination, toDestination, type TraceDestination } from "./destination.ts";
-import type { ExportStatus } from "./export-counters.ts";
-import { sendOnce } from "./otlp-send.ts";
+import { readSettings } from "../../../config.ts";
+import type { DirectoryRpc } from "../../../tenants/directory/directory-api.ts";
+import { createRecordOpener } from "../../../tenants/records/open-records.ts";
+import type { TenantBundle } from "../../../tenants/records/records.ts";
+import { operatorDestination, toDestination, type TraceDestination } from "../destination.ts";
+import type { ExportStatus } from "../export-counters.ts";
+import { sendOnce } from "../otlp-send.ts";
 import { createOutboxEngine, type OutboxEngine } from "./outbox-engine.ts";
 import { OPERATOR_OUTBOX, type OutboxPort, type Push, type PushAnswer } from "./outbox-port.ts";
 

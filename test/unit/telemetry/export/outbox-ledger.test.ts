@@ -1,17 +1,20 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ExportCounts } from "../../../src/telemetry/export-counters.ts";
+import type { ExportCounts } from "../../../../src/telemetry/export/export-counters.ts";
 import {
   afterFailure,
   afterHandover,
   circuitOf,
   HEALTHY,
   openUntil,
-} from "../../../src/telemetry/outbox-circuit.ts";
-import { createOutboxLedger, ISOLATE_LOST_MS } from "../../../src/telemetry/outbox-ledger.ts";
-import type { HandedBatch, Push } from "../../../src/telemetry/outbox-port.ts";
+} from "../../../../src/telemetry/export/outbox/outbox-circuit.ts";
+import {
+  createOutboxLedger,
+  ISOLATE_LOST_MS,
+} from "../../../../src/telemetry/export/outbox/outbox-ledger.ts";
+import type { HandedBatch, Push } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
 import { isBalanced } from "./export-rig.ts";
-import { NOON } from "./plain-recorder.ts";
+import { NOON } from "../plain-recorder.ts";
 
 const counts = (about: Partial<ExportCounts> = {}): ExportCounts => ({
   enqueued: 0,

@@ -1,15 +1,15 @@
 /**
  * What an outbox does, without the Durable Object around it: takes pushes, sends what waits for each destination by
- * itself, keeps the sums. Storage, clock, chance and network are passed in; outbox.ts is the object.
+ * itself, keeps the sums. Storage, clock, chance and network are passed in; trace-outbox.ts is the object.
  *
  * A batch leaves the table in the same step that counts it, and what a push brings is written in the step that counts
  * it: statements without an await in between are one transaction, so a crash can't set them at odds.
  */
 
-import { isWithin } from "./content/content.ts";
-import type { TraceDestination } from "./destination.ts";
-import type { ExportStatus } from "./export-counters.ts";
-import type { Payload, Tried } from "./otlp-send.ts";
+import { isWithin } from "../../content/content.ts";
+import type { TraceDestination } from "../destination.ts";
+import type { ExportStatus } from "../export-counters.ts";
+import type { Payload, Tried } from "../otlp-send.ts";
 import { createBatchTable, type WaitingBatch } from "./outbox-batches.ts";
 import { afterFailure, afterHandover, HEALTHY, openUntil } from "./outbox-circuit.ts";
 import { createOutboxLedger, type SavedLedger } from "./outbox-ledger.ts";

@@ -3,7 +3,7 @@
  * Applied once for each push, however often it comes. Pure; the outbox stores what `save` gives.
  */
 
-import type { ExportCounts, ExportStatus } from "./export-counters.ts";
+import type { ExportCounts, ExportStatus } from "../export-counters.ts";
 import { circuitOf, HEALTHY, type Health } from "./outbox-circuit.ts";
 import type { Push } from "./outbox-port.ts";
 

@@ -1,16 +1,23 @@
 // An isolate's exporter whose time moves by hand and whose network, stores and outboxes do as they are told. The outbox is a
 // stand-in with the real ledger: it keeps sums and batches, and sends nothing.
-import type { ExportStatus } from "../../../src/telemetry/export-counters.ts";
-import { createExporter, type ExporterDeps, type ExportPolicy } from "../../../src/telemetry/exporter.ts";
-import type { TraceContent } from "../../../src/telemetry/content/content.ts";
-import type { TraceDestination } from "../../../src/telemetry/destination.ts";
-import { createOutboxLedger, type OutboxLedger } from "../../../src/telemetry/outbox-ledger.ts";
-import type { Push } from "../../../src/telemetry/outbox-port.ts";
-import { unpackBatch } from "../../../src/telemetry/store/stored-batch.ts";
-import type { TraceRow } from "../../../src/telemetry/store/stored-trace.ts";
-import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
-import { flattenSpans } from "../../support/otlp-spans.ts";
-import { NOON } from "./plain-recorder.ts";
+import type { ExportStatus } from "../../../../src/telemetry/export/export-counters.ts";
+import {
+  createExporter,
+  type ExporterDeps,
+  type ExportPolicy,
+} from "../../../../src/telemetry/export/exporter.ts";
+import type { TraceContent } from "../../../../src/telemetry/content/content.ts";
+import type { TraceDestination } from "../../../../src/telemetry/export/destination.ts";
+import {
+  createOutboxLedger,
+  type OutboxLedger,
+} from "../../../../src/telemetry/export/outbox/outbox-ledger.ts";
+import type { Push } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
+import { unpackBatch } from "../../../../src/telemetry/store/stored-batch.ts";
+import type { TraceRow } from "../../../../src/telemetry/store/stored-trace.ts";
+import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
+import { flattenSpans } from "../../../support/otlp-spans.ts";
+import { NOON } from "../plain-recorder.ts";
 
 export const to = (
   name: string,

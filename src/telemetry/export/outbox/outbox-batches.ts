@@ -3,7 +3,7 @@
  * to send reads no row. Called by outbox-engine.ts only.
  */
 
-import type { ContentMode } from "./content/content.ts";
+import type { ContentMode } from "../../content/content.ts";
 import type { HandedBatch } from "./outbox-port.ts";
 
 const SCHEMA = `

@@ -8,27 +8,27 @@
  * another. So one request at a time is the flusher, sleeps a moment in its own waitUntil, and sends what all have left.
  */
 
-import { isWithin, type ContentMode, type TraceContent } from "./content/content.ts";
+import { isWithin, type ContentMode, type TraceContent } from "../content/content.ts";
 import type { TraceDestination, UnusableDestination } from "./destination.ts";
 import { createBatchBook, type Batch, type Queue } from "./export-batches.ts";
 import type { ExportStatus } from "./export-counters.ts";
 import { createTraceEncoder } from "./export-encode.ts";
 import { createExportLink, type ExportLinkDeps } from "./export-link.ts";
 import { createPacker, isTooLarge, type PackedBody, type Packer } from "./export-pack.ts";
-import { createEnvelope, type OtlpResource } from "./otlp/otlp.ts";
+import { createEnvelope, type OtlpResource } from "../otlp/otlp.ts";
 import { sendPayload, toPayload, type SendPorts } from "./otlp-send.ts";
-import { STORE_NAME } from "./outbox-port.ts";
+import { STORE_NAME } from "./outbox/outbox-port.ts";
 import { PRESETS } from "./presets.ts";
-import { shouldKeep, type SamplingPolicy } from "./trace/sampling.ts";
+import { shouldKeep, type SamplingPolicy } from "../trace/sampling.ts";
 import {
   createBatchPacker,
   MAX_STORED_CHARS,
   type BatchPacker,
   type TraceBatch,
-} from "./store/stored-batch.ts";
-import { DEFAULT_RETENTION, UNKNOWN_TENANT } from "./store/stored-trace.ts";
-import type { Retention, TraceStorePort } from "./store/stored-trace.ts";
-import type { FinishedTrace } from "./trace/trace.ts";
+} from "../store/stored-batch.ts";
+import { DEFAULT_RETENTION, UNKNOWN_TENANT } from "../store/stored-trace.ts";
+import type { Retention, TraceStorePort } from "../store/stored-trace.ts";
+import type { FinishedTrace } from "../trace/trace.ts";
 
 /** A tenant's `tracing` settings, with the headers of its destinations opened. */
 export interface ExportPolicy {

@@ -3,8 +3,8 @@
  * export-encode.ts.
  */
 
-import type { AttributeValue } from "./trace/attributes.ts";
-import type { FinishedSpan, FinishedTrace } from "./trace/trace.ts";
+import type { AttributeValue } from "../trace/attributes.ts";
+import type { FinishedSpan, FinishedTrace } from "../trace/trace.ts";
 
 /** Names that only a destination of that preset gets; SPANS.md lists them. */
 export const DIALECT_ATTRIBUTES = {

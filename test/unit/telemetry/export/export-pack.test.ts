@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createPacker, isTooLarge } from "../../../src/telemetry/export-pack.ts";
-import { createEnvelope, fillEnvelope, joinResourceSpans } from "../../../src/telemetry/otlp/otlp.ts";
+import { createPacker, isTooLarge } from "../../../../src/telemetry/export/export-pack.ts";
+import { createEnvelope, fillEnvelope, joinResourceSpans } from "../../../../src/telemetry/otlp/otlp.ts";
 
 const ENVELOPE = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.0" });
 

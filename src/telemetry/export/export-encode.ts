@@ -3,13 +3,13 @@
  * share is encoded once. Pure; called by exporter.ts for each trace.
  */
 
-import type { ContentMode, TraceContent } from "./content/content.ts";
-import { withContent } from "./content/content-render.ts";
+import type { ContentMode, TraceContent } from "../content/content.ts";
+import { withContent } from "../content/content-render.ts";
 import { toLangfuse } from "./destination-dialect.ts";
 import type { TraceDestination } from "./destination.ts";
-import { encodeTrace, type EncodedTrace } from "./otlp/otlp.ts";
+import { encodeTrace, type EncodedTrace } from "../otlp/otlp.ts";
 import { PRESETS } from "./presets.ts";
-import type { FinishedTrace } from "./trace/trace.ts";
+import type { FinishedTrace } from "../trace/trace.ts";
 
 /** Of one trace, in memory only until it is queued. */
 export interface TraceEncoder {

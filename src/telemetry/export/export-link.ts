@@ -21,7 +21,7 @@ import {
   type OutboxPort,
   type Push,
   type PushAnswer,
-} from "./outbox-port.ts";
+} from "./outbox/outbox-port.ts";
 
 export interface ExportLink {
   /** The counter of a tenant's destination; of the operator's when the tenant is undefined. */

@@ -4,7 +4,7 @@
  * by export-link.ts.
  */
 
-import type { Circuit } from "./outbox-circuit.ts";
+import type { Circuit } from "./outbox/outbox-circuit.ts";
 
 /** `GET /admin/tenants/{tenant}/export`, one item (api.md §4); counted in traces. */
 export interface ExportStatus {
