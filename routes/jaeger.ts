@@ -7,9 +7,9 @@ import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { AppEnv } from "../src/app-types.ts";
 import { errorHeaders, GatewayError, toGatewayError } from "../src/errors.ts";
-import { answerFault, answerList, toJaegerTrace } from "../src/telemetry/jaeger.ts";
-import { parseJaegerQuery } from "../src/telemetry/jaeger-query.ts";
-import { listOperations, searchJaeger } from "../src/telemetry/jaeger-search.ts";
+import { answerFault, answerList, toJaegerTrace } from "../src/telemetry/jaeger/jaeger.ts";
+import { parseJaegerQuery } from "../src/telemetry/jaeger/jaeger-query.ts";
+import { listOperations, searchJaeger } from "../src/telemetry/jaeger/jaeger-search.ts";
 import { readResourceSpans } from "../src/telemetry/otlp/otlp-read.ts";
 
 /** Jaeger writes ids without their leading zeroes. */

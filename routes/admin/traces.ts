@@ -10,7 +10,12 @@ import { joinResourceSpans } from "../../src/telemetry/otlp/otlp.ts";
 import { readResourceSpans } from "../../src/telemetry/otlp/otlp-read.ts";
 import type { TraceSummary } from "../../src/telemetry/trace/summary.ts";
 import { formatCursor, parseTenant, parseTraceQuery } from "../../src/telemetry/store/trace-query.ts";
-import { DEFAULT_WIDTH, drawWaterfall, MAX_WIDTH, MIN_WIDTH } from "../../src/telemetry/waterfall.ts";
+import {
+  DEFAULT_WIDTH,
+  drawWaterfall,
+  MAX_WIDTH,
+  MIN_WIDTH,
+} from "../../src/telemetry/waterfall/waterfall.ts";
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
 

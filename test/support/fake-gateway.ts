@@ -27,7 +27,7 @@ import { createRoutingBook } from "../../src/targets/targets.ts";
 import { createRequestTrace } from "../../src/telemetry/trace/request-trace.ts";
 import type { FinishedSpan, FinishedTrace, RequestTrace } from "../../src/telemetry/trace/trace.ts";
 import type { TenantBundle } from "../../src/tenants/records/records.ts";
-import { createPlainSpan, startTrace } from "../unit/telemetry/plain-recorder.ts";
+import { createPlainSpan, startTrace } from "./plain-recorder.ts";
 import { fakeBundle, fakeChat, fakeKey } from "./fake-tenant.ts";
 import { createFakeUpstream, type FakeReply, type FakeUpstream } from "./fake-upstream.ts";
 

@@ -18,7 +18,7 @@ import { spanNamed, spansNamed } from "../../support/fake-gateway.ts";
 import { fakeBundle, type FakeTenant } from "../../support/fake-tenant.ts";
 import { checkTrace } from "../../support/trace-invariants.ts";
 import { asFlat } from "../telemetry/as-flat.ts";
-import { NOON, startTrace } from "../telemetry/plain-recorder.ts";
+import { NOON, startTrace } from "../../support/plain-recorder.ts";
 
 const KEY = generateKey((count) => new Uint8Array(count).fill(7));
 let hash = "";

@@ -1,7 +1,7 @@
 // Traces as the pipeline leaves them, for the tests of what is done with a finished trace.
 import type { SpanAttributes } from "../../../src/telemetry/trace/attributes.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
-import { startTrace, type TraceRig } from "./plain-recorder.ts";
+import { startTrace, type TraceRig } from "../../support/plain-recorder.ts";
 
 function begin(model: string, traceparent?: string): TraceRig {
   const rig = startTrace({

@@ -10,7 +10,7 @@ import {
 import { createTraceEncoder } from "../../../../src/telemetry/export/export-encode.ts";
 import { fakeChat } from "../../../support/fake-tenant.ts";
 import { flattenSpans } from "../../../support/otlp-spans.ts";
-import { startTrace } from "../plain-recorder.ts";
+import { startTrace } from "../../../support/plain-recorder.ts";
 import { plainTrace } from "../sample-traces.ts";
 
 const FULL = { mode: "full", maxChars: 16_384 } as const;

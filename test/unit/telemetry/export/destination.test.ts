@@ -6,7 +6,7 @@ import type { OpenDestination } from "../../../../src/tenants/records/open-recor
 import { parseTenant } from "../../../../src/tenants/records/parse-record.ts";
 import { checkOtlp } from "../../../support/otlp-proto.ts";
 import { to } from "./export-rig.ts";
-import { NOON, startTrace } from "../plain-recorder.ts";
+import { NOON, startTrace } from "../../../support/plain-recorder.ts";
 
 const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => undefined };
 const OPEN_RULES = { allowPrivateUpstreams: false, isContentAllowed: true };

@@ -17,7 +17,7 @@ import { unpackBatch } from "../../../../src/telemetry/store/stored-batch.ts";
 import type { TraceRow } from "../../../../src/telemetry/store/stored-trace.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import { flattenSpans } from "../../../support/otlp-spans.ts";
-import { NOON } from "../plain-recorder.ts";
+import { NOON } from "../../../support/plain-recorder.ts";
 
 export const to = (
   name: string,

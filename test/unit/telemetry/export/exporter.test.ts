@@ -10,7 +10,7 @@ import { OPERATOR_NAME, STORE_NAME } from "../../../../src/telemetry/export/outb
 import { checkOtlp } from "../../../support/otlp-proto.ts";
 import { flattenSpans } from "../../../support/otlp-spans.ts";
 import { isBalanced, isolate, OPERATOR, policy, storeless, to } from "./export-rig.ts";
-import { startTrace } from "../plain-recorder.ts";
+import { startTrace } from "../../../support/plain-recorder.ts";
 import { fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
 
 const PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

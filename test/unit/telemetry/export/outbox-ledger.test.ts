@@ -14,7 +14,7 @@ import {
 } from "../../../../src/telemetry/export/outbox/outbox-ledger.ts";
 import type { HandedBatch, Push } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
 import { isBalanced } from "./export-rig.ts";
-import { NOON } from "../plain-recorder.ts";
+import { NOON } from "../../../support/plain-recorder.ts";
 
 const counts = (about: Partial<ExportCounts> = {}): ExportCounts => ({
   enqueued: 0,

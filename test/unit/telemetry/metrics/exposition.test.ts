@@ -17,7 +17,7 @@ import {
 import { createSeriesTable, type Series } from "../../../../src/telemetry/metrics/series.ts";
 import { checkOtlpMetrics } from "../../../support/otlp-proto.ts";
 import { parsePrometheus, total } from "../../../support/prometheus-text.ts";
-import { NOON } from "../plain-recorder.ts";
+import { NOON } from "../../../support/plain-recorder.ts";
 
 const RESOURCE = { serviceName: "headgate", serviceVersion: "0.1.0" };
 // The names are those of the table they come from.

@@ -6,7 +6,7 @@ import type { Labels } from "../../../../src/telemetry/metrics/instruments.ts";
 import { METRIC_LABELS } from "../../../../src/telemetry/metrics/instruments.ts";
 import { sampleTrace } from "../../../../src/telemetry/metrics/sample-trace.ts";
 import { createSeriesTable, countOf } from "../../../../src/telemetry/metrics/series.ts";
-import { NOON, startTrace } from "../plain-recorder.ts";
+import { NOON, startTrace } from "../../../support/plain-recorder.ts";
 import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace, semanticTrace } from "../sample-traces.ts";
 
 interface Sample {

@@ -12,7 +12,7 @@ import { checkOtlp } from "../../../support/otlp-proto.ts";
 import { flattenSpans } from "../../../support/otlp-spans.ts";
 import { checkTrace } from "../../../support/trace-invariants.ts";
 import { asFlat, envelope, exportBody } from "../as-flat.ts";
-import { NOON, startTrace } from "../plain-recorder.ts";
+import { NOON, startTrace } from "../../../support/plain-recorder.ts";
 import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
 
 const PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -8,7 +8,7 @@ import {
 } from "../../../../src/telemetry/store/stored-batch.ts";
 import { summarize } from "../../../../src/telemetry/trace/summary.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
-import { startTrace } from "../plain-recorder.ts";
+import { startTrace } from "../../../support/plain-recorder.ts";
 import { fallbackTrace } from "../sample-traces.ts";
 
 const ENVELOPE = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.0" });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { createRefusalFlood, summaryTrace } from "../../../../src/telemetry/trace/refusal-trace-limiter.ts";
 import { checkTrace } from "../../../support/trace-invariants.ts";
 import { asFlat } from "../as-flat.ts";
-import { NOON, startTrace } from "../plain-recorder.ts";
+import { NOON, startTrace } from "../../../support/plain-recorder.ts";
 
 function flood() {
   let nowMs = NOON;

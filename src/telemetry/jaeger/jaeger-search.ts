@@ -3,17 +3,17 @@
  * routes/jaeger.ts.
  */
 
-import type { AttributeValue } from "./trace/attributes.ts";
+import type { AttributeValue } from "../trace/attributes.ts";
 import { toJaegerTrace, type JaegerTrace } from "./jaeger.ts";
 import type { JaegerQuery } from "./jaeger-query.ts";
-import { readResourceSpans, type ReadTrace } from "./otlp/otlp-read.ts";
-import { mapInParallel } from "../runtime/parallel.ts";
-import { SPANS } from "./trace/spans.ts";
-import { UNKNOWN_TENANT } from "./store/stored-trace.ts";
-import type { TraceSummary } from "./trace/summary.ts";
-import type { FinishedSpan, SpanKind } from "./trace/trace.ts";
-import type { TraceReader } from "./store/trace-reader.ts";
-import type { Cursor } from "./store/trace-query.ts";
+import { readResourceSpans, type ReadTrace } from "../otlp/otlp-read.ts";
+import { mapInParallel } from "../../runtime/parallel.ts";
+import { SPANS } from "../trace/spans.ts";
+import { UNKNOWN_TENANT } from "../store/stored-trace.ts";
+import type { TraceSummary } from "../trace/summary.ts";
+import type { FinishedSpan, SpanKind } from "../trace/trace.ts";
+import type { TraceReader } from "../store/trace-reader.ts";
+import type { Cursor } from "../store/trace-query.ts";
 
 type Reader = Pick<TraceReader, "search" | "get">;
 

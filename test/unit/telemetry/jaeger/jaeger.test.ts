@@ -1,17 +1,17 @@
 // Stored traces as Jaeger's API gives them, and Jaeger's questions as searches of our store.
 import { describe, expect, test } from "vitest";
-import { toJaegerTrace } from "../../../src/telemetry/jaeger.ts";
-import { parseJaegerQuery } from "../../../src/telemetry/jaeger-query.ts";
-import { listOperations, searchJaeger } from "../../../src/telemetry/jaeger-search.ts";
-import { encodeTrace } from "../../../src/telemetry/otlp/otlp.ts";
-import { readResourceSpans } from "../../../src/telemetry/otlp/otlp-read.ts";
-import { NEWEST } from "../../../src/telemetry/store/store-query.ts";
-import { summarize } from "../../../src/telemetry/trace/summary.ts";
-import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
-import type { TraceReader } from "../../../src/telemetry/store/trace-reader.ts";
-import { envelope } from "./as-flat.ts";
-import { startTrace } from "./plain-recorder.ts";
-import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "./sample-traces.ts";
+import { toJaegerTrace } from "../../../../src/telemetry/jaeger/jaeger.ts";
+import { parseJaegerQuery } from "../../../../src/telemetry/jaeger/jaeger-query.ts";
+import { listOperations, searchJaeger } from "../../../../src/telemetry/jaeger/jaeger-search.ts";
+import { encodeTrace } from "../../../../src/telemetry/otlp/otlp.ts";
+import { readResourceSpans } from "../../../../src/telemetry/otlp/otlp-read.ts";
+import { NEWEST } from "../../../../src/telemetry/store/store-query.ts";
+import { summarize } from "../../../../src/telemetry/trace/summary.ts";
+import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
+import type { TraceReader } from "../../../../src/telemetry/store/trace-reader.ts";
+import { envelope } from "../as-flat.ts";
+import { startTrace } from "../../../support/plain-recorder.ts";
+import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
 
 const SERVICE = "headgate";
 

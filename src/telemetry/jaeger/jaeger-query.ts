@@ -3,9 +3,9 @@
  * store, the rest of the spans. Parameters that Jaeger's UI sends for itself are ignored. Pure; called by routes/jaeger.ts.
  */
 
-import { GatewayError } from "../errors.ts";
-import type { TraceFilters } from "./store/stored-trace.ts";
-import { parseTenant } from "./store/trace-query.ts";
+import { GatewayError } from "../../errors.ts";
+import type { TraceFilters } from "../store/stored-trace.ts";
+import { parseTenant } from "../store/trace-query.ts";
 
 export interface JaegerQuery {
   readonly service: string;

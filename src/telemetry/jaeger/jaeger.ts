@@ -3,9 +3,9 @@
  * by jaeger-search.ts.
  */
 
-import { isDouble, type AttributeValue } from "./trace/attributes.ts";
-import type { ReadTrace } from "./otlp/otlp-read.ts";
-import type { FinishedSpan } from "./trace/trace.ts";
+import { isDouble, type AttributeValue } from "../trace/attributes.ts";
+import type { ReadTrace } from "../otlp/otlp-read.ts";
+import type { FinishedSpan } from "../trace/trace.ts";
 
 interface JaegerTag {
   readonly key: string;

@@ -5,7 +5,7 @@
 
 import type { AttemptView, ShareKind, TimeShare } from "./time-shares.ts";
 import { formatTick } from "./terminal-text.ts";
-import type { FinishedSpan } from "./trace/trace.ts";
+import type { FinishedSpan } from "../trace/trace.ts";
 
 /** A meaning each, so that the drawing reads without colour: hatched is waiting in our queue, light is waiting for the model. */
 export const GLYPHS = {

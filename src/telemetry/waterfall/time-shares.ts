@@ -3,8 +3,8 @@
  * the stream, and what is left for the gateway. Pure; called by the waterfall.
  */
 
-import { isAnswering, numberOf, textOf } from "./trace/summary.ts";
-import type { FinishedSpan } from "./trace/trace.ts";
+import { isAnswering, numberOf, textOf } from "../trace/summary.ts";
+import type { FinishedSpan } from "../trace/trace.ts";
 
 export type ShareKind = "queue" | "failed" | "pause" | "first_token" | "answer" | "cache" | "gateway";
 

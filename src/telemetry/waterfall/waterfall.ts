@@ -3,12 +3,12 @@
  * Never wider than asked. Pure; called by routes/admin/traces.ts when a client asks for text/plain.
  */
 
-import type { AttributeValue } from "./trace/attributes.ts";
-import type { ReadTrace } from "./otlp/otlp-read.ts";
-import { numberOf, textOf } from "./trace/summary.ts";
+import type { AttributeValue } from "../trace/attributes.ts";
+import type { ReadTrace } from "../otlp/otlp-read.ts";
+import { numberOf, textOf } from "../trace/summary.ts";
 import { cleanText, cutTo, flow, formatMs, spread } from "./terminal-text.ts";
 import { shareTime, viewAttempts, type AttemptView, type ShareKind } from "./time-shares.ts";
-import type { FinishedSpan } from "./trace/trace.ts";
+import type { FinishedSpan } from "../trace/trace.ts";
 import {
   drawAxis,
   drawBar,

@@ -1,13 +1,13 @@
 // A span recorder for tests in Node, where the real one (src/telemetry/trace/span-impl.ts) can't load, and everything else that a
 // request's trace is given: a clock that stands until it is moved, ids that count, a sleep that ends by hand.
-import { createRequestTrace, type RequestTraceInit } from "../../../src/telemetry/trace/request-trace.ts";
+import { createRequestTrace, type RequestTraceInit } from "../../src/telemetry/trace/request-trace.ts";
 import {
   STATUS_UNSET,
   type CreateSpan,
   type RecordedValue,
   type SpanRecorder,
-} from "../../../src/telemetry/trace/span-recorder.ts";
-import type { FinishedTrace, RequestTrace } from "../../../src/telemetry/trace/trace.ts";
+} from "../../src/telemetry/trace/span-recorder.ts";
+import type { FinishedTrace, RequestTrace } from "../../src/telemetry/trace/trace.ts";
 
 /** A Wednesday in the deployed world's present: 2026-11-25T10:00:00Z. */
 export const NOON = Date.UTC(2026, 10, 25, 10);

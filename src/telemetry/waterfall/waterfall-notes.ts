@@ -4,9 +4,9 @@
  */
 
 import type { AttemptView } from "./time-shares.ts";
-import { numberOf, textOf } from "./trace/summary.ts";
+import { numberOf, textOf } from "../trace/summary.ts";
 import { formatMs, formatOrdinal, formatUsd } from "./terminal-text.ts";
-import type { FinishedSpan } from "./trace/trace.ts";
+import type { FinishedSpan } from "../trace/trace.ts";
 
 const PREFIX = "gateway.";
 const MS_PER_SECOND = 1000;
