@@ -16,7 +16,7 @@ import { openAiEmbeddings } from "./wires/openai-embeddings/client-codec.ts";
 import { openAiResponses } from "./wires/openai-responses/client-codec.ts";
 import { readOpenAiContent } from "./wires/openai-chat/client-trace.ts";
 import { GatewayError } from "./errors.ts";
-import { createInflightClient } from "./inflight/client.ts";
+import { createInflightClient } from "./coalescing/coalescing-client.ts";
 import type { Deps } from "./pipeline/ports.ts";
 import { createModelRunner } from "./upstream/model-binding.ts";
 import { createQueueClient } from "./limits/isolate/queue-client.ts";

@@ -8,7 +8,7 @@ import { createServices, type IsolateServices } from "./services.ts";
 import { exportTrace, startTrace } from "./tracing.ts";
 
 export { SemanticIndex } from "./cache/semantic-index.ts";
-export { Inflight } from "./inflight/inflight.ts";
+export { Inflight } from "./coalescing/inflight.ts";
 export { TenantQueue } from "./limits/object/tenant-queue.ts";
 export { TenantMetrics } from "./telemetry/metrics/tenant-metrics.ts";
 export { TraceOutbox } from "./telemetry/export/outbox/trace-outbox.ts";

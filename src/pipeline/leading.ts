@@ -4,8 +4,8 @@
  */
 
 import { type ErrorCode, GatewayError, toGatewayError } from "../errors.ts";
-import { encodeLine, endProgress } from "../inflight/progress.ts";
-import type { FlightFault, FlightHead } from "../inflight/protocol.ts";
+import { encodeLine, endProgress } from "../coalescing/progress.ts";
+import type { FlightFault, FlightHead } from "../coalescing/protocol.ts";
 import { passOn } from "./pass-on.ts";
 import type { Call, Deps, Generation } from "./ports.ts";
 

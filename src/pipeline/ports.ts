@@ -9,7 +9,7 @@ import type { SemanticIndexRpc } from "../cache/semantic-protocol.ts";
 import type { CacheStore } from "../cache/store.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../wires/client-wire.ts";
-import type { InflightRpc } from "../inflight/protocol.ts";
+import type { InflightRpc } from "../coalescing/protocol.ts";
 import type { HeartbeatHooks } from "../limits/isolate/heartbeat.ts";
 import type { OutputBook } from "../targets/output-lengths.ts";
 import type { TargetCircuits } from "../targets/isolate-circuits.ts";
@@ -74,7 +74,7 @@ export interface Deps extends UpstreamPorts {
   /** Where prompts and answers are left for the trace; absent unless the tenant wants them there. */
   readonly content?: ContentSink;
   readonly confirmEpoch: ConfirmEpoch;
-  /** Where equal requests meet: inflight/client.ts. Its calls reject when the object can't be reached. */
+  /** Where equal requests meet: coalescing/coalescing-client.ts. Its calls reject when the object can't be reached. */
   readonly flights: InflightRpc;
   /** The tenant's index of stored answers by meaning; a fresh stub each time. Its calls reject when it can't be reached. */
   semanticIndex(): SemanticIndexRpc;

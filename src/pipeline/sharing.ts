@@ -7,7 +7,7 @@
 import { keyOf } from "./cached.ts";
 import { type CacheKey, requestDigest } from "../cache/key.ts";
 import { GatewayError } from "../errors.ts";
-import type { FlightHead, Joined } from "../inflight/protocol.ts";
+import type { FlightHead, Joined } from "../coalescing/protocol.ts";
 import { failureText, leadFlight } from "./leading.ts";
 import { type PassEnd, passOn } from "./pass-on.ts";
 import type { Call, Deps, Generation } from "./ports.ts";

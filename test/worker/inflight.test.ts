@@ -2,15 +2,15 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
-import type { Inflight } from "../../src/inflight/inflight.ts";
-import { encodeLine, endProgress } from "../../src/inflight/progress.ts";
+import type { Inflight } from "../../src/coalescing/inflight.ts";
+import { encodeLine, endProgress } from "../../src/coalescing/progress.ts";
 import {
   type FlightFault,
   type FlightHead,
   type InflightRpc,
   type JoinAsk,
   type Joined,
-} from "../../src/inflight/protocol.ts";
+} from "../../src/coalescing/protocol.ts";
 
 const HEAD: FlightHead = {
   contentType: "text/event-stream",

@@ -1,9 +1,9 @@
 /**
  * Finished answers of requests with an idempotency key, in the object's own SQLite for a day: src/storage.md. Called by
- * board.ts through its port, and by the object's alarm.
+ * single-flight.ts through its port, and by the object's alarm.
  */
 
-import type { AnswerKeeper } from "./board.ts";
+import type { AnswerKeeper } from "./single-flight.ts";
 import type { FlightHead } from "./protocol.ts";
 
 const SCHEMA = `

@@ -1,11 +1,11 @@
 /**
  * The Durable Object in which equal requests of one tenant meet: the only place where one request may wait for another
- * (a Worker's request may not await another's promise). What is done when is board.ts; who calls is client.ts.
+ * (a Worker's request may not await another's promise). What is done when is single-flight.ts; who calls is coalescing-client.ts.
  */
 
 import { DurableObject } from "cloudflare:workers";
 import { createAnswerKeeper, type SqlAnswerKeeper } from "./answer-keeper.ts";
-import { createBoard } from "./board.ts";
+import { createBoard } from "./single-flight.ts";
 import type { InflightRpc, JoinAsk, Joined } from "./protocol.ts";
 
 export class Inflight extends DurableObject<Env> implements InflightRpc {

@@ -1,7 +1,7 @@
 /**
  * One generation's bytes on their way to many clients: each gets all of them from the start, at its own pace. One copy is
  * kept, and of a very long answer only the last part: who is further behind than that is cut off. Streams only; who
- * leads and who waits is board.ts.
+ * leads and who waits is single-flight.ts.
  */
 
 /** An object has 128 MB for all its flights; no model writes this much text in one answer but by accident. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createFlight, type Flight } from "../../../src/inflight/flight.ts";
+import { createFlight, type Flight } from "../../../src/coalescing/flight.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
