@@ -1,6 +1,6 @@
 /**
  * Alert rules in Prometheus' own format, which Prometheus, Mimir and Grafana's import all take. Thresholds are where to begin,
- * not where to end. Pure; called by write-pack.ts.
+ * not where to end. Pure; called by grafana.ts.
  */
 
 import { GEN_AI_METRICS } from "../telemetry/metrics/instruments.ts";

@@ -1,4 +1,4 @@
-/** The trace store as a data source of Grafana's, for its provisioning folder. Pure; called by write-pack.ts. */
+/** The trace store as a data source of Grafana's, for its provisioning folder. Pure; called by grafana.ts. */
 
 /** datasource.yaml. */
 export const dataSource = {

@@ -1,5 +1,5 @@
 /**
- * The dashboard over the metrics, whether they came by OTLP or from `GET /metrics`. Pure; called by write-pack.ts.
+ * The dashboard over the metrics, whether they came by OTLP or from `GET /metrics`. Pure; called by grafana.ts.
  */
 
 import { GEN_AI_METRICS } from "../telemetry/metrics/instruments.ts";

@@ -1,4 +1,4 @@
-/** The files of the pack as text, by name. Pure; called by write-pack.ts, and by the test that compares the files with it. */
+/** The files of the pack as text, by name. Pure; called by grafana.ts, and by the test that compares the files with it. */
 
 import { alertRules } from "./alert-rules.ts";
 import { dataSource } from "./data-source.ts";

@@ -1,6 +1,6 @@
 /**
  * The dashboard that needs nothing but the traces: each panel is a TraceQL query, most of them over root spans. Counts are
- * those of the traces that arrived. Pure; called by write-pack.ts.
+ * those of the traces that arrived. Pure; called by grafana.ts.
  */
 
 import type { AttributeName } from "../telemetry/trace/attributes.ts";

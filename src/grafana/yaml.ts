@@ -1,4 +1,4 @@
-/** Plain data as YAML in block style, strings quoted. Pure; called by write-pack.ts. */
+/** Plain data as YAML in block style, strings quoted. Pure; called by grafana.ts. */
 
 type Scalar = string | number | boolean;
 export type Plain = Scalar | readonly Plain[] | { readonly [key: string]: Plain };

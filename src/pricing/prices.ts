@@ -1,6 +1,6 @@
 /**
  * The prices Headgate ships with: one look-up over the committed table. Called once for each upstream attempt and by
- * least-cost routing. To bring the table up to date see build-prices.ts.
+ * least-cost routing. To bring the table up to date see prices.ts.
  */
 import { createPriceFinder, type PriceFinder } from "./price-finder.ts";
 import { PRICE_TABLE } from "./price-table.ts";

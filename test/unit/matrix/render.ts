@@ -1,5 +1,5 @@
 // The matrix as Markdown for src/providers/README.md: a table for each client dialect, and one of the rows. Pure but for the fixtures
-// it reads. Called by src/providers/write-matrix.ts and by the test that keeps the README current.
+// it reads. Called by src/local/generate/matrix.ts and by the test that keeps the README current.
 import type { OpenAiCompatibleRow } from "../../../src/providers/openai-compatible.ts";
 import { OPENAI_COMPATIBLE_ROWS } from "../../../src/providers/openai-rows.ts";
 import { runRequest } from "./cell.ts";
@@ -7,7 +7,7 @@ import { CLIENTS, type Client } from "./clients.ts";
 import { FEATURES, type Feature } from "./features.ts";
 import { UPSTREAMS, type Upstream } from "./upstreams.ts";
 
-const BEGIN = "<!-- matrix: generated, `node src/providers/write-matrix.ts` -->";
+const BEGIN = "<!-- matrix: generated, `node src/local/generate/matrix.ts` -->";
 const END = "<!-- /matrix -->";
 
 /** The README with the tables in their place. */

@@ -6,7 +6,7 @@ import {
   type ModelPrice as CatalogPrice,
 } from "@pydantic/genai-prices";
 import { describe, expect, it } from "vitest";
-import { compilePrices, VENDORS_BY_KIND } from "../../../src/pricing/compile-prices.ts";
+import { compilePrices, VENDORS_BY_KIND } from "../../../src/local/generate/compile-prices.ts";
 import { costMicroUsd } from "../../../src/pricing/cost.ts";
 import { PRICE_TABLE, PRICES_AS_OF } from "../../../src/pricing/price-table.ts";
 import { findPrice } from "../../../src/pricing/prices.ts";

@@ -4,7 +4,7 @@
  */
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { renderMatrix, withMatrix } from "../../test/unit/matrix/render.ts";
+import { renderMatrix, withMatrix } from "../../../test/unit/matrix/render.ts";
 
 const path = `${import.meta.dirname}/README.md`;
 writeFileSync(path, withMatrix(readFileSync(path, "utf8"), renderMatrix()));

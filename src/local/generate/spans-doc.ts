@@ -1,14 +1,14 @@
 /**
- * SPANS.md as text, made of the constants of spans.ts, attributes.ts and metrics/instruments.ts. Pure; called by write-spans-doc.ts, and by the
+ * SPANS.md as text, made of the constants of spans.ts, attributes.ts and metrics/instruments.ts. Pure; called by spans.ts, and by the
  * test that compares the file with it.
  */
 
-import { ATTRIBUTES, EVENTS, LINKS } from "./trace/attributes.ts";
-import { CONTENT_ATTRIBUTES } from "./content/content.ts";
-import { DIALECT_ATTRIBUTES } from "./export/destination-dialect.ts";
-import { listInstruments, METRIC_LABELS } from "./metrics/instruments.ts";
-import { prometheusName } from "./metrics/prometheus.ts";
-import { AFTER_RESPONSE, SPANS } from "./trace/spans.ts";
+import { ATTRIBUTES, EVENTS, LINKS } from "../../telemetry/trace/attributes.ts";
+import { CONTENT_ATTRIBUTES } from "../../telemetry/content/content.ts";
+import { DIALECT_ATTRIBUTES } from "../../telemetry/export/destination-dialect.ts";
+import { listInstruments, METRIC_LABELS } from "../../telemetry/metrics/instruments.ts";
+import { prometheusName } from "../../telemetry/metrics/prometheus.ts";
+import { AFTER_RESPONSE, SPANS } from "../../telemetry/trace/spans.ts";
 
 /** The whole file. */
 export function renderSpansDoc(): string {

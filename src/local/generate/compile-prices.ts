@@ -1,10 +1,10 @@
 /**
  * Compiles @pydantic/genai-prices' catalogue into our small price table. Pure: the catalogue and the day come in, text
- * goes out. Runs on a developer's machine (build-prices.ts) and in the test that keeps the committed table fresh,
+ * goes out. Runs on a developer's machine (prices.ts) and in the test that keeps the committed table fresh,
  * never in the Worker. A rule of the catalogue it doesn't understand is an error, so that an update can't lose one silently.
  */
 import type { MatchLogic, ModelInfo, ModelPrice as CatalogPrice, Provider } from "@pydantic/genai-prices";
-import { createPriceFinder, type PriceTable, SNAPSHOT_DATE } from "./price-finder.ts";
+import { createPriceFinder, type PriceTable, SNAPSHOT_DATE } from "../../pricing/price-finder.ts";
 
 /** Our provider kinds → the catalogue's vendors to look in, in order (its own vendors first, then those whose models it resells). */
 export const VENDORS_BY_KIND: Readonly<Record<string, readonly string[]>> = {
