@@ -3,7 +3,7 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { openAiChat } from "../src/wires/openai-chat/client-codec.ts";
-import { answerGeneration } from "./generation.ts";
+import { answerGeneration } from "../src/http/answer-generation.ts";
 
 export function chatCompletions(c: Context<AppEnv>): Promise<Response> {
   return answerGeneration(c, openAiChat);

@@ -10,8 +10,8 @@ import { parseObject, refuse } from "../src/wires/checked-body.ts";
 import { editTopLevel } from "../src/json/edit.ts";
 import { forward, type Forwarding } from "../src/pipeline/forward.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
-import { openCall, unreadRequest } from "./call.ts";
-import { DEFAULT_MAX_BODY_BYTES, readBodyBytes } from "./read-body.ts";
+import { openCall, unreadRequest } from "../src/http/open-call.ts";
+import { DEFAULT_MAX_BODY_BYTES, readBodyBytes } from "../src/http/read-body.ts";
 
 /** A handler for one of OpenAI's paths, named without its `/v1`. */
 export function forwarded(path: string, operation: Operation): (c: Context<AppEnv>) => Promise<Response> {

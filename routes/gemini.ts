@@ -9,7 +9,7 @@ import type { AppEnv } from "../src/app-types.ts";
 import { geminiBatchEmbed, geminiEmbed } from "../src/wires/gemini/client-embeddings.ts";
 import { gemini, geminiArray, geminiCount, parseCountRequest } from "../src/wires/gemini/client-codec.ts";
 import { GatewayError } from "../src/errors.ts";
-import { answerGeneration } from "./generation.ts";
+import { answerGeneration } from "../src/http/answer-generation.ts";
 import { answerTokenCount } from "./token-count.ts";
 
 export function geminiMethod(c: Context<AppEnv>): Promise<Response> {

@@ -3,7 +3,7 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { anthropicMessages, parseCountRequest } from "../src/wires/anthropic/client-codec.ts";
-import { answerGeneration } from "./generation.ts";
+import { answerGeneration } from "../src/http/answer-generation.ts";
 import { answerTokenCount } from "./token-count.ts";
 
 export function messages(c: Context<AppEnv>): Promise<Response> {

@@ -6,7 +6,7 @@ import { isWebSocketUpgrade, readRealtimeAsk } from "../src/wires/openai-realtim
 import { GatewayError } from "../src/errors.ts";
 import { realtime } from "../src/pipeline/realtime.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
-import { openCall, unreadRequest } from "./call.ts";
+import { openCall, unreadRequest } from "../src/http/open-call.ts";
 
 const SWITCHING_PROTOCOLS = 101;
 

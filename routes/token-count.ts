@@ -7,7 +7,7 @@ import type { ChatRequest } from "../src/schema/chat.ts";
 import type { DialectCodec, RequestContext } from "../src/wires/client-wire.ts";
 import { countTokens } from "../src/pipeline/count-tokens.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
-import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
+import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../src/http/read-body.ts";
 
 /** How one dialect asks for a count and is told it. */
 export interface CountForm {

@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
-import { badCursor, readPage } from "./answers.ts";
+import { badCursor, readPage } from "../../src/http/admin-http.ts";
 
 export const adminAudit = new Hono<AppEnv>().get("/audit", async (c) => {
   const page = readPage(c);

@@ -18,7 +18,7 @@ import { readRequestOptions } from "../../src/pipeline/request-options.ts";
 import { type Circuit, CLOSED } from "../../src/targets/circuit.ts";
 import { readHealth } from "../../src/targets/health.ts";
 import type { TenantBundle } from "../../src/tenants/records/records.ts";
-import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../read-body.ts";
+import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../../src/http/read-body.ts";
 
 const CODECS: ReadonlyMap<string, DialectCodec | EmbeddingCodec> = new Map(
   [openAiChat, openAiResponses, openAiEmbeddings, anthropicMessages, gemini].map((codec) => [

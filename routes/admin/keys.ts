@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
-import { answerNothing, readJson, readOptionalJson, readPage } from "./answers.ts";
+import { answerNothing, readJson, readOptionalJson, readPage } from "../../src/http/admin-http.ts";
 
 /** An answer with a secret in it is nobody's to keep. */
 const NOT_KEPT = { "cache-control": "no-store" };

@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
-import { answerNothing, answerRecord, readJson, readPage } from "./answers.ts";
+import { answerNothing, answerRecord, readJson, readPage } from "../../src/http/admin-http.ts";
 
 export const adminProviders = new Hono<AppEnv>()
   .get("/tenants/:tenant/providers", async (c) => {

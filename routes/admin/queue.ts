@@ -8,7 +8,7 @@ import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { parseDrain, parseRaise } from "../../src/tenants/records/parse-record.ts";
 import { toRaisedLimits } from "../../src/tenants/records/queue-limits.ts";
-import { readJson } from "./answers.ts";
+import { readJson } from "../../src/http/admin-http.ts";
 
 const MS_PER_SECOND = 1000;
 const SWITCHING_PROTOCOLS = 101;

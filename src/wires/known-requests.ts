@@ -1,6 +1,6 @@
 /**
  * Requests read before: a crowd asks the same, and a cache hit costs little more than to read and check what it asks.
- * Pure but for its memory; called by routes/generation.ts.
+ * Pure but for its memory; called by src/http/answer-generation.ts.
  */
 
 import type { ChatRequest } from "../schema/chat.ts";

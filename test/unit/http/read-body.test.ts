@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readBodyText } from "../../../routes/read-body.ts";
+import { readBodyText } from "../../../src/http/read-body.ts";
 
 /** A body without a declared length, in pieces of `size` bytes; counts how many were taken. */
 function chunked(text: string, size: number) {

@@ -1,13 +1,13 @@
 /** What the routes of all dialects have in common: from a request and its codec to the pipeline's answer. No route itself. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app-types.ts";
-import { cacheDirective } from "../src/cache/policy.ts";
-import type { DialectCodec, EmbeddingCodec, RequestContext } from "../src/wires/client-wire.ts";
-import { createRequestReader } from "../src/wires/known-requests.ts";
-import { generate } from "../src/gateway.ts";
-import { readRequestOptions } from "../src/pipeline/request-options.ts";
-import { openCall } from "./call.ts";
+import type { AppEnv } from "../app-types.ts";
+import { cacheDirective } from "../cache/policy.ts";
+import type { DialectCodec, EmbeddingCodec, RequestContext } from "../wires/client-wire.ts";
+import { createRequestReader } from "../wires/known-requests.ts";
+import { generate } from "../gateway.ts";
+import { readRequestOptions } from "../pipeline/request-options.ts";
+import { openCall } from "./open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
 const MS_PER_SECOND = 1000;

@@ -1,11 +1,11 @@
 /** What the admin routes share: reading a JSON body and a page's parameters, answering with a record and its etag. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
-import { GatewayError } from "../../src/errors.ts";
-import type { PageAsk, Versioned, Written } from "../../src/tenants/directory/directory-api.ts";
-import { toEtag } from "../../src/tenants/directory/etag.ts";
-import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../read-body.ts";
+import type { AppEnv } from "../app-types.ts";
+import { GatewayError } from "../errors.ts";
+import type { PageAsk, Versioned, Written } from "../tenants/directory/directory-api.ts";
+import { toEtag } from "../tenants/directory/etag.ts";
+import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;

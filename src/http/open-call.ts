@@ -1,10 +1,10 @@
 /** From Hono's context to what the pipeline is given: the request's call, its ports, and who ends its trace. No route itself. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app-types.ts";
-import type { ChatRequest, Operation } from "../src/schema/chat.ts";
-import type { BareCall, Deps } from "../src/pipeline/ports.ts";
-import type { RequestOptions } from "../src/pipeline/request-options.ts";
+import type { AppEnv } from "../app-types.ts";
+import type { ChatRequest, Operation } from "../schema/chat.ts";
+import type { BareCall, Deps } from "../pipeline/ports.ts";
+import type { RequestOptions } from "../pipeline/request-options.ts";
 
 export interface OpenCall {
   readonly call: BareCall;

@@ -1,6 +1,6 @@
 /** Reads a request body, at most so many bytes: a larger one is refused before it fills the isolate. */
 
-import { GatewayError } from "../src/errors.ts";
+import { GatewayError } from "../errors.ts";
 
 /** Where the tenant's records set no limit: api.md §4. */
 export const DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024;
