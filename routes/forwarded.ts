@@ -8,7 +8,7 @@ import type { AppEnv } from "../src/app-types.ts";
 import type { Operation } from "../src/schema/chat.ts";
 import { parseObject, refuse } from "../src/wires/checked-body.ts";
 import { editTopLevel } from "../src/json/edit.ts";
-import { forward, type Forwarding } from "../src/pipeline/forward.ts";
+import { forward, type Forwarding } from "../src/pipeline/operations/forward.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { openCall, unreadRequest } from "../src/http/open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyBytes } from "../src/http/read-body.ts";

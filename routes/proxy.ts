@@ -2,7 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
-import { proxy } from "../src/pipeline/proxy.ts";
+import { proxy } from "../src/pipeline/operations/proxy.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { openCall, unreadRequest } from "../src/http/open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, passBody } from "../src/http/read-body.ts";

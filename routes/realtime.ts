@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { isWebSocketUpgrade, readRealtimeAsk } from "../src/wires/openai-realtime/handshake.ts";
 import { GatewayError } from "../src/errors.ts";
-import { realtime } from "../src/pipeline/realtime.ts";
+import { realtime } from "../src/pipeline/operations/realtime.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { openCall, unreadRequest } from "../src/http/open-call.ts";
 

@@ -5,7 +5,7 @@ import type { AppEnv } from "../src/app-types.ts";
 import { cacheDirective } from "../src/cache/policy.ts";
 import type { ChatRequest } from "../src/schema/chat.ts";
 import type { DialectCodec, RequestContext } from "../src/wires/client-wire.ts";
-import { countTokens } from "../src/pipeline/count-tokens.ts";
+import { countTokens } from "../src/pipeline/operations/count-tokens.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../src/http/read-body.ts";
 

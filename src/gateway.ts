@@ -3,18 +3,18 @@
  * framework, no environment and no vendor; all it touches comes in by `Call` and `Deps`.
  */
 
-import { admit } from "./pipeline/admission.ts";
-import { firstSuccess, type Held } from "./pipeline/attempts.ts";
+import { admit } from "./pipeline/lease.ts";
+import { firstSuccess, type Held } from "./pipeline/attempts/attempts.ts";
 import type { CacheKey } from "./cache/key.ts";
-import { type CacheAnswer, lookUp } from "./pipeline/cached.ts";
-import { batchOf, embedEach } from "./pipeline/embedding-cache.ts";
+import { type CacheAnswer, lookUp } from "./pipeline/caching/cached.ts";
+import { batchOf, embedEach } from "./pipeline/caching/embedding-cache.ts";
 import { toGatewayError } from "./errors.ts";
-import { concludeFailure } from "./pipeline/conclusion.ts";
-import { openExchange } from "./pipeline/exchange.ts";
+import { concludeFailure } from "./pipeline/end.ts";
+import { openExchange } from "./pipeline/attempts/exchange.ts";
 import type { Call, Deps, Generation } from "./pipeline/ports.ts";
 import { routeFresh } from "./pipeline/routed.ts";
-import { lookUpNear } from "./pipeline/semantic-cache.ts";
-import { coalesced, oncePerKey } from "./pipeline/sharing.ts";
+import { lookUpNear } from "./pipeline/caching/semantic-cache.ts";
+import { coalesced, oncePerKey } from "./pipeline/sharing/sharing.ts";
 import type { Plan } from "./routing/plan.ts";
 
 /** One generation. Throws a row of the error table; the trace and the facts are complete either way. */

@@ -13,7 +13,7 @@ import { openAiChat } from "../../src/wires/openai-chat/client-codec.ts";
 import { openAiEmbeddings } from "../../src/wires/openai-embeddings/client-codec.ts";
 import { openAiResponses } from "../../src/wires/openai-responses/client-codec.ts";
 import { GatewayError } from "../../src/errors.ts";
-import { dryRun } from "../../src/pipeline/dry-run.ts";
+import { dryRun } from "../../src/pipeline/operations/dry-run.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
 import { type Circuit, CLOSED } from "../../src/targets/circuit.ts";
 import { readHealth } from "../../src/targets/health.ts";

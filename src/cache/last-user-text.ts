@@ -1,6 +1,6 @@
 /**
  * A request's last user text taken out of it: what a look-up by meaning compares, and the rest that must be equal. Pure.
- * The only place of the cache that knows where each wire keeps its turns; called by pipeline/semantic-cache.ts.
+ * The only place of the cache that knows where each wire keeps its turns; called by pipeline/caching/semantic-cache.ts.
  */
 
 import type { ChatRequest, Dialect } from "../schema/chat.ts";

@@ -1,7 +1,7 @@
 /**
  * The index of a tenant's look-ups by meaning: a SQLite Durable Object that holds a vector for each stored answer and
  * compares a request's with all of its scope. A ring by count for each route, by size for the tenant, and by age. It knows no
- * texts and no answers. Called by pipeline/semantic-cache.ts; worker.ts exports the class.
+ * texts and no answers. Called by pipeline/caching/semantic-cache.ts; worker.ts exports the class.
  */
 
 import { DurableObject } from "cloudflare:workers";

@@ -39,7 +39,7 @@ export interface Call {
   readonly headers: Headers;
   readonly trace: RequestTrace;
   readonly facts: RequestFacts;
-  /** A stream's end ends the request: called once by conclusion.ts, after the facts are complete. */
+  /** A stream's end ends the request: called once by end.ts, after the facts are complete. */
   release(): void;
 }
 
@@ -93,7 +93,7 @@ export interface Deps extends UpstreamPorts {
   reload(): Promise<TenantBundle | undefined>;
 }
 
-/** An answer on its way out. A stream's end is told to `conclusion.ts`, not to the caller. */
+/** An answer on its way out. A stream's end is told to `end.ts`, not to the caller. */
 export interface Generation {
   readonly contentType: string;
   readonly body: string | ReadableStream<Uint8Array>;

@@ -3,7 +3,7 @@
  * isolate has learned. Called first by everything that asks a target.
  */
 
-import { estimateTokens } from "./answer.ts";
+import { estimateTokens } from "./answers/answer-summary.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { BareCall, Call, Deps } from "./ports.ts";

@@ -203,7 +203,7 @@ export function toAttemptError(thrown: unknown, cause: AbortCause | undefined, n
   }
 }
 
-/** The client's signal also ends requests that were let in and may no longer go on: pipeline/admission.ts. */
+/** The client's signal also ends requests that were let in and may no longer go on: pipeline/lease.ts. */
 export function causeOf({ reason }: AbortSignal): AbortCause {
   return reason === "revoked" || reason === "lease_lost" ? reason : "client";
 }

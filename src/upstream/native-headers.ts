@@ -1,6 +1,6 @@
 /**
  * Which headers pass between a client and a vendor's own API: all but those that belong to one connection, to the gateway,
- * or to whoever stands in front of it. Pure. Called by pipeline/proxy.ts.
+ * or to whoever stands in front of it. Pure. Called by pipeline/operations/proxy.ts.
  */
 
 /** https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1, and what the runtime writes itself. */

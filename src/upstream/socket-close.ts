@@ -1,6 +1,6 @@
 /**
  * How a WebSocket ends, by RFC 6455 §7.4: which codes may be sent on, which say that all is well, and reasons that fit
- * into a close frame. Pure. Called by socket-relay.ts, and by pipeline/session.ts for its verdict.
+ * into a close frame. Pure. Called by socket-relay.ts, and by pipeline/answers/session.ts for its verdict.
  */
 
 /** The close frame had no code. Never sent: it stands for the absence of one. */

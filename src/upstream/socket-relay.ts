@@ -1,7 +1,7 @@
 /**
  * Two WebSockets joined: each frame is passed on as it is, and so is the end, with its code and reason. Workers give no
  * native way for a socket that is also listened to, so there is JavaScript here, one call a frame. How full a slow peer's
- * buffer is can't be seen on this platform. Called by pipeline/session.ts.
+ * buffer is can't be seen on this platform. Called by pipeline/answers/session.ts.
  */
 
 import type { GatewayError } from "../errors.ts";

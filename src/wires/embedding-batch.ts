@@ -1,6 +1,6 @@
 /**
  * Several texts in one embeddings request, taken apart and put together again: what a cache of single vectors needs to
- * know of a wire. Pure. The codecs name their own batch; called by pipeline/embedding-cache.ts.
+ * know of a wire. Pure. The codecs name their own batch; called by pipeline/caching/embedding-cache.ts.
  */
 
 import type { ChatRequest } from "../schema/chat.ts";

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { openAiChat } from "../../src/wires/openai-chat/client-codec.ts";
 import { GatewayError } from "../../src/errors.ts";
-import { type AnswerSummary, createAnswerCollector } from "../../src/pipeline/answer.ts";
+import { type AnswerSummary, createAnswerCollector } from "../../src/pipeline/answers/answer-summary.ts";
 import { wireFor } from "../../src/providers/provider.ts";
 import { providerOf } from "../../src/providers/registry.ts";
 import { createSseParser, type ServerSentEvent } from "../../src/bytes/sse.ts";

@@ -1,6 +1,6 @@
 /**
  * A streamed answer's text, gathered for a trace that may hold content. Only made when someone wants it; what usage and
- * the cache need of a stream is pipeline/answer.ts.
+ * the cache need of a stream is pipeline/answers/answer-summary.ts.
  */
 
 import type { ChatChoice, ChatChunk, FinishReason, ToolCall } from "../../schema/chat.ts";

@@ -1,8 +1,8 @@
 // One cell of the matrix: a client's request on its way to an upstream, and the upstream's recorded answer on its way back, by
-// the very functions of the pipeline (pipeline/exchange.ts) and without any network.
+// the very functions of the pipeline (pipeline/attempts/exchange.ts) and without any network.
 import type { ChatRequest } from "../../../src/schema/chat.ts";
 import { GatewayError } from "../../../src/errors.ts";
-import { openExchange, type ChatExchange } from "../../../src/pipeline/exchange.ts";
+import { openExchange, type ChatExchange } from "../../../src/pipeline/attempts/exchange.ts";
 import { readRequestOptions } from "../../../src/pipeline/request-options.ts";
 import { createSseParser } from "../../../src/bytes/sse.ts";
 import { fixtureBytes, fixtureText, parseText } from "../wires/stream-fixture.ts";

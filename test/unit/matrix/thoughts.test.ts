@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatRequest } from "../../../src/schema/chat.ts";
-import { openExchange } from "../../../src/pipeline/exchange.ts";
+import { openExchange } from "../../../src/pipeline/attempts/exchange.ts";
 import { readRequestOptions } from "../../../src/pipeline/request-options.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import { type Client, CLIENTS } from "./clients.ts";

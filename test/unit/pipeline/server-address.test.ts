@@ -1,7 +1,7 @@
 // Whom an attempt's span says was called: the host that the account's options lead to, also where the record names no address,
 // and where an account's own API is called as it is.
 import { expect, test } from "vitest";
-import { proxy } from "../../../src/pipeline/proxy.ts";
+import { proxy } from "../../../src/pipeline/operations/proxy.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import type { FinishedSpan } from "../../../src/telemetry/trace/trace.ts";
 import type { ProviderRecord } from "../../../src/tenants/records/records.ts";

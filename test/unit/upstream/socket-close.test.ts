@@ -1,6 +1,6 @@
 /** Close codes and reasons of WebSockets, and what a session's end is taken for. */
 import { describe, expect, it, test } from "vitest";
-import { judge } from "../../../src/pipeline/session.ts";
+import { judge } from "../../../src/pipeline/answers/session.ts";
 import { fitReason, isOrderly, isSendable } from "../../../src/upstream/socket-close.ts";
 import { GatewayError } from "../../../src/errors.ts";
 

@@ -4,20 +4,20 @@
  * Called by semantic-cache.ts.
  */
 
-import { endAttempt } from "./attempt-span.ts";
-import { tryOnce } from "./attempt.ts";
-import { normalise, type Vector } from "../cache/vectors.ts";
-import type { ChatRequest } from "../schema/chat.ts";
-import { openAiEmbeddings } from "../wires/openai-embeddings/client-codec.ts";
-import type { GatewayError } from "../errors.ts";
-import { openExchange } from "./exchange.ts";
-import type { Call, Deps } from "./ports.ts";
-import type { RequestFacts } from "./request-facts.ts";
-import type { Plan } from "../routing/plan.ts";
-import { type PlannedTarget, toTarget } from "../routing/planned-target.ts";
-import type { Span } from "../telemetry/trace/trace.ts";
-import { withDeadline } from "../runtime/waits.ts";
-import { DEFAULT_RETRIES, type SemanticSettings } from "../tenants/records/route-record.ts";
+import { endAttempt } from "../attempts/attempt-span.ts";
+import { tryOnce } from "../attempts/attempt.ts";
+import { normalise, type Vector } from "../../cache/vectors.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import { openAiEmbeddings } from "../../wires/openai-embeddings/client-codec.ts";
+import type { GatewayError } from "../../errors.ts";
+import { openExchange } from "../attempts/exchange.ts";
+import type { Call, Deps } from "../ports.ts";
+import type { RequestFacts } from "../request-facts.ts";
+import type { Plan } from "../../routing/plan.ts";
+import { type PlannedTarget, toTarget } from "../../routing/planned-target.ts";
+import type { Span } from "../../telemetry/trace/trace.ts";
+import { withDeadline } from "../../runtime/waits.ts";
+import { DEFAULT_RETRIES, type SemanticSettings } from "../../tenants/records/route-record.ts";
 
 export type Embedded =
   | { readonly vector: Vector; readonly costMicroUsd: number }

@@ -5,11 +5,11 @@
 
 import type { AttemptFacts } from "./attempt-span.ts";
 import type { Run } from "./attempts.ts";
-import type { Generation } from "./ports.ts";
-import { expectedUsage } from "./routed.ts";
-import { costMicroUsd } from "../pricing/cost.ts";
-import type { PlannedTarget } from "../routing/planned-target.ts";
-import { priceOfTarget } from "./target-price.ts";
+import type { Generation } from "../ports.ts";
+import { expectedUsage } from "../routed.ts";
+import { costMicroUsd } from "../../pricing/cost.ts";
+import type { PlannedTarget } from "../../routing/planned-target.ts";
+import { priceOfTarget } from "../target-price.ts";
 
 /** A call that was stopped says so at once; nobody waits longer for one that doesn't. */
 const CALL_OFF_MS = 20;

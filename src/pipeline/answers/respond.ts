@@ -1,24 +1,24 @@
 /**
  * An upstream's good answer on its way to the client, whole or streamed, forwarded or translated; its end is told to
- * conclusion.ts. Called by attempts.ts.
+ * end.ts. Called by attempts.ts.
  */
 
-import { type AnswerSummary, countRelayed, countUsage, createAnswerCollector } from "./answer.ts";
-import type { Held } from "./attempts.ts";
-import { endAttempt } from "./attempt-span.ts";
-import { concludeAnswer, concludeRelay, concludeStream } from "./conclusion.ts";
-import { GatewayError } from "../errors.ts";
-import type { ChatExchange, EmbeddingExchange, Exchange, ForwardExchange } from "./exchange.ts";
-import type { BareCall, Deps, Generation } from "./ports.ts";
+import { type AnswerSummary, countRelayed, countUsage, createAnswerCollector } from "./answer-summary.ts";
+import type { Held } from "../attempts/attempts.ts";
+import { endAttempt } from "../attempts/attempt-span.ts";
+import { concludeAnswer, concludeRelay, concludeStream } from "../end.ts";
+import { GatewayError } from "../../errors.ts";
+import type { ChatExchange, EmbeddingExchange, Exchange, ForwardExchange } from "../attempts/exchange.ts";
+import type { BareCall, Deps, Generation } from "../ports.ts";
 import { openSession } from "./session.ts";
-import type { Target } from "../providers/provider.ts";
-import { createSseParser, formatEvent, type ServerSentEvent } from "../bytes/sse.ts";
-import { openStream, type StreamReport } from "../upstream/stream.ts";
-import { relayBody } from "../upstream/stream-relay.ts";
-import { openTranslated } from "../upstream/stream-translate.ts";
-import { type ChoiceCollector, createChoiceCollector } from "../telemetry/content/content-choices.ts";
-import type { Span } from "../telemetry/trace/trace.ts";
-import { type Attempt, readBody } from "../upstream/call.ts";
+import type { Target } from "../../providers/provider.ts";
+import { createSseParser, formatEvent, type ServerSentEvent } from "../../bytes/sse.ts";
+import { openStream, type StreamReport } from "../../upstream/stream.ts";
+import { relayBody } from "../../upstream/stream-relay.ts";
+import { openTranslated } from "../../upstream/stream-translate.ts";
+import { type ChoiceCollector, createChoiceCollector } from "../../telemetry/content/content-choices.ts";
+import type { Span } from "../../telemetry/trace/trace.ts";
+import { type Attempt, readBody } from "../../upstream/call.ts";
 
 export interface Answering {
   readonly call: BareCall;

@@ -3,21 +3,21 @@
  * and its usage read where the answer's format is known. Neither routed nor retried. Called by routes/proxy.ts.
  */
 
-import { type Admission, admit } from "./admission.ts";
-import { countRelayed } from "./answer.ts";
-import { addressOf, endAttempt } from "./attempt-span.ts";
-import { concludeFailure, concludeRelay } from "./conclusion.ts";
-import { GatewayError, toGatewayError } from "../errors.ts";
-import { inspectWire, type Inspector } from "./inspectors.ts";
-import { headersToClient, headersToVendor } from "../upstream/native-headers.ts";
-import { nativeUrl } from "../upstream/native-url.ts";
-import type { BareCall, Deps } from "./ports.ts";
-import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../providers/provider.ts";
-import { relayBody } from "../upstream/stream-relay.ts";
-import type { Span } from "../telemetry/trace/trace.ts";
-import { DEFAULT_TIMEOUTS } from "../tenants/records/route-record.ts";
-import type { TenantBundle } from "../tenants/records/records.ts";
-import { type Attempt, type Payload, readRefusal, sendUpstream } from "../upstream/call.ts";
+import { type Admission, admit } from "../lease.ts";
+import { countRelayed } from "../answers/answer-summary.ts";
+import { addressOf, endAttempt } from "../attempts/attempt-span.ts";
+import { concludeFailure, concludeRelay } from "../end.ts";
+import { GatewayError, toGatewayError } from "../../errors.ts";
+import { inspectWire, type Inspector } from "../answers/inspectors.ts";
+import { headersToClient, headersToVendor } from "../../upstream/native-headers.ts";
+import { nativeUrl } from "../../upstream/native-url.ts";
+import type { BareCall, Deps } from "../ports.ts";
+import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../../providers/provider.ts";
+import { relayBody } from "../../upstream/stream-relay.ts";
+import type { Span } from "../../telemetry/trace/trace.ts";
+import { DEFAULT_TIMEOUTS } from "../../tenants/records/route-record.ts";
+import type { TenantBundle } from "../../tenants/records/records.ts";
+import { type Attempt, type Payload, readRefusal, sendUpstream } from "../../upstream/call.ts";
 
 export interface NativeAsk {
   /** The tenant's name of the account. */

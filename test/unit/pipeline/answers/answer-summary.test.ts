@@ -1,18 +1,18 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { ChatChunk, ChatResponse } from "../../../src/schema/chat.ts";
+import type { ChatChunk, ChatResponse } from "../../../../src/schema/chat.ts";
 import {
   countRelayed,
   countUsage,
   createAnswerCollector,
   estimateTokens,
   summarise,
-} from "../../../src/pipeline/answer.ts";
-import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-stream.ts";
-import { readCompletion } from "../../../src/wires/openai-chat/upstream-answer.ts";
-import { createSseParser } from "../../../src/bytes/sse.ts";
-import { fakeChat } from "../../support/fake-tenant.ts";
+} from "../../../../src/pipeline/answers/answer-summary.ts";
+import { createOpenAiDecoder } from "../../../../src/wires/openai-chat/upstream-stream.ts";
+import { readCompletion } from "../../../../src/wires/openai-chat/upstream-answer.ts";
+import { createSseParser } from "../../../../src/bytes/sse.ts";
+import { fakeChat } from "../../../support/fake-tenant.ts";
 
 const FIXTURES = join(import.meta.dirname, "../../fixtures/openai");
 

@@ -3,7 +3,7 @@
  * Called by sharing.ts and leading.ts.
  */
 
-import { closeClient } from "../upstream/stream.ts";
+import { closeClient } from "../../upstream/stream.ts";
 
 /** `failed`: the client has been told so inside the stream. */
 export type PassEnd = "complete" | "failed" | "left";

@@ -1,8 +1,8 @@
 // What is read of answers that are passed on: usage in every format that is known, nothing and no fault in any other.
 import { describe, expect, test } from "vitest";
-import { inspectUsage, inspectWire, type Inspector } from "../../../src/pipeline/inspectors.ts";
-import { providerOf } from "../../../src/providers/registry.ts";
-import { fixtureBytes, SPLITS } from "../wires/stream-fixture.ts";
+import { inspectUsage, inspectWire, type Inspector } from "../../../../src/pipeline/answers/inspectors.ts";
+import { providerOf } from "../../../../src/providers/registry.ts";
+import { fixtureBytes, SPLITS } from "../../wires/stream-fixture.ts";
 
 const [chat, responses = chat] = providerOf("openai").wires;
 

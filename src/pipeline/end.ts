@@ -3,10 +3,10 @@
  * complete. Called once for each admitted request: at the end, on a fault, or when the client has left.
  */
 
-import type { Admission } from "./admission.ts";
-import type { AnswerSummary, CountedUsage } from "./answer.ts";
-import type { Held } from "./attempts.ts";
-import { storeAnswer } from "./cached.ts";
+import type { Admission } from "./lease.ts";
+import type { AnswerSummary, CountedUsage } from "./answers/answer-summary.ts";
+import type { Held } from "./attempts/attempts.ts";
+import { storeAnswer } from "./caching/cached.ts";
 import type { GatewayError } from "../errors.ts";
 import type { BareCall, Deps } from "./ports.ts";
 import type { SettleOutcome } from "../limits/protocol.ts";

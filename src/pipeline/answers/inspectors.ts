@@ -3,12 +3,12 @@
  * bytes beside their way, in bursts, never fail a request, and keep little. Pure; fed by stream-relay.ts.
  */
 
-import { type AnswerSummary, createAnswerCollector } from "./answer.ts";
-import type { TokenUsage } from "../schema/chat.ts";
-import { isRecord, recordOf, textOf } from "../json/fields.ts";
-import type { Wire } from "../providers/provider.ts";
-import { summarise } from "./answer.ts";
-import { createSseParser } from "../bytes/sse.ts";
+import { type AnswerSummary, createAnswerCollector } from "./answer-summary.ts";
+import type { TokenUsage } from "../../schema/chat.ts";
+import { isRecord, recordOf, textOf } from "../../json/fields.ts";
+import type { Wire } from "../../providers/provider.ts";
+import { summarise } from "./answer-summary.ts";
+import { createSseParser } from "../../bytes/sse.ts";
 
 export interface Inspector {
   push(bytes: Uint8Array): void;

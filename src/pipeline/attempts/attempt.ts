@@ -3,18 +3,18 @@
  * follows is attempts.ts.
  */
 
-import { answerClient } from "./answering.ts";
+import { answerClient } from "../answers/respond.ts";
 import { type AttemptFacts, openAttempt } from "./attempt-span.ts";
 import type { Run } from "./attempts.ts";
-import { type GatewayError, toGatewayError } from "../errors.ts";
-import type { CallEnd } from "../targets/concurrency-limiter.ts";
-import type { Generation } from "./ports.ts";
-import type { Target } from "../providers/provider.ts";
-import { latencyKey } from "../targets/targets.ts";
-import type { CallPass } from "../targets/isolate-circuits.ts";
-import type { CallRef, Verdict } from "../targets/circuit.ts";
-import type { Span } from "../telemetry/trace/trace.ts";
-import { callUpstream, PASSED_HEADERS } from "../upstream/call.ts";
+import { type GatewayError, toGatewayError } from "../../errors.ts";
+import type { CallEnd } from "../../targets/concurrency-limiter.ts";
+import type { Generation } from "../ports.ts";
+import type { Target } from "../../providers/provider.ts";
+import { latencyKey } from "../../targets/targets.ts";
+import type { CallPass } from "../../targets/isolate-circuits.ts";
+import type { CallRef, Verdict } from "../../targets/circuit.ts";
+import type { Span } from "../../telemetry/trace/trace.ts";
+import { callUpstream, PASSED_HEADERS } from "../../upstream/call.ts";
 
 export interface Failed {
   readonly answer?: undefined;

@@ -3,15 +3,15 @@
  * any request as far as the handshake; the lease is then held for as long as the session lasts. Called by routes/realtime.ts.
  */
 
-import { admit } from "./admission.ts";
-import { firstSuccess, type Held } from "./attempts.ts";
-import { concludeFailure } from "./conclusion.ts";
-import type { RealtimeAsk } from "../wires/openai-realtime/handshake.ts";
-import { GatewayError, toGatewayError } from "../errors.ts";
-import type { RealtimeExchange } from "./exchange.ts";
-import type { BareCall, Deps } from "./ports.ts";
-import { routeFresh } from "./routed.ts";
-import type { Provider, Target } from "../providers/provider.ts";
+import { admit } from "../lease.ts";
+import { firstSuccess, type Held } from "../attempts/attempts.ts";
+import { concludeFailure } from "../end.ts";
+import type { RealtimeAsk } from "../../wires/openai-realtime/handshake.ts";
+import { GatewayError, toGatewayError } from "../../errors.ts";
+import type { RealtimeExchange } from "../attempts/exchange.ts";
+import type { BareCall, Deps } from "../ports.ts";
+import { routeFresh } from "../routed.ts";
+import type { Provider, Target } from "../../providers/provider.ts";
 
 /**
  * The client's end of the session, once an upstream has taken it. Throws a row of the error table, before the client's

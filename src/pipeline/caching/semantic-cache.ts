@@ -5,19 +5,19 @@
  */
 
 import { describeLookup, keyInputOf, nothingCached, replayHit } from "./cached.ts";
-import { cutLastUserText } from "../cache/last-user-text.ts";
-import { type CacheKey, knownCacheKey } from "../cache/key.ts";
-import type { NearestAnswer, NearestEntry } from "../cache/semantic-protocol.ts";
-import { semanticScope } from "../cache/semantic-scope.ts";
-import type { CacheStore } from "../cache/store.ts";
-import type { Vector } from "../cache/vectors.ts";
+import { cutLastUserText } from "../../cache/last-user-text.ts";
+import { type CacheKey, knownCacheKey } from "../../cache/key.ts";
+import type { NearestAnswer, NearestEntry } from "../../cache/semantic-protocol.ts";
+import { semanticScope } from "../../cache/semantic-scope.ts";
+import type { CacheStore } from "../../cache/store.ts";
+import type { Vector } from "../../cache/vectors.ts";
 import { embedPrompt } from "./embed-prompt.ts";
-import type { Call, Deps, Generation } from "./ports.ts";
-import { usd } from "../pricing/cost.ts";
-import type { Plan } from "../routing/plan.ts";
-import type { Span } from "../telemetry/trace/trace.ts";
-import { withDeadline } from "../runtime/waits.ts";
-import type { SemanticSettings } from "../tenants/records/route-record.ts";
+import type { Call, Deps, Generation } from "../ports.ts";
+import { usd } from "../../pricing/cost.ts";
+import type { Plan } from "../../routing/plan.ts";
+import type { Span } from "../../telemetry/trace/trace.ts";
+import { withDeadline } from "../../runtime/waits.ts";
+import type { SemanticSettings } from "../../tenants/records/route-record.ts";
 
 export interface NearLookup {
   readonly hit?: Generation;

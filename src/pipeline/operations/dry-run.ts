@@ -3,15 +3,15 @@
  * Calls no target, takes no turn, reserves nothing. Called by routes/admin/dry-run.ts.
  */
 
-import { keyOf } from "./cached.ts";
-import { ageSeconds } from "../cache/entry.ts";
-import type { Call, Deps } from "./ports.ts";
-import { expectedMicroUsd, expectedUsage, planContext } from "./routed.ts";
-import { usd } from "../pricing/cost.ts";
-import { latencyKey } from "../targets/targets.ts";
-import type { CircuitState } from "../targets/circuit.ts";
-import { type Plan, planTargets } from "../routing/plan.ts";
-import type { PlannedTarget } from "../routing/planned-target.ts";
+import { keyOf } from "../caching/cached.ts";
+import { ageSeconds } from "../../cache/entry.ts";
+import type { Call, Deps } from "../ports.ts";
+import { expectedMicroUsd, expectedUsage, planContext } from "../routed.ts";
+import { usd } from "../../pricing/cost.ts";
+import { latencyKey } from "../../targets/targets.ts";
+import type { CircuitState } from "../../targets/circuit.ts";
+import { type Plan, planTargets } from "../../routing/plan.ts";
+import type { PlannedTarget } from "../../routing/planned-target.ts";
 
 export type DryCall = Pick<Call, "chat" | "codec" | "bundle" | "key" | "options" | "cache" | "headers">;
 

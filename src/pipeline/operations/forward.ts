@@ -3,17 +3,17 @@
  * moderations, reranking. Routed, limited, retried and traced like a generation, with the model's name put in; never cached.
  */
 
-import { admit } from "./admission.ts";
-import { firstSuccess, type Held } from "./attempts.ts";
-import { concludeFailure } from "./conclusion.ts";
-import { GatewayError, toGatewayError } from "../errors.ts";
-import type { ForwardExchange } from "./exchange.ts";
-import { inspectUsage } from "./inspectors.ts";
-import { nativeUrl } from "../upstream/native-url.ts";
-import type { BareCall, Deps, Generation } from "./ports.ts";
-import { routeFresh } from "./routed.ts";
-import { baseUrlFor, type Provider, type Target } from "../providers/provider.ts";
-import type { Payload } from "../upstream/call.ts";
+import { admit } from "../lease.ts";
+import { firstSuccess, type Held } from "../attempts/attempts.ts";
+import { concludeFailure } from "../end.ts";
+import { GatewayError, toGatewayError } from "../../errors.ts";
+import type { ForwardExchange } from "../attempts/exchange.ts";
+import { inspectUsage } from "../answers/inspectors.ts";
+import { nativeUrl } from "../../upstream/native-url.ts";
+import type { BareCall, Deps, Generation } from "../ports.ts";
+import { routeFresh } from "../routed.ts";
+import { baseUrlFor, type Provider, type Target } from "../../providers/provider.ts";
+import type { Payload } from "../../upstream/call.ts";
 
 export interface Forwarding {
   /** Behind the base URL: `/images/generations`. */

@@ -3,11 +3,11 @@
  * wants it; what it sends goes to the object, from which its own client gets it like everybody else. Called by sharing.ts.
  */
 
-import { type ErrorCode, GatewayError, toGatewayError } from "../errors.ts";
-import { encodeLine, endProgress } from "../coalescing/progress.ts";
-import type { FlightFault, FlightHead } from "../coalescing/protocol.ts";
-import { passOn } from "./pass-on.ts";
-import type { Call, Deps, Generation } from "./ports.ts";
+import { type ErrorCode, GatewayError, toGatewayError } from "../../errors.ts";
+import { encodeLine, endProgress } from "../../coalescing/progress.ts";
+import type { FlightFault, FlightHead } from "../../coalescing/protocol.ts";
+import { passOn } from "../answers/pass-on.ts";
+import type { Call, Deps, Generation } from "../ports.ts";
 
 export async function leadFlight(
   call: Call,

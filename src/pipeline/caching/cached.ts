@@ -3,18 +3,18 @@
  * cache/policy.ts; where it holds it is cache/store.ts.
  */
 
-import type { AnswerSummary } from "./answer.ts";
-import { ageSeconds, type CacheEntry } from "../cache/entry.ts";
-import { type CacheKey, cacheKey, type CacheKeyInput } from "../cache/key.ts";
-import { isStorable } from "../cache/policy.ts";
-import { replay } from "../cache/replay.ts";
-import type { CacheLookup } from "../cache/store.ts";
-import { GatewayError } from "../errors.ts";
-import type { BareCall, Call, Deps, Generation } from "./ports.ts";
-import { usd } from "../pricing/cost.ts";
-import { type Plan, planVersion } from "../routing/plan.ts";
-import type { Span } from "../telemetry/trace/trace.ts";
-import { PASSED_HEADERS } from "../upstream/call.ts";
+import type { AnswerSummary } from "../answers/answer-summary.ts";
+import { ageSeconds, type CacheEntry } from "../../cache/entry.ts";
+import { type CacheKey, cacheKey, type CacheKeyInput } from "../../cache/key.ts";
+import { isStorable } from "../../cache/policy.ts";
+import { replay } from "../../cache/replay.ts";
+import type { CacheLookup } from "../../cache/store.ts";
+import { GatewayError } from "../../errors.ts";
+import type { BareCall, Call, Deps, Generation } from "../ports.ts";
+import { usd } from "../../pricing/cost.ts";
+import { type Plan, planVersion } from "../../routing/plan.ts";
+import type { Span } from "../../telemetry/trace/trace.ts";
+import { PASSED_HEADERS } from "../../upstream/call.ts";
 
 export interface CacheAnswer {
   readonly hit?: Generation;

@@ -3,14 +3,14 @@
  * number, reason and outcome beside them.
  */
 
-import type { AnswerSummary, CountedUsage } from "./answer.ts";
-import type { GatewayError } from "../errors.ts";
-import type { BareCall } from "./ports.ts";
-import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../providers/provider.ts";
-import { usageAttributes } from "./request-facts.ts";
-import type { PlannedTarget } from "../routing/planned-target.ts";
-import type { StreamReport } from "../upstream/stream.ts";
-import type { Span } from "../telemetry/trace/trace.ts";
+import type { AnswerSummary, CountedUsage } from "../answers/answer-summary.ts";
+import type { GatewayError } from "../../errors.ts";
+import type { BareCall } from "../ports.ts";
+import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../../providers/provider.ts";
+import { usageAttributes } from "../request-facts.ts";
+import type { PlannedTarget } from "../../routing/planned-target.ts";
+import type { StreamReport } from "../../upstream/stream.ts";
+import type { Span } from "../../telemetry/trace/trace.ts";
 
 /** One attempt's place in the request. */
 export interface AttemptFacts {

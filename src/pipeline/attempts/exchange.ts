@@ -1,17 +1,17 @@
 /**
  * How one attempt is said to its upstream and its answer to the client: in the same words where both speak the same
- * wire, else translated. Pure; called by attempts.ts, read by answering.ts.
+ * wire, else translated. Pure; called by attempts.ts, read by respond.ts.
  */
 
-import { type AnswerSummary, summarise, summariseEmbedding } from "./answer.ts";
-import { withTargetParams } from "../wires/target-params.ts";
-import type { DialectCodec, EmbeddingCodec } from "../wires/client-wire.ts";
-import type { ChatChoice, ChatRequest, Dialect } from "../schema/chat.ts";
-import type { DropField } from "../schema/conversation.ts";
-import type { EmbeddingResponse } from "../schema/embedding.ts";
-import { GatewayError } from "../errors.ts";
-import type { Inspector } from "./inspectors.ts";
-import type { Call } from "./ports.ts";
+import { type AnswerSummary, summarise, summariseEmbedding } from "../answers/answer-summary.ts";
+import { withTargetParams } from "../../wires/target-params.ts";
+import type { DialectCodec, EmbeddingCodec } from "../../wires/client-wire.ts";
+import type { ChatChoice, ChatRequest, Dialect } from "../../schema/chat.ts";
+import type { DropField } from "../../schema/conversation.ts";
+import type { EmbeddingResponse } from "../../schema/embedding.ts";
+import { GatewayError } from "../../errors.ts";
+import type { Inspector } from "../answers/inspectors.ts";
+import type { Call } from "../ports.ts";
 import {
   embeddingWireFor,
   type Provider,
@@ -19,8 +19,8 @@ import {
   type UpstreamRequest,
   type Wire,
   wireFor,
-} from "../providers/provider.ts";
-import type { Payload } from "../upstream/call.ts";
+} from "../../providers/provider.ts";
+import type { Payload } from "../../upstream/call.ts";
 
 /** A whole answer, read: what is kept of it, and how it is said to the client. */
 export interface ReadAnswer {

@@ -3,19 +3,19 @@
  * one before was left. Nothing is tried again once a byte has reached the client. One call is attempt.ts.
  */
 
-import type { Admission } from "./admission.ts";
+import type { Admission } from "../lease.ts";
 import { type AttemptFacts, endAttempt } from "./attempt-span.ts";
 import { type Failed, tryOnce } from "./attempt.ts";
-import type { CacheKey } from "../cache/key.ts";
-import { GatewayError } from "../errors.ts";
+import type { CacheKey } from "../../cache/key.ts";
+import { GatewayError } from "../../errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { raceWithHedge } from "./hedge.ts";
-import type { BareCall, Deps, Generation } from "./ports.ts";
-import type { Provider, Target } from "../providers/provider.ts";
-import type { Plan } from "../routing/plan.ts";
-import { type NextStep, nextStep } from "../routing/retry.ts";
-import type { PlannedTarget } from "../routing/planned-target.ts";
-import { causeOf, toAttemptError } from "../upstream/call.ts";
+import type { BareCall, Deps, Generation } from "../ports.ts";
+import type { Provider, Target } from "../../providers/provider.ts";
+import type { Plan } from "../../routing/plan.ts";
+import { type NextStep, nextStep } from "../../routing/retry.ts";
+import type { PlannedTarget } from "../../routing/planned-target.ts";
+import { causeOf, toAttemptError } from "../../upstream/call.ts";
 
 export interface Held {
   readonly admission: Admission;

@@ -1,13 +1,13 @@
 // Tokens counted by a target's vendor: what each is asked, in which case the gateway estimates, and what ends a count under way.
 import { expect, test } from "vitest";
-import { anthropicMessages, parseCountRequest } from "../../../src/wires/anthropic/client-codec.ts";
-import { gemini, parseCountRequest as parseGeminiCount } from "../../../src/wires/gemini/client-codec.ts";
-import { countTokens } from "../../../src/pipeline/count-tokens.ts";
-import { providerOf } from "../../../src/providers/registry.ts";
-import type { ProviderRecord } from "../../../src/tenants/records/records.ts";
-import { createFakeGateway, spanNamed } from "../../support/fake-gateway.ts";
-import { fakeBundle } from "../../support/fake-tenant.ts";
-import { failure, type FakeReply, hang } from "../../support/fake-upstream.ts";
+import { anthropicMessages, parseCountRequest } from "../../../../src/wires/anthropic/client-codec.ts";
+import { gemini, parseCountRequest as parseGeminiCount } from "../../../../src/wires/gemini/client-codec.ts";
+import { countTokens } from "../../../../src/pipeline/operations/count-tokens.ts";
+import { providerOf } from "../../../../src/providers/registry.ts";
+import type { ProviderRecord } from "../../../../src/tenants/records/records.ts";
+import { createFakeGateway, spanNamed } from "../../../support/fake-gateway.ts";
+import { fakeBundle } from "../../../support/fake-tenant.ts";
+import { failure, type FakeReply, hang } from "../../../support/fake-upstream.ts";
 
 const BODY = { max_tokens: 9, system: "Be brief.", messages: [{ role: "user", content: "Hi" }] };
 const CLAUDE_ON_AWS = "anthropic.claude-sonnet-4-5-20250929-v1:0";

@@ -1,23 +1,23 @@
 /**
  * A Realtime session, from the upstream's 101 to the last close: the sockets joined, its responses' usage read beside
- * their way, its end judged and told to conclusion.ts. Called by answering.ts.
+ * their way, its end judged and told to end.ts. Called by respond.ts.
  */
 
-import type { Answering } from "./answering.ts";
-import { endAttempt } from "./attempt-span.ts";
-import { concludeSession } from "./conclusion.ts";
+import type { Answering } from "./respond.ts";
+import { endAttempt } from "../attempts/attempt-span.ts";
+import { concludeSession } from "../end.ts";
 import {
   createSessionReader,
   realtimeErrorEvent,
   type SessionSummary,
-} from "../wires/openai-realtime/events.ts";
-import { GatewayError } from "../errors.ts";
-import type { Generation } from "./ports.ts";
-import { BROKEN, CLOSE, isOrderly } from "../upstream/socket-close.ts";
-import { joinSockets, type SessionReport } from "../upstream/socket-relay.ts";
-import type { StreamOutcome } from "../upstream/stream.ts";
-import type { SpanAttributes } from "../telemetry/trace/attributes.ts";
-import { type Attempt, causeOf, toAttemptError } from "../upstream/call.ts";
+} from "../../wires/openai-realtime/events.ts";
+import { GatewayError } from "../../errors.ts";
+import type { Generation } from "../ports.ts";
+import { BROKEN, CLOSE, isOrderly } from "../../upstream/socket-close.ts";
+import { joinSockets, type SessionReport } from "../../upstream/socket-relay.ts";
+import type { StreamOutcome } from "../../upstream/stream.ts";
+import type { SpanAttributes } from "../../telemetry/trace/attributes.ts";
+import { type Attempt, causeOf, toAttemptError } from "../../upstream/call.ts";
 
 /**
  * Throws `upstream_error` where the upstream answered with something else than a WebSocket. `claim` throws where another

@@ -1,7 +1,7 @@
 // The estimate of a request's tokens, for targets whose vendor can't count for the client's dialect.
 import { expect, test } from "vitest";
-import type { Conversation, Part } from "../../../src/schema/conversation.ts";
-import { estimateInputTokens } from "../../../src/pipeline/count-tokens.ts";
+import type { Conversation, Part } from "../../../../src/schema/conversation.ts";
+import { estimateInputTokens } from "../../../../src/pipeline/operations/count-tokens.ts";
 
 const text = (chars: number): Part => ({ type: "text", text: "x".repeat(chars) });
 const estimate = (fields: Partial<Conversation>): number =>

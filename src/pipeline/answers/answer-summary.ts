@@ -2,8 +2,8 @@
  * What is kept of an answer once its bytes are gone: enough for spans, usage, cost and the cache's rules. Pure.
  */
 
-import type { EmbeddingResponse } from "../schema/embedding.ts";
-import type { ChatChunk, ChatRequest, ChatResponse, FinishReason, TokenUsage } from "../schema/chat.ts";
+import type { EmbeddingResponse } from "../../schema/embedding.ts";
+import type { ChatChunk, ChatRequest, ChatResponse, FinishReason, TokenUsage } from "../../schema/chat.ts";
 
 export interface AnswerSummary {
   readonly id?: string;

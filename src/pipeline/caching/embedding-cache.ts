@@ -4,15 +4,15 @@
  */
 
 import { keyOf } from "./cached.ts";
-import { ageSeconds, type CacheEntry } from "../cache/entry.ts";
-import type { CacheKey } from "../cache/key.ts";
-import type { ChatRequest, TokenUsage } from "../schema/chat.ts";
-import type { EmbeddingBatch } from "../wires/embedding-batch.ts";
-import { GatewayError } from "../errors.ts";
-import type { Call, Deps, Generation } from "./ports.ts";
-import { usd } from "../pricing/cost.ts";
-import type { Plan } from "../routing/plan.ts";
-import type { Span } from "../telemetry/trace/trace.ts";
+import { ageSeconds, type CacheEntry } from "../../cache/entry.ts";
+import type { CacheKey } from "../../cache/key.ts";
+import type { ChatRequest, TokenUsage } from "../../schema/chat.ts";
+import type { EmbeddingBatch } from "../../wires/embedding-batch.ts";
+import { GatewayError } from "../../errors.ts";
+import type { Call, Deps, Generation } from "../ports.ts";
+import { usd } from "../../pricing/cost.ts";
+import type { Plan } from "../../routing/plan.ts";
+import type { Span } from "../../telemetry/trace/trace.ts";
 
 /** Each is one operation of KV, of which a request has a thousand, and most are for one text or a page of them. */
 const MAX_TEXTS = 100;

@@ -4,17 +4,17 @@
  * count; knows no vendor.
  */
 
-import { admit } from "./admission.ts";
-import { endAttempt, openAttempt } from "./attempt-span.ts";
-import { concludeCount, concludeFailure } from "./conclusion.ts";
-import type { Conversation, Part } from "../schema/conversation.ts";
-import type { DialectCodec } from "../wires/client-wire.ts";
-import { GatewayError, toGatewayError } from "../errors.ts";
-import type { Call, Deps } from "./ports.ts";
-import { routeFresh } from "./routed.ts";
-import type { Target } from "../providers/provider.ts";
-import type { Plan } from "../routing/plan.ts";
-import { callUpstream, PASSED_HEADERS, readBody } from "../upstream/call.ts";
+import { admit } from "../lease.ts";
+import { endAttempt, openAttempt } from "../attempts/attempt-span.ts";
+import { concludeCount, concludeFailure } from "../end.ts";
+import type { Conversation, Part } from "../../schema/conversation.ts";
+import type { DialectCodec } from "../../wires/client-wire.ts";
+import { GatewayError, toGatewayError } from "../../errors.ts";
+import type { Call, Deps } from "../ports.ts";
+import { routeFresh } from "../routed.ts";
+import type { Target } from "../../providers/provider.ts";
+import type { Plan } from "../../routing/plan.ts";
+import { callUpstream, PASSED_HEADERS, readBody } from "../../upstream/call.ts";
 
 type PlannedTarget = Plan["targets"][number];
 

@@ -3,7 +3,7 @@
  * src/limits/; the object's own record of the wait becomes a span of its own here.
  */
 
-import { estimateTokens } from "./answer.ts";
+import { estimateTokens } from "./answers/answer-summary.ts";
 import { GatewayError } from "../errors.ts";
 import type { BareCall, Deps } from "./ports.ts";
 import { QueueUnreachable } from "../limits/isolate/queue-client.ts";
@@ -16,7 +16,7 @@ import { refusalAttributes } from "./request-facts.ts";
 import { priceOfTarget } from "./target-price.ts";
 import type { Span } from "../telemetry/trace/trace.ts";
 
-/** A place in the tenant's limits: given back exactly once, by conclusion.ts. */
+/** A place in the tenant's limits: given back exactly once, by end.ts. */
 export interface Admission {
   /** Absent when the queue could not be asked and the tenant's records say to let the request through. */
   readonly lease?: Lease;

@@ -4,17 +4,17 @@
  * Where requests meet is src/inflight/; called by gateway.ts.
  */
 
-import { keyOf } from "./cached.ts";
-import { type CacheKey, requestDigest } from "../cache/key.ts";
-import { GatewayError } from "../errors.ts";
-import type { FlightHead, Joined } from "../coalescing/protocol.ts";
+import { keyOf } from "../caching/cached.ts";
+import { type CacheKey, requestDigest } from "../../cache/key.ts";
+import { GatewayError } from "../../errors.ts";
+import type { FlightHead, Joined } from "../../coalescing/protocol.ts";
 import { failureText, leadFlight } from "./leading.ts";
-import { type PassEnd, passOn } from "./pass-on.ts";
-import type { Call, Deps, Generation } from "./ports.ts";
-import type { Plan } from "../routing/plan.ts";
-import { sha256Hex } from "../bytes/digest.ts";
-import type { StreamOutcome } from "../upstream/stream.ts";
-import type { Span } from "../telemetry/trace/trace.ts";
+import { type PassEnd, passOn } from "../answers/pass-on.ts";
+import type { Call, Deps, Generation } from "../ports.ts";
+import type { Plan } from "../../routing/plan.ts";
+import { sha256Hex } from "../../bytes/digest.ts";
+import type { StreamOutcome } from "../../upstream/stream.ts";
+import type { Span } from "../../telemetry/trace/trace.ts";
 
 export type Generate = (call: Call) => Promise<Generation>;
 
