@@ -15,7 +15,7 @@ interface ErrorRule {
 const CALLER = { openaiType: "invalid_request_error", fallback: false } as const;
 const UPSTREAM = { openaiType: "api_error", fallback: true } as const;
 
-/** Every way a request can fail: api.md §3. */
+/** Every way a request can fail: src/docs/errors.md. */
 const RULES = {
   invalid_request: { status: 400, ...CALLER },
   invalid_api_key: { status: 401, openaiType: "authentication_error", fallback: false },
@@ -91,13 +91,13 @@ export class GatewayError extends Error {
     return this.details.status ?? RULES[this.code].status;
   }
 
-  /** When to come back, in ms: every 429 and 503 says so (api.md §2), with a guess where nobody knows. */
+  /** When to come back, in ms: every 429 and 503 says so (src/docs/http-api.md), with a guess where nobody knows. */
   get retryAfterMs(): number | undefined {
     const isPassing = this.status === 429 || this.status === 503;
     return this.details.retryAfterMs ?? (isPassing ? DEFAULT_RETRY_AFTER_MS : undefined);
   }
 
-  /** Whether another target may be asked in this one's place (api.md §3 and §6). */
+  /** Whether another target may be asked in this one's place (src/docs/errors.md). */
   get canFallBack(): boolean {
     return RULES[this.code].fallback;
   }

@@ -48,7 +48,7 @@ export const adminTraces = new Hono<AppEnv>()
     return c.body(joinResourceSpans(elements), 200, { "content-type": "application/json" });
   });
 
-/** api.md §4, "Trace list item"; null where the request never came to have the value. */
+/** src/docs/admin-api.md; null where the request never came to have the value. */
 function toListItem(summary: TraceSummary) {
   // `isError` is there to be filtered by; undefined members are not written.
   return { ...summary, startedAt: new Date(summary.startedAt).toISOString(), isError: undefined };

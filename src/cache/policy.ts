@@ -1,6 +1,6 @@
 /**
  * Whether a request may be answered from the cache, and whether an answer may be put there. Pure; the look-up itself is
- * store.ts. The rules are api.md §2 (request headers) and §6 (Cache).
+ * store.ts. The rules are src/docs/http-api.md (Request headers, Cache).
  */
 
 import type { ChatChunk, ChatResponse, FinishReason } from "../schema/chat.ts";

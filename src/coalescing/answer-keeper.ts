@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE INDEX IF NOT EXISTS answers_by_expiry ON answers (expires_at);
 CREATE TABLE IF NOT EXISTS pieces (key TEXT, at INTEGER, text TEXT NOT NULL, PRIMARY KEY (key, at)) WITHOUT ROWID;`;
 
-/** api.md §2. */
+/** src/docs/http-api.md, `idempotency-key`. */
 const KEPT_MS = 24 * 3_600_000;
 /** A row holds at most 2 MB, and a character takes up to 3 bytes. */
 const PIECE_CHARS = 500_000;

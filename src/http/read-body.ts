@@ -2,7 +2,7 @@
 
 import { GatewayError } from "../errors.ts";
 
-/** Where the tenant's records set no limit: api.md §4. */
+/** Where the tenant's records set no limit: src/docs/records.md. */
 export const DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /**

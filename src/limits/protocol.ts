@@ -1,6 +1,6 @@
 /**
  * What the gateway and a tenant's queue object say to each other: plain data, so that it crosses RPC as it is.
- * Every call is idempotent by request id, since the runtime may repeat one. The rules are in queue.md's invariants.
+ * Every call is idempotent by request id, since the runtime may repeat one. The rules are in src/docs/queue.md, Invariants.
  */
 
 import type { CallReport, Circuit, OpenCircuit } from "../targets/circuit.ts";
@@ -244,7 +244,7 @@ export interface QueueEntry {
   readonly waitedMs: number;
 }
 
-/** `GET /admin/tenants/{tenant}/queue`: api.md §4. */
+/** `GET /admin/tenants/{tenant}/queue`: src/docs/admin-api.md. */
 export interface QueueSnapshot {
   readonly depth: number;
   readonly leases: number;

@@ -9,7 +9,7 @@ import type { Settings } from "../config.ts";
 import { GatewayError } from "../errors.ts";
 import { sha256 } from "../bytes/digest.ts";
 
-/** api.md §5: what the token is in a local run that sets none. */
+/** src/docs/http-api.md, Local development: what the token is in a local run that sets none. */
 const LOCAL_TOKEN = "dev";
 /** By name as the client wrote it, so that a web page elsewhere can't reach it by a name of its own (DNS rebinding). */
 const LOCAL_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];

@@ -77,8 +77,8 @@ async function load(scope: RequestScope, read: () => Promise<LoadedTenant | unde
 }
 
 /**
- * The three vendors' SDKs each have a header of their own; where two are set, `authorization` decides (api.md §6). A browser's
- * WebSocket can set none, and names the key among its subprotocols.
+ * The three vendors' SDKs each have a header of their own; where two are set, `authorization` decides
+ * (src/docs/http-api.md, Authentication). A browser's WebSocket can set none, and names the key among its subprotocols.
  */
 function readKey(request: Request): string {
   const bearer = request.headers.get("authorization");

@@ -1,5 +1,5 @@
 /**
- * Asks the tenant's queue for a place and writes down what it answered: the gateway's side of queue.md. The rules are
+ * Asks the tenant's queue for a place and writes down what it answered: the gateway's side of src/docs/queue.md. The rules are
  * src/limits/; the object's own record of the wait becomes a span of its own here.
  */
 

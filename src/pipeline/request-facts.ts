@@ -69,7 +69,7 @@ export interface RequestFacts {
 
 const MS_PER_SECOND = 1000;
 
-/** The headers of api.md §2 that tell the client what happened. Written when the response's head leaves. */
+/** The headers of src/docs/http-api.md that tell the client what happened. Written when the response's head leaves. */
 export function factHeaders(facts: RequestFacts, now: number): Record<string, string> {
   const headers: Record<string, string> = { "server-timing": serverTiming(facts, now) };
   if (facts.cache !== undefined) headers["x-headgate-cache"] = facts.cache;
@@ -190,7 +190,7 @@ export function usageAttributes(usage: TokenUsage | undefined): SpanAttributes {
   };
 }
 
-/** What a refusal's span says, in the same numbers as its headers and body: tracing.md, "Refused requests". */
+/** What a refusal's span says, in the same numbers as its headers and body: src/docs/tracing.md. */
 export function refusalAttributes(error: GatewayError): SpanAttributes {
   const { retryAfterMs } = error;
   const { limit } = error.details;

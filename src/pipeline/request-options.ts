@@ -1,5 +1,5 @@
 /**
- * The optional request headers of api.md §2, read and checked once. Pure. The cache's own two are cache/policy.ts.
+ * The optional request headers of src/docs/http-api.md, read and checked once. Pure. The cache's own two are cache/policy.ts.
  */
 
 import { GatewayError } from "../errors.ts";

@@ -4,7 +4,7 @@
  * (targets/isolate-circuits.ts). Who may probe a target whose pause is over is given out by `claim`, to one at a time.
  */
 
-/** api.md §6: at least 5 failures in a row, or half of 20. */
+/** src/routing/README.md: at least 5 failures in a row, or half of 20. */
 const FAILURES_IN_A_ROW = 5;
 const WINDOW = 20;
 const FAILURES_IN_WINDOW = WINDOW / 2;

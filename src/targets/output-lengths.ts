@@ -1,6 +1,6 @@
 /**
  * How long a model's answers have been for a tenant, as this isolate saw them: what admission reserves where the client
- * names no `max_tokens`, or one that no answer ever reaches (queue.md, tokens per minute). Plain data, bounded; a wrong
+ * names no `max_tokens`, or one that no answer ever reaches (src/docs/queue.md, Limits). Plain data, bounded; a wrong
  * guess is settled with the true count and costs nothing but a little too much or too little waiting. Pure.
  */
 

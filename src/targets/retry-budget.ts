@@ -7,7 +7,7 @@
 import { createBoundedMap } from "../runtime/bounded-map.ts";
 
 const SHARE = 0.2;
-/** api.md §6. */
+/** src/routing/README.md. */
 const FLOOR = 10;
 const WINDOW_MS = 10_000;
 /** The window moves on in steps of a second. */

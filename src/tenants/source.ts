@@ -11,7 +11,7 @@ import type { DirectoryRpc, KeyPointer } from "./directory/directory-api.ts";
 import type { TenantBundle } from "./records/records.ts";
 import { keyEntry, tenantEntry } from "./storage-keys.ts";
 
-/** api.md §6: what was revoked stops within 30 s everywhere, so no copy serves longer, not even when all else fails. */
+/** What was revoked stops within 30 s everywhere (src/docs/admin-api.md): no copy serves longer, whatever fails. */
 const MAX_COPY_AGE_MS = 30_000;
 /** KV's least `cacheTtl`. An old bundle from an edge cache is found out by its version. */
 const BUNDLE_CACHE_SECONDS = 30;

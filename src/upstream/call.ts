@@ -43,7 +43,7 @@ export interface Attempt {
 
 const OPENAI_HEADERS = ["openai-beta"] as const;
 
-/** What a client may pass on besides the body, to an upstream of its own wire: api.md §6, Dialects. */
+/** What a client may pass on besides the body, to an upstream of its own wire: src/docs/http-api.md. */
 export const PASSED_HEADERS: Readonly<Record<Dialect, readonly string[]>> = {
   "openai-chat": OPENAI_HEADERS,
   "openai-responses": OPENAI_HEADERS,

@@ -1,4 +1,4 @@
-// Speaks to a test gateway's admin plane (api.md §4), and the settings such a gateway runs with. Called by the gateway process,
+// Speaks to a test gateway's admin plane (src/docs/admin-api.md), and the settings such a gateway runs with. Called by the gateway process,
 // the tenant fixture and the bench; vitest.config.ts gives the same settings to the `worker` project.
 
 /** The admin token of every test gateway. */

@@ -31,7 +31,7 @@ export interface Gateway extends AdminPlane {
 }
 
 export type GatewayOptions = {
-  /** Environment of the Worker (api.md §4), over the test defaults. */
+  /** Environment of the Worker (src/docs/records.md), over the test defaults. */
   readonly vars?: Readonly<Record<string, string>>;
   /** Folder that keeps KV and Durable Objects beyond this process; a throw-away one where absent. */
   readonly persistTo?: string;

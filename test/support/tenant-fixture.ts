@@ -1,4 +1,4 @@
-// Makes a tenant of its own for a test, through the admin API only (api.md §4): record, provider, routes and one gateway key.
+// Makes a tenant of its own for a test, through the admin API only (src/docs/admin-api.md): record, provider, routes and one gateway key.
 // It asserts that each step was accepted and nothing else. Called by every black-box test.
 import { randomUUID } from "node:crypto";
 import type { AdminPlane } from "./admin-plane.ts";
@@ -48,7 +48,7 @@ export async function makeTenant(gateway: AdminPlane, options: TenantOptions = {
   return { id, key, keyId, provider, credential };
 }
 
-/** Makes a further key for a tenant; `fields` are those of api.md's key record. */
+/** Makes a further key for a tenant; `fields` are those of a key record (src/docs/records.md). */
 export async function makeKey(
   gateway: AdminPlane,
   tenantId: string,

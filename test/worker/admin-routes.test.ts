@@ -1,4 +1,4 @@
-/** The admin plane over HTTP: api.md §4 and §6, in statuses, bodies and headers. */
+/** The admin plane over HTTP: src/docs/admin-api.md, in statuses, bodies and headers. */
 import { Hono } from "hono";
 import { beforeEach, describe, expect, it } from "vitest";
 import { adminAudit } from "../../routes/admin/audit.ts";

@@ -1,7 +1,7 @@
 /**
  * The rules of one tenant's queue as a state machine: who is let in, who waits, who is refused, and when a slot comes
  * back. Pure: no promises, timers or storage; each call brings the time (ms, never decreasing). tenant-queue.ts runs
- * it in a Durable Object. The invariants it keeps are numbered in queue.md.
+ * it in a Durable Object. The invariants it keeps are numbered in src/docs/queue.md.
  */
 
 import { createAllowance, setLimits } from "../leases/allowance.ts";

@@ -10,7 +10,7 @@ const day = process.argv[2] ?? new Date().toISOString().slice(0, "YYYY-MM-DD".le
 if (!/^\d{4}-\d{2}-\d{2}$/.test(day)) throw new Error(`Not a day like 2026-11-25: ${day}`);
 
 const { table, simplified } = compilePrices((providerId) => findProvider({ providerId }), day);
-const { version } = readPackage("../../node_modules/@pydantic/genai-prices/package.json");
+const { version } = readPackage("../../../node_modules/@pydantic/genai-prices/package.json");
 const file = new URL("../../pricing/price-table.ts", import.meta.url);
 
 writeFileSync(
@@ -22,7 +22,7 @@ writeFileSync(
  * Simplified: ${simplified.tiered} models with a higher price for long inputs have the price of short ones, ${simplified.timeOfDay} with a price by the hour
  * have the one of most hours, ${simplified.unpriced} have none (not billed by text tokens alone, or not known to the source).
  */
-import type { PriceTable } from "../../pricing/price-finder.ts";
+import type { PriceTable } from "./price-finder.ts";
 
 /** The day (UTC) whose prices these are, \`YYYY-MM-DD\`. */
 export const PRICES_AS_OF = "${day}";

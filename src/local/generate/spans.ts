@@ -3,4 +3,4 @@
 import { writeFileSync } from "node:fs";
 import { renderSpansDoc } from "./spans-doc.ts";
 
-writeFileSync(`${import.meta.dirname}/SPANS.md`, renderSpansDoc());
+writeFileSync(`${import.meta.dirname}/../../telemetry/SPANS.md`, renderSpansDoc());

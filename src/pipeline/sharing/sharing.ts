@@ -1,5 +1,5 @@
 /**
- * Equal requests share one generation: those with one idempotency key (api.md §2), and, opted in, those that are equal
+ * Equal requests share one generation: those with one idempotency key (src/docs/http-api.md), and, opted in, those that are equal
  * and under way at once. Who leads runs the pipeline and tells the object how it goes; who follows gets the same bytes.
  * Where requests meet is src/inflight/; called by gateway.ts.
  */

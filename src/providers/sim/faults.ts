@@ -1,6 +1,6 @@
 /**
- * The faults the simulated server can be asked for by model name (api.md §5), as data. What each does to an answer is
- * done in server.ts.
+ * The faults the simulated server can be asked for by model name, as data (src/docs/http-api.md, Local development).
+ * What each does to an answer is done in server.ts.
  */
 
 /** How a model misbehaves. */

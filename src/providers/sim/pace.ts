@@ -3,7 +3,7 @@
  * body that is made piece by piece. The clock is injected. Called by server.ts.
  */
 
-/** Longer than any request may take (api.md §4: `totalMs` up to an hour), so that only an abort ends such a wait. */
+/** Longer than any request may take (src/docs/records.md: `totalMs` up to an hour), so that only an abort ends such a wait. */
 const FOREVER_MS = 3_600_000;
 
 export interface Pace {

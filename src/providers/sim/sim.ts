@@ -1,6 +1,6 @@
 /**
  * Provider kind `sim`: the OpenAI chat wire, answered inside the Worker by server.ts instead of a network. It is what a
- * fresh checkout talks to, and how faults are tried out: api.md §5.
+ * fresh checkout talks to, and how faults are tried out: src/docs/http-api.md, Local development.
  */
 
 import { createOpenAiCompatible } from "../openai-compatible.ts";

@@ -6,7 +6,7 @@
 
 import type { Circuit } from "./outbox/outbox-circuit.ts";
 
-/** `GET /admin/tenants/{tenant}/export`, one item (api.md §4); counted in traces. */
+/** `GET /admin/tenants/{tenant}/export`, one item (src/docs/admin-api.md); counted in traces. */
 export interface ExportStatus {
   readonly destination: string;
   readonly enqueued: number;

@@ -7,7 +7,7 @@ import { isListed, type AttributeValue } from "./attributes.ts";
 import { STATUS_ERROR, toMs, type SpanRecorder } from "./span-recorder.ts";
 import type { FinishedEvent, FinishedLink, FinishedSpan, SpanContextRef, SpanKind } from "./trace.ts";
 
-/** Caps of one span: below what any back end we know cuts at (tracing-facts §4). */
+/** Caps of one span: below what any back end we know cuts at (vendors' documentation, seen 2026-11). */
 const MAX_ATTRIBUTES = 64;
 const MAX_STRING_CHARS = 1024;
 const MAX_ARRAY_ITEMS = 64;

@@ -1,5 +1,5 @@
 /**
- * Which traces a tenant keeps, decided when the request is over and all is known (api.md §4, `tracing`). Usage, cost and
+ * Which traces a tenant keeps, decided when the request is over and all is known (src/docs/records.md). Usage, cost and
  * budgets never depend on it. Pure; called by exporter.ts for the tenant's store and destinations.
  *
  * The operator's own destination gets every trace: a tenant's settings must not blind who runs the gateway.

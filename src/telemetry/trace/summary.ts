@@ -1,5 +1,5 @@
 /**
- * A finished trace in one line: the columns of the store and of `GET /admin/traces` (api.md §4, "Trace list item").
+ * A finished trace in one line: the columns of the store and of `GET /admin/traces` (src/docs/admin-api.md).
  * Read off the root's attributes; only the upstream's name comes from the attempt that answered. Pure.
  */
 

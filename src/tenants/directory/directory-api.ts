@@ -23,7 +23,7 @@ export interface PageAsk {
   readonly cursor?: string;
 }
 
-/** api.md §4: `cursor` is null on the last page. */
+/** src/docs/admin-api.md: `cursor` is null on the last page. */
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly cursor: string | null;

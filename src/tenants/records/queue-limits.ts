@@ -6,7 +6,7 @@
 import type { Budget, Limits } from "../../limits/protocol.ts";
 import type { BudgetRecord, LimitsRecord } from "./records.ts";
 
-/** api.md §6: what holds where a tenant says nothing. */
+/** src/docs/queue.md: what holds where a tenant says nothing. */
 const DEFAULT_MAX_DEPTH = 100;
 const DEFAULT_MAX_WAIT_MS = 30_000;
 

@@ -1,5 +1,5 @@
 /**
- * Records as the admin API shows them: api.md §4, JSON shapes. Secrets are masks, hashes stay inside. Pure. A view that
+ * Records as the admin API shows them: src/docs/admin-api.md. Secrets are masks, hashes stay inside. Pure. A view that
  * is sent back by PUT writes the same record again.
  */
 

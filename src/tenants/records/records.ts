@@ -1,5 +1,5 @@
 /**
- * The records an operator writes: api.md §4, as zod schemas. Unknown fields are refused by name, so that a misspelt
+ * The records an operator writes: src/docs/records.md, as zod schemas. Unknown fields are refused by name, so that a misspelt
  * limit is an error and not a limit that is silently absent. Pure; no KV, no crypto.
  */
 
@@ -55,7 +55,7 @@ const budgetSchema = z.strictObject({
 
 const MIN_TTL_SECONDS = 60;
 const MAX_TTL_SECONDS = 2_592_000;
-/** KV's own floor is 60 s; 30 days is api.md's ceiling. */
+/** KV's own floor is 60 s; 30 days is the contract's ceiling (src/docs/records.md). */
 export const ttlSeconds = z.int().min(MIN_TTL_SECONDS).max(MAX_TTL_SECONDS);
 
 const cacheSchema = z.strictObject({
@@ -133,7 +133,7 @@ export const tenantSchema = z.strictObject({
   cache: cacheSchema.prefault({}),
   tracing: tracingSchema.prefault({}),
   defaultRoute: NAME.optional(),
-  /** What happens to requests when the queue object can't be reached: queue.md, Failure. */
+  /** What happens to requests when the queue object can't be reached: src/docs/queue.md, Failure. */
   onQueueError: z.enum(["open", "closed"]).default("open"),
 });
 export type BudgetRecord = z.infer<typeof budgetSchema>;

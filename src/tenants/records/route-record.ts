@@ -1,6 +1,6 @@
 /**
- * A route as an operator writes it: strategy, targets, retries and time limits (api.md §4), with the defaults that a bare
- * `provider/model` takes too. Pure.
+ * A route as an operator writes it: strategy, targets, retries and time limits (src/docs/records.md), with the
+ * defaults that a bare `provider/model` takes too. Pure.
  */
 
 import * as z from "zod";
@@ -14,7 +14,7 @@ const targetSchema = z.strictObject({
   params: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** Statuses worth another try of the same target: api.md §4. */
+/** Statuses worth another try of the same target: src/docs/records.md. */
 const RETRY_STATUSES = [408, 429, 500, 502, 503, 504, 529];
 
 const retriesSchema = z.strictObject({
@@ -74,6 +74,6 @@ export const routeSchema = z.strictObject({
 export type RouteRecord = z.infer<typeof routeSchema>;
 export type TargetRecord = z.infer<typeof targetSchema>;
 
-/** The defaults of api.md §4, which a bare `provider/model` takes too. */
+/** The defaults of src/docs/records.md, which a bare `provider/model` takes too. */
 export const DEFAULT_RETRIES = retriesSchema.parse({});
 export const DEFAULT_TIMEOUTS = timeoutsSchema.parse({});

@@ -1,5 +1,5 @@
 /**
- * What an upstream's refusal means, from its status, headers and body: rows of the error table (api.md §3). The only
+ * What an upstream's refusal means, from its status, headers and body: rows of the error table (src/docs/errors.md). The only
  * words of an upstream that a client ever reads come from here, scrubbed, and only for the caller's own faults.
  */
 

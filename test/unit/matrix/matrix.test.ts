@@ -55,7 +55,7 @@ test("every provider that is no row stands in the matrix", () => {
   expect(files.filter((kind) => !present.has(kind))).toEqual([]);
 });
 
-test("the README's tables are what `node src/local/generate/matrix.ts` writes", () => {
+test("the README's tables are what `npm run matrix` writes", () => {
   const readme = readFileSync(join(import.meta.dirname, "../../../src/providers/README.md"), "utf8");
   expect(withMatrix(readme, renderMatrix())).toBe(readme);
 });

@@ -7,7 +7,7 @@ import { CLIENTS, type Client } from "./clients.ts";
 import { FEATURES, type Feature } from "./features.ts";
 import { UPSTREAMS, type Upstream } from "./upstreams.ts";
 
-const BEGIN = "<!-- matrix: generated, `node src/local/generate/matrix.ts` -->";
+const BEGIN = "<!-- matrix: generated, `npm run matrix` -->";
 const END = "<!-- /matrix -->";
 
 /** The README with the tables in their place. */

@@ -1,5 +1,5 @@
 // A simple reference for the queue's rules: it keeps its own books of who waits, who holds a slot and who went when, from
-// what the real one answers, and checks queue.md's eight invariants after every step. Used by queue-model.test.ts.
+// what the real one answers, and checks the eight invariants of src/docs/queue.md after every step. Used by queue-model.test.ts.
 import { expect } from "vitest";
 import { createAdmission, type Admission } from "../../../../src/limits/queue/queue-machine.ts";
 import type { Checkpoint } from "../../../../src/limits/queue/checkpoint.ts";

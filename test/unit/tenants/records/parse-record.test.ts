@@ -29,7 +29,7 @@ function faultOf(work: () => unknown): GatewayError {
 }
 
 describe("a tenant record", () => {
-  it("gets api.md's defaults", () => {
+  it("gets the defaults of src/docs/records.md", () => {
     expect(parseTenant({}, "acme", DEPLOYED)).toMatchObject({
       status: "active",
       limits: {},
