@@ -4,6 +4,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
+import { crc32 } from "./digest.ts";
 import type { EventParser, ServerSentEvent } from "./sse.ts";
 
 /** Total length, headers' length, and the checksum of the two. */
@@ -57,7 +58,7 @@ function messageLength(bytes: Uint8Array): number | undefined {
   const headers = view.getUint32(4);
   if (view.getUint32(8) !== crc32(bytes.subarray(0, 8))) throw malformed("a prelude with a wrong checksum");
   if (total > MAX_MESSAGE_BYTES || total < PRELUDE_BYTES + headers + CRC_BYTES) {
-    throw malformed("a message of impossible length");
+    throw malformed("a message with an impossible length");
   }
   return total;
 }
@@ -125,20 +126,6 @@ function concat(left: Uint8Array, right: Uint8Array): Uint8Array<ArrayBuffer> {
   joined.set(left);
   joined.set(right, left.length);
   return joined;
-}
-
-const CRC_POLYNOMIAL = 0xed_b8_83_20;
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte;
-  for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ CRC_POLYNOMIAL : value >>> 1;
-  return value;
-});
-
-/** CRC-32 (IEEE 802.3) of these bytes. */
-export function crc32(bytes: Uint8Array): number {
-  let value = 0xff_ff_ff_ff;
-  for (const byte of bytes) value = (CRC_TABLE[(value ^ byte) & 0xff] ?? 0) ^ (value >>> 8);
-  return (value ^ 0xff_ff_ff_ff) >>> 0;
 }
 
 function malformed(what: string): GatewayError {

@@ -5,7 +5,7 @@
  */
 
 import { createBoundedMap } from "../runtime/bounded-map.ts";
-import { encodeText } from "../bytes/utf8.ts";
+import { encodeText } from "../bytes/digest.ts";
 import type { CacheEntry } from "./entry.ts";
 import { isStale } from "./entry.ts";
 import type { CacheKey } from "./key.ts";

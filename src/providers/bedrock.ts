@@ -28,7 +28,8 @@ function regionalUrl(region: string): string {
 const converseWire: Wire = {
   dialect: undefined,
   toRequest(chat, target, translation) {
-    if (translation === undefined) throw new GatewayError("internal_error", "No client speaks Converse.");
+    if (translation === undefined)
+      throw new GatewayError("internal_error", "Converse is an upstream-only wire.");
     const operation = chat.stream ? "converse-stream" : "converse";
     return {
       method: "POST",
@@ -51,7 +52,8 @@ const COUNTED = /^(?:[a-z-]+\.)?(anthropic\.claude.*)$/;
 const counter: TokenCounter = {
   dialect: undefined,
   toRequest(chat, target, translation) {
-    if (translation === undefined) throw new GatewayError("internal_error", "No client speaks Converse.");
+    if (translation === undefined)
+      throw new GatewayError("internal_error", "Converse is an upstream-only wire.");
     const { messages, system, toolConfig } = writeConverse(chat, { ...target, params: {} }, translation);
     const model = COUNTED.exec(target.model)?.[1] ?? target.model;
     return {

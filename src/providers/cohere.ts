@@ -14,7 +14,7 @@ const chatWire: Wire = {
   dialect: undefined,
   toRequest(chat, target, translation) {
     if (translation === undefined)
-      throw new GatewayError("internal_error", "No client speaks Cohere's wire.");
+      throw new GatewayError("internal_error", "Cohere's chat is an upstream-only wire.");
     return {
       method: "POST",
       url: joinUrl(target.account.baseUrl, "/v2/chat"),

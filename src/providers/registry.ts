@@ -41,5 +41,5 @@ export const REGISTERED_KINDS: readonly string[] = [...BY_KIND.keys()];
 export function providerOf(kind: string): Provider {
   const provider = BY_KIND.get(kind);
   if (provider !== undefined) return provider;
-  throw new GatewayError("upstream_error", "This deployment of the gateway knows no such provider kind.");
+  throw new GatewayError("upstream_error", `Unknown provider kind '${kind}'.`);
 }

@@ -14,7 +14,7 @@ import { readGeminiError } from "../wires/gemini/upstream-errors.ts";
 import { toBody, toCountedFields } from "../wires/gemini/upstream-request.ts";
 import { createGeminiDecoder } from "../wires/gemini/upstream-stream.ts";
 import { readAnswer } from "../wires/gemini/upstream-answer.ts";
-import { isCount, malformed } from "../wires/openai-chat/upstream-answer.ts";
+
 import type {
   EmbeddingWire,
   Provider,
@@ -25,6 +25,7 @@ import type {
   Wire,
 } from "./provider.ts";
 import { createTokenBook, parseServiceAccount } from "./vertex-token.ts";
+import { isCount, malformed } from "../wires/read-upstream.ts";
 
 const DEFAULT_BASE_URL = "https://aiplatform.googleapis.com";
 const DEFAULT_VERSION = "v1";
@@ -93,11 +94,11 @@ const embeddingWire: EmbeddingWire = {
   dialect: undefined,
   toRequest(_chat, target, translation) {
     if (translation === undefined)
-      throw new GatewayError("internal_error", "No client speaks Vertex's embeddings.");
+      throw new GatewayError("internal_error", "Vertex's embeddings are an upstream-only wire.");
     const { inputs, dimensions, task, title } = translation.ask;
     const instances = inputs.map((content) => {
       if (typeof content !== "string") {
-        const message = "Token numbers mean nothing to this model: send `input` as text.";
+        const message = "This model doesn't accept token ids: send `input` as text.";
         throw new GatewayError("invalid_request", message, { param: "input" });
       }
       return {
@@ -113,12 +114,12 @@ const embeddingWire: EmbeddingWire = {
     const embeddings = listOf(recordOf(body)["predictions"]).map((one) =>
       recordOf(recordOf(one)["embeddings"]),
     );
-    if (embeddings.length === 0) throw malformed("an answer without embeddings");
+    if (embeddings.length === 0) throw malformed("a response without embeddings");
     const counts = embeddings.map((embedding) => recordOf(embedding["statistics"])["token_count"]);
     const inputTokens = counts.reduce<number>((sum, count) => sum + (isCount(count) ? count : 0), 0);
     const vectors = embeddings.map(({ values }) => {
       if (Array.isArray(values) && values.every((value) => typeof value === "number")) return values;
-      throw malformed("an embedding that is no list of numbers");
+      throw malformed("an embedding that is not a list of numbers");
     });
     return {
       vectors: () => vectors,
@@ -185,7 +186,7 @@ function locationOf({ name, options }: ProviderAccount): string {
   if (LOCATION.test(location)) return location;
   throw new GatewayError(
     "upstream_error",
-    `The option location of the provider '${name}' is no location of Google's.`,
+    `The option location of the provider '${name}' is not a Google Cloud location.`,
   );
 }
 

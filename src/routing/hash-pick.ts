@@ -1,15 +1,14 @@
 /** A draw that comes out the same each time for the same text: what keeps a session at its target. Pure; no secret. */
 
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
+import { fnv1a } from "../bytes/digest.ts";
+
 /** MurmurHash3's 32-bit finalizer: each bit of the hash changes each other one as often as not. */
 const MIX_1 = 0x85ebca6b;
 const MIX_2 = 0xc2b2ae35;
 
 /** FNV-1a of a string as a number in [0, 1), mixed at its end: ids that differ in their last character lie far apart. */
 export function drawFor(text: string): number {
-  let hash = FNV_OFFSET;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME);
+  let hash = fnv1a(text);
   hash = Math.imul(hash ^ (hash >>> 16), MIX_1);
   hash = Math.imul(hash ^ (hash >>> 13), MIX_2);
   return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;

@@ -4,7 +4,7 @@
  * passed in.
  */
 
-import { rememberDigests } from "../bytes/digest.ts";
+import { crc32OfAscii, rememberDigests } from "../bytes/digest.ts";
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE = ALPHABET.length;
@@ -59,28 +59,11 @@ function randomText(length: number, randomBytes: RandomBytes): string {
 }
 
 function checksum(text: string): string {
-  let rest = crc32(text);
+  let rest = crc32OfAscii(text);
   let digits = "";
   for (let place = 0; place < CHECKSUM_CHARS; place += 1) {
     digits = ALPHABET.charAt(rest % BASE) + digits;
     rest = Math.floor(rest / BASE);
   }
   return digits;
-}
-
-/** The reversed polynomial of IEEE 802.3, as zlib and PNG use it. */
-const CRC_POLYNOMIAL = 0xed_b8_83_20;
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte;
-  for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ CRC_POLYNOMIAL : value >>> 1;
-  return value;
-});
-
-/** CRC-32 of ASCII text. */
-function crc32(text: string): number {
-  let value = 0xff_ff_ff_ff;
-  for (let at = 0; at < text.length; at += 1) {
-    value = (CRC_TABLE[(value ^ text.charCodeAt(at)) & 0xff] ?? 0) ^ (value >>> 8);
-  }
-  return (value ^ 0xff_ff_ff_ff) >>> 0;
 }

@@ -18,7 +18,7 @@ import type { HandedBatch, OutboxPort, Push } from "../../telemetry/export/outbo
 import { shouldKeep, type SamplingPolicy } from "../../telemetry/trace/sampling.ts";
 import type { Retention, TraceStorePort } from "../../telemetry/store/stored-trace.ts";
 import { summarize } from "../../telemetry/trace/summary.ts";
-import { encodeText } from "../../bytes/utf8.ts";
+import { encodeText } from "../../bytes/digest.ts";
 import type { FinishedTrace } from "../../telemetry/trace/trace.ts";
 
 export interface AbandonedPorts {

@@ -3,6 +3,7 @@
  * predicted. No model is at work here. Called by answer.ts and request.ts.
  */
 
+import { fnv1a } from "../../bytes/digest.ts";
 import type { SimRequest } from "./request.ts";
 
 /** The usual rule of thumb for English. */
@@ -66,16 +67,10 @@ export function splitText(text: string, count: number): readonly string[] {
   return pieces;
 }
 
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
-const HEX = 16;
+const HEX_BASE = 16;
 const HASH_DIGITS = 8;
 
-/** Eight hex digits that stand for a text (FNV-1a): good enough for ids that must only be repeatable. */
+/** Eight hex digits that stand for a text: good enough for ids that must only be repeatable. */
 export function fingerprint(text: string): string {
-  let hash = FNV_OFFSET;
-  for (let at = 0; at < text.length; at += 1) {
-    hash = Math.imul(hash ^ text.charCodeAt(at), FNV_PRIME);
-  }
-  return (hash >>> 0).toString(HEX).padStart(HASH_DIGITS, "0");
+  return fnv1a(text).toString(HEX_BASE).padStart(HASH_DIGITS, "0");
 }

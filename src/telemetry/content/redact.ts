@@ -6,6 +6,8 @@
  * needs the mode `off`.
  */
 
+import { BASIC_AUTHORIZATION, BEARER_IN_TEXT, KEYS_IN_TEXT } from "../../runtime/credential-patterns.ts";
+
 const EMAIL = "[email]";
 const CARD = "[card]";
 const SECRET = "[secret]";
@@ -16,30 +18,6 @@ const EMAIL_PATTERN =
 
 const PRIVATE_KEY =
   /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$)/g;
-
-/** Keys that vendors mark by how they begin, ours among them. */
-const MARKED_KEYS = new RegExp(
-  `(?<![A-Za-z0-9])(?:${[
-    "(?:sk|pk|rk|ak)[-_][A-Za-z0-9_-]{12,}",
-    "hg_[A-Za-z0-9]{12,}",
-    "gh[a-z]_[A-Za-z0-9]{16,}",
-    "github_pat_[A-Za-z0-9_]{16,}",
-    "gl[a-z]{2,5}-[A-Za-z0-9_-]{16,}",
-    "gl[a-z]{1,3}_[A-Za-z0-9_+/=-]{16,}",
-    "xox[a-z]-[A-Za-z0-9-]{10,}",
-    "(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
-    "AIza[A-Za-z0-9_-]{30,}",
-    "ya29\\.[A-Za-z0-9_-]{16,}",
-    "SG\\.[A-Za-z0-9_-]{16,}\\.[A-Za-z0-9_-]{16,}",
-    "(?:hf|gsk|xai|npm|r8|pplx|nvapi|whsec|shpat|dop_v1|hvs|lin_api|sbp|pat|fw|tgp_v1|dckr_pat)[-_.][A-Za-z0-9_-]{16,}",
-    "eyJ[A-Za-z0-9_-]{8,}\\.[A-Za-z0-9_-]{8,}(?:\\.[A-Za-z0-9_-]*)*",
-  ].join("|")})`,
-  "g",
-);
-
-/** The scheme stays: it says what was there. `Basic` is a common word, so what follows must look encoded. */
-const BEARER = /\b(bearer|token)(\s+)(?=[A-Za-z0-9._~+/-]*[\d._~+/-])[A-Za-z0-9._~+/-]{8,}=*/gi;
-const BASIC = /\b(basic)(\s+)(?=[A-Za-z0-9+/]*[\d+/=])[A-Za-z0-9+/]{8,}={0,2}/gi;
 
 const SECRET_WORDS =
   "api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|secret[_-]?key|access[_-]?token|auth[_-]?token|" +
@@ -52,9 +30,10 @@ const SECRET_FIELD = new RegExp(`(?:^|[_-])(?:${SECRET_WORDS}|token)$|^(?:${SECR
 export function redactText(text: string): string {
   const withoutKeys = text
     .replaceAll(PRIVATE_KEY, SECRET)
-    .replaceAll(MARKED_KEYS, SECRET)
-    .replaceAll(BEARER, `$1$2${SECRET}`)
-    .replaceAll(BASIC, `$1$2${SECRET}`)
+    .replaceAll(KEYS_IN_TEXT, SECRET)
+    // The scheme stays: it says what was there.
+    .replaceAll(BEARER_IN_TEXT, `$1$2${SECRET}`)
+    .replaceAll(BASIC_AUTHORIZATION, `$1$2${SECRET}`)
     .replaceAll(ASSIGNMENT, `$1${SECRET}`);
   return maskCards(withoutKeys.replaceAll(EMAIL_PATTERN, EMAIL));
 }

@@ -3,7 +3,7 @@
  * counted nowhere, kept by no outbox. Called by tracing.ts.
  */
 
-import { encodeText } from "../../bytes/utf8.ts";
+import { encodeText } from "../../bytes/digest.ts";
 import type { TraceDestination, UnusableDestination } from "./destination.ts";
 import {
   createEnvelope,

@@ -3,7 +3,7 @@
  * batch.
  */
 
-import { encodeText } from "../../bytes/utf8.ts";
+import { encodeText } from "../../bytes/digest.ts";
 import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "../otlp/byte-writer.ts";
 import { REQUEST_HEAD, REQUEST_TAIL, type Envelope } from "../otlp/otlp.ts";
 

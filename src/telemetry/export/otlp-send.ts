@@ -4,7 +4,7 @@
  * byte-identical each time.
  */
 
-import { encodeText } from "../../bytes/utf8.ts";
+import { encodeText } from "../../bytes/digest.ts";
 import { isRetryableStatus, parseRetryAfter, RETRY_WINDOW_MS, retryDelayMs } from "./export-retry.ts";
 
 export interface Destination {

@@ -3,7 +3,7 @@
  * bytes costs more than the ids themselves. The source of randomness is passed in.
  */
 
-import { HEX } from "../../bytes/hex.ts";
+import { HEX } from "../../bytes/digest.ts";
 
 export interface IdSource {
   /** 32 hex digits, never all zero. */

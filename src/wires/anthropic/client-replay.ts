@@ -85,7 +85,7 @@ function parseInput(json: string): unknown {
 export function explodeMessage(bodyText: string): string {
   const body = parse(bodyText, "the stored answer");
   if (body["type"] !== "message" || !Array.isArray(body["content"])) {
-    throw malformed("The stored answer is no message.");
+    throw malformed("The stored response is not a message.");
   }
   const { content, stop_reason = null, stop_sequence = null, usage, ...head } = body;
   const { stop_details: details, ...rest } = head;
@@ -145,10 +145,10 @@ function parse(text: string, what: string): JsonRecord {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw malformed(`${what} is no JSON.`, cause);
+    throw malformed(`${what} is not valid JSON.`, cause);
   }
   if (isRecord(value)) return value;
-  throw malformed(`${what} is no JSON object.`);
+  throw malformed(`${what} is not a JSON object.`);
 }
 
 function malformed(message: string, cause?: unknown): GatewayError {

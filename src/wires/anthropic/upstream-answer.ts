@@ -11,19 +11,16 @@ import type {
   TokenUsage,
   ToolCall,
 } from "../../schema/chat.ts";
-import { GatewayError } from "../../errors.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { malformed } from "../openai-chat/upstream-answer.ts";
+
 import { withTier } from "../service-tier.ts";
+import { errorWithGoodStatus, isCount, malformed } from "../read-upstream.ts";
 
 /** A whole message; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readMessage(body: unknown): ChatResponse {
-  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
-  if (body["type"] === "error") {
-    const message = "The upstream answered with an error under a status of success.";
-    throw new GatewayError("upstream_error", message);
-  }
-  if (!Array.isArray(body["content"])) throw malformed("an answer without content");
+  if (!isRecord(body)) throw malformed("a response that is not a JSON object");
+  if (body["type"] === "error") throw errorWithGoodStatus();
+  if (!Array.isArray(body["content"])) throw malformed("a response without content");
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
   const usage = readUsage(body["usage"]);
@@ -134,8 +131,4 @@ export function readUsage(usage: unknown): TokenUsage | undefined {
     ...(isCount(reasoning) && { reasoningTokens: reasoning }),
   };
   return withTier(counts, usage["service_tier"]);
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

@@ -6,8 +6,9 @@
 import type { ChatChunk } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readCitation, readRefusal, readStopReason, readUsage } from "./upstream-answer.ts";
-import { malformed } from "../openai-chat/upstream-answer.ts";
+
 import type { Decoder } from "../../providers/provider.ts";
+import { parseEvent } from "../read-upstream.ts";
 
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
 const ERROR_CLASS = /^[\w.-]{1,64}$/;
@@ -190,17 +191,6 @@ export function createAnthropicDecoder(): Decoder {
 function indexOf(event: JsonRecord): number {
   const { index } = event;
   return typeof index === "number" ? index : 0;
-}
-
-function parseEvent(data: string): JsonRecord {
-  let body: unknown;
-  try {
-    body = JSON.parse(data);
-  } catch (cause) {
-    throw malformed("a stream event that is no JSON", cause);
-  }
-  if (!isRecord(body)) throw malformed("a stream event that is no JSON object");
-  return body;
 }
 
 function readErrorClass(error: unknown): string {

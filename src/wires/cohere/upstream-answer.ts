@@ -6,13 +6,13 @@
 import type { ChatResponse, Citation, FinishReason, TokenLogprob, TokenUsage } from "../../schema/chat.ts";
 import { GatewayError } from "../../errors.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { malformed, readFunction } from "../openai-chat/upstream-answer.ts";
+import { isCount, malformed, readFunction } from "../read-upstream.ts";
 
-/** A whole answer; throws `upstream_malformed`, or `upstream_error` where the model failed under a status of success. */
+/** A whole answer; throws `upstream_malformed`, or `upstream_error` where the model failed with a 2xx status. */
 export function readCohereChat(body: unknown): ChatResponse {
-  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const { message, finish_reason: reason } = body;
-  if (!isRecord(message)) throw malformed("an answer without a message");
+  if (!isRecord(message)) throw malformed("a response without a message");
   if (reason === FAILED) throw new GatewayError("upstream_error", "The upstream failed while it answered.");
   const content = listOf(message["content"]).map(recordOf);
   const text = content.map((item) => textOf(item["text"]) ?? "").join("");
@@ -105,8 +105,4 @@ export function readUsage(usage: unknown): TokenUsage | undefined {
     outputTokens: isCount(output) ? output : 0,
     ...(isCount(cached) && { cacheReadTokens: cached }),
   };
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

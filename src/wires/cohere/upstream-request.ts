@@ -12,7 +12,7 @@ import type {
   Sampling,
   ToolChoice,
 } from "../../schema/conversation.ts";
-import { formatMediaUrl } from "../../bytes/data-url.ts";
+import { formatMediaUrl } from "../../bytes/media-url.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import { budgetOfEffort } from "../../schema/reasoning-effort.ts";
 import { clientField, type FieldMeaning } from "../client-fields.ts";

@@ -4,10 +4,11 @@
  */
 
 import type { ChatChunk } from "../../schema/chat.ts";
-import { isPresent, isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { isPresent, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { FAILED, readCitation, readFinishReason, readLogprob, readUsage } from "./upstream-answer.ts";
-import { malformed, readFunction } from "../openai-chat/upstream-answer.ts";
+
 import type { Decoder } from "../../providers/provider.ts";
+import { parseEvent, readFunction } from "../read-upstream.ts";
 
 const END_MARK = "[DONE]";
 /** The wire has one choice. */
@@ -107,15 +108,4 @@ function readEnd(delta: JsonRecord): readonly ChatChunk[] {
     ...(usage === undefined ? [] : [{ type: "usage", usage } as const]),
     { type: "done" },
   ];
-}
-
-function parseEvent(data: string): JsonRecord {
-  let body: unknown;
-  try {
-    body = JSON.parse(data);
-  } catch (cause) {
-    throw malformed("a stream event that is no JSON", cause);
-  }
-  if (!isRecord(body)) throw malformed("a stream event that is no JSON object");
-  return body;
 }

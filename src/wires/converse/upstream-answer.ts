@@ -5,13 +5,13 @@
 
 import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } from "../../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { malformed } from "../openai-chat/upstream-answer.ts";
+import { isCount, malformed } from "../read-upstream.ts";
 
 /** A whole answer; throws `upstream_malformed`. The wire names neither an id nor the model. */
 export function readConverse(body: unknown): ChatResponse {
-  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const message = recordOf(recordOf(body["output"])["message"]);
-  if (!Array.isArray(message["content"])) throw malformed("an answer without content");
+  if (!Array.isArray(message["content"])) throw malformed("a response without content");
   const usage = readUsage(body["usage"]);
   return {
     choices: [readChoice(listOf(message["content"]).map(recordOf), body["stopReason"])],
@@ -101,8 +101,4 @@ export function readUsage(usage: unknown): TokenUsage | undefined {
     ...(isCount(read) && { cacheReadTokens: read }),
     ...(isCount(written) && { cacheWriteTokens: written }),
   };
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

@@ -7,8 +7,9 @@ import type { ChatChunk } from "../../schema/chat.ts";
 import { FAULT_PREFIX } from "../../bytes/aws-event-stream.ts";
 import { isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readCitation, readStopReason, readUsage } from "./upstream-answer.ts";
-import { malformed } from "../openai-chat/upstream-answer.ts";
+
 import type { Decoder } from "../../providers/provider.ts";
+import { parseEvent } from "../read-upstream.ts";
 
 /** The wire has one choice. */
 const INDEX = 0;
@@ -131,15 +132,4 @@ function takeThought(thought: JsonRecord): readonly ChatChunk[] {
   if (signature !== undefined) return [{ type: "reasoning_signature", index: INDEX, signature }];
   const data = textOf(thought["redactedContent"]);
   return data === undefined ? [] : [{ type: "sealed_reasoning", index: INDEX, data }];
-}
-
-function parseEvent(data: string): JsonRecord {
-  let body: unknown;
-  try {
-    body = JSON.parse(data);
-  } catch (cause) {
-    throw malformed("a stream event that is no JSON", cause);
-  }
-  if (!isRecord(body)) throw malformed("a stream event that is no JSON object");
-  return body;
 }

@@ -98,7 +98,7 @@ export interface CandidateEnd {
 /** A refusal ends as what Google's own models would have been stopped for. */
 export function finishFields({ finishReason, isRefusal, isCallBroken }: CandidateEnd): JsonRecord {
   if (isCallBroken) {
-    const finishMessage = "The arguments of a function call are no JSON object.";
+    const finishMessage = "The arguments of a function call are not a JSON object.";
     return { finishReason: "MALFORMED_FUNCTION_CALL", finishMessage };
   }
   if (finishReason === undefined) return {};

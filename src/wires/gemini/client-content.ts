@@ -5,7 +5,7 @@
 
 import type { DropField, MediaSource, Part } from "../../schema/conversation.ts";
 import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { guessMediaType } from "../../bytes/media-type.ts";
+import { guessMediaType } from "../../bytes/media-url.ts";
 import { refuse } from "../checked-body.ts";
 import { camelFields, knownFields } from "./client-fields.ts";
 import { unwrapSignature } from "./client-reasoning.ts";

@@ -22,7 +22,7 @@ export function assembleAnswer(events: readonly ServerSentEvent[]): string {
     }
   }
   if (candidates.size === 0 && !isPresent(answer["promptFeedback"])) {
-    throw new GatewayError("upstream_malformed", "The stream held no answer.");
+    throw new GatewayError("upstream_malformed", "The stream held no response.");
   }
   const inOrder = [...candidates].toSorted(([left], [right]) => left - right);
   return JSON.stringify({ candidates: inOrder.map(([, candidate]) => candidate), ...answer });
@@ -38,10 +38,10 @@ function parseAnswer(text: string): JsonRecord {
   try {
     answer = JSON.parse(text);
   } catch (cause) {
-    throw new GatewayError("upstream_malformed", "The stored answer is no JSON.", { cause });
+    throw new GatewayError("upstream_malformed", "The stored response is not valid JSON.", { cause });
   }
   if (isRecord(answer) && answer["error"] === undefined) return answer;
-  throw new GatewayError("upstream_malformed", "The stored answer is no answer of Gemini's.");
+  throw new GatewayError("upstream_malformed", "The stored response does not follow the Gemini format.");
 }
 
 /** Each event repeats what it says of the whole answer: the last one that says something counts. */

@@ -13,18 +13,14 @@ import type {
   ToolCall,
 } from "../../schema/chat.ts";
 import { tagSignature } from "../reasoning-provenance.ts";
-import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { malformed, readIndex } from "../openai-chat/upstream-answer.ts";
+import { errorWithGoodStatus, malformed, readIndex } from "../read-upstream.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readAnswer(body: unknown): ChatResponse {
-  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const { candidates } = body;
-  if (isPresent(body["error"]) && !Array.isArray(candidates)) {
-    const message = "The upstream answered with an error under a status of success.";
-    throw new GatewayError("upstream_error", message);
-  }
+  if (isPresent(body["error"]) && !Array.isArray(candidates)) throw errorWithGoodStatus();
   const usage = readUsage(body["usageMetadata"]);
   return {
     ...readHead(body),
@@ -42,11 +38,11 @@ export function readHead(body: JsonRecord): { readonly id?: string; readonly mod
 function readChoices(body: JsonRecord): readonly ChatChoice[] {
   const candidates = listOf(body["candidates"]);
   if (candidates.length === 0) {
-    if (!isBlocked(body)) throw malformed("an answer without candidates");
+    if (!isBlocked(body)) throw malformed("a response without candidates");
     return [{ index: 0, text: "", toolCalls: [], finishReason: "content_filter" }];
   }
   return candidates.map((candidate, at) => {
-    if (!isRecord(candidate)) throw malformed("a candidate that is no object");
+    if (!isRecord(candidate)) throw malformed("a candidate that is not an object");
     return readChoice(candidate, at, textOf(body["responseId"]));
   });
 }

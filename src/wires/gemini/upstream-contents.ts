@@ -7,7 +7,7 @@
 import type { MediaSource, Message, Part } from "../../schema/conversation.ts";
 import { untagSignature } from "../reasoning-provenance.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
-import { guessMediaType } from "../../bytes/media-type.ts";
+import { guessMediaType } from "../../bytes/media-url.ts";
 import { isGemini3 } from "./gemini-capabilities.ts";
 
 /** What Google's documentation says to send where a call's own signature is not known. */

@@ -9,8 +9,9 @@ import { GatewayError } from "../../errors.ts";
 import { editTopLevel } from "../../json/edit.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { readUsage } from "./upstream-answer.ts";
-import { malformed } from "../openai-chat/upstream-answer.ts";
+
 import type { Target } from "../../providers/provider.ts";
+import { malformed } from "../read-upstream.ts";
 
 type EmbeddingMethod = "embedContent" | "batchEmbedContents";
 
@@ -44,7 +45,7 @@ export function writeEmbedding(ask: EmbeddingAsk, { model }: Target): EmbeddingC
   const { dimensions, task, title } = ask;
   const requests = ask.inputs.map((input): JsonRecord => {
     if (typeof input !== "string") {
-      const message = "Token numbers mean nothing to this model: send `input` as text.";
+      const message = "This model doesn't accept token ids: send `input` as text.";
       throw new GatewayError("invalid_request", message, { param: "input" });
     }
     return {
@@ -60,10 +61,10 @@ export function writeEmbedding(ask: EmbeddingAsk, { model }: Target): EmbeddingC
 
 /** Throws `upstream_malformed`. */
 export function readEmbeddings(body: unknown): EmbeddingResponse {
-  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const { embedding, embeddings } = body;
   const found = Array.isArray(embeddings) ? embeddings : isRecord(embedding) ? [embedding] : [];
-  if (found.length === 0) throw malformed("an answer without embeddings");
+  if (found.length === 0) throw malformed("a response without embeddings");
   const usage = readUsage(body["usageMetadata"]);
   const vectors = found.map(readVector);
   return { vectors: () => vectors, ...(usage !== undefined && { usage }) };
@@ -72,5 +73,5 @@ export function readEmbeddings(body: unknown): EmbeddingResponse {
 function readVector(embedding: unknown): readonly number[] {
   const { values } = recordOf(embedding);
   if (Array.isArray(values) && values.every((value) => typeof value === "number")) return values;
-  throw malformed("an embedding that is no list of numbers");
+  throw malformed("an embedding that is not a list of numbers");
 }

@@ -17,8 +17,9 @@ import {
   readSignature,
   readUsage,
 } from "./upstream-answer.ts";
-import { malformed, readIndex } from "../openai-chat/upstream-answer.ts";
+
 import type { Decoder } from "../../providers/provider.ts";
+import { malformed, parseEvent, readIndex } from "../read-upstream.ts";
 
 /** A status of google.rpc.Code, as spans may carry it. */
 const ERROR_STATUS = /^[A-Z_]{1,64}$/;
@@ -74,10 +75,10 @@ export function createGeminiDecoder(): Decoder {
     }
     const { candidates } = body;
     if (isPresent(candidates) && !Array.isArray(candidates)) {
-      throw malformed("a stream event whose candidates are no list");
+      throw malformed("a stream event whose candidates are not a list");
     }
     listOf(candidates).forEach((candidate, at) => {
-      if (!isRecord(candidate)) throw malformed("a stream event with a candidate that is no object");
+      if (!isRecord(candidate)) throw malformed("a stream event with a candidate that is not an object");
       readCandidate(candidate, readIndex(candidate["index"], at), head.id, chunks);
     });
     if (listOf(candidates).length === 0 && isBlocked(body)) {
@@ -113,17 +114,6 @@ function readPart(
   }
   const signature = readSignature(part);
   if (signature !== undefined) chunks.push({ type: "reasoning_signature", index, signature });
-}
-
-function parseEvent(data: string): JsonRecord {
-  let body: unknown;
-  try {
-    body = JSON.parse(data);
-  } catch (cause) {
-    throw malformed("a stream event that is no JSON", cause);
-  }
-  if (!isRecord(body)) throw malformed("a stream event that is no JSON object");
-  return body;
 }
 
 function readErrorClass(error: unknown): string {

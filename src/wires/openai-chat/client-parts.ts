@@ -4,7 +4,7 @@
  */
 
 import type { CacheMark, DropField, Part } from "../../schema/conversation.ts";
-import { readMediaUrl } from "../../bytes/data-url.ts";
+import { readMediaUrl } from "../../bytes/media-url.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
 const PDF = "application/pdf";

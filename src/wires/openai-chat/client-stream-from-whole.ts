@@ -29,10 +29,10 @@ function parseCompletion(bodyText: string): JsonRecord {
   try {
     body = JSON.parse(bodyText);
   } catch (cause) {
-    throw new GatewayError("upstream_malformed", "The stored answer is no JSON.", { cause });
+    throw new GatewayError("upstream_malformed", "The stored response is not valid JSON.", { cause });
   }
   if (isRecord(body) && Array.isArray(body["choices"])) return body;
-  throw new GatewayError("upstream_malformed", "The stored answer is no chat completion.");
+  throw new GatewayError("upstream_malformed", "The stored response is not a chat completion.");
 }
 
 function explodeChoice(choice: JsonRecord): readonly JsonRecord[] {

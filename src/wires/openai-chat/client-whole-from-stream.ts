@@ -36,7 +36,7 @@ export function assembleCompletion(events: readonly ServerSentEvent[]): string {
       choices.set(index, mergeFragment(choices.get(index) ?? { index }, fragment));
     }
   }
-  if (choices.size === 0) throw new GatewayError("upstream_malformed", "The stream held no answer.");
+  if (choices.size === 0) throw new GatewayError("upstream_malformed", "The stream held no response.");
   const inOrder = [...choices].toSorted(([left], [right]) => left - right);
   return JSON.stringify({
     ...envelope,
@@ -50,10 +50,15 @@ function parseChunk(data: string): JsonRecord {
   try {
     chunk = JSON.parse(data);
   } catch (cause) {
-    throw new GatewayError("upstream_malformed", "The stream held an event that is no JSON.", { cause });
+    throw new GatewayError("upstream_malformed", "The stream held an event that is not valid JSON.", {
+      cause,
+    });
   }
   if (isRecord(chunk) && chunk["error"] === undefined) return chunk;
-  throw new GatewayError("upstream_malformed", "The stream held an event that is no chunk of an answer.");
+  throw new GatewayError(
+    "upstream_malformed",
+    "The stream held an event that is not a chat completion chunk.",
+  );
 }
 
 /** Each chunk repeats the answer's own fields whole: the last one that says something counts. */

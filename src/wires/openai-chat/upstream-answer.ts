@@ -12,7 +12,6 @@ import type {
   TokenUsage,
   ToolCall,
 } from "../../schema/chat.ts";
-import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import {
   readCallSignature,
@@ -22,18 +21,16 @@ import {
   readThoughts,
 } from "./upstream-details.ts";
 import { withTier } from "../service-tier.ts";
+import { errorWithGoodStatus, isCount, malformed, readFunction, readIndex } from "../read-upstream.ts";
 
 /** A whole chat completion; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readCompletion(body: unknown): ChatResponse {
-  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const { choices } = body;
   if (isPresent(body["error"]) && !Array.isArray(choices)) {
-    throw new GatewayError(
-      "upstream_error",
-      "The upstream answered with an error under a status of success.",
-    );
+    throw errorWithGoodStatus();
   }
-  if (!Array.isArray(choices) || choices.length === 0) throw malformed("an answer without choices");
+  if (!Array.isArray(choices) || choices.length === 0) throw malformed("a response without choices");
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
   const usage = withTier(readUsage(body["usage"]), body["service_tier"]);
@@ -93,22 +90,6 @@ function readToolCall(call: JsonRecord): ToolCall {
   };
 }
 
-/** Name and arguments (or a fragment of them) of a call of a function, or of a custom tool, whose input is free text. */
-export function readFunction(call: JsonRecord): {
-  readonly name: string | undefined;
-  readonly argumentsJson: string;
-} {
-  const custom = call["custom"];
-  const called = isRecord(custom) ? custom : recordOf(call["function"]);
-  const given = isRecord(custom) ? custom["input"] : called["arguments"];
-  return { name: textOf(called["name"]), argumentsJson: textOf(given) ?? "" };
-}
-
-/** A choice's number; its place in the list where the vendor left the number out. */
-export function readIndex(index: unknown, position: number): number {
-  return isCount(index) ? index : position;
-}
-
 /** Our word for why a choice ended; undefined while it has not. */
 export function readFinishReason(reason: unknown): FinishReason | undefined {
   const word = textOf(reason);
@@ -152,14 +133,4 @@ export function readUsage(usage: unknown): TokenUsage | undefined {
     ...(isCount(heard) && heard > 0 && { inputAudioTokens: heard }),
     ...(isCount(spoken) && spoken > 0 && { outputAudioTokens: spoken }),
   };
-}
-
-/** Whether this is a number of tokens. */
-export function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
-/** The fault of an upstream that broke its own format; says what kind of thing it sent, never what was in it. */
-export function malformed(what: string, cause?: unknown): GatewayError {
-  return new GatewayError("upstream_malformed", `The upstream sent ${what}.`, { cause });
 }

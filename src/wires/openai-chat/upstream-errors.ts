@@ -7,7 +7,7 @@ import { GatewayError, type ErrorDetails } from "../../errors.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
 import { parseRetryAfter } from "../../routing/retry-after.ts";
 import type { ErrorContext, Provider } from "../../providers/provider.ts";
-import { scrubCredentials } from "../../providers/scrub.ts";
+import { scrubCredentials } from "../scrub-credentials.ts";
 
 /** The caller's fault: the same request fails at any target. */
 const REJECTED: ReadonlySet<number> = new Set([400, 404, 409, 413, 422]);

@@ -3,6 +3,7 @@
  * it takes. Pure. Called by upstream-request.ts with the vendor's row.
  */
 
+import { fnv1a } from "../../bytes/digest.ts";
 import type { Conversation, Message, Part, Sampling } from "../../schema/conversation.ts";
 
 /** What a vendor may lack, by the meaning that client-fields.ts names. `schema`: JSON output, but not by a schema. */
@@ -101,19 +102,10 @@ function shortenCallId(part: Part): Part {
 const SHORT_ID = /^[A-Za-z0-9]{9}$/;
 const SHORT_ID_CHARS = 9;
 const BASE = 36;
-/** FNV-1a, 32 bits: https://datatracker.ietf.org/doc/html/draft-eastlake-fnv (seen 2026-11). */
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
 
 /** The same short id for the same long one, so that results still find their calls; a short one as it is. */
 function shortId(id: string): string {
   if (SHORT_ID.test(id)) return id;
-  const text = hash(id).toString(BASE) + hash(`${id}.`).toString(BASE);
+  const text = fnv1a(id).toString(BASE) + fnv1a(`${id}.`).toString(BASE);
   return text.padStart(SHORT_ID_CHARS, "0").slice(-SHORT_ID_CHARS);
-}
-
-function hash(text: string): number {
-  let value = FNV_OFFSET;
-  for (let at = 0; at < text.length; at += 1) value = Math.imul(value ^ text.charCodeAt(at), FNV_PRIME);
-  return value >>> 0;
 }

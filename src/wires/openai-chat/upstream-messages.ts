@@ -4,7 +4,7 @@
  */
 
 import type { Conversation, Message, Part } from "../../schema/conversation.ts";
-import { formatMediaUrl } from "../../bytes/data-url.ts";
+import { formatMediaUrl } from "../../bytes/media-url.ts";
 import { formatSealedThought, formatSignedThought } from "./client-answer.ts";
 import { untagDetail } from "../reasoning-provenance.ts";
 import type { JsonRecord } from "../../json/fields.ts";

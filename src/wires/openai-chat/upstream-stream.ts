@@ -14,16 +14,9 @@ import {
   readThoughts,
 } from "./upstream-details.ts";
 import type { Decoder } from "../../providers/provider.ts";
-import {
-  isCount,
-  malformed,
-  readFinishReason,
-  readFunction,
-  readIndex,
-  readText,
-  readUsage,
-} from "./upstream-answer.ts";
+import { readFinishReason, readText, readUsage } from "./upstream-answer.ts";
 import { withTier } from "../service-tier.ts";
+import { isCount, malformed, parseEvent, readFunction, readIndex } from "../read-upstream.ts";
 
 const END_MARK = "[DONE]";
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
@@ -84,17 +77,6 @@ function createCallPlacer(): CallPlacer {
   };
 }
 
-function parseEvent(data: string): JsonRecord {
-  let body: unknown;
-  try {
-    body = JSON.parse(data);
-  } catch (cause) {
-    throw malformed("a stream event that is no JSON", cause);
-  }
-  if (!isRecord(body)) throw malformed("a stream event that is no JSON object");
-  return body;
-}
-
 function readStart(body: JsonRecord): ChatChunk | undefined {
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
@@ -105,10 +87,10 @@ function readStart(body: JsonRecord): ChatChunk | undefined {
 function readChoices(choices: unknown, placeCall: CallPlacer, chunks: ChatChunk[]): void {
   // The usage event has no choices, nor has Azure's first one, which holds the prompt's filter results.
   if (!isPresent(choices)) return;
-  if (!Array.isArray(choices)) throw malformed("a stream event whose choices are no list");
+  if (!Array.isArray(choices)) throw malformed("a stream event whose choices are not a list");
   for (let at = 0; at < choices.length; at += 1) {
     const choice: unknown = choices[at];
-    if (!isRecord(choice)) throw malformed("a stream event with a choice that is no object");
+    if (!isRecord(choice)) throw malformed("a stream event with a choice that is not an object");
     readChoice(choice, readIndex(choice["index"], at), placeCall, chunks);
   }
 }

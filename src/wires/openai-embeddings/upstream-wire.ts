@@ -7,7 +7,7 @@ import type { TokenUsage } from "../../schema/chat.ts";
 import type { EmbeddingResponse } from "../../schema/embedding.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
 import type { EmbeddingTranslation, Target } from "../../providers/provider.ts";
-import { isCount, malformed } from "../openai-chat/upstream-answer.ts";
+import { isCount, malformed } from "../read-upstream.ts";
 
 /** The body of a request whose client speaks another wire. */
 export function formatEmbeddingRequest(
@@ -29,7 +29,7 @@ export function formatEmbeddingRequest(
 
 /** Throws `upstream_malformed`. */
 export function readEmbeddings(body: unknown): EmbeddingResponse {
-  if (!isRecord(body) || !Array.isArray(body["data"])) throw malformed("an answer without embeddings");
+  if (!isRecord(body) || !Array.isArray(body["data"])) throw malformed("a response without embeddings");
   const data: readonly unknown[] = body["data"];
   const model = textOf(body["model"]);
   const usage = readUsage(body["usage"]);
@@ -49,7 +49,7 @@ function readUsage(usage: unknown): TokenUsage | undefined {
 function readVector(embedding: unknown): readonly number[] {
   if (typeof embedding === "string") return readBase64(embedding);
   if (Array.isArray(embedding) && embedding.every((value) => typeof value === "number")) return embedding;
-  throw malformed("an embedding that is no list of numbers");
+  throw malformed("an embedding that is not a list of numbers");
 }
 
 const FLOAT_BYTES = 4;
@@ -60,7 +60,7 @@ function readBase64(text: string): readonly number[] {
   try {
     binary = atob(text);
   } catch (cause) {
-    throw malformed("an embedding that is no base64", cause);
+    throw malformed("an embedding that is not valid base64", cause);
   }
   const view = new DataView(Uint8Array.from(binary, (char) => char.charCodeAt(0)).buffer);
   const count = Math.floor(view.byteLength / FLOAT_BYTES);

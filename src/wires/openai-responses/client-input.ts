@@ -4,7 +4,7 @@
  */
 
 import type { DropField, MediaSource, Message, Part } from "../../schema/conversation.ts";
-import { readMediaUrl } from "../../bytes/data-url.ts";
+import { readMediaUrl } from "../../bytes/media-url.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readChatCacheMark, readDetail, readFileData } from "../openai-chat/client-parts.ts";
 import { unwrapThought } from "./client-reasoning.ts";

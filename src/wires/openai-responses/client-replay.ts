@@ -24,7 +24,7 @@ export function assembleResponse(events: readonly ServerSentEvent[]): string {
 export function explodeResponse(bodyText: string): string {
   const whole = parse(bodyText);
   if (!isRecord(whole) || !Array.isArray(whole["output"])) {
-    throw new GatewayError("upstream_malformed", "The stored answer is no response.");
+    throw new GatewayError("upstream_malformed", "The stored response does not follow the Responses format.");
   }
   const emit = createEmit();
   const begun = { ...whole, status: "in_progress", output: [], usage: null, incomplete_details: null };
@@ -40,7 +40,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new GatewayError("upstream_malformed", "The stored answer is no JSON.", { cause });
+    throw new GatewayError("upstream_malformed", "The stored response is not valid JSON.", { cause });
   }
 }
 

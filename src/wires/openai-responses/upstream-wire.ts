@@ -12,12 +12,12 @@ import type {
   TokenUsage,
   ToolCall,
 } from "../../schema/chat.ts";
-import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readCitations, readLogprobs } from "../openai-chat/upstream-details.ts";
-import { isCount, malformed } from "../openai-chat/upstream-answer.ts";
+
 import type { Decoder } from "../../providers/provider.ts";
 import { withTier } from "../service-tier.ts";
+import { errorWithGoodStatus, isCount, malformed, parseEvent } from "../read-upstream.ts";
 
 /** A target's `params`, which have the chat wire's names, in this one's. What has none goes out as it is. */
 export function toResponsesNames(wire: JsonRecord, params: JsonRecord = {}): JsonRecord {
@@ -42,12 +42,9 @@ export function toResponsesNames(wire: JsonRecord, params: JsonRecord = {}): Jso
 
 /** A whole response; throws `upstream_malformed`, or `upstream_error` where it says that it failed. */
 export function readResponse(body: unknown): ChatResponse {
-  if (!isRecord(body)) throw malformed("an answer that is no JSON object");
+  if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   if (body["status"] === "failed" || (isPresent(body["error"]) && !Array.isArray(body["output"]))) {
-    throw new GatewayError(
-      "upstream_error",
-      "The upstream answered with an error under a status of success.",
-    );
+    throw errorWithGoodStatus();
   }
   if (!Array.isArray(body["output"])) throw malformed("a response without output");
   const id = textOf(body["id"]);
@@ -171,17 +168,6 @@ export function createResponsesDecoder(): Decoder {
         return [];
     }
   };
-}
-
-function parseEvent(data: string): JsonRecord {
-  let body: unknown;
-  try {
-    body = JSON.parse(data);
-  } catch (cause) {
-    throw malformed("a stream event that is no JSON", cause);
-  }
-  if (!isRecord(body)) throw malformed("a stream event that is no JSON object");
-  return body;
 }
 
 function readStart(response: JsonRecord): readonly ChatChunk[] {

@@ -9,9 +9,10 @@ import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
 import type { ModelCall } from "../../upstream/model-binding.ts";
 import { type RequestForm, writeChatRequest } from "../openai-chat/upstream-request.ts";
-import { malformed, readCompletion, readFinishReason, readUsage } from "../openai-chat/upstream-answer.ts";
+import { readCompletion, readFinishReason, readUsage } from "../openai-chat/upstream-answer.ts";
 import type { EmbeddingWire, Target, UpstreamRequest, Wire } from "../../providers/provider.ts";
 import { createBoundDecoder, INDEX, readCall, readResponseText } from "./upstream-stream.ts";
+import { malformed } from "../read-upstream.ts";
 
 /** Usage comes unasked with a stream's last event. */
 const FORM: RequestForm = { maxTokensField: "max_tokens", takesTopK: true, takesStreamOptions: false };
@@ -19,7 +20,8 @@ const FORM: RequestForm = { maxTokensField: "max_tokens", takesTopK: true, takes
 export const boundChatWire: Wire = {
   dialect: undefined,
   toRequest(chat, target, translation) {
-    if (translation === undefined) throw new GatewayError("internal_error", "No client speaks the binding.");
+    if (translation === undefined)
+      throw new GatewayError("internal_error", "The AI binding is an upstream-only wire.");
     const { model: _, ...inputs } = writeChatRequest(chat, target, translation, FORM);
     return toCall(target, {
       ...inputs,
@@ -34,23 +36,24 @@ export const boundChatWire: Wire = {
 export const boundEmbeddingWire: EmbeddingWire = {
   dialect: undefined,
   toRequest(chat, target, translation) {
-    if (translation === undefined) throw new GatewayError("internal_error", "No client speaks the binding.");
+    if (translation === undefined)
+      throw new GatewayError("internal_error", "The AI binding is an upstream-only wire.");
     const { ask, drop } = translation;
     if (ask.dimensions !== undefined) drop(chat.dialect === "gemini" ? "outputDimensionality" : "dimensions");
     if (ask.task !== undefined) drop("taskType");
     if (ask.title !== undefined) drop("title");
     if (ask.inputs.some((input) => typeof input !== "string")) {
-      const message = "Token numbers mean nothing to this model: send `input` as text.";
+      const message = "This model doesn't accept token ids: send `input` as text.";
       throw new GatewayError("invalid_request", message, { param: "input" });
     }
     return toCall(target, { text: ask.inputs });
   },
   toResponse(body) {
     const data = listOf(recordOf(body)["data"]);
-    if (data.length === 0) throw malformed("an answer without embeddings");
+    if (data.length === 0) throw malformed("a response without embeddings");
     const vectors = data.map((vector) => {
       if (Array.isArray(vector) && vector.every((value) => typeof value === "number")) return vector;
-      throw malformed("an embedding that is no list of numbers");
+      throw malformed("an embedding that is not a list of numbers");
     });
     const usage = readUsage(recordOf(body)["usage"]);
     return {
@@ -88,7 +91,7 @@ function bareSchema(format: unknown): unknown {
 function readBoundAnswer(body: unknown): ChatResponse {
   if (!isRecord(body) || Array.isArray(body["choices"])) return readCompletion(body);
   const calls = listOf(body["tool_calls"]).map((call, at) => readCall(recordOf(call), at));
-  if (!("response" in body) && calls.length === 0) throw malformed("an answer without a response");
+  if (!("response" in body) && calls.length === 0) throw malformed("a response without a response");
   const usage = readUsage(body["usage"]);
   return {
     choices: [

@@ -6,8 +6,9 @@
 import type { ChatChunk, ToolCall } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { createOpenAiDecoder } from "../openai-chat/upstream-stream.ts";
-import { isCount, malformed, readFinishReason, readUsage } from "../openai-chat/upstream-answer.ts";
+import { readFinishReason, readUsage } from "../openai-chat/upstream-answer.ts";
 import type { Decoder } from "../../providers/provider.ts";
+import { isCount, malformed } from "../read-upstream.ts";
 
 const END_MARK = "[DONE]";
 /** The older form has one choice. */

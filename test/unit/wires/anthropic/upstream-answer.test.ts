@@ -71,7 +71,7 @@ describe("a whole message", () => {
     expect(() => readMessage(body)).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
   });
 
-  test("an error under a status of success is the upstream's fault", () => {
+  test("an error with a 2xx status is the upstream's fault", () => {
     const body = fixtureJson("anthropic/error-529.json");
     expect(() => readMessage(body)).toThrow(expect.objectContaining({ code: "upstream_error" }));
   });

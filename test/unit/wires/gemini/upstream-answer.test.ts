@@ -112,7 +112,7 @@ describe("what is no answer", () => {
     expect(() => readAnswer(body)).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
   });
 
-  test("an error under a status of success is an upstream error, and its words stay here", () => {
+  test("an error with a 2xx status is an upstream error, and its words stay here", () => {
     expect(() => readAnswer({ error: { message: "secret details", code: 500 } })).toThrow(
       expect.objectContaining({ code: "upstream_error", message: expect.not.stringContaining("secret") }),
     );

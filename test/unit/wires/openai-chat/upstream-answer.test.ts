@@ -76,7 +76,7 @@ describe("what is no answer", () => {
     expect(() => readCompletion(body)).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
   });
 
-  test("an error under a status of success is an upstream error, and its words stay here", () => {
+  test("an error with a 2xx status is an upstream error, and its words stay here", () => {
     const body = { error: { message: "secret details", code: 502 } };
     expect(() => readCompletion(body)).toThrow(
       expect.objectContaining({ code: "upstream_error", message: expect.not.stringContaining("secret") }),
