@@ -4,8 +4,7 @@
 
 import { GEN_AI_METRICS } from "../telemetry/metrics/instruments.ts";
 import { toDashboard, type DashboardAbout } from "./dashboard.ts";
-import { hourlyBy, OF_TENANT, quantile, rateBy, shareOf, tokensBy } from "./metrics-queries.ts";
-import { label, metric } from "./promql.ts";
+import { hourlyBy, label, metric, OF_TENANT, quantile, rateBy, shareOf, tokensBy } from "./promql.ts";
 
 const TENANT = label("gateway.tenant.id");
 const MODEL = label("gen_ai.request.model");

@@ -1,5 +1,5 @@
 // The matrix as Markdown for src/providers/README.md: a table for each client dialect, and one of the rows. Pure but for the fixtures
-// it reads. Called by src/local/generate/matrix.ts and by the test that keeps the README current.
+// it reads. Rendered for `npm run matrix` and for the test that keeps the README current.
 import type { OpenAiCompatibleRow } from "../../../src/providers/openai-compatible.ts";
 import { OPENAI_COMPATIBLE_ROWS } from "../../../src/providers/openai-rows.ts";
 import { runRequest } from "./cell.ts";

@@ -45,7 +45,7 @@ function idsOf(vendor: string): readonly string[] {
 }
 
 describe("the price table", () => {
-  it("is what build-prices.ts makes of the installed package", () => {
+  it("is what `npm run prices` makes of the installed package", () => {
     const { table } = compilePrices((providerId) => findProvider({ providerId }), PRICES_AS_OF);
     expect(PRICE_TABLE.kinds).toEqual(table.kinds);
     const committed = Object.entries(PRICE_TABLE.sheets).map(([name, sheet]) => [name, sheet.trim()]);

@@ -1,6 +1,6 @@
 /**
- * Writes the matrix of clients, providers and features into src/providers/README.md: `npm run matrix`. Runs in Node by hand after one of them changed; never
- * part of the Worker. What it writes is made by the test that asserts each cell.
+ * Writes the matrix of clients, providers and features into src/providers/README.md: `npm run matrix`, after one of them has
+ * changed. A script, not part of the Worker; the tables are rendered by the test that asserts each cell.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";

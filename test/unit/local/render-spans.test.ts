@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ATTRIBUTES, EVENTS, isDouble, isListed, LINKS } from "../../../src/telemetry/trace/attributes.ts";
 import { SPANS } from "../../../src/telemetry/trace/spans.ts";
-import { renderSpansDoc } from "../../../src/local/generate/spans-doc.ts";
+import { renderSpansDoc } from "../../../src/local/generate/render-spans.ts";
 
 test("SPANS.md is what `npm run spans` writes", () => {
   const file = join(import.meta.dirname, "../../../src/telemetry/SPANS.md");

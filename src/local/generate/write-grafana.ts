@@ -1,4 +1,4 @@
-/** Writes the files of src/grafana/: `npm run grafana`. Runs in Node by hand after a change; never part of the Worker. */
+/** Writes the files of src/grafana: `npm run grafana`, after a dashboard or an alert has changed. A script, not part of the Worker. */
 
 import { writeFileSync } from "node:fs";
 import { renderPack } from "../../grafana/pack.ts";
