@@ -4,14 +4,14 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
-import { TEST_VARS } from "./support/admin-plane.ts";
+import { TEST_VARS } from "./support/clients/admin-client.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const CONFIG_PATH = join(ROOT, "wrangler.toml");
 /** Most of their time they wait for a lease or a pause to end, and none of them compares milliseconds: they may do so together. */
 const PATIENT = [
   "test/clients/scenarios/**/*.test.ts",
-  "test/clients/{queue-crash,realtime-end,shared-circuits}.test.ts",
+  "test/clients/{limits/queue-crash,realtime/realtime-end,routing/shared-circuits}.test.ts",
 ];
 /** Real processes and real HTTP on two shared cores: generous, since a timeout here only says that something hangs. */
 const CLIENT_TIMEOUT_MS = 30_000;
@@ -37,7 +37,7 @@ export default defineConfig({
           name: "clients",
           include: ["test/clients/**/*.test.ts"],
           exclude: PATIENT,
-          globalSetup: ["test/support/worker-bundle.ts"],
+          globalSetup: ["test/support/servers/worker-bundle.ts"],
           testTimeout: CLIENT_TIMEOUT_MS,
           hookTimeout: CLIENT_TIMEOUT_MS,
           // After the other projects and one file at a time: the waits these tests compare to the clock are real.
@@ -49,7 +49,7 @@ export default defineConfig({
         test: {
           name: "patient",
           include: PATIENT,
-          globalSetup: ["test/support/worker-bundle.ts"],
+          globalSetup: ["test/support/servers/worker-bundle.ts"],
           testTimeout: CLIENT_TIMEOUT_MS,
           hookTimeout: CLIENT_TIMEOUT_MS,
           sequence: { groupOrder: 2 },

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { build } from "../support/worker-bundle.ts";
+import { build } from "../support/servers/worker-bundle.ts";
 import { BUNDLE_BAR_KIB } from "./cases.ts";
 
 const BYTES_PER_KIB = 1024;

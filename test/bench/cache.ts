@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "../support/worker-bundle.ts";
+import { build } from "../support/servers/worker-bundle.ts";
 import { cacheReport, type CacheCase } from "./cache-report.ts";
 import { CASES, PACED, PACED_BODY } from "./cases.ts";
 import type { LoadJob, LoadResult } from "./load.ts";

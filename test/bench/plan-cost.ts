@@ -3,7 +3,7 @@ import { createLatencyBook } from "../../src/targets/latency.ts";
 import { CLOSED } from "../../src/targets/circuit.ts";
 import { planTargets, type PlanContext } from "../../src/routing/plan.ts";
 import { createTurns } from "../../src/targets/weighted-round-robin.ts";
-import { fakeBundle } from "../support/fake-tenant.ts";
+import { fakeBundle } from "../support/fakes/fake-tenant.ts";
 import { median } from "./statistics.ts";
 
 const STRATEGIES = ["fallback", "weighted", "least-latency", "least-cost"] as const;

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, copyFileSync, existsSync, rmSync, writeFileSync
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "../support/worker-bundle.ts";
+import { build } from "../support/servers/worker-bundle.ts";
 import { startWorkerd, workerdVersion, type WorkerdProcess } from "./process.ts";
 import { queueReport, type Crowd, type Throughput } from "./queue-report.ts";
 import { simulateCosts, type CostResult, type Design } from "./simulate/queue-costs.ts";

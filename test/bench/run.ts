@@ -9,7 +9,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { build } from "../support/worker-bundle.ts";
+import { build } from "../support/servers/worker-bundle.ts";
 import type { MockCounts } from "./cases.ts";
 import { measureExport } from "./export-cost.ts";
 import { isPinned, spawnScript, workerdVersion } from "./process.ts";

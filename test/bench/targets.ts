@@ -1,8 +1,8 @@
 // What is measured: the mock itself, two floor Workers and the gateway in its variants, each in its own workerd. A variant is a
 // row of VARIANTS: what it changes of the environment and of the tenant record. Called by run.ts.
 import { join } from "node:path";
-import { adminPlane } from "../support/admin-plane.ts";
-import { makeTenant } from "../support/tenant-fixture.ts";
+import { adminPlane } from "../support/clients/admin-client.ts";
+import { makeTenant } from "../support/clients/test-tenant.ts";
 import { CASES, PACED } from "./cases.ts";
 import { median } from "./statistics.ts";
 import { startWorkerd, type WorkerdProcess } from "./process.ts";

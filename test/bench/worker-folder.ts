@@ -3,7 +3,7 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { unstable_readConfig } from "wrangler";
-import { TEST_VARS } from "../support/admin-plane.ts";
+import { TEST_VARS } from "../support/clients/admin-client.ts";
 import { workerdConfig, type WorkerConfig } from "./workerd-config.ts";
 
 /** A file system in memory (Linux): a shared machine's disk would drown what is measured. */

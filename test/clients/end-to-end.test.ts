@@ -2,11 +2,11 @@
 // leaves. Black box: HTTP in, HTTP and OTLP out. The crowd at the queue is in crowd.test.ts.
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkOtlp } from "../support/otlp-proto.ts";
-import type { FlatSpan } from "../support/otlp-spans.ts";
-import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
-import { makeTenant, type TestTenant } from "../support/tenant-fixture.ts";
-import { checkTrace, splitRequests } from "../support/trace-invariants.ts";
+import { checkOtlp } from "../support/checkers/otlp-proto.ts";
+import type { FlatSpan } from "../support/checkers/otlp-spans.ts";
+import { startRig, uniqueModel, type Rig } from "../support/servers/gateway-stack.ts";
+import { makeTenant, type TestTenant } from "../support/clients/test-tenant.ts";
+import { checkTrace, splitRequests } from "../support/checkers/trace-invariants.ts";
 
 let rig: Rig;
 beforeAll(async () => {

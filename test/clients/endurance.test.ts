@@ -16,11 +16,11 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { startWorkerd, type WorkerdProcess } from "../bench/process.ts";
 import { writeGatewayConfig } from "../bench/worker-folder.ts";
-import { adminPlane, type AdminPlane } from "../support/admin-plane.ts";
-import { measureHeap } from "../support/heap-probe.ts";
-import { judgeExports } from "../support/judge-exports.ts";
-import { makeKey, makeTenant, type TestTenant } from "../support/tenant-fixture.ts";
-import { bundleWorker } from "../support/worker-bundle.ts";
+import { adminPlane, type AdminPlane } from "../support/clients/admin-client.ts";
+import { measureHeap } from "../support/clients/heap-inspector.ts";
+import { judgeExports } from "../support/checkers/check-exports.ts";
+import { makeKey, makeTenant, type TestTenant } from "../support/clients/test-tenant.ts";
+import { bundleWorker } from "../support/servers/worker-bundle.ts";
 
 const REQUESTS = 20_000;
 const HALF = REQUESTS / 2;

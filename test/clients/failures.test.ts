@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { startGateway, type Gateway } from "../support/gateway-process.ts";
-import { startOtlpReceiver, type OtlpReceiver } from "../support/otlp-receiver.ts";
-import type { ReceivedExport } from "../support/otlp-spans.ts";
-import { startScriptedUpstream } from "../support/scripted-upstream.ts";
-import { makeTenant } from "../support/tenant-fixture.ts";
+import { startGateway, type Gateway } from "../support/servers/gateway-process.ts";
+import { startOtlpReceiver, type OtlpReceiver } from "../support/servers/otlp-receiver.ts";
+import type { ReceivedExport } from "../support/checkers/otlp-spans.ts";
+import { startScriptedUpstream } from "../support/servers/scripted-upstream.ts";
+import { makeTenant } from "../support/clients/test-tenant.ts";
 
 /** Far above what a request takes here, far below any export's time limit. */
 const PROMPT_MS = 1_500;

@@ -2,10 +2,10 @@
 import OpenAI from "openai";
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../support/rig.ts";
-import { checkTrace } from "../support/trace-invariants.ts";
-import { fixtureText } from "../unit/wires/stream-fixture.ts";
-import { makeKey, makeTenant, type TenantOptions, type TestTenant } from "../support/tenant-fixture.ts";
+import { startRig, uniqueModel, type Rig } from "../support/servers/gateway-stack.ts";
+import { checkTrace } from "../support/checkers/trace-invariants.ts";
+import { fixtureText } from "../support/builders/wire-fixtures.ts";
+import { makeKey, makeTenant, type TenantOptions, type TestTenant } from "../support/clients/test-tenant.ts";
 
 let rig: Rig;
 beforeAll(async () => {

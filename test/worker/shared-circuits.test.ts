@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createQueueClient, type TenantQueueClient } from "../../src/limits/isolate/queue-client.ts";
-import { askOf, limitsOf } from "../support/ask-builder.ts";
+import { askOf, limitsOf } from "../support/builders/admission.ts";
 
 const TARGET = "up/dead";
 const PAUSE_MS = 10_000;

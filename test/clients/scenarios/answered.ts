@@ -1,10 +1,10 @@
 // Requests that are answered as they should be, on each of the gateway's surfaces. Played by scenarios.test.ts.
 import { expect } from "vitest";
-import { post as send, read, spanOf } from "../../support/chat-client.ts";
-import { startGateway } from "../../support/gateway-process.ts";
-import { startScriptedUpstream } from "../../support/scripted-upstream.ts";
-import { makeTenant } from "../../support/tenant-fixture.ts";
-import { CHAT, ENTRY, HELLO, PASSED, SETTLED, post, targets, type Scenario } from "./stage.ts";
+import { post as send, read, spanOf } from "../../support/clients/chat-client.ts";
+import { startGateway } from "../../support/servers/gateway-process.ts";
+import { startScriptedUpstream } from "../../support/servers/scripted-upstream.ts";
+import { makeTenant } from "../../support/clients/test-tenant.ts";
+import { CHAT, ENTRY, HELLO, PASSED, SETTLED, post, targets, type Scenario } from "./scenario.ts";
 
 const MESSAGE = { max_tokens: 64, messages: HELLO } as const;
 const ANTHROPIC = { "anthropic-version": "2023-06-01" };

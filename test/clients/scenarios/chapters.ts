@@ -7,7 +7,7 @@ import { BY_MEANING } from "./meaning.ts";
 import { REALTIME_SESSIONS } from "./realtime.ts";
 import { REFUSED } from "./refused.ts";
 import { SHARED } from "./shared.ts";
-import type { Scenario } from "./stage.ts";
+import type { Scenario } from "./scenario.ts";
 import { WAITING } from "./waiting.ts";
 
 export interface Chapter {

@@ -1,11 +1,20 @@
 // What an upstream can do wrong, and what then happens: retry, fallback, hedge, an error told in mid-stream. Played by scenarios.test.ts.
 import { expect } from "vitest";
-import { spanOf } from "../../support/chat-client.ts";
-import type { FlatSpan } from "../../support/otlp-spans.ts";
-import type { Script } from "../../support/scripted-upstream.ts";
-import type { TestTenant } from "../../support/tenant-fixture.ts";
-import type { Reply } from "../../support/upstream-replies.ts";
-import { ALONE, CHAT, FIRST_OF_TWO, PASSED, SETTLED, targets, type Scenario, type Stage } from "./stage.ts";
+import { spanOf } from "../../support/clients/chat-client.ts";
+import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
+import type { Script } from "../../support/servers/scripted-upstream.ts";
+import type { TestTenant } from "../../support/clients/test-tenant.ts";
+import type { Reply } from "../../support/servers/upstream-replies.ts";
+import {
+  ALONE,
+  CHAT,
+  FIRST_OF_TWO,
+  PASSED,
+  SETTLED,
+  targets,
+  type Scenario,
+  type Stage,
+} from "./scenario.ts";
 
 const error = (status: number, headers: Readonly<Record<string, string>> = {}): Reply => ({
   kind: "error",

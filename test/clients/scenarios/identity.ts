@@ -1,11 +1,20 @@
 // Whose trace a request belongs to, who gets it, and how much of it. Played by scenarios.test.ts.
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
-import { rootOf, spanOf } from "../../support/chat-client.ts";
-import type { FlatSpan } from "../../support/otlp-spans.ts";
-import type { TestTenant } from "../../support/tenant-fixture.ts";
-import { splitRequests } from "../../support/trace-invariants.ts";
-import { CHAT, ENTRY, FIRST_OF_TWO, PASSED, SETTLED, targets, type Scenario, type Stage } from "./stage.ts";
+import { rootOf, spanOf } from "../../support/clients/chat-client.ts";
+import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
+import type { TestTenant } from "../../support/clients/test-tenant.ts";
+import { splitRequests } from "../../support/checkers/trace-invariants.ts";
+import {
+  CHAT,
+  ENTRY,
+  FIRST_OF_TWO,
+  PASSED,
+  SETTLED,
+  targets,
+  type Scenario,
+  type Stage,
+} from "./scenario.ts";
 
 const CALLER = "00f067aa0ba902b7";
 const newTraceId = (): string => randomUUID().replaceAll("-", "");

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { post as send } from "../../support/chat-client.ts";
-import { startGateway } from "../../support/gateway-process.ts";
-import type { FlatSpan } from "../../support/otlp-spans.ts";
-import { makeTenant } from "../../support/tenant-fixture.ts";
-import { CHAT, ENTRY, PASSED, SETTLED, type Scenario, type Stage } from "./stage.ts";
+import { post as send } from "../../support/clients/chat-client.ts";
+import { startGateway } from "../../support/servers/gateway-process.ts";
+import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
+import { makeTenant } from "../../support/clients/test-tenant.ts";
+import { CHAT, ENTRY, PASSED, SETTLED, type Scenario, type Stage } from "./scenario.ts";
 
 /** The lease's time limit of 45 s, an alarm's grain, and an outbox's. */
 const ABANDONED_MS = 90_000;

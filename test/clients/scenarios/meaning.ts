@@ -1,10 +1,10 @@
 // Answers found by meaning, on a route with the semantic cache, and why they were not. Played by scenarios.test.ts.
 import { expect } from "vitest";
-import { spanOf } from "../../support/chat-client.ts";
-import type { FlatSpan } from "../../support/otlp-spans.ts";
-import type { Script } from "../../support/scripted-upstream.ts";
-import type { TestTenant } from "../../support/tenant-fixture.ts";
-import { CHAT, SETTLED, targets, type Scenario, type Stage } from "./stage.ts";
+import { spanOf } from "../../support/clients/chat-client.ts";
+import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
+import type { Script } from "../../support/servers/scripted-upstream.ts";
+import type { TestTenant } from "../../support/clients/test-tenant.ts";
+import { CHAT, SETTLED, targets, type Scenario, type Stage } from "./scenario.ts";
 
 /** With a price: $0.02 a million tokens. */
 const EMBEDDER = "text-embedding-3-small";

@@ -1,15 +1,15 @@
 // Realtime sessions, from the handshake to the last close, and handshakes that lead to none. Played by scenarios.test.ts.
 import { expect, vi } from "vitest";
-import { spanOf } from "../../support/chat-client.ts";
+import { spanOf } from "../../support/clients/chat-client.ts";
 import {
   billed,
   readEvent,
   startScriptedRealtime,
   type ScriptedRealtime,
-} from "../../support/scripted-realtime.ts";
-import type { TenantOptions, TestTenant } from "../../support/tenant-fixture.ts";
-import { openWebSocket, type Opened, type WebSocketPeer } from "../../support/websocket-peer.ts";
-import { ENTRY, SETTLED, expectTraced, targets, type Scenario, type Stage } from "./stage.ts";
+} from "../../support/servers/scripted-realtime.ts";
+import type { TenantOptions, TestTenant } from "../../support/clients/test-tenant.ts";
+import { openWebSocket, type Opened, type WebSocketPeer } from "../../support/servers/websocket-peer.ts";
+import { ENTRY, SETTLED, expectTraced, targets, type Scenario, type Stage } from "./scenario.ts";
 
 const REALTIME = "GET /v1/realtime";
 const ADMITTED = [...ENTRY, "  admission", "    queue.wait"];

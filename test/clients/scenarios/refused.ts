@@ -1,8 +1,8 @@
 // Requests that the gateway refuses: the tree up to the refusal, and its explanation on it. Played by scenarios.test.ts.
 import { expect } from "vitest";
-import { spanOf } from "../../support/chat-client.ts";
-import type { FlatSpan } from "../../support/otlp-spans.ts";
-import { makeKey } from "../../support/tenant-fixture.ts";
+import { spanOf } from "../../support/clients/chat-client.ts";
+import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
+import { makeKey } from "../../support/clients/test-tenant.ts";
 import {
   ALONE,
   CHAT,
@@ -14,7 +14,7 @@ import {
   type Scenario,
   type Sent,
   type Stage,
-} from "./stage.ts";
+} from "./scenario.ts";
 
 const PATH = "/v1/chat/completions";
 /** The window in which refusals without a valid key leave one trace and one sum: src/telemetry/trace/refusal-trace-limiter.ts. */

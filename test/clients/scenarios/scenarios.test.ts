@@ -6,13 +6,13 @@ import { ATTRIBUTES, EVENTS, LINKS } from "../../../src/telemetry/trace/attribut
 import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content/content.ts";
 import { DIALECT_ATTRIBUTES } from "../../../src/telemetry/export/destination-dialect.ts";
 import { SPANS } from "../../../src/telemetry/trace/spans.ts";
-import { checkOtlp } from "../../support/otlp-proto.ts";
-import { startOtlpReceiver, type OtlpReceiver } from "../../support/otlp-receiver.ts";
-import type { FlatSpan } from "../../support/otlp-spans.ts";
-import { startRig, type Rig } from "../../support/rig.ts";
-import { checkTrace } from "../../support/trace-invariants.ts";
+import { checkOtlp } from "../../support/checkers/otlp-proto.ts";
+import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
+import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
+import { startRig, type Rig } from "../../support/servers/gateway-stack.ts";
+import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 import { CHAPTERS } from "./chapters.ts";
-import { setStage } from "./stage.ts";
+import { setStage } from "./scenario.ts";
 import { drawTree } from "./tree.ts";
 
 /** The slowest waits for a lease to end, an alarm and an outbox. */

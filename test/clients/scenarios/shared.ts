@@ -2,9 +2,9 @@
 // why they did not. Played by scenarios.test.ts.
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
-import { linksOf, post as send, read, spanOf, type Ask } from "../../support/chat-client.ts";
-import type { TestTenant } from "../../support/tenant-fixture.ts";
-import { CHAT, ENTRY, SETTLED, post, type Scenario, type Stage } from "./stage.ts";
+import { linksOf, post as send, read, spanOf, type Ask } from "../../support/clients/chat-client.ts";
+import type { TestTenant } from "../../support/clients/test-tenant.ts";
+import { CHAT, ENTRY, SETTLED, post, type Scenario, type Stage } from "./scenario.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

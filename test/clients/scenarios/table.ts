@@ -1,7 +1,7 @@
 // The scenarios as tables in Markdown, and their place in src/telemetry/README.md: written by `npm run scenarios`, compared by
 // table.test.ts.
 import type { Chapter } from "./chapters.ts";
-import { ALONE, ENTRY, FIRST_OF_TWO, PASSED, SETTLED } from "./stage.ts";
+import { ALONE, ENTRY, FIRST_OF_TWO, PASSED, SETTLED } from "./scenario.ts";
 
 /** Between these the tables stand in the README. */
 const BEGIN = "<!-- scenarios: `npm run scenarios` -->";

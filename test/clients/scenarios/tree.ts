@@ -1,7 +1,7 @@
 // A request's trace as lines a person can read and a test can compare: a span a line, in the order in which they began, indented
-// under its parent, with what tells something of it. What is the same in every sound request is left out. Called by stage.ts.
+// under its parent, with what tells something of it. What is the same in every sound request is left out. Called by scenario.ts.
 import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content/content.ts";
-import type { Attributes, FlatSpan } from "../../support/otlp-spans.ts";
+import type { Attributes, FlatSpan } from "../../support/checkers/otlp-spans.ts";
 
 /** Attributes that tell something, in the order they are drawn in, under short names. */
 const TELLING = {

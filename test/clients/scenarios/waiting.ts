@@ -1,9 +1,9 @@
 // Requests that wait in the tenant's queue, and what they are told of whom they waited for. Played by scenarios.test.ts.
 import { expect } from "vitest";
-import { linksOf, spanOf } from "../../support/chat-client.ts";
-import type { FlatSpan } from "../../support/otlp-spans.ts";
-import { makeKey } from "../../support/tenant-fixture.ts";
-import { CHAT, ENTRY, SETTLED, type Scenario, type Stage } from "./stage.ts";
+import { linksOf, spanOf } from "../../support/clients/chat-client.ts";
+import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
+import { makeKey } from "../../support/clients/test-tenant.ts";
+import { CHAT, ENTRY, SETTLED, type Scenario, type Stage } from "./scenario.ts";
 
 const waitMsOf = (spans: readonly FlatSpan[]): number =>
   Number(spanOf(spans, "gateway.queue.wait").attributes["gateway.queue.wait_ms"]);

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts";
 import { crc32 } from "../../../src/bytes/digest.ts";
 import type { ServerSentEvent } from "../../../src/bytes/sse.ts";
-import { fixtureBytes, SPLITS } from "../wires/stream-fixture.ts";
+import { fixtureBytes, SPLITS } from "../../support/builders/wire-fixtures.ts";
 
 function parse(bytes: Uint8Array, size: number): readonly ServerSentEvent[] {
   const parser = createEventStreamParser();

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createSseParser, formatEvent } from "../../../src/bytes/sse.ts";
-import { parseInPieces, parseText } from "../wires/stream-fixture.ts";
+import { parseInPieces, parseText } from "../../support/builders/wire-fixtures.ts";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const dataOf = (text: string): readonly string[] => parseText(text).map(({ data }) => data);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createEpochCheck } from "../../../src/cache/epoch.ts";
-import { fakeBundle } from "../../support/fake-tenant.ts";
+import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
 
 function check(versionOf: () => Promise<number>) {
   let now = 1_000_000;

@@ -3,7 +3,7 @@ import type { CacheEntry } from "../../../src/cache/entry.ts";
 import { HOT_MS, withHotEntries } from "../../../src/cache/hot-entries.ts";
 import { cacheKey, type CacheKey } from "../../../src/cache/key.ts";
 import type { CacheLookup, CacheStore, CacheWrite } from "../../../src/cache/store.ts";
-import { fakeChat } from "../../support/fake-tenant.ts";
+import { fakeChat } from "../../support/fakes/fake-tenant.ts";
 
 const STORED_AT = 1_700_000_000_000;
 const entryOf = (body: string): CacheEntry => ({

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { canonicalText } from "../../../src/json/canonical.ts";
 import { cacheKey, type CacheKeyInput } from "../../../src/cache/key.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
-import { chatOf } from "./fakes.ts";
+import { chatOf } from "../../support/fakes/fake-kv.ts";
 
 const BODY = { model: "fast", messages: [{ role: "user", content: "Hi" }] };
 

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { replay } from "../../../src/cache/replay.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
-import { fixtureJson, fixtureText, parseText } from "../wires/stream-fixture.ts";
-import { chatOf, ENTRY } from "./fakes.ts";
+import { fixtureJson, fixtureText, parseText } from "../../support/builders/wire-fixtures.ts";
+import { chatOf, ENTRY } from "../../support/fakes/fake-kv.ts";
 
 const BODY = { model: "m", messages: [{ role: "user", content: "Hi" }] };
 const WHOLE = chatOf(BODY);

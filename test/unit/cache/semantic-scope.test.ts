@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { CacheKeyInput } from "../../../src/cache/key.ts";
 import { cutLastUserText } from "../../../src/cache/last-user-text.ts";
 import { semanticScope } from "../../../src/cache/semantic-scope.ts";
-import { fakeChat } from "../../support/fake-tenant.ts";
+import { fakeChat } from "../../support/fakes/fake-tenant.ts";
 
 const SETTINGS = { embedding: "sim/embed" };
 

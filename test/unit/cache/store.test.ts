@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ageSeconds } from "../../../src/cache/entry.ts";
 import { cacheKey, type CacheKey } from "../../../src/cache/key.ts";
 import { createCacheStore } from "../../../src/cache/store.ts";
-import { chatOf, createFakeKv, ENTRY } from "./fakes.ts";
+import { chatOf, createFakeKv, ENTRY } from "../../support/fakes/fake-kv.ts";
 
 const keyOf = (tenantId: string): Promise<CacheKey> =>
   cacheKey({

@@ -8,11 +8,11 @@ import {
   type FakeGatewayOptions,
   spanNamed,
   spansNamed,
-} from "../../support/fake-gateway.ts";
-import { fakeBundle } from "../../support/fake-tenant.ts";
-import { completion, failure, type FakeAnswer } from "../../support/fake-upstream.ts";
-import { checkTrace } from "../../support/trace-invariants.ts";
-import { asFlat } from "../telemetry/as-flat.ts";
+} from "../../support/fakes/fake-gateway.ts";
+import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
+import { completion, failure, type FakeAnswer } from "../../support/fakes/fake-upstream.ts";
+import { checkTrace } from "../../support/checkers/trace-invariants.ts";
+import { asFlat } from "../../support/checkers/flat-trace.ts";
 
 const ON = { mode: "on" } as const;
 

@@ -10,11 +10,11 @@ import {
   spanNamed,
   spansNamed,
   UPSTREAM_SECRET,
-} from "../../support/fake-gateway.ts";
-import { fakeBundle } from "../../support/fake-tenant.ts";
-import { completion, failure, hang } from "../../support/fake-upstream.ts";
-import { checkTrace } from "../../support/trace-invariants.ts";
-import { asFlat } from "../telemetry/as-flat.ts";
+} from "../../support/fakes/fake-gateway.ts";
+import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
+import { completion, failure, hang } from "../../support/fakes/fake-upstream.ts";
+import { checkTrace } from "../../support/checkers/trace-invariants.ts";
+import { asFlat } from "../../support/checkers/flat-trace.ts";
 
 const TWO_TARGETS = {
   chat: {

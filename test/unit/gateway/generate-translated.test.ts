@@ -1,5 +1,5 @@
 // The pipeline where client and upstream speak different wires: what goes out, what comes back, what is left out and said to be, and
-// the trace of it. Streams are test/worker/stream-translate.test.ts; what each pair of wires can say is test/unit/matrix.
+// the trace of it. Streams are test/worker/upstream/stream-translate.test.ts; what each pair of wires can say is test/unit/matrix.
 import { describe, expect, test } from "vitest";
 import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-codec.ts";
 import { openAiResponses } from "../../../src/wires/openai-responses/client-codec.ts";
@@ -9,9 +9,9 @@ import {
   spanNamed,
   spansNamed,
   type FakeGatewayOptions,
-} from "../../support/fake-gateway.ts";
-import { completion, failure } from "../../support/fake-upstream.ts";
-import { fakeBundle } from "../../support/fake-tenant.ts";
+} from "../../support/fakes/fake-gateway.ts";
+import { completion, failure } from "../../support/fakes/fake-upstream.ts";
+import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
 
 /** `a` speaks the chat wire only. */
 const BUNDLE = fakeBundle({

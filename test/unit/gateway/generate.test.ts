@@ -1,5 +1,5 @@
 // The pipeline as a whole, with whole answers: the happy path, the queue's word, and what is told to whom. Faults of upstreams are
-// generate-faults.test.ts, the cache generate-cache.test.ts, streams test/worker/stream-generate.test.ts.
+// generate-faults.test.ts, the cache generate-cache.test.ts, streams test/worker/upstream/stream-generate.test.ts.
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
 import { QueueUnreachable } from "../../../src/limits/isolate/queue-client.ts";
@@ -11,11 +11,11 @@ import {
   spanNamed,
   spansNamed,
   UPSTREAM_SECRET,
-} from "../../support/fake-gateway.ts";
-import { fakeBundle } from "../../support/fake-tenant.ts";
-import { completion } from "../../support/fake-upstream.ts";
-import { checkTrace } from "../../support/trace-invariants.ts";
-import { asFlat } from "../telemetry/as-flat.ts";
+} from "../../support/fakes/fake-gateway.ts";
+import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
+import { completion } from "../../support/fakes/fake-upstream.ts";
+import { checkTrace } from "../../support/checkers/trace-invariants.ts";
+import { asFlat } from "../../support/checkers/flat-trace.ts";
 
 const ROUTES = { chat: { targets: [{ provider: "a", model: "gpt-4o-mini", params: { temperature: 0.2 } }] } };
 

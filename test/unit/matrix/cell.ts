@@ -5,7 +5,7 @@ import { GatewayError } from "../../../src/errors.ts";
 import { openExchange, type ChatExchange } from "../../../src/pipeline/attempts/exchange.ts";
 import { readRequestOptions } from "../../../src/pipeline/request-options.ts";
 import { createSseParser } from "../../../src/bytes/sse.ts";
-import { fixtureBytes, fixtureText, parseText } from "../wires/stream-fixture.ts";
+import { fixtureBytes, fixtureText, parseText } from "../../support/builders/wire-fixtures.ts";
 import type { Client } from "./clients.ts";
 import type { Feature } from "./features.ts";
 import type { Upstream } from "./upstreams.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { OPENAI_COMPATIBLE_ROWS } from "../../../src/providers/openai-rows.ts";
 import { REGISTERED_KINDS } from "../../../src/providers/registry.ts";
-import { SPLITS } from "../wires/stream-fixture.ts";
+import { SPLITS } from "../../support/builders/wire-fixtures.ts";
 import { isForwarded, readAnswer, runRequest, runStream, runWhole } from "./cell.ts";
 import { readFacts } from "./client-facts.ts";
 import { CLIENTS, factsOf } from "./clients.ts";

@@ -14,11 +14,11 @@ import type { IsolateServices } from "../../../src/services.ts";
 import type { FinishedTrace, RequestTrace } from "../../../src/telemetry/trace/trace.ts";
 import { generateKey, hashKey } from "../../../src/tenants/key-format.ts";
 import type { TenantBundle } from "../../../src/tenants/records/records.ts";
-import { spanNamed, spansNamed } from "../../support/fake-gateway.ts";
-import { fakeBundle, type FakeTenant } from "../../support/fake-tenant.ts";
-import { checkTrace } from "../../support/trace-invariants.ts";
-import { asFlat } from "../telemetry/as-flat.ts";
-import { NOON, startTrace } from "../../support/plain-recorder.ts";
+import { spanNamed, spansNamed } from "../../support/fakes/fake-gateway.ts";
+import { fakeBundle, type FakeTenant } from "../../support/fakes/fake-tenant.ts";
+import { checkTrace } from "../../support/checkers/trace-invariants.ts";
+import { asFlat } from "../../support/checkers/flat-trace.ts";
+import { NOON, startTrace } from "../../support/fakes/fake-trace.ts";
 
 const KEY = generateKey((count) => new Uint8Array(count).fill(7));
 let hash = "";

@@ -5,9 +5,9 @@ import { proxy } from "../../../src/pipeline/operations/proxy.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import type { FinishedSpan } from "../../../src/telemetry/trace/trace.ts";
 import type { ProviderRecord } from "../../../src/tenants/records/records.ts";
-import { createFakeGateway } from "../../support/fake-gateway.ts";
-import { fakeBundle } from "../../support/fake-tenant.ts";
-import { type FakeReply, failure } from "../../support/fake-upstream.ts";
+import { createFakeGateway } from "../../support/fakes/fake-gateway.ts";
+import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
+import { type FakeReply, failure } from "../../support/fakes/fake-upstream.ts";
 
 type Kind = ProviderRecord["kind"];
 type Options = ProviderRecord["options"];

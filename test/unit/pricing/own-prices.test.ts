@@ -1,9 +1,9 @@
 // A tenant's own prices: which of them is a model's, in which unit, and where a request goes by them.
 import { expect, test } from "vitest";
 import { findOwnPrice } from "../../../src/pricing/own-prices.ts";
-import { completion } from "../../support/fake-upstream.ts";
-import { createFakeGateway } from "../../support/fake-gateway.ts";
-import { fakeBundle } from "../../support/fake-tenant.ts";
+import { completion } from "../../support/fakes/fake-upstream.ts";
+import { createFakeGateway } from "../../support/fakes/fake-gateway.ts";
+import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
 
 const PRICES = {
   "a/gpt-4o-mini": { input: 1, output: 2, cacheRead: 0.1 },

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { azureOpenAi } from "../../../src/providers/azure-openai.ts";
 import type { ProviderAccount } from "../../../src/providers/provider.ts";
-import { fixtureJson } from "../wires/stream-fixture.ts";
+import { fixtureJson } from "../../support/builders/wire-fixtures.ts";
 
 const CHAT = openAiChat.parseRequest(
   '{"model":"az/gpt","messages":[{"role":"user","content":"Hi"}],"stream":true}',

@@ -7,7 +7,7 @@ import { gemini } from "../../../src/wires/gemini/client-codec.ts";
 import { type SignPorts, type Target, wireFor } from "../../../src/providers/provider.ts";
 import { vertex } from "../../../src/providers/vertex.ts";
 import { createTokenBook, parseServiceAccount } from "../../../src/providers/vertex-token.ts";
-import { fixtureJson } from "../wires/stream-fixture.ts";
+import { fixtureJson } from "../../support/builders/wire-fixtures.ts";
 
 const GEMINI_CHAT = gemini.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', { model: "v/m" });
 const CLAUDE_CHAT = anthropicMessages.parseRequest(

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import type { ProviderAccount } from "../../../src/providers/provider.ts";
 import { workersAi } from "../../../src/providers/workers-ai.ts";
-import { fixtureJson } from "../wires/stream-fixture.ts";
+import { fixtureJson } from "../../support/builders/wire-fixtures.ts";
 
 const CHAT = openAiChat.parseRequest(
   '{"model":"x","messages":[{"role":"user","content":"Hi"}],"max_completion_tokens":9}',

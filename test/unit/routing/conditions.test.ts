@@ -3,7 +3,7 @@ import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { chooseBranch, isWithin, type RequestTraits } from "../../../src/routing/conditions.ts";
 import { needsOf } from "../../../src/routing/needs.ts";
 import { routeSchema } from "../../../src/tenants/records/route-record.ts";
-import { fakeChat } from "../../support/fake-tenant.ts";
+import { fakeChat } from "../../support/fakes/fake-tenant.ts";
 
 const OWN = [{ provider: "a", model: "own" }];
 const OTHER = [{ provider: "b", model: "other" }];

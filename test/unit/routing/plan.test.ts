@@ -8,7 +8,7 @@ import {
 } from "../../../src/routing/plan.ts";
 import { createTurns } from "../../../src/targets/weighted-round-robin.ts";
 import { DEFAULT_RETRIES, DEFAULT_TIMEOUTS } from "../../../src/tenants/records/route-record.ts";
-import { fakeBundle } from "../../support/fake-tenant.ts";
+import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
 
 const CLOSED = { state: "closed", retryInMs: 0, failures: 0, calls: 0 } as const;
 

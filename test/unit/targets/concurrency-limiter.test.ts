@@ -4,7 +4,7 @@ import { createAdmission } from "../../../src/limits/queue/queue-machine.ts";
 import { createClosedGates, MAX_CLOSED_MS } from "../../../src/targets/cooldowns.ts";
 import type { ClosedGate } from "../../../src/limits/protocol.ts";
 import { createTargetGates } from "../../../src/targets/concurrency-limiter.ts";
-import { asAdmitted, askOf, START_AT } from "../../support/ask-builder.ts";
+import { asAdmitted, askOf, START_AT } from "../../support/builders/admission.ts";
 
 const TARGET = "openai/gpt-4o-mini";
 

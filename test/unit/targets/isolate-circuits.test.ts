@@ -6,7 +6,7 @@ import { createAdmission, type Admission } from "../../../src/limits/queue/queue
 import { createQueueClient, type TenantQueueClient } from "../../../src/limits/isolate/queue-client.ts";
 import type { QueueRpc } from "../../../src/limits/protocol.ts";
 import type { CallRef } from "../../../src/targets/circuit.ts";
-import { askOf, limitsOf, START_AT } from "../../support/ask-builder.ts";
+import { askOf, limitsOf, START_AT } from "../../support/builders/admission.ts";
 
 const TARGET = "up/dead";
 const FIRST_PAUSE_MS = 10_000;

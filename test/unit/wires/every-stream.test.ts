@@ -16,7 +16,7 @@ import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-str
 import type { Decoder } from "../../../src/providers/provider.ts";
 import { createBoundDecoder } from "../../../src/wires/workers-ai/upstream-stream.ts";
 import { createSseParser } from "../../../src/bytes/sse.ts";
-import { fixtureBytes, SPLITS } from "./stream-fixture.ts";
+import { fixtureBytes, SPLITS } from "../../support/builders/wire-fixtures.ts";
 
 const FIXTURES = join(import.meta.dirname, "../../fixtures");
 

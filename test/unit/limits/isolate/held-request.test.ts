@@ -1,8 +1,8 @@
 // A request that has its lease, as the pipeline holds it: what ends it before its time, and what it asks the queue for.
 import { describe, expect, test } from "vitest";
-import { ADMITTED, createFakeGateway, spanNamed, spansNamed } from "../../../support/fake-gateway.ts";
-import { fakeBundle } from "../../../support/fake-tenant.ts";
-import { completion, hang } from "../../../support/fake-upstream.ts";
+import { ADMITTED, createFakeGateway, spanNamed, spansNamed } from "../../../support/fakes/fake-gateway.ts";
+import { fakeBundle } from "../../../support/fakes/fake-tenant.ts";
+import { completion, hang } from "../../../support/fakes/fake-upstream.ts";
 
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();

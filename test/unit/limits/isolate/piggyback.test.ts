@@ -10,8 +10,8 @@ import {
   type QueueRpc,
   type Settlement,
 } from "../../../../src/limits/protocol.ts";
-import { asAdmitted, askOf, settlementOf, START_AT } from "../../../support/ask-builder.ts";
-import { createTestClock, settled } from "../test-clock.ts";
+import { asAdmitted, askOf, settlementOf, START_AT } from "../../../support/builders/admission.ts";
+import { createTestClock, settled } from "../../../support/fakes/fake-clock.ts";
 
 const ANSWER: Admitted = {
   kind: "admitted",

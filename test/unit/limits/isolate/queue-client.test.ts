@@ -7,8 +7,8 @@ import {
   type Admitted,
   type QueueRpc,
 } from "../../../../src/limits/protocol.ts";
-import { askOf, settlementOf, START_AT } from "../../../support/ask-builder.ts";
-import { createTestClock, settled } from "../test-clock.ts";
+import { askOf, settlementOf, START_AT } from "../../../support/builders/admission.ts";
+import { createTestClock, settled } from "../../../support/fakes/fake-clock.ts";
 
 const ADMITTED: Admitted = {
   kind: "admitted",

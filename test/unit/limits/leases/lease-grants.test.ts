@@ -10,7 +10,7 @@ import {
   type Batch,
   type BatchStart,
 } from "../../../../src/limits/protocol.ts";
-import { asAdmitted, askOf, asRefused, settlementOf, START_AT } from "../../../support/ask-builder.ts";
+import { asAdmitted, askOf, asRefused, settlementOf, START_AT } from "../../../support/builders/admission.ts";
 
 const ROOMY = { requestsPerMinute: 6000, burst: 1000, concurrency: 1000 };
 const NO_NEWS = { starts: [], unused: [], closes: [] };

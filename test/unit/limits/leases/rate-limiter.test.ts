@@ -10,7 +10,7 @@ import {
   take,
   windowOf,
 } from "../../../../src/limits/leases/rate-limiter.ts";
-import { START_AT } from "../../../support/ask-builder.ts";
+import { START_AT } from "../../../support/builders/admission.ts";
 
 describe("a rate gate", () => {
   test("lets a burst pass at once and then one each interval", () => {

@@ -8,7 +8,7 @@ import {
   periodEndsAt,
   spentIn,
 } from "../../../../src/limits/leases/spend.ts";
-import { asAdmitted, askOf, asRefused, settlementOf, START_AT } from "../../../support/ask-builder.ts";
+import { asAdmitted, askOf, asRefused, settlementOf, START_AT } from "../../../support/builders/admission.ts";
 
 const DAY_MS = 86_400_000;
 const ONE_DOLLAR: Budget = { microUsd: 1_000_000, period: "day", onExceeded: "reject" };

@@ -8,7 +8,7 @@ import {
   limitsOf,
   settlementOf,
   START_AT,
-} from "../../../support/ask-builder.ts";
+} from "../../../support/builders/admission.ts";
 
 /** As it goes to storage and comes back. */
 function restart(admission: Admission, at: number): Admission {

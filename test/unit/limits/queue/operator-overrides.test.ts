@@ -7,7 +7,7 @@ import {
   limitsOf,
   settlementOf,
   START_AT,
-} from "../../../support/ask-builder.ts";
+} from "../../../support/builders/admission.ts";
 
 const ONE_SLOT = { concurrency: 1 };
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createAdmission } from "../../../../src/limits/queue/queue-machine.ts";
 import { createModel, type Step, type World } from "./queue-model.ts";
-import { asAdmitted, askOf, limitsOf, START_AT } from "../../../support/ask-builder.ts";
+import { asAdmitted, askOf, limitsOf, START_AT } from "../../../support/builders/admission.ts";
 
 /** Long runs: `HEADGATE_MODEL_RUNS=20000 npm test`. */
 const RUNS = Number(process.env["HEADGATE_MODEL_RUNS"] ?? 1500);

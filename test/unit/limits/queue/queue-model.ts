@@ -14,7 +14,7 @@ import {
   type Settlement,
 } from "../../../../src/limits/protocol.ts";
 import { leaseIdOf } from "../../../../src/limits/leases/lease-table.ts";
-import { askOf, START_AT } from "../../../support/ask-builder.ts";
+import { askOf, START_AT } from "../../../support/builders/admission.ts";
 
 export interface World {
   readonly limits: Limits;

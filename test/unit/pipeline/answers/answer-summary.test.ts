@@ -12,7 +12,7 @@ import {
 import { createOpenAiDecoder } from "../../../../src/wires/openai-chat/upstream-stream.ts";
 import { readCompletion } from "../../../../src/wires/openai-chat/upstream-answer.ts";
 import { createSseParser } from "../../../../src/bytes/sse.ts";
-import { fakeChat } from "../../../support/fake-tenant.ts";
+import { fakeChat } from "../../../support/fakes/fake-tenant.ts";
 
 const FIXTURES = join(import.meta.dirname, "../../fixtures/openai");
 

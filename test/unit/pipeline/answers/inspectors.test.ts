@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { inspectUsage, inspectWire, type Inspector } from "../../../../src/pipeline/answers/inspectors.ts";
 import { providerOf } from "../../../../src/providers/registry.ts";
-import { fixtureBytes, SPLITS } from "../../wires/stream-fixture.ts";
+import { fixtureBytes, SPLITS } from "../../../support/builders/wire-fixtures.ts";
 
 const [chat, responses = chat] = providerOf("openai").wires;
 

@@ -5,9 +5,9 @@ import { gemini, parseCountRequest as parseGeminiCount } from "../../../../src/w
 import { countTokens } from "../../../../src/pipeline/operations/count-tokens.ts";
 import { providerOf } from "../../../../src/providers/registry.ts";
 import type { ProviderRecord } from "../../../../src/tenants/records/records.ts";
-import { createFakeGateway, spanNamed } from "../../../support/fake-gateway.ts";
-import { fakeBundle } from "../../../support/fake-tenant.ts";
-import { failure, type FakeReply, hang } from "../../../support/fake-upstream.ts";
+import { createFakeGateway, spanNamed } from "../../../support/fakes/fake-gateway.ts";
+import { fakeBundle } from "../../../support/fakes/fake-tenant.ts";
+import { failure, type FakeReply, hang } from "../../../support/fakes/fake-upstream.ts";
 
 const BODY = { max_tokens: 9, system: "Be brief.", messages: [{ role: "user", content: "Hi" }] };
 const CLAUDE_ON_AWS = "anthropic.claude-sonnet-4-5-20250929-v1:0";

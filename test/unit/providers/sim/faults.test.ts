@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { createSimServer } from "../../../../src/providers/sim/server.ts";
 import { sim } from "../../../../src/providers/sim/sim.ts";
-import { parseText } from "../../wires/stream-fixture.ts";
+import { parseText } from "../../../support/builders/wire-fixtures.ts";
 import { callSim } from "./sim-call.ts";
 
 const STREAM = { stream: true };

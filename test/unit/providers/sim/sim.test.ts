@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../../src/schema/chat.ts";
 import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
 import { sim } from "../../../../src/providers/sim/sim.ts";
-import { fixtureText, parseText } from "../../wires/stream-fixture.ts";
+import { fixtureText, parseText } from "../../../support/builders/wire-fixtures.ts";
 import { askSim, callSim } from "./sim-call.ts";
 
 const user = (content: unknown) => ({ messages: [{ role: "user", content }] });

@@ -8,10 +8,10 @@ import {
   type SpanContent,
 } from "../../../../src/telemetry/content/content.ts";
 import { createTraceEncoder } from "../../../../src/telemetry/export/export-encode.ts";
-import { fakeChat } from "../../../support/fake-tenant.ts";
-import { flattenSpans } from "../../../support/otlp-spans.ts";
-import { startTrace } from "../../../support/plain-recorder.ts";
-import { plainTrace } from "../sample-traces.ts";
+import { fakeChat } from "../../../support/fakes/fake-tenant.ts";
+import { flattenSpans } from "../../../support/checkers/otlp-spans.ts";
+import { startTrace } from "../../../support/fakes/fake-trace.ts";
+import { plainTrace } from "../../../support/builders/sample-traces.ts";
 
 const FULL = { mode: "full", maxChars: 16_384 } as const;
 

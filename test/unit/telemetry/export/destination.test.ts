@@ -4,9 +4,9 @@ import { operatorDestination, toDestination } from "../../../../src/telemetry/ex
 import { PRESET_NAMES, PRESETS } from "../../../../src/telemetry/export/presets.ts";
 import type { OpenDestination } from "../../../../src/tenants/records/open-records.ts";
 import { parseTenant } from "../../../../src/tenants/records/parse-record.ts";
-import { checkOtlp } from "../../../support/otlp-proto.ts";
-import { to } from "./export-rig.ts";
-import { NOON, startTrace } from "../../../support/plain-recorder.ts";
+import { checkOtlp } from "../../../support/checkers/otlp-proto.ts";
+import { to } from "../../../support/fakes/fake-exporter.ts";
+import { NOON, startTrace } from "../../../support/fakes/fake-trace.ts";
 
 const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => undefined };
 const OPEN_RULES = { allowPrivateUpstreams: false, isContentAllowed: true };

@@ -3,8 +3,15 @@ import { REPORT_DELAY_MS, REPORTER_STALE_MS } from "../../../../src/telemetry/ex
 import { RETRY_WINDOW_MS } from "../../../../src/telemetry/export/export-retry.ts";
 import { GATHER_MS } from "../../../../src/telemetry/export/exporter.ts";
 import { OPERATOR_NAME, STORE_NAME } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
-import { isBalanced, isolate, OPERATOR, policy, storeless, to } from "./export-rig.ts";
-import { plainTrace } from "../sample-traces.ts";
+import {
+  isBalanced,
+  isolate,
+  OPERATOR,
+  policy,
+  storeless,
+  to,
+} from "../../../support/fakes/fake-exporter.ts";
+import { plainTrace } from "../../../support/builders/sample-traces.ts";
 
 const down = async (): Promise<Response> => new Response(null, { status: 503 });
 

@@ -7,11 +7,18 @@ import {
   GATHER_MS,
 } from "../../../../src/telemetry/export/exporter.ts";
 import { OPERATOR_NAME, STORE_NAME } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
-import { checkOtlp } from "../../../support/otlp-proto.ts";
-import { flattenSpans } from "../../../support/otlp-spans.ts";
-import { isBalanced, isolate, OPERATOR, policy, storeless, to } from "./export-rig.ts";
-import { startTrace } from "../../../support/plain-recorder.ts";
-import { fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
+import { checkOtlp } from "../../../support/checkers/otlp-proto.ts";
+import { flattenSpans } from "../../../support/checkers/otlp-spans.ts";
+import {
+  isBalanced,
+  isolate,
+  OPERATOR,
+  policy,
+  storeless,
+  to,
+} from "../../../support/fakes/fake-exporter.ts";
+import { startTrace } from "../../../support/fakes/fake-trace.ts";
+import { fallbackTrace, plainTrace, refusedTrace } from "../../../support/builders/sample-traces.ts";
 
 const PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

@@ -7,7 +7,7 @@ import {
   type Destination,
   type SendPorts,
 } from "../../../../src/telemetry/export/otlp-send.ts";
-import { NOON } from "../../../support/plain-recorder.ts";
+import { NOON } from "../../../support/fakes/fake-trace.ts";
 
 const DESTINATION: Destination = {
   name: "grafana",

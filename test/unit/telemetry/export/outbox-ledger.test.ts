@@ -13,8 +13,8 @@ import {
   ISOLATE_LOST_MS,
 } from "../../../../src/telemetry/export/outbox/outbox-ledger.ts";
 import type { HandedBatch, Push } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
-import { isBalanced } from "./export-rig.ts";
-import { NOON } from "../../../support/plain-recorder.ts";
+import { isBalanced } from "../../../support/fakes/fake-exporter.ts";
+import { NOON } from "../../../support/fakes/fake-trace.ts";
 
 const counts = (about: Partial<ExportCounts> = {}): ExportCounts => ({
   enqueued: 0,

@@ -9,9 +9,14 @@ import { NEWEST } from "../../../../src/telemetry/store/store-query.ts";
 import { summarize } from "../../../../src/telemetry/trace/summary.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import type { TraceReader } from "../../../../src/telemetry/store/trace-reader.ts";
-import { envelope } from "../as-flat.ts";
-import { startTrace } from "../../../support/plain-recorder.ts";
-import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
+import { envelope } from "../../../support/checkers/flat-trace.ts";
+import { startTrace } from "../../../support/fakes/fake-trace.ts";
+import {
+  cacheHitTrace,
+  fallbackTrace,
+  plainTrace,
+  refusedTrace,
+} from "../../../support/builders/sample-traces.ts";
 
 const SERVICE = "headgate";
 

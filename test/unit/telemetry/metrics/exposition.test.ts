@@ -15,9 +15,9 @@ import {
   toUnderscores,
 } from "../../../../src/telemetry/metrics/prometheus.ts";
 import { createSeriesTable, type Series } from "../../../../src/telemetry/metrics/series.ts";
-import { checkOtlpMetrics } from "../../../support/otlp-proto.ts";
-import { parsePrometheus, total } from "../../../support/prometheus-text.ts";
-import { NOON } from "../../../support/plain-recorder.ts";
+import { checkOtlpMetrics } from "../../../support/checkers/otlp-proto.ts";
+import { parsePrometheus, total } from "../../../support/checkers/prometheus-text.ts";
+import { NOON } from "../../../support/fakes/fake-trace.ts";
 
 const RESOURCE = { serviceName: "headgate", serviceVersion: "0.1.0" };
 // The names are those of the table they come from.

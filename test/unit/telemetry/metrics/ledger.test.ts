@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createLedger } from "../../../../src/telemetry/metrics/ledger.ts";
 import type { MetricsBatch } from "../../../../src/telemetry/metrics/metrics-port.ts";
-import { NOON } from "../../../support/plain-recorder.ts";
+import { NOON } from "../../../support/fakes/fake-trace.ts";
 
 function batch(id: string, sum = 1): MetricsBatch {
   const series = { labels: {}, sum, buckets: [], startAt: NOON, touchedAt: NOON };

@@ -4,8 +4,8 @@ import { createMeter, GATHER_MS, RESEND_AFTER_MS } from "../../../../src/telemet
 import { createLedger, type Ledger } from "../../../../src/telemetry/metrics/ledger.ts";
 import { UNKNOWN_TENANT } from "../../../../src/telemetry/store/stored-trace.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
-import { NOON } from "../../../support/plain-recorder.ts";
-import { plainTrace } from "../sample-traces.ts";
+import { NOON } from "../../../support/fakes/fake-trace.ts";
+import { plainTrace } from "../../../support/builders/sample-traces.ts";
 
 function startMeter() {
   let nowMs = NOON;

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { ExportStatus } from "../../../../src/telemetry/export/export-counters.ts";
 import { createMetricsReader } from "../../../../src/telemetry/metrics/metrics-reader.ts";
 import { UNKNOWN_TENANT } from "../../../../src/telemetry/store/stored-trace.ts";
-import { NOON } from "../../../support/plain-recorder.ts";
+import { NOON } from "../../../support/fakes/fake-trace.ts";
 
 const STATUS: ExportStatus = {
   destination: "d",

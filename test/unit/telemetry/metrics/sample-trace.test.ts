@@ -6,8 +6,14 @@ import type { Labels } from "../../../../src/telemetry/metrics/instruments.ts";
 import { METRIC_LABELS } from "../../../../src/telemetry/metrics/instruments.ts";
 import { sampleTrace } from "../../../../src/telemetry/metrics/sample-trace.ts";
 import { createSeriesTable, countOf } from "../../../../src/telemetry/metrics/series.ts";
-import { NOON, startTrace } from "../../../support/plain-recorder.ts";
-import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace, semanticTrace } from "../sample-traces.ts";
+import { NOON, startTrace } from "../../../support/fakes/fake-trace.ts";
+import {
+  cacheHitTrace,
+  fallbackTrace,
+  plainTrace,
+  refusedTrace,
+  semanticTrace,
+} from "../../../support/builders/sample-traces.ts";
 
 interface Sample {
   readonly labels: Labels;

@@ -8,7 +8,7 @@ import {
   MAX_SERIES,
   type Series,
 } from "../../../../src/telemetry/metrics/series.ts";
-import { NOON } from "../../../support/plain-recorder.ts";
+import { NOON } from "../../../support/fakes/fake-trace.ts";
 
 const DAY_MS = 86_400_000;
 

@@ -8,12 +8,17 @@ import {
 import { encodeTrace, joinResourceSpans, SCHEMA_URL } from "../../../../src/telemetry/otlp/otlp.ts";
 import { readResourceSpans } from "../../../../src/telemetry/otlp/otlp-read.ts";
 import type { FinishedSpan, FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
-import { checkOtlp } from "../../../support/otlp-proto.ts";
-import { flattenSpans } from "../../../support/otlp-spans.ts";
-import { checkTrace } from "../../../support/trace-invariants.ts";
-import { asFlat, envelope, exportBody } from "../as-flat.ts";
-import { NOON, startTrace } from "../../../support/plain-recorder.ts";
-import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
+import { checkOtlp } from "../../../support/checkers/otlp-proto.ts";
+import { flattenSpans } from "../../../support/checkers/otlp-spans.ts";
+import { checkTrace } from "../../../support/checkers/trace-invariants.ts";
+import { asFlat, envelope, exportBody } from "../../../support/checkers/flat-trace.ts";
+import { NOON, startTrace } from "../../../support/fakes/fake-trace.ts";
+import {
+  cacheHitTrace,
+  fallbackTrace,
+  plainTrace,
+  refusedTrace,
+} from "../../../support/builders/sample-traces.ts";
 
 const PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

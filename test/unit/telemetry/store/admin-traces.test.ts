@@ -6,10 +6,10 @@ import { onError } from "../../../../src/middleware/on-error.ts";
 import { encodeTrace } from "../../../../src/telemetry/otlp/otlp.ts";
 import { summarize } from "../../../../src/telemetry/trace/summary.ts";
 import type { TraceReader } from "../../../../src/telemetry/store/trace-reader.ts";
-import { checkOtlp } from "../../../support/otlp-proto.ts";
-import { checkTrace } from "../../../support/trace-invariants.ts";
-import { envelope } from "../as-flat.ts";
-import { fallbackTrace, plainTrace } from "../sample-traces.ts";
+import { checkOtlp } from "../../../support/checkers/otlp-proto.ts";
+import { checkTrace } from "../../../support/checkers/trace-invariants.ts";
+import { envelope } from "../../../support/checkers/flat-trace.ts";
+import { fallbackTrace, plainTrace } from "../../../support/builders/sample-traces.ts";
 
 const trace = await fallbackTrace();
 const asked: unknown[] = [];

@@ -8,8 +8,8 @@ import {
 } from "../../../../src/telemetry/store/stored-batch.ts";
 import { summarize } from "../../../../src/telemetry/trace/summary.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
-import { startTrace } from "../../../support/plain-recorder.ts";
-import { fallbackTrace } from "../sample-traces.ts";
+import { startTrace } from "../../../support/fakes/fake-trace.ts";
+import { fallbackTrace } from "../../../support/builders/sample-traces.ts";
 
 const ENVELOPE = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.0" });
 /** A row of SQLite on Workers. */

@@ -8,7 +8,7 @@ import {
 } from "../../../../src/telemetry/store/trace-query.ts";
 import type { FoundTrace } from "../../../../src/telemetry/store/stored-trace.ts";
 import { summarize } from "../../../../src/telemetry/trace/summary.ts";
-import { plainTrace } from "../sample-traces.ts";
+import { plainTrace } from "../../../support/builders/sample-traces.ts";
 
 const parse = (query: string): TraceQuery => parseTraceQuery(new URLSearchParams(query));
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { createRefusalFlood, summaryTrace } from "../../../../src/telemetry/trace/refusal-trace-limiter.ts";
-import { checkTrace } from "../../../support/trace-invariants.ts";
-import { asFlat } from "../as-flat.ts";
-import { NOON, startTrace } from "../../../support/plain-recorder.ts";
+import { checkTrace } from "../../../support/checkers/trace-invariants.ts";
+import { asFlat } from "../../../support/checkers/flat-trace.ts";
+import { NOON, startTrace } from "../../../support/fakes/fake-trace.ts";
 
 function flood() {
   let nowMs = NOON;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { SPAN_GRACE_MS } from "../../../../src/telemetry/trace/request-trace.ts";
 import type { SpanAttributes } from "../../../../src/telemetry/trace/attributes.ts";
-import { checkTrace } from "../../../support/trace-invariants.ts";
-import { asFlat } from "../as-flat.ts";
-import { NOON, startTrace } from "../../../support/plain-recorder.ts";
+import { checkTrace } from "../../../support/checkers/trace-invariants.ts";
+import { asFlat } from "../../../support/checkers/flat-trace.ts";
+import { NOON, startTrace } from "../../../support/fakes/fake-trace.ts";
 
 const PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

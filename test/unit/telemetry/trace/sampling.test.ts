@@ -3,8 +3,13 @@ import type { SpanAttributes } from "../../../../src/telemetry/trace/attributes.
 import { shouldKeep, type SamplingPolicy } from "../../../../src/telemetry/trace/sampling.ts";
 import { summarize } from "../../../../src/telemetry/trace/summary.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
-import { NOON, startTrace } from "../../../support/plain-recorder.ts";
-import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
+import { NOON, startTrace } from "../../../support/fakes/fake-trace.ts";
+import {
+  cacheHitTrace,
+  fallbackTrace,
+  plainTrace,
+  refusedTrace,
+} from "../../../support/builders/sample-traces.ts";
 
 const KEEP_NONE: SamplingPolicy = { sampleRatio: 0, alwaysKeep: [], slowMs: 10_000 };
 

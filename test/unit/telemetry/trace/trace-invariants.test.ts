@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { FlatSpan } from "../../../support/otlp-spans.ts";
-import { checkTrace, splitRequests } from "../../../support/trace-invariants.ts";
-import { asFlat, exportBody } from "../as-flat.ts";
-import { fallbackTrace, plainTrace, refusedTrace } from "../sample-traces.ts";
+import type { FlatSpan } from "../../../support/checkers/otlp-spans.ts";
+import { checkTrace, splitRequests } from "../../../support/checkers/trace-invariants.ts";
+import { asFlat, exportBody } from "../../../support/checkers/flat-trace.ts";
+import { fallbackTrace, plainTrace, refusedTrace } from "../../../support/builders/sample-traces.ts";
 
 const good = await fallbackTrace();
 const spans = asFlat(good);

@@ -5,9 +5,15 @@ import { readResourceSpans } from "../../../../src/telemetry/otlp/otlp-read.ts";
 import { shareTime } from "../../../../src/telemetry/waterfall/time-shares.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import { drawWaterfall } from "../../../../src/telemetry/waterfall/waterfall.ts";
-import { envelope } from "../as-flat.ts";
-import { startTrace } from "../../../support/plain-recorder.ts";
-import { cacheHitTrace, fallbackTrace, plainTrace, refusedTrace, semanticTrace } from "../sample-traces.ts";
+import { envelope } from "../../../support/checkers/flat-trace.ts";
+import { startTrace } from "../../../support/fakes/fake-trace.ts";
+import {
+  cacheHitTrace,
+  fallbackTrace,
+  plainTrace,
+  refusedTrace,
+  semanticTrace,
+} from "../../../support/builders/sample-traces.ts";
 
 /** Hundreds of drawings; a limit here only says that something hangs, on machines that do other work too. */
 const DRAWING_TIMEOUT_MS = 60_000;

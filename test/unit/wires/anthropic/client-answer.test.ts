@@ -13,7 +13,7 @@ import {
   parseInPieces,
   parseText,
   SPLITS,
-} from "../stream-fixture.ts";
+} from "../../../support/builders/wire-fixtures.ts";
 
 const CHAT = anthropicMessages.parseRequest(
   JSON.stringify({ model: "route", max_tokens: 9, messages: [{ role: "user", content: "Hi" }] }),

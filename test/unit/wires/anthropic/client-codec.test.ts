@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { anthropicMessages, parseCountRequest } from "../../../../src/wires/anthropic/client-codec.ts";
 import { formatAnthropicModels } from "../../../../src/wires/anthropic/client-models.ts";
 import { GatewayError } from "../../../../src/errors.ts";
-import { parseText } from "../stream-fixture.ts";
+import { parseText } from "../../../support/builders/wire-fixtures.ts";
 
 const BODY = { model: "r", max_tokens: 64, messages: [{ role: "user", content: "Hi" }] };
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readAnthropicError } from "../../../../src/wires/anthropic/upstream-errors.ts";
 import { readMessage } from "../../../../src/wires/anthropic/upstream-answer.ts";
-import { fixtureJson } from "../stream-fixture.ts";
+import { fixtureJson } from "../../../support/builders/wire-fixtures.ts";
 
 const read = (name: string) => readMessage(fixtureJson(`anthropic/${name}.json`));
 

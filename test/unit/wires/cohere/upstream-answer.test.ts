@@ -5,7 +5,7 @@ import type { ChatChunk } from "../../../../src/schema/chat.ts";
 import { cohere } from "../../../../src/providers/cohere.ts";
 import { createCohereDecoder } from "../../../../src/wires/cohere/upstream-stream.ts";
 import { readCohereChat } from "../../../../src/wires/cohere/upstream-answer.ts";
-import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../stream-fixture.ts";
+import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../../../support/builders/wire-fixtures.ts";
 
 const decode = (name: string, size: number): readonly ChatChunk[] =>
   parseInPieces(fixtureBytes(`cohere/${name}`), size).flatMap(createCohereDecoder());

@@ -6,7 +6,7 @@ import { createEventStreamParser } from "../../../../src/bytes/aws-event-stream.
 import { bedrock } from "../../../../src/providers/bedrock.ts";
 import { createConverseDecoder } from "../../../../src/wires/converse/upstream-stream.ts";
 import { readConverse } from "../../../../src/wires/converse/upstream-answer.ts";
-import { fixtureBytes, fixtureJson, SPLITS } from "../stream-fixture.ts";
+import { fixtureBytes, fixtureJson, SPLITS } from "../../../support/builders/wire-fixtures.ts";
 
 function decode(name: string, size: number): readonly ChatChunk[] {
   const bytes = fixtureBytes(`bedrock/${name}`);

@@ -4,7 +4,7 @@ import type { ChatChoice, ChatChunk, ChatRequest } from "../../../../src/schema/
 import { gemini, geminiArray } from "../../../../src/wires/gemini/client-codec.ts";
 import { unwrapSignature } from "../../../../src/wires/gemini/client-reasoning.ts";
 import { GatewayError } from "../../../../src/errors.ts";
-import { fixtureText, parseText } from "../stream-fixture.ts";
+import { fixtureText, parseText } from "../../../support/builders/wire-fixtures.ts";
 
 const CHAT: ChatRequest = gemini.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', {
   model: "m",

@@ -5,7 +5,7 @@ import { GatewayError } from "../../../../src/errors.ts";
 import { readGeminiError } from "../../../../src/wires/gemini/upstream-errors.ts";
 import { readAnswer, readFinishReason, readUsage } from "../../../../src/wires/gemini/upstream-answer.ts";
 import { readEmbeddings } from "../../../../src/wires/gemini/upstream-embeddings.ts";
-import { fixtureJson } from "../stream-fixture.ts";
+import { fixtureJson } from "../../../support/builders/wire-fixtures.ts";
 
 const read = (name: string) => readAnswer(fixtureJson(`gemini/${name}`));
 

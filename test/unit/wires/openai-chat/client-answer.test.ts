@@ -4,7 +4,7 @@ import type { ChatChunk, ChatRequest, ChatResponse } from "../../../../src/schem
 import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
 import { createOpenAiDecoder } from "../../../../src/wires/openai-chat/upstream-stream.ts";
 import { readCompletion } from "../../../../src/wires/openai-chat/upstream-answer.ts";
-import { fixtureBytes, parseInPieces, parseText } from "../stream-fixture.ts";
+import { fixtureBytes, parseInPieces, parseText } from "../../../support/builders/wire-fixtures.ts";
 
 function request(body: object = {}): ChatRequest {
   const chat = openAiChat.parseRequest(

@@ -9,7 +9,7 @@ import {
   parseInPieces,
   parseText,
   SPLITS,
-} from "../stream-fixture.ts";
+} from "../../../support/builders/wire-fixtures.ts";
 
 const assemble = (text: string): unknown => JSON.parse(openAiChat.assemble(parseText(text)));
 

@@ -7,7 +7,7 @@ import {
   readFinishReason,
   readUsage,
 } from "../../../../src/wires/openai-chat/upstream-answer.ts";
-import { fixtureJson } from "../stream-fixture.ts";
+import { fixtureJson } from "../../../support/builders/wire-fixtures.ts";
 
 describe("answers", () => {
   test("text", () => {

@@ -1,7 +1,7 @@
 // What an upstream's refusal becomes: the row of the table, the wait, and no word that is not for the client.
 import { describe, expect, test } from "vitest";
 import { readOpenAiError } from "../../../../src/wires/openai-chat/upstream-errors.ts";
-import { fixtureJson } from "../stream-fixture.ts";
+import { fixtureJson } from "../../../support/builders/wire-fixtures.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 25, 10, 0, 0);
 const read = (status: number, body?: unknown, headers: Record<string, string> = {}) =>

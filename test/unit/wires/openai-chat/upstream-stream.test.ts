@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../../src/schema/chat.ts";
 import { createOpenAiDecoder } from "../../../../src/wires/openai-chat/upstream-stream.ts";
-import { fixtureBytes, parseInPieces, SPLITS } from "../stream-fixture.ts";
+import { fixtureBytes, parseInPieces, SPLITS } from "../../../support/builders/wire-fixtures.ts";
 
 const START = {
   type: "start",

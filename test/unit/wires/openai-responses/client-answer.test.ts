@@ -9,7 +9,13 @@ import {
   readResponse,
 } from "../../../../src/wires/openai-responses/upstream-wire.ts";
 import type { ServerSentEvent } from "../../../../src/bytes/sse.ts";
-import { fixtureBytes, fixtureJson, fixtureText, parseInPieces, parseText } from "../stream-fixture.ts";
+import {
+  fixtureBytes,
+  fixtureJson,
+  fixtureText,
+  parseInPieces,
+  parseText,
+} from "../../../support/builders/wire-fixtures.ts";
 
 const chat: ChatRequest = {
   ...openAiResponses.parseRequest(

@@ -8,7 +8,7 @@ import {
   readResponse,
   toResponsesNames,
 } from "../../../../src/wires/openai-responses/upstream-wire.ts";
-import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../stream-fixture.ts";
+import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../../../support/builders/wire-fixtures.ts";
 
 const START = {
   type: "start",

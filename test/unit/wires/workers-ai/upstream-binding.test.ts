@@ -1,5 +1,5 @@
 // Workers AI by the Worker's binding: what its `run` is given, and both forms of its answers. The forms follow Cloudflare's
-// documentation and the runtime's own types; the binding itself is real in test/clients/workers-ai-binding.test.ts.
+// documentation and the runtime's own types; the binding itself is real in test/clients/sdks/workers-ai-binding.test.ts.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../../src/schema/chat.ts";
@@ -8,7 +8,7 @@ import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client
 import { embeddingWireFor, type ProviderAccount, wireFor } from "../../../../src/providers/provider.ts";
 import { workersAi } from "../../../../src/providers/workers-ai.ts";
 import { createBoundDecoder } from "../../../../src/wires/workers-ai/upstream-stream.ts";
-import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../stream-fixture.ts";
+import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../../../support/builders/wire-fixtures.ts";
 
 const MODEL = "@cf/meta/llama-3.1-8b-instruct";
 const account = (fields: Partial<ProviderAccount> = {}): ProviderAccount => ({

@@ -1,0 +1,279 @@
+// The tenant's queue through HTTP: fairness between keys, tenants that don't feel each other, budgets, a revoked key in the middle
+// of a stream, an upstream's Retry-After, and what an operator sees and orders.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
+import { pause, percentile, visit, type Visit } from "../../support/clients/queued-request.ts";
+
+const LONG_MS = 90_000;
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await startRig();
+});
+afterAll(() => rig.close());
+
+async function admin(method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
+  const response = await rig.gateway.admin(method, path, body);
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+  const text = await response.text();
+  return text === "" ? {} : JSON.parse(text);
+}
+
+const anotherKey = async (tenant: TestTenant): Promise<string> =>
+  String((await admin("POST", `/admin/tenants/${tenant.id}/keys`, { name: "other" }))["key"]);
+
+const seen = (visits: readonly Visit[]): readonly unknown[] =>
+  visits.map(({ status, code }) => code ?? status);
+
+describe("two keys of a tenant", () => {
+  test(
+    "one floods with a thousand requests: the other's waits stay below two service times",
+    { timeout: LONG_MS },
+    async () => {
+      const model = uniqueModel();
+      const serviceMs = 500;
+      rig.upstream.script(model, { kind: "answer", delayMs: serviceMs });
+      const tenant = await makeTenant(rig.gateway, {
+        upstreamUrl: rig.upstream.url,
+        limits: { concurrency: 20, queue: { maxDepth: 2000, maxWaitMs: 120_000 } },
+      });
+      const url = rig.gateway.url;
+      const quietKey = await anotherKey(tenant);
+      const flood = Promise.all(
+        Array.from({ length: 1000 }, async (_, n) => {
+          await pause(n);
+          return visit({ url, key: tenant.key, model: `up/${model}` });
+        }),
+      );
+      await pause(2000);
+      const quiet: Promise<Visit>[] = [];
+      for (let n = 0; n < 15; n += 1) {
+        quiet.push(visit({ url, key: quietKey, model: `up/${model}` }));
+        await pause(1000);
+      }
+      const waits = (await Promise.all(quiet)).map(({ queueMs }) => queueMs);
+      const flooded = await flood;
+      expect(flooded.every(({ status }) => status === 200)).toBe(true);
+      // The flood did fill the queue all the while.
+      expect(
+        percentile(
+          flooded.map(({ queueMs }) => queueMs),
+          0.9,
+        ),
+      ).toBeGreaterThan(15_000);
+      expect(percentile(waits, 0.95)).toBeLessThanOrEqual(2 * serviceMs);
+      expect(rig.upstream.maxInFlight(model)).toBeLessThanOrEqual(20);
+    },
+  );
+});
+
+describe("two tenants", () => {
+  test("the queue of one is nothing to the other", { timeout: LONG_MS }, async () => {
+    const slow = uniqueModel();
+    const quick = uniqueModel();
+    rig.upstream.script(slow, { kind: "answer", delayMs: 2000 });
+    rig.upstream.script(quick, { kind: "answer", delayMs: 20 });
+    const options = {
+      upstreamUrl: rig.upstream.url,
+      limits: { concurrency: 4, queue: { maxDepth: 1000, maxWaitMs: 60_000 } },
+    };
+    const [busy, calm] = await Promise.all([
+      makeTenant(rig.gateway, options),
+      makeTenant(rig.gateway, options),
+    ]);
+    const url = rig.gateway.url;
+    const measure = async (): Promise<number[]> => {
+      const times: number[] = [];
+      for (let n = 0; n < 40; n += 1)
+        times.push((await visit({ url, key: calm.key, model: `up/${quick}` })).totalMs);
+      return times;
+    };
+    await measure();
+    const alone: number[] = [];
+    const beside: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      alone.push(...(await measure()));
+      const leaving = new AbortController();
+      const flood = Array.from({ length: 200 }, () =>
+        fetch(`${url}/v1/chat/completions`, {
+          method: "POST",
+          signal: leaving.signal,
+          headers: { authorization: `Bearer ${busy.key}`, "content-type": "application/json" },
+          body: JSON.stringify({ model: `up/${slow}`, messages: [{ role: "user", content: "x" }] }),
+        }).catch(() => undefined),
+      );
+      await pause(1000);
+      expect(Number((await admin("GET", `/admin/tenants/${busy.id}/queue`))["depth"])).toBeGreaterThan(100);
+      beside.push(...(await measure()));
+      await admin("POST", `/admin/tenants/${busy.id}/queue/drain`, { forSeconds: 1, waiting: "drop" });
+      leaving.abort();
+      await Promise.all(flood);
+      await pause(2500);
+    }
+    // Medians of interleaved rounds; a queue that was shared would add seconds.
+    expect(percentile(beside, 0.5) - percentile(alone, 0.5)).toBeLessThan(15);
+  });
+});
+
+describe("a budget", () => {
+  test("refuses once it is spent, in numbers that agree, and starts with what was spent before it was set", async () => {
+    const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+    const model = "up/gpt-4o-mini";
+    const url = rig.gateway.url;
+    rig.upstream.script("gpt-4o-mini", {
+      kind: "answer",
+      usage: { inputTokens: 1_000_000, outputTokens: 100_000 },
+    });
+    const paid = await visit({ url, key: tenant.key, model });
+    const costUsd = Number(paid.headers.get("x-headgate-cost-usd"));
+    expect(costUsd).toBeGreaterThan(0.1);
+    await pause(1200);
+    const record = await admin("GET", `/admin/tenants/${tenant.id}`);
+    await admin("PUT", `/admin/tenants/${tenant.id}`, {
+      ...record,
+      budget: { usd: costUsd / 2, period: "day" },
+    });
+    const refused = await visit({ url, key: tenant.key, model });
+    expect(refused).toMatchObject({ status: 429, code: "budget_exceeded" });
+    const untilMidnightMs = 86_400_000 - (Date.now() % 86_400_000);
+    const retryMs = Number(refused.headers.get("retry-after-ms"));
+    expect(Math.abs(retryMs - untilMidnightMs)).toBeLessThan(5000);
+    const snapshot = await admin("GET", `/admin/tenants/${tenant.id}/queue`);
+    expect(snapshot["limits"]).toMatchObject({ budgetMicroUsd: { remaining: 0 } });
+    await admin("PATCH", `/admin/tenants/${tenant.id}`, { budget: { usd: costUsd * 3, period: "day" } });
+    expect((await visit({ url, key: tenant.key, model })).status).toBe(200);
+  });
+});
+
+describe("an upstream's Retry-After", () => {
+  test("closes that target for everybody until then: others are asked, and it is not", async () => {
+    const limited = uniqueModel();
+    const spare = uniqueModel();
+    rig.upstream.script(limited, ({ earlier }) =>
+      earlier === 0
+        ? { kind: "error", status: 429, headers: { "retry-after": "3" } }
+        : { kind: "answer", text: "back" },
+    );
+    const targets = [limited, spare].map((model) => ({ provider: "up", model }));
+    const tenant = await makeTenant(rig.gateway, {
+      upstreamUrl: rig.upstream.url,
+      routes: { chat: { targets }, alone: { targets: targets.slice(0, 1) } },
+    });
+    const { url } = rig.gateway;
+    const sentAt = Date.now();
+    const visits = [];
+    for (let n = 0; n < 5; n += 1) visits.push(await visit({ url, key: tenant.key, model: "chat" }));
+    expect(visits.map(({ headers }) => headers.get("x-headgate-target"))).toEqual(
+      visits.map(() => `up/${spare}`),
+    );
+    expect(rig.upstream.requestsFor(limited)).toHaveLength(1);
+    // With no other target it is waited for.
+    const waited = await visit({ url, key: tenant.key, model: "alone" });
+    expect([waited.status, Date.now() - sentAt >= 3000]).toEqual([200, true]);
+    expect(rig.upstream.requestsFor(limited)).toHaveLength(2);
+    const again = await visit({ url, key: tenant.key, model: "chat" });
+    expect(again.headers.get("x-headgate-target")).toBe(`up/${limited}`);
+  });
+});
+
+describe("a key that is revoked while it streams", () => {
+  test(
+    "loses its streams within a lease's renewal, with an error and without an end mark",
+    { timeout: LONG_MS },
+    async () => {
+      const model = uniqueModel();
+      const chunks = Array.from({ length: 600 }, (_, n) => `w${n} `);
+      rig.upstream.script(model, { kind: "answer", chunks, paceMs: 100 });
+      const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+      const ask = (path: string, name: string): Promise<Response> =>
+        fetch(`${rig.gateway.url}/${path}`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${tenant.key}`, "content-type": "application/json" },
+          body: JSON.stringify({ model: name, stream: true, messages: [{ role: "user", content: "hello" }] }),
+        });
+      const translated = await ask("v1/chat/completions", `up/${model}`);
+      const native = await ask("proxy/up/chat/completions", model);
+      const startedAt = Date.now();
+      const bodies = [translated.text(), native.text().catch(() => "cut off")];
+      await pause(1000);
+      await admin("DELETE", `/admin/tenants/${tenant.id}/keys/${tenant.keyId}`);
+      const [text, nativeText] = await Promise.all(bodies);
+      expect(Date.now() - startedAt).toBeLessThan(45_000);
+      expect(text).toContain("permission_denied");
+      expect(text).not.toContain("[DONE]");
+      expect(nativeText).not.toContain("[DONE]");
+      const traces = [translated, native].map(({ headers }) =>
+        rig.otlp.waitForTrace(headers.get("x-trace-id") ?? ""),
+      );
+      const roots = (await Promise.all(traces)).map(
+        (spans) => spans.find(({ parentSpanId }) => parentSpanId === undefined)?.attributes,
+      );
+      expect(roots).toMatchObject([
+        { "gateway.outcome": "rejected", "gateway.stream.outcome": "cut" },
+        { "gateway.outcome": "rejected" },
+      ]);
+    },
+  );
+});
+
+describe("an operator", () => {
+  test("watches the queue live, raises a limit for those who wait, and drains it", async () => {
+    const model = uniqueModel();
+    rig.upstream.script(model, { kind: "answer", delayMs: 3000 });
+    const tenant = await makeTenant(rig.gateway, {
+      upstreamUrl: rig.upstream.url,
+      limits: { concurrency: 1, queue: { maxDepth: 10, maxWaitMs: 30_000 } },
+    });
+    const { url } = rig.gateway;
+    const samples: Record<string, unknown>[] = [];
+    // Node's WebSocket takes headers; the browser's type, which is all that is declared, has protocols there.
+    const options = { headers: { authorization: "Bearer test-admin" } } as unknown as string[];
+    const socket = new WebSocket(
+      `${url.replace("http", "ws")}/admin/tenants/${tenant.id}/queue/live`,
+      options,
+    );
+    socket.addEventListener("message", ({ data }) => void samples.push(JSON.parse(String(data))));
+    await new Promise((resolve, reject) => {
+      socket.addEventListener("open", resolve);
+      socket.addEventListener("error", reject);
+    });
+    const visits = [1, 2, 3].map(() => visit({ url, key: tenant.key, model: `up/${model}` }));
+    await expect.poll(() => samples.at(-1), { timeout: 5000 }).toMatchObject({ depth: 2, leases: 1 });
+    await admin("POST", `/admin/tenants/${tenant.id}/queue/limits`, {
+      limits: { concurrency: 3 },
+      forSeconds: 60,
+    });
+    await expect
+      .poll(() => samples.at(-1), { timeout: 5000 })
+      .toMatchObject({
+        depth: 0,
+        leases: 3,
+        orders: { raised: { limits: { concurrency: 3 } } },
+      });
+    expect(rig.upstream.inFlight(model)).toBe(3);
+    await admin("POST", `/admin/tenants/${tenant.id}/queue/drain`, { forSeconds: 60 });
+    const refused = await visit({ url, key: tenant.key, model: `up/${model}` });
+    expect(refused).toMatchObject({ status: 429, code: "queue_full" });
+    expect(seen(await Promise.all(visits))).toEqual([200, 200, 200]);
+    await admin("POST", `/admin/tenants/${tenant.id}/queue/drain`, { forSeconds: 0 });
+    expect((await visit({ url, key: tenant.key, model: `up/${model}` })).status).toBe(200);
+    const response = await rig.gateway.admin("GET", "/admin/audit?limit=100");
+    const { items }: { items: { tenant: string; action: string }[] } = JSON.parse(await response.text());
+    const orders = items.filter((entry) => entry.tenant === tenant.id && entry.action.startsWith("queue."));
+    expect(orders.map(({ action }) => action)).toEqual(["queue.drain", "queue.drain", "queue.limits"]);
+    socket.close();
+  });
+
+  test("is told what is wrong with an order, and that the live view wants a WebSocket", async () => {
+    const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+    const path = `/admin/tenants/${tenant.id}/queue`;
+    const misspelt = await rig.gateway.admin("POST", `${path}/limits`, { limits: { rpm: 1 }, forSeconds: 5 });
+    expect([misspelt.status, await misspelt.text()]).toEqual([400, expect.stringContaining("limits.rpm")]);
+    expect((await rig.gateway.admin("POST", `${path}/drain`, { forSeconds: -1 })).status).toBe(400);
+    expect((await rig.gateway.admin("GET", `${path}/live`)).status).toBe(426);
+    expect(
+      (await rig.gateway.admin("POST", "/admin/tenants/nobody/queue/drain", { forSeconds: 1 })).status,
+    ).toBe(404);
+  });
+});

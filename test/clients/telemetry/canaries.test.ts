@@ -1,0 +1,324 @@
+// Nothing of what clients, upstreams and operators say or keep secret is in any exported byte, log line, stored row, metric or file
+// while content is off: something to be found again is planted in every place at once, in every dialect, and looked for everywhere.
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  canaryRequests,
+  claudeReply,
+  createCanaries,
+  FATES,
+  geminiReply,
+  openAiReply,
+} from "../../support/builders/canary-requests.ts";
+import { startGateway, type Gateway } from "../../support/servers/gateway-process.ts";
+import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
+import { startScriptedGemini, type ScriptedGemini } from "../../support/servers/scripted-gemini.ts";
+import { startScriptedUpstream, type ScriptedUpstream } from "../../support/servers/scripted-upstream.ts";
+import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
+
+const canaries = createCanaries((place) => `canary-${place}-${randomUUID().slice(0, 8)}`);
+const { say, planted } = canaries;
+const ADMIN_TOKEN = say("admin-token");
+const PROVIDERS = ["up", "claude", "gem"] as const;
+const TIMEOUT_MS = 120_000;
+
+let stateDir: string;
+let gateway: Gateway;
+let operator: OtlpReceiver;
+let own: OtlpReceiver;
+let upstream: ScriptedUpstream;
+let google: ScriptedGemini;
+let tenant: TestTenant;
+
+beforeAll(async () => {
+  stateDir = mkdtempSync(join(tmpdir(), "headgate-canaries-"));
+  [operator, own, upstream, google] = await Promise.all([
+    startOtlpReceiver(),
+    startOtlpReceiver(),
+    startScriptedUpstream(),
+    startScriptedGemini(),
+  ]);
+  const vars = {
+    ADMIN_TOKEN,
+    OTLP_ENDPOINT: operator.url,
+    OTLP_HEADERS: `authorization=Bearer ${say("otlp-header")}`,
+  };
+  gateway = await startGateway({ persistTo: stateDir, vars });
+  tenant = await makeTenant(
+    { admin },
+    {
+      upstreamUrl: upstream.url,
+      record: {
+        tracing: {
+          destinations: [
+            { name: "own", endpoint: own.url, headers: { authorization: say("destination-header") } },
+          ],
+        },
+      },
+      // One try each, and nothing held against a target that is made to fail.
+      routes: Object.fromEntries(
+        PROVIDERS.flatMap((provider) =>
+          FATES.map((fate) => [
+            `${provider}-${fate}`,
+            { targets: [{ provider, model: fate }], retries: { maxAttempts: 1 } },
+          ]),
+        ),
+      ),
+    },
+  );
+  await putProvider("claude", { kind: "anthropic", baseUrl: upstream.url, apiKey: say("claude-key") });
+  await putProvider("gem", {
+    kind: "gemini",
+    baseUrl: google.url,
+    apiKey: say("gemini-key"),
+    headers: { "x-team": say("provider-header") },
+  });
+  scriptUpstreams();
+});
+afterAll(async () => {
+  await gateway.stop();
+  await Promise.all([operator, own, upstream, google].map((server) => server.close()));
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+function admin(method: string, path: string, body?: unknown): Promise<Response> {
+  return fetch(gateway.url + path, {
+    method,
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+}
+
+async function putProvider(name: string, record: object): Promise<void> {
+  expect((await admin("PUT", `/admin/tenants/${tenant.id}/providers/${name}`, record)).status).toBe(201);
+}
+
+/** Each model is a fate; refusals quote the whole request, credential included. */
+function scriptUpstreams(): void {
+  for (const fate of FATES) {
+    upstream.script(fate, (request) => {
+      const { path, headers, body } = request;
+      const quoted = `${headers.authorization ?? String(headers["x-api-key"])} ${body}`;
+      if (path.endsWith("/messages")) return claudeReply(canaries, fate, quoted, request);
+      return openAiReply(canaries, fate, quoted, request);
+    });
+    google.script(fate, geminiReply(canaries, fate, `${say("gemini-key")} ${say("prompt")}`));
+  }
+}
+
+type Said = {
+  readonly name: string;
+  readonly status: number;
+  readonly text: string;
+  readonly traceId: string;
+};
+
+const said: Said[] = [];
+
+async function send(name: string, path: string, init: RequestInit = {}): Promise<void> {
+  const response = await fetch(gateway.url + path, {
+    method: "POST",
+    ...init,
+    headers: {
+      authorization: `Bearer ${tenant.key}`,
+      "content-type": "application/json",
+      cookie: `session=${say("cookie")}`,
+      "user-agent": say("user-agent"),
+      "x-forwarded-for": say("client-ip"),
+      "x-custom": say("header"),
+      tracestate: `vendor=${say("tracestate")}`,
+      baggage: `who=${say("baggage")}`,
+      "x-headgate-lenient": "1",
+      ...init.headers,
+    },
+  });
+  const text = await response.text().catch(() => "");
+  said.push({ name, status: response.status, text, traceId: response.headers.get("x-trace-id") ?? "" });
+}
+
+/** Each dialect against each upstream, whole and streamed, with each fate. */
+async function sendChats(): Promise<void> {
+  for (const stream of [false, true])
+    for (const provider of PROVIDERS)
+      for (const fate of FATES)
+        await Promise.all(
+          canaryRequests(canaries, `${provider}-${fate}`, stream).map(({ dialect, path, body }) =>
+            send(`${dialect} ${provider} ${fate} ${stream}`, path, { body: JSON.stringify(body) }),
+          ),
+        );
+}
+
+/** What is refused before it goes anywhere, in each way a client can put words into it. */
+async function sendRefused(): Promise<void> {
+  const [chat] = canaryRequests(canaries, "up-answered", false);
+  const body = JSON.stringify(chat?.body);
+  const path = "/v1/chat/completions";
+  const long = JSON.stringify({ k: say("long-metadata").padEnd(5000, "x") });
+  const refused: readonly [string, string, RequestInit][] = [
+    ["no JSON", path, { body: `{"model": "${say("no-json")}` }],
+    ["unknown key", path, { body, headers: { authorization: `Bearer hg_${say("bad-key")}` } }],
+    [
+      "key in query",
+      `${path}?key=${say("query-key")}&q=${say("query")}`,
+      { body, headers: { authorization: "" } },
+    ],
+    ["long metadata", path, { body, headers: { "x-headgate-metadata": long } }],
+    ["broken metadata", path, { body, headers: { "x-headgate-metadata": say("bad-metadata") } }],
+    ["bad option", path, { body, headers: { "x-headgate-cache": say("bad-option") } }],
+    ["bad traceparent", path, { body, headers: { traceparent: say("bad-traceparent") } }],
+    ["bad pin", path, { body, headers: { "x-headgate-target": `up/${say("pin")}` } }],
+    [
+      "idempotency",
+      path,
+      {
+        body: body.replace("up-answered", "up-faulty"),
+        headers: { "idempotency-key": say("idempotency-key") },
+      },
+    ],
+    ["unknown path", `/v1/${say("path")}`, { body }],
+    ["unknown method", `${path}?q=${say("query")}`, { method: "PATCH", body }],
+    [
+      "admin without a token",
+      `/admin/tenants/${tenant.id}?q=${say("query")}`,
+      { method: "GET", headers: { authorization: `Bearer ${say("bad-admin-token")}` } },
+    ],
+    [
+      "admin with garbage",
+      `/admin/tenants/${tenant.id}`,
+      { method: "PUT", body: say("admin-body"), headers: { authorization: `Bearer ${ADMIN_TOKEN}` } },
+    ],
+  ];
+  for (const [name, to, init] of refused) await send(name, to, init);
+}
+
+/** What is passed on unread: a vendor's own API, forms, speech. */
+async function sendForwarded(): Promise<void> {
+  const form = new FormData();
+  form.set("model", "up-answered");
+  form.set("prompt", say("form-field"));
+  form.set("file", new Blob([say("form-file")]), `${say("file-name")}.wav`);
+  const encoded = new Response(form);
+  const body = await encoded.arrayBuffer();
+  await send("form", "/v1/audio/transcriptions", {
+    body,
+    headers: { "content-type": encoded.headers.get("content-type") ?? "" },
+  });
+  const words = JSON.stringify({ model: "up-answered", input: say("input"), prompt: say("prompt") });
+  for (const path of ["images/generations", "audio/speech", "moderations", "embeddings"])
+    await send(path, `/v1/${path}`, { body: words });
+  for (const model of FATES) {
+    const native = JSON.stringify({ model, messages: [{ role: "user", content: say("prompt") }] });
+    const path = `/proxy/up/chat/completions/${say("proxy-path")}?secret=${say("query")}`;
+    await send(`proxy ${model}`, path, { body: native });
+  }
+  await send("count", "/v1/messages/count_tokens", { body: words });
+  await send("models", `/v1/models?q=${say("query")}`, { method: "GET" });
+}
+
+/** Every stored byte: KV, the objects' SQLite and what they have not yet written into it. */
+function stateOnDisk(): string {
+  return readdirSync(stateDir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name)).toString("latin1"))
+    .join("\n");
+}
+
+async function readAdmin(): Promise<string> {
+  const list = await (await admin("GET", `/admin/traces?tenant=${tenant.id}&limit=100`)).text();
+  const traces = said.flatMap(({ traceId }) => [
+    admin("GET", `/admin/traces/${traceId}`),
+    fetch(`${gateway.url}/admin/traces/${traceId}`, {
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, accept: "text/plain" },
+    }),
+  ]);
+  const paths = [
+    "/metrics",
+    "/admin/audit?limit=100",
+    "/admin/export",
+    `/jaeger/api/traces?service=headgate&limit=100`,
+    ...["", "/keys", "/providers", "/routes", "/queue", "/export"].map(
+      (part) => `/admin/tenants/${tenant.id}${part}`,
+    ),
+  ];
+  const others = paths.map((path) => admin("GET", path));
+  const texts = await Promise.all([...traces, ...others].map(async (answer) => (await answer).text()));
+  return [list, ...texts].join("\n");
+}
+
+test(
+  "nothing that anybody said or keeps secret leaves, or is kept, while content is off",
+  { timeout: TIMEOUT_MS },
+  async () => {
+    await sendChats();
+    await sendRefused();
+    await sendForwarded();
+    const failed = said.filter(({ name, status }) => / (answered|called) /.test(name) && status !== 200);
+    expect(failed).toEqual([]);
+    await operator.waitUntil(() => operator.metricExports.length > 0);
+    // Of refusals without a gateway key some have no trace of their own: they are counted.
+    const traced = said.filter(({ name, status }) => status !== 401 && !name.startsWith("admin"));
+    await Promise.all(traced.map(({ traceId }) => operator.waitForTrace(traceId)));
+
+    const places = {
+      operator: operator.allText(),
+      own: own.allText(),
+      admin: await readAdmin(),
+      logs: gateway.logs(),
+      disk: "",
+    };
+    await gateway.stop();
+    places.disk = stateOnDisk();
+
+    // What was planted has really been said: upstreams got it, clients got it.
+    const upstreams = upstream.requests
+      .map(({ path, body, headers }) => path + body + JSON.stringify(headers))
+      .join("\n");
+    for (const place of [
+      "prompt",
+      "system",
+      "tool-arguments",
+      "tool-result",
+      "user",
+      "stop",
+      "form-file",
+      "proxy-path",
+    ])
+      expect(upstreams, place).toContain(say(place));
+    const answers = said.map(({ text }) => text).join("\n");
+    for (const place of ["answer", "answer-arguments", "upstream-error"])
+      expect(answers, place).toContain(say(place));
+    expect(places.disk).toContain(traced[0]?.traceId);
+    expect(places.admin).toContain(traced[0]?.traceId);
+
+    const secrets = {
+      key: tenant.key,
+      keyWithoutItsForm: tenant.key.slice(3, 35),
+      credential: tenant.credential,
+      image: Buffer.from(say("image")).toString("base64"),
+      ...Object.fromEntries(planted),
+    };
+    const found = Object.entries(places).flatMap(([where, text]) =>
+      Object.entries(secrets).flatMap(([what, canary]) =>
+        text.includes(canary) ? [`${what} in ${where}`] : [],
+      ),
+    );
+    expect(found).toEqual([]);
+  },
+);
+
+test("no answer to a client has a credential in it, and none but a refusal the upstream's words for an error", () => {
+  const secrets = [
+    ADMIN_TOKEN,
+    tenant.credential,
+    ...["claude-key", "gemini-key", "provider-header", "otlp-header"].map(say),
+  ];
+  const leaks = said.filter(({ text }) => secrets.some((secret) => text.includes(secret)));
+  // A vendor's own API is passed on as it is.
+  expect(leaks.map(({ name }) => name).filter((name) => !name.startsWith("proxy "))).toEqual([]);
+  const quoting = said.filter(({ text }) => text.includes(say("upstream-error")));
+  expect(quoting.length).toBeGreaterThan(0);
+  expect(quoting.map(({ name }) => name).filter((name) => !/ refused |^proxy /.test(name))).toEqual([]);
+});

@@ -1,0 +1,54 @@
+// Builds the Worker once with wrangler, as a deployment would, into a folder the gateway processes of one test run share.
+// Called by startGateway, and ahead of all client tests by the `clients` project's global set-up (this file's default export).
+import { execFile } from "node:child_process";
+import { createRequire } from "node:module";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+
+const ROOT = join(import.meta.dirname, "../../..");
+/** Tells the test files of a run where its bundle is; vitest's workers inherit it. */
+const BUNDLE_VARIABLE = "HEADGATE_TEST_BUNDLE";
+const MIN_NODE_MAJOR = 22;
+
+let building: Promise<string> | undefined;
+
+/** The folder with the built Worker (`worker.js`); built at the first call where the run has none yet. */
+export function bundleWorker(): Promise<string> {
+  const existing = process.env[BUNDLE_VARIABLE];
+  if (existing !== undefined) return Promise.resolve(existing);
+  building ??= build(makeBundleDir());
+  return building;
+}
+
+function makeBundleDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), "headgate-bundle-"));
+  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** Runs `wrangler deploy --dry-run` into `outDir` and returns it; extra arguments are passed on. */
+export async function build(outDir: string, extraArguments: readonly string[] = []): Promise<string> {
+  if (Number.parseInt(process.versions.node, 10) < MIN_NODE_MAJOR) {
+    throw new Error(
+      `wrangler needs Node ${MIN_NODE_MAJOR} (this is ${process.versions.node}): start tests by npm run or npx`,
+    );
+  }
+  const wrangler = join(
+    dirname(createRequire(import.meta.url).resolve("wrangler/package.json")),
+    "bin",
+    "wrangler.js",
+  );
+  const task = [wrangler, "deploy", "--dry-run", "--outdir", outDir, ...extraArguments];
+  const env = { ...process.env, WRANGLER_SEND_METRICS: "false", NODE_OPTIONS: "" };
+  await promisify(execFile)(process.execPath, task, { cwd: ROOT, env }).catch((error: unknown) => {
+    throw new Error(`The Worker could not be built: ${String(Object(error)["stderr"] ?? error)}`);
+  });
+  return outDir;
+}
+
+/** Vitest global set-up: builds before the first client test; the bundle goes when vitest's main process ends. */
+export default async function setup(): Promise<void> {
+  process.env[BUNDLE_VARIABLE] = await bundleWorker();
+}

@@ -1,0 +1,101 @@
+// What an operator sees of a tenant's queue while it happens, and what he may order.
+import { env } from "cloudflare:workers";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { describe, expect, test, vi } from "vitest";
+import type { QueueSnapshot } from "../../../src/limits/protocol.ts";
+import type { TenantQueue } from "../../../src/limits/object/tenant-queue.ts";
+import { asAdmitted, askOf, asRefused, settlementOf } from "../../support/builders/admission.ts";
+
+const ONE_SLOT = { concurrency: 1, maxDepth: 100 };
+
+let tenants = 0;
+
+function newQueue(): DurableObjectStub<TenantQueue> {
+  tenants += 1;
+  return env.TENANT_QUEUE.getByName(`tenant-queue-live-${tenants}`);
+}
+
+/** A socket that watches, and the samples it has got. */
+async function watch(stub: DurableObjectStub<TenantQueue>) {
+  const response = await stub.fetch("https://queue/live", { headers: { upgrade: "websocket" } });
+  const socket = response.webSocket;
+  if (socket === null) throw new Error(`no socket: ${response.status}`);
+  const samples: QueueSnapshot[] = [];
+  const texts: string[] = [];
+  socket.addEventListener("message", ({ data }) => {
+    const text = String(data);
+    if (text.startsWith("{")) samples.push(JSON.parse(text));
+    else texts.push(text);
+  });
+  socket.accept();
+  return { socket, samples, texts };
+}
+
+describe("the live view", () => {
+  test("sends a sample at once, then one for many changes", async () => {
+    const stub = newQueue();
+    const { socket, samples } = await watch(stub);
+    await vi.waitFor(() => expect(samples).toHaveLength(1));
+    expect(samples[0]).toMatchObject({ depth: 0, leases: 0 });
+    for (let n = 0; n < 50; n += 1) {
+      // oxlint-disable-next-line no-await-in-loop -- changes one after the other
+      const answer = asAdmitted(await stub.admit(askOf(`r${n}`, { limits: ONE_SLOT })));
+      // oxlint-disable-next-line no-await-in-loop
+      if (n < 49) await stub.settle([settlementOf(answer, `r${n}`)]);
+    }
+    await vi.waitFor(() => expect(samples.at(-1)).toMatchObject({ leases: 1 }), 3000);
+    expect(samples.length).toBeLessThanOrEqual(4);
+    socket.close();
+  });
+
+  test("outlives the object's sleep, answers a ping without waking it, and ends with its watcher", async () => {
+    const stub = newQueue();
+    const { socket, samples, texts } = await watch(stub);
+    await vi.waitFor(() => expect(samples).toHaveLength(1));
+    await evictDurableObject(stub);
+    socket.send("ping");
+    await vi.waitFor(() => expect(texts).toEqual(["pong"]));
+    await stub.admit(askOf("a", { limits: ONE_SLOT }));
+    await vi.waitFor(() => expect(samples.at(-1)).toMatchObject({ leases: 1 }), 3000);
+    socket.close();
+    await vi.waitFor(async () => {
+      expect(await runInDurableObject(stub, (_, state) => state.getWebSockets().length)).toBe(0);
+    });
+  });
+
+  test("is refused to whom does not ask for a WebSocket", async () => {
+    expect((await newQueue().fetch("https://queue/live")).status).toBe(426);
+  });
+});
+
+describe("an operator's order", () => {
+  test("raises a limit: who waits is let in, and an eviction does not undo it", async () => {
+    const stub = newQueue();
+    await stub.configChanged(1, { concurrency: 1, maxDepth: 10, maxWaitMs: 30_000 });
+    asAdmitted(await stub.admit(askOf("a")));
+    const waiting = stub.admit(askOf("b"));
+    await vi.waitFor(async () => expect((await stub.snapshot()).depth).toBe(1));
+    const snapshot = await stub.raiseLimits({ concurrency: 3 }, 60_000);
+    expect(snapshot).toMatchObject({ orders: { raised: { limits: { concurrency: 3 } } } });
+    asAdmitted(await waiting);
+    await evictDurableObject(stub);
+    expect(await stub.snapshot()).toMatchObject({ limits: { concurrency: { limit: 3 } } });
+    await stub.raiseLimits({}, 0);
+    expect((await stub.snapshot()).limits["concurrency"]?.limit).toBe(1);
+  });
+
+  test("drains the queue: newcomers and those who wait are refused, and told until when", async () => {
+    const stub = newQueue();
+    await stub.admit(askOf("a", { limits: ONE_SLOT }));
+    const waiting = stub.admit(askOf("b", { limits: ONE_SLOT }));
+    await vi.waitFor(async () => expect((await stub.snapshot()).depth).toBe(1));
+    await stub.drain(60_000, "drop");
+    for (const answer of [await waiting, await stub.admit(askOf("c"))]) {
+      const { retryAfterMs, code } = asRefused(answer);
+      expect(code).toBe("queue_full");
+      expect(retryAfterMs).toBeGreaterThan(55_000);
+    }
+    await stub.drain(0, "finish");
+    expect(await stub.snapshot()).not.toHaveProperty("orders");
+  });
+});

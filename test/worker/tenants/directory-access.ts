@@ -1,0 +1,55 @@
+// What the tests of tenants and of the admin plane share: the directory's client over the real object, and a look into KV and
+// SQLite as an intruder would have it.
+import { env } from "cloudflare:workers";
+import { runInDurableObject } from "cloudflare:test";
+import type { QueueRpc } from "../../../src/limits/protocol.ts";
+import type { DirectoryApi, DirectoryRpc } from "../../../src/tenants/directory/directory-api.ts";
+import { createDirectoryClient } from "../../../src/tenants/directory/directory-client.ts";
+
+const MASTER_KEY = btoa("tenant-tests-master-key-32-bytes");
+
+export function directoryStub() {
+  return env.DIRECTORY.getByName("directory");
+}
+
+export function directoryRpc(): DirectoryRpc {
+  return directoryStub();
+}
+
+export function queueRpc(tenantId: string): Pick<QueueRpc, "configVersion"> {
+  return env.TENANT_QUEUE.getByName(tenantId);
+}
+
+export function directoryClient(allowPrivateUpstreams = false): DirectoryApi {
+  return createDirectoryClient({
+    directory: directoryRpc,
+    masterKey: MASTER_KEY,
+    rules: {
+      allowPrivateUpstreams,
+      defaultBaseUrl: (kind) => (kind === "openai" ? "https://api.openai.com/v1" : undefined),
+    },
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    now: Date.now,
+  });
+}
+
+/** A tenant name of the test's own. */
+export function newTenantId(): string {
+  return `t-${crypto.randomUUID().slice(0, 13)}`;
+}
+
+/** Everything in the KV namespace, as text. */
+export async function dumpKv(): Promise<ReadonlyMap<string, string>> {
+  const entries = new Map<string, string>();
+  const { keys } = await env.TENANTS.list();
+  for (const { name } of keys) entries.set(name, (await env.TENANTS.get(name)) ?? "");
+  return entries;
+}
+
+/** Every row of every table of the directory, as text. */
+export async function dumpDirectory(): Promise<string> {
+  return runInDurableObject(directoryStub(), (_, state) => {
+    const tables = ["tenants", "records", "pointers", "audit", "outbox"];
+    return JSON.stringify(tables.map((table) => state.storage.sql.exec(`SELECT * FROM ${table}`).toArray()));
+  });
+}

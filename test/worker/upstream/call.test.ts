@@ -1,0 +1,319 @@
+// One call to a model API, in the runtime that makes it: its time limits, its abort, and what of the client's request goes along.
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { GatewayError } from "../../../src/errors.ts";
+import { createOpenAiCompatible } from "../../../src/providers/openai-compatible.ts";
+import { type LocalUpstream, type ProviderAccount, wireFor } from "../../../src/providers/provider.ts";
+import { providerOf } from "../../../src/providers/registry.ts";
+import {
+  type Attempt,
+  type AttemptLimits,
+  callUpstream,
+  PASSED_HEADERS,
+  readBody,
+} from "../../../src/upstream/call.ts";
+import { faultOf } from "../../support/fakes/fake-stream.ts";
+import { fakeChat } from "../../support/fakes/fake-tenant.ts";
+import {
+  completion,
+  createFakeUpstream,
+  failure,
+  type FakeReply,
+  hang,
+} from "../../support/fakes/fake-upstream.ts";
+
+const NOW = Date.UTC(2026, 10, 25);
+const IDLE_MS = 2000;
+
+const ACCOUNT: ProviderAccount = {
+  name: "up",
+  kind: "openai",
+  baseUrl: "https://up.example/v1",
+  apiKey: "plain-words-no-pattern-knows",
+  headers: {},
+  options: {},
+  propagateTrace: false,
+};
+
+interface Setting {
+  readonly limits?: Partial<AttemptLimits>;
+  readonly account?: Partial<ProviderAccount>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  readonly local?: LocalUpstream;
+}
+
+function start(reply: FakeReply, setting: Setting = {}) {
+  const upstream = createFakeUpstream(reply);
+  const row = { kind: "x", semconvName: "x", takesStreamOptions: true };
+  const provider = setting.local
+    ? createOpenAiCompatible({ ...row, local: setting.local })
+    : providerOf("openai");
+  const target = { account: { ...ACCOUNT, ...setting.account }, model: "m-1" };
+  const calling = callUpstream(
+    wireFor(provider, "openai-chat", target).toRequest(fakeChat(), target),
+    provider,
+    target,
+    { firstByteMs: 1000, idleMs: IDLE_MS, deadlineAt: NOW + 5000, ...setting.limits },
+    {
+      signal: setting.signal ?? new AbortController().signal,
+      headers: new Headers(setting.headers),
+      passed: PASSED_HEADERS["openai-chat"],
+      traceparent: "00-trace-span-01",
+    },
+    { fetch: upstream.fetch, sleep: async () => {}, now: () => NOW },
+  );
+  return { calling, upstream };
+}
+
+/** A body that is never finished, and breaks when the signal fires. */
+const endless: FakeReply = ({ signal }) =>
+  new Response(
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode('{"cho'));
+        signal.addEventListener("abort", () => controller.error(signal.reason));
+      },
+    }),
+  );
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Runs `work` on a clock that only the test moves. */
+async function onTestClock<T>(ms: number, work: () => Promise<T>): Promise<T> {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const working = work();
+  working.catch(() => {});
+  await vi.advanceTimersByTimeAsync(ms);
+  return working;
+}
+
+describe("what goes out", () => {
+  test("is the account's credential and the headers made for it; of the client's only those that are passed on", async () => {
+    const { calling, upstream } = start(completion(), {
+      headers: {
+        authorization: "Bearer hg_client",
+        "x-api-key": "hg_client",
+        cookie: "a=b",
+        "openai-beta": "x=1",
+        "openai-organization": "org",
+        "x-forwarded-for": "10.0.0.1",
+        traceparent: "00-client-client-01",
+      },
+    });
+    (await calling).release();
+    expect(Object.fromEntries(upstream.calls[0]?.headers ?? [])).toEqual({
+      authorization: `Bearer ${ACCOUNT.apiKey}`,
+      "content-type": "application/json",
+      "openai-beta": "x=1",
+    });
+    expect(upstream.calls[0]?.redirect).toBe("manual");
+  });
+
+  test("has the account's own header where the client sends the same", async () => {
+    const { calling, upstream } = start(completion(), {
+      account: { headers: { "OpenAI-Beta": "ours" } },
+      headers: { "openai-beta": "theirs" },
+    });
+    (await calling).release();
+    expect(upstream.calls[0]?.headers.get("openai-beta")).toBe("ours");
+  });
+
+  test("has the trace where the account wants it", async () => {
+    const { calling, upstream } = start(completion(), { account: { propagateTrace: true } });
+    (await calling).release();
+    expect(upstream.calls[0]?.headers.get("traceparent")).toBe("00-trace-span-01");
+  });
+});
+
+describe("an answer's head", () => {
+  test.each([301, 302, 307, 308])(
+    "with a redirect (%i) is a fault of the upstream, and nobody follows it",
+    async (status) => {
+      const response = new Response(null, { status, headers: { location: "http://169.254.169.254/latest" } });
+      const { calling, upstream } = start(response);
+      expect(await faultOf(calling)).toMatchObject({
+        code: "upstream_error",
+        details: { upstreamStatus: status },
+      });
+      expect(upstream.calls).toHaveLength(1);
+    },
+  );
+
+  test("with a refusal is read by the provider, without the account's credential", async () => {
+    const { calling } = start(failure(400, `no such model for ${ACCOUNT.apiKey}`));
+    expect(await faultOf(calling)).toMatchObject({
+      code: "upstream_rejected",
+      message: "no such model for [redacted]",
+    });
+  });
+
+  test("with a Retry-After date is compared with our clock where the upstream tells no time", async () => {
+    const { calling } = start(failure(429, "", { "retry-after": new Date(NOW + 7000).toUTCString() }));
+    expect(await faultOf(calling)).toMatchObject({ details: { retryAfterMs: 7000 } });
+  });
+
+  test("with a refusal in plain text or with none at all is a refusal too", async () => {
+    const text = start(new Response("<h1>nginx</h1>", { status: 502 })).calling;
+    expect(await faultOf(text)).toMatchObject({ code: "upstream_error", details: { upstreamStatus: 502 } });
+    const none = start(new Response(null, { status: 503 })).calling;
+    expect(await faultOf(none)).toMatchObject({ code: "upstream_overloaded" });
+  });
+
+  test("that never comes because the network broke says nothing of the network", async () => {
+    const { calling } = start(new TypeError("getaddrinfo ENOTFOUND internal.example"));
+    const fault = await faultOf(calling);
+    expect(fault).toMatchObject({ code: "upstream_error", message: "The connection to 'up' broke." });
+  });
+});
+
+describe("time limits", () => {
+  test("the first byte's ends a call without a head", async () => {
+    const { calling, upstream } = await onTestClock(1000, async () => {
+      const started = start(hang);
+      await started.calling.catch(() => {});
+      return started;
+    });
+    expect(await faultOf(calling)).toMatchObject({
+      code: "upstream_timeout",
+      message: expect.stringContaining("first one"),
+    });
+    expect(upstream.calls[0]?.signal.aborted).toBe(true);
+  });
+
+  test("the first byte's is not over a moment before its time", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { upstream, calling } = start(hang);
+    calling.catch(() => {});
+    await vi.advanceTimersByTimeAsync(999);
+    expect(upstream.calls[0]?.signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(upstream.calls[0]?.signal.aborted).toBe(true);
+  });
+
+  test("the request's holds where it is the nearer one", async () => {
+    const fault = await onTestClock(500, () =>
+      faultOf(start(hang, { limits: { deadlineAt: NOW + 500 } }).calling),
+    );
+    expect(fault).toMatchObject({
+      code: "upstream_timeout",
+      message: expect.stringContaining("for the request"),
+    });
+  });
+
+  test("a request that is already over time is not given any", async () => {
+    const fault = await onTestClock(0, () =>
+      faultOf(start(hang, { limits: { deadlineAt: NOW - 1 } }).calling),
+    );
+    expect(fault).toMatchObject({ code: "upstream_timeout" });
+  });
+
+  test("a whole answer has the idle time from its head on, whatever the first byte took", async () => {
+    const fault = await onTestClock(IDLE_MS, async () => {
+      const attempt = await start(endless).calling;
+      return faultOf(readBody(attempt, "up", IDLE_MS));
+    });
+    expect(fault).toMatchObject({
+      code: "upstream_timeout",
+      message: expect.stringContaining("fell silent"),
+    });
+  });
+
+  test("after release nothing is left that could abort or keep the Worker alive", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const client = new AbortController();
+    const attempt = await start(completion(), { signal: client.signal }).calling;
+    expect(vi.getTimerCount()).toBeGreaterThan(0);
+    attempt.release();
+    expect(vi.getTimerCount()).toBe(0);
+    client.abort();
+    expect(attempt.abortedBy()).toBeUndefined();
+  });
+
+  test.each<[string, FakeReply]>([
+    ["refused", failure(400)],
+    ["broken", new TypeError("no")],
+    ["answered and read", completion()],
+  ])("a call that was %s leaves no timer", async (_, reply) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const work = async (): Promise<void> => {
+      await readBody(await start(reply).calling, "up", IDLE_MS);
+    };
+    await work().catch((thrown: unknown) => expect(thrown).toBeInstanceOf(GatewayError));
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("the platform need not wait for a call that is over", async () => {
+    const ctx = createExecutionContext();
+    ctx.waitUntil(start(completion()).calling.then((attempt) => readBody(attempt, "up", IDLE_MS)));
+    const startedAt = Date.now();
+    await waitOnExecutionContext(ctx);
+    expect(Date.now() - startedAt).toBeLessThan(1000);
+  });
+});
+
+describe("an abort", () => {
+  test("by the client reaches the upstream and is called what it is", async () => {
+    const client = new AbortController();
+    const { calling, upstream } = start(hang, { signal: client.signal });
+    client.abort();
+    expect(await faultOf(calling)).toMatchObject({ code: "client_disconnected", status: 499 });
+    expect(upstream.calls[0]?.signal.aborted).toBe(true);
+  });
+
+  test("by the client in the middle of a whole answer too", async () => {
+    const client = new AbortController();
+    const attempt = await start(endless, { signal: client.signal }).calling;
+    const reading = readBody(attempt, "up", IDLE_MS);
+    client.abort();
+    expect(await faultOf(reading)).toMatchObject({ code: "client_disconnected" });
+  });
+
+  test("by a client who left before the call stops it at once", async () => {
+    const { calling } = start(completion(), { signal: AbortSignal.abort() });
+    expect(await faultOf(calling)).toMatchObject({ code: "client_disconnected" });
+  });
+
+  test("is named by its first cause", async () => {
+    const attempt: Attempt = await start(endless).calling;
+    attempt.abort("idle");
+    attempt.abort("client");
+    expect(attempt.abortedBy()).toBe("idle");
+    expect(await faultOf(readBody(attempt, "up", IDLE_MS))).toMatchObject({ code: "upstream_timeout" });
+  });
+
+  test("arming a limit anew leaves the one before without effect", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const attempt = await start(endless).calling;
+    attempt.arm("idle", 100);
+    await vi.advanceTimersByTimeAsync(99);
+    attempt.arm("idle", 100);
+    await vi.advanceTimersByTimeAsync(99);
+    expect(attempt.abortedBy()).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(attempt.abortedBy()).toBe("idle");
+    attempt.release();
+  });
+});
+
+describe("a provider inside the Worker", () => {
+  test("is called in place of the network, with the account's options and a way to be stopped", async () => {
+    const seen: Parameters<LocalUpstream>[] = [];
+    const { calling, upstream } = start(failure(500), {
+      account: { options: { paceMs: 5 } },
+      local: async (...given) => {
+        seen.push(given);
+        return completion();
+      },
+    });
+    const attempt = await calling;
+    expect(await readBody(attempt, "up", IDLE_MS)).toContain("Hello");
+    expect(upstream.calls).toEqual([]);
+    const [[request, context] = []] = seen;
+    expect(request?.url).toBe("https://up.example/v1/chat/completions");
+    expect(context?.options).toEqual({ paceMs: 5 });
+    expect(context?.signal.aborted).toBe(false);
+  });
+});
