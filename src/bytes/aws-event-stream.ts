@@ -1,6 +1,6 @@
 /**
- * AWS's event stream: bytes to events, with both checksums checked. The framing only; what events mean is their
- * provider's. https://smithy.io/2.0/aws/amazon-eventstream.html (seen 2026-11)
+ * AWS's binary event stream: bytes to events, with both checksums checked. What events mean is the wires'.
+ * https://smithy.io/2.0/aws/amazon-eventstream.html (seen 2026-11)
  */
 
 import { GatewayError } from "../errors.ts";
@@ -13,12 +13,12 @@ const CRC_BYTES = 4;
 /** The protocol's own bounds: 24 MB of payload, 128 KB of headers. */
 const MAX_MESSAGE_BYTES = 25_165_824 + 131_072 + PRELUDE_BYTES + CRC_BYTES;
 
-/** How an event is named that isn't one but a fault: by this and the exception's or the error's own name. */
+/** Prefix of the event name of an exception or error message; its own name follows. */
 export const FAULT_PREFIX = "fault:";
 
 /**
  * A parser for one stream. An event's name is its `:event-type`, its data the payload as text. Throws
- * `upstream_malformed` once the events before the broken one have been given out.
+ * `upstream_malformed` once the events before the broken one have been returned.
  */
 export function createEventStreamParser(): EventParser {
   let rest: Uint8Array = new Uint8Array(0);
@@ -40,7 +40,7 @@ export function createEventStreamParser(): EventParser {
         fault = thrown instanceof GatewayError ? thrown : malformed("a message that ends too soon");
         if (events.length === 0) throw fault;
       }
-      // What is kept must not be the caller's buffer, which may be used again.
+      // What is kept must not be the caller's buffer, which may be reused.
       rest = rest.slice();
       return events;
     },
@@ -80,7 +80,7 @@ function readMessage(bytes: Uint8Array): ServerSentEvent {
 
 const STRING_TYPE = 7;
 const BYTES_TYPE = 6;
-/** Bytes that a value of each type takes: true, false, byte, short, int, long, (two with a length), time, UUID. */
+/** Size in bytes of a value of each type: true, false, byte, short, int, long, timestamp, UUID. */
 const FIXED_SIZES: ReadonlyMap<number, number> = new Map([
   [0, 0],
   [1, 0],
@@ -92,7 +92,7 @@ const FIXED_SIZES: ReadonlyMap<number, number> = new Map([
   [9, 16],
 ]);
 
-/** The headers that are strings; those of other types are stepped over. */
+/** The headers of type string; others are skipped. */
 function readHeaders(bytes: Uint8Array): ReadonlyMap<string, string> {
   const view = viewOf(bytes);
   const decoder = new TextDecoder();

@@ -1,6 +1,6 @@
 /**
- * Server-sent events: bytes to events, once for all providers, and events to bytes. UTF-8 and line framing exist only
- * here. https://html.spec.whatwg.org/multipage/server-sent-events.html (seen 2026-11). Imports nothing of ours.
+ * Server-sent events, the only parser and writer of them: bytes to events and events to text. What events mean is the
+ * wires'. https://html.spec.whatwg.org/multipage/server-sent-events.html (seen 2026-11)
  */
 
 export interface ServerSentEvent {

@@ -1,6 +1,6 @@
 /**
- * The only call to a model API: one attempt, with its time limits and its abort. Gives a response whose status is good,
- * or throws a row of the error table. Reading the body is stream.ts and, for whole answers, `readBody` here.
+ * One HTTP call to a model API, with its time limits and its abort: resolves with the head of the response. Streamed
+ * bodies are read by stream.ts, whole ones by `readBody` here. Decides nothing about retries or other targets.
  */
 
 import type { Dialect } from "../schema/chat.ts";
@@ -8,7 +8,7 @@ import { GatewayError } from "../errors.ts";
 import type { RunModel } from "./model-binding.ts";
 import { baseUrlFor, type Provider, type Target, type UpstreamRequest } from "../providers/provider.ts";
 
-/** Why an attempt was aborted; also what its signal carries as a reason. */
+/** Why a call was aborted; also the reason that its signal carries. */
 export type AbortCause = "first_byte" | "idle" | "total" | "client" | "revoked" | "lease_lost";
 
 export interface UpstreamPorts {
@@ -19,26 +19,30 @@ export interface UpstreamPorts {
   readonly runModel?: RunModel;
 }
 
-export interface AttemptLimits {
+export interface CallLimits {
   readonly firstByteMs: number;
   readonly idleMs: number;
   /** When the whole request must be over, ms since the epoch. */
   readonly deadlineAt: number;
 }
 
-/** One attempt under way: its response, and the handle that ends it. */
-export interface Attempt {
+/** A call under way: its response, and the handle that ends it. */
+export interface UpstreamCall {
+  /** The account's name, for messages. */
+  readonly name: string;
   readonly response: Response;
   /** Stops the upstream; idempotent. The first cause given is the one that errors name. */
   abort(cause: AbortCause): void;
   abortedBy(): AbortCause | undefined;
   /** Fires with the abort, whatever its cause. */
   readonly signal: AbortSignal;
-  /** Starts the given time limit anew, or clears it; only one is armed at a time. */
+  /** Starts the given time limit afresh; only one is armed at a time. */
   arm(cause: "first_byte" | "idle", ms: number): void;
   disarm(): void;
-  /** Lets go of timers and of the client's signal; call once the body has ended. */
+  /** Clears the timers and the listener on the client's signal; call once the body has ended. */
   release(): void;
+  /** What broke the call or its body, as an error for the client. */
+  toError(thrown: unknown): GatewayError;
 }
 
 const OPENAI_HEADERS = ["openai-beta"] as const;
@@ -52,197 +56,209 @@ export const PASSED_HEADERS: Readonly<Record<Dialect, readonly string[]>> = {
   gemini: [],
 };
 
-/** What of the client's request an attempt goes by. */
+/** The part of the client's request that a call depends on. */
 export interface ClientSide {
   readonly signal: AbortSignal;
   readonly headers: Headers;
-  /** Which of these the upstream gets. */
+  /** Names of the client's headers that the upstream gets. */
   readonly passed: readonly string[];
   readonly traceparent: string;
 }
 
-/** Upstream error bodies are read this far; the rest is never needed. */
-const MAX_ERROR_CHARS = 65_536;
-
-/** A body that is no text: a form with files, or the client's own stream. */
+/** A body that is not text: a form with files, or the client's own stream. */
 export type Payload = NonNullable<RequestInit["body"]>;
 
-/** Only a request that asks for a WebSocket gets this answer. */
-const SWITCHING = 101;
+export interface UpstreamSend {
+  /** Unsigned. */
+  readonly request: UpstreamRequest;
+  readonly provider: Provider;
+  readonly target: Target;
+  readonly limits: CallLimits;
+  readonly client: ClientSide;
+  /** Sent in place of the request's text. */
+  readonly payload?: Payload | undefined;
+  /** Whether a status other than 2xx and 101 is thrown as the provider's reading of it; else any response is returned. */
+  readonly throwOnStatus: boolean;
+}
+
+/** Error bodies are read this far; the rest is never needed. */
+const MAX_ERROR_CHARS = 65_536;
+
+/** Only a request for a WebSocket is answered with it. */
+const SWITCHING_PROTOCOLS = 101;
 
 /**
- * Calls a target and waits for the head of its answer. Throws the provider's reading of a bad status, `upstream_error`
- * for a broken connection, `upstream_timeout` for silence, `client_disconnected` when the client left first.
+ * Calls a target and waits for the head of its response. Throws the provider's reading of a bad status,
+ * `upstream_error` for a failed connection, `upstream_timeout`, and `client_disconnected` when the client left first.
  */
-export async function callUpstream(
-  unsigned: UpstreamRequest,
-  provider: Provider,
-  target: Target,
-  limits: AttemptLimits,
-  client: ClientSide,
-  ports: UpstreamPorts,
-  payload?: Payload,
-): Promise<Attempt> {
-  const attempt = await sendUpstream(unsigned, provider, target, limits, client, ports, payload);
-  const { response } = attempt;
-  if ((response.status >= 200 && response.status < 300) || response.status === SWITCHING) return attempt;
-  throw await readRefusal(attempt, provider, target, ports);
-}
-
-/** The provider's reading of a bad status; ends the attempt. */
-export async function readRefusal(
-  attempt: Attempt,
-  provider: Provider,
-  target: Target,
-  ports: UpstreamPorts,
-): Promise<GatewayError> {
-  const { response } = attempt;
-  try {
-    const body = (await response.text()).slice(0, MAX_ERROR_CHARS);
-    const context = { account: target.account, nowMs: ports.now() };
-    return provider.toError(response.status, response.headers, parseLoosely(body), context);
-  } catch (thrown) {
-    return toAttemptError(thrown, attempt.abortedBy(), target.account.name);
-  } finally {
-    attempt.release();
-  }
-}
-
-/** As `callUpstream`, for whatever status comes back. */
-export async function sendUpstream(
-  unsigned: UpstreamRequest,
-  provider: Provider,
-  target: Target,
-  limits: AttemptLimits,
-  client: ClientSide,
-  ports: UpstreamPorts,
-  payload?: Payload,
-): Promise<Attempt> {
-  const handle = createHandle(client.signal, limits.deadlineAt - ports.now());
+export async function sendUpstream(send: UpstreamSend, ports: UpstreamPorts): Promise<UpstreamCall> {
+  const { provider, target, limits, client } = send;
+  const handle = createHandle(target.account.name, client.signal, limits.deadlineAt - ports.now());
   handle.arm("first_byte", limits.firstByteMs);
-  const name = target.account.name;
+  let call: UpstreamCall;
   try {
-    const request = provider.sign ? await provider.sign(unsigned, target, ports) : unsigned;
-    const { signal } = handle;
+    const request = provider.sign ? await provider.sign(send.request, target, ports) : send.request;
     const headers = withPassedHeaders(request.headers, client, target);
-    let response: Response;
-    if (provider.local) {
-      const { options } = target.account;
-      response = await provider.local(request, { options, signal, sleep: ports.sleep });
-    } else if (baseUrlFor(provider, target.account) === undefined) {
-      response = await runnerOf(ports, name)({ ...request, headers }, signal);
-    } else {
-      response = await ports.fetch(request.url, {
-        method: request.method,
-        headers,
-        // A redirect could lead anywhere, with our credential in hand.
-        redirect: "manual",
-        signal,
-        ...withBody(payload ?? request.body),
-      });
-    }
-    return Object.assign(handle, { response });
+    const response = await exchange({ ...request, headers }, send, handle.signal, ports);
+    call = Object.assign(handle, { response });
   } catch (thrown) {
     handle.release();
-    throw toAttemptError(thrown, handle.abortedBy(), name);
+    throw handle.toError(thrown);
   }
+  const { status } = call.response;
+  const isGood = (status >= 200 && status < 300) || status === SWITCHING_PROTOCOLS;
+  if (isGood || !send.throwOnStatus) return call;
+  throw await readErrorResponse(call, provider, target, ports);
+}
+
+/** Over the network, or inside the Worker where the provider is served there. */
+async function exchange(
+  request: UpstreamRequest,
+  { provider, target, payload }: UpstreamSend,
+  signal: AbortSignal,
+  ports: UpstreamPorts,
+): Promise<Response> {
+  const { account } = target;
+  if (provider.local)
+    return provider.local(request, { options: account.options, signal, sleep: ports.sleep });
+  if (baseUrlFor(provider, account) === undefined) return runnerOf(ports, account.name)(request, signal);
+  const body = payload ?? request.body;
+  return ports.fetch(request.url, {
+    method: request.method,
+    headers: request.headers,
+    // A redirect could lead anywhere, and would carry our credential.
+    redirect: "manual",
+    signal,
+    ...(body !== undefined && { body }),
+  });
 }
 
 function runnerOf({ runModel }: UpstreamPorts, name: string): RunModel {
   if (runModel) return runModel;
-  const message = `'${name}' is served by a binding that this deployment does not have, and names no other address.`;
+  const message = `'${name}' needs the Workers AI binding, which this deployment doesn't have, or a base URL.`;
   throw new GatewayError("upstream_error", message);
 }
 
-/**
- * Reads a whole answer, which may take `idleMs` from its head on. Throws like callUpstream; a body cut half-way is an
- * upstream's fault.
- */
-export async function readBody(attempt: Attempt, name: string, idleMs: number): Promise<string> {
-  attempt.arm("idle", idleMs);
+/** The provider's reading of a bad status; ends the call. */
+export async function readErrorResponse(
+  call: UpstreamCall,
+  provider: Provider,
+  { account }: Target,
+  ports: UpstreamPorts,
+): Promise<GatewayError> {
+  const { response } = call;
   try {
-    return await attempt.response.text();
+    const body = (await response.text()).slice(0, MAX_ERROR_CHARS);
+    return provider.toError(response.status, response.headers, parseLoosely(body), {
+      account,
+      nowMs: ports.now(),
+    });
   } catch (thrown) {
-    throw toAttemptError(thrown, attempt.abortedBy(), name);
+    return call.toError(thrown);
   } finally {
-    attempt.release();
+    call.release();
   }
 }
 
-/** An exception of `fetch` or of a body as a row of the table. Its own message may hold addresses and is not passed on. */
-export function toAttemptError(thrown: unknown, cause: AbortCause | undefined, name: string): GatewayError {
+/**
+ * Reads a whole body, which may take `idleMs` from its head on. Throws as `sendUpstream` does; a body that is cut is an
+ * `upstream_error`.
+ */
+export async function readBody(call: UpstreamCall, idleMs: number): Promise<string> {
+  call.arm("idle", idleMs);
+  try {
+    return await call.response.text();
+  } catch (thrown) {
+    throw call.toError(thrown);
+  } finally {
+    call.release();
+  }
+}
+
+/**
+ * An exception of `fetch` or of a body as an error for the client; its own message may hold addresses and is not passed
+ * on. `limitMs` is the time limit that the call ran into.
+ */
+export function toUpstreamError(
+  thrown: unknown,
+  cause: AbortCause | undefined,
+  name: string,
+  limitMs?: number,
+): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
   switch (cause) {
     case "client":
-      return new GatewayError("client_disconnected", "The client left before the answer was complete.");
+      return new GatewayError(
+        "client_disconnected",
+        "The client disconnected before the response was complete.",
+      );
     case "first_byte":
-      return new GatewayError(
-        "upstream_timeout",
-        `'${name}' sent no byte within the time allowed for the first one.`,
-        { timeout: "first_byte" },
-      );
+      return timeout(cause, `'${name}' sent no data ${formatLimit(limitMs)}(first-byte timeout).`);
     case "idle":
-      return new GatewayError("upstream_timeout", `'${name}' fell silent in the middle of its answer.`, {
-        timeout: "idle",
-      });
+      return timeout(cause, `'${name}' sent no data ${formatLimit(limitMs)}(idle timeout).`);
     case "total":
-      return new GatewayError(
-        "upstream_timeout",
-        `'${name}' did not finish within the time allowed for the request.`,
-        { timeout: "total" },
-      );
+      return timeout(cause, `'${name}' did not finish within the request's total time limit.`);
     case "revoked":
       return new GatewayError(
         "permission_denied",
-        "The gateway key or its tenant was switched off meanwhile.",
+        "The key was revoked, or the tenant suspended, while the request was running.",
       );
     case "lease_lost":
-      return new GatewayError("unavailable", "The request lost its slot in the tenant's queue.");
+      return new GatewayError("unavailable", "The request lost its concurrency slot. Send it again.");
     case undefined:
-      return new GatewayError("upstream_error", `The connection to '${name}' broke.`, { cause: thrown });
+      return new GatewayError("upstream_error", `The connection to '${name}' failed.`, { cause: thrown });
   }
 }
 
-/** The client's signal also ends requests that were let in and may no longer go on: pipeline/lease.ts. */
-export function causeOf({ reason }: AbortSignal): AbortCause {
+function timeout(kind: "first_byte" | "idle" | "total", message: string): GatewayError {
+  return new GatewayError("upstream_timeout", message, { timeout: kind });
+}
+
+const MS_PER_SECOND = 1000;
+
+function formatLimit(ms: number | undefined): string {
+  return ms === undefined ? "" : `for ${ms / MS_PER_SECOND} s `;
+}
+
+/** The client's signal also ends requests that were admitted and may no longer go on: pipeline/lease.ts. */
+export function abortCauseOf({ reason }: AbortSignal): AbortCause {
   return reason === "revoked" || reason === "lease_lost" ? reason : "client";
 }
 
-type Handle = Omit<Attempt, "response">;
+type Handle = Omit<UpstreamCall, "response">;
 
-function createHandle(client: AbortSignal, totalMs: number): Handle {
+function createHandle(name: string, client: AbortSignal, totalMs: number): Handle {
   const controller = new AbortController();
   let cause: AbortCause | undefined;
-  let disarm = (): void => {};
-  const abort = (why: AbortCause): void => {
+  let limitMs: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const abort = (why: AbortCause, ms?: number): void => {
     if (cause !== undefined) return;
     cause = why;
+    limitMs = ms;
     controller.abort(new Error(why));
   };
-  const onClientGone = (): void => abort(causeOf(client));
-  const total = setTimeout(() => abort("total"), Math.max(0, totalMs));
+  const onClientGone = (): void => abort(abortCauseOf(client));
+  const total = setTimeout(abort, Math.max(0, totalMs), "total");
   if (client.aborted) onClientGone();
   else client.addEventListener("abort", onClientGone);
   return {
+    name,
     signal: controller.signal,
-    abort,
+    abort: (why) => abort(why),
     abortedBy: () => cause,
     arm(why, ms) {
-      disarm();
-      const timer = setTimeout(() => abort(why), ms);
-      disarm = () => clearTimeout(timer);
+      clearTimeout(timer);
+      timer = setTimeout(abort, ms, why, ms);
     },
-    disarm: () => disarm(),
+    disarm: () => clearTimeout(timer),
     release() {
-      disarm();
+      clearTimeout(timer);
       clearTimeout(total);
       client.removeEventListener("abort", onClientGone);
     },
+    toError: (thrown) => toUpstreamError(thrown, cause, name, limitMs),
   };
-}
-
-function withBody(body: Payload | undefined): { readonly body?: Payload } {
-  return body === undefined ? {} : { body };
 }
 
 function withPassedHeaders(

@@ -1,28 +1,27 @@
 /**
- * The longest silence in a stream: when it began and how long it lasted, to the grain of whoever reads. Told by the readers
- * of streams (stream-reader.ts, stream-relay.ts), asked for when one has ended (stream.ts).
+ * The longest gap between the bytes of a stream: when it began and how long it lasted, as precisely as the stream is
+ * read. A measurement for traces; time limits are call.ts.
  */
 
-/** From here on a person who reads along takes a stream for stuck. */
+/** A gap this long looks like a stuck stream to a person who reads along. */
 export const STALL_MS = 2000;
 
-export interface Silence {
+export interface Gap {
   /** Ms since the epoch. */
   readonly sinceAt: number;
   readonly ms: number;
 }
 
-export interface SilenceWatch {
-  /** Bytes have come. */
-  hear(): void;
-  /** No more are to come: what follows is no silence. */
+export interface GapTracker {
+  onBytes(): void;
+  /** The stream has ended: time that passes from here on is not a gap. */
   end(): void;
-  /** The one that lasts still counts. Undefined before the first byte. */
-  longest(): Silence | undefined;
+  /** The current gap counts too. Undefined before the first byte. */
+  longest(): Gap | undefined;
 }
 
-export function watchSilence(now: () => number): SilenceWatch {
-  let longest: Silence | undefined;
+export function trackGaps(now: () => number): GapTracker {
+  let longest: Gap | undefined;
   let lastAt: number | undefined;
   let isOver = false;
 
@@ -33,7 +32,7 @@ export function watchSilence(now: () => number): SilenceWatch {
   }
 
   return {
-    hear() {
+    onBytes() {
       measure();
       lastAt = now();
     },

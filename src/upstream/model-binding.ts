@@ -1,19 +1,19 @@
 /**
- * The platform's own models behind a binding of the Worker (`AI`), asked as an upstream is: a request in, a response out.
- * Knows what the binding's `run` takes and nothing of what models say. Called by services.ts; call.ts calls the result.
+ * The platform's own models behind the Worker's `AI` binding, called as an upstream is: a request in, a response out.
+ * Knows the parameters of the binding's `run`, not the models' formats.
  * https://developers.cloudflare.com/workers-ai/configuration/bindings/ (seen 2026-11)
  */
 
 import type { UpstreamRequest } from "../providers/provider.ts";
 
-/** Asks the model that the request's body names (`ModelCall`). Rejects as `fetch` does. */
+/** Runs the model that the request's body (a `ModelCall`) names. Rejects as `fetch` does. */
 export type RunModel = (request: UpstreamRequest, signal: AbortSignal) => Promise<Response>;
 
 /** The body of a request to a binding, as JSON. */
 export interface ModelCall {
   readonly model: string;
   readonly inputs: object;
-  /** The platform's own gateway, which such a call may be led through: only its name matters here. */
+  /** Cloudflare's AI Gateway that such a call may go through. */
   readonly gateway?: { readonly id: string };
 }
 
@@ -25,10 +25,10 @@ interface ModelBinding {
 export function createModelRunner(binding: unknown): RunModel | undefined {
   if (!isModelBinding(binding)) return undefined;
   return ({ body = "{}", headers }, signal) => {
-    // Written by the wire that chose this way: workers-ai-binding.ts.
+    // The body is written by wires/workers-ai/upstream-binding.ts, the only wire that is used without a base URL.
     const { model, inputs, gateway } = JSON.parse(body) as ModelCall;
     return binding.run(model, inputs, {
-      // Status, headers and a stream's bytes as they come: without it, faults are exceptions whose status is lost.
+      // The raw response keeps the status, the headers and a stream's bytes: without it, errors are exceptions without one.
       returnRawResponse: true,
       signal,
       extraHeaders: headers,

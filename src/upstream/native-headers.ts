@@ -1,6 +1,6 @@
 /**
- * Which headers pass between a client and a vendor's own API: all but those that belong to one connection, to the gateway,
- * or to whoever stands in front of it. Pure. Called by pipeline/operations/proxy.ts.
+ * Which headers are forwarded between a client and a vendor's own API: all but those of a single connection, of the
+ * gateway, and of the proxies in front of it. Pure. Headers of translated calls are the wires' own.
  */
 
 /** https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1, and what the runtime writes itself. */
@@ -33,24 +33,24 @@ const CREDENTIALS = [
   "openai-project",
 ];
 
-/** Tracing goes on only where the account says so. */
+/** Trace context is forwarded only where the account says so. */
 const OF_THE_GATEWAY = ["traceparent", "tracestate", "baggage", "origin", "referer"];
 
-const KEPT_BACK: ReadonlySet<string> = new Set([...OF_ONE_CONNECTION, ...CREDENTIALS, ...OF_THE_GATEWAY]);
-const KEPT_BACK_PREFIXES = /^(x-headgate-|cf-|x-forwarded-|x-real-ip|forwarded|true-client-ip|sec-)/;
+const BLOCKED: ReadonlySet<string> = new Set([...OF_ONE_CONNECTION, ...CREDENTIALS, ...OF_THE_GATEWAY]);
+const BLOCKED_PREFIXES = /^(x-headgate-|cf-|x-forwarded-|x-real-ip|forwarded|true-client-ip|sec-)/;
 
-/** What the vendor gets of the client's headers, in lower case. */
+/** The client's headers that the vendor gets, by their lower-case names. */
 export function headersToVendor(headers: Headers): Record<string, string> {
   const named = namedByConnection(headers);
   const passed: Record<string, string> = {};
   for (const [name, value] of headers) {
-    if (KEPT_BACK.has(name) || KEPT_BACK_PREFIXES.test(name) || named.has(name)) continue;
+    if (BLOCKED.has(name) || BLOCKED_PREFIXES.test(name) || named.has(name)) continue;
     passed[name] = value;
   }
   return passed;
 }
 
-/** What of an answer speaks of the vendor's own connection, site or session. */
+/** Response headers about the vendor's own connection, site or session. */
 const OF_THE_VENDOR: ReadonlySet<string> = new Set([
   ...OF_ONE_CONNECTION,
   "set-cookie",
@@ -64,7 +64,7 @@ const OF_THE_VENDOR: ReadonlySet<string> = new Set([
 ]);
 const OF_THE_VENDOR_PREFIXES = /^(access-control-|cf-|x-headgate-)/;
 
-/** What the client gets of the vendor's. Ours are written over them. */
+/** The vendor's response headers that the client gets; the gateway's own are set over them. */
 export function headersToClient(headers: Headers): Record<string, string> {
   const named = namedByConnection(headers);
   const passed: Record<string, string> = {};
@@ -75,7 +75,7 @@ export function headersToClient(headers: Headers): Record<string, string> {
   return passed;
 }
 
-/** A `connection` header names others of its kind. */
+/** A `connection` header names further headers of that connection. */
 function namedByConnection(headers: Headers): ReadonlySet<string> {
   const value = headers.get("connection") ?? "";
   return new Set(value.split(",").map((name) => name.trim().toLowerCase()));

@@ -1,19 +1,18 @@
 /**
- * Where a path of a vendor's own API is, for a caller who names only the path: never anywhere but behind the account's
- * base URL. Pure. Called by the pipeline for forwarded requests.
+ * The URL of a path of a vendor's own API: always below the account's base URL, however the path is encoded. Pure.
  */
 
 import { GatewayError } from "../errors.ts";
 
 /**
- * The path behind the base URL's own, with one slash between them; the query of the base stays, `search` comes after it.
- * A version that both name (`/v1`) stands once. Throws `invalid_request` for a path that climbs.
+ * The path after the base URL's own, with one slash between them; the base's query stays, `search` follows it. A version
+ * that both name (`/v1`) appears once. Throws `invalid_request` for a path that leaves its base.
  */
 export function nativeUrl(baseUrl: string, path: string, search = ""): string {
   if (/[?#]/.test(path) || climbs(path))
     throw new GatewayError(
       "invalid_request",
-      "The path must stay behind its base: no steps up, in whatever encoding.",
+      "The path must not contain '?', '#', or the segments '.' and '..', in any encoding.",
       { param: "path" },
     );
   const base = new URL(baseUrl);
@@ -26,7 +25,7 @@ export function nativeUrl(baseUrl: string, path: string, search = ""): string {
   return `${base.origin}${root}/${behind}${query === "" ? "" : `?${query}`}`;
 }
 
-/** Servers differ in how often they decode a path, so each way of reading it must stay below its root. */
+/** Servers differ in how often they decode a path, so each reading of it must stay below its root. */
 const MAX_DECODINGS = 3;
 
 function climbs(path: string): boolean {

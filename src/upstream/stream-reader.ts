@@ -1,17 +1,17 @@
 /**
- * Reads a stream: bytes to events to chunks, for usage, for the cache and for the way it ends. Either a branch beside the
- * client's bytes, or, where these are translated, the stream itself; stream.ts and stream-translate.ts decide when.
+ * Reads a stream: bytes to events to chunks, for usage, for the cache and for how it ends. Its source is the second branch
+ * of a forwarded stream, or a translated stream itself. Writes nothing to the client: stream.ts and stream-translate.ts.
  */
 
 import type { ChatChunk } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import type { Decoder } from "../providers/provider.ts";
-import { type Silence, watchSilence } from "./gap-tracker.ts";
+import { type Gap, trackGaps } from "./gap-tracker.ts";
 import type { EventParser, ServerSentEvent } from "../bytes/sse.ts";
 
 /**
- * How much one read may take. A buffer's memory is given and cleared at each read, which for 64 KiB costs more than all
- * the rest of it: the first is as large as a first event, and one that came back full makes the next one larger.
+ * How much one read may take. A buffer is allocated and cleared at each read, which for 64 KiB costs more than the rest of
+ * the read: the first is as large as a first event, and one that came back full makes the next one larger.
  */
 const FIRST_READ_BYTES = 2048;
 const MAX_READ_BYTES = 65_536;
@@ -20,49 +20,49 @@ const GROWTH = 4;
 export interface StreamObserver {
   /** Chunks as they are decoded, in order; called in bursts. */
   onChunks(chunks: readonly ChatChunk[]): void;
-  /** The events themselves, for the cache; absent when nobody keeps them. */
+  /** The events themselves, for the cache; absent where they are not kept. */
   onEvents?(events: readonly ServerSentEvent[]): void;
 }
 
-export interface SideReader {
-  /** Reads what has come; false at the end. Rejects when the upstream broke. */
+export interface StreamReader {
+  /** Waits for more bytes and decodes them; false at the end. Rejects when the upstream's connection fails. */
   read(): Promise<boolean>;
   cancel(): Promise<void>;
   /** As of the last read; the same object each time. */
   readonly seen: Readonly<Seen>;
-  /** Of the upstream, so far. */
-  longestSilence(): Silence | undefined;
+  /** So far. */
+  longestGap(): Gap | undefined;
   isMidEvent(): boolean;
   /** Whether the end mark was seen, or every choice ended. */
   isComplete(): boolean;
 }
 
-/** What a stream has brought so far. */
+/** What has been read of a stream so far. */
 interface Seen {
   events: number;
   bytes: number;
   /** Whether the upstream's own end mark was seen, behind a failure too. */
   isEnded: boolean;
-  /** What the upstream itself said, or a broken event: stops the decoding, not the bytes. */
+  /** An error event of the upstream, or an event that can't be read: stops the decoding, not the bytes. */
   failure: GatewayError | undefined;
-  /** The failure was the upstream's own error event, which the client has been sent. */
+  /** The failure was the upstream's own error event, which a forwarded stream has sent to the client. */
   hasReportedFailure: boolean;
 }
 
-/** How bytes become chunks: the framing and the format of one wire. */
+/** How bytes become chunks: the framing and the decoder of one wire. */
 export interface StreamFormat {
   readonly parser: EventParser;
   readonly decode: Decoder;
 }
 
-/** Where the bytes come from. */
+/** Gives the bytes of a stream, piece by piece. */
 export interface ByteSource {
-  /** The next bytes; undefined at the end. Rejects when the upstream broke. */
+  /** The next bytes; undefined at the end. Rejects when the upstream's connection fails. */
   next(): Promise<Uint8Array | undefined>;
   cancel(): Promise<void>;
 }
 
-/** Takes all that has come at once, a buffer full at most. `branch` must be a byte stream, as fetched bodies and their tees are. */
+/** Takes all that has arrived, up to a full buffer. `branch` must be a byte stream, as fetched bodies and their tees are. */
 export function readInBursts(branch: ReadableStream<Uint8Array>): ByteSource {
   const reader = branch.getReader({ mode: "byob" });
   let size = FIRST_READ_BYTES;
@@ -77,7 +77,7 @@ export function readInBursts(branch: ReadableStream<Uint8Array>): ByteSource {
   };
 }
 
-/** Takes the pieces as the network brings them. */
+/** Takes the pieces as the network delivers them. */
 export function readAsTheyCome(body: ReadableStream<Uint8Array>): ByteSource {
   const reader = body.getReader();
   return {
@@ -89,14 +89,14 @@ export function readAsTheyCome(body: ReadableStream<Uint8Array>): ByteSource {
   };
 }
 
-export function createSideReader(
+export function createStreamReader(
   source: ByteSource,
   { parser, decode }: StreamFormat,
   observer: StreamObserver,
   now: () => number,
-): SideReader {
+): StreamReader {
   const seen: Seen = { events: 0, bytes: 0, isEnded: false, failure: undefined, hasReportedFailure: false };
-  const silence = watchSilence(now);
+  const gaps = trackGaps(now);
   /** Choices begun, by index, and whether each has ended. */
   const choices = new Map<number, boolean>();
 
@@ -113,7 +113,7 @@ export function createSideReader(
           seen.hasReportedFailure = true;
           seen.failure = new GatewayError(
             "upstream_error",
-            "The upstream reported a failure inside its stream.",
+            "The upstream reported an error inside its stream.",
           );
         }
       }
@@ -122,11 +122,14 @@ export function createSideReader(
       seen.failure =
         thrown instanceof GatewayError
           ? thrown
-          : new GatewayError("upstream_malformed", "The upstream sent an event that is not of its format.");
+          : new GatewayError(
+              "upstream_malformed",
+              "The upstream sent an event that is not valid in its format.",
+            );
     }
   }
 
-  /** Behind a failure nothing is believed but the end mark, which bytes that are passed on unread bring to the client. */
+  /** After a failure only the end mark counts: a forwarded stream sends it to the client. */
   function noteEnd(event: ServerSentEvent): void {
     try {
       seen.isEnded ||= decode(event).some(({ type }) => type === "done");
@@ -143,10 +146,10 @@ export function createSideReader(
     async read() {
       const bytesRead = await source.next();
       if (bytesRead === undefined) {
-        silence.end();
+        gaps.end();
         return false;
       }
-      silence.hear();
+      gaps.onBytes();
       seen.bytes += bytesRead.byteLength;
       const found = parser.push(bytesRead);
       observer.onEvents?.(found);
@@ -154,14 +157,14 @@ export function createSideReader(
       return true;
     },
     async cancel() {
-      // A reader on a branch that broke already rejects; there is nothing left to stop then.
+      // A reader on a broken branch rejects; nothing is left to stop then.
       await source.cancel().catch(() => {});
     },
     seen,
-    longestSilence() {
-      // What an upstream does after its answer's end is no part of the answer.
-      if (isComplete()) silence.end();
-      return silence.longest();
+    longestGap() {
+      // What an upstream does after the end of its answer is not part of the answer.
+      if (isComplete()) gaps.end();
+      return gaps.longest();
     },
     isMidEvent: () => parser.isMidEvent(),
     isComplete,

@@ -1,18 +1,17 @@
 /**
- * An answer that is passed on as it is, whatever it is: no JavaScript on the path of its bytes, and no word of ours in
- * them. A fault breaks the client's connection off, as the upstream's own would have.
+ * An answer that is forwarded unread, whatever its format: no JavaScript on the path of its bytes, and nothing of ours
+ * among them. A fault aborts the client's connection, as the upstream's own would have.
  */
 
-import { readInBursts, type SideReader } from "./stream-reader.ts";
-import { watchSilence } from "./gap-tracker.ts";
-import { layPipe, pump, type StreamReport } from "./stream.ts";
-import type { Attempt } from "./call.ts";
+import { readInBursts, type StreamReader } from "./stream-reader.ts";
+import { trackGaps } from "./gap-tracker.ts";
+import { openPipe, pump, type StreamReport } from "./stream.ts";
+import type { UpstreamCall } from "./call.ts";
 
 export interface RelayOptions {
-  readonly name: string;
   readonly idleMs: number;
   readonly now: () => number;
-  /** Sees the bytes beside their way. */
+  /** Gets the bytes of the second branch. */
   readonly onBytes?: (bytes: Uint8Array) => void;
 }
 
@@ -22,42 +21,42 @@ export interface Relay {
   readonly done: Promise<StreamReport>;
 }
 
-/** Starts at once: what the upstream has answered is the answer. A body that is missing is an empty one. */
-export function relayBody(attempt: Attempt, options: RelayOptions): Relay {
-  const [forClient, aside] = (attempt.response.body ?? emptyBody()).tee();
-  attempt.disarm();
-  const side = createByteReader(aside, options);
-  const pipe = layPipe(forClient);
-  return { body: pipe.readable, done: pump(pipe, side, attempt, options) };
+/** Starts at once, whatever the upstream's status. A missing body is an empty one. */
+export function relayBody(call: UpstreamCall, options: RelayOptions): Relay {
+  const [forClient, aside] = (call.response.body ?? emptyBody()).tee();
+  call.disarm();
+  const reader = createByteReader(aside, options);
+  const pipe = openPipe(forClient);
+  return { body: pipe.readable, done: pump(pipe, reader, call, options) };
 }
 
 function emptyBody(): ReadableStream<Uint8Array> {
   const { body } = new Response("");
   if (body) return body;
-  throw new Error("a response of no bytes has no body here");
+  throw new Error("A response of zero bytes has no body on this platform.");
 }
 
-/** A side reader that knows no format: the answer is complete when its connection ended as it should. */
-function createByteReader(branch: ReadableStream<Uint8Array>, { now, onBytes }: RelayOptions): SideReader {
+/** A reader of no format: the answer is complete when its connection ended without a fault. */
+function createByteReader(branch: ReadableStream<Uint8Array>, { now, onBytes }: RelayOptions): StreamReader {
   const source = readInBursts(branch);
   const seen = { events: 0, bytes: 0, isEnded: false, failure: undefined, hasReportedFailure: false };
-  const silence = watchSilence(now);
+  const gaps = trackGaps(now);
   return {
     async read() {
       const piece = await source.next();
       if (piece === undefined) {
         seen.isEnded = true;
-        silence.end();
+        gaps.end();
         return false;
       }
-      silence.hear();
+      gaps.onBytes();
       seen.bytes += piece.byteLength;
       onBytes?.(piece);
       return true;
     },
     cancel: () => source.cancel().catch(() => {}),
     seen,
-    longestSilence: silence.longest,
+    longestGap: gaps.longest,
     isMidEvent: () => false,
     isComplete: () => seen.isEnded,
   };

@@ -1,37 +1,37 @@
 /**
- * A streamed answer on its way to the client, with no JavaScript on the path of its bytes: the upstream's body is split
- * by `tee()`, one branch flows natively into the response, the other is read beside it for the first event, and then
- * at most every POLL_MS, for usage and for the way it ends. src/decisions/050-streams.md has the measurements.
+ * A streamed answer that is forwarded natively: the upstream's body is split by `tee()`, one branch flows into the
+ * response without JavaScript, the other is read for the first event and then at most every POLL_MS, for usage and for
+ * how the stream ends. Measurements: src/decisions/050-streams.md. Translated streams are stream-translate.ts.
  */
 
 import { GatewayError } from "../errors.ts";
 import {
-  createSideReader,
+  createStreamReader,
   readInBursts,
-  type SideReader,
   type StreamFormat,
   type StreamObserver,
+  type StreamReader,
 } from "./stream-reader.ts";
 import { STALL_MS } from "./gap-tracker.ts";
-import { type Attempt, toAttemptError } from "./call.ts";
+import { toUpstreamError, type UpstreamCall } from "./call.ts";
 
-/** How often the side branch is read: four times a second costs nothing and sees a stall of any length that matters. */
+/** How often the second branch is read: four times a second costs nothing and finds every stall that matters. */
 const POLL_MS = 250;
-/** After the client's branch broke: how long the upstream has to show that it was its fault. */
+/** After the client's branch broke: how long the upstream has to show that it was the cause. */
 const BLAME_MS = 50;
 
 /** How a stream ended. */
 export type StreamOutcome = "complete" | "cut" | "stalled" | "upstream_error" | "client_disconnected";
 
-/** What was seen of a stream by the side branch. */
+/** What was seen of a stream by its reader. */
 export interface StreamReport {
   readonly outcome: StreamOutcome;
   /** Events, the end mark included. */
   readonly events: number;
   readonly bytes: number;
-  /** Longest silence of the upstream after its first byte; its grain is POLL_MS. */
+  /** Longest gap of the upstream after its first byte, ± POLL_MS. */
   readonly maxGapMs: number;
-  /** When that silence began, where it was a long one or the stream's end. */
+  /** When that gap began, where it was a long one or the stream's end; ms since the epoch. */
   readonly stalledAt?: number;
   /** The error event's cause, when the stream failed after its first byte. */
   readonly error?: GatewayError;
@@ -46,24 +46,25 @@ export interface OpenStream {
   }): { readonly body: ReadableStream<Uint8Array>; readonly done: Promise<StreamReport> };
 }
 
+export interface StreamOptions {
+  readonly format: StreamFormat;
+  readonly observer: StreamObserver;
+  readonly idleMs: number;
+  readonly now: () => number;
+}
+
 /**
  * Opens a stream: waits for its first whole event, so that a stream that fails at once can still be answered by another
  * target. Throws `upstream_error`, `upstream_malformed` or `upstream_timeout` for an empty, broken or silent one.
  */
-export async function openStream(
-  attempt: Attempt,
-  name: string,
-  format: StreamFormat,
-  observer: StreamObserver,
-  limits: { readonly idleMs: number },
-  now: () => number,
-): Promise<OpenStream> {
-  const [forClient, aside] = bodyOf(attempt, name).tee();
-  const side = createSideReader(readInBursts(aside), format, observer, now);
-  // Laid before the first event is awaited: its bytes then stand ready at the client's end.
-  const pipe = layPipe(forClient);
+export async function openStream(call: UpstreamCall, options: StreamOptions): Promise<OpenStream> {
+  const { format, observer, idleMs, now } = options;
+  const [forClient, aside] = bodyOf(call).tee();
+  const reader = createStreamReader(readInBursts(aside), format, observer, now);
+  // Opened before the first event is awaited: its bytes are then ready at the client's end.
+  const pipe = openPipe(forClient);
   try {
-    await awaitFirstEvent(side, attempt, name);
+    await awaitFirstEvent(reader, call);
   } catch (thrown) {
     void pipe.readable.cancel().catch(() => {});
     throw thrown;
@@ -71,41 +72,39 @@ export async function openStream(
   return {
     firstChunkAt: now(),
     send({ errorEvent }) {
-      const done = pump(pipe, side, attempt, { name, idleMs: limits.idleMs, errorEvent, now });
-      return { body: pipe.readable, done };
+      return { body: pipe.readable, done: pump(pipe, reader, call, { idleMs, errorEvent, now }) };
     },
   };
 }
 
-/** The answer's body; throws `upstream_malformed` where there is none. */
-export function bodyOf(attempt: Attempt, name: string): ReadableStream<Uint8Array> {
-  const { body } = attempt.response;
+/** The response's body; throws `upstream_malformed` where it has none. */
+export function bodyOf(call: UpstreamCall): ReadableStream<Uint8Array> {
+  const { body } = call.response;
   if (body) return body;
-  attempt.release();
-  throw new GatewayError("upstream_malformed", `'${name}' answered a streamed call without a body.`);
+  call.release();
+  throw new GatewayError("upstream_malformed", `'${call.name}' answered a streaming request without a body.`);
 }
 
-/** Reads until the stream has begun; where it doesn't, ends the attempt and throws as openStream does. */
-export async function awaitFirstEvent(side: SideReader, attempt: Attempt, name: string): Promise<void> {
+/** Reads until the stream has begun; where it doesn't, ends the call and throws as `openStream` does. */
+export async function awaitFirstEvent(reader: StreamReader, call: UpstreamCall): Promise<void> {
   try {
-    while (side.seen.events === 0) {
-      if (!(await side.read()))
-        throw new GatewayError("upstream_malformed", `'${name}' sent an empty stream.`);
+    while (reader.seen.events === 0) {
+      if (!(await reader.read()))
+        throw new GatewayError("upstream_malformed", `'${call.name}' sent an empty stream.`);
     }
-    if (side.seen.failure) throw side.seen.failure;
+    if (reader.seen.failure) throw reader.seen.failure;
   } catch (thrown) {
-    // Asked before our own abort, which would be named as the cause.
-    const cause = attempt.abortedBy();
-    attempt.abort("idle");
-    void side.cancel();
-    attempt.release();
-    throw toAttemptError(thrown, cause, name);
+    // Before our own abort, which would be named as the cause.
+    const error = call.toError(thrown);
+    call.abort("idle");
+    void reader.cancel();
+    call.release();
+    throw error;
   }
-  attempt.disarm();
+  call.disarm();
 }
 
 export interface PumpOptions {
-  readonly name: string;
   readonly idleMs: number;
   /** Without it a stream that fails breaks off. */
   readonly errorEvent?: (error: GatewayError) => string;
@@ -120,8 +119,8 @@ export interface Pipe {
   readonly piped: Promise<"ended" | "broken">;
 }
 
-/** Neither end closes the other: after the upstream's last byte there may be an error event to add. */
-export function layPipe(branch: ReadableStream<Uint8Array>): Pipe {
+/** Neither end closes the other: after the upstream's last byte an error event may follow. */
+export function openPipe(branch: ReadableStream<Uint8Array>): Pipe {
   const { readable, writable } = new IdentityTransformStream();
   const piped = branch.pipeTo(writable, { preventClose: true, preventAbort: true }).then(
     () => "ended" as const,
@@ -133,32 +132,32 @@ export function layPipe(branch: ReadableStream<Uint8Array>): Pipe {
 /** Never rejects: each way a stream can end is a report. */
 export async function pump(
   { writable, piped }: Pipe,
-  side: SideReader,
-  attempt: Attempt,
+  reader: StreamReader,
+  call: UpstreamCall,
   options: PumpOptions,
 ): Promise<StreamReport> {
-  const upstream = await readAside(side, piped, attempt, options);
-  attempt.release();
-  const ending = upstream.end === "left" ? LEFT : judge(side, attempt, upstream.fault, options.name);
-  if (ending.outcome === "client_disconnected") return leave(side, attempt);
-  // A slow client may still be taking what the upstream has long sent.
+  const upstream = await readAside(reader, piped, call, options);
+  call.release();
+  const end = upstream.end === "left" ? LEFT : classifyStreamEnd(reader, call, upstream.fault);
+  if (end.outcome === "client_disconnected") return stopForClient(reader, call);
+  // A slow client may still be receiving what the upstream has long sent.
   const pipe = await piped;
-  // An upstream that fails breaks the pipe itself; whether somebody is still there shows when it is closed.
-  if (pipe === "broken" && upstream.end === "done" && !ending.error) return leave(side, attempt);
+  // An upstream that fails breaks the pipe itself; whether the client is still there shows when it is closed.
+  if (pipe === "broken" && upstream.end === "done" && !end.error) return stopForClient(reader, call);
   const writer = writable.getWriter();
-  if (ending.error && !options.errorEvent) {
-    await writer.abort(ending.error).catch(() => {});
-    return report(side, ending.outcome, ending.error);
+  if (end.error && !options.errorEvent) {
+    await writer.abort(end.error).catch(() => {});
+    return toReport(reader, end);
   }
-  const isSent = await closeClient(writer, closingText(side, ending.error, options));
-  return isSent ? report(side, ending.outcome, ending.error) : leave(side, attempt);
+  const isSent = await closeClient(writer, closingText(reader, end.error, options));
+  return isSent ? toReport(reader, end) : stopForClient(reader, call);
 }
 
-/** Follows the side branch until the upstream has ended, failed, or lost its client. */
+/** Follows the second branch until the upstream has ended or failed, or its client has left. */
 async function readAside(
-  side: SideReader,
+  reader: StreamReader,
   piped: Promise<"ended" | "broken">,
-  attempt: Attempt,
+  call: UpstreamCall,
   { idleMs, now }: PumpOptions,
 ): Promise<{ readonly end: "done" | "failed" | "left"; readonly fault?: unknown }> {
   let pipe: "open" | "ended" | "broken" = "open";
@@ -167,16 +166,16 @@ async function readAside(
     for (;;) {
       if (pipe === "open") pipe = (await orTimeout(piped, POLL_MS)) ?? "open";
       if (pipe === "broken") {
-        // Both branches break when the upstream does; when this one lives on, it was the client who left.
+        // Both branches break when the upstream does; where this one goes on, the client has left.
         blameUntil = Math.min(blameUntil, now() + BLAME_MS);
-        const more = await orTimeout(side.read(), BLAME_MS);
+        const more = await orTimeout(reader.read(), BLAME_MS);
         if (more === undefined || (more && now() >= blameUntil)) return { end: "left" };
         if (!more) return { end: "done" };
         continue;
       }
-      attempt.arm("idle", idleMs);
-      const more = await side.read();
-      attempt.disarm();
+      call.arm("idle", idleMs);
+      const more = await reader.read();
+      call.disarm();
       if (!more) return { end: "done" };
     }
   } catch (fault) {
@@ -184,16 +183,16 @@ async function readAside(
   }
 }
 
-/** The client has left: the upstream is stopped. */
-export function leave(side: SideReader, attempt: Attempt): StreamReport {
-  attempt.abort("client");
-  void side.cancel();
-  return report(side, "client_disconnected");
+/** The client has left: stops the upstream. */
+export function stopForClient(reader: StreamReader, call: UpstreamCall): StreamReport {
+  call.abort("client");
+  void reader.cancel();
+  return toReport(reader, LEFT);
 }
 
-export function report(side: SideReader, outcome: StreamOutcome, error?: GatewayError): StreamReport {
-  const { events, bytes } = side.seen;
-  const { ms: maxGapMs, sinceAt } = side.longestSilence() ?? { ms: 0, sinceAt: 0 };
+export function toReport(reader: StreamReader, { outcome, error }: StreamEnd): StreamReport {
+  const { events, bytes } = reader.seen;
+  const { ms: maxGapMs, sinceAt } = reader.longestGap() ?? { ms: 0, sinceAt: 0 };
   const hasStalled = maxGapMs > 0 && (outcome === "stalled" || maxGapMs >= STALL_MS);
   return {
     outcome,
@@ -201,50 +200,50 @@ export function report(side: SideReader, outcome: StreamOutcome, error?: Gateway
     bytes,
     maxGapMs,
     ...(hasStalled && { stalledAt: sinceAt }),
-    ...(error === undefined ? {} : { error }),
+    ...(error !== undefined && { error }),
   };
 }
 
-export interface Ending {
+export interface StreamEnd {
   readonly outcome: StreamOutcome;
   readonly error?: GatewayError;
 }
 
-const LEFT: Ending = { outcome: "client_disconnected" };
+const LEFT: StreamEnd = { outcome: "client_disconnected" };
 
-/** What an upstream that has ended, or failed with `fault`, makes of its stream. */
-export function judge(side: SideReader, attempt: Attempt, fault: unknown, name: string): Ending {
-  const abortedBy = attempt.abortedBy();
-  const { failure } = side.seen;
+/** How the stream of an upstream that has ended, or failed with `fault`, counts. */
+export function classifyStreamEnd(reader: StreamReader, call: UpstreamCall, fault: unknown): StreamEnd {
+  const abortedBy = call.abortedBy();
+  const { failure } = reader.seen;
   if (abortedBy === "client") return LEFT;
-  // What an upstream does after its answer's end (silence, a reset connection) takes nothing from the answer.
-  if (side.isComplete() && !failure) return { outcome: "complete" };
+  // What an upstream does after the end of its answer (silence, a reset connection) changes nothing about the answer.
+  if (reader.isComplete() && !failure) return { outcome: "complete" };
   if (abortedBy !== undefined) {
     const isStopped = abortedBy === "revoked" || abortedBy === "lease_lost";
-    return { outcome: isStopped ? "cut" : "stalled", error: toAttemptError(fault, abortedBy, name) };
+    return { outcome: isStopped ? "cut" : "stalled", error: call.toError(fault) };
   }
   if (failure) return { outcome: "upstream_error", error: failure };
-  if (fault !== undefined) return { outcome: "cut", error: toAttemptError(fault, undefined, name) };
-  const message = `'${name}' ended its stream in the middle of the answer.`;
+  if (fault !== undefined) return { outcome: "cut", error: toUpstreamError(fault, undefined, call.name) };
+  const message = `'${call.name}' ended its stream before the answer was complete.`;
   return { outcome: "cut", error: new GatewayError("upstream_error", message) };
 }
 
 /**
  * The error event, on a line of its own even when the upstream was cut inside one of its events. Nothing where the
- * upstream's own error event has gone by already, or, behind a broken event, its end mark: then the client has stopped
- * reading, or will take a second end for a fault of ours.
+ * upstream's own error event was forwarded already, or, behind a broken event, its end mark: the client has then stopped
+ * reading, or would take a second end for a fault of ours.
  */
 function closingText(
-  side: SideReader,
+  reader: StreamReader,
   error: GatewayError | undefined,
   options: PumpOptions,
 ): string | undefined {
-  const { hasReportedFailure, isEnded } = side.seen;
+  const { hasReportedFailure, isEnded } = reader.seen;
   if (error === undefined || hasReportedFailure || isEnded || !options.errorEvent) return undefined;
-  return `${side.isMidEvent() ? "\n\n" : ""}${options.errorEvent(error)}`;
+  return `${reader.isMidEvent() ? "\n\n" : ""}${options.errorEvent(error)}`;
 }
 
-/** Ends the client's body, after a last text if there is one; false when nobody is there any more. */
+/** Ends the client's body, after a last text if there is one; false when the client has left. */
 export async function closeClient(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   last: string | undefined,

@@ -18,7 +18,7 @@ import { relayBody } from "../../upstream/stream-relay.ts";
 import { openTranslated } from "../../upstream/stream-translate.ts";
 import { type ChoiceCollector, createChoiceCollector } from "../../telemetry/content/content-choices.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
-import { type Attempt, readBody } from "../../upstream/call.ts";
+import { readBody, type UpstreamCall } from "../../upstream/call.ts";
 
 export interface Answering {
   readonly call: BareCall;
@@ -33,7 +33,7 @@ export interface Answering {
 }
 
 /** Stops here where another attempt's answer is the request's already. */
-function claim({ held }: Answering, attempt: Attempt): void {
+function claim({ held }: Answering, attempt: UpstreamCall): void {
   if (held.claim?.() !== false) return;
   attempt.abort("client");
   attempt.release();
@@ -41,7 +41,7 @@ function claim({ held }: Answering, attempt: Attempt): void {
 }
 
 /** The client's answer from an upstream's good head; `idleMs` is how long its body may be silent. */
-export function answerClient(ctx: Answering, attempt: Attempt, idleMs: number): Promise<Generation> {
+export function answerClient(ctx: Answering, attempt: UpstreamCall, idleMs: number): Promise<Generation> {
   const { exchange } = ctx;
   if (exchange.kind === "realtime") return openSession(ctx, attempt, () => claim(ctx, attempt));
   if (exchange.kind === "forward") return relay(ctx, exchange, attempt, idleMs);
@@ -53,11 +53,11 @@ export function answerClient(ctx: Answering, attempt: Attempt, idleMs: number): 
 async function answerWhole(
   ctx: Answering,
   exchange: ChatExchange | EmbeddingExchange,
-  attempt: Attempt,
+  attempt: UpstreamCall,
   idleMs: number,
 ): Promise<Generation> {
   const { call, target, span, startedAt, deps } = ctx;
-  const received = await readBody(attempt, target.account.name, idleMs);
+  const received = await readBody(attempt, idleMs);
   const { answer, choices = [], format } = exchange.read(parseBody(received, target.account.name));
   deps.content?.note(call, span.ref, () => choices);
   claim(ctx, attempt);
@@ -100,7 +100,7 @@ interface Streaming {
 async function answerStream(
   ctx: Answering,
   exchange: ChatExchange,
-  attempt: Attempt,
+  attempt: UpstreamCall,
   idleMs: number,
 ): Promise<Generation> {
   const { call, target, span, startedAt, deps } = ctx;
@@ -158,10 +158,10 @@ function noteChoices({ call, span, deps }: Answering): ChoiceCollector | undefin
 async function forward(
   ctx: Answering,
   { wire }: ChatExchange,
-  attempt: Attempt,
+  attempt: UpstreamCall,
   idleMs: number,
 ): Promise<Streaming> {
-  const { held, target, deps } = ctx;
+  const { held, deps } = ctx;
   const collector = createAnswerCollector(noteChoices(ctx));
   const kept: ServerSentEvent[] = [];
   const observer = {
@@ -171,7 +171,7 @@ async function forward(
     }),
   };
   const format = { parser: createSseParser(), decode: wire.decoder() };
-  const opened = await openStream(attempt, target.account.name, format, observer, { idleMs }, deps.now);
+  const opened = await openStream(attempt, { format, observer, idleMs, now: deps.now });
   const sent = (): string =>
     kept.map(({ data, event }) => formatEvent(data, event === "message" ? undefined : event)).join("");
   return { opened, sent, summary: collector.summary };
@@ -180,10 +180,10 @@ async function forward(
 async function translate(
   ctx: Answering,
   { wire, codec }: ChatExchange,
-  attempt: Attempt,
+  attempt: UpstreamCall,
   idleMs: number,
 ): Promise<Streaming> {
-  const { call, held, target, deps } = ctx;
+  const { call, held, deps } = ctx;
   const collector = createAnswerCollector(noteChoices(ctx));
   const kept: string[] = [];
   const isEvents = codec.streamType(call.chat).startsWith("text/event-stream");
@@ -193,15 +193,7 @@ async function translate(
   };
   const format = { parser: wire.createParser?.() ?? createSseParser(), decode: wire.decoder() };
   const encoder = codec.encoder(call.chat);
-  const opened = await openTranslated(
-    attempt,
-    target.account.name,
-    format,
-    encoder,
-    observer,
-    { idleMs },
-    deps.now,
-  );
+  const opened = await openTranslated(attempt, { format, encoder, observer, idleMs, now: deps.now });
   return { opened, sent: isEvents ? () => kept.join("") : undefined, summary: collector.summary };
 }
 
@@ -209,7 +201,7 @@ async function translate(
 async function relay(
   ctx: Answering,
   exchange: ForwardExchange,
-  attempt: Attempt,
+  attempt: UpstreamCall,
   idleMs: number,
 ): Promise<Generation> {
   const { call, held, target, span, deps } = ctx;
@@ -236,7 +228,7 @@ async function relay(
     );
   };
   if (contentType.startsWith("application/json")) {
-    const body = await readBody(attempt, target.account.name, idleMs);
+    const body = await readBody(attempt, idleMs);
     call.facts.firstByteAt = deps.now();
     inspector?.push(new TextEncoder().encode(body));
     end();
@@ -244,7 +236,7 @@ async function relay(
   }
   call.facts.firstByteAt = deps.now();
   const onBytes = inspector && { onBytes: inspector.push };
-  const { body, done } = relayBody(attempt, { name: target.account.name, idleMs, now: deps.now, ...onBytes });
+  const { body, done } = relayBody(attempt, { idleMs, now: deps.now, ...onBytes });
   deps.defer(done.then(end));
   return { contentType, body };
 }

@@ -17,13 +17,17 @@ import { BROKEN, CLOSE, isOrderly } from "../../upstream/socket-close.ts";
 import { joinSockets, type SessionReport } from "../../upstream/socket-relay.ts";
 import type { StreamOutcome } from "../../upstream/stream.ts";
 import type { SpanAttributes } from "../../telemetry/trace/attributes.ts";
-import { type Attempt, causeOf, toAttemptError } from "../../upstream/call.ts";
+import { abortCauseOf, toUpstreamError, type UpstreamCall } from "../../upstream/call.ts";
 
 /**
  * Throws `upstream_error` where the upstream answered with something else than a WebSocket. `claim` throws where another
  * target has opened the session already.
  */
-export async function openSession(ctx: Answering, attempt: Attempt, claim: () => void): Promise<Generation> {
+export async function openSession(
+  ctx: Answering,
+  attempt: UpstreamCall,
+  claim: () => void,
+): Promise<Generation> {
   const { call, target, span, startedAt, deps } = ctx;
   const { name } = target.account;
   const { status, webSocket } = attempt.response;
@@ -45,7 +49,7 @@ export async function openSession(ctx: Answering, attempt: Attempt, claim: () =>
     stop: () => stopOf(call.signal(), name),
     onText: reader.read,
     lastEvent: (error) => realtimeErrorEvent(error, call.requestId),
-    broken: () => toAttemptError(undefined, undefined, name),
+    connectionError: () => toUpstreamError(undefined, undefined, name),
     abandon: () => attempt.abort("client"),
   });
 
@@ -78,10 +82,10 @@ export async function openSession(ctx: Answering, attempt: Attempt, claim: () =>
 
 /** What a fired signal ends the session with: 1008 says that the caller may not go on, 1013 that he may come again. */
 function stopOf(signal: AbortSignal, name: string): { error: GatewayError; code: number } | undefined {
-  const cause = causeOf(signal);
+  const cause = abortCauseOf(signal);
   if (cause === "client") return undefined;
   const code = cause === "revoked" ? CLOSE.policyViolation : CLOSE.tryAgainLater;
-  return { error: toAttemptError(undefined, cause, name), code };
+  return { error: toUpstreamError(undefined, cause, name), code };
 }
 
 interface Verdict {
@@ -94,9 +98,9 @@ export function judge({ closedBy, closeCode, stopped }: SessionReport, name: str
   if (stopped !== undefined) return { outcome: "cut", error: stopped };
   if (closedBy === "client") {
     if (closeCode !== BROKEN) return { outcome: "complete" };
-    return { outcome: "client_disconnected", error: toAttemptError(undefined, "client", name) };
+    return { outcome: "client_disconnected", error: toUpstreamError(undefined, "client", name) };
   }
-  if (closeCode === BROKEN) return { outcome: "cut", error: toAttemptError(undefined, undefined, name) };
+  if (closeCode === BROKEN) return { outcome: "cut", error: toUpstreamError(undefined, undefined, name) };
   if (isOrderly(closeCode)) return { outcome: "complete" };
   const message = `'${name}' ended the session with the close code ${closeCode}.`;
   return { outcome: "upstream_error", error: new GatewayError("upstream_error", message) };

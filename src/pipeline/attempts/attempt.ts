@@ -14,7 +14,7 @@ import { latencyKey } from "../../targets/targets.ts";
 import type { CallPass } from "../../targets/isolate-circuits.ts";
 import type { CallRef, Verdict } from "../../targets/circuit.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
-import { callUpstream, PASSED_HEADERS } from "../../upstream/call.ts";
+import { PASSED_HEADERS, sendUpstream } from "../../upstream/call.ts";
 
 export interface Failed {
   readonly answer?: undefined;
@@ -56,14 +56,10 @@ export async function tryOnce(run: Run, facts: AttemptFacts & { readonly pass: C
     if (exchange.kind === "chat" || exchange.kind === "embeddings") deps.content?.note(call, span.ref);
     const passed = exchange.isSameWire ? PASSED_HEADERS[call.chat.dialect] : [];
     const client = { signal: call.signal(), headers: call.headers, passed, traceparent };
-    const attempt = await callUpstream(
-      exchange.request,
-      provider,
-      target,
-      limits,
-      client,
+    const { request, payload } = exchange;
+    const attempt = await sendUpstream(
+      { request, payload, provider, target, limits, client, throwOnStatus: true },
       deps,
-      exchange.payload,
     );
     const headersMs = deps.now() - startedAt;
     span.set({

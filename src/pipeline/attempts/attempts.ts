@@ -15,7 +15,7 @@ import type { Provider, Target } from "../../providers/provider.ts";
 import type { Plan } from "../../routing/plan.ts";
 import { type NextStep, nextStep } from "../../routing/retry.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
-import { causeOf, toAttemptError } from "../../upstream/call.ts";
+import { abortCauseOf, toUpstreamError } from "../../upstream/call.ts";
 
 export interface Held {
   readonly admission: Admission;
@@ -200,5 +200,5 @@ async function sleepUnlessGone(ms: number, signal: AbortSignal, deps: Deps): Pro
     await Promise.race([deps.sleep(ms), gone.promise]);
     signal.removeEventListener("abort", leave);
   }
-  if (signal.aborted) throw toAttemptError(undefined, causeOf(signal), "the upstream");
+  if (signal.aborted) throw toUpstreamError(undefined, abortCauseOf(signal), "the upstream");
 }

@@ -14,7 +14,7 @@ import type { Call, Deps } from "../ports.ts";
 import { routeFresh } from "../routed.ts";
 import type { Target } from "../../providers/provider.ts";
 import type { Plan } from "../../routing/plan.ts";
-import { callUpstream, PASSED_HEADERS, readBody } from "../../upstream/call.ts";
+import { PASSED_HEADERS, readBody, sendUpstream } from "../../upstream/call.ts";
 
 type PlannedTarget = Plan["targets"][number];
 
@@ -101,15 +101,12 @@ async function countAt(
     const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
     const passed = PASSED_HEADERS[chat.dialect];
     const client = { signal: call.signal(), headers: call.headers, passed, traceparent };
-    const attempt = await callUpstream(
-      counter.toRequest(chat, target, conversation && { conversation, drop }),
-      provider,
-      target,
-      limits,
-      client,
+    const request = counter.toRequest(chat, target, conversation && { conversation, drop });
+    const attempt = await sendUpstream(
+      { request, provider, target, limits, client, throwOnStatus: true },
       deps,
     );
-    const body = await readBody(attempt, account.name, idleMs);
+    const body = await readBody(attempt, idleMs);
     endAttempt(span, { status: attempt.response.status });
     if (conversation === undefined) return { source: "provider", body };
     const inputTokens = counter.read?.(parse(body));

@@ -17,7 +17,13 @@ import { relayBody } from "../../upstream/stream-relay.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import { DEFAULT_TIMEOUTS } from "../../tenants/records/route-record.ts";
 import type { TenantBundle } from "../../tenants/records/records.ts";
-import { type Attempt, type Payload, readRefusal, sendUpstream } from "../../upstream/call.ts";
+import {
+  type CallLimits,
+  type Payload,
+  type UpstreamCall,
+  readErrorResponse,
+  sendUpstream,
+} from "../../upstream/call.ts";
 
 export interface NativeAsk {
   /** The tenant's name of the account. */
@@ -82,7 +88,7 @@ async function callNative(
   try {
     const attempt = await send(call, provider, target, ask, limits, span, deps);
     facts.upstreamMs = deps.now() - startedAt;
-    if (isOurs(attempt.response.status)) throw await readRefusal(attempt, provider, target, deps);
+    if (isOurs(attempt.response.status)) throw await readErrorResponse(attempt, provider, target, deps);
     return relay(call, admission, { provider, target, path: ask.path, span }, attempt, deps);
   } catch (thrown) {
     endAttempt(span, { error: toGatewayError(thrown) });
@@ -113,10 +119,10 @@ async function send(
   provider: Provider,
   target: Target,
   ask: NativeAsk,
-  limits: Parameters<typeof sendUpstream>[3],
+  limits: CallLimits,
   span: Span,
   deps: Deps,
-): Promise<Attempt> {
+): Promise<UpstreamCall> {
   const baseUrl = baseUrlFor(provider, target.account);
   if ((!provider.nativeHeaders && !provider.sign) || baseUrl === undefined) {
     throw new GatewayError(
@@ -136,7 +142,8 @@ async function send(
   };
   const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
   const client = { signal: call.signal(), headers: call.headers, passed: [], traceparent };
-  return sendUpstream(request, provider, target, limits, client, deps, isText ? undefined : ask.payload);
+  const payload = isText ? undefined : ask.payload;
+  return sendUpstream({ request, payload, provider, target, limits, client, throwOnStatus: false }, deps);
 }
 
 const NOT_MODIFIED = 304;
@@ -157,7 +164,7 @@ function relay(
   call: BareCall,
   admission: Admission,
   { provider, target, path, span }: Relayed,
-  attempt: Attempt,
+  attempt: UpstreamCall,
   deps: Deps,
 ): NativeAnswer {
   const { status, headers } = attempt.response;
@@ -177,7 +184,6 @@ function relay(
     return { ...head, body: null };
   }
   const { body, done } = relayBody(attempt, {
-    name: target.account.name,
     idleMs: DEFAULT_TIMEOUTS.idleMs,
     now: deps.now,
     ...(inspector && { onBytes: inspector.push }),

@@ -223,14 +223,14 @@ describe("the end of a session", () => {
       error: {
         type: "api_error",
         code: "upstream_error",
-        message: "The connection to 'up' broke.",
+        message: "The connection to 'up' failed.",
         event_id: null,
       },
     });
     expect(await session.client.ended).toEqual({
       kind: "closed",
       code: 1011,
-      reason: "The connection to 'up' broke.",
+      reason: "The connection to 'up' failed.",
     });
     const { root } = await traceOf(session);
     expect(root.attributes).toMatchObject({
@@ -261,7 +261,7 @@ describe("the end of a session", () => {
     expect(await upstream.session(session.model).ended).toEqual({
       kind: "closed",
       code: 1001,
-      reason: "The client's connection broke.",
+      reason: "The client's connection failed.",
     });
     const { root, call } = await traceOf(session);
     expect(root.attributes).toMatchObject({
@@ -315,7 +315,7 @@ describe("the end of a session", () => {
       const session = await join(tenant.key);
       await converse(session, 1);
       await gateway.admin("DELETE", `/admin/tenants/${tenant.id}/keys/${tenant.keyId}`);
-      const message = "The gateway key or its tenant was switched off meanwhile.";
+      const message = "The key was revoked, or the tenant suspended, while the request was running.";
       expect(await session.client.ended).toEqual({ kind: "closed", code: 1008, reason: message });
       expect(readEvent(session.client.received.at(-1) ?? "")).toMatchObject({
         type: "error",

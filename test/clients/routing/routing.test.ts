@@ -255,14 +255,14 @@ describe("each limit of time", () => {
       { kind: "answer", text: "a b c d", end: "stall", endAfterChunks: 1 },
       { idleMs: 300 },
       true,
-      "fell silent",
+      "(idle timeout)",
     ],
     [
       "total",
       { kind: "answer", text: "a b c d e f g h", paceMs: 200 },
       { totalMs: 500 },
       true,
-      "time allowed for the request",
+      "total time limit",
     ],
   ])("%s is an error of its own", async (kind, reply, timeouts, stream, words) => {
     const model = uniqueModel();

@@ -202,7 +202,7 @@ test("a deployment without the binding says so, and asks the next target", async
     expect((await put("routes/both", { targets, retries: { maxAttempts: 1 } })).status).toBe(201);
     const openAi = new OpenAI({ apiKey: tenant.key, baseURL: `${bare.url}/v1`, maxRetries: 0 });
     const alone = openAi.chat.completions.create({ model: `cf/${MODEL}`, messages: MESSAGES });
-    await expect(alone).rejects.toThrow(/binding that this deployment does not have/);
+    await expect(alone).rejects.toThrow(/Workers AI binding, which this deployment doesn't have/);
     const both = await openAi.chat.completions.create({ model: "both", messages: MESSAGES });
     expect(both.choices[0]?.message.content).toBe("Say hello.");
   } finally {

@@ -1,4 +1,4 @@
-// A streamed answer by hand, in workerd: an upstream's body that a test writes, cuts and watches, an attempt over it as upstream.ts
+// A streamed answer by hand, in workerd: an upstream's body that a test writes, cuts and watches, a call over it as upstream/call.ts
 // makes one, and a client that reads. Called by test/worker/stream*.test.ts.
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
@@ -9,7 +9,7 @@ import { wireFor } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import { createSseParser, type ServerSentEvent } from "../../../src/bytes/sse.ts";
 import { openStream, type OpenStream } from "../../../src/upstream/stream.ts";
-import { type Attempt, type AttemptLimits, callUpstream } from "../../../src/upstream/call.ts";
+import { type CallLimits, sendUpstream, type UpstreamCall } from "../../../src/upstream/call.ts";
 import { fakeChat } from "./fake-tenant.ts";
 
 /**
@@ -154,12 +154,12 @@ export const ANSWER = [
 
 export interface FakeStreamOptions {
   readonly kind?: SourceKind;
-  readonly limits?: Partial<Omit<AttemptLimits, "deadlineAt">> & { readonly totalMs?: number };
+  readonly limits?: Partial<Omit<CallLimits, "deadlineAt">> & { readonly totalMs?: number };
   readonly client?: AbortSignal;
 }
 
 export interface FakeStream {
-  readonly attempt: Attempt;
+  readonly attempt: UpstreamCall;
   /** Whether the upstream was stopped before its script's end. */
   readonly isStopped: () => boolean;
   readonly events: readonly ServerSentEvent[];
@@ -190,12 +190,15 @@ export async function createFakeStream(
   };
   const target = { account, model: "m-1" };
   const wire = wireFor(provider, "openai-chat", target);
-  const attempt = await callUpstream(
-    wire.toRequest(fakeChat({ stream: true }), target),
-    provider,
-    target,
-    { firstByteMs, idleMs, deadlineAt: Date.now() + totalMs },
-    { signal: client, headers: new Headers(), passed: [], traceparent: "" },
+  const attempt = await sendUpstream(
+    {
+      request: wire.toRequest(fakeChat({ stream: true }), target),
+      provider,
+      target,
+      limits: { firstByteMs, idleMs, deadlineAt: Date.now() + totalMs },
+      client: { signal: client, headers: new Headers(), passed: [], traceparent: "" },
+      throwOnStatus: true,
+    },
     {
       fetch: async (_, init) =>
         kind === "native"
@@ -212,7 +215,7 @@ export async function createFakeStream(
     onEvents: (found: readonly ServerSentEvent[]) => void events.push(...found),
   };
   const format = { parser: createSseParser(), decode: wire.decoder() };
-  const open = () => openStream(attempt, "up", format, observer, { idleMs }, Date.now);
+  const open = () => openStream(attempt, { format, observer, idleMs, now: Date.now });
   return {
     attempt,
     isStopped: () => watch.isStopped,

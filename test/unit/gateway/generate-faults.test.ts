@@ -262,7 +262,7 @@ describe("an answer that is none", () => {
     expect(refusal).toMatchObject({
       code: "upstream_error",
       status: 502,
-      message: "The connection to 'a' broke.",
+      message: "The connection to 'a' failed.",
     });
   });
 
@@ -307,7 +307,7 @@ describe("an upstream that says nothing", () => {
     expect(await gateway.refusal()).toMatchObject({
       code: "upstream_timeout",
       status: 504,
-      message: expect.stringContaining("time allowed for the request"),
+      message: expect.stringContaining("total time limit"),
     });
     expect(hostsAsked(gateway)).toEqual(["a"]);
   });

@@ -6,11 +6,11 @@ import { createOpenAiCompatible } from "../../../src/providers/openai-compatible
 import { type LocalUpstream, type ProviderAccount, wireFor } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import {
-  type Attempt,
-  type AttemptLimits,
-  callUpstream,
+  type UpstreamCall,
+  type CallLimits,
   PASSED_HEADERS,
   readBody,
+  sendUpstream,
 } from "../../../src/upstream/call.ts";
 import { faultOf } from "../../support/fakes/fake-stream.ts";
 import { fakeChat } from "../../support/fakes/fake-tenant.ts";
@@ -36,7 +36,7 @@ const ACCOUNT: ProviderAccount = {
 };
 
 interface Setting {
-  readonly limits?: Partial<AttemptLimits>;
+  readonly limits?: Partial<CallLimits>;
   readonly account?: Partial<ProviderAccount>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -50,16 +50,19 @@ function start(reply: FakeReply, setting: Setting = {}) {
     ? createOpenAiCompatible({ ...row, local: setting.local })
     : providerOf("openai");
   const target = { account: { ...ACCOUNT, ...setting.account }, model: "m-1" };
-  const calling = callUpstream(
-    wireFor(provider, "openai-chat", target).toRequest(fakeChat(), target),
-    provider,
-    target,
-    { firstByteMs: 1000, idleMs: IDLE_MS, deadlineAt: NOW + 5000, ...setting.limits },
+  const calling = sendUpstream(
     {
-      signal: setting.signal ?? new AbortController().signal,
-      headers: new Headers(setting.headers),
-      passed: PASSED_HEADERS["openai-chat"],
-      traceparent: "00-trace-span-01",
+      request: wireFor(provider, "openai-chat", target).toRequest(fakeChat(), target),
+      provider,
+      target,
+      limits: { firstByteMs: 1000, idleMs: IDLE_MS, deadlineAt: NOW + 5000, ...setting.limits },
+      client: {
+        signal: setting.signal ?? new AbortController().signal,
+        headers: new Headers(setting.headers),
+        passed: PASSED_HEADERS["openai-chat"],
+        traceparent: "00-trace-span-01",
+      },
+      throwOnStatus: true,
     },
     { fetch: upstream.fetch, sleep: async () => {}, now: () => NOW },
   );
@@ -165,7 +168,7 @@ describe("an answer's head", () => {
   test("that never comes because the network broke says nothing of the network", async () => {
     const { calling } = start(new TypeError("getaddrinfo ENOTFOUND internal.example"));
     const fault = await faultOf(calling);
-    expect(fault).toMatchObject({ code: "upstream_error", message: "The connection to 'up' broke." });
+    expect(fault).toMatchObject({ code: "upstream_error", message: "The connection to 'up' failed." });
   });
 });
 
@@ -178,7 +181,7 @@ describe("time limits", () => {
     });
     expect(await faultOf(calling)).toMatchObject({
       code: "upstream_timeout",
-      message: expect.stringContaining("first one"),
+      message: expect.stringContaining("(first-byte timeout)"),
     });
     expect(upstream.calls[0]?.signal.aborted).toBe(true);
   });
@@ -199,7 +202,7 @@ describe("time limits", () => {
     );
     expect(fault).toMatchObject({
       code: "upstream_timeout",
-      message: expect.stringContaining("for the request"),
+      message: expect.stringContaining("total time limit"),
     });
   });
 
@@ -213,11 +216,11 @@ describe("time limits", () => {
   test("a whole answer has the idle time from its head on, whatever the first byte took", async () => {
     const fault = await onTestClock(IDLE_MS, async () => {
       const attempt = await start(endless).calling;
-      return faultOf(readBody(attempt, "up", IDLE_MS));
+      return faultOf(readBody(attempt, IDLE_MS));
     });
     expect(fault).toMatchObject({
       code: "upstream_timeout",
-      message: expect.stringContaining("fell silent"),
+      message: expect.stringContaining("(idle timeout)"),
     });
   });
 
@@ -239,7 +242,7 @@ describe("time limits", () => {
   ])("a call that was %s leaves no timer", async (_, reply) => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const work = async (): Promise<void> => {
-      await readBody(await start(reply).calling, "up", IDLE_MS);
+      await readBody(await start(reply).calling, IDLE_MS);
     };
     await work().catch((thrown: unknown) => expect(thrown).toBeInstanceOf(GatewayError));
     expect(vi.getTimerCount()).toBe(0);
@@ -247,7 +250,7 @@ describe("time limits", () => {
 
   test("the platform need not wait for a call that is over", async () => {
     const ctx = createExecutionContext();
-    ctx.waitUntil(start(completion()).calling.then((attempt) => readBody(attempt, "up", IDLE_MS)));
+    ctx.waitUntil(start(completion()).calling.then((attempt) => readBody(attempt, IDLE_MS)));
     const startedAt = Date.now();
     await waitOnExecutionContext(ctx);
     expect(Date.now() - startedAt).toBeLessThan(1000);
@@ -266,7 +269,7 @@ describe("an abort", () => {
   test("by the client in the middle of a whole answer too", async () => {
     const client = new AbortController();
     const attempt = await start(endless, { signal: client.signal }).calling;
-    const reading = readBody(attempt, "up", IDLE_MS);
+    const reading = readBody(attempt, IDLE_MS);
     client.abort();
     expect(await faultOf(reading)).toMatchObject({ code: "client_disconnected" });
   });
@@ -277,11 +280,11 @@ describe("an abort", () => {
   });
 
   test("is named by its first cause", async () => {
-    const attempt: Attempt = await start(endless).calling;
+    const attempt: UpstreamCall = await start(endless).calling;
     attempt.abort("idle");
     attempt.abort("client");
     expect(attempt.abortedBy()).toBe("idle");
-    expect(await faultOf(readBody(attempt, "up", IDLE_MS))).toMatchObject({ code: "upstream_timeout" });
+    expect(await faultOf(readBody(attempt, IDLE_MS))).toMatchObject({ code: "upstream_timeout" });
   });
 
   test("arming a limit anew leaves the one before without effect", async () => {
@@ -309,7 +312,7 @@ describe("a provider inside the Worker", () => {
       },
     });
     const attempt = await calling;
-    expect(await readBody(attempt, "up", IDLE_MS)).toContain("Hello");
+    expect(await readBody(attempt, IDLE_MS)).toContain("Hello");
     expect(upstream.calls).toEqual([]);
     const [[request, context] = []] = seen;
     expect(request?.url).toBe("https://up.example/v1/chat/completions");

@@ -23,7 +23,7 @@ function open(stop: () => { error: GatewayError; code: number } | undefined, sig
     stop,
     onText: (text) => texts.push(text),
     lastEvent: ({ code }) => `last words: ${code}`,
-    broken: () => new GatewayError("upstream_error", "It broke."),
+    connectionError: () => new GatewayError("upstream_error", "It broke."),
     abandon: () => {},
   });
   return { client, far, texts, done, seenByClient: watch(client), seenByUpstream: watch(far) };
@@ -61,7 +61,7 @@ test("a client of whom only the platform says that he is gone has broken off", a
   const controller = new AbortController();
   const { seenByUpstream, done } = open(gone, controller.signal);
   controller.abort();
-  expect(await seenByUpstream.closed).toEqual([1001, "The client's connection broke."]);
+  expect(await seenByUpstream.closed).toEqual([1001, "The client's connection failed."]);
   expect(await done).toMatchObject({ closedBy: "client", closeCode: 1006 });
 });
 

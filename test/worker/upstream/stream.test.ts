@@ -192,7 +192,7 @@ describe.each(KINDS)("the first event of a %s stream", (kind) => {
       { kind },
     );
     const fault = await faultOf(stream.open());
-    expect(fault).toMatchObject({ code: "upstream_error", message: "The connection to 'up' broke." });
+    expect(fault).toMatchObject({ code: "upstream_error", message: "The connection to 'up' failed." });
   });
 
   test("missing for too long is a timeout that names the first byte", async () => {
@@ -201,7 +201,10 @@ describe.each(KINDS)("the first event of a %s stream", (kind) => {
       limits: { firstByteMs: 60 },
     });
     const fault = await faultOf(stream.open());
-    expect(fault).toMatchObject({ code: "upstream_timeout", message: expect.stringContaining("first one") });
+    expect(fault).toMatchObject({
+      code: "upstream_timeout",
+      message: expect.stringContaining("(first-byte timeout)"),
+    });
   });
 
   test("missing when the client leaves is the client's leave", async () => {

@@ -114,14 +114,14 @@ it.each([undefined, null, {}, [], 5, { input_tokens: "3" }, { input_tokens: -1 }
 );
 
 it("a fault is told in the form of the upstream's own error events", () => {
-  const error = new GatewayError("upstream_error", "The connection to 'up' broke.");
+  const error = new GatewayError("upstream_error", "The connection to 'up' failed.");
   expect(JSON.parse(realtimeErrorEvent(error, "req_1"))).toEqual({
     type: "error",
     event_id: "event_req_1",
     error: {
       type: "api_error",
       code: "upstream_error",
-      message: "The connection to 'up' broke.",
+      message: "The connection to 'up' failed.",
       param: null,
       event_id: null,
     },
