@@ -26,7 +26,7 @@ export function cacheReport(
 ): string {
   return `# Cache, coalescing and routing, measured
 
-Made by \`npm run bench:cache\`; do not edit. ${date}, ${machine}, ${versions}.
+Made by \`npm run bench:cache\`; only the last section is written by hand. ${date}, ${machine}, ${versions}.
 
 Method: plain \`workerd serve\`, ${rounds} interleaved rounds a cell after 3 s of warming up, 16 connections that all ask the same. CPU is that of the
 whole process: Durable Objects (storage on a disk in memory) and KV (a Map in a Worker of its own) are in it. A ratio is taken in each round against the

@@ -2,7 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../../..");
@@ -52,9 +52,16 @@ function faultsOf(file: string, markdown: string): readonly string[] {
     });
 }
 
+/** Files of the repository that a document names by their path from the root; `*` and `{a,b}` are left to the reader. */
+function filesIn(markdown: string): readonly string[] {
+  const names = /(?<![\w/.{-])(?:src|routes|test)\/[\w./-]*\w\.(?:ts|md|json|yaml|toml)\b/g;
+  return [...withoutFences(markdown).matchAll(names)].map(([path]) => path);
+}
+
 /** Documents that a text names by their path from the root, or decisions by their number, and that don't exist. */
 function missingIn(file: string, text: string): readonly string[] {
   const paths = [...text.matchAll(/(?<![\w/.-])src\/(?:docs|decisions)\/[\w./-]*\w/g)].map(([path]) => path);
+  if (file.endsWith(".md")) paths.push(...filesIn(text));
   const numbers = [...text.matchAll(/\bdecision (\d{3})\b/g)].map(([, number = ""]) => number);
   return [
     ...paths.filter((path) => !existsSync(join(ROOT, path))).map((path) => `${file}: ${path}`),
@@ -72,6 +79,17 @@ describe("the repository's documents", () => {
   it("exist where a document or the code names them", () => {
     const texts = FILES.filter((file) => !import.meta.filename.endsWith(file));
     expect(texts.flatMap((file) => missingIn(file, read(file)))).toEqual([]);
+  });
+
+  it("list every decision, each with its status and date", () => {
+    const decisions = DOCUMENTS.filter((file) => /^src\/decisions\/\d{3}-/.test(file));
+    const index = read("src/decisions/README.md");
+    for (const file of decisions) {
+      expect(index).toContain(`](${basename(file)})`);
+      const [title, , status] = read(file).split("\n");
+      expect(title, file).toMatch(new RegExp(`^# ${basename(file).slice(0, 3)} \\w`));
+      expect(status, file).toMatch(/^Status: (proposed|accepted|closed), \d{4}-\d{2}-\d{2}[.;]/);
+    }
   });
 
   it("name nothing that is outside the repository", () => {
