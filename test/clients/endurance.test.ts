@@ -18,7 +18,7 @@ import { startWorkerd, type WorkerdProcess } from "../bench/process.ts";
 import { writeGatewayConfig } from "../bench/worker-folder.ts";
 import { adminPlane, type AdminPlane } from "../support/clients/admin-client.ts";
 import { measureHeap } from "../support/clients/heap-inspector.ts";
-import { judgeExports } from "../support/checkers/check-exports.ts";
+import { checkExports } from "../support/checkers/check-exports.ts";
 import { makeKey, makeTenant, type TestTenant } from "../support/clients/test-tenant.ts";
 import { bundleWorker } from "../support/servers/worker-bundle.ts";
 
@@ -127,7 +127,7 @@ test(
     for (const { arrivals } of [own, operator])
       expect(requestIds.filter((id) => arrivals.get(id) !== 1)).toEqual([]);
     expect(judged.length).toBeGreaterThan(0);
-    judgeExports(judged, []);
+    checkExports(judged, []);
   },
 );
 

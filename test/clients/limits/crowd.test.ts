@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => rig.close());
 
-type Visit = {
+type TimedAnswer = {
   readonly index: number;
   readonly status: number;
   readonly sentAt: number;
@@ -33,7 +33,7 @@ type Visit = {
   readonly code: unknown;
 };
 
-async function visit(key: string, model: string, index: number): Promise<Visit> {
+async function sendRequest(key: string, model: string, index: number): Promise<TimedAnswer> {
   const sentAt = Date.now();
   const response = await fetch(`${rig.gateway.url}/v1/chat/completions`, {
     method: "POST",
@@ -48,10 +48,10 @@ async function visit(key: string, model: string, index: number): Promise<Visit> 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** All clients, each arriving ARRIVAL_MS after the one before. */
-function crowd(key: string, model: string): Promise<Visit[]> {
+function crowd(key: string, model: string): Promise<TimedAnswer[]> {
   const clients = Array.from({ length: CLIENTS }, async (_, index) => {
     await pause(index * ARRIVAL_MS);
-    return visit(key, model, index);
+    return sendRequest(key, model, index);
   });
   return Promise.all(clients);
 }
@@ -67,15 +67,15 @@ test(
       limits: { concurrency: CONCURRENCY, queue: { maxDepth: CLIENTS, maxWaitMs: 30_000 } },
     });
     // The tenant's first request loads its record and starts its object, which is no wait in its queue.
-    await visit(key, uniqueModel(), -1);
+    await sendRequest(key, uniqueModel(), -1);
     const lag = monitorEventLoopDelay();
     lag.enable();
-    const visits = await crowd(key, model);
+    const answers = await crowd(key, model);
     lag.disable();
     // This process is the clock of clients and upstream: what it was late itself is nobody's wait.
     const toleranceMs = TOLERANCE_MS + lag.max / NS_PER_MS;
 
-    expect(visits.map(({ status }) => status)).toEqual(visits.map(() => 200));
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
     expect(rig.upstream.maxInFlight(model)).toBe(CONCURRENCY);
     expect(rig.upstream.requestsFor(model)).toHaveLength(CLIENTS);
 
@@ -83,9 +83,9 @@ test(
       rig.upstream.requestsFor(model).map(({ body, startedAt: at }) => [indexIn(body), at]),
     );
     const traces = await Promise.all(
-      visits.map(({ headers }) => rig.otlp.waitForTrace(headers.get("x-trace-id") ?? "")),
+      answers.map(({ headers }) => rig.otlp.waitForTrace(headers.get("x-trace-id") ?? "")),
     );
-    const waits = visits.map(({ index, sentAt, headers }) => ({
+    const waits = answers.map(({ index, sentAt, headers }) => ({
       index,
       // What the client can know of its wait: from sending the request to the moment the upstream got it.
       seenMs: (startedAt.get(index) ?? Number.NaN) - sentAt,
@@ -109,10 +109,10 @@ test(
       upstreamUrl: rig.upstream.url,
       limits: { concurrency: CONCURRENCY, queue: { maxDepth: 40, maxWaitMs: 30_000 } },
     });
-    const visits = await crowd(key, model);
+    const answers = await crowd(key, model);
 
     expect(rig.upstream.maxInFlight(model)).toBe(CONCURRENCY);
-    const refused = visits.filter(({ status }) => status !== 200);
+    const refused = answers.filter(({ status }) => status !== 200);
     expect(refused.length).toBeGreaterThan(0);
     for (const { status, code, headers, sentAt, answeredAt } of refused) {
       expect({ status, code }).toEqual({ status: 429, code: "queue_full" });
@@ -124,7 +124,7 @@ test(
     const last = refused.at(-1);
     const dueAt = (last?.answeredAt ?? 0) + Number(last?.headers.get("retry-after-ms"));
     await pause(Math.max(0, dueAt - Date.now()));
-    expect((await visit(key, model, CLIENTS)).status).toBe(200);
+    expect((await sendRequest(key, model, CLIENTS)).status).toBe(200);
   },
 );
 

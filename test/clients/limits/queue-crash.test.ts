@@ -9,7 +9,7 @@ import { startGateway } from "../../support/servers/gateway-process.ts";
 import { uniqueModel } from "../../support/servers/gateway-stack.ts";
 import { startScriptedUpstream, type ScriptedUpstream } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
-import { pause, visit } from "../../support/clients/queued-request.ts";
+import { pause, sendRequest } from "../../support/clients/queued-request.ts";
 
 const IN_FLIGHT = 50;
 /** Beyond the lease time: the wait's own grain, and two shared cores. */
@@ -37,7 +37,7 @@ test("no slot of a killed gateway stays lost for longer than a lease", { timeout
   const { key } = tenant;
   let answers = 0;
   const lost = Array.from({ length: IN_FLIGHT }, () =>
-    visit({ url: before.url, key, model: `up/${hanging}` }).then(
+    sendRequest({ url: before.url, key, model: `up/${hanging}` }).then(
       () => (answers += 1),
       () => "cut",
     ),
@@ -53,12 +53,12 @@ test("no slot of a killed gateway stays lost for longer than a lease", { timeout
   try {
     const ghosts = await (await after.admin("GET", `/admin/tenants/${tenant.id}/queue`)).json();
     expect(ghosts).toMatchObject({ leases: IN_FLIGHT, depth: 0 });
-    const next = await visit({ url: after.url, key, model: `up/${working}` });
+    const next = await sendRequest({ url: after.url, key, model: `up/${working}` });
     expect(next.status).toBe(200);
     expect(Date.now() - admittedAt).toBeLessThan(LEASE_TTL_MS + GRACE_MS);
     expect(next.queueMs).toBeGreaterThan(LEASE_TTL_MS / 2);
     const freed = await Promise.all(
-      Array.from({ length: IN_FLIGHT }, () => visit({ url: after.url, key, model: `up/${working}` })),
+      Array.from({ length: IN_FLIGHT }, () => sendRequest({ url: after.url, key, model: `up/${working}` })),
     );
     expect(freed.filter(({ status, queueMs }) => status !== 200 || queueMs > 1000)).toEqual([]);
 

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
-import { pause, visit } from "../../support/clients/queued-request.ts";
+import { pause, sendRequest } from "../../support/clients/queued-request.ts";
 
 let rig: Rig;
 beforeAll(async () => {
@@ -25,13 +25,13 @@ test("BerriAI/litellm#20256: a request that times out gives its slot back at onc
   const route = { targets: [{ provider: "up", model: stuck }], retries: { maxAttempts: 1 } };
   await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/routes/stuck`, route);
   for (let n = 0; n < 3; n += 1) {
-    const timedOut = await visit({ url, key: tenant.key, model: "stuck", headers });
+    const timedOut = await sendRequest({ url, key: tenant.key, model: "stuck", headers });
     expect(timedOut).toMatchObject({ status: 504, code: "upstream_timeout" });
     expect(timedOut.queueMs).toBeLessThan(100);
   }
-  expect((await visit({ url, key: tenant.key, model: `up/${uniqueModel()}`, headers })).queueMs).toBeLessThan(
-    100,
-  );
+  expect(
+    (await sendRequest({ url, key: tenant.key, model: `up/${uniqueModel()}`, headers })).queueMs,
+  ).toBeLessThan(100);
   await expect.poll(() => leasesOf(tenant.id), { timeout: 3000 }).toBe(0);
 });
 
@@ -44,13 +44,18 @@ test("BerriAI/litellm#27955: answers from the cache hold no slot and cost no lim
   });
   const { url } = rig.gateway;
   const body = { temperature: 0 };
-  const ask = () => visit({ url, key: tenant.key, model: `up/${model}`, body });
+  const ask = () => sendRequest({ url, key: tenant.key, model: `up/${model}`, body });
   await ask();
   await expect.poll(async () => (await ask()).headers.get("x-headgate-cache"), { timeout: 5000 }).toBe("HIT");
   const hits = await Promise.all(Array.from({ length: 40 }, ask));
   expect(hits.map(({ headers }) => headers.get("x-headgate-cache"))).toEqual(hits.map(() => "HIT"));
   await expect.poll(() => leasesOf(tenant.id), { timeout: 3000 }).toBe(0);
-  const other = await visit({ url, key: tenant.key, model: `up/${uniqueModel()}`, headers: NEVER_WAIT });
+  const other = await sendRequest({
+    url,
+    key: tenant.key,
+    model: `up/${uniqueModel()}`,
+    headers: NEVER_WAIT,
+  });
   expect(other.status).toBe(200);
 });
 
@@ -62,7 +67,7 @@ test("BerriAI/litellm#39309: a refused request consumes nothing of the rate", as
     limits: { requestsPerMinute: 30, burst: 2 },
   });
   const { url } = rig.gateway;
-  const ask = () => visit({ url, key: tenant.key, model: `up/${uniqueModel()}`, headers: NEVER_WAIT });
+  const ask = () => sendRequest({ url, key: tenant.key, model: `up/${uniqueModel()}`, headers: NEVER_WAIT });
   expect([(await ask()).status, (await ask()).status]).toEqual([200, 200]);
   const refused = [];
   const until = Date.now() + 1000;
@@ -83,8 +88,14 @@ test("BerriAI/litellm#18730: calls of one moment can't pass the token limit toge
   const { url } = rig.gateway;
   // A burst is a thousand tokens; each call reserves a little over 300.
   const call = () =>
-    visit({ url, key: tenant.key, model: `up/${model}`, headers: NEVER_WAIT, body: { max_tokens: 300 } });
-  const visits = await Promise.all(Array.from({ length: 10 }, call));
-  expect(visits.filter(({ status }) => status === 200)).toHaveLength(3);
-  expect(new Set(visits.map(({ code }) => code))).toEqual(new Set([undefined, "rate_limited"]));
+    sendRequest({
+      url,
+      key: tenant.key,
+      model: `up/${model}`,
+      headers: NEVER_WAIT,
+      body: { max_tokens: 300 },
+    });
+  const answers = await Promise.all(Array.from({ length: 10 }, call));
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(3);
+  expect(new Set(answers.map(({ code }) => code))).toEqual(new Set([undefined, "rate_limited"]));
 });

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
-import { pause, percentile, visit, type Visit } from "../../support/clients/queued-request.ts";
+import { pause, percentile, sendRequest, type TimedAnswer } from "../../support/clients/queued-request.ts";
 
 const LONG_MS = 90_000;
 
@@ -23,8 +23,8 @@ async function admin(method: string, path: string, body?: unknown): Promise<Reco
 const anotherKey = async (tenant: TestTenant): Promise<string> =>
   String((await admin("POST", `/admin/tenants/${tenant.id}/keys`, { name: "other" }))["key"]);
 
-const seen = (visits: readonly Visit[]): readonly unknown[] =>
-  visits.map(({ status, code }) => code ?? status);
+const seen = (answers: readonly TimedAnswer[]): readonly unknown[] =>
+  answers.map(({ status, code }) => code ?? status);
 
 describe("two keys of a tenant", () => {
   test(
@@ -43,13 +43,13 @@ describe("two keys of a tenant", () => {
       const flood = Promise.all(
         Array.from({ length: 1000 }, async (_, n) => {
           await pause(n);
-          return visit({ url, key: tenant.key, model: `up/${model}` });
+          return sendRequest({ url, key: tenant.key, model: `up/${model}` });
         }),
       );
       await pause(2000);
-      const quiet: Promise<Visit>[] = [];
+      const quiet: Promise<TimedAnswer>[] = [];
       for (let n = 0; n < 15; n += 1) {
-        quiet.push(visit({ url, key: quietKey, model: `up/${model}` }));
+        quiet.push(sendRequest({ url, key: quietKey, model: `up/${model}` }));
         await pause(1000);
       }
       const waits = (await Promise.all(quiet)).map(({ queueMs }) => queueMs);
@@ -86,7 +86,7 @@ describe("two tenants", () => {
     const measure = async (): Promise<number[]> => {
       const times: number[] = [];
       for (let n = 0; n < 40; n += 1)
-        times.push((await visit({ url, key: calm.key, model: `up/${quick}` })).totalMs);
+        times.push((await sendRequest({ url, key: calm.key, model: `up/${quick}` })).totalMs);
       return times;
     };
     await measure();
@@ -125,7 +125,7 @@ describe("a budget", () => {
       kind: "answer",
       usage: { inputTokens: 1_000_000, outputTokens: 100_000 },
     });
-    const paid = await visit({ url, key: tenant.key, model });
+    const paid = await sendRequest({ url, key: tenant.key, model });
     const costUsd = Number(paid.headers.get("x-headgate-cost-usd"));
     expect(costUsd).toBeGreaterThan(0.1);
     await pause(1200);
@@ -134,7 +134,7 @@ describe("a budget", () => {
       ...record,
       budget: { usd: costUsd / 2, period: "day" },
     });
-    const refused = await visit({ url, key: tenant.key, model });
+    const refused = await sendRequest({ url, key: tenant.key, model });
     expect(refused).toMatchObject({ status: 429, code: "budget_exceeded" });
     const untilMidnightMs = 86_400_000 - (Date.now() % 86_400_000);
     const retryMs = Number(refused.headers.get("retry-after-ms"));
@@ -142,7 +142,7 @@ describe("a budget", () => {
     const snapshot = await admin("GET", `/admin/tenants/${tenant.id}/queue`);
     expect(snapshot["limits"]).toMatchObject({ budgetMicroUsd: { remaining: 0 } });
     await admin("PATCH", `/admin/tenants/${tenant.id}`, { budget: { usd: costUsd * 3, period: "day" } });
-    expect((await visit({ url, key: tenant.key, model })).status).toBe(200);
+    expect((await sendRequest({ url, key: tenant.key, model })).status).toBe(200);
   });
 });
 
@@ -162,17 +162,17 @@ describe("an upstream's Retry-After", () => {
     });
     const { url } = rig.gateway;
     const sentAt = Date.now();
-    const visits = [];
-    for (let n = 0; n < 5; n += 1) visits.push(await visit({ url, key: tenant.key, model: "chat" }));
-    expect(visits.map(({ headers }) => headers.get("x-headgate-target"))).toEqual(
-      visits.map(() => `up/${spare}`),
+    const answers = [];
+    for (let n = 0; n < 5; n += 1) answers.push(await sendRequest({ url, key: tenant.key, model: "chat" }));
+    expect(answers.map(({ headers }) => headers.get("x-headgate-target"))).toEqual(
+      answers.map(() => `up/${spare}`),
     );
     expect(rig.upstream.requestsFor(limited)).toHaveLength(1);
     // With no other target it is waited for.
-    const waited = await visit({ url, key: tenant.key, model: "alone" });
+    const waited = await sendRequest({ url, key: tenant.key, model: "alone" });
     expect([waited.status, Date.now() - sentAt >= 3000]).toEqual([200, true]);
     expect(rig.upstream.requestsFor(limited)).toHaveLength(2);
-    const again = await visit({ url, key: tenant.key, model: "chat" });
+    const again = await sendRequest({ url, key: tenant.key, model: "chat" });
     expect(again.headers.get("x-headgate-target")).toBe(`up/${limited}`);
   });
 });
@@ -238,7 +238,7 @@ describe("an operator", () => {
       socket.addEventListener("open", resolve);
       socket.addEventListener("error", reject);
     });
-    const visits = [1, 2, 3].map(() => visit({ url, key: tenant.key, model: `up/${model}` }));
+    const answers = [1, 2, 3].map(() => sendRequest({ url, key: tenant.key, model: `up/${model}` }));
     await expect.poll(() => samples.at(-1), { timeout: 5000 }).toMatchObject({ depth: 2, leases: 1 });
     await admin("POST", `/admin/tenants/${tenant.id}/queue/limits`, {
       limits: { concurrency: 3 },
@@ -253,11 +253,11 @@ describe("an operator", () => {
       });
     expect(rig.upstream.inFlight(model)).toBe(3);
     await admin("POST", `/admin/tenants/${tenant.id}/queue/drain`, { forSeconds: 60 });
-    const refused = await visit({ url, key: tenant.key, model: `up/${model}` });
+    const refused = await sendRequest({ url, key: tenant.key, model: `up/${model}` });
     expect(refused).toMatchObject({ status: 429, code: "queue_full" });
-    expect(seen(await Promise.all(visits))).toEqual([200, 200, 200]);
+    expect(seen(await Promise.all(answers))).toEqual([200, 200, 200]);
     await admin("POST", `/admin/tenants/${tenant.id}/queue/drain`, { forSeconds: 0 });
-    expect((await visit({ url, key: tenant.key, model: `up/${model}` })).status).toBe(200);
+    expect((await sendRequest({ url, key: tenant.key, model: `up/${model}` })).status).toBe(200);
     const response = await rig.gateway.admin("GET", "/admin/audit?limit=100");
     const { items }: { items: { tenant: string; action: string }[] } = JSON.parse(await response.text());
     const orders = items.filter((entry) => entry.tenant === tenant.id && entry.action.startsWith("queue."));

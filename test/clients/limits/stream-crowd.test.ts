@@ -49,9 +49,14 @@ function replyTo(index: number): Reply {
 }
 
 type Caller = { readonly traceId: string; readonly spanId: string };
-type Visit = Caller & { readonly index: number; readonly requestId: string; readonly text: string };
+type TimedAnswer = Caller & { readonly index: number; readonly requestId: string; readonly text: string };
 
-async function visit(key: string, model: string, index: number, { traceId, spanId }: Caller): Promise<Visit> {
+async function sendRequest(
+  key: string,
+  model: string,
+  index: number,
+  { traceId, spanId }: Caller,
+): Promise<TimedAnswer> {
   const leaving = new AbortController();
   const response = await post(rig.gateway.url, key, {
     model,
@@ -94,16 +99,16 @@ test(
       traceId: randomUUID().replaceAll("-", ""),
       spanId: randomUUID().replaceAll("-", "").slice(0, 16),
     }));
-    const visits = await Promise.all(
+    const answers = await Promise.all(
       Array.from({ length: STREAMS }, (_, index) => {
         const caller = callers[index % callers.length];
         if (caller === undefined) throw new Error("there is no caller");
-        return visit(key, `up/${model}`, index, caller);
+        return sendRequest(key, `up/${model}`, index, caller);
       }),
     );
     expect(rig.upstream.maxInFlight(model)).toBe(STREAMS);
     // No client got a byte of another's.
-    for (const { index, text } of visits) {
+    for (const { index, text } of answers) {
       const words = [...text.matchAll(/(\d+)\.\d+ /g)].map(([, whose]) => Number(whose));
       expect(new Set(words)).toEqual(new Set([index]));
     }
@@ -115,7 +120,7 @@ test(
       const byRequest = new Map(
         requests.map((spans) => [rootOf(spans).attributes["gateway.request.id"], spans]),
       );
-      for (const each of visits)
+      for (const each of answers)
         checkTree(byRequest.get(each.requestId) ?? [], each, model, receiver === own);
       expect(receiver.exports.flatMap(({ json }) => checkOtlp(json))).toEqual([]);
     }
@@ -135,7 +140,7 @@ async function treesAt(
 
 function checkTree(
   spans: readonly FlatSpan[],
-  { index, traceId, spanId, text }: Visit,
+  { index, traceId, spanId, text }: TimedAnswer,
   model: string,
   hasParent: boolean,
 ): void {

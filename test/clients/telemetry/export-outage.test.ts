@@ -4,7 +4,7 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { quantile } from "../../bench/statistics.ts";
 import { post } from "../../support/clients/chat-client.ts";
-import { startDoor, type Door } from "../../support/servers/tcp-proxy.ts";
+import { startTcpProxy, type TcpProxy } from "../../support/servers/tcp-proxy.ts";
 import { startGateway, type Gateway } from "../../support/servers/gateway-process.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
 import { startScriptedUpstream, type ScriptedUpstream } from "../../support/servers/scripted-upstream.ts";
@@ -46,9 +46,9 @@ function tenantWith(gateway: Gateway, endpoints: Readonly<Record<string, string>
   return makeTenant(gateway, { upstreamUrl: upstream.url, record: { tracing: { destinations } } });
 }
 
-type Visit = { readonly traceId: string; readonly ms: number; readonly answeredAt: number };
+type TimedAnswer = { readonly traceId: string; readonly ms: number; readonly answeredAt: number };
 
-async function visit(gateway: Gateway, { key }: TestTenant): Promise<Visit> {
+async function sendRequest(gateway: Gateway, { key }: TestTenant): Promise<TimedAnswer> {
   const startedAt = performance.now();
   const response = await post(gateway.url, key, { model: "up/any" });
   await response.text();
@@ -60,14 +60,14 @@ async function visit(gateway: Gateway, { key }: TestTenant): Promise<Visit> {
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** In how many accepted exports each trace stood. */
-function arrivals({ exports }: OtlpReceiver, visits: readonly Visit[]): readonly number[] {
+function arrivals({ exports }: OtlpReceiver, answers: readonly TimedAnswer[]): readonly number[] {
   const accepted = exports.filter(({ status = 0 }) => status >= 200 && status < 300);
-  return visits.map(({ traceId }) => accepted.filter(({ text }) => text.includes(traceId)).length);
+  return answers.map(({ traceId }) => accepted.filter(({ text }) => text.includes(traceId)).length);
 }
 
 /** How long after its answer each trace was there; Infinity for one that was not. */
-function arrivalDelaysMs({ exports }: OtlpReceiver, visits: readonly Visit[]): readonly number[] {
-  return visits.map(({ traceId, answeredAt }) => {
+function arrivalDelaysMs({ exports }: OtlpReceiver, answers: readonly TimedAnswer[]): readonly number[] {
+  return answers.map(({ traceId, answeredAt }) => {
     const arrived = exports.find(({ text }) => text.includes(traceId));
     return arrived === undefined ? Number.POSITIVE_INFINITY : arrived.receivedAt - answeredAt;
   });
@@ -95,11 +95,14 @@ test(
   { timeout: TIMEOUT_MS },
   async () => {
     const [operator, own, well] = await Promise.all([startReceiver(), startReceiver(), startReceiver()]);
-    const doors: readonly Door[] = await Promise.all([startDoor(operator.url), startDoor(own.url)]);
-    stops.push(() => Promise.all(doors.map((door) => door.shut())));
-    const gateway = await start(doors[0]?.url ?? "");
-    const tenant = await tenantWith(gateway, { own: doors[1]?.url ?? "", well: well.url });
-    await visit(gateway, tenant);
+    const proxies: readonly TcpProxy[] = await Promise.all([
+      startTcpProxy(operator.url),
+      startTcpProxy(own.url),
+    ]);
+    stops.push(() => Promise.all(proxies.map((proxy) => proxy.close())));
+    const gateway = await start(proxies[0]?.url ?? "");
+    const tenant = await tenantWith(gateway, { own: proxies[1]?.url ?? "", well: well.url });
+    await sendRequest(gateway, tenant);
     const expectSums = (name: string, sums: Partial<Sums>, owner = `/tenants/${tenant.id}`): Promise<void> =>
       vi.waitFor(
         async () => expect(await sumsOf(gateway, `/admin${owner}/export`, name)).toMatchObject(sums),
@@ -108,24 +111,24 @@ test(
     for (const name of ["own", "well"]) await expectSums(name, { delivered: 1, pending: 0 });
     await operator.waitUntil(() => operator.exports.length > 0);
 
-    await Promise.all(doors.map((door) => door.shut()));
-    const visits: Visit[] = [];
+    await Promise.all(proxies.map((proxy) => proxy.close()));
+    const answers: TimedAnswer[] = [];
     const until = Date.now() + OUTAGE_MS;
     while (Date.now() < until) {
-      visits.push(await visit(gateway, tenant));
+      answers.push(await sendRequest(gateway, tenant));
       await pause(ASK_EVERY_MS);
     }
-    expect(arrivals(own, visits)).toEqual(visits.map(() => 0));
-    await expectSums("own", { enqueued: 1 + visits.length, pending: visits.length, dropped: {} });
+    expect(arrivals(own, answers)).toEqual(answers.map(() => 0));
+    await expectSums("own", { enqueued: 1 + answers.length, pending: answers.length, dropped: {} });
 
-    await Promise.all(doors.map((door) => door.open()));
+    await Promise.all(proxies.map((proxy) => proxy.open()));
     for (const receiver of [operator, own, well]) {
-      const check = (): void => expect(arrivals(receiver, visits)).toEqual(visits.map(() => 1));
+      const check = (): void => expect(arrivals(receiver, answers)).toEqual(answers.map(() => 1));
       await vi.waitFor(check, { timeout: RECOVERY_MS, interval: 250 });
     }
-    const all = { enqueued: 1 + visits.length, delivered: 1 + visits.length, pending: 0, dropped: {} };
+    const all = { enqueued: 1 + answers.length, delivered: 1 + answers.length, pending: 0, dropped: {} };
     for (const name of ["own", "well"]) await expectSums(name, all);
-    expect(Math.max(...arrivalDelaysMs(well, visits))).toBeLessThan(PROMPT_ARRIVAL_MS);
+    expect(Math.max(...arrivalDelaysMs(well, answers))).toBeLessThan(PROMPT_ARRIVAL_MS);
     // The operator's has the making of the tenant in it as well.
     await expectSums("(operator)", { pending: 0, dropped: {} }, "");
   },
@@ -160,28 +163,28 @@ test.each([
       tenantWith(sound, { dead: well.url, own: ownOfWell.url }),
     ]);
     for (let warmUp = 0; warmUp < 20; warmUp += 1)
-      await Promise.all([visit(sick, tenantOfSick), visit(sound, tenantOfSound)]);
+      await Promise.all([sendRequest(sick, tenantOfSick), sendRequest(sound, tenantOfSound)]);
 
-    const visits: { readonly sick: Visit[]; readonly sound: Visit[] } = { sick: [], sound: [] };
+    const answers: { readonly sick: TimedAnswer[]; readonly sound: TimedAnswer[] } = { sick: [], sound: [] };
     for (let turn = 0; turn < TURNS; turn += 1) {
       const first = turn % 2 === 0;
-      if (first) visits.sick.push(await visit(sick, tenantOfSick));
-      visits.sound.push(await visit(sound, tenantOfSound));
-      if (!first) visits.sick.push(await visit(sick, tenantOfSick));
+      if (first) answers.sick.push(await sendRequest(sick, tenantOfSick));
+      answers.sound.push(await sendRequest(sound, tenantOfSound));
+      if (!first) answers.sick.push(await sendRequest(sick, tenantOfSick));
     }
-    const share = (of: readonly Visit[], q: number): number =>
+    const share = (of: readonly TimedAnswer[], q: number): number =>
       quantile(
         of.map(({ ms }) => ms).toSorted((a, b) => a - b),
         q,
       );
-    const added = (q: number): number => share(visits.sick, q) - share(visits.sound, q);
+    const added = (q: number): number => share(answers.sick, q) - share(answers.sound, q);
     expect(added(0.5)).toBeLessThan(MAX_ADDED_MS);
     expect(added(0.9)).toBeLessThan(MAX_ADDED_P90_MS);
 
-    for (const { traceId } of visits.sick) await ownOfDead.waitForTrace(traceId);
-    expect(Math.max(...arrivalDelaysMs(ownOfDead, visits.sick))).toBeLessThan(PROMPT_ARRIVAL_MS);
-    expect(arrivals(ownOfDead, visits.sick)).toEqual(visits.sick.map(() => 1));
+    for (const { traceId } of answers.sick) await ownOfDead.waitForTrace(traceId);
+    expect(Math.max(...arrivalDelaysMs(ownOfDead, answers.sick))).toBeLessThan(PROMPT_ARRIVAL_MS);
+    expect(arrivals(ownOfDead, answers.sick)).toEqual(answers.sick.map(() => 1));
     const sums = await sumsOf(sick, `/admin/tenants/${tenantOfSick.id}/export`, "dead");
-    expect(sums?.enqueued).toBe(visits.sick.length + 20);
+    expect(sums?.enqueued).toBe(answers.sick.length + 20);
   },
 );

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { startDoor } from "../../support/servers/tcp-proxy.ts";
+import { startTcpProxy } from "../../support/servers/tcp-proxy.ts";
 import { startGateway, type Gateway } from "../../support/servers/gateway-process.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
@@ -106,20 +106,20 @@ describe.concurrent("a destination", () => {
     { timeout: OUTAGE_TIMEOUT_MS },
     async () => {
       const receiver = await startReceiver();
-      const door = await startDoor(receiver.url);
-      const tenant = await tenantWith({ own: door.url });
-      await door.shut();
+      const proxy = await startTcpProxy(receiver.url);
+      const tenant = await tenantWith({ own: proxy.url });
+      await proxy.close();
       const lost = await askTimes(5, tenant);
       await waitForStatus(tenant, { enqueued: 5, pending: 5 });
       // Past the tries in the requests' own time: from here on the outbox has them.
       await waitForStatus(tenant, { circuit: "open", lastError: "network" });
       const later = await askTimes(2, tenant);
-      await door.open();
+      await proxy.open();
       await waitForStatus(tenant, { enqueued: 7, delivered: 7, pending: 0, dropped: {}, circuit: "closed" });
       expect(arrivals(receiver, [...lost, ...later])).toEqual(once([...lost, ...later]));
       const [after = ""] = await askTimes(1, tenant);
       await receiver.waitForTrace(after);
-      await door.shut();
+      await proxy.close();
     },
   );
 
@@ -236,9 +236,9 @@ test(
   { timeout: 90_000 },
   async () => {
     const receiver = await startReceiver();
-    const door = await startDoor(receiver.url);
+    const proxy = await startTcpProxy(receiver.url);
     const persistTo = mkdtempSync(join(tmpdir(), "headgate-export-"));
-    const start = (): Promise<Gateway> => startGateway({ persistTo, vars: { OTLP_ENDPOINT: door.url } });
+    const start = (): Promise<Gateway> => startGateway({ persistTo, vars: { OTLP_ENDPOINT: proxy.url } });
     let current = await start();
     const operatorStatus = async (): Promise<Status | undefined> => {
       const response = await current.admin("GET", "/admin/export");
@@ -246,7 +246,7 @@ test(
       return items.find(({ destination }) => destination === "(operator)");
     };
     try {
-      const tenant = await tenantWith({ own: door.url }, current);
+      const tenant = await tenantWith({ own: proxy.url }, current);
       // A longer rest than a request's own time has room for: the outboxes get the traces at once.
       receiver.behave({ status: 503, retryAfter: "8" });
       const traceIds = await askTimes(3, tenant, current);
@@ -267,7 +267,7 @@ test(
       expect(operator).toMatchObject({ delivered: operator?.enqueued, pending: 0, dropped: {} });
     } finally {
       await current.stop();
-      await door.shut();
+      await proxy.close();
       rmSync(persistTo, { recursive: true, force: true });
     }
   },

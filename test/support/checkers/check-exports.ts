@@ -8,7 +8,7 @@ import { checkTrace, splitRequests, type TraceCheck } from "./trace-invariants.t
 const MAX_TOLD = 20;
 
 /** Throws where anything is wrong. Links are only judged by their form: what they lead to may have gone elsewhere. */
-export function judgeExports(
+export function checkExports(
   traces: readonly Pick<ReceivedExport, "text" | "json">[],
   metrics: readonly Pick<ReceivedExport, "json">[],
   { gets = [] }: Pick<TraceCheck, "gets"> = {},

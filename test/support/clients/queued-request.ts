@@ -1,5 +1,5 @@
 // One chat request as a client of the queue's tests sends it, and what it was told of its wait.
-export type Visit = {
+export type TimedAnswer = {
   readonly status: number;
   readonly code: unknown;
   readonly headers: Headers;
@@ -8,7 +8,7 @@ export type Visit = {
   readonly totalMs: number;
 };
 
-export type Visitor = {
+export type RequestOptions = {
   readonly url: string;
   readonly key: string;
   readonly model: string;
@@ -17,7 +17,7 @@ export type Visitor = {
   readonly body?: Readonly<Record<string, unknown>>;
 };
 
-export async function visit({ url, key, model, headers, body }: Visitor): Promise<Visit> {
+export async function sendRequest({ url, key, model, headers, body }: RequestOptions): Promise<TimedAnswer> {
   const sentAt = performance.now();
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",

@@ -4,7 +4,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
-import { judgeExports } from "../checkers/check-exports.ts";
+import { checkExports } from "../checkers/check-exports.ts";
 import { flattenSpans, type FlatSpan, type ReceivedExport } from "../checkers/otlp-spans.ts";
 import type { TraceCheck } from "../checkers/trace-invariants.ts";
 
@@ -153,7 +153,7 @@ export async function startOtlpReceiver({ gets = [] }: Pick<TraceCheck, "gets"> 
         server.close(() => resolve());
         server.closeAllConnections();
       });
-      judgeExports(exports, metricExports, { gets });
+      checkExports(exports, metricExports, { gets });
     },
   };
 }

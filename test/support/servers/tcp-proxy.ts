@@ -1,17 +1,17 @@
-// A port in front of a server that can be shut and opened again: connections to a shut one are refused, as by a collector that
-// is down. Called by the client tests of the export.
+// A TCP proxy in front of a server that a test can close and open again: a closed one refuses connections, as a collector
+// that is down does.
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 
-export interface Door {
+export interface TcpProxy {
   /** What clients are given; the same through all openings. */
   readonly url: string;
   open(): Promise<void>;
-  /** Refuses new connections and breaks those that are there. */
-  shut(): Promise<void>;
+  /** Refuses new connections and breaks the open ones. */
+  close(): Promise<void>;
 }
 
-/** A door to `http://127.0.0.1:port`, open at first. */
-export async function startDoor(target: string): Promise<Door> {
+/** A proxy to `http://127.0.0.1:port`, open at first. */
+export async function startTcpProxy(target: string): Promise<TcpProxy> {
   const targetPort = Number(new URL(target).port);
   const sockets = new Set<Socket>();
   let server: Server | undefined;
@@ -27,7 +27,7 @@ export async function startDoor(target: string): Promise<Door> {
     client.pipe(upstream).pipe(client);
   }
 
-  const door: Door = {
+  const proxy: TcpProxy = {
     get url() {
       return `http://127.0.0.1:${port}`;
     },
@@ -42,7 +42,7 @@ export async function startDoor(target: string): Promise<Door> {
           resolve();
         });
       }),
-    shut: () =>
+    close: () =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy();
         if (server === undefined) return resolve();
@@ -50,6 +50,6 @@ export async function startDoor(target: string): Promise<Door> {
         server = undefined;
       }),
   };
-  await door.open();
-  return door;
+  await proxy.open();
+  return proxy;
 }

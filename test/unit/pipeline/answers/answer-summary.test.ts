@@ -14,7 +14,7 @@ import { readCompletion } from "../../../../src/wires/openai-chat/upstream-answe
 import { createSseParser } from "../../../../src/bytes/sse.ts";
 import { fakeChat } from "../../../support/fakes/fake-tenant.ts";
 
-const FIXTURES = join(import.meta.dirname, "../../fixtures/openai");
+const FIXTURES = join(import.meta.dirname, "../../../fixtures/openai");
 
 function collect(...chunks: readonly ChatChunk[]) {
   const collector = createAnswerCollector();
