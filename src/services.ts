@@ -32,8 +32,7 @@ import {
   type UnusableDestination,
 } from "./telemetry/export/destination.ts";
 import { probeDestination } from "./telemetry/export/destination-probe.ts";
-import { createOutputBook } from "./targets/output-lengths.ts";
-import { createRoutingBook } from "./targets/targets.ts";
+import { createMeasuredTargets } from "./targets/targets.ts";
 import { createExporter, type ExportPort } from "./telemetry/export/exporter.ts";
 import { createMeter, type Meter } from "./telemetry/metrics/meter.ts";
 import type { MetricsPort } from "./telemetry/metrics/metrics-port.ts";
@@ -121,35 +120,36 @@ export function createServices(env: Env): IsolateServices {
     },
     now,
   });
-  const routing = createRoutingBook(Math.random);
-  const outputs = createOutputBook();
+  const measured = createMeasuredTargets(Math.random);
   const flights = createInflightClient((name) => env.INFLIGHT.getByName(name));
   const queue = createQueueClient({ queueOf: queueStub, now });
 
   // Optional: `Env` has only what every deployment has.
   const runModel = createModelRunner(Reflect.get(env, "AI"));
 
-  const depsFor = (bundle: TenantBundle, defer: Deps["defer"]): Deps => ({
-    fetch: send,
-    ...(runModel && { runModel }),
-    sleep,
-    now,
-    random: Math.random,
-    queue: queue.forTenant(bundle.id, defer),
-    cacheStore,
-    ...(wantsContent(bundle, settings) ? { content: contents } : {}),
-    confirmEpoch,
-    flights: flights(bundle.id),
-    semanticIndex: () => env.SEMANTIC_INDEX.getByName(bundle.id),
-    routing,
-    outputs,
-    providerOf,
-    accountOf: (current, name) => opener.openProvider(current, name),
-    priceOf: (kind, model) => providerOf(kind).listPrice ?? findPrice(kind, model),
-    defer,
-    noteVersion: (version) => tenants.noteVersion(bundle.id, version),
-    reload: async () => (await tenants.reload(bundle.id))?.bundle,
-  });
+  const depsFor = (bundle: TenantBundle, defer: Deps["defer"]): Deps => {
+    const tenantQueue = queue.forTenant(bundle.id, defer);
+    return {
+      fetch: send,
+      ...(runModel && { runModel }),
+      sleep,
+      now,
+      random: Math.random,
+      queue: tenantQueue,
+      cacheStore,
+      ...(wantsContent(bundle, settings) ? { content: contents } : {}),
+      confirmEpoch,
+      flights: flights(bundle.id),
+      semanticIndex: () => env.SEMANTIC_INDEX.getByName(bundle.id),
+      targets: { ...measured, ...tenantQueue.targets },
+      providerOf,
+      accountOf: (current, name) => opener.openProvider(current, name),
+      priceOf: (kind, model) => providerOf(kind).listPrice ?? findPrice(kind, model),
+      defer,
+      noteVersion: (version) => tenants.noteVersion(bundle.id, version),
+      reload: async () => (await tenants.reload(bundle.id))?.bundle,
+    };
+  };
 
   const directoryClient = createDirectoryClient({
     directory,

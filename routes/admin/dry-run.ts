@@ -15,7 +15,7 @@ import { openAiResponses } from "../../src/wires/openai-responses/client-codec.t
 import { GatewayError } from "../../src/errors.ts";
 import { dryRun } from "../../src/pipeline/operations/dry-run.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
-import { type Circuit, CLOSED } from "../../src/targets/circuit.ts";
+import { type CircuitStatus, CLOSED } from "../../src/targets/circuit.ts";
 import { readHealth } from "../../src/targets/health.ts";
 import type { TenantBundle } from "../../src/tenants/records/records.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../../src/http/read-body.ts";
@@ -55,7 +55,7 @@ export const adminDryRun = new Hono<AppEnv>()
   })
   .get("/tenants/:tenant/health", async (c) => {
     const bundle = await bundleOf(c, c.req.param("tenant"));
-    const { queue, routing, now } = c.var.services.depsFor(bundle, () => {});
+    const { targets, now } = c.var.services.depsFor(bundle, () => {});
     const at = now();
     const shared = await c.var.services
       .queueOf(bundle.id)
@@ -63,9 +63,9 @@ export const adminDryRun = new Hono<AppEnv>()
       .catch(() => undefined);
     const circuits = new Map(shared?.circuits?.map((circuit) => [circuit.target, circuit]));
     // What the tenant's object says holds for all isolates; where it can't be asked, what this one knows.
-    const circuitOf = (target: string): Circuit =>
-      circuits.get(target) ?? (shared === undefined ? queue.circuits.of(target, at) : CLOSED);
-    const items = readHealth(bundle, circuitOf, routing, at);
+    const circuitOf = (target: string): CircuitStatus =>
+      circuits.get(target) ?? (shared === undefined ? targets.circuits.of(target, at) : CLOSED);
+    const items = readHealth(bundle, circuitOf, targets, at);
     return c.json({ circuitsOf: shared === undefined ? "isolate" : "tenant", items });
   });
 

@@ -5,8 +5,8 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { createAnswerKeeper, type SqlAnswerKeeper } from "./answer-keeper.ts";
-import { createBoard } from "./single-flight.ts";
-import type { InflightRpc, JoinAsk, Joined } from "./protocol.ts";
+import { createSingleFlight } from "./single-flight.ts";
+import type { InflightRpc, JoinRequest, Joined } from "./protocol.ts";
 
 export class Inflight extends DurableObject<Env> implements InflightRpc {
   readonly #keeper: SqlAnswerKeeper;
@@ -19,7 +19,7 @@ export class Inflight extends DurableObject<Env> implements InflightRpc {
       () => Date.now(),
       (at) => void this.#wakeAt(at),
     );
-    this.#board = createBoard({
+    this.#board = createSingleFlight({
       keeper: this.#keeper,
       newId: () => crypto.randomUUID(),
       startTimer(ms, run) {
@@ -29,7 +29,7 @@ export class Inflight extends DurableObject<Env> implements InflightRpc {
     });
   }
 
-  join(ask: JoinAsk): Promise<Joined> {
+  join(ask: JoinRequest): Promise<Joined> {
     return this.#board.join(ask);
   }
 
@@ -37,7 +37,7 @@ export class Inflight extends DurableObject<Env> implements InflightRpc {
     key: string,
     flightId: string,
     progress: ReadableStream<Uint8Array>,
-    own?: Pick<JoinAsk, "requestId" | "failureText">,
+    own?: Pick<JoinRequest, "requestId" | "failureText">,
   ): Promise<ReadableStream<Uint8Array> | null> {
     return this.#board.lead(key, flightId, progress, own);
   }

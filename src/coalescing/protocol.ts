@@ -5,7 +5,7 @@
 
 import type { ErrorCode, LimitFacts } from "../errors.ts";
 
-export interface JoinAsk {
+export interface JoinRequest {
   /** What is shared: equal keys are one generation. */
   readonly key: string;
   /** With the same key another fingerprint is a conflict. */
@@ -63,7 +63,7 @@ export type Joined =
 
 export interface InflightRpc {
   /** Waits where a generation has begun and not yet answered. */
-  join(ask: JoinAsk): Promise<Joined>;
+  join(ask: JoinRequest): Promise<Joined>;
   /**
    * How the generation goes: a line of JSON (`LeadLine`), the body's bytes, and one end mark. Gives the leader's own
    * client the same stream that the others get, where `own` says who that is; else null, once all was read. Null at once
@@ -73,7 +73,7 @@ export interface InflightRpc {
     key: string,
     flightId: string,
     progress: ReadableStream<Uint8Array>,
-    own?: Pick<JoinAsk, "requestId" | "failureText">,
+    own?: Pick<JoinRequest, "requestId" | "failureText">,
   ): Promise<ReadableStream<Uint8Array> | null>;
   /** A client has left. For a leader: whether the generation is to go on. */
   leave(key: string, requestId: string): Promise<boolean>;

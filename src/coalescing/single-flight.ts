@@ -6,7 +6,7 @@
 import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { createFlight, type Flight } from "./flight.ts";
 import { readProgress } from "./progress.ts";
-import type { FlightFault, FlightHead, InflightRpc, JoinAsk, Joined } from "./protocol.ts";
+import type { FlightFault, FlightHead, InflightRpc, JoinRequest, Joined } from "./protocol.ts";
 
 /** From `join` to `lead` a leader does nothing else: one that takes longer is no more. */
 const LEADER_SHOWS_UP_MS = 5_000;
@@ -21,7 +21,7 @@ export interface AnswerKeeper {
   keep(key: string, fingerprint: string, head: FlightHead, text: string): void;
 }
 
-export interface BoardPorts {
+export interface SingleFlightPorts {
   readonly keeper: AnswerKeeper;
   /** Runs `run` after `ms`; the returned function stops it. */
   readonly startTimer: (ms: number, run: () => void) => () => void;
@@ -31,10 +31,10 @@ export interface BoardPorts {
 /** Some 100 bytes each. */
 const MAX_FAILED = 10_000;
 
-type OwnAsk = Pick<JoinAsk, "requestId" | "failureText">;
+type OwnAsk = Pick<JoinRequest, "requestId" | "failureText">;
 
 interface Waiter {
-  readonly ask: JoinAsk;
+  readonly ask: JoinRequest;
   readonly answer: (joined: Joined) => void;
 }
 
@@ -60,12 +60,12 @@ const LOST: FlightFault = {
   concerns: "leader",
 };
 
-export function createBoard({ keeper, startTimer, newId }: BoardPorts): InflightRpc {
+export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPorts): InflightRpc {
   const entries = new Map<string, Entry>();
   /** Followers whose stream has failed, for as long as it takes to ask. */
   const failed = createBoundedMap<string, boolean>(MAX_FAILED);
 
-  function lead(entry: Entry, ask: JoinAsk): Joined {
+  function lead(entry: Entry, ask: JoinRequest): Joined {
     entry.flightId = newId();
     entry.leaderId = ask.requestId;
     entry.stopTimer = startTimer(LEADER_SHOWS_UP_MS, () => fail(entry, LOST));
@@ -77,7 +77,7 @@ export function createBoard({ keeper, startTimer, newId }: BoardPorts): Inflight
     if (entries.get(entry.key) === entry) entries.delete(entry.key);
   }
 
-  function answerAll(entry: Entry, answerFor: (ask: JoinAsk) => Joined): void {
+  function answerAll(entry: Entry, answerFor: (ask: JoinRequest) => Joined): void {
     const { waiters } = entry;
     entry.waiters = [];
     for (const { ask, answer } of waiters) answer(answerFor(ask));
@@ -102,7 +102,7 @@ export function createBoard({ keeper, startTimer, newId }: BoardPorts): Inflight
     );
   }
 
-  function follow(flightId: string, head: FlightHead, flight: Flight, ask: JoinAsk): Joined {
+  function follow(flightId: string, head: FlightHead, flight: Flight, ask: JoinRequest): Joined {
     if (!flight.isWhole) return { kind: "alone", reason: "too_late" };
     return { kind: "stream", head, flightId, body: followAs(flightId, flight, ask) };
   }

@@ -3,7 +3,8 @@
  * Every call is idempotent by request id, since the runtime may repeat one. The rules are in src/docs/queue.md, Invariants.
  */
 
-import type { CallReport, Circuit, OpenCircuit } from "../targets/circuit.ts";
+import type { CircuitStatus, CircuitUpdate, OpenCircuit } from "../targets/circuit.ts";
+import type { Cooldown } from "../targets/cooldowns.ts";
 import type { Retention } from "../telemetry/store/stored-trace.ts";
 
 /** A request's place in the tenant's queue; `batch` yields to `interactive`. */
@@ -46,7 +47,7 @@ export interface SpanRef {
   readonly spanId: string;
 }
 
-export interface AdmissionAsk {
+export interface AdmissionRequest {
   readonly requestId: string;
   readonly traceId: string;
   /** The root span: what `queued_behind` links of others will point at. */
@@ -64,23 +65,23 @@ export interface AdmissionAsk {
   /** Settlements of earlier requests that ride along. */
   readonly settles: readonly Settlement[];
   /** What else the asking isolate has to tell. */
-  readonly news?: IsolateNews;
+  readonly updates?: IsolateUpdates;
   /** How long the tenant keeps traces; absent where it keeps none. For the trace of a request whose Worker died. */
   readonly traces?: Retention | undefined;
   /** How many further requests of this key the isolate would admit by itself in the next second. */
-  readonly wants?: number;
+  readonly prefetchCount?: number;
 }
 
 /** What an isolate tells besides settlements; each part is idempotent. */
-export interface IsolateNews {
+export interface IsolateUpdates {
   /** Requests that it admitted by a lease of a batch. */
-  readonly starts: readonly BatchStart[];
+  readonly starts: readonly LeaseStart[];
   /** Leases of batches that ran out before anybody used them. */
   readonly unused: readonly string[];
   /** Targets whose upstream asked to be left alone. */
-  readonly closes: readonly ClosedGate[];
+  readonly cooldowns: readonly Cooldown[];
   /** What was learned of targets that fail, in its order; absent when nothing. */
-  readonly health?: readonly TargetNews[];
+  readonly circuits?: readonly CircuitUpdate[];
   /** Money that was spent outside of any lease; absent when none was. */
   readonly expenses?: readonly Expense[];
 }
@@ -93,24 +94,11 @@ export interface Expense {
   readonly costMicroUsd: number;
 }
 
-/** A call is counted once, by its span; a probe goes to whoever claims it first, again and again to the same one. */
-export type TargetNews =
-  | { readonly kind: "call"; readonly report: CallReport }
-  | { readonly kind: "open"; readonly open: OpenCircuit }
-  | { readonly kind: "claim"; readonly target: string; readonly id: string };
-
-export interface BatchStart {
+export interface LeaseStart {
   readonly leaseId: string;
   readonly requestId: string;
   readonly traceId: string;
   readonly spanId: string;
-}
-
-/** Nobody of the tenant asks this target before so many ms have passed. */
-export interface ClosedGate {
-  /** `provider/model` by the tenant's names. */
-  readonly target: string;
-  readonly forMs: number;
 }
 
 export type SettleOutcome = "ok" | "error" | "client_disconnected";
@@ -167,7 +155,7 @@ export const LEASE_TTL_MS = 45_000;
 export const LEASE_RENEW_MS = 15_000;
 
 /** An isolate may use the leases of a batch for so long. */
-export const BATCH_TTL_MS = 1000;
+export const PREFETCH_TTL_MS = 1000;
 /** A batch's lease that nobody was reported to use ends by itself: time for the report, and for repeating it. */
 export const UNSTARTED_TTL_MS = 10_000;
 
@@ -178,8 +166,8 @@ export interface Lease {
   readonly expiresAt: number;
 }
 
-/** Leases for requests still to come, with consecutive tokens, to be used within BATCH_TTL_MS. */
-export interface Batch {
+/** Leases for requests still to come, with consecutive tokens, to be used within PREFETCH_TTL_MS. */
+export interface LeaseGrant {
   readonly firstToken: number;
   readonly count: number;
   /** What each has reserved; absent where no limit counts it. */
@@ -193,7 +181,7 @@ export interface ObjectState {
   /** One for each life of the object: a new one means that it was restarted and may have forgotten the last second. */
   readonly epoch: number;
   /** Targets that are left alone; absent when there are none. */
-  readonly closedGates?: readonly ClosedGate[];
+  readonly cooldowns?: readonly Cooldown[];
   /** Targets that failed too often; absent when there are none. */
   readonly openCircuits?: readonly OpenCircuit[];
 }
@@ -207,10 +195,10 @@ export interface Admitted extends ObjectState {
   readonly requests?: LimitWindow;
   readonly tokens?: LimitWindow;
   /** Slots are plentiful and nobody waits: the settlement may ride on the isolate's next call. */
-  readonly canSettleLate: boolean;
-  readonly batch?: Batch;
+  readonly canDeferSettle: boolean;
+  readonly prefetched?: LeaseGrant;
   /** Admitted by the isolate itself, from a batch. */
-  readonly isLeased?: true;
+  readonly isPrefetched?: true;
 }
 
 export interface Refused extends ObjectState {
@@ -229,14 +217,14 @@ export interface Cancelled extends ObjectState {
   readonly wait: WaitRecord;
 }
 
-export type AdmissionAnswer = Admitted | Refused | Cancelled;
+export type AdmissionReply = Admitted | Refused | Cancelled;
 
-export interface RenewAnswer extends ObjectState {
+export interface RenewReply extends ObjectState {
   /** Leases that are no longer in force: their holder must stop. */
   readonly lost: readonly string[];
 }
 
-export interface QueueEntry {
+export interface ListedRequest {
   readonly requestId: string;
   readonly traceId: string;
   readonly keyId: string;
@@ -251,21 +239,21 @@ export interface QueueSnapshot {
   /** Of the leases those that were given out in batches and not used yet. */
   readonly batched: number;
   readonly oldestWaitMs: number;
-  readonly waiting: readonly QueueEntry[];
-  readonly holding: readonly QueueEntry[];
+  readonly waiting: readonly ListedRequest[];
+  readonly holding: readonly ListedRequest[];
   readonly limits: Readonly<Record<string, LimitWindow>>;
   /** The ledger, in US dollars: settled in this day, week and month (UTC), and reserved by requests under way. */
   readonly spentUsd: SpentUsd;
   /** What operators have ordered for a time; absent when nothing. */
-  readonly orders?: StandingOrders;
+  readonly orders?: Overrides;
   /** Targets whose calls have failed lately; absent when none has. */
-  readonly circuits?: readonly (Circuit & { readonly target: string })[];
+  readonly circuits?: readonly (CircuitStatus & { readonly target: string })[];
 }
 
 export type SpentUsd = Readonly<Record<BudgetPeriod | "reserved", number>>;
 
 /** Operators' orders; each ends by itself. Times are ms since the epoch. */
-export interface StandingOrders {
+export interface Overrides {
   /** Holds in place of the records' own limits. */
   readonly raised?: { readonly limits: Partial<Limits>; readonly untilAt: number };
   /** Nobody new is let in. */
@@ -274,11 +262,11 @@ export interface StandingOrders {
 
 /** The methods of a tenant's queue object. */
 export interface QueueRpc {
-  admit(ask: AdmissionAsk): Promise<AdmissionAnswer>;
-  settle(settlements: readonly Settlement[], news?: IsolateNews): Promise<ObjectState>;
+  admit(ask: AdmissionRequest): Promise<AdmissionReply>;
+  settle(settlements: readonly Settlement[], updates?: IsolateUpdates): Promise<ObjectState>;
   /** Takes a waiting request out, or ends the lease of one that was admitted too late for its caller to know. */
   cancel(requestId: string): Promise<void>;
-  renew(leaseIds: readonly string[]): Promise<RenewAnswer>;
+  renew(leaseIds: readonly string[]): Promise<RenewReply>;
   snapshot(): Promise<QueueSnapshot>;
   /** Told by the directory at each change of the tenant's records; older versions are ignored. */
   configChanged(version: number, limits: Limits): Promise<void>;

@@ -166,7 +166,7 @@ function bookUsage(
   // A cut answer's length says nothing of how long a whole one gets.
   if (!isEstimate && !mayBeCut) {
     const each = Math.ceil(usage.outputTokens / (call.chat.params.choiceCount ?? 1));
-    deps.outputs.note(call.bundle.id, `${target.account.name}/${target.model}`, each);
+    deps.targets.outputLengths.note(call.bundle.id, `${target.account.name}/${target.model}`, each);
   }
   const { account, model } = target;
   const price = priceOfTarget(call.bundle, { provider: account.name, model }, deps, answer.model);
@@ -199,7 +199,7 @@ function settle(
   deps: Deps,
 ): void {
   admission.stopRenewal();
-  const { lease, canSettleLate } = admission;
+  const { lease, canDeferSettle } = admission;
   if (!lease) return;
   const { usage } = call.facts;
   const inputTokens = usage?.inputTokens ?? 0;
@@ -207,7 +207,7 @@ function settle(
   const span = call.trace.root.child("gateway.usage.record", {
     kind: "client",
     attributes: {
-      ...(canSettleLate ? RIDING : CALLING),
+      ...(canDeferSettle ? RIDING : CALLING),
       "gateway.usage.reserved_tokens": admission.reservedTokens,
       "gateway.usage.estimate_error_tokens": inputTokens + outputTokens - admission.reservedTokens,
     },
@@ -222,7 +222,7 @@ function settle(
     costMicroUsd: (costMicro ?? 0) + (call.facts.hedgeMicroUsd ?? 0),
   };
   deps.defer(
-    deps.queue.settle(settlement, canSettleLate).then(
+    deps.queue.settle(settlement, canDeferSettle).then(
       () => span.end(),
       // The lease's time limit gives the slot back; the span says that nobody heard of the usage.
       () => span.fail("queue_unreachable").end(),

@@ -7,7 +7,7 @@ import { estimateTokens } from "./answers/answer-summary.ts";
 import { GatewayError } from "../errors.ts";
 import type { BareCall, Deps } from "./ports.ts";
 import { QueueUnreachable } from "../limits/isolate/queue-client.ts";
-import type { AdmissionAnswer, Estimate, Lease, Refused, WaitRecord } from "../limits/protocol.ts";
+import type { AdmissionReply, Estimate, Lease, Refused, WaitRecord } from "../limits/protocol.ts";
 import { costMicroUsd } from "../pricing/cost.ts";
 import type { Plan } from "../routing/plan.ts";
 import { toQueueLimits } from "../tenants/records/queue-limits.ts";
@@ -21,7 +21,7 @@ export interface Admission {
   /** Absent when the queue could not be asked and the tenant's records say to let the request through. */
   readonly lease?: Lease;
   readonly reservedTokens: number;
-  readonly canSettleLate: boolean;
+  readonly canDeferSettle: boolean;
   /**
    * Aborts when the client leaves; with the reason `revoked` when the key or its tenant is switched off, `lease_lost`
    * when the slot is.
@@ -64,7 +64,7 @@ export async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<Ad
       plan?.targets[0].label,
     );
     deps.noteVersion(answer.configVersion);
-    if (isLeased(answer)) span.set({ "gateway.queue.leased": true, "gateway.span.cpu_only": true });
+    if (isPrefetched(answer)) span.set({ "gateway.queue.leased": true, "gateway.span.cpu_only": true });
     else recordWait(span.set(RPC_ATTRIBUTES), answer, startedAt, deps.now());
     facts.queueMs = answer.wait.waitMs;
     facts.queueDepth = answer.wait.depth;
@@ -81,7 +81,7 @@ export async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<Ad
       .fail("queue_unreachable")
       .set({ ...RPC_ATTRIBUTES, "gateway.queue.outcome": isOpen ? "open" : "refused" });
     if (isOpen)
-      return { reservedTokens: 0, canSettleLate: false, signal: call.signal(), stopRenewal: () => {} };
+      return { reservedTokens: 0, canDeferSettle: false, signal: call.signal(), stopRenewal: () => {} };
     throw new GatewayError(
       "unavailable",
       "The tenant's queue can't be reached, and its records say to refuse then.",
@@ -99,13 +99,13 @@ const RPC_ATTRIBUTES = {
   "rpc.method": "TenantQueue/admit",
 } as const;
 
-function isLeased(answer: AdmissionAnswer): boolean {
-  return answer.kind === "admitted" && answer.isLeased === true;
+function isPrefetched(answer: AdmissionReply): boolean {
+  return answer.kind === "admitted" && answer.isPrefetched === true;
 }
 
 /** Tokens, and what they cost at the first target's price where somebody counts the money. */
 function estimateOf({ chat, bundle, key }: BareCall, deps: Deps, plan: Plan | undefined): Estimate {
-  const expected = plan && deps.outputs.expected(bundle.id, plan.targets[0].label);
+  const expected = plan && deps.targets.outputLengths.expected(bundle.id, plan.targets[0].label);
   const tokens = estimateTokens(chat, expected);
   const isCounted = bundle.tenant.budget !== undefined || key.budget !== undefined;
   if (!isCounted || plan === undefined) return tokens;
@@ -144,7 +144,7 @@ function isAllowed(bundle: TenantBundle | undefined, keyId: string, now: number)
 }
 
 function settleAnswer(
-  answer: AdmissionAnswer,
+  answer: AdmissionReply,
   span: Span,
   reservedTokens: number,
   call: BareCall,
@@ -153,8 +153,8 @@ function settleAnswer(
   switch (answer.kind) {
     case "admitted": {
       span.set({ "gateway.queue.outcome": "admitted" });
-      const { lease, canSettleLate } = answer;
-      return { lease, canSettleLate, reservedTokens, ...hold(lease, call, deps) };
+      const { lease, canDeferSettle } = answer;
+      return { lease, canDeferSettle, reservedTokens, ...hold(lease, call, deps) };
     }
     case "cancelled":
       span.set({ "gateway.queue.outcome": "cancelled" });
@@ -185,7 +185,7 @@ function refusal({ code, limit, retryAfterMs, wait }: Refused): GatewayError {
 }
 
 /** The object's own record, put inside the call that brought it: its clock is not ours, so only lengths are kept. */
-function recordWait(admission: Span, answer: AdmissionAnswer, startedAt: number, endedAt: number): void {
+function recordWait(admission: Span, answer: AdmissionReply, startedAt: number, endedAt: number): void {
   const { wait } = answer;
   const slackMs = Math.max(0, endedAt - startedAt - wait.waitMs);
   const startAt = startedAt + Math.floor(slackMs / 2);
@@ -199,7 +199,7 @@ function recordWait(admission: Span, answer: AdmissionAnswer, startedAt: number,
   span.end(Math.min(endedAt, startAt + wait.waitMs));
 }
 
-function waitAttributes(answer: AdmissionAnswer, wait: WaitRecord) {
+function waitAttributes(answer: AdmissionReply, wait: WaitRecord) {
   return {
     "gateway.queue.outcome": answer.kind,
     "gateway.queue.wait_ms": wait.waitMs,

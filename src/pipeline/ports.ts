@@ -11,14 +11,11 @@ import type { ChatRequest } from "../schema/chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../wires/client-wire.ts";
 import type { InflightRpc } from "../coalescing/protocol.ts";
 import type { HeartbeatHooks } from "../limits/isolate/heartbeat.ts";
-import type { OutputBook } from "../targets/output-lengths.ts";
-import type { TargetCircuits } from "../targets/isolate-circuits.ts";
-import type { TargetGates } from "../targets/concurrency-limiter.ts";
-import type { AdmissionAnswer, AdmissionAsk, Expense, Lease, Settlement } from "../limits/protocol.ts";
+import type { AdmissionReply, AdmissionRequest, Expense, Lease, Settlement } from "../limits/protocol.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider, ProviderAccount } from "../providers/provider.ts";
 import type { ContentSink } from "../telemetry/content/content.ts";
-import type { RoutingBook } from "../targets/targets.ts";
+import type { Targets } from "../targets/targets.ts";
 import type { RequestTrace } from "../telemetry/trace/trace.ts";
 import type { KeyRecord, TenantBundle } from "../tenants/records/records.ts";
 import type { UpstreamPorts } from "../upstream/call.ts";
@@ -52,8 +49,8 @@ export interface QueuePort {
    * Waits as long as the ask allows; throws QueueUnreachable when the object can't be asked. `target` is whom the request
    * is going to call first.
    */
-  admit(ask: AdmissionAsk, signal: AbortSignal, target?: string): Promise<AdmissionAnswer>;
-  /** Ends a lease, now or with the isolate's next call: as its admission's `canSettleLate` allows. */
+  admit(ask: AdmissionRequest, signal: AbortSignal, target?: string): Promise<AdmissionReply>;
+  /** Ends a lease, now or with the isolate's next call: as its admission's `canDeferSettle` allows. */
   settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
   /** Books money that was spent outside of any lease. */
   spend(expense: Expense): void;
@@ -61,10 +58,6 @@ export interface QueuePort {
   cancel(requestId: string): Promise<void>;
   /** Renews a lease until the returned function is called. */
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
-  /** Which targets their upstreams want to be left alone. */
-  readonly gates: TargetGates;
-  /** Which targets have failed too often, for all isolates. */
-  readonly circuits: TargetCircuits;
 }
 
 export interface Deps extends UpstreamPorts {
@@ -78,9 +71,8 @@ export interface Deps extends UpstreamPorts {
   readonly flights: InflightRpc;
   /** The tenant's index of stored answers by meaning; a fresh stub each time. Its calls reject when it can't be reached. */
   semanticIndex(): SemanticIndexRpc;
-  readonly routing: RoutingBook;
-  /** How long each model's answers have been. */
-  readonly outputs: OutputBook;
+  /** All that is known of the tenant's targets. */
+  readonly targets: Targets;
   providerOf(kind: string): Provider;
   /** Opens an account's credential; throws when it can't be opened. */
   accountOf(bundle: TenantBundle, name: string): Promise<ProviderAccount>;

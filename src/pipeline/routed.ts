@@ -63,7 +63,7 @@ type Asking = Pick<BareCall, "bundle" | "key" | "options" | "chat"> & Partial<Pi
 /** `isRehearsal`: for a dry run, which takes no turn and claims no trial. */
 export function planContext(asking: Asking, deps: Deps, isRehearsal = false): PlanContext {
   const { bundle, key, options, chat } = asking;
-  const { latency, turns, sessions } = deps.routing;
+  const { latency, roundRobin, sessions } = deps.targets;
   const now = deps.now();
   const keyOf = (label: string): string => latencyKey(label, chat.stream);
   return {
@@ -73,8 +73,9 @@ export function planContext(asking: Asking, deps: Deps, isRehearsal = false): Pl
     priceOf: ({ provider, model }) => expectedMicroUsd(bundle, provider, model, chat, deps),
     latencyOf: ({ label }) => latency.of(bundle.id, keyOf(label), now),
     claimTrial: ({ label }) => !isRehearsal && latency.claimTrial(bundle.id, keyOf(label), now),
-    circuitOf: ({ label }) => deps.queue.circuits.of(label, now),
-    takeTurn: (branch, weights) => turns[isRehearsal ? "peek" : "next"](`${bundle.id} ${branch}`, weights),
+    circuitOf: ({ label }) => deps.targets.circuits.of(label, now),
+    takeTurn: (branch, weights) =>
+      roundRobin[isRehearsal ? "peek" : "next"](`${bundle.id} ${branch}`, weights),
     sessionTargetOf: (routeId, session) => sessions.of(`${bundle.id} ${routeId}`, session, now),
     ...(options.pin === undefined ? {} : { pin: options.pin }),
     ...(options.session === undefined ? {} : { session: options.session }),

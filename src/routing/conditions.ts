@@ -58,7 +58,7 @@ function whyItHolds(condition: Condition, traits: RequestTraits): readonly strin
     held.push(`metadata ${key}`);
   }
   if (time) {
-    if (!isWithin(time, traits.at)) return undefined;
+    if (!isInTimeWindow(time, traits.at)) return undefined;
     held.push("time");
   }
   // Last, since it may cost a reading of the whole request.
@@ -77,7 +77,7 @@ const MINUTES_PER_HOUR = 60;
 const MINUTES_PER_DAY = 1_440;
 
 /** From `from` up to, not including, `to`; a window over midnight belongs to the day on which it began. */
-export function isWithin(
+export function isInTimeWindow(
   { days, from = "00:00", to = "24:00", timeZone = "UTC" }: TimeWindow,
   at: number,
 ): boolean {

@@ -12,7 +12,7 @@ import {
   type TargetRecord,
 } from "../tenants/records/route-record.ts";
 import { type KeyRecord, type TenantBundle } from "../tenants/records/records.ts";
-import type { Circuit } from "../targets/circuit.ts";
+import type { CircuitStatus } from "../targets/circuit.ts";
 import { chooseBranch, type RequestTraits } from "./conditions.ts";
 import { order, type OrderContext } from "./order.ts";
 import { type PlannedTarget, toTarget } from "./planned-target.ts";
@@ -47,7 +47,7 @@ export interface PlanContext extends Pick<OrderContext, "priceOf" | "latencyOf" 
   /** `x-headgate-session`. */
   readonly session?: string;
   readonly traits: RequestTraits;
-  readonly circuitOf: (target: PlannedTarget) => Circuit;
+  readonly circuitOf: (target: PlannedTarget) => CircuitStatus;
   /** Whose turn it is on a weighted route, or on one branch of it. */
   readonly takeTurn: (branch: string, weights: readonly number[]) => number;
   readonly sessionTargetOf: (routeId: string, session: string) => string | undefined;
@@ -204,7 +204,7 @@ function orderHealthy(
 }
 
 /** Why a target is left alone: since when, until when, and whose call found it out. */
-function sayCircuit({ state, retryInMs, openForMs = 0, foundBy }: Circuit): string {
+function sayCircuit({ state, retryInMs, openForMs = 0, foundBy }: CircuitStatus): string {
   if (state === "half_open") return "circuit half-open, another request probes it";
   const since = `${Math.round(openForMs / MS_PER_SECOND)} s`;
   const found = foundBy === undefined ? "" : `, found by trace ${foundBy.traceId}`;

@@ -25,7 +25,7 @@ export interface CallRef {
   readonly spanId: string;
 }
 
-export interface Circuit {
+export interface CircuitStatus {
   readonly state: CircuitState;
   /** Until a probe may be asked for: the pause's rest, or the longest that a probe under way may take; else 0. */
   readonly retryInMs: number;
@@ -62,8 +62,14 @@ export interface CallReport {
   readonly call?: CallRef;
 }
 
-export interface CircuitBook {
-  of(target: string, now: number): Circuit;
+/** What an isolate and the object tell each other. A call is counted once, by its span; a probe goes to the first to claim it. */
+export type CircuitUpdate =
+  | { readonly kind: "call"; readonly report: CallReport }
+  | { readonly kind: "open"; readonly open: OpenCircuit }
+  | { readonly kind: "claim"; readonly target: string; readonly id: string };
+
+export interface CircuitBreakers {
+  of(target: string, now: number): CircuitStatus;
   /** Whether anything is held against a target: only then does good news of it matter. */
   isWatched(target: string): boolean;
   /** Gives the probe to `id` where the pause is over and nobody else has it; again to the same one. */
@@ -78,7 +84,7 @@ export interface CircuitBook {
   /** Those that are not closed; undefined when all are. */
   list(now: number): readonly OpenCircuit[] | undefined;
   /** All of which anything is known, for people to see. */
-  all(now: number): readonly (Circuit & { readonly target: string })[];
+  all(now: number): readonly (CircuitStatus & { readonly target: string })[];
 }
 
 interface Entry {
@@ -94,9 +100,9 @@ interface Entry {
   foundBy: CallRef | undefined;
 }
 
-export const CLOSED: Circuit = { state: "closed", retryInMs: 0, failures: 0, calls: 0 };
+export const CLOSED: CircuitStatus = { state: "closed", retryInMs: 0, failures: 0, calls: 0 };
 
-export function createCircuitBook(): CircuitBook {
+export function createCircuitBreakers(): CircuitBreakers {
   const entries = new Map<string, Entry>();
 
   function entryOf(target: string): Entry {
@@ -189,7 +195,7 @@ function isProbed({ probe }: Entry, now: number): boolean {
   return probe !== undefined && now < probe.until;
 }
 
-function describe(entry: Entry, now: number): Circuit {
+function describe(entry: Entry, now: number): CircuitStatus {
   const { recent, openedAt, openUntil, probe, foundBy } = entry;
   const counts = { failures: recent.filter(Boolean).length, calls: recent.length };
   if (openUntil === 0) return { state: "closed", retryInMs: 0, ...counts };

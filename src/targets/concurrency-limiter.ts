@@ -1,11 +1,10 @@
 /**
- * May this target be asked now? Learned from its upstream's own refusals: a 429 or 529 closes its gate until its
+ * May this target be asked now? Learned from its upstream's own refusals: a 429 or 529 closes its cooldown until its
  * Retry-After for everybody of the tenant, and lowers how many calls this isolate has under way at once (additive
  * increase, multiplicative decrease). Plain data of one tenant in one isolate; the pipeline asks before each attempt.
  */
 
-import { createClosedGates } from "./cooldowns.ts";
-import type { ClosedGate } from "../limits/protocol.ts";
+import { type Cooldown, createCooldowns } from "./cooldowns.ts";
 
 const DECREASE = 0.7;
 /** Refusals of one moment are one: calls that were under way before the first say nothing new. */
@@ -34,18 +33,20 @@ export type CallEnd =
   | { readonly kind: "ok" | "other" }
   | { readonly kind: "limited"; readonly retryAfterMs?: number | undefined };
 
-export interface TargetGates {
+export interface ConcurrencyLimiter {
   /** How long to leave it alone, in ms; 0 to ask now. */
   waitMs(target: string, now: number): number;
   /** A call begins; the returned function ends it, once. */
   enter(target: string, now: number): (end: CallEnd, now: number) => void;
   /** Another isolate was refused. */
-  close(gate: ClosedGate, now: number): void;
+  coolDown(cooldown: Cooldown, now: number): void;
 }
 
 /** `onClose` tells the tenant's object, and so the other isolates. */
-export function createTargetGates(onClose: (gate: ClosedGate, now: number) => void): TargetGates {
-  const gates = createClosedGates();
+export function createConcurrencyLimiter(
+  onClose: (cooldown: Cooldown, now: number) => void,
+): ConcurrencyLimiter {
+  const cooldowns = createCooldowns();
   const targets = new Map<string, TargetState>();
 
   function stateOf(target: string): TargetState {
@@ -68,15 +69,15 @@ export function createTargetGates(onClose: (gate: ClosedGate, now: number) => vo
 
   function learn(state: TargetState, target: string, end: CallEnd, now: number): void {
     if (end.kind === "limited") {
-      if (gates.leftMs(target, now) === 0 && now - state.decreasedAt >= DECREASE_EVERY_MS) {
+      if (cooldowns.remainingMs(target, now) === 0 && now - state.decreasedAt >= DECREASE_EVERY_MS) {
         state.limit = Math.max(1, DECREASE * Math.min(state.limit, state.flights.size + 1));
         state.decreasedAt = now;
       }
       // One that names no time may be asked again after the usual pause: retry.ts.
       if (end.retryAfterMs === undefined) return;
-      const gate = { target, forMs: end.retryAfterMs };
-      gates.close(gate, now);
-      onClose(gate, now);
+      const cooldown = { target, forMs: end.retryAfterMs };
+      cooldowns.start(cooldown, now);
+      onClose(cooldown, now);
     } else if (end.kind === "ok" && state.limit !== Infinity && state.flights.size + 1 >= state.limit / 2) {
       state.limit += 1 / state.limit;
       if (state.limit > FORGOTTEN_AT) state.limit = Infinity;
@@ -85,8 +86,8 @@ export function createTargetGates(onClose: (gate: ClosedGate, now: number) => vo
 
   return {
     waitMs(target, now) {
-      const leftMs = gates.leftMs(target, now);
-      if (leftMs > 0) return leftMs;
+      const coolingMs = cooldowns.remainingMs(target, now);
+      if (coolingMs > 0) return coolingMs;
       const state = targets.get(target);
       return state !== undefined && isFull(state, now) ? LOOK_AGAIN_MS : 0;
     },
@@ -98,6 +99,6 @@ export function createTargetGates(onClose: (gate: ClosedGate, now: number) => vo
         if (state.flights.delete(flight)) learn(state, target, end, at);
       };
     },
-    close: (gate, now) => gates.close(gate, now),
+    coolDown: (cooldown, now) => cooldowns.start(cooldown, now),
   };
 }

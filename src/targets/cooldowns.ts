@@ -3,22 +3,27 @@
  * Kept by the tenant's object for all isolates, and by each isolate for its own requests. Plain data, bounded.
  */
 
-import type { ClosedGate } from "../limits/protocol.ts";
-
-/** A tenant has a few dozen targets; those beyond are not remembered. */
-const MAX_GATES = 100;
-/** A longer word is not believed: a wrong header must not shut a target for a day. */
-export const MAX_CLOSED_MS = 600_000;
-
-export interface ClosedGates {
-  close(gate: ClosedGate, now: number): void;
-  /** How long a target stays closed, in ms; 0 for an open one. */
-  leftMs(target: string, now: number): number;
-  /** Those that are closed; undefined when none is. */
-  list(now: number): readonly ClosedGate[] | undefined;
+/** A target that its upstream asked the tenant not to call. */
+export interface Cooldown {
+  /** `provider/model` by the tenant's names. */
+  readonly target: string;
+  readonly forMs: number;
 }
 
-export function createClosedGates(): ClosedGates {
+/** A tenant has a few dozen targets; those beyond are not remembered. */
+const MAX_COOLDOWNS = 100;
+/** A longer word is not believed: a wrong header must not shut a target for a day. */
+export const MAX_COOLDOWN_MS = 600_000;
+
+export interface Cooldowns {
+  start(cooldown: Cooldown, now: number): void;
+  /** How long a target stays closed, in ms; 0 for an open one. */
+  remainingMs(target: string, now: number): number;
+  /** Those that are closed; undefined when none is. */
+  list(now: number): readonly Cooldown[] | undefined;
+}
+
+export function createCooldowns(): Cooldowns {
   const until = new Map<string, number>();
 
   function drop(now: number): void {
@@ -26,13 +31,13 @@ export function createClosedGates(): ClosedGates {
   }
 
   return {
-    close({ target, forMs }, now) {
-      if (until.size >= MAX_GATES) drop(now);
-      if (until.size >= MAX_GATES && !until.has(target)) return;
-      const at = now + Math.min(MAX_CLOSED_MS, forMs);
+    start({ target, forMs }, now) {
+      if (until.size >= MAX_COOLDOWNS) drop(now);
+      if (until.size >= MAX_COOLDOWNS && !until.has(target)) return;
+      const at = now + Math.min(MAX_COOLDOWN_MS, forMs);
       until.set(target, Math.max(at, until.get(target) ?? 0));
     },
-    leftMs: (target, now) => Math.max(0, (until.get(target) ?? 0) - now),
+    remainingMs: (target, now) => Math.max(0, (until.get(target) ?? 0) - now),
     list(now) {
       if (until.size === 0) return undefined;
       drop(now);

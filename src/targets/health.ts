@@ -1,8 +1,8 @@
 /** What is known of a tenant's targets, for the operator to see. Pure; the books are targets.ts and circuit.ts. */
 
 import type { TenantBundle } from "../tenants/records/records.ts";
-import { latencyKey, type RoutingBook } from "./targets.ts";
-import type { Circuit, CircuitState } from "./circuit.ts";
+import { latencyKey, type Targets } from "./targets.ts";
+import type { CircuitStatus, CircuitState } from "./circuit.ts";
 
 export interface TargetHealth {
   readonly target: string;
@@ -25,8 +25,8 @@ export interface TargetHealth {
 /** All targets that the tenant's routes name, in their order. `now` is ms since the epoch. */
 export function readHealth(
   { id, routes }: Pick<TenantBundle, "id" | "routes">,
-  circuitOf: (target: string) => Circuit,
-  { latency }: Pick<RoutingBook, "latency">,
+  circuitOf: (target: string) => CircuitStatus,
+  { latency }: Pick<Targets, "latency">,
   now: number,
 ): readonly TargetHealth[] {
   const targets = Object.values(routes).flatMap((route) =>
@@ -42,7 +42,10 @@ export function readHealth(
   }));
 }
 
-function describeCircuit({ state, retryInMs, failures, calls, openForMs, foundBy }: Circuit, now: number) {
+function describeCircuit(
+  { state, retryInMs, failures, calls, openForMs, foundBy }: CircuitStatus,
+  now: number,
+) {
   const iso = (at: number): string => new Date(at).toISOString();
   return {
     circuit: state,

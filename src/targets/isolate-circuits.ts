@@ -7,12 +7,12 @@
 import {
   type CallRef,
   type CallReport,
-  type Circuit,
-  createCircuitBook,
+  type CircuitStatus,
+  createCircuitBreakers,
+  type CircuitUpdate,
   type OpenCircuit,
   type Verdict,
 } from "./circuit.ts";
-import type { TargetNews } from "../limits/protocol.ts";
 
 /** A probe that no request of this isolate has used by then goes back: another isolate may have one. */
 const GRANT_MS = 5000;
@@ -26,7 +26,7 @@ export interface CallPass {
 
 /** What a request of the pipeline may do. */
 export interface TargetCircuits {
-  of(target: string, now: number): Circuit;
+  of(target: string, now: number): CircuitStatus;
   /**
    * Lets a call through, or not. Answers from memory but for a circuit whose pause is over: the tenant's object lets one
    * caller of all isolates probe it. Never throws.
@@ -40,37 +40,37 @@ type Taken = CallPass | "refused" | "ask";
 
 /** What an isolate keeps between its requests. */
 export interface IsolateCircuits {
-  of(target: string, now: number): Circuit;
+  of(target: string, now: number): CircuitStatus;
   /** From memory; `ask` where a probe has to be asked for. */
   take(target: string, now: number): Taken;
   /** The isolate's own rule, for when the object can't be asked: one probe a pause in this isolate. */
   takeAlone(target: string, id: string, now: number): CallPass | undefined;
   /** Asks for the probe with the next call to the object, where the pause is over and nobody has it. */
   want(target: string, id: string, now: number): void;
-  /** Returns whether others should hear of it soon. */
+  /** Returns whether others should receive of it soon. */
   note(pass: CallPass, verdict: Verdict, call: CallRef | undefined, now: number): boolean;
   /** Says how much of what was learned a call that begins now takes along. */
   mark(now: number): number;
   /** What an answer to such a call says; it changes nothing that was learned after its mark. */
-  hear(circuits: readonly OpenCircuit[] | undefined, mark: number, now: number): void;
+  receive(circuits: readonly OpenCircuit[] | undefined, mark: number, now: number): void;
   /** The object was started anew and knows nothing: it is told what is open. */
-  retell(now: number): void;
+  resend(now: number): void;
 }
 
 /** How one request asks and tells the object. */
 interface RequestPorts {
   readonly now: () => number;
   /** Tells the object all news, and hears its answer; rejects where it can't be asked. */
-  readonly tell: () => Promise<void>;
+  readonly send: () => Promise<void>;
   /** Sees to it that the news are told within a second. */
-  readonly tellSoon: () => void;
+  readonly sendSoon: () => void;
   /** Whether the last call to the object was answered. */
   readonly isReachable: () => boolean;
 }
 
 export function circuitsFor(
   circuits: IsolateCircuits,
-  { now, tell, tellSoon, isReachable }: RequestPorts,
+  { now, send, sendSoon, isReachable }: RequestPorts,
 ): TargetCircuits {
   return {
     of: circuits.of,
@@ -80,7 +80,7 @@ export function circuitsFor(
       if (!isReachable()) return circuits.takeAlone(target, requestId, now());
       circuits.want(target, requestId, now());
       try {
-        await tell();
+        await send();
       } catch {
         return circuits.takeAlone(target, requestId, now());
       }
@@ -88,13 +88,13 @@ export function circuitsFor(
       return typeof answered === "string" ? undefined : answered;
     },
     note(pass, verdict, call) {
-      if (circuits.note(pass, verdict, call, now())) tellSoon();
+      if (circuits.note(pass, verdict, call, now())) sendSoon();
     },
   };
 }
 
-export function createIsolateCircuits(tell: (news: TargetNews, now: number) => void): IsolateCircuits {
-  const book = createCircuitBook();
+export function createIsolateCircuits(send: (news: CircuitUpdate, now: number) => void): IsolateCircuits {
+  const breakers = createCircuitBreakers();
   /** Grows with each thing learned here. */
   let learned = 0;
   /** When something was last learned of a target that is, or was, not closed. */
@@ -106,13 +106,13 @@ export function createIsolateCircuits(tell: (news: TargetNews, now: number) => v
     learnedAt.set(target, ++learned);
   }
 
-  function tellOpen(target: string, now: number): void {
-    const open = book.list(now)?.find((each) => each.target === target);
-    if (open !== undefined) tell({ kind: "open", open }, now);
+  function sendOpen(target: string, now: number): void {
+    const open = breakers.list(now)?.find((each) => each.target === target);
+    if (open !== undefined) send({ kind: "open", open }, now);
   }
 
   function take(target: string, now: number): Taken {
-    const { state, retryInMs } = book.of(target, now);
+    const { state, retryInMs } = breakers.of(target, now);
     if (state === "closed") return { target };
     const grant = granted.get(target);
     if (grant !== undefined && now < grant.until) {
@@ -122,7 +122,7 @@ export function createIsolateCircuits(tell: (news: TargetNews, now: number) => v
     return retryInMs > 0 ? "refused" : "ask";
   }
 
-  function hearOpen(open: OpenCircuit, mark: number, now: number): void {
+  function receiveOpen(open: OpenCircuit, mark: number, now: number): void {
     const { target, probe } = open;
     const want = wanted.get(target);
     if (want !== undefined && probe?.id === want.id) {
@@ -130,27 +130,30 @@ export function createIsolateCircuits(tell: (news: TargetNews, now: number) => v
       wanted.delete(target);
     } else if (want !== undefined && want.at <= mark) wanted.delete(target);
     if ((learnedAt.get(target) ?? 0) > mark) return;
-    book.put(open, now);
+    breakers.put(open, now);
     touch(target);
   }
 
   return {
-    of: (target, now) => book.of(target, now),
+    of: (target, now) => breakers.of(target, now),
     take,
     takeAlone(target, id, now) {
       const taken = take(target, now);
       if (typeof taken !== "string") return taken;
-      return book.claim(target, id, now) ? { target, probe: id } : undefined;
+      return breakers.claim(target, id, now) ? { target, probe: id } : undefined;
     },
     want(target, id, now) {
-      const { state, retryInMs } = book.of(target, now);
+      const { state, retryInMs } = breakers.of(target, now);
       if (state !== "half_open" || retryInMs > 0 || wanted.has(target)) return;
       wanted.set(target, { id, at: ++learned });
-      tell({ kind: "claim", target, id }, now);
+      send({ kind: "claim", target, id }, now);
     },
     note(pass, verdict, call, now) {
       const { target, probe } = pass;
-      if (probe === undefined && (verdict === "neutral" || (verdict === "alive" && !book.isWatched(target))))
+      if (
+        probe === undefined &&
+        (verdict === "neutral" || (verdict === "alive" && !breakers.isWatched(target)))
+      )
         return false;
       delete pass.probe;
       const report: CallReport = {
@@ -159,12 +162,12 @@ export function createIsolateCircuits(tell: (news: TargetNews, now: number) => v
         ...(probe === undefined ? {} : { probe }),
         ...(call === undefined ? {} : { call }),
       };
-      const wasClosed = book.of(target, now).state === "closed";
+      const wasClosed = breakers.of(target, now).state === "closed";
       // Good news of a call that a probe has overtaken says nothing.
       if (!wasClosed && probe === undefined) return false;
-      const hasOpened = book.note(report, now);
-      tell({ kind: "call", report }, now);
-      if (hasOpened) tellOpen(target, now);
+      const hasOpened = breakers.note(report, now);
+      send({ kind: "call", report }, now);
+      if (hasOpened) sendOpen(target, now);
       if (hasOpened || probe !== undefined) touch(target);
       return verdict === "failed" || probe !== undefined;
     },
@@ -172,24 +175,24 @@ export function createIsolateCircuits(tell: (news: TargetNews, now: number) => v
       for (const [target, { id, until }] of granted) {
         if (now < until) continue;
         granted.delete(target);
-        tell({ kind: "call", report: { target, verdict: "neutral", probe: id } }, now);
+        send({ kind: "call", report: { target, verdict: "neutral", probe: id } }, now);
       }
       return learned;
     },
-    hear(circuits, mark, now) {
-      for (const open of circuits ?? []) hearOpen(open, mark, now);
+    receive(circuits, mark, now) {
+      for (const open of circuits ?? []) receiveOpen(open, mark, now);
       if (learnedAt.size === 0) return;
       for (const [target, at] of learnedAt) {
         if (at > mark || circuits?.some((open) => open.target === target)) continue;
-        book.close(target);
+        breakers.close(target);
         learnedAt.delete(target);
         wanted.delete(target);
         granted.delete(target);
       }
     },
-    retell(now) {
-      for (const open of book.list(now) ?? []) {
-        tell({ kind: "open", open }, now);
+    resend(now) {
+      for (const open of breakers.list(now) ?? []) {
+        send({ kind: "open", open }, now);
         touch(open.target);
       }
       wanted.clear();

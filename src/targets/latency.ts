@@ -15,7 +15,7 @@ const MAX_AGE_MS = 60_000;
 /** While one request tries out a target, others don't: a slow one must not be tried by all at once. */
 const TRIAL_MS = 10_000;
 
-export interface LatencyBook {
+export interface LatencyStats {
   /** Smoothed ms, or undefined for a target not seen lately. `now` is ms since the epoch. */
   of(tenantId: string, target: string, now: number): number | undefined;
   note(tenantId: string, target: string, ms: number, now: number): void;
@@ -28,7 +28,7 @@ interface Seen {
   readonly at: number;
 }
 
-export function createLatencyBook(): LatencyBook {
+export function createLatencyStats(): LatencyStats {
   const seen = createBoundedMap<string, Seen>(MAX_TARGETS);
   const trials = createBoundedMap<string, number>(MAX_TARGETS);
   const keyOf = (tenantId: string, target: string): string => `${tenantId} ${target}`;

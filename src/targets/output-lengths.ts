@@ -13,7 +13,7 @@ const QUANTILE = 0.9;
 /** Models remembered per isolate; the one unused for longest goes first. */
 const MAX_MODELS = 1000;
 
-export interface OutputBook {
+export interface OutputLengthStats {
   /** Output tokens that nine of ten answers stay below; undefined for a model not seen enough. */
   expected(tenantId: string, model: string): number | undefined;
   /** An answer came to its end with so many output tokens. */
@@ -27,7 +27,7 @@ interface Page {
   quantile: number | undefined;
 }
 
-export function createOutputBook(): OutputBook {
+export function createOutputLengthStats(): OutputLengthStats {
   const pages = new Map<string, Page>();
   const keyOf = (tenantId: string, model: string): string => `${tenantId} ${model}`;
   return {

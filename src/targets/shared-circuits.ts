@@ -4,28 +4,27 @@
  * answer. Nothing of it is saved: an object that is started anew is told what is open by the isolates that know.
  */
 
-import { type CircuitBook, createCircuitBook } from "./circuit.ts";
-import type { TargetNews } from "../limits/protocol.ts";
-import { createRecentIds } from "../limits/leases/recent-ids.ts";
+import { type CircuitBreakers, createCircuitBreakers, type CircuitUpdate } from "./circuit.ts";
+import { createRecentIds } from "../runtime/recent-ids.ts";
 
 export interface SharedCircuits {
-  readonly book: CircuitBook;
+  readonly breakers: CircuitBreakers;
   /** Idempotent: the runtime may repeat a call. */
-  take(news: TargetNews, now: number): void;
+  take(news: CircuitUpdate, now: number): void;
 }
 
 export function createSharedCircuits(): SharedCircuits {
-  const book = createCircuitBook();
+  const breakers = createCircuitBreakers();
   const counted = createRecentIds();
   return {
-    book,
+    breakers,
     take(news, now) {
       switch (news.kind) {
         case "claim":
-          book.claim(news.target, news.id, now);
+          breakers.claim(news.target, news.id, now);
           return;
         case "open":
-          book.merge(news.open, now);
+          breakers.merge(news.open, now);
           return;
         case "call": {
           const { report } = news;
@@ -34,7 +33,7 @@ export function createSharedCircuits(): SharedCircuits {
             if (counted.has(id, now)) return;
             counted.add(id, now);
           }
-          book.note(report, now);
+          breakers.note(report, now);
         }
       }
     },

@@ -1,32 +1,48 @@
 /**
- * What an isolate has learned about targets, in one place: latencies, turns, sessions, the retry budget. One for an
- * isolate and all its tenants; every key begins with the tenant. Nothing of it is shared between isolates: what is shared
- * are circuits (targets/isolate-circuits.ts) and closed gates.
+ * All that is known of a tenant's targets behind one port (`deps.targets`): whether one may be called now (circuits,
+ * cooldowns, concurrency) and what an isolate has measured (latency, output lengths, sessions, turns, retries). Which
+ * target a request takes is decided in routing/.
  */
 
-import { createLatencyBook, type LatencyBook } from "./latency.ts";
+import type { ConcurrencyLimiter } from "./concurrency-limiter.ts";
+import type { TargetCircuits } from "./isolate-circuits.ts";
+import { createLatencyStats, type LatencyStats } from "./latency.ts";
+import { createOutputLengthStats, type OutputLengthStats } from "./output-lengths.ts";
 import { createRetryBudget, type RetryBudget } from "./retry-budget.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
-import { createTurns, type Turns } from "./weighted-round-robin.ts";
+import { createWeightedRoundRobin, type WeightedRoundRobin } from "./weighted-round-robin.ts";
 
-export interface RoutingBook {
-  readonly latency: LatencyBook;
-  readonly turns: Turns;
+/** What one isolate has measured, for all its tenants: every key begins with the tenant. No other isolate sees it. */
+export interface MeasuredTargets {
+  readonly latency: LatencyStats;
+  readonly roundRobin: WeightedRoundRobin;
   readonly sessions: Sessions;
-  readonly retries: RetryBudget;
+  readonly retryBudget: RetryBudget;
+  readonly outputLengths: OutputLengthStats;
 }
 
+/** What a tenant's isolates share through its queue object. */
+export interface SharedTargets {
+  /** How many calls a target takes at once, and until when it is cooling down. */
+  readonly concurrency: ConcurrencyLimiter;
+  /** Which targets have failed too often. */
+  readonly circuits: TargetCircuits;
+}
+
+export interface Targets extends MeasuredTargets, SharedTargets {}
+
 /** `random` gives a number in [0, 1). */
-export function createRoutingBook(random: () => number): RoutingBook {
+export function createMeasuredTargets(random: () => number): MeasuredTargets {
   return {
-    latency: createLatencyBook(),
-    turns: createTurns(random),
+    latency: createLatencyStats(),
+    roundRobin: createWeightedRoundRobin(random),
     sessions: createSessions(),
-    retries: createRetryBudget(),
+    retryBudget: createRetryBudget(),
+    outputLengths: createOutputLengthStats(),
   };
 }
 
-/** Streams are timed to their first token, whole answers to their end: two measures of one target that must not mix. */
+/** Streams are timed to their first token, non-streamed answers to their end: two measures that must not mix. */
 export function latencyKey(label: string, isStream: boolean): string {
   return isStream ? `${label} stream` : label;
 }

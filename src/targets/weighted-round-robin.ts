@@ -11,7 +11,7 @@ const MAX_ROUTES = 5_000;
 /** A cycle of weights in per cent is no longer than this. */
 const LONGEST_OFFSET = 100;
 
-export interface Turns {
+export interface WeightedRoundRobin {
   /** Index of the weight whose turn it is, and the turn is taken; -1 where all weights are zero. */
   next(route: string, weights: readonly number[]): number;
   /** The same without taking it: for a dry run. */
@@ -22,7 +22,7 @@ export interface Turns {
 type Credits = number[];
 
 /** `random` gives a number in [0, 1). */
-export function createTurns(random: () => number): Turns {
+export function createWeightedRoundRobin(random: () => number): WeightedRoundRobin {
   const credits = createBoundedMap<string, Credits>(MAX_ROUTES);
 
   function creditsOf(route: string, weights: readonly number[]): Credits {

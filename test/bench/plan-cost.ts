@@ -1,8 +1,8 @@
 // What a choice of target costs, by strategy: plans of four targets in a loop, in Node. Called by cache.ts.
-import { createLatencyBook } from "../../src/targets/latency.ts";
+import { createLatencyStats } from "../../src/targets/latency.ts";
 import { CLOSED } from "../../src/targets/circuit.ts";
 import { planTargets, type PlanContext } from "../../src/routing/plan.ts";
-import { createTurns } from "../../src/targets/weighted-round-robin.ts";
+import { createWeightedRoundRobin } from "../../src/targets/weighted-round-robin.ts";
 import { fakeBundle } from "../support/fakes/fake-tenant.ts";
 import { median } from "./statistics.ts";
 
@@ -27,8 +27,8 @@ export function planCosts(): ReadonlyMap<string, number> {
 }
 
 function contextOf(strategy: Strategy): PlanContext {
-  const book = createLatencyBook();
-  const { next: takeTurn } = createTurns(() => 0);
+  const book = createLatencyStats();
+  const { next: takeTurn } = createWeightedRoundRobin(() => 0);
   const models = ["m1", "m2", "m3", "m4"].map((model, at) => ({ provider: "a", model, weight: at + 1 }));
   for (const [at, { model }] of models.entries()) book.note("acme", `a/${model}`, 100 + at, 0);
   return {

@@ -1,7 +1,7 @@
 // The Worker that the queue's bench serves on plain workerd: it drives the real queue object with the real client from inside, so
 // that what is measured is the queue and not HTTP. Each path is one measurement; queue.ts calls them and reads the CPU clock.
 import { createQueueClient } from "../../src/limits/isolate/queue-client.ts";
-import type { AdmissionAsk, Admitted, Limits, QueueRpc, Settlement } from "../../src/limits/protocol.ts";
+import type { AdmissionRequest, Admitted, Limits, QueueRpc, Settlement } from "../../src/limits/protocol.ts";
 
 export { TenantQueue } from "../../src/limits/object/tenant-queue.ts";
 
@@ -9,7 +9,7 @@ const never = new AbortController().signal;
 /** Tells the ids of one run from another's: the queue remembers those it has seen. */
 let ids = 0;
 
-function askOf(limits: Limits, maxWaitMs: number): AdmissionAsk {
+function askOf(limits: Limits, maxWaitMs: number): AdmissionRequest {
   const requestId = `req_${(ids += 1).toString(16).padStart(32, "0")}`;
   return {
     requestId,
@@ -25,7 +25,7 @@ function askOf(limits: Limits, maxWaitMs: number): AdmissionAsk {
   };
 }
 
-function settlementOf({ requestId, keyId }: AdmissionAsk, { lease }: Admitted): Settlement {
+function settlementOf({ requestId, keyId }: AdmissionRequest, { lease }: Admitted): Settlement {
   return {
     requestId,
     keyId,
@@ -74,7 +74,7 @@ export default {
           const ask = askOf(limits, 0);
           const answer = await client.admit(ask, never);
           if (answer.kind !== "admitted") throw new Error(answer.kind);
-          await client.settle(settlementOf(ask, answer), answer.canSettleLate);
+          await client.settle(settlementOf(ask, answer), answer.canDeferSettle);
         });
         break;
       }

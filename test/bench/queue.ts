@@ -144,8 +144,8 @@ async function crowd(worker: WorkerdProcess, size: number): Promise<Crowd> {
 
 /** Heap of the rules for each who waits, in this process; what an open RPC costs besides is the runtime's. */
 async function bytesPerWaiter(size: number): Promise<number> {
-  const { createAdmission } = await import("../../src/limits/queue/queue-machine.ts");
-  const admission = createAdmission(0);
+  const { createQueueMachine } = await import("../../src/limits/queue/queue-machine.ts");
+  const admission = createQueueMachine(0);
   const heap = (): number => (globalThis.gc?.(), process.memoryUsage().heapUsed);
   const ask = (n: number) => ({
     requestId: `req_${n}`,

@@ -35,9 +35,9 @@ async function ask(client: TenantQueueClient, verdict: "alive" | "failed"): Prom
     new AbortController().signal,
     TARGET,
   );
-  const pass = await client.circuits.take(TARGET, id);
+  const pass = await client.targets.circuits.take(TARGET, id);
   if (pass !== undefined)
-    client.circuits.note(pass, verdict, { requestId: id, traceId: "t", spanId: `s${id}` });
+    client.targets.circuits.note(pass, verdict, { requestId: id, traceId: "t", spanId: `s${id}` });
   if (answer.kind === "admitted")
     await client.settle(
       {

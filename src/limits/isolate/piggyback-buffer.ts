@@ -4,8 +4,9 @@
  * data of one tenant; queue-client.ts sends.
  */
 
-import { MAX_CLOSED_MS } from "../../targets/cooldowns.ts";
-import type { BatchStart, ClosedGate, Expense, IsolateNews, Settlement, TargetNews } from "../protocol.ts";
+import type { CircuitUpdate } from "../../targets/circuit.ts";
+import { type Cooldown, MAX_COOLDOWN_MS } from "../../targets/cooldowns.ts";
+import type { Expense, IsolateUpdates, LeaseStart, Settlement } from "../protocol.ts";
 
 /** Longer than the oldest checkpoint that may be missing money. */
 const REMEMBERED_MS = 15_000;
@@ -15,61 +16,61 @@ const MAX_REMEMBERED = 1000;
 const MAX_HEALTH = 200;
 
 /** One sending. */
-export interface Parcel {
+export interface Piggyback {
   readonly settles: readonly Settlement[];
-  readonly starts: readonly BatchStart[];
+  readonly starts: readonly LeaseStart[];
   readonly unused: readonly string[];
-  readonly closes: readonly { readonly target: string; readonly until: number }[];
-  readonly health: readonly DatedNews[];
+  readonly cooldowns: readonly { readonly target: string; readonly until: number }[];
+  readonly circuits: readonly DatedNews[];
   readonly expenses: readonly Expense[];
 }
 
 interface DatedNews {
-  readonly news: TargetNews;
+  readonly updates: CircuitUpdate;
   readonly at: number;
 }
 
-export interface IsolateOutbox {
+export interface PiggybackBuffer {
   readonly isEmpty: boolean;
-  /** Whether there is bad news of a target: the object should hear it before the next request goes. */
-  readonly isPressing: boolean;
+  /** Whether there is bad news of a target: the object should receive it before the next request goes. */
+  readonly isUrgent: boolean;
   settle(settlement: Settlement): void;
-  start(start: BatchStart): void;
+  start(start: LeaseStart): void;
   /** Gives the lease of a start back that was not told yet; false where there is none. */
   withdraw(requestId: string): boolean;
-  close(gate: ClosedGate, now: number): void;
-  learn(news: TargetNews, now: number): void;
+  coolDown(cooldown: Cooldown, now: number): void;
+  learn(updates: CircuitUpdate, now: number): void;
   giveBack(leaseIds: readonly string[]): void;
   /** Not told again to an object that was started anew: it could not tell whether it had booked it. */
   spend(expense: Expense): void;
   /** All there is; what is taken must be delivered or put back. */
-  take(): Parcel;
-  putBack(parcel: Parcel): void;
+  take(): Piggyback;
+  putBack(piggyback: Piggyback): void;
   /** The object of that epoch has it. */
-  delivered(parcel: Parcel, now: number): void;
+  delivered(piggyback: Piggyback, now: number): void;
   /** Drops what no object could need to be told again. */
   forget(now: number): void;
   /** The object was started anew: what it was told lately is to be told again. */
-  retell(now: number): void;
+  resend(now: number): void;
 }
 
 const NO_NEWS: readonly DatedNews[] = [];
 
-export function createIsolateOutbox(): IsolateOutbox {
+export function createPiggybackBuffer(): PiggybackBuffer {
   let settles: Settlement[] = [];
-  let starts: BatchStart[] = [];
+  let starts: LeaseStart[] = [];
   let unused: string[] = [];
-  let closes: { readonly target: string; readonly until: number }[] = [];
-  let health: readonly DatedNews[] = NO_NEWS;
+  let cooldowns: { readonly target: string; readonly until: number }[] = [];
+  let circuits: readonly DatedNews[] = NO_NEWS;
   let expenses: Expense[] = [];
-  let told: { readonly settlement: Settlement; readonly at: number }[] = [];
+  let sent: { readonly settlement: Settlement; readonly at: number }[] = [];
 
   return {
     get isEmpty() {
-      return sizeOf({ settles, starts, unused, closes, health, expenses }) === 0;
+      return sizeOf({ settles, starts, unused, cooldowns, circuits, expenses }) === 0;
     },
-    get isPressing() {
-      return health.some(({ news }) => isPressing(news));
+    get isUrgent() {
+      return circuits.some(({ updates }) => isUrgent(updates));
     },
     settle: (settlement) => void settles.push(settlement),
     start: (start) => void starts.push(start),
@@ -80,72 +81,74 @@ export function createIsolateOutbox(): IsolateOutbox {
       unused.push(start.leaseId);
       return true;
     },
-    close: ({ target, forMs }, now) =>
-      void closes.push({ target, until: now + Math.min(MAX_CLOSED_MS, forMs) }),
-    learn: (news, now) => void (health = [...health, { news, at: now }].slice(-MAX_HEALTH)),
+    coolDown: ({ target, forMs }, now) =>
+      void cooldowns.push({ target, until: now + Math.min(MAX_COOLDOWN_MS, forMs) }),
+    learn: (updates, now) => void (circuits = [...circuits, { updates, at: now }].slice(-MAX_HEALTH)),
     giveBack: (leaseIds) => void unused.push(...leaseIds),
     spend: (expense) => void expenses.push(expense),
     take() {
-      const parcel = { settles, starts, unused, closes, health, expenses };
+      const piggyback = { settles, starts, unused, cooldowns, circuits, expenses };
       settles = [];
       starts = [];
       unused = [];
-      closes = [];
-      health = NO_NEWS;
+      cooldowns = [];
+      circuits = NO_NEWS;
       expenses = [];
-      return parcel;
+      return piggyback;
     },
-    putBack(parcel) {
-      settles = [...parcel.settles, ...settles];
-      starts = [...parcel.starts, ...starts];
-      unused = [...parcel.unused, ...unused];
-      closes = [...parcel.closes, ...closes];
-      health = [...parcel.health, ...health].slice(-MAX_HEALTH);
-      expenses = [...parcel.expenses, ...expenses];
+    putBack(piggyback) {
+      settles = [...piggyback.settles, ...settles];
+      starts = [...piggyback.starts, ...starts];
+      unused = [...piggyback.unused, ...unused];
+      cooldowns = [...piggyback.cooldowns, ...cooldowns];
+      circuits = [...piggyback.circuits, ...circuits].slice(-MAX_HEALTH);
+      expenses = [...piggyback.expenses, ...expenses];
     },
-    delivered(parcel, now) {
-      if (parcel.settles.length === 0) return;
-      for (const settlement of parcel.settles) told.push({ settlement, at: now });
-      const isOld = (told[0]?.at ?? now) <= now - REMEMBERED_MS;
-      if (isOld) told = told.filter(({ at }) => at > now - REMEMBERED_MS);
-      if (told.length > MAX_REMEMBERED) told = told.slice(-MAX_REMEMBERED);
+    delivered(piggyback, now) {
+      if (piggyback.settles.length === 0) return;
+      for (const settlement of piggyback.settles) sent.push({ settlement, at: now });
+      const isOld = (sent[0]?.at ?? now) <= now - REMEMBERED_MS;
+      if (isOld) sent = sent.filter(({ at }) => at > now - REMEMBERED_MS);
+      if (sent.length > MAX_REMEMBERED) sent = sent.slice(-MAX_REMEMBERED);
     },
     forget(now) {
-      told = told.filter(({ at }) => at > now - REMEMBERED_MS);
+      sent = sent.filter(({ at }) => at > now - REMEMBERED_MS);
     },
-    retell(now) {
-      for (const { settlement, at } of told) if (at > now - REMEMBERED_MS) settles.push(settlement);
-      told = [];
+    resend(now) {
+      for (const { settlement, at } of sent) if (at > now - REMEMBERED_MS) settles.push(settlement);
+      sent = [];
     },
   };
 }
 
-function isPressing(news: TargetNews): boolean {
-  return news.kind !== "call" || news.report.verdict === "failed" || news.report.probe !== undefined;
+function isUrgent(updates: CircuitUpdate): boolean {
+  return updates.kind !== "call" || updates.report.verdict === "failed" || updates.report.probe !== undefined;
 }
 
-function sizeOf({ settles, starts, unused, closes, health, expenses }: Parcel): number {
-  return settles.length + starts.length + unused.length + closes.length + health.length + expenses.length;
+function sizeOf({ settles, starts, unused, cooldowns, circuits, expenses }: Piggyback): number {
+  return (
+    settles.length + starts.length + unused.length + cooldowns.length + circuits.length + expenses.length
+  );
 }
 
-/** A parcel's news as they go over the wire; undefined where there are none. */
-export function newsOf(parcel: Parcel, now: number): IsolateNews | undefined {
-  const { settles, starts, unused, closes, health, expenses } = parcel;
-  if (sizeOf(parcel) === settles.length) return undefined;
-  const gates = closes.map(({ target, until }) => ({ target, forMs: until - now }));
+/** A piggyback's news as they go over the wire; undefined where there are none. */
+export function updatesOf(piggyback: Piggyback, now: number): IsolateUpdates | undefined {
+  const { settles, starts, unused, cooldowns, circuits, expenses } = piggyback;
+  if (sizeOf(piggyback) === settles.length) return undefined;
+  const left = cooldowns.map(({ target, until }) => ({ target, forMs: until - now }));
   return {
     starts,
     unused,
-    closes: gates.filter(({ forMs }) => forMs > 0),
-    ...(health.length > 0 && { health: health.map((each) => asOf(each, now)) }),
+    cooldowns: left.filter(({ forMs }) => forMs > 0),
+    ...(circuits.length > 0 && { circuits: circuits.map((each) => asOf(each, now)) }),
     ...(expenses.length > 0 && { expenses }),
   };
 }
 
 /** A pause has gone on while its news waited. */
-function asOf({ news, at }: DatedNews, now: number): TargetNews {
-  if (news.kind !== "open") return news;
-  const { open } = news;
+function asOf({ updates, at }: DatedNews, now: number): CircuitUpdate {
+  if (updates.kind !== "open") return updates;
+  const { open } = updates;
   const passedMs = now - at;
   const forMs = Math.max(0, open.forMs - passedMs);
   return { kind: "open", open: { ...open, forMs, openForMs: open.openForMs + passedMs } };

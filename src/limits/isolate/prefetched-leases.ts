@@ -4,12 +4,12 @@
  */
 
 import { leaseIdOf } from "../leases/lease-table.ts";
-import { BATCH_TTL_MS, LEASE_TTL_MS, NO_WAIT, type AdmissionAsk, type Admitted } from "../protocol.ts";
+import { PREFETCH_TTL_MS, LEASE_TTL_MS, NO_WAIT, type AdmissionRequest, type Admitted } from "../protocol.ts";
 
 const DEMAND_WINDOW_MS = 1000;
 /** With fewer requests a second than this, a batch would mostly be given back. */
 const MIN_DEMAND = 4;
-/** Keys whose batches and demand are remembered. */
+/** Keys whose prefetched and demand are remembered. */
 const MAX_KEYS = 200;
 
 interface OpenBatch {
@@ -29,11 +29,11 @@ interface KeyState {
   batch: OpenBatch | undefined;
 }
 
-export interface IsolateBatches {
+export interface PrefetchedLeases {
   /** The answer to an ask from a lease at hand; undefined where the object must be asked. Counts the ask as demand. */
-  take(ask: AdmissionAsk, now: number): Admitted | undefined;
+  take(ask: AdmissionRequest, now: number): Admitted | undefined;
   /** How many leases the next second would use, by what the last one did. */
-  wants(keyId: string): number;
+  prefetchCount(keyId: string): number;
   /** Puts what came with an answer of the object into use. */
   keep(keyId: string, answer: Admitted, now: number): void;
   /** Whether leases are at hand that will have to be given back unless they are used. */
@@ -42,7 +42,7 @@ export interface IsolateBatches {
   takeUnused(now: number): readonly string[];
 }
 
-export function createIsolateBatches(): IsolateBatches {
+export function createPrefetchedLeases(): PrefetchedLeases {
   const keys = new Map<string, KeyState>();
   let unused: string[] = [];
 
@@ -93,17 +93,17 @@ export function createIsolateBatches(): IsolateBatches {
       if (batch.used === batch.count) state.batch = undefined;
       return answerOf(batch, token, now);
     },
-    wants(keyId) {
+    prefetchCount(keyId) {
       const { arrived, arrivedBefore } = stateOf(keyId);
       const demand = Math.max(arrived, arrivedBefore);
       return demand < MIN_DEMAND ? 0 : demand;
     },
     keep(keyId, grant, now) {
-      if (grant.batch === undefined) return;
-      const { firstToken, count, maxTokens = Infinity, maxMicroUsd = Infinity } = grant.batch;
+      if (grant.prefetched === undefined) return;
+      const { firstToken, count, maxTokens = Infinity, maxMicroUsd = Infinity } = grant.prefetched;
       const state = stateOf(keyId);
       drop(state);
-      const usableUntil = now + BATCH_TTL_MS;
+      const usableUntil = now + PREFETCH_TTL_MS;
       state.batch = { grant, firstToken, count, maxTokens, maxMicroUsd, usableUntil, used: 0 };
     },
     get hasOpen() {
@@ -129,8 +129,8 @@ function answerOf({ grant, used, maxTokens }: OpenBatch, token: number, now: num
     lease: { id: leaseIdOf(token), token, expiresAt: now + LEASE_TTL_MS },
     goInMs: 0,
     wait: NO_WAIT,
-    canSettleLate: true,
-    isLeased: true,
+    canDeferSettle: true,
+    isPrefetched: true,
     configVersion,
     epoch,
     ...(requests === undefined

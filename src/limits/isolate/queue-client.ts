@@ -5,12 +5,17 @@
  */
 
 import { type HeartbeatHooks, type Renewal, startHeartbeat } from "./heartbeat.ts";
-import { createIsolateBatches, type IsolateBatches } from "./prefetched-leases.ts";
-import { createIsolateOutbox, newsOf, type IsolateOutbox, type Parcel } from "./piggyback-buffer.ts";
+import { createPrefetchedLeases, type PrefetchedLeases } from "./prefetched-leases.ts";
+import {
+  createPiggybackBuffer,
+  updatesOf,
+  type PiggybackBuffer,
+  type Piggyback,
+} from "./piggyback-buffer.ts";
 import {
   NO_WAIT,
-  type AdmissionAnswer,
-  type AdmissionAsk,
+  type AdmissionReply,
+  type AdmissionRequest,
   type Cancelled,
   type Expense,
   type Lease,
@@ -28,13 +33,9 @@ import {
   within,
   type StartTimer,
 } from "./queue-call.ts";
-import {
-  circuitsFor,
-  createIsolateCircuits,
-  type IsolateCircuits,
-  type TargetCircuits,
-} from "../../targets/isolate-circuits.ts";
-import { createTargetGates, type TargetGates } from "../../targets/concurrency-limiter.ts";
+import { circuitsFor, createIsolateCircuits, type IsolateCircuits } from "../../targets/isolate-circuits.ts";
+import { createConcurrencyLimiter, type ConcurrencyLimiter } from "../../targets/concurrency-limiter.ts";
+import type { SharedTargets } from "../../targets/targets.ts";
 
 export { QueueUnreachable } from "./queue-call.ts";
 
@@ -61,7 +62,7 @@ export interface TenantQueueClient {
    * Waits as long as the ask allows, and until its moment. Answers `cancelled` when `signal` fires. Throws
    * QueueUnreachable. `target` is whom the request is going to call first: a probe of it is asked for along the way.
    */
-  admit(ask: AdmissionAsk, signal: AbortSignal, target?: string): Promise<AdmissionAnswer>;
+  admit(ask: AdmissionRequest, signal: AbortSignal, target?: string): Promise<AdmissionReply>;
   /**
    * Ends the lease, now or, where its admission said that it can, with the isolate's next call. Throws
    * QueueUnreachable; a lost one ends by its time limit.
@@ -73,8 +74,7 @@ export interface TenantQueueClient {
   cancel(requestId: string): Promise<void>;
   /** Renews a lease until the returned function is called. */
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
-  readonly gates: TargetGates;
-  readonly circuits: TargetCircuits;
+  readonly targets: SharedTargets;
 }
 
 export interface QueueClient {
@@ -84,15 +84,15 @@ export interface QueueClient {
 
 /** What the isolate keeps of a tenant: plain data, shared by its requests. */
 interface TenantState {
-  readonly batches: IsolateBatches;
-  readonly outbox: IsolateOutbox;
-  readonly gates: TargetGates;
+  readonly prefetched: PrefetchedLeases;
+  readonly buffer: PiggybackBuffer;
+  readonly concurrency: ConcurrencyLimiter;
   readonly circuits: IsolateCircuits;
   /** Of the object that answered last. */
   epoch: number;
   /** Whether the last call was answered. */
   isReachable: boolean;
-  /** When a request began to see to the outbox; -Infinity while none does. */
+  /** When a request began to see to the buffer; -Infinity while none does. */
   senderSince: number;
 }
 
@@ -105,16 +105,16 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
   function stateOf(tenantId: string): TenantState {
     const known = tenants.get(tenantId);
     if (known !== undefined) return known;
-    for (const [name, { outbox }] of tenants) {
-      outbox.forget(now());
-      if (tenants.size >= MAX_TENANTS && outbox.isEmpty) tenants.delete(name);
+    for (const [name, { buffer }] of tenants) {
+      buffer.forget(now());
+      if (tenants.size >= MAX_TENANTS && buffer.isEmpty) tenants.delete(name);
     }
-    const outbox = createIsolateOutbox();
+    const buffer = createPiggybackBuffer();
     const state: TenantState = {
-      batches: createIsolateBatches(),
-      outbox,
-      gates: createTargetGates((gate, at) => outbox.close(gate, at)),
-      circuits: createIsolateCircuits((news, at) => outbox.learn(news, at)),
+      prefetched: createPrefetchedLeases(),
+      buffer,
+      concurrency: createConcurrencyLimiter((cooldown, at) => buffer.coolDown(cooldown, at)),
+      circuits: createIsolateCircuits((updates, at) => buffer.learn(updates, at)),
       epoch: 0,
       isReachable: true,
       senderSince: -Infinity,
@@ -125,70 +125,74 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
 
   function forTenant(tenantId: string, defer: (work: Promise<unknown>) => void): TenantQueueClient {
     const state = stateOf(tenantId);
-    const { batches, outbox, gates } = state;
+    const { prefetched, buffer, concurrency } = state;
 
     /** Takes in what an answer says of the object; `mark` is from before its call. */
-    function learn({ epoch, closedGates, openCircuits }: ObjectState, mark: number): void {
+    function learn({ epoch, cooldowns, openCircuits }: ObjectState, mark: number): void {
       state.isReachable = true;
-      for (const gate of closedGates ?? []) gates.close(gate, now());
+      for (const cooldown of cooldowns ?? []) concurrency.coolDown(cooldown, now());
       if (epoch !== state.epoch) {
-        state.circuits.retell(now());
-        if (state.epoch !== 0) outbox.retell(now());
-        if (!outbox.isEmpty) sendSoon();
+        state.circuits.resend(now());
+        if (state.epoch !== 0) buffer.resend(now());
+        if (!buffer.isEmpty) sendSoon();
         state.epoch = epoch;
       }
-      state.circuits.hear(openCircuits, mark, now());
+      state.circuits.receive(openCircuits, mark, now());
     }
 
     /** A call that takes the isolate's news along; they come back where it fails. */
-    async function callWithNews<T extends ObjectState>(
+    async function callWithUpdates<T extends ObjectState>(
       ms: number,
-      run: (queue: QueueRpc, parcel: Parcel) => Promise<T>,
+      run: (queue: QueueRpc, piggyback: Piggyback) => Promise<T>,
     ): Promise<T> {
-      outbox.giveBack(batches.takeUnused(now()));
+      buffer.giveBack(prefetched.takeUnused(now()));
       const mark = state.circuits.mark(now());
-      const parcel = outbox.take();
+      const piggyback = buffer.take();
       try {
-        const answer = await call(tenantId, ms, (queue) => run(queue, parcel));
+        const answer = await call(tenantId, ms, (queue) => run(queue, piggyback));
         learn(answer, mark);
-        outbox.delivered(parcel, now());
+        buffer.delivered(piggyback, now());
         return answer;
       } catch (thrown) {
         state.isReachable = false;
-        outbox.putBack(parcel);
-        if (!outbox.isEmpty) sendSoon();
+        buffer.putBack(piggyback);
+        if (!buffer.isEmpty) sendSoon();
         throw thrown;
       }
     }
 
-    /** Sees to it that the outbox is sent in a moment, by this request's `waitUntil` if by no other's. */
+    /** Sees to it that the buffer is sent in a moment, by this request's `waitUntil` if by no other's. */
     function sendSoon(): void {
       if (now() - state.senderSince < SENDER_LOST_MS) return;
       state.senderSince = now();
-      defer(new Promise<void>((resolve) => startTimer(LATE_MS, resolve)).then(send));
+      defer(new Promise<void>((resolve) => startTimer(LATE_MS, resolve)).then(sendAll));
+    }
+
+    async function sendAll(): Promise<void> {
+      state.senderSince = -Infinity;
+      buffer.giveBack(prefetched.takeUnused(now()));
+      // What could not be told is put back, for another sender.
+      if (!buffer.isEmpty) await send().catch(() => {});
+      if (prefetched.hasOpen) sendSoon();
     }
 
     async function send(): Promise<void> {
-      state.senderSince = -Infinity;
-      outbox.giveBack(batches.takeUnused(now()));
-      // What could not be told is put back, for another sender.
-      if (!outbox.isEmpty) await tell().catch(() => {});
-      if (batches.hasOpen) sendSoon();
-    }
-
-    async function tell(): Promise<void> {
-      await callWithNews(RPC_MARGIN_MS, (queue, parcel) =>
-        queue.settle(parcel.settles, newsOf(parcel, now())),
+      await callWithUpdates(RPC_MARGIN_MS, (queue, piggyback) =>
+        queue.settle(piggyback.settles, updatesOf(piggyback, now())),
       );
     }
 
-    async function admit(ask: AdmissionAsk, signal: AbortSignal, target?: string): Promise<AdmissionAnswer> {
+    async function admit(
+      ask: AdmissionRequest,
+      signal: AbortSignal,
+      target?: string,
+    ): Promise<AdmissionReply> {
       if (signal.aborted) return cancelled(ask, NO_WAIT, state);
       // Each failed call is told before the next request goes, or a dead target would cost each isolate five.
-      const leased = outbox.isPressing ? undefined : batches.take(ask, now());
+      const leased = buffer.isUrgent ? undefined : prefetched.take(ask, now());
       if (leased !== undefined) {
         const { requestId, traceId, spanId } = ask;
-        outbox.start({ leaseId: leased.lease.id, requestId, traceId, spanId });
+        buffer.start({ leaseId: leased.lease.id, requestId, traceId, spanId });
         sendSoon();
         return leased;
       }
@@ -196,19 +200,19 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       return admitByCall(ask, signal);
     }
 
-    async function admitByCall(ask: AdmissionAsk, signal: AbortSignal): Promise<AdmissionAnswer> {
+    async function admitByCall(ask: AdmissionRequest, signal: AbortSignal): Promise<AdmissionReply> {
       const startedAt = now();
       const sinceStart = (): WaitRecord => ({ ...NO_WAIT, waitMs: now() - startedAt });
-      const wants = batches.wants(ask.keyId);
-      const work = callWithNews(ask.maxWaitMs + RPC_MARGIN_MS, (queue, parcel) => {
+      const prefetchCount = prefetched.prefetchCount(ask.keyId);
+      const work = callWithUpdates(ask.maxWaitMs + RPC_MARGIN_MS, (queue, piggyback) => {
         const maxWaitMs = Math.max(0, ask.maxWaitMs - (now() - startedAt));
-        const news = newsOf(parcel, now());
+        const updates = updatesOf(piggyback, now());
         return queue.admit({
           ...ask,
           maxWaitMs,
-          settles: parcel.settles,
-          ...(news === undefined ? {} : { news }),
-          ...(wants === 0 ? {} : { wants }),
+          settles: piggyback.settles,
+          ...(updates === undefined ? {} : { updates }),
+          ...(prefetchCount === 0 ? {} : { prefetchCount }),
         });
       });
       const answer = await unlessAborted(work, signal).catch((thrown: unknown) => {
@@ -222,8 +226,8 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
         return cancelled(ask, last?.wait ?? sinceStart(), state);
       }
       if (answer.kind !== "admitted") return answer;
-      if (answer.batch !== undefined) {
-        batches.keep(ask.keyId, answer, now());
+      if (answer.prefetched !== undefined) {
+        prefetched.keep(ask.keyId, answer, now());
         sendSoon();
       }
       if (answer.goInMs <= 0) return answer;
@@ -233,7 +237,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     }
 
     async function cancel(requestId: string): Promise<void> {
-      if (outbox.withdraw(requestId)) return;
+      if (buffer.withdraw(requestId)) return;
       await call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId)).catch(() => {
         // The time limits of the wait and of the lease do the same, only later.
       });
@@ -252,29 +256,31 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     return {
       admit,
       async settle(settlement, canBeLate) {
-        outbox.settle(settlement);
+        buffer.settle(settlement);
         if (canBeLate) sendSoon();
-        else await tell();
+        else await send();
       },
       spend(expense) {
-        outbox.spend(expense);
+        buffer.spend(expense);
         sendSoon();
       },
       cancel,
       keepAlive,
-      gates,
-      circuits: circuitsFor(state.circuits, {
-        now,
-        tell,
-        tellSoon: sendSoon,
-        isReachable: () => state.isReachable,
-      }),
+      targets: {
+        concurrency,
+        circuits: circuitsFor(state.circuits, {
+          now,
+          send,
+          sendSoon: sendSoon,
+          isReachable: () => state.isReachable,
+        }),
+      },
     };
   }
 
   return { forTenant };
 }
 
-function cancelled({ configVersion }: AdmissionAsk, wait: WaitRecord, { epoch }: TenantState): Cancelled {
+function cancelled({ configVersion }: AdmissionRequest, wait: WaitRecord, { epoch }: TenantState): Cancelled {
   return { kind: "cancelled", wait, configVersion, epoch };
 }

@@ -23,7 +23,7 @@ const HELD_STALE_MS = 10_000;
 
 export type Change = keyof typeof STALE_AFTER_MS | "held";
 
-export interface Freshness {
+export interface CheckpointPolicy {
   /** `held`: a lease was given far below every limit; of no account once it has ended. */
   mark(change: Change): void;
   /** A checkpoint was taken: it holds all changes. */
@@ -32,7 +32,7 @@ export interface Freshness {
   staleAfterMs(hasLeases: boolean): number;
 }
 
-export function createFreshness(): Freshness {
+export function createCheckpointPolicy(): CheckpointPolicy {
   let staleAfterMs = Infinity;
   let isHeld = false;
   return {

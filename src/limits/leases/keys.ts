@@ -3,16 +3,16 @@
  * but its last use, since only keys that owe and hold nothing are.
  */
 
-import { isIdle, setLimits, UNLIMITED } from "./allowance.ts";
+import { isIdle, setLimits, UNLIMITED } from "../usage/allowance.ts";
 import { createKey, type Key } from "./queue-entry.ts";
-import type { AdmissionAsk } from "../protocol.ts";
+import type { AdmissionRequest } from "../protocol.ts";
 
 /** Keys kept per tenant while others are idle: about 300 bytes each. */
 const MAX_KEYS = 1000;
 
-export interface KeyRing {
+export interface KeyTable {
   /** The key of an ask, with the newest of its limits that was seen, marked as used. */
-  use(ask: AdmissionAsk, now: number): Key;
+  use(ask: AdmissionRequest, now: number): Key;
   /** A key by its id; made if it is new. */
   find(id: string, now: number): Key;
   all(): Iterable<Key>;
@@ -20,7 +20,7 @@ export interface KeyRing {
   lastUsed(): Record<string, number>;
 }
 
-export function createKeyRing(): KeyRing {
+export function createKeyTable(): KeyTable {
   const keys = new Map<string, Key>();
 
   function find(id: string, now: number): Key {

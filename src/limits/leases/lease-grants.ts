@@ -4,26 +4,30 @@
  * that nobody did, or lets it run out. Pure; queue-machine.ts asks, prefetched-leases.ts spends them.
  */
 
-import { isLight, roomFor, type Allowance } from "./allowance.ts";
-import { createEntry, estimateOf, isUnstarted, type Entry } from "./queue-entry.ts";
-import type { Holdings } from "./reservations.ts";
+import { isLight, roomFor, type Allowance } from "../usage/allowance.ts";
+import { createEntry, estimateOf, isUnstarted, type QueueEntry } from "./queue-entry.ts";
+import type { Reservations } from "./reservations.ts";
 import type { LeaseTable } from "./lease-table.ts";
-import { UNSTARTED_TTL_MS, type Batch, type BatchStart } from "../protocol.ts";
+import { UNSTARTED_TTL_MS, type LeaseGrant, type LeaseStart } from "../protocol.ts";
 
 /** Of what remains of the tightest limit, so much goes to one batch. */
 const BATCH_SHARE = 0.1;
 /** A second's worth of a busy isolate; more would only be lost when it dies. */
 const MAX_BATCH = 100;
 
-export interface Batches {
+export interface LeaseGrants {
   /** As many leases like that of `model`, just admitted, as its isolate wants and the limits let it have. */
-  grant(model: Entry, wants: number, now: number): Batch | undefined;
+  grant(model: QueueEntry, prefetchCount: number, now: number): LeaseGrant | undefined;
   /** Writes down who uses a lease. Undefined where it is not in force, or known already. */
-  start(start: BatchStart, now: number): Entry | undefined;
+  start(start: LeaseStart, now: number): QueueEntry | undefined;
 }
 
-export function createBatches(tenant: Allowance, leases: LeaseTable, holdings: Holdings): Batches {
-  function sizeFor(model: Entry, wants: number, now: number): number {
+export function createLeaseGrants(
+  tenant: Allowance,
+  leases: LeaseTable,
+  reservations: Reservations,
+): LeaseGrants {
+  function sizeFor(model: QueueEntry, prefetchCount: number, now: number): number {
     const { allowance } = model.flow;
     // A slot in a batch is missed by those who come to need it: only where nine of ten of everything are free.
     if (!isLight(tenant, now) || !isLight(allowance, now)) return 0;
@@ -32,20 +36,20 @@ export function createBatches(tenant: Allowance, leases: LeaseTable, holdings: H
       roomFor(tenant, estimate, model.costMicroUsd, now),
       roomFor(allowance, estimate, model.costMicroUsd, now),
     );
-    return Math.floor(Math.min(wants, MAX_BATCH, BATCH_SHARE * room));
+    return Math.floor(Math.min(prefetchCount, MAX_BATCH, BATCH_SHARE * room));
   }
 
-  function add(model: Entry, now: number): number {
+  function add(model: QueueEntry, now: number): number {
     const { flow, lane, inputTokens, outputTokens, costMicroUsd } = model;
     const estimate = { inputTokens, outputTokens, costMicroUsd };
     const source = { requestId: "", traceId: "", spanId: "", lane, estimate };
     const arrival = { arrivedAt: now, deadlineAt: now, position: 0, depth: 0 };
-    return holdings.begin(createEntry(source, flow, arrival), now, now, UNSTARTED_TTL_MS).token;
+    return reservations.begin(createEntry(source, flow, arrival), now, now, UNSTARTED_TTL_MS).token;
   }
 
   return {
-    grant(model, wants, now) {
-      const count = sizeFor(model, wants, now);
+    grant(model, prefetchCount, now) {
+      const count = sizeFor(model, prefetchCount, now);
       if (count < 1) return undefined;
       const firstToken = add(model, now);
       for (let more = 1; more < count; more += 1) add(model, now);

@@ -3,8 +3,8 @@
  * fencing tokens and how long a lease is held on average. Decides nothing; queue-machine.ts does.
  */
 
-import { createDueHeap, NO_SLOT, type DueHeap } from "./timer-heap.ts";
-import { spanRefOf, type Departure, type Entry } from "./queue-entry.ts";
+import { createTimerHeap, NO_SLOT, type TimerHeap } from "../structures/timer-heap.ts";
+import { spanRefOf, type Departure, type QueueEntry } from "./queue-entry.ts";
 import { LEASE_TTL_MS, MAX_LINKS, type SpanRef } from "../protocol.ts";
 
 /** Tokens follow the clock, so that they grow over restarts too: this many are free in each ms. */
@@ -24,22 +24,22 @@ export interface LeaseTable {
   meanHoldMs(now: number): number;
   nextToken(now: number): number;
   /** Counts an admitted entry in; its `dueAt` becomes the lease's time limit. */
-  add(entry: Entry, now: number): void;
-  remove(entry: Entry): void;
-  renew(entry: Entry, now: number): void;
-  find(leaseId: string): Entry | undefined;
+  add(entry: QueueEntry, now: number): void;
+  remove(entry: QueueEntry): void;
+  renew(entry: QueueEntry, now: number): void;
+  find(leaseId: string): QueueEntry | undefined;
   /** A lease that ran out by `now`. */
-  expired(now: number): Entry | undefined;
+  expired(now: number): QueueEntry | undefined;
   /** The next time limit. */
   readonly nextExpiryAt: number;
   /** Takes out one caller whose moment to go has come. */
-  takeDeparted(now: number): Entry | undefined;
+  takeDeparted(now: number): QueueEntry | undefined;
   readonly sleeping: number;
   readonly nextDepartureAt: number;
   sampleHold(holdMs: number): void;
   /** The oldest leases in force, at most MAX_LINKS. */
   links(): readonly SpanRef[];
-  entries(): IterableIterator<Entry>;
+  entries(): IterableIterator<QueueEntry>;
 }
 
 export function leaseIdOf(token: number): string {
@@ -57,9 +57,9 @@ export function firstToken(now: number, lastToken: number): number {
 }
 
 export function createLeaseTable(tokenFloor: number): LeaseTable {
-  const byToken = new Map<number, Entry>();
-  const expiries: DueHeap<Entry> = createDueHeap();
-  const departures: DueHeap<Departure> = createDueHeap();
+  const byToken = new Map<number, QueueEntry>();
+  const expiries: TimerHeap<QueueEntry> = createTimerHeap();
+  const departures: TimerHeap<Departure> = createTimerHeap();
   let lastToken = tokenFloor;
   let holdMs = 0;
   let holdSamples = 0;

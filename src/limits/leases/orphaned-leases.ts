@@ -19,9 +19,9 @@ interface Restart {
   readonly firstToken: number;
 }
 
-export interface ForgottenLeases {
+export interface OrphanedLeases {
   /** Whether a lease of that token may be put in force again: issued before the restart, missed, and not settled. */
-  mayComeBack(token: number, now: number): boolean;
+  canReadopt(token: number, now: number): boolean;
   /** A lease that came back is an ordinary one from now on: its settlement counts there. */
   noteSettled(token: number): void;
   noteExpired(token: number): void;
@@ -29,7 +29,7 @@ export interface ForgottenLeases {
   takeLate(token: number, now: number): boolean;
 }
 
-export function createForgottenLeases(restart: Restart): ForgottenLeases {
+export function createOrphanedLeases(restart: Restart): OrphanedLeases {
   const { startedAt, lastToken, isWhole, firstToken } = restart;
   const settled = new Set<number>();
   const expired = new Set<number>();
@@ -39,7 +39,7 @@ export function createForgottenLeases(restart: Restart): ForgottenLeases {
   }
 
   return {
-    mayComeBack: (token, now) => isMissed(token, isWhole ? lastToken : 0, now),
+    canReadopt: (token, now) => isMissed(token, isWhole ? lastToken : 0, now),
     noteSettled(token) {
       // Later tokens are this object's own and known by its table.
       if (token < firstToken) settled.add(token);

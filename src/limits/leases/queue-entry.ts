@@ -3,24 +3,24 @@
  * queue-machine.ts and its tables pass around. Plain state, no rules.
  */
 
-import { createAllowance, type Allowance, type Takings } from "./allowance.ts";
-import { NO_SLOT, type Due } from "./timer-heap.ts";
-import { createFlow, type Flow, type Queued } from "./fair-queue.ts";
-import type { AdmissionAsk, Admitted, Lane, LimitName, SpanRef, WaitRecord } from "../protocol.ts";
+import { createAllowance, type Allowance, type Reservation } from "../usage/allowance.ts";
+import { NO_SLOT, type Due } from "../structures/timer-heap.ts";
+import { createFlow, type Flow, type Queued } from "../structures/fair-queue.ts";
+import type { AdmissionRequest, Admitted, Lane, LimitName, SpanRef, WaitRecord } from "../protocol.ts";
 
 /** Output costs an upstream more than input: the weights of arXiv 2401.00588, and one for the request itself. */
 const OUTPUT_WEIGHT = 2;
 const REQUEST_WEIGHT = 1;
 
 /** A gateway key of the tenant: its own limits and its place in the queue. */
-export interface Key extends Flow<Entry> {
+export interface Key extends Flow<QueueEntry> {
   readonly id: string;
   readonly allowance: Allowance;
   lastUsedAt: number;
 }
 
 /** `dueAt` is the deadline while it waits and the lease's time limit after that. */
-export interface Entry extends Due, Queued<Entry> {
+export interface QueueEntry extends Due, Queued<QueueEntry> {
   /** These three are empty for a batch's lease until its isolate has said who uses it. */
   requestId: string;
   traceId: string;
@@ -50,8 +50,8 @@ export interface LeaseState {
   readonly token: number;
   /** When its caller goes; later than the admission where it sleeps until then. */
   readonly goAt: number;
-  readonly ofTenant: Takings;
-  readonly ofKey: Takings;
+  readonly ofTenant: Reservation;
+  readonly ofKey: Reservation;
   /** What was answered, for a repeated `admit`; absent after a restart. */
   answer: Admitted | undefined;
   /** Its place among the sleeping callers, while it sleeps. */
@@ -62,14 +62,14 @@ export interface LeaseState {
 
 /** A sleeping caller's moment to go. */
 export interface Departure extends Due {
-  readonly entry: Entry;
+  readonly entry: QueueEntry;
 }
 
 export function createKey(id: string): Key {
-  return { ...createFlow<Entry>(), id, allowance: createAllowance(), lastUsedAt: 0 };
+  return { ...createFlow<QueueEntry>(), id, allowance: createAllowance(), lastUsedAt: 0 };
 }
 
-export type EntrySource = Pick<AdmissionAsk, "requestId" | "traceId" | "spanId" | "lane" | "estimate">;
+export type EntrySource = Pick<AdmissionRequest, "requestId" | "traceId" | "spanId" | "lane" | "estimate">;
 
 export interface Arrival {
   readonly arrivedAt: number;
@@ -78,7 +78,7 @@ export interface Arrival {
   readonly depth: number;
 }
 
-export function createEntry(source: EntrySource, key: Key, arrival: Arrival): Entry {
+export function createEntry(source: EntrySource, key: Key, arrival: Arrival): QueueEntry {
   return {
     requestId: source.requestId,
     traceId: source.traceId,
@@ -108,7 +108,7 @@ export function createEntry(source: EntrySource, key: Key, arrival: Arrival): En
 const NOBODY: readonly SpanRef[] = [];
 
 /** Tokens that an entry reserves. */
-export function estimateOf(entry: Entry): number {
+export function estimateOf(entry: QueueEntry): number {
   return entry.inputTokens + entry.outputTokens;
 }
 
@@ -118,16 +118,16 @@ export function servedWeight(inputTokens: number, outputTokens: number): number 
 }
 
 /** A batch's lease that no request was reported to use. */
-export function isUnstarted({ requestId, isAdopted }: Entry): boolean {
+export function isUnstarted({ requestId, isAdopted }: QueueEntry): boolean {
   return requestId === "" && !isAdopted;
 }
 
-export function spanRefOf({ requestId, traceId, spanId }: Entry): SpanRef {
+export function spanRefOf({ requestId, traceId, spanId }: QueueEntry): SpanRef {
   return { requestId, traceId, spanId };
 }
 
 /** What is told of a wait of `waitMs`; a request that did not wait has position 0 and no links. */
-export function waitRecordOf(entry: Entry, waitMs: number, admittedBy?: SpanRef): WaitRecord {
+export function waitRecordOf(entry: QueueEntry, waitMs: number, admittedBy?: SpanRef): WaitRecord {
   return {
     waitMs,
     position: entry.heldBy === undefined ? 0 : entry.position,

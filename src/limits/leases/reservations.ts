@@ -3,23 +3,23 @@
  * they never went. Keeps tenant, key and lease table in step; when to do which is queue-machine.ts.
  */
 
-import { free, hasSlot, settleTokens, takeBack, takeOne, type Allowance } from "./allowance.ts";
-import { estimateOf, servedWeight, type Entry, type LeaseState } from "./queue-entry.ts";
+import { free, hasSlot, settleTokens, takeBack, reserve, type Allowance } from "../usage/allowance.ts";
+import { estimateOf, servedWeight, type QueueEntry, type LeaseState } from "./queue-entry.ts";
 import type { LeaseTable } from "./lease-table.ts";
 import { LEASE_TTL_MS } from "../protocol.ts";
 
-export interface Holdings {
+export interface Reservations {
   /** Takes slot, request, tokens and money of an entry that goes at `goAt`, and gives it a lease. */
-  begin(entry: Entry, goAt: number, now: number, ttlMs?: number): LeaseState;
+  begin(entry: QueueEntry, goAt: number, now: number, ttlMs?: number): LeaseState;
   /** Puts what was really used in place of the estimate. */
-  settle(entry: Entry, inputTokens: number, outputTokens: number, now: number): void;
+  settle(entry: QueueEntry, inputTokens: number, outputTokens: number, now: number): void;
   /** The request never went: what it took of the rates comes back. */
-  takeBack(entry: Entry, now: number): void;
+  takeBack(entry: QueueEntry, now: number): void;
   /** Ends the lease. Returns whether its slot was what others lacked. */
-  end(entry: Entry): boolean;
+  end(entry: QueueEntry): boolean;
 }
 
-export function createHoldings(tenant: Allowance, leases: LeaseTable): Holdings {
+export function createReservations(tenant: Allowance, leases: LeaseTable): Reservations {
   return {
     begin(entry, goAt, now, ttlMs = LEASE_TTL_MS) {
       const { allowance } = entry.flow;
@@ -28,8 +28,8 @@ export function createHoldings(tenant: Allowance, leases: LeaseTable): Holdings 
       const lease: LeaseState = {
         token: leases.nextToken(now),
         goAt,
-        ofTenant: takeOne(tenant, estimate, costMicroUsd, goAt),
-        ofKey: takeOne(allowance, estimate, costMicroUsd, goAt),
+        ofTenant: reserve(tenant, estimate, costMicroUsd, goAt),
+        ofKey: reserve(allowance, estimate, costMicroUsd, goAt),
         answer: undefined,
         departure: undefined,
         isSaved: false,

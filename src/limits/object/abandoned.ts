@@ -5,10 +5,10 @@
  */
 
 import type { FinishedSpan, FinishedTrace } from "../../telemetry/trace/trace.ts";
-import type { Entry } from "../leases/queue-entry.ts";
+import type { QueueEntry } from "../leases/queue-entry.ts";
 
 /** A trace of one span; who its remote parent was died with the Worker. */
-export function abandonedTrace(entry: Entry, tenantId: string, now: number): FinishedTrace {
+export function abandonedTrace(entry: QueueEntry, tenantId: string, now: number): FinishedTrace {
   const { traceId, spanId, requestId, flow, arrivedAt, lease, heldBy } = entry;
   const root: FinishedSpan = {
     traceId,

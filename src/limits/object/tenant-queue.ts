@@ -11,20 +11,20 @@ import type { TenantBundle } from "../../tenants/records/records.ts";
 import { VERSION } from "../../version.ts";
 import { abandonedTrace } from "./abandoned.ts";
 import { exportAbandoned } from "./abandoned-export.ts";
-import { createAdmission, type Admission } from "../queue/queue-machine.ts";
+import { createQueueMachine, type QueueMachine } from "../queue/queue-machine.ts";
 import type { Checkpoint } from "../queue/checkpoint.ts";
 import { createLiveView, type LiveView } from "./live-view.ts";
 import type {
-  AdmissionAnswer,
-  AdmissionAsk,
-  IsolateNews,
+  AdmissionReply,
+  AdmissionRequest,
+  IsolateUpdates,
   Limits,
   ObjectState,
   QueueRpc,
   QueueSnapshot,
-  RenewAnswer,
+  RenewReply,
   Settlement,
-  StandingOrders,
+  Overrides,
 } from "../protocol.ts";
 import { createSteadyClock } from "./steady-clock.ts";
 
@@ -43,10 +43,10 @@ interface Config {
 }
 
 /** An `admit` that waits, and all its repetitions. */
-type OpenCall = PromiseWithResolvers<AdmissionAnswer>;
+type OpenCall = PromiseWithResolvers<AdmissionReply>;
 
 export class TenantQueue extends DurableObject<Env> implements QueueRpc {
-  readonly #admission: Admission;
+  readonly #admission: QueueMachine;
   readonly #now: () => number;
   readonly #open = new Map<string, OpenCall>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -64,26 +64,26 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     this.#now = createSteadyClock(() => Date.now(), checkpoint?.at);
     const now = this.#now();
     this.#savedAt = now;
-    this.#admission = createAdmission(now, checkpoint);
+    this.#admission = createQueueMachine(now, checkpoint);
     if (config !== undefined) this.#admission.setLimits(config.version, config.limits, now);
-    const orders = ctx.storage.kv.get<StandingOrders>(ORDERS_KEY);
-    if (orders !== undefined) this.#admission.restoreOrders(orders, now);
+    const orders = ctx.storage.kv.get<Overrides>(ORDERS_KEY);
+    if (orders !== undefined) this.#admission.restoreOverrides(orders, now);
     this.#live = createLiveView(ctx, {
       snapshot: () => this.#admission.snapshot(this.#now()),
       now: () => Date.now(),
     });
   }
 
-  admit(ask: AdmissionAsk): Promise<AdmissionAnswer> {
+  admit(ask: AdmissionRequest): Promise<AdmissionReply> {
     const now = this.#now();
     const answer = this.#admission.admit(ask, now);
     this.#follow(now);
     return answer === undefined ? this.#openCall(ask.requestId).promise : Promise.resolve(answer);
   }
 
-  async settle(settlements: readonly Settlement[], news?: IsolateNews): Promise<ObjectState> {
+  async settle(settlements: readonly Settlement[], updates?: IsolateUpdates): Promise<ObjectState> {
     const now = this.#now();
-    const state = this.#admission.settle(settlements, now, news);
+    const state = this.#admission.settle(settlements, now, updates);
     this.#follow(now);
     return state;
   }
@@ -94,7 +94,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     this.#follow(now);
   }
 
-  async renew(leaseIds: readonly string[]): Promise<RenewAnswer> {
+  async renew(leaseIds: readonly string[]): Promise<RenewReply> {
     const now = this.#now();
     const answer = this.#admission.renew(leaseIds, now);
     this.#follow(now);
@@ -178,7 +178,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
 
   /** Orders survive a restart: they are saved at once. */
   #obey(now: number): QueueSnapshot {
-    this.ctx.storage.kv.put<StandingOrders>(ORDERS_KEY, this.#admission.orders);
+    this.ctx.storage.kv.put<Overrides>(ORDERS_KEY, this.#admission.orders);
     const snapshot = this.#admission.snapshot(now);
     this.#follow(now);
     return snapshot;

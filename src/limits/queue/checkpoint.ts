@@ -3,15 +3,15 @@
  * their callers' RPCs end with the object, and they ask again. Pure; tenant-queue.ts stores it.
  */
 
-import { setLimits, spendOf, type Allowance, type Takings } from "../leases/allowance.ts";
-import type { RateGate } from "../leases/rate-limiter.ts";
-import { createEntry, estimateOf, type Entry, type Key } from "../leases/queue-entry.ts";
-import type { KeyRing } from "../leases/keys.ts";
+import { setLimits, spendOf, type Allowance, type Reservation } from "../usage/allowance.ts";
+import type { RateLimiter } from "../usage/rate-limiter.ts";
+import { createEntry, estimateOf, type QueueEntry, type Key } from "../leases/queue-entry.ts";
+import type { KeyTable } from "../leases/keys.ts";
 import type { LeaseTable } from "../leases/lease-table.ts";
 import { LEASE_TTL_MS, type Lane, type Limits } from "../protocol.ts";
 import type { Retention } from "../../telemetry/store/stored-trace.ts";
-import type { Spend } from "../leases/spend.ts";
-import type { OrderBook } from "./operator-overrides.ts";
+import type { Spend } from "../usage/spend.ts";
+import type { OperatorOverrides } from "./operator-overrides.ts";
 
 /** A row holds 2 MB and a lease takes about 250 bytes of it; those beyond come back when they are renewed. */
 const MAX_SAVED_LEASES = 4000;
@@ -19,8 +19,8 @@ const MAX_SAVED_LEASES = 4000;
 interface SavedAllowance {
   readonly limits: Limits;
   readonly version: number;
-  readonly requests?: RateGate;
-  readonly tokens?: RateGate;
+  readonly requests?: RateLimiter;
+  readonly tokens?: RateLimiter;
   /** The ledger: what was spent in this day, week and month. */
   readonly spend?: Omit<Spend, "reserved">;
 }
@@ -64,15 +64,15 @@ export interface Checkpoint {
 /** What is packed and restored. */
 export interface QueueState {
   readonly tenant: Allowance;
-  readonly keys: KeyRing;
+  readonly keys: KeyTable;
   readonly leases: LeaseTable;
-  readonly book: OrderBook;
+  readonly overrides: OperatorOverrides;
   /** How long the tenant keeps traces; undefined where it keeps none. */
   traces: Retention | undefined;
 }
 
 /** Copies the state out and marks the leases in it as saved. */
-export function pack({ tenant, keys, leases, book, traces }: QueueState, now: number): Checkpoint {
+export function pack({ tenant, keys, leases, overrides, traces }: QueueState, now: number): Checkpoint {
   const saved: SavedLease[] = [];
   for (const entry of leases.entries()) {
     if (saved.length === MAX_SAVED_LEASES) break;
@@ -98,7 +98,7 @@ export function pack({ tenant, keys, leases, book, traces }: QueueState, now: nu
     lastToken: leases.lastToken,
     isWhole: saved.length === leases.size,
     tenant: packAllowance(tenant),
-    ownLimits: book.ownLimits,
+    ownLimits: overrides.ownLimits,
     ...(traces === undefined ? {} : { traces }),
     keys: Array.from(keys.all(), packKey),
     leases: saved,
@@ -109,8 +109,8 @@ function packAllowance({ limits, version, requests, tokens, spend }: Allowance):
   return {
     limits,
     version,
-    ...(requests === undefined ? {} : { requests: { ...requests.gate } }),
-    ...(tokens === undefined ? {} : { tokens: { ...tokens.gate } }),
+    ...(requests === undefined ? {} : { requests: { ...requests.limiter } }),
+    ...(tokens === undefined ? {} : { tokens: { ...tokens.limiter } }),
     ...(spend === undefined ? {} : { spend: packSpend(spend) }),
   };
 }
@@ -124,9 +124,9 @@ function packKey({ id, served, lastUsedAt, allowance }: Key): SavedKey {
 }
 
 /** Puts a checkpoint into a fresh state and returns the leases' entries; those that ran out are the caller's to end. */
-export function restore(state: QueueState, checkpoint: Checkpoint, now: number): readonly Entry[] {
+export function restore(state: QueueState, checkpoint: Checkpoint, now: number): readonly QueueEntry[] {
   restoreAllowance(state.tenant, checkpoint.tenant, now);
-  state.book.setLimits(checkpoint.ownLimits ?? checkpoint.tenant.limits);
+  state.overrides.setLimits(checkpoint.ownLimits ?? checkpoint.tenant.limits);
   state.traces = checkpoint.traces;
   for (const saved of checkpoint.keys) {
     const key = state.keys.find(saved.id, now);
@@ -134,7 +134,7 @@ export function restore(state: QueueState, checkpoint: Checkpoint, now: number):
     key.lastUsedAt = saved.lastUsedAt;
     restoreAllowance(key.allowance, saved, now);
   }
-  const entries: Entry[] = [];
+  const entries: QueueEntry[] = [];
   for (const saved of checkpoint.leases) {
     const [
       token,
@@ -166,8 +166,8 @@ export function restore(state: QueueState, checkpoint: Checkpoint, now: number):
 
 function restoreAllowance(allowance: Allowance, saved: SavedAllowance, now: number): void {
   setLimits(allowance, saved.limits, saved.version, now);
-  if (allowance.requests !== undefined) Object.assign(allowance.requests.gate, saved.requests);
-  if (allowance.tokens !== undefined) Object.assign(allowance.tokens.gate, saved.tokens);
+  if (allowance.requests !== undefined) Object.assign(allowance.requests.limiter, saved.requests);
+  if (allowance.tokens !== undefined) Object.assign(allowance.tokens.limiter, saved.tokens);
   if (saved.spend !== undefined)
     allowance.spend = { ...packSpend({ ...saved.spend, reserved: 0 }), reserved: 0 };
 }
@@ -175,7 +175,7 @@ function restoreAllowance(allowance: Allowance, saved: SavedAllowance, now: numb
 /** Counts a lease in again that was admitted before the restart. */
 function hold(
   { tenant, leases }: QueueState,
-  entry: Entry,
+  entry: QueueEntry,
   { token, goAt }: { readonly token: number; readonly goAt: number },
   now: number,
 ): void {
@@ -195,10 +195,10 @@ function hold(
 }
 
 /**
- * Slot and reserved money of a lease from before; what it took of the rates is in the saved gates. It can be settled
+ * Slot and reserved money of a lease from before; what it took of the rates is in the saved cooldowns. It can be settled
  * but no longer given back: what came after it is not known.
  */
-function takeAgain(allowance: Allowance, entry: Entry): Takings {
+function takeAgain(allowance: Allowance, entry: QueueEntry): Reservation {
   const reserved = allowance.limits.budget === undefined ? 0 : entry.costMicroUsd;
   allowance.holding += 1;
   if (reserved > 0) spendOf(allowance).reserved += reserved;
@@ -207,7 +207,7 @@ function takeAgain(allowance: Allowance, entry: Entry): Takings {
 }
 
 /** Puts a lease in force again that the checkpoint missed: what it had reserved is not known. */
-export function adopt(state: QueueState, token: number, key: Key, now: number): Entry {
+export function adopt(state: QueueState, token: number, key: Key, now: number): QueueEntry {
   const source = {
     requestId: "",
     traceId: "",

@@ -11,8 +11,8 @@ import {
   ratesOpenAt,
   requestsOpenAt,
   type Allowance,
-} from "../leases/allowance.ts";
-import { estimateOf, type Entry } from "../leases/queue-entry.ts";
+} from "../usage/allowance.ts";
+import { estimateOf, type QueueEntry } from "../leases/queue-entry.ts";
 import type { LeaseTable } from "../leases/lease-table.ts";
 import type { LimitName } from "../protocol.ts";
 
@@ -22,71 +22,71 @@ import type { LimitName } from "../protocol.ts";
  */
 const RESERVE_AHEAD_MS = 2000;
 
-export interface Gatekeeper {
-  /** When time alone may turn a refusal of `isOpen` or `mayGo` round; Infinity if it can't. */
-  readonly askAgainAt: number;
-  /** Begins a new look at who is next: forgets `askAgainAt`. */
+export interface Eligibility {
+  /** When time alone may turn a refusal of `isEligible` or `canGo` round; Infinity if it can't. */
+  readonly recheckAt: number;
+  /** Begins a new look at who is next: forgets `recheckAt`. */
   reset(): void;
-  /** Must come before `isOpen`, each time that something was taken: fixes the moment the next one could go at. */
+  /** Must come before `isEligible`, each time that something was taken: fixes the moment the next one could go at. */
   aim(now: number): void;
   /** Whether the key's own limits let this head of its line go by that moment. */
-  isOpen(head: Entry): boolean;
+  isEligible(head: QueueEntry): boolean;
   /** When the rates let it go: `now` at the earliest. */
-  goAt(entry: Entry, now: number): number;
+  goAt(entry: QueueEntry, now: number): number;
   /** Whether the one that is next may have its moment now; one without a place can't sleep until a later one. */
-  mayGo(entry: Entry, now: number): boolean;
+  canGo(entry: QueueEntry, now: number): boolean;
   /** The limit in the way of one that has to wait. */
-  holder(entry: Entry, now: number): LimitName;
+  blockingLimit(entry: QueueEntry, now: number): LimitName;
   /** Whether the budgets have room for it. */
-  canPay(entry: Entry, now: number): boolean;
+  canPay(entry: QueueEntry, now: number): boolean;
   /** Whether the queue has no place for a newcomer, should it have to wait. */
-  isQueueFull(entry: Entry): boolean;
+  isQueueFull(entry: QueueEntry): boolean;
 }
 
-export function createGatekeeper(tenant: Allowance, leases: LeaseTable): Gatekeeper {
-  let askAgainAt = Infinity;
+export function createEligibility(tenant: Allowance, leases: LeaseTable): Eligibility {
+  let recheckAt = Infinity;
   let frontierAt = 0;
   /** Who only stands behind others is held by what held the last of them. */
   let lastHolder: LimitName = "concurrency";
 
-  function askAgain(at: number): false {
-    askAgainAt = Math.min(askAgainAt, at);
+  function recheckLater(at: number): false {
+    recheckAt = Math.min(recheckAt, at);
     return false;
   }
 
-  function goAt(entry: Entry, now: number): number {
+  function goAt(entry: QueueEntry, now: number): number {
     const estimate = estimateOf(entry);
     return Math.max(now, ratesOpenAt(tenant, estimate), ratesOpenAt(entry.flow.allowance, estimate));
   }
 
   return {
-    get askAgainAt() {
-      return askAgainAt;
+    get recheckAt() {
+      return recheckAt;
     },
     reset() {
-      askAgainAt = Infinity;
+      recheckAt = Infinity;
     },
     aim(now) {
       frontierAt = isLimited(tenant) ? Math.max(now, requestsOpenAt(tenant)) : now + RESERVE_AHEAD_MS;
     },
-    isOpen(head) {
+    isEligible(head) {
       const { allowance } = head.flow;
       if (!hasSlot(allowance)) return false;
       const opensAt = ratesOpenAt(allowance, estimateOf(head));
       if (opensAt <= frontierAt) return true;
       // A moment reserved for this key would hold up the tenant's other keys, so it stands aside until then.
-      return askAgain(isLimited(tenant) ? opensAt : opensAt - RESERVE_AHEAD_MS);
+      return recheckLater(isLimited(tenant) ? opensAt : opensAt - RESERVE_AHEAD_MS);
     },
     goAt,
-    mayGo(entry, now) {
+    canGo(entry, now) {
       const at = goAt(entry, now);
       if (at > entry.dueAt) return false;
       if (at === now) return true;
       if (!entry.hasPlace) return false;
       if (at - now <= RESERVE_AHEAD_MS || leases.sleeping === 0) return true;
-      return askAgain(Math.min(at - RESERVE_AHEAD_MS, leases.nextDepartureAt));
+      return recheckLater(Math.min(at - RESERVE_AHEAD_MS, leases.nextDepartureAt));
     },
-    holder(entry, now) {
+    blockingLimit(entry, now) {
       const estimate = estimateOf(entry);
       lastHolder = heldBy(tenant, estimate, now) ?? heldBy(entry.flow.allowance, estimate, now) ?? lastHolder;
       return lastHolder;

@@ -3,11 +3,11 @@
  * tenant's queue; queue-machine.ts asks, tenant-queue.ts stores the orders.
  */
 
-import type { Limits, StandingOrders } from "../protocol.ts";
+import type { Limits, Overrides } from "../protocol.ts";
 
-export interface OrderBook {
+export interface OperatorOverrides {
   /** Those that have not ended. */
-  readonly orders: StandingOrders;
+  readonly orders: Overrides;
   readonly ownLimits: Limits;
   /** The records' limits with what is ordered over them. */
   readonly limits: Limits;
@@ -17,17 +17,17 @@ export interface OrderBook {
   raise(limits: Partial<Limits>, untilAt: number): void;
   drain(untilAt: number): void;
   /** Takes orders over as they were stored. */
-  restore(orders: StandingOrders): void;
+  restore(orders: Overrides): void;
   /** Drops what has ended. Returns whether the limits in force have changed by it. */
   expire(now: number): boolean;
 }
 
-export function createOrderBook(initial: Limits): OrderBook {
+export function createOperatorOverrides(initial: Limits): OperatorOverrides {
   let own = initial;
   let inForce = initial;
-  let orders: StandingOrders = {};
+  let orders: Overrides = {};
 
-  function put(changed: StandingOrders): void {
+  function put(changed: Overrides): void {
     orders = changed;
     inForce = orders.raised === undefined ? own : { ...own, ...orders.raised.limits };
   }

@@ -4,44 +4,44 @@
  * it in a Durable Object. The invariants it keeps are numbered in src/docs/queue.md.
  */
 
-import { createAllowance, setLimits } from "../leases/allowance.ts";
+import { createAllowance, setLimits } from "../usage/allowance.ts";
 import { cancelledAnswer, repeatedAnswer, snapshotOf, stateOf } from "./queue-replies.ts";
-import { createBatches } from "../leases/lease-grants.ts";
+import { createLeaseGrants } from "../leases/lease-grants.ts";
 import { adopt, pack, restore, type Checkpoint, type QueueState } from "./checkpoint.ts";
-import { createClosedGates } from "../../targets/cooldowns.ts";
+import { createCooldowns } from "../../targets/cooldowns.ts";
 import { createSharedCircuits } from "../../targets/shared-circuits.ts";
-import { createEndings } from "../leases/settlement.ts";
-import { createEntry, createKey, isUnstarted, spanRefOf, type Entry } from "../leases/queue-entry.ts";
-import { createForgottenLeases } from "../leases/orphaned-leases.ts";
-import { createFreshness } from "../leases/checkpoint-policy.ts";
-import { createGatekeeper } from "./eligibility.ts";
-import { createHoldings } from "../leases/reservations.ts";
-import { createKeyRing } from "../leases/keys.ts";
+import { createSettler } from "../leases/settlement.ts";
+import { createEntry, createKey, isUnstarted, spanRefOf, type QueueEntry } from "../leases/queue-entry.ts";
+import { createOrphanedLeases } from "../leases/orphaned-leases.ts";
+import { createCheckpointPolicy } from "../leases/checkpoint-policy.ts";
+import { createEligibility } from "./eligibility.ts";
+import { createReservations } from "../leases/reservations.ts";
+import { createKeyTable } from "../leases/keys.ts";
 import { createLeaseTable, firstToken, tokenOf } from "../leases/lease-table.ts";
 import type {
-  AdmissionAnswer,
-  AdmissionAsk,
-  IsolateNews,
+  AdmissionReply,
+  AdmissionRequest,
+  IsolateUpdates,
   Limits,
   ObjectState,
   QueueSnapshot,
-  RenewAnswer,
+  RenewReply,
   Settlement,
-  StandingOrders,
+  Overrides,
 } from "../protocol.ts";
-import { createRecentIds } from "../leases/recent-ids.ts";
+import { createRecentIds } from "../../runtime/recent-ids.ts";
 import { createRefusals } from "./refusals.ts";
-import { createOrderBook } from "./operator-overrides.ts";
+import { createOperatorOverrides } from "./operator-overrides.ts";
 import type { Retention } from "../../telemetry/store/stored-trace.ts";
-import { createTurns, type WakeUp } from "./scheduler.ts";
-import { createWaitingRoom } from "./wait-queue.ts";
+import { createScheduler, type WakeUp } from "./scheduler.ts";
+import { createWaitQueue } from "./wait-queue.ts";
 
-export interface Admission {
+export interface QueueMachine {
   /** The answer, or undefined if it waits: then it comes as a wake-up. Repeated with the same id, the same again. */
-  admit(ask: AdmissionAsk, now: number): AdmissionAnswer | undefined;
-  settle(settlements: readonly Settlement[], now: number, news?: IsolateNews): ObjectState;
+  admit(ask: AdmissionRequest, now: number): AdmissionReply | undefined;
+  settle(settlements: readonly Settlement[], now: number, updates?: IsolateUpdates): ObjectState;
   cancel(requestId: string, now: number): void;
-  renew(leaseIds: readonly string[], now: number): RenewAnswer;
+  renew(leaseIds: readonly string[], now: number): RenewReply;
   /** Ignores a version that is not newer. Returns whether it was taken. */
   setLimits(version: number, limits: Limits, now: number): boolean;
   /** Puts limits in force over the records' until a moment. */
@@ -49,14 +49,14 @@ export interface Admission {
   /** Refuses newcomers until a moment, and with `drop` those who wait. */
   drain(untilAt: number, waiting: "finish" | "drop", now: number): void;
   /** Orders from before a restart, as `orders` had them. */
-  restoreOrders(orders: StandingOrders, now: number): void;
-  readonly orders: StandingOrders;
+  restoreOverrides(orders: Overrides, now: number): void;
+  readonly orders: Overrides;
   /** Does all that has fallen due. */
   expire(now: number): void;
   /** Answers since the last call, in order. */
   takeWakeUps(): readonly WakeUp[];
   /** Requests whose leases ran out without a settlement, since the last call. */
-  takeAbandoned(): readonly Entry[];
+  takeAbandoned(): readonly QueueEntry[];
   /** How long the tenant keeps traces, as the last ask said; undefined where it keeps none. */
   traceRetention(): Retention | undefined;
   /** When to call `expire` next; Infinity while nobody waits. */
@@ -72,54 +72,54 @@ export interface Admission {
 }
 
 /** A tenant's queue, empty or as a checkpoint left it. */
-export function createAdmission(startedAt: number, checkpoint?: Checkpoint): Admission {
+export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): QueueMachine {
   const tenant = createAllowance();
-  const keys = createKeyRing();
+  const keys = createKeyTable();
   const epoch = firstToken(startedAt, checkpoint?.lastToken ?? 0);
   const leases = createLeaseTable(epoch - 1);
-  const book = createOrderBook(tenant.limits);
-  const state: QueueState = { tenant, keys, leases, book, traces: undefined };
-  const gates = createClosedGates();
+  const overrides = createOperatorOverrides(tenant.limits);
+  const state: QueueState = { tenant, keys, leases, overrides, traces: undefined };
+  const cooldowns = createCooldowns();
   const circuits = createSharedCircuits();
-  const context = { tenant, epoch, gates, circuits: circuits.book };
-  const forgotten = createForgottenLeases({
+  const context = { tenant, epoch, cooldowns, circuits: circuits.breakers };
+  const orphaned = createOrphanedLeases({
     startedAt,
     lastToken: checkpoint?.lastToken ?? 0,
     isWhole: checkpoint?.isWhole ?? false,
     firstToken: epoch,
   });
-  const room = createWaitingRoom();
-  const { queue } = room;
-  const gatekeeper = createGatekeeper(tenant, leases);
-  const holdings = createHoldings(tenant, leases);
-  const batches = createBatches(tenant, leases, holdings);
+  const waitQueue = createWaitQueue();
+  const { queue } = waitQueue;
+  const eligibility = createEligibility(tenant, leases);
+  const reservations = createReservations(tenant, leases);
+  const leaseGrants = createLeaseGrants(tenant, leases, reservations);
   /** Waiting and holding entries. */
-  const byRequest = new Map<string, Entry>();
+  const byRequest = new Map<string, QueueEntry>();
   const ended = createRecentIds();
-  const freshness = createFreshness();
-  const endings = createEndings({
+  const checkpointPolicy = createCheckpointPolicy();
+  const settler = createSettler({
     ...state,
-    holdings,
-    forgotten,
-    freshness,
+    reservations,
+    orphaned,
+    checkpointPolicy,
     byRequest,
     ended,
     onFree(entry, wasFull, now) {
-      if (queue.size > 0) turns.pump(now, wasFull && entry.traceId !== "" ? spanRefOf(entry) : undefined);
+      if (queue.size > 0) scheduler.pump(now, wasFull && entry.traceId !== "" ? spanRefOf(entry) : undefined);
     },
   });
-  const turns = createTurns({
+  const scheduler = createScheduler({
     context,
-    room,
-    gatekeeper,
+    waitQueue,
+    eligibility,
     refusals: createRefusals(context, queue, leases),
-    holdings,
+    reservations,
     leases,
-    batches,
-    freshness,
-    book,
+    leaseGrants,
+    checkpointPolicy,
+    overrides,
     byRequest,
-    hasUnsavedMoney: () => endings.unsavedMicroUsd > 0,
+    hasUnsavedMoney: () => settler.unsavedMicroUsd > 0,
   });
   if (checkpoint !== undefined)
     for (const entry of restore(state, checkpoint, startedAt))
@@ -128,8 +128,8 @@ export function createAdmission(startedAt: number, checkpoint?: Checkpoint): Adm
   /** Leases that come back after a crash don't tell whose they were. */
   const unknownKey = createKey("");
 
-  function admit(ask: AdmissionAsk, now: number): AdmissionAnswer | undefined {
-    if (ask.settles.length > 0 || ask.news !== undefined) take(ask.settles, ask.news, now);
+  function admit(ask: AdmissionRequest, now: number): AdmissionReply | undefined {
+    if (ask.settles.length > 0 || ask.updates !== undefined) take(ask.settles, ask.updates, now);
     expire(now);
     const known = byRequest.get(ask.requestId);
     if (known !== undefined) return known.lease && repeatedAnswer(context, known, known.lease, now);
@@ -142,52 +142,52 @@ export function createAdmission(startedAt: number, checkpoint?: Checkpoint): Adm
       position: leases.sleeping + queue.before(ask.lane) + 1,
       depth: leases.sleeping + queue.size,
     });
-    return turns.arrive(entry, ask.wants ?? 0, now);
+    return scheduler.arrive(entry, ask.prefetchCount ?? 0, now);
   }
 
   /** Nobody is let in after his deadline, but whose moment is his deadline still is. */
   function expire(now: number): void {
-    if (book.expire(now)) setLimits(tenant, book.limits, tenant.version, now);
+    if (overrides.expire(now)) setLimits(tenant, overrides.limits, tenant.version, now);
     for (let gone = leases.takeDeparted(now); gone !== undefined; gone = leases.takeDeparted(now))
       gone.flow.allowance.waiting -= 1;
-    const didRefuse = turns.refuseOverdue(now - 1, now);
+    const didRefuse = scheduler.refuseOverdue(now - 1, now);
     for (let lost = leases.expired(now); lost !== undefined; lost = leases.expired(now))
-      endings.expire(lost, now);
-    if (didRefuse || gatekeeper.askAgainAt <= now) turns.pump(now);
-    if (turns.refuseOverdue(now, now)) turns.pump(now);
+      settler.expire(lost, now);
+    if (didRefuse || eligibility.recheckAt <= now) scheduler.pump(now);
+    if (scheduler.refuseOverdue(now, now)) scheduler.pump(now);
   }
 
   /** Takes in what an isolate tells: who uses a lease comes before its settlement. */
-  function take(settlements: readonly Settlement[], news: IsolateNews | undefined, now: number): void {
+  function take(settlements: readonly Settlement[], updates: IsolateUpdates | undefined, now: number): void {
     expire(now);
-    for (const start of news?.starts ?? []) {
-      const entry = batches.start(start, now);
+    for (const start of updates?.starts ?? []) {
+      const entry = leaseGrants.start(start, now);
       if (entry !== undefined) byRequest.set(entry.requestId, entry);
     }
-    for (const settlement of settlements) endings.settle(settlement, now);
-    for (const leaseId of news?.unused ?? []) {
+    for (const settlement of settlements) settler.settle(settlement, now);
+    for (const leaseId of updates?.unused ?? []) {
       const entry = leases.find(leaseId);
-      if (entry !== undefined && isUnstarted(entry)) endings.abandon(entry, now);
+      if (entry !== undefined && isUnstarted(entry)) settler.abandon(entry, now);
     }
-    for (const gate of news?.closes ?? []) gates.close(gate, now);
-    for (const each of news?.health ?? []) circuits.take(each, now);
-    for (const expense of news?.expenses ?? []) endings.spend(expense, now);
+    for (const cooldown of updates?.cooldowns ?? []) cooldowns.start(cooldown, now);
+    for (const each of updates?.circuits ?? []) circuits.take(each, now);
+    for (const expense of updates?.expenses ?? []) settler.spend(expense, now);
   }
 
   function cancel(requestId: string, now: number): void {
     expire(now);
     const entry = byRequest.get(requestId);
     if (entry === undefined) return ended.add(requestId, now);
-    if (entry.phase === "holding") return endings.abandon(entry, now);
+    if (entry.phase === "holding") return settler.abandon(entry, now);
     ended.add(requestId, now);
-    turns.withdraw(entry, cancelledAnswer(context, entry, now));
-    turns.pump(now);
+    scheduler.withdraw(entry, cancelledAnswer(context, entry, now));
+    scheduler.pump(now);
   }
 
-  function renew(leaseIds: readonly string[], now: number): RenewAnswer {
+  function renew(leaseIds: readonly string[], now: number): RenewReply {
     expire(now);
     const lost = leaseIds.filter((leaseId) => !renewOne(leaseId, now));
-    if (lost.length < leaseIds.length) freshness.mark("renewal");
+    if (lost.length < leaseIds.length) checkpointPolicy.mark("renewal");
     return { lost, ...stateOf(context, now) };
   }
 
@@ -195,29 +195,29 @@ export function createAdmission(startedAt: number, checkpoint?: Checkpoint): Adm
     const entry = leases.find(leaseId);
     const token = tokenOf(leaseId);
     if (entry !== undefined) leases.renew(entry, now);
-    else if (forgotten.mayComeBack(token, now)) adopt(state, token, unknownKey, now);
+    else if (orphaned.canReadopt(token, now)) adopt(state, token, unknownKey, now);
     else return false;
     return true;
   }
 
   function setLimitsTo(version: number, limits: Limits, now: number): boolean {
     if (version <= tenant.version) return false;
-    book.setLimits(limits);
-    setLimits(tenant, book.limits, version, now);
+    overrides.setLimits(limits);
+    setLimits(tenant, overrides.limits, version, now);
     return true;
   }
 
   /** Standing orders have changed. */
   function obey(now: number): void {
-    book.expire(now);
-    setLimits(tenant, book.limits, tenant.version, now);
-    turns.pump(now);
+    overrides.expire(now);
+    setLimits(tenant, overrides.limits, tenant.version, now);
+    scheduler.pump(now);
   }
 
   return {
     admit,
-    settle(settlements, now, news) {
-      take(settlements, news, now);
+    settle(settlements, now, updates) {
+      take(settlements, updates, now);
       return stateOf(context, now);
     },
     cancel,
@@ -225,47 +225,47 @@ export function createAdmission(startedAt: number, checkpoint?: Checkpoint): Adm
     setLimits(version, limits, now) {
       expire(now);
       const isNew = setLimitsTo(version, limits, now);
-      if (isNew) turns.pump(now);
+      if (isNew) scheduler.pump(now);
       return isNew;
     },
     raise(limits, untilAt, now) {
       expire(now);
-      book.raise(limits, untilAt);
+      overrides.raise(limits, untilAt);
       obey(now);
     },
     drain(untilAt, waiting, now) {
       expire(now);
-      book.drain(untilAt);
-      if (waiting === "drop" && untilAt > now) turns.refuseAll(now);
+      overrides.drain(untilAt);
+      if (waiting === "drop" && untilAt > now) scheduler.refuseAll(now);
       obey(now);
     },
-    restoreOrders(orders, now) {
-      book.restore(orders);
+    restoreOverrides(orders, now) {
+      overrides.restore(orders);
       obey(now);
     },
     get orders() {
-      return book.orders;
+      return overrides.orders;
     },
     expire,
-    takeWakeUps: turns.takeWakeUps,
-    takeAbandoned: endings.takeAbandoned,
+    takeWakeUps: scheduler.takeWakeUps,
+    takeAbandoned: settler.takeAbandoned,
     traceRetention: () => state.traces,
     nextWakeAt() {
       if (queue.size === 0) return Infinity;
-      return Math.min(room.nextDeadlineAt, leases.nextExpiryAt, gatekeeper.askAgainAt);
+      return Math.min(waitQueue.nextDeadlineAt, leases.nextExpiryAt, eligibility.recheckAt);
     },
     nextExpiryAt: () => leases.nextExpiryAt,
-    staleAfterMs: () => freshness.staleAfterMs(leases.size > 0),
+    staleAfterMs: () => checkpointPolicy.staleAfterMs(leases.size > 0),
     checkpoint(now) {
-      freshness.clear();
-      endings.noteSaved();
+      checkpointPolicy.clear();
+      settler.noteSaved();
       return pack(state, now);
     },
     snapshot(now) {
       expire(now);
       const counts = { depth: queue.size + leases.sleeping, leases: leases.size - leases.sleeping };
-      const queued = snapshotOf(tenant, queue.entries(), leases.entries(), counts, book.orders, now);
-      const known = circuits.book.all(now);
+      const queued = snapshotOf(tenant, queue.entries(), leases.entries(), counts, overrides.orders, now);
+      const known = circuits.breakers.all(now);
       return known.length === 0 ? queued : { ...queued, circuits: known };
     },
     lastUsed: keys.lastUsed,

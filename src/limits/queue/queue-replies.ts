@@ -9,10 +9,10 @@ import {
   tighterWindow,
   tokensWindow,
   type Allowance,
-} from "../leases/allowance.ts";
-import type { ClosedGates } from "../../targets/cooldowns.ts";
-import type { CircuitBook } from "../../targets/circuit.ts";
-import { isUnstarted, waitRecordOf, type Entry, type LeaseState } from "../leases/queue-entry.ts";
+} from "../usage/allowance.ts";
+import type { Cooldowns } from "../../targets/cooldowns.ts";
+import type { CircuitBreakers } from "../../targets/circuit.ts";
+import { isUnstarted, waitRecordOf, type QueueEntry, type LeaseState } from "../leases/queue-entry.ts";
 import { leaseIdOf } from "../leases/lease-table.ts";
 import { NO_WAIT } from "../protocol.ts";
 import type {
@@ -21,13 +21,13 @@ import type {
   LimitName,
   LimitWindow,
   ObjectState,
-  QueueEntry,
+  ListedRequest,
   QueueSnapshot,
   Refused,
   SpanRef,
-  StandingOrders,
+  Overrides,
 } from "../protocol.ts";
-import { spentUsd } from "../leases/spend.ts";
+import { spentUsd } from "../usage/spend.ts";
 
 /** Entries that a snapshot lists of the waiting and of the holding: a page for a person. */
 const MAX_LISTED = 100;
@@ -50,35 +50,35 @@ function windowsOf(
 export interface AnswerContext {
   readonly tenant: Allowance;
   readonly epoch: number;
-  readonly gates: ClosedGates;
-  readonly circuits: CircuitBook;
+  readonly cooldowns: Cooldowns;
+  readonly circuits: CircuitBreakers;
 }
 
-export function stateOf({ tenant, epoch, gates, circuits }: AnswerContext, now: number): ObjectState {
-  const closedGates = gates.list(now);
+export function stateOf({ tenant, epoch, cooldowns, circuits }: AnswerContext, now: number): ObjectState {
+  const cooling = cooldowns.list(now);
   const openCircuits = circuits.list(now);
   const state = { configVersion: tenant.version, epoch };
-  if (closedGates === undefined && openCircuits === undefined) return state;
+  if (cooling === undefined && openCircuits === undefined) return state;
   return {
     ...state,
-    ...(closedGates === undefined ? {} : { closedGates }),
-    ...(openCircuits === undefined ? {} : { openCircuits }),
+    ...(cooling !== undefined && { cooldowns: cooling }),
+    ...(openCircuits !== undefined && { openCircuits }),
   };
 }
 
 export function admittedAnswer(
   context: AnswerContext,
-  entry: Entry,
+  entry: QueueEntry,
   lease: LeaseState,
   now: number,
-  more: { readonly admittedBy?: SpanRef | undefined; readonly canSettleLate: boolean },
+  more: { readonly admittedBy?: SpanRef | undefined; readonly canDeferSettle: boolean },
 ): Admitted {
   return {
     kind: "admitted",
     lease: { id: leaseIdOf(lease.token), token: lease.token, expiresAt: entry.dueAt },
     goInMs: lease.goAt - now,
     wait: waitRecordOf(entry, lease.goAt - entry.arrivedAt, more.admittedBy),
-    canSettleLate: more.canSettleLate,
+    canDeferSettle: more.canDeferSettle,
     ...windowsOf(context.tenant, entry.flow.allowance, now),
     ...stateOf(context, now),
   };
@@ -87,13 +87,13 @@ export function admittedAnswer(
 /** The same lease again for a repeated `admit`; after a restart the wait is no longer known. */
 export function repeatedAnswer(
   context: AnswerContext,
-  entry: Entry,
+  entry: QueueEntry,
   lease: LeaseState,
   now: number,
 ): Admitted {
   const goInMs = Math.max(0, lease.goAt - now);
   const first = lease.answer ?? {
-    ...admittedAnswer(context, entry, lease, now, { canSettleLate: false }),
+    ...admittedAnswer(context, entry, lease, now, { canDeferSettle: false }),
     wait: NO_WAIT,
   };
   return { ...first, goInMs, lease: { ...first.lease, expiresAt: entry.dueAt } };
@@ -106,7 +106,12 @@ export interface Refusal {
   readonly retryAfterMs: number;
 }
 
-export function refusedAnswer(context: AnswerContext, entry: Entry, refusal: Refusal, now: number): Refused {
+export function refusedAnswer(
+  context: AnswerContext,
+  entry: QueueEntry,
+  refusal: Refusal,
+  now: number,
+): Refused {
   return {
     kind: "refused",
     ...refusal,
@@ -153,7 +158,11 @@ function limitValue(name: LimitName, tenant: Allowance, key: Allowance): number 
   return Number.isFinite(value) ? value : 0;
 }
 
-export function cancelledAnswer(context: AnswerContext, entry: Entry | undefined, now: number): Cancelled {
+export function cancelledAnswer(
+  context: AnswerContext,
+  entry: QueueEntry | undefined,
+  now: number,
+): Cancelled {
   return {
     kind: "cancelled",
     wait: entry === undefined ? NO_WAIT : waitRecordOf(entry, now - entry.arrivedAt),
@@ -164,17 +173,17 @@ export function cancelledAnswer(context: AnswerContext, entry: Entry | undefined
 /** The live view: waiting ones include callers that sleep until their moment. */
 export function snapshotOf(
   tenant: Allowance,
-  waiting: Iterable<Entry>,
-  leased: Iterable<Entry>,
+  waiting: Iterable<QueueEntry>,
+  leased: Iterable<QueueEntry>,
   counts: { readonly depth: number; readonly leases: number },
-  orders: StandingOrders,
+  orders: Overrides,
   now: number,
 ): QueueSnapshot {
-  const waitingList: QueueEntry[] = [];
-  const holdingList: QueueEntry[] = [];
+  const waitingList: ListedRequest[] = [];
+  const holdingList: ListedRequest[] = [];
   let oldestWaitMs = 0;
   let batched = 0;
-  const wait = (entry: Entry): void => {
+  const wait = (entry: QueueEntry): void => {
     oldestWaitMs = Math.max(oldestWaitMs, now - entry.arrivedAt);
     if (waitingList.length < MAX_LISTED) waitingList.push(listed(entry, now - entry.arrivedAt));
   };
@@ -197,7 +206,7 @@ export function snapshotOf(
   };
 }
 
-function listed({ requestId, traceId, flow, lane }: Entry, waitedMs: number): QueueEntry {
+function listed({ requestId, traceId, flow, lane }: QueueEntry, waitedMs: number): ListedRequest {
   return { requestId, traceId, keyId: flow.id, lane, waitedMs };
 }
 

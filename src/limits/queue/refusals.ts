@@ -3,34 +3,34 @@
  * queue-machine.ts takes the request out.
  */
 
-import { canPay, requestsOpenAt, spendOf, spendWindow, type Allowance } from "../leases/allowance.ts";
+import { canPay, requestsOpenAt, spendOf, spendWindow, type Allowance } from "../usage/allowance.ts";
 import { limitFacts, refusedAnswer, type AnswerContext } from "./queue-replies.ts";
-import { estimateOf, type Entry } from "../leases/queue-entry.ts";
-import type { FairQueue } from "../leases/fair-queue.ts";
+import { estimateOf, type QueueEntry } from "../leases/queue-entry.ts";
+import type { FairQueue } from "../structures/fair-queue.ts";
 import type { LeaseTable } from "../leases/lease-table.ts";
-import { outlookOf, retryAfterMs, type Outlook } from "./wait-estimate.ts";
+import { estimateWait, retryAfterMs, type WaitEstimate } from "./wait-estimate.ts";
 import type { LimitName, Refused } from "../protocol.ts";
-import { affordableInMs } from "../leases/spend.ts";
+import { affordableInMs } from "../usage/spend.ts";
 
 export interface Refusals {
   /** What a request of this key and lane has to expect that joins the queue now. */
-  outlookFor(entry: Entry, now: number): Outlook;
-  /** The answer with its honest `Retry-After`; `outlook` is from before the entry joined or after it left. */
-  refuse(entry: Entry, limit: LimitName, outlook: Outlook, now: number): Refused;
+  waitEstimateFor(entry: QueueEntry, now: number): WaitEstimate;
+  /** The answer with its honest `Retry-After`; `waitEstimate` is from before the entry joined or after it left. */
+  refuse(entry: QueueEntry, limit: LimitName, waitEstimate: WaitEstimate, now: number): Refused;
   /** The answer to one that a budget has no room for. */
-  refuseSpend(entry: Entry, now: number): Refused;
+  refuseSpend(entry: QueueEntry, now: number): Refused;
   /** The answer to a newcomer while the queue is drained. */
-  refuseDrained(entry: Entry, until: number, now: number): Refused;
+  refuseDrained(entry: QueueEntry, until: number, now: number): Refused;
 }
 
 export function createRefusals(
   context: AnswerContext,
-  queue: FairQueue<Entry>,
+  queue: FairQueue<QueueEntry>,
   leases: LeaseTable,
 ): Refusals {
   const { tenant } = context;
 
-  function outlookFor(entry: Entry, now: number): Outlook {
+  function waitEstimateFor(entry: QueueEntry, now: number): WaitEstimate {
     const { flow, lane } = entry;
     const place = {
       tenant,
@@ -41,25 +41,25 @@ export function createRefusals(
       meanHoldMs: leases.meanHoldMs(now),
       holdSamples: leases.holdSamples,
     };
-    return outlookOf(place, now);
+    return estimateWait(place, now);
   }
 
   /** When this holder's budget has room again, in ms; 0 if it has. */
-  function payableInMs(allowance: Allowance, { costMicroUsd }: Entry, now: number): number {
+  function payableInMs(allowance: Allowance, { costMicroUsd }: QueueEntry, now: number): number {
     const { budget } = allowance.limits;
     if (budget === undefined || canPay(allowance, costMicroUsd, now)) return 0;
     return affordableInMs(spendOf(allowance), budget, costMicroUsd, leases.meanHoldMs(now), now);
   }
 
   return {
-    outlookFor,
-    refuse(entry, name, outlook, now) {
+    waitEstimateFor,
+    refuse(entry, name, waitEstimate, now) {
       const placeFreesAt = leases.sleeping > 0 ? leases.nextDepartureAt : requestsOpenAt(tenant);
       const placeFreesMs = name === "queue_depth" ? placeFreesAt - now : 0;
       const refusal = {
         code: name === "queue_depth" ? ("queue_full" as const) : ("rate_limited" as const),
         limit: limitFacts(name, tenant, entry.flow.allowance, now),
-        retryAfterMs: retryAfterMs(outlook, entry.maxWaitMs, placeFreesMs),
+        retryAfterMs: retryAfterMs(waitEstimate, entry.maxWaitMs, placeFreesMs),
       };
       return refusedAnswer(context, entry, refusal, now);
     },

@@ -3,7 +3,7 @@
  * come back. Exact for rates, an estimate from the mean hold for slots. Pure; queue-machine.ts asks.
  */
 
-import { requestsOpenAt, tokensOpenAt, type Allowance } from "../leases/allowance.ts";
+import { requestsOpenAt, tokensOpenAt, type Allowance } from "../usage/allowance.ts";
 
 /** Ends of leases that must have been seen before an estimate may refuse anybody. */
 const MIN_HOLD_SAMPLES = 8;
@@ -22,7 +22,7 @@ export interface Place {
 }
 
 /** The expected wait by cause; each 0 where nothing is in the way. */
-export interface Outlook {
+export interface WaitEstimate {
   readonly rateMs: number;
   readonly slotMs: number;
   /** What whole milliseconds may add to `rateMs`: each of those ahead goes at one. */
@@ -32,7 +32,7 @@ export interface Outlook {
   readonly isSlotKnown: boolean;
 }
 
-export function outlookOf(place: Place, now: number): Outlook {
+export function estimateWait(place: Place, now: number): WaitEstimate {
   const { tenant, key, estimatedTokens, meanHoldMs } = place;
   const opensAt = Math.max(
     requestsOpenAt(tenant, place.ahead),
@@ -64,13 +64,13 @@ function turnMs({ limits }: Allowance, meanHoldMs: number): number {
 }
 
 /** Whether its deadline comes before its turn, by all that is known. */
-export function isHopeless({ rateMs, slotMs, isSlotKnown }: Outlook, maxWaitMs: number): boolean {
+export function isHopeless({ rateMs, slotMs, isSlotKnown }: WaitEstimate, maxWaitMs: number): boolean {
   return rateMs > maxWaitMs || (isSlotKnown && slotMs > SLOT_DOUBT * maxWaitMs);
 }
 
 /** When the same ask would be let in within its `maxWaitMs` unless others come first; whole ms, at least 1. */
-export function retryAfterMs(outlook: Outlook, maxWaitMs: number, placeFreesMs: number): number {
-  const rateMs = outlook.rateMs === 0 ? 0 : outlook.rateMs + outlook.roundingMs;
-  const expectedMs = Math.max(rateMs, outlook.slotMs);
-  return Math.max(1, Math.ceil(Math.max(expectedMs - maxWaitMs, outlook.turnMs, placeFreesMs)));
+export function retryAfterMs(waitEstimate: WaitEstimate, maxWaitMs: number, placeFreesMs: number): number {
+  const rateMs = waitEstimate.rateMs === 0 ? 0 : waitEstimate.rateMs + waitEstimate.roundingMs;
+  const expectedMs = Math.max(rateMs, waitEstimate.slotMs);
+  return Math.max(1, Math.ceil(Math.max(expectedMs - maxWaitMs, waitEstimate.turnMs, placeFreesMs)));
 }

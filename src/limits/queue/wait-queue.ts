@@ -3,27 +3,27 @@
  * Decides nothing; queue-machine.ts does.
  */
 
-import { createDueHeap } from "../leases/timer-heap.ts";
-import type { Entry } from "../leases/queue-entry.ts";
-import { createFairQueue, type FairQueue } from "../leases/fair-queue.ts";
+import { createTimerHeap } from "../structures/timer-heap.ts";
+import type { QueueEntry } from "../leases/queue-entry.ts";
+import { createFairQueue, type FairQueue } from "../structures/fair-queue.ts";
 
-export interface WaitingRoom {
-  readonly queue: FairQueue<Entry>;
-  add(entry: Entry): void;
+export interface WaitQueue {
+  readonly queue: FairQueue<QueueEntry>;
+  add(entry: QueueEntry): void;
   /** It is let in: its lane has had its turn. */
-  admit(entry: Entry): void;
+  admit(entry: QueueEntry): void;
   /** It goes without having been let in. */
-  leave(entry: Entry): void;
+  leave(entry: QueueEntry): void;
   readonly nextDeadlineAt: number;
   /** One whose deadline was at or before `at`. */
-  overdue(at: number): Entry | undefined;
+  overdue(at: number): QueueEntry | undefined;
 }
 
-export function createWaitingRoom(): WaitingRoom {
-  const queue = createFairQueue<Entry>();
-  const deadlines = createDueHeap<Entry>();
+export function createWaitQueue(): WaitQueue {
+  const queue = createFairQueue<QueueEntry>();
+  const deadlines = createTimerHeap<QueueEntry>();
 
-  function release(entry: Entry): void {
+  function release(entry: QueueEntry): void {
     deadlines.remove(entry);
     entry.flow.allowance.waiting -= 1;
   }

@@ -37,7 +37,7 @@ export async function tryOnce(run: Run, facts: AttemptFacts & { readonly pass: C
     deadlineAt: run.deadlineAt,
   };
   const startedAt = deps.now();
-  const leaveGate = deps.queue.gates.enter(label, startedAt);
+  const endCall = deps.targets.concurrency.enter(label, startedAt);
   let span: Span | undefined;
   let nameTarget = (): void => {};
   call.facts.attempts = facts.number;
@@ -79,7 +79,7 @@ export async function tryOnce(run: Run, facts: AttemptFacts & { readonly pass: C
       limits.idleMs,
     );
     const endedAt = deps.now();
-    const leave = (isSound: boolean): void => leaveGate({ kind: isSound ? "ok" : "other" }, deps.now());
+    const leave = (isSound: boolean): void => endCall({ kind: isSound ? "ok" : "other" }, deps.now());
     if (answer.isComplete === undefined) leave(true);
     else void answer.isComplete.then(leave, () => leave(false));
     nameTarget();
@@ -88,7 +88,7 @@ export async function tryOnce(run: Run, facts: AttemptFacts & { readonly pass: C
     return { answer };
   } catch (thrown) {
     const error = toGatewayError(thrown);
-    leaveGate(callEnd(error), deps.now());
+    endCall(callEnd(error), deps.now());
     if (held.isLost?.()) {
       judge("neutral");
       return { error, span, isLost: true };
@@ -124,10 +124,10 @@ function learn(
   ref: CallRef | undefined,
   latencyMs?: number,
 ): void {
-  const { latency, sessions } = deps.routing;
+  const { latency, sessions } = deps.targets;
   const { id } = call.bundle;
   const now = deps.now();
-  deps.queue.circuits.note(pass, verdict, ref);
+  deps.targets.circuits.note(pass, verdict, ref);
   if (latencyMs === undefined) return;
   latency.note(id, latencyKey(target.label, call.chat.stream), latencyMs, now);
   const { session } = call.options;

@@ -47,7 +47,7 @@ export interface Run {
 /** The first target's answer that is one. Throws the last fault when none is left to ask. */
 export function firstSuccess(call: BareCall, plan: Plan, held: Held, deps: Deps): Promise<Generation> {
   const deadlineAt = deps.now() + plan.timeouts.totalMs;
-  deps.routing.retries.noteRequest(call.bundle.id, deps.now());
+  deps.targets.retryBudget.noteRequest(call.bundle.id, deps.now());
   const state = { taken: new Set<PlannedTarget>(), made: { count: 0 }, asking: {} };
   const run: Run = { call, plan, held, deps, deadlineAt, ...state };
   if (plan.hedge === undefined) return askInTurn(run, plan.targets);
@@ -71,7 +71,7 @@ async function askInTurn(
         why = run.made.count === 0 ? "initial" : "fallback";
         break;
       }
-      const pass = await deps.queue.circuits.take(target.label, call.requestId);
+      const pass = await deps.targets.circuits.take(target.label, call.requestId);
       if (pass === undefined) {
         last = passOver(run, target, last);
         why = run.made.count === 0 ? "initial" : "fallback";
@@ -110,7 +110,7 @@ function stepAfter(
     remainingMs: deadlineAt - deps.now(),
     rules: plan.retries,
     random: deps.random,
-    takeRetry: () => deps.routing.retries.take(call.bundle.id, deps.now()),
+    takeRetry: () => deps.targets.retryBudget.take(call.bundle.id, deps.now()),
   });
 }
 
@@ -123,8 +123,12 @@ async function mayAsk(
   { label }: PlannedTarget,
   next: PlannedTarget | undefined,
 ): Promise<boolean> {
-  const { gates } = deps.queue;
-  for (let waitMs = gates.waitMs(label, deps.now()); waitMs > 0; waitMs = gates.waitMs(label, deps.now())) {
+  const { concurrency } = deps.targets;
+  for (
+    let waitMs = concurrency.waitMs(label, deps.now());
+    waitMs > 0;
+    waitMs = concurrency.waitMs(label, deps.now())
+  ) {
     const why = { "error.type": "target_closed", "gateway.backoff_ms": waitMs };
     if (next !== undefined) {
       call.trace.root.event("gateway.fallback", { ...why, "gateway.attempt.target": next.label });
@@ -149,7 +153,7 @@ function passOver(
   { label }: PlannedTarget,
   last: GatewayError | undefined,
 ): GatewayError {
-  const { state, retryInMs, foundBy } = deps.queue.circuits.of(label, deps.now());
+  const { state, retryInMs, foundBy } = deps.targets.circuits.of(label, deps.now());
   call.trace.root.event("gateway.circuit_open", {
     "gateway.attempt.target": label,
     "gateway.circuit.state": state,

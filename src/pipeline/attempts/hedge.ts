@@ -70,7 +70,7 @@ export async function raceWithHedge(run: Run, afterMs: number, askInTurn: AskInT
     () => true,
   );
   const isEarly = await Promise.race([isSettled, deps.sleep(afterMs).then(() => false)]);
-  if (isEarly || call.signal().aborted || !deps.routing.retries.take(call.bundle.id, deps.now()))
+  if (isEarly || call.signal().aborted || !deps.targets.retryBudget.take(call.bundle.id, deps.now()))
     return answer;
 
   // With no other target the same one is asked twice: what is slow may be one server of many.

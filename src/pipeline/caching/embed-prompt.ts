@@ -39,9 +39,9 @@ export async function embedPrompt(
 ): Promise<Embedded> {
   const target = targetOf(settings);
   if (!Object.hasOwn(call.bundle.providers, target.provider)) return none("embedding_unknown");
-  if (deps.queue.gates.waitMs(target.label, deps.now()) > 0) return none("embedding_limited");
+  if (deps.targets.concurrency.waitMs(target.label, deps.now()) > 0) return none("embedding_limited");
   // Too slow for a look-up is not too slow for a client who asks for embeddings: the circuit that opens here is not his.
-  const pass = await deps.queue.circuits.take(`${target.label} (cache)`, call.requestId);
+  const pass = await deps.targets.circuits.take(`${target.label} (cache)`, call.requestId);
   if (pass === undefined) return none("embedding_open");
 
   const facts: RequestFacts = { startedAt: deps.now() };
@@ -53,7 +53,7 @@ export async function embedPrompt(
       plan: planOf(target, deadlineAt - deps.now()),
       held: {
         // It waits for no place, and there is none to give back.
-        admission: { reservedTokens: 0, canSettleLate: true, signal: call.signal(), stopRenewal: () => {} },
+        admission: { reservedTokens: 0, canDeferSettle: true, signal: call.signal(), stopRenewal: () => {} },
         cacheKey: undefined,
         open(provider, chosen) {
           const exchange = openExchange(embedding, provider, chosen);

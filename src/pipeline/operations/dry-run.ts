@@ -86,12 +86,12 @@ function describe(
   deps: Deps,
 ): DryTarget {
   const { bundle, chat } = call;
-  const latencyMs = deps.routing.latency.of(bundle.id, latencyKey(label, chat.stream), deps.now());
+  const latencyMs = deps.targets.latency.of(bundle.id, latencyKey(label, chat.stream), deps.now());
   const cost = expectedMicroUsd(bundle, provider, model, chat, deps);
   return {
     target: label,
     params,
-    circuit: deps.queue.circuits.of(label, deps.now()).state,
+    circuit: deps.targets.circuits.of(label, deps.now()).state,
     latencyMs: latencyMs === undefined ? null : Math.round(latencyMs),
     expectedCostUsd: cost === undefined ? null : usd(cost),
   };

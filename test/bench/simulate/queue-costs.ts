@@ -1,8 +1,8 @@
 // How many calls of the queue object and how many written rows a request costs, and so what a million costs, at several rates:
 // the real client and the real rules in virtual time, many isolates, one tenant. Called by queue.ts.
-import { createAdmission } from "../../../src/limits/queue/queue-machine.ts";
+import { createQueueMachine } from "../../../src/limits/queue/queue-machine.ts";
 import { createQueueClient } from "../../../src/limits/isolate/queue-client.ts";
-import type { AdmissionAnswer, AdmissionAsk, Limits, QueueRpc } from "../../../src/limits/protocol.ts";
+import type { AdmissionReply, AdmissionRequest, Limits, QueueRpc } from "../../../src/limits/protocol.ts";
 import { createRandom, createVirtualTime } from "./virtual-time.ts";
 
 /** One call for each admission and settlement; settlements that ride along; leases at hand as well. */
@@ -46,8 +46,8 @@ const never = new AbortController().signal;
 
 /** The object without its network: rules, checkpoint and alarm as tenant-queue.ts has them. */
 function createObject(time: ReturnType<typeof createVirtualTime>, design: Design) {
-  const admission = createAdmission(START_AT);
-  const open = new Map<string, (answer: AdmissionAnswer) => void>();
+  const admission = createQueueMachine(START_AT);
+  const open = new Map<string, (answer: AdmissionReply) => void>();
   const counts = { calls: 0, rows: 0 };
   let savedAt = START_AT;
   let stopSave: (() => void) | undefined;
@@ -88,10 +88,10 @@ function createObject(time: ReturnType<typeof createVirtualTime>, design: Design
   }
 
   const queue: Partial<QueueRpc> = {
-    async admit(ask: AdmissionAsk) {
-      const asked = design === "batches" ? ask : { ...ask, wants: 0 };
+    async admit(ask: AdmissionRequest) {
+      const asked = design === "batches" ? ask : { ...ask, prefetchCount: 0 };
       const answer = await call((now) => admission.admit(asked, now));
-      if (answer?.kind === "admitted" && design === "plain") return { ...answer, canSettleLate: false };
+      if (answer?.kind === "admitted" && design === "plain") return { ...answer, canDeferSettle: false };
       return answer ?? new Promise((resolve) => open.set(ask.requestId, resolve));
     },
     settle: (settlements, news) => call((now) => admission.settle(settlements, now, news)),
@@ -136,13 +136,13 @@ export async function simulateCosts(given: CostCase): Promise<CostResult> {
       never,
     );
     if (client === undefined || answer?.kind !== "admitted") return;
-    if (answer.isLeased) leased += 1;
+    if (answer.isPrefetched) leased += 1;
     const stop = client.keepAlive(answer.lease);
     await time.sleep(-Math.log(1 - random()) * SERVICE_MS);
     stop();
     const { id: leaseId } = answer.lease;
     const used = { inputTokens: 500, outputTokens: 300, costMicroUsd: 200 };
-    await client.settle({ requestId, keyId: "key", leaseId, outcome: "ok", ...used }, answer.canSettleLate);
+    await client.settle({ requestId, keyId: "key", leaseId, outcome: "ok", ...used }, answer.canDeferSettle);
   }
 
   function arrive(): void {

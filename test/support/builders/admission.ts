@@ -1,7 +1,7 @@
 // Asks and answers for the queue's tests: whole records from the few fields that a test is about.
 import type {
-  AdmissionAnswer,
-  AdmissionAsk,
+  AdmissionReply,
+  AdmissionRequest,
   Admitted,
   Limits,
   Refused,
@@ -15,12 +15,12 @@ export function limitsOf(limits: Partial<Limits> = {}): Limits {
   return { maxDepth: 100, maxWaitMs: 30_000, ...limits };
 }
 
-type AskFields = Partial<Omit<AdmissionAsk, "requestId" | "limits">> & {
+type AskFields = Partial<Omit<AdmissionRequest, "requestId" | "limits">> & {
   readonly limits?: Partial<Limits>;
   readonly tokens?: number;
 };
 
-export function askOf(requestId: string, fields: AskFields = {}): AdmissionAsk {
+export function askOf(requestId: string, fields: AskFields = {}): AdmissionRequest {
   const { limits, tokens = 0, ...rest } = fields;
   return {
     requestId,
@@ -49,12 +49,12 @@ export function settlementOf(answer: Admitted, requestId: string, tokens = 0): S
   };
 }
 
-export function asAdmitted(answer: AdmissionAnswer | undefined): Admitted {
+export function asAdmitted(answer: AdmissionReply | undefined): Admitted {
   if (answer?.kind !== "admitted") throw new Error(`expected an admission, got ${JSON.stringify(answer)}`);
   return answer;
 }
 
-export function asRefused(answer: AdmissionAnswer | undefined): Refused {
+export function asRefused(answer: AdmissionReply | undefined): Refused {
   if (answer?.kind !== "refused") throw new Error(`expected a refusal, got ${JSON.stringify(answer)}`);
   return answer;
 }

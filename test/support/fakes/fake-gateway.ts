@@ -6,8 +6,8 @@ import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { generate } from "../../../src/gateway.ts";
 import type {
   Admitted,
-  AdmissionAnswer,
-  AdmissionAsk,
+  AdmissionReply,
+  AdmissionRequest,
   Expense,
   Settlement,
 } from "../../../src/limits/protocol.ts";
@@ -17,13 +17,12 @@ import {
   createIsolateCircuits,
   type TargetCircuits,
 } from "../../../src/targets/isolate-circuits.ts";
-import { createTargetGates } from "../../../src/targets/concurrency-limiter.ts";
+import { createConcurrencyLimiter } from "../../../src/targets/concurrency-limiter.ts";
 import type { Call, Deps, Generation, QueuePort } from "../../../src/pipeline/ports.ts";
 import { type RequestFacts, rootAttributes } from "../../../src/pipeline/request-facts.ts";
 import { readRequestOptions } from "../../../src/pipeline/request-options.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
-import { createOutputBook } from "../../../src/targets/output-lengths.ts";
-import { createRoutingBook } from "../../../src/targets/targets.ts";
+import { createMeasuredTargets, type Targets } from "../../../src/targets/targets.ts";
 import { createRequestTrace } from "../../../src/telemetry/trace/request-trace.ts";
 import type { FinishedSpan, FinishedTrace, RequestTrace } from "../../../src/telemetry/trace/trace.ts";
 import type { TenantBundle } from "../../../src/tenants/records/records.ts";
@@ -38,14 +37,14 @@ export const ADMITTED: Admitted = {
   kind: "admitted",
   lease: { id: "lease-1", token: 1, expiresAt: 0 },
   goInMs: 0,
-  canSettleLate: false,
+  canDeferSettle: false,
   epoch: 1,
   wait: { waitMs: 0, position: 0, depth: 0, queuedBehind: [] },
   configVersion: 7,
 };
 
 export interface FakeQueue extends QueuePort {
-  readonly asks: readonly AdmissionAsk[];
+  readonly asks: readonly AdmissionRequest[];
   readonly settlements: readonly Settlement[];
   readonly expenses: readonly Expense[];
   /** Heartbeats that nobody has stopped. */
@@ -56,24 +55,22 @@ export interface FakeQueue extends QueuePort {
 }
 
 export interface FakeQueueOptions {
-  readonly answer?: AdmissionAnswer | ((ask: AdmissionAsk, signal: AbortSignal) => Promise<AdmissionAnswer>);
+  readonly answer?:
+    | AdmissionReply
+    | ((ask: AdmissionRequest, signal: AbortSignal) => Promise<AdmissionReply>);
   readonly settle?: () => Promise<void>;
-  readonly circuits?: TargetCircuits;
 }
 
 /** Circuits of an isolate that reaches no object. */
 export function createLoneCircuits(now: () => number): TargetCircuits {
   return circuitsFor(
     createIsolateCircuits(() => {}),
-    { now, tell: () => Promise.reject(new Error("nobody")), tellSoon: () => {}, isReachable: () => false },
+    { now, send: () => Promise.reject(new Error("nobody")), sendSoon: () => {}, isReachable: () => false },
   );
 }
 
-export function createFakeQueue(
-  { answer = ADMITTED, settle, circuits }: FakeQueueOptions = {},
-  now: () => number = Date.now,
-): FakeQueue {
-  const asks: AdmissionAsk[] = [];
+export function createFakeQueue({ answer = ADMITTED, settle }: FakeQueueOptions = {}): FakeQueue {
+  const asks: AdmissionRequest[] = [];
   const settlements: Settlement[] = [];
   const expenses: Expense[] = [];
   const cancels: string[] = [];
@@ -102,8 +99,6 @@ export function createFakeQueue(
     async cancel(requestId) {
       cancels.push(requestId);
     },
-    gates: createTargetGates(() => {}),
-    circuits: circuits ?? createLoneCircuits(now),
     keepAlive(_lease, given) {
       hooks = given;
       let isStopped = false;
@@ -148,6 +143,7 @@ export interface FakeGatewayOptions {
   readonly queue?: FakeQueueOptions;
   readonly replies?: readonly FakeReply[];
   readonly deps?: Partial<Deps>;
+  readonly targets?: Partial<Targets>;
   readonly signal?: AbortSignal;
   /** Called at each sleep, after the clock has moved. */
   readonly onSleep?: (ms: number) => void;
@@ -177,7 +173,7 @@ export interface FakeGateway {
 export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
   const bundle = options.bundle ?? fakeBundle();
   const rig = options.isRealTime === true ? startRealTrace() : startTrace();
-  const queue = createFakeQueue(options.queue, rig.now);
+  const queue = createFakeQueue(options.queue);
   const cacheStore = options.cacheStore ?? createFakeCache();
   const upstream = createFakeUpstream(...(options.replies ?? []));
   const headers = new Headers(options.headers);
@@ -210,8 +206,12 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       add: async () => {},
       forget: async () => {},
     }),
-    routing: createRoutingBook(() => 0),
-    outputs: createOutputBook(),
+    targets: {
+      ...createMeasuredTargets(() => 0),
+      concurrency: createConcurrencyLimiter(() => {}),
+      circuits: createLoneCircuits(rig.now),
+      ...options.targets,
+    },
     providerOf,
     async accountOf({ providers }, name) {
       const record = providers[name];

@@ -1,7 +1,7 @@
 // The pipeline against upstreams that fail: what is retried, who is asked next, what the client is told, and that the lease goes back
 // exactly once whatever happens.
 import { describe, expect, test } from "vitest";
-import { createRoutingBook } from "../../../src/targets/targets.ts";
+import { createMeasuredTargets } from "../../../src/targets/targets.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import {
   createFakeGateway,
@@ -182,12 +182,12 @@ describe("an upstream that goes on failing", () => {
   });
 
   test("is not sought out by least-latency for failing fast", async () => {
-    const routing = createRoutingBook(() => 0);
+    const targets = createMeasuredTargets(() => 0);
     const routes = { chat: { ...TWO_TARGETS.chat, strategy: "least-latency", retries: { maxAttempts: 1 } } };
     const bundle = fakeBundle({ routes });
     const asked: (string | undefined)[] = [];
     for (const replies of [[failure(500), completion()], [completion()], [completion()]]) {
-      const gateway = overTwo({ bundle, replies, deps: { routing } });
+      const gateway = overTwo({ bundle, replies, targets });
       await gateway.generate();
       asked.push(hostsAsked(gateway).join(""));
     }

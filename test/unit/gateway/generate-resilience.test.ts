@@ -1,7 +1,7 @@
 // The pipeline and what an isolate has learned of its targets: circuits, the retry budget, credentials that can't be opened.
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
-import { createRoutingBook } from "../../../src/targets/targets.ts";
+import { createMeasuredTargets } from "../../../src/targets/targets.ts";
 import type { TargetCircuits } from "../../../src/targets/isolate-circuits.ts";
 import {
   createFakeGateway,
@@ -42,7 +42,7 @@ describe("a circuit", () => {
     let finder = "";
     for (let request = 0; request < 6; request += 1) {
       const replies = request < 5 ? [failure(500), completion()] : [completion()];
-      const gateway = ask({ replies, queue: { circuits } });
+      const gateway = ask({ replies, targets: { circuits } });
       await gateway.generate();
       asked.push(hostsOf(gateway));
       const trace = await gateway.finish();
@@ -64,7 +64,7 @@ describe("a circuit", () => {
     const circuits = createLoneCircuits(() => now);
     for (let call = 0; call < 5; call += 1) circuits.note({ target: "a/one" }, "failed");
     now += 10_000;
-    const probe = ask({ replies: [completion()], queue: { circuits }, deps: { now: () => now } });
+    const probe = ask({ replies: [completion()], targets: { circuits }, deps: { now: () => now } });
     await probe.generate();
     expect(hostsOf(probe)).toBe("a");
     const trace = await probe.finish();
@@ -77,7 +77,7 @@ describe("a circuit", () => {
 
   test("that is open for all still lets the cache answer", async () => {
     const circuits = circuitsAt();
-    const first = ask({ cache: { mode: "on" }, replies: [completion()], queue: { circuits } });
+    const first = ask({ cache: { mode: "on" }, replies: [completion()], targets: { circuits } });
     await first.generate();
     await first.finish();
     for (const target of ["a/one", "b/two"]) {
@@ -85,9 +85,9 @@ describe("a circuit", () => {
     }
     const { cacheStore } = first;
     const now = (): number => START_AT;
-    const hit = ask({ cache: { mode: "on" }, cacheStore, queue: { circuits }, deps: { now } });
+    const hit = ask({ cache: { mode: "on" }, cacheStore, targets: { circuits }, deps: { now } });
     expect((await hit.generate()).body).toContain("Hello");
-    const miss = ask({ queue: { circuits }, deps: { now } });
+    const miss = ask({ targets: { circuits }, deps: { now } });
     expect(await miss.refusal()).toMatchObject({
       code: "upstream_overloaded",
       status: 503,
@@ -104,7 +104,7 @@ describe("a circuit", () => {
     const circuits = circuitsAt();
     for (let request = 0; request < 12; request += 1) {
       const isLimit = request % 2 === 0;
-      const gateway = ask({ replies: [failure(isLimit ? 429 : 422), completion()], queue: { circuits } });
+      const gateway = ask({ replies: [failure(isLimit ? 429 : 422), completion()], targets: { circuits } });
       await gateway.generate().catch(() => {});
       await gateway.finish();
     }
@@ -114,14 +114,14 @@ describe("a circuit", () => {
 
 describe("the retry budget", () => {
   test("used up makes the next failure go to the next target at once, and the span says why", async () => {
-    const routing = createRoutingBook(() => 0);
+    const targets = createMeasuredTargets(() => 0);
     const routes = { chat: { ...ROUTES.chat, retries: { maxAttempts: 3 } } };
     const gateway = ask({
       bundle: fakeBundle({ routes }),
       replies: [failure(500), completion()],
-      deps: { routing },
+      targets,
     });
-    while (routing.retries.take("acme", gateway.deps.now()));
+    while (targets.retryBudget.take("acme", gateway.deps.now()));
     await gateway.generate();
     expect(hostsOf(gateway)).toBe("ab");
     const span = spanNamed(await gateway.finish(), "chat one");

@@ -330,13 +330,13 @@ describe("a look-up that fails", () => {
   test("five times opens a circuit that no client's own embeddings know of", async () => {
     const { ask } = world();
     // A clock that stands still: the circuit's pause does not pass meanwhile.
-    const queue = { circuits: createLoneCircuits(() => 0) };
-    for (let n = 0; n < 5; n += 1) await ask(String(n), [failure(500), completion()], { queue }).generate();
-    const sixth = ask("5", [completion()], { queue });
+    const targets = { circuits: createLoneCircuits(() => 0) };
+    for (let n = 0; n < 5; n += 1) await ask(String(n), [failure(500), completion()], { targets }).generate();
+    const sixth = ask("5", [completion()], { targets });
     await sixth.generate();
     const [, near] = spansNamed(await sixth.finish(), "gateway.cache.lookup");
     expect(near?.attributes["gateway.cache.reason"]).toBe("embedding_open");
-    expect(queue.circuits.of("b/embed-1", 0).state).toBe("closed");
+    expect(targets.circuits.of("b/embed-1", 0).state).toBe("closed");
   });
 });
 

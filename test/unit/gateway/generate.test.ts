@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
 import { QueueUnreachable } from "../../../src/limits/isolate/queue-client.ts";
-import { createOutputBook } from "../../../src/targets/output-lengths.ts";
+import { createOutputLengthStats } from "../../../src/targets/output-lengths.ts";
 import type { Refused } from "../../../src/limits/protocol.ts";
 import {
   ADMITTED,
@@ -98,10 +98,10 @@ describe("a request that goes well", () => {
   });
 
   test("is asked for as much as the model's answers have come to, once five have ended", async () => {
-    const outputs = createOutputBook();
+    const outputLengths = createOutputLengthStats();
     const estimates: unknown[] = [];
     for (let n = 0; n < 6; n += 1) {
-      const gateway = createFakeGateway({ replies: [completion()], deps: { outputs } });
+      const gateway = createFakeGateway({ replies: [completion()], targets: { outputLengths } });
       await gateway.generate();
       await gateway.finish();
       estimates.push(gateway.queue.asks[0]?.estimate.outputTokens);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
-import { chooseBranch, isWithin, type RequestTraits } from "../../../src/routing/conditions.ts";
+import { chooseBranch, isInTimeWindow, type RequestTraits } from "../../../src/routing/conditions.ts";
 import { needsOf } from "../../../src/routing/needs.ts";
 import { routeSchema } from "../../../src/tenants/records/route-record.ts";
 import { fakeChat } from "../../support/fakes/fake-tenant.ts";
@@ -103,7 +103,7 @@ describe("a window of time", () => {
     [{ from: "09:00", to: "10:00", timeZone: "Europe/Zurich" }, "2026-07-25T08:30:00Z", false],
     [{ days: ["thu"], timeZone: "Asia/Tokyo" }, "2026-11-25T16:00:00Z", true],
   ])("%j holds %s: %s", (window, at, holds) => {
-    expect(isWithin(window, Date.parse(at))).toBe(holds);
+    expect(isInTimeWindow(window, Date.parse(at))).toBe(holds);
   });
 });
 

@@ -6,7 +6,7 @@ import {
   planTargets,
   planVersion,
 } from "../../../src/routing/plan.ts";
-import { createTurns } from "../../../src/targets/weighted-round-robin.ts";
+import { createWeightedRoundRobin } from "../../../src/targets/weighted-round-robin.ts";
 import { DEFAULT_RETRIES, DEFAULT_TIMEOUTS } from "../../../src/tenants/records/route-record.ts";
 import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
 
@@ -43,7 +43,7 @@ const labels = ({ targets }: Plan): readonly string[] => targets.map(({ label })
 /** How often each target comes first in that many turns. */
 function tally(turns: number, targets: readonly object[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  const { next } = createTurns(() => 0.37);
+  const { next } = createWeightedRoundRobin(() => 0.37);
   for (let at = 0; at < turns; at += 1) {
     const [first] = plan("r", { takeTurn: next }, { r: { strategy: "weighted", targets } }).targets;
     counts[first.label] = (counts[first.label] ?? 0) + 1;

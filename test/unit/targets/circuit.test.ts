@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import {
   type CallRef,
-  type CircuitBook,
-  createCircuitBook,
+  type CircuitBreakers,
+  createCircuitBreakers,
   type Verdict,
 } from "../../../src/targets/circuit.ts";
 
@@ -10,17 +10,17 @@ const NOW = 1_000_000;
 const TARGET = "a/x";
 const FINDER: CallRef = { requestId: "req_1", traceId: "t1", spanId: "s1" };
 
-function noteAll(book: CircuitBook, verdicts: readonly Verdict[], at = NOW, probe?: string): void {
+function noteAll(book: CircuitBreakers, verdicts: readonly Verdict[], at = NOW, probe?: string): void {
   for (const verdict of verdicts)
     book.note({ target: TARGET, verdict, call: FINDER, ...(probe === undefined ? {} : { probe }) }, at);
 }
 
 const failures = (count: number): readonly Verdict[] => Array.from({ length: count }, () => "failed");
-const stateOf = (book: CircuitBook, at: number) => book.of(TARGET, at).state;
+const stateOf = (book: CircuitBreakers, at: number) => book.of(TARGET, at).state;
 
 describe("a closed circuit", () => {
   test("opens at the fifth failure in a row, for ten seconds, and knows who found out", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(book, failures(4));
     expect(stateOf(book, NOW)).toBe("closed");
     expect(book.note({ target: TARGET, verdict: "failed", call: FINDER }, NOW)).toBe(true);
@@ -36,7 +36,7 @@ describe("a closed circuit", () => {
   });
 
   test("opens when half of the last twenty failed, though never five in a row", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(
       book,
       Array.from({ length: 19 }, (_, at) => (at % 2 === 0 ? "alive" : "failed")),
@@ -47,7 +47,7 @@ describe("a closed circuit", () => {
   });
 
   test("forgets failures that lie more than twenty calls back, and then the target", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(book, ["failed", "failed", "failed", "failed", "alive"]);
     noteAll(
       book,
@@ -59,7 +59,7 @@ describe("a closed circuit", () => {
   });
 
   test("takes no notice of what says nothing about the target", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(
       book,
       Array.from({ length: 50 }, () => "neutral"),
@@ -71,7 +71,7 @@ describe("a closed circuit", () => {
   });
 
   test("is one for each target, and the oldest are forgotten beyond two hundred", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(book, failures(5));
     expect(book.of("a/y", NOW).state).toBe("closed");
     for (let n = 0; n < 200; n += 1) book.note({ target: `a/${n}`, verdict: "failed" }, NOW);
@@ -82,7 +82,7 @@ describe("a closed circuit", () => {
 
 describe("an open circuit", () => {
   test("gives the probe to one caller when its pause is over, as often as he asks, and to no other", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(book, failures(5));
     const later = NOW + 10_000;
     expect(book.of(TARGET, later)).toMatchObject({ state: "half_open", retryInMs: 0 });
@@ -93,7 +93,7 @@ describe("an open circuit", () => {
   });
 
   test("closes when the probe finds the target alive, with a clean record", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(book, failures(5));
     book.claim(TARGET, "p", NOW + 10_000);
     noteAll(book, ["alive"], NOW + 10_500, "p");
@@ -101,7 +101,7 @@ describe("an open circuit", () => {
   });
 
   test("costs a dead target one call per pause, and pauses twice as long each time, up to two minutes", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(book, failures(5));
     const calledAt: number[] = [];
     for (let at = NOW; at < NOW + 400_000; at += 500) {
@@ -114,7 +114,7 @@ describe("an open circuit", () => {
   });
 
   test("gives up a probe that nobody reports on after a minute, and still takes its good news", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(book, failures(5));
     expect(book.claim(TARGET, "p", NOW + 10_000)).toBe(true);
     expect(book.claim(TARGET, "q", NOW + 69_999)).toBe(false);
@@ -126,7 +126,7 @@ describe("an open circuit", () => {
   });
 
   test("gives the probe to the next one when its caller left without learning anything", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(book, failures(5));
     book.claim(TARGET, "p", NOW + 10_000);
     noteAll(book, ["neutral"], NOW + 10_100, "p");
@@ -134,14 +134,14 @@ describe("an open circuit", () => {
   });
 
   test("is neither closed nor prolonged by calls that were under way when it opened", () => {
-    const book = createCircuitBook();
+    const book = createCircuitBreakers();
     noteAll(book, failures(5));
     noteAll(book, ["alive", "failed", "failed"], NOW + 1000);
     expect(book.of(TARGET, NOW + 1000)).toMatchObject({ state: "open", retryInMs: 9_000 });
   });
 
   test("crosses to another book as it is: pause, probe, and who found it", () => {
-    const [one, other] = [createCircuitBook(), createCircuitBook()];
+    const [one, other] = [createCircuitBreakers(), createCircuitBreakers()];
     noteAll(one, failures(5));
     one.claim(TARGET, "p", NOW + 10_000);
     for (const open of one.list(NOW + 10_000) ?? []) other.put(open, NOW + 20_000);

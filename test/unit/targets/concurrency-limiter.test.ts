@@ -1,67 +1,66 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createAdmission } from "../../../src/limits/queue/queue-machine.ts";
-import { createClosedGates, MAX_CLOSED_MS } from "../../../src/targets/cooldowns.ts";
-import type { ClosedGate } from "../../../src/limits/protocol.ts";
-import { createTargetGates } from "../../../src/targets/concurrency-limiter.ts";
+import { createQueueMachine } from "../../../src/limits/queue/queue-machine.ts";
+import { type Cooldown, createCooldowns, MAX_COOLDOWN_MS } from "../../../src/targets/cooldowns.ts";
+import { createConcurrencyLimiter } from "../../../src/targets/concurrency-limiter.ts";
 import { asAdmitted, askOf, START_AT } from "../../support/builders/admission.ts";
 
 const TARGET = "openai/gpt-4o-mini";
 
 function rig() {
-  const told: ClosedGate[] = [];
-  const gates = createTargetGates((gate) => told.push(gate));
-  return { gates, told };
+  const told: Cooldown[] = [];
+  const limiter = createConcurrencyLimiter((gate) => told.push(gate));
+  return { limiter, told };
 }
 
 describe("a target's gate", () => {
-  test("closes with the upstream's own Retry-After, for this target only, and tells the others", () => {
-    const { gates, told } = rig();
-    gates.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 7000 }, START_AT + 100);
-    expect(gates.waitMs(TARGET, START_AT + 100)).toBe(7000);
-    expect(gates.waitMs(TARGET, START_AT + 7099)).toBe(1);
-    expect(gates.waitMs(TARGET, START_AT + 7100)).toBe(0);
-    expect(gates.waitMs("other/model", START_AT + 100)).toBe(0);
+  test("cooldowns with the upstream's own Retry-After, for this target only, and tells the others", () => {
+    const { limiter, told } = rig();
+    limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 7000 }, START_AT + 100);
+    expect(limiter.waitMs(TARGET, START_AT + 100)).toBe(7000);
+    expect(limiter.waitMs(TARGET, START_AT + 7099)).toBe(1);
+    expect(limiter.waitMs(TARGET, START_AT + 7100)).toBe(0);
+    expect(limiter.waitMs("other/model", START_AT + 100)).toBe(0);
     expect(told).toEqual([{ target: TARGET, forMs: 7000 }]);
   });
 
-  test("stays open where the upstream names no time, and never closes for longer than ten minutes", () => {
-    const { gates, told } = rig();
-    gates.enter(TARGET, START_AT)({ kind: "limited" }, START_AT);
-    expect([gates.waitMs(TARGET, START_AT), told]).toEqual([0, []]);
-    gates.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 86_400_000 }, START_AT);
-    expect(gates.waitMs(TARGET, START_AT)).toBe(MAX_CLOSED_MS);
+  test("stays open where the upstream names no time, and never cooldowns for longer than ten minutes", () => {
+    const { limiter, told } = rig();
+    limiter.enter(TARGET, START_AT)({ kind: "limited" }, START_AT);
+    expect([limiter.waitMs(TARGET, START_AT), told]).toEqual([0, []]);
+    limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 86_400_000 }, START_AT);
+    expect(limiter.waitMs(TARGET, START_AT)).toBe(MAX_COOLDOWN_MS);
   });
 
   test("does not open sooner because a later refusal names a shorter time", () => {
-    const { gates } = rig();
-    gates.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 9000 }, START_AT);
-    gates.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 10 }, START_AT);
-    expect(gates.waitMs(TARGET, START_AT)).toBe(9000);
+    const { limiter } = rig();
+    limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 9000 }, START_AT);
+    limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 10 }, START_AT);
+    expect(limiter.waitMs(TARGET, START_AT)).toBe(9000);
   });
 
   test("is left alone by faults that are not about limits", () => {
-    const { gates, told } = rig();
-    gates.enter(TARGET, START_AT)({ kind: "other" }, START_AT);
-    expect([gates.waitMs(TARGET, START_AT), told]).toEqual([0, []]);
+    const { limiter, told } = rig();
+    limiter.enter(TARGET, START_AT)({ kind: "other" }, START_AT);
+    expect([limiter.waitMs(TARGET, START_AT), told]).toEqual([0, []]);
   });
 
   test("lets fewer calls through at once after a refusal, and slowly more with each that goes well", () => {
-    const { gates } = rig();
-    const open = Array.from({ length: 10 }, () => gates.enter(TARGET, START_AT));
+    const { limiter } = rig();
+    const open = Array.from({ length: 10 }, () => limiter.enter(TARGET, START_AT));
     open.pop()?.({ kind: "limited", retryAfterMs: 1000 }, START_AT);
     const now = START_AT + 1000;
     // Nine are under way, seven of ten may be.
-    expect(gates.waitMs(TARGET, now)).toBeGreaterThan(0);
+    expect(limiter.waitMs(TARGET, now)).toBeGreaterThan(0);
     for (let n = 0; n < 2; n += 1) open.pop()?.({ kind: "other" }, now);
-    expect(gates.waitMs(TARGET, now)).toBeGreaterThan(0);
+    expect(limiter.waitMs(TARGET, now)).toBeGreaterThan(0);
     open.pop()?.({ kind: "other" }, now);
-    expect(gates.waitMs(TARGET, now)).toBe(0);
+    expect(limiter.waitMs(TARGET, now)).toBe(0);
     for (const end of open) end({ kind: "other" }, now);
     let room = 0;
     for (let round = 0; round < 40; round += 1) {
       const calls = [];
-      while (gates.waitMs(TARGET, now) === 0 && calls.length < 100) calls.push(gates.enter(TARGET, now));
+      while (limiter.waitMs(TARGET, now) === 0 && calls.length < 100) calls.push(limiter.enter(TARGET, now));
       room = Math.max(room, calls.length);
       for (const end of calls) end({ kind: "ok" }, now);
     }
@@ -69,12 +68,12 @@ describe("a target's gate", () => {
   });
 
   test.each([100, undefined])("takes many refusals of one moment for one: Retry-After %s", (retryAfterMs) => {
-    const { gates } = rig();
-    const open = Array.from({ length: 20 }, () => gates.enter(TARGET, START_AT));
+    const { limiter } = rig();
+    const open = Array.from({ length: 20 }, () => limiter.enter(TARGET, START_AT));
     for (const end of open) end({ kind: "limited", retryAfterMs }, START_AT);
     let room = 0;
-    while (gates.waitMs(TARGET, START_AT + 100) === 0) {
-      gates.enter(TARGET, START_AT + 100);
+    while (limiter.waitMs(TARGET, START_AT + 100) === 0) {
+      limiter.enter(TARGET, START_AT + 100);
       room += 1;
     }
     expect(room).toBe(14);
@@ -83,41 +82,41 @@ describe("a target's gate", () => {
   test("always lets one call through, and forgets calls whose request died", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 20 }), (bursts) => {
-        const { gates } = rig();
+        const { limiter } = rig();
         let now = START_AT;
         for (const size of bursts) {
-          const open = Array.from({ length: size }, () => gates.enter(TARGET, now));
+          const open = Array.from({ length: size }, () => limiter.enter(TARGET, now));
           for (const end of open) end({ kind: "limited", retryAfterMs: 1 }, now);
           now += 10;
-          expect(gates.waitMs(TARGET, now)).toBe(0);
+          expect(limiter.waitMs(TARGET, now)).toBe(0);
         }
       }),
     );
-    const { gates } = rig();
-    gates.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 1 }, START_AT);
-    gates.enter(TARGET, START_AT + 10);
-    expect(gates.waitMs(TARGET, START_AT + 20)).toBeGreaterThan(0);
-    expect(gates.waitMs(TARGET, START_AT + 10 + 600_000)).toBe(0);
+    const { limiter } = rig();
+    limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 1 }, START_AT);
+    limiter.enter(TARGET, START_AT + 10);
+    expect(limiter.waitMs(TARGET, START_AT + 20)).toBeGreaterThan(0);
+    expect(limiter.waitMs(TARGET, START_AT + 10 + 600_000)).toBe(0);
   });
 });
 
-describe("gates that one isolate saw close", () => {
+describe("limiter that one isolate saw close", () => {
   test("stand in every answer of the object until they are open", () => {
-    const admission = createAdmission(START_AT);
-    const closes = [{ target: TARGET, forMs: 3000 }];
-    admission.settle([], START_AT, { starts: [], unused: [], closes });
-    expect(asAdmitted(admission.admit(askOf("a"), START_AT + 1000)).closedGates).toEqual([
+    const admission = createQueueMachine(START_AT);
+    const cooldowns = [{ target: TARGET, forMs: 3000 }];
+    admission.settle([], START_AT, { starts: [], unused: [], cooldowns });
+    expect(asAdmitted(admission.admit(askOf("a"), START_AT + 1000)).cooldowns).toEqual([
       { target: TARGET, forMs: 2000 },
     ]);
-    expect(admission.renew([], START_AT + 2999).closedGates).toHaveLength(1);
-    expect(asAdmitted(admission.admit(askOf("b"), START_AT + 3000))).not.toHaveProperty("closedGates");
+    expect(admission.renew([], START_AT + 2999).cooldowns).toHaveLength(1);
+    expect(asAdmitted(admission.admit(askOf("b"), START_AT + 3000))).not.toHaveProperty("cooldowns");
   });
 
   test("are bounded in number", () => {
-    const gates = createClosedGates();
-    for (let n = 0; n < 1000; n += 1) gates.close({ target: `t${n}`, forMs: 1000 }, START_AT);
-    expect(gates.list(START_AT)?.length).toBeLessThanOrEqual(100);
-    gates.close({ target: "later", forMs: 1000 }, START_AT + 1000);
-    expect(gates.list(START_AT + 1000)).toEqual([{ target: "later", forMs: 1000 }]);
+    const cooldowns = createCooldowns();
+    for (let n = 0; n < 1000; n += 1) cooldowns.start({ target: `t${n}`, forMs: 1000 }, START_AT);
+    expect(cooldowns.list(START_AT)?.length).toBeLessThanOrEqual(100);
+    cooldowns.start({ target: "later", forMs: 1000 }, START_AT + 1000);
+    expect(cooldowns.list(START_AT + 1000)).toEqual([{ target: "later", forMs: 1000 }]);
   });
 });

@@ -2,7 +2,7 @@
 // own rules, with answers that are lost, objects that are started anew, and requests that die.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createAdmission, type Admission } from "../../../src/limits/queue/queue-machine.ts";
+import { createQueueMachine, type QueueMachine } from "../../../src/limits/queue/queue-machine.ts";
 import { createQueueClient, type TenantQueueClient } from "../../../src/limits/isolate/queue-client.ts";
 import type { QueueRpc } from "../../../src/limits/protocol.ts";
 import type { CallRef } from "../../../src/targets/circuit.ts";
@@ -15,13 +15,13 @@ const PROBE_MS = 60_000;
 /** One tenant's object and several isolates; time moves only by `pass`. */
 function rig(isolates: number) {
   let now = START_AT;
-  let object = createAdmission(now);
+  let object = createQueueMachine(now);
   let mode: "sound" | "down" | "answer_lost" = "sound";
   let calls = 0;
   const deferred: Promise<unknown>[] = [];
   const timers = new Set<{ readonly at: number; readonly run: () => void }>();
 
-  async function ask<T>(run: (admission: Admission) => T): Promise<T> {
+  async function ask<T>(run: (admission: QueueMachine) => T): Promise<T> {
     calls += 1;
     if (mode === "down") throw new Error("down");
     const answer = run(object);
@@ -73,7 +73,7 @@ function rig(isolates: number) {
       mode = next;
     },
     restart() {
-      object = createAdmission(now);
+      object = createQueueMachine(now);
     },
     async pass(ms: number) {
       const until = now + ms;
@@ -110,12 +110,12 @@ async function request(
   const answer = await client
     .admit(askOf(id, { limits }), new AbortController().signal, TARGET)
     .catch(() => undefined);
-  const pass = await client.circuits.take(TARGET, id);
-  if (pass !== undefined && outcome !== "dies") client.circuits.note(pass, outcome, call);
+  const pass = await client.targets.circuits.take(TARGET, id);
+  if (pass !== undefined && outcome !== "dies") client.targets.circuits.note(pass, outcome, call);
   if (answer?.kind === "admitted" && outcome !== "dies") {
     const usage = { inputTokens: 1, outputTokens: 1, costMicroUsd: 0, outcome: "ok" } as const;
     await client
-      .settle({ requestId: id, keyId: "key_1", leaseId: answer.lease.id, ...usage }, answer.canSettleLate)
+      .settle({ requestId: id, keyId: "key_1", leaseId: answer.lease.id, ...usage }, answer.canDeferSettle)
       .catch(() => {});
   }
   return pass !== undefined;
@@ -160,7 +160,7 @@ describe("a dead target", () => {
       { target: TARGET, state: "open", foundBy: { requestId: finder, traceId: `trace_${finder}` } },
     ]);
     await request(shared, 1, "failed");
-    expect(shared.clients[1]?.circuits.of(TARGET, shared.now)).toMatchObject({
+    expect(shared.clients[1]?.targets.circuits.of(TARGET, shared.now)).toMatchObject({
       state: "open",
       openForMs: 4000,
       foundBy: { requestId: finder },
@@ -197,8 +197,8 @@ describe("the object", () => {
     for (let turn = 0; turn < 20; turn += 1) await request(shared, 0, "alive");
     const before = shared.calls;
     for (let turn = 0; turn < 20; turn += 1) {
-      const pass = await shared.clients[0]?.circuits.take(TARGET, "req_x");
-      if (pass !== undefined) shared.clients[0]?.circuits.note(pass, "alive");
+      const pass = await shared.clients[0]?.targets.circuits.take(TARGET, "req_x");
+      if (pass !== undefined) shared.clients[0]?.targets.circuits.note(pass, "alive");
     }
     await shared.pass(5000);
     // The last requests' settlements and nothing else.

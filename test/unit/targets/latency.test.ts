@@ -1,15 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { createLatencyBook } from "../../../src/targets/latency.ts";
+import { createLatencyStats } from "../../../src/targets/latency.ts";
 
 const NOW = 1_000_000;
 
 describe("the latency book", () => {
   test("knows nothing of a target it has not seen", () => {
-    expect(createLatencyBook().of("acme", "a/x", NOW)).toBeUndefined();
+    expect(createLatencyStats().of("acme", "a/x", NOW)).toBeUndefined();
   });
 
   test("takes the first measurement as it is and lets later ones move it by a fifth", () => {
-    const book = createLatencyBook();
+    const book = createLatencyStats();
     book.note("acme", "a/x", 100, NOW);
     expect(book.of("acme", "a/x", NOW)).toBe(100);
     book.note("acme", "a/x", 600, NOW + 1);
@@ -17,14 +17,14 @@ describe("the latency book", () => {
   });
 
   test("keeps tenants and targets apart", () => {
-    const book = createLatencyBook();
+    const book = createLatencyStats();
     book.note("acme", "a/x", 100, NOW);
     expect(book.of("other", "a/x", NOW)).toBeUndefined();
     expect(book.of("acme", "a/y", NOW)).toBeUndefined();
   });
 
   test("forgets a measurement after a minute, so that a slow target is tried again", () => {
-    const book = createLatencyBook();
+    const book = createLatencyStats();
     book.note("acme", "a/x", 9000, NOW);
     expect(book.of("acme", "a/x", NOW + 60_000)).toBe(9000);
     expect(book.of("acme", "a/x", NOW + 60_001)).toBeUndefined();
@@ -33,7 +33,7 @@ describe("the latency book", () => {
   });
 
   test("holds 2000 targets and drops the one not measured for longest", () => {
-    const book = createLatencyBook();
+    const book = createLatencyStats();
     for (let at = 0; at < 2000; at += 1) book.note("acme", `a/${at}`, at, NOW);
     book.note("acme", "a/0", 0, NOW);
     book.note("acme", "a/new", 1, NOW);
@@ -44,7 +44,7 @@ describe("the latency book", () => {
   });
 
   test("lets one request in ten seconds try a target that it knows nothing of", () => {
-    const book = createLatencyBook();
+    const book = createLatencyStats();
     expect(book.claimTrial("acme", "a/x", NOW)).toBe(true);
     expect(book.claimTrial("acme", "a/x", NOW + 9_999)).toBe(false);
     expect(book.claimTrial("acme", "a/x", NOW + 10_000)).toBe(true);

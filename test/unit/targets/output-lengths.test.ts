@@ -1,10 +1,10 @@
 // How long a model's answers have been: what admission reserves for those who name no limit.
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { createOutputBook } from "../../../src/targets/output-lengths.ts";
+import { createOutputLengthStats } from "../../../src/targets/output-lengths.ts";
 
 function bookOf(lengths: readonly number[], tenantId = "acme", model = "up/m") {
-  const book = createOutputBook();
+  const book = createOutputLengthStats();
   for (const length of lengths) book.note(tenantId, model, length);
   return book;
 }
@@ -32,7 +32,7 @@ test("keeps tenants and models apart", () => {
 });
 
 test("keeps a thousand models, and lets go of the one unused for longest", () => {
-  const book = createOutputBook();
+  const book = createOutputLengthStats();
   const see = (model: string) => [1, 2, 3, 4, 5].forEach((length) => book.note("acme", model, length));
   for (let n = 0; n <= 1000; n += 1) see(`m${n}`);
   expect(book.expected("acme", "m0")).toBeUndefined();

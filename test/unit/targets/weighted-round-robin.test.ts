@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createTurns } from "../../../src/targets/weighted-round-robin.ts";
+import { createWeightedRoundRobin } from "../../../src/targets/weighted-round-robin.ts";
 
 /** How often each index had its turn. */
 function count(turns: number, weights: readonly number[], start = 0): number[] {
-  const { next } = createTurns(() => start);
+  const { next } = createWeightedRoundRobin(() => start);
   const counts = weights.map(() => 0);
   for (let turn = 0; turn < turns; turn += 1) {
     const index = next("r", weights);
@@ -40,23 +40,25 @@ describe("turns by weight", () => {
   });
 
   test("spread each target's turns out instead of giving them in a row", () => {
-    const { next } = createTurns(() => 0);
+    const { next } = createWeightedRoundRobin(() => 0);
     const seen = Array.from({ length: 14 }, () => next("r", [5, 1, 1])).join("");
     expect(seen).toBe("00102000010200");
   });
 
   test("start at different points in different isolates", () => {
-    const starts = Array.from({ length: 100 }, (_, at) => createTurns(() => at / 100).next("r", [80, 20]));
+    const starts = Array.from({ length: 100 }, (_, at) =>
+      createWeightedRoundRobin(() => at / 100).next("r", [80, 20]),
+    );
     expect(starts.filter((index) => index === 1)).toHaveLength(20);
   });
 
   test("never fall to a weight of zero, and to nobody where all are zero", () => {
     expect(count(10, [0, 3])).toEqual([0, 10]);
-    expect(createTurns(() => 0).next("r", [0, 0])).toBe(-1);
+    expect(createWeightedRoundRobin(() => 0).next("r", [0, 0])).toBe(-1);
   });
 
   test("are shared out among the others while one is out, and afterwards as before", () => {
-    const { next } = createTurns(() => 0);
+    const { next } = createWeightedRoundRobin(() => 0);
     const tally = (turns: number, weights: readonly number[]): number[] => {
       const counts = [0, 0, 0];
       for (let turn = 0; turn < turns; turn += 1) {
@@ -71,7 +73,7 @@ describe("turns by weight", () => {
   });
 
   test("are not taken by looking", () => {
-    const { peek, next } = createTurns(() => 0);
+    const { peek, next } = createWeightedRoundRobin(() => 0);
     const looked = [peek("r", [1, 1]), peek("r", [1, 1])];
     expect(looked).toEqual([next("r", [1, 1]), looked[0]]);
   });

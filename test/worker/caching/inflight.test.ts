@@ -8,7 +8,7 @@ import {
   type FlightFault,
   type FlightHead,
   type InflightRpc,
-  type JoinAsk,
+  type JoinRequest,
   type Joined,
 } from "../../../src/coalescing/protocol.ts";
 
@@ -32,7 +32,7 @@ function board() {
 
 let requests = 0;
 
-function askFor(fields: Partial<JoinAsk> = {}): JoinAsk {
+function askFor(fields: Partial<JoinRequest> = {}): JoinRequest {
   requests += 1;
   return {
     key: "k",

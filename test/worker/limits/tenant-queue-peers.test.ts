@@ -49,7 +49,7 @@ test("BerriAI/litellm#16011: many isolates with leases at hand don't pass the li
     for (const answer of answers) {
       if (answer.kind !== "admitted") continue;
       admitted += 1;
-      if (answer.isLeased) leased += 1;
+      if (answer.isPrefetched) leased += 1;
     }
   }
   expect(leased).toBeGreaterThan(20);

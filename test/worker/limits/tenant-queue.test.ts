@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createQueueClient } from "../../../src/limits/isolate/queue-client.ts";
-import { LEASE_TTL_MS, type AdmissionAnswer, type AdmissionAsk } from "../../../src/limits/protocol.ts";
+import { LEASE_TTL_MS, type AdmissionReply, type AdmissionRequest } from "../../../src/limits/protocol.ts";
 import type { TenantQueue } from "../../../src/limits/object/tenant-queue.ts";
 import { asAdmitted, askOf, asRefused, limitsOf, settlementOf } from "../../support/builders/admission.ts";
 
@@ -23,8 +23,8 @@ function queueOf() {
 /** The calls are open at the same time; resolves when the object has taken them all in. */
 function admitAll(
   stub: DurableObjectStub<TenantQueue>,
-  asks: readonly AdmissionAsk[],
-): Promise<AdmissionAnswer>[] {
+  asks: readonly AdmissionRequest[],
+): Promise<AdmissionReply>[] {
   return asks.map((ask) => stub.admit(ask));
 }
 

@@ -63,7 +63,7 @@ describe("an admission", () => {
   test("from a lease at hand says so, and has neither a call nor a wait in its trace", async () => {
     const gateway = createFakeGateway({
       replies: [completion()],
-      queue: { answer: { ...ADMITTED, isLeased: true, canSettleLate: true } },
+      queue: { answer: { ...ADMITTED, isPrefetched: true, canDeferSettle: true } },
     });
     await gateway.generate();
     const trace = await gateway.finish();
@@ -94,7 +94,7 @@ describe("an admission", () => {
   });
 });
 
-describe("a target that wants to be left alone", () => {
+describe("a target that prefetchCount to be left alone", () => {
   const TWO = fakeBundle({
     routes: {
       chat: {
@@ -108,7 +108,7 @@ describe("a target that wants to be left alone", () => {
 
   test("is passed over where there is another, with the reason on the root", async () => {
     const gateway = createFakeGateway({ bundle: TWO, chat: { model: "chat" }, replies: [completion()] });
-    gateway.queue.gates.close({ target: "a/m", forMs: 60_000 }, gateway.deps.now());
+    gateway.deps.targets.concurrency.coolDown({ target: "a/m", forMs: 60_000 }, gateway.deps.now());
     await gateway.generate();
     const { root, ...trace } = await gateway.finish();
     expect(gateway.facts).toMatchObject({ target: "b/m", attempts: 1, usedFallback: true });
@@ -124,7 +124,7 @@ describe("a target that wants to be left alone", () => {
 
   test("is waited for where it is the last, and refused where that takes longer than the request may", async () => {
     const waiting = createFakeGateway({ replies: [completion()] });
-    waiting.queue.gates.close({ target: "a/gpt-4o-mini", forMs: 4000 }, waiting.deps.now());
+    waiting.deps.targets.concurrency.coolDown({ target: "a/gpt-4o-mini", forMs: 4000 }, waiting.deps.now());
     await waiting.generate();
     expect(waiting.sleeps).toEqual([4000]);
 
@@ -132,7 +132,7 @@ describe("a target that wants to be left alone", () => {
       routes: { chat: { targets: [{ provider: "a", model: "m" }], timeouts: { totalMs: 1000 } } },
     });
     const late = createFakeGateway({ bundle, chat: { model: "chat" } });
-    late.queue.gates.close({ target: "a/m", forMs: 5000 }, late.deps.now());
+    late.deps.targets.concurrency.coolDown({ target: "a/m", forMs: 5000 }, late.deps.now());
     expect(await late.refusal()).toMatchObject({
       code: "upstream_rate_limited",
       details: { retryAfterMs: 5000 },

@@ -4,8 +4,8 @@ import { createQueueClient } from "../../../../src/limits/isolate/queue-client.t
 import {
   LEASE_RENEW_MS,
   type Admitted,
-  type AdmissionAsk,
-  type IsolateNews,
+  type AdmissionRequest,
+  type IsolateUpdates,
   type ObjectState,
   type QueueRpc,
   type Settlement,
@@ -18,7 +18,7 @@ const ANSWER: Admitted = {
   lease: { id: "lease", token: 1, expiresAt: START_AT + 45_000 },
   goInMs: 0,
   wait: { waitMs: 0, position: 0, depth: 0, queuedBehind: [] },
-  canSettleLate: true,
+  canDeferSettle: true,
   configVersion: 1,
   epoch: 1,
 };
@@ -27,8 +27,9 @@ const ANSWER: Admitted = {
 function rig() {
   const clock = createTestClock();
   const deferred: Promise<unknown>[] = [];
-  const asks: AdmissionAsk[] = [];
-  const tells: { readonly settles: readonly Settlement[]; readonly news: IsolateNews | undefined }[] = [];
+  const asks: AdmissionRequest[] = [];
+  const tells: { readonly settles: readonly Settlement[]; readonly updates: IsolateUpdates | undefined }[] =
+    [];
   const cancels: string[] = [];
   const object = { answer: ANSWER, state: { configVersion: 1, epoch: 1 } as ObjectState, isDown: false };
   const failIfDown = (): void => {
@@ -40,9 +41,9 @@ function rig() {
       failIfDown();
       return object.answer;
     },
-    async settle(settles, news) {
+    async settle(settles, updates) {
       failIfDown();
-      tells.push({ settles, news });
+      tells.push({ settles, updates });
       return object.state;
     },
     async cancel(id) {
@@ -82,7 +83,7 @@ describe("a settlement that can be late", () => {
     await client.settle(settlement("b"), true);
     expect(tells).toEqual([]);
     await clock.pass(100);
-    expect(tells).toEqual([{ settles: [settlement("a"), settlement("b")], news: undefined }]);
+    expect(tells).toEqual([{ settles: [settlement("a"), settlement("b")], updates: undefined }]);
     expect(deferred).toHaveLength(1);
     await clock.pass(5000);
     expect(clock.pending()).toBe(0);
@@ -147,18 +148,20 @@ describe("an object that was started anew", () => {
 });
 
 describe("a request let in by a lease at hand", () => {
-  const BATCH = { ...ANSWER, batch: { firstToken: 100, count: 2 } };
+  const BATCH = { ...ANSWER, prefetched: { firstToken: 100, count: 2 } };
 
   test("asks nobody, and is reported within a second with the leases that nobody used", async () => {
     const { clock, object, asks, tells, admit } = rig();
     object.answer = BATCH;
     await admit("a");
     const leased = asAdmitted(await admit("b"));
-    expect(leased).toMatchObject({ isLeased: true, lease: { token: 100 }, goInMs: 0 });
+    expect(leased).toMatchObject({ isPrefetched: true, lease: { token: 100 }, goInMs: 0 });
     expect(asks).toHaveLength(1);
     await clock.pass(1000);
     const start = { leaseId: leased.lease.id, requestId: "b", traceId: "trace-b", spanId: "span-b" };
-    expect(tells).toMatchObject([{ settles: [], news: { starts: [start], unused: [(101).toString(36)] } }]);
+    expect(tells).toMatchObject([
+      { settles: [], updates: { starts: [start], unused: [(101).toString(36)] } },
+    ]);
     await clock.pass(5000);
     expect(tells).toHaveLength(1);
     expect(clock.pending()).toBe(0);
@@ -173,7 +176,7 @@ describe("a request let in by a lease at hand", () => {
     await clock.pass(500);
     expect(tells).toEqual([]);
     await clock.pass(1000);
-    expect(tells.map(({ news }) => news?.unused)).toEqual([[(100).toString(36), (101).toString(36)]]);
+    expect(tells.map(({ updates }) => updates?.unused)).toEqual([[(100).toString(36), (101).toString(36)]]);
   });
 
   test("costs nothing when it is cancelled before anybody was told", async () => {
@@ -184,13 +187,20 @@ describe("a request let in by a lease at hand", () => {
     await client.cancel("b");
     await clock.pass(1000);
     expect(cancels).toEqual([]);
-    expect(tells[0]?.news).toMatchObject({ starts: [], unused: [leased.lease.id, (101).toString(36)] });
+    expect(tells[0]?.updates).toMatchObject({ starts: [], unused: [leased.lease.id, (101).toString(36)] });
   });
 
   test("is asked for in advance by an isolate that is busy, as many as the last second brought", async () => {
     const { asks, admit } = rig();
     for (let n = 0; n < 6; n += 1) await admit(`r${n}`);
-    expect(asks.map(({ wants }) => wants)).toEqual([undefined, undefined, undefined, 4, 5, 6]);
+    expect(asks.map(({ prefetchCount }) => prefetchCount)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      4,
+      5,
+      6,
+    ]);
   });
 });
 
@@ -201,13 +211,13 @@ describe("money spent outside of any lease", () => {
     const { client, clock, object, asks, tells, admit } = rig();
     client.spend(expense);
     await admit("b");
-    expect(asks[0]?.news).toEqual({ starts: [], unused: [], closes: [], expenses: [expense] });
+    expect(asks[0]?.updates).toEqual({ starts: [], unused: [], cooldowns: [], expenses: [expense] });
     object.isDown = true;
     client.spend({ ...expense, requestId: "c" });
     await clock.pass(1000);
     object.isDown = false;
     await clock.pass(1000);
-    expect(tells.map(({ news }) => news?.expenses)).toEqual([[{ ...expense, requestId: "c" }]]);
+    expect(tells.map(({ updates }) => updates?.expenses)).toEqual([[{ ...expense, requestId: "c" }]]);
     await clock.pass(5000);
     expect(tells).toHaveLength(1);
   });
@@ -216,12 +226,12 @@ describe("money spent outside of any lease", () => {
 describe("a gate that closed", () => {
   test("is told with the next call, with what is left of its time, and heard of in an answer", async () => {
     const { client, clock, object, asks, admit } = rig();
-    client.gates.enter("a/m", START_AT)({ kind: "limited", retryAfterMs: 5000 }, START_AT);
+    client.targets.concurrency.enter("a/m", START_AT)({ kind: "limited", retryAfterMs: 5000 }, START_AT);
     await clock.pass(2000);
-    object.answer = { ...ANSWER, closedGates: [{ target: "b/m", forMs: 800 }] };
+    object.answer = { ...ANSWER, cooldowns: [{ target: "b/m", forMs: 800 }] };
     await admit("a");
-    expect(asks[0]?.news?.closes).toEqual([{ target: "a/m", forMs: 3000 }]);
-    expect(client.gates.waitMs("b/m", clock.now())).toBe(800);
+    expect(asks[0]?.updates?.cooldowns).toEqual([{ target: "a/m", forMs: 3000 }]);
+    expect(client.targets.concurrency.waitMs("b/m", clock.now())).toBe(800);
     await settled();
   });
 });

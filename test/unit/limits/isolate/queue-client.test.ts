@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { createQueueClient, QueueUnreachable } from "../../../../src/limits/isolate/queue-client.ts";
 import {
   LEASE_RENEW_MS,
-  type AdmissionAnswer,
-  type AdmissionAsk,
+  type AdmissionReply,
+  type AdmissionRequest,
   type Admitted,
   type QueueRpc,
 } from "../../../../src/limits/protocol.ts";
@@ -15,7 +15,7 @@ const ADMITTED: Admitted = {
   lease: { id: "lease", token: 1, expiresAt: START_AT + 45_000 },
   goInMs: 0,
   wait: { waitMs: 0, position: 0, depth: 0, queuedBehind: [] },
-  canSettleLate: false,
+  canDeferSettle: false,
   configVersion: 3,
   epoch: 1,
 };
@@ -55,7 +55,7 @@ describe("the queue's client", () => {
   test.each(["retryable", "durableObjectReset"])(
     "asks once more with the same id, what is left of the wait and a fresh stub after a %s error",
     async (mark) => {
-      const asks: AdmissionAsk[] = [];
+      const asks: AdmissionRequest[] = [];
       const { client, clock, stubs } = rig({
         admit: async (ask) => {
           asks.push(ask);
@@ -96,7 +96,7 @@ describe("the queue's client", () => {
   });
 
   test("says so to the queue when the client leaves while it waits, and brings the wait's record home", async () => {
-    const { promise, resolve } = Promise.withResolvers<AdmissionAnswer>();
+    const { promise, resolve } = Promise.withResolvers<AdmissionReply>();
     const wait = { waitMs: 250, position: 2, depth: 1, queuedBehind: [] };
     const cancels: string[] = [];
     const { client, deferred } = rig({

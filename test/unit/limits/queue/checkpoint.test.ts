@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createAdmission, type Admission } from "../../../../src/limits/queue/queue-machine.ts";
+import { createQueueMachine, type QueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
 import { LEASE_TTL_MS } from "../../../../src/limits/protocol.ts";
 import {
   asAdmitted,
@@ -11,13 +11,13 @@ import {
 } from "../../../support/builders/admission.ts";
 
 /** As it goes to storage and comes back. */
-function restart(admission: Admission, at: number): Admission {
-  return createAdmission(at, structuredClone(admission.checkpoint(at)));
+function restart(admission: QueueMachine, at: number): QueueMachine {
+  return createQueueMachine(at, structuredClone(admission.checkpoint(at)));
 }
 
 describe("a checkpoint", () => {
   test("brings leases, rates, limits and keys back", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const limits = { concurrency: 1, requestsPerMinute: 60 };
     const holder = asAdmitted(admission.admit(askOf("a", { limits, configVersion: 7 }), START_AT));
     const before = admission.snapshot(START_AT + 100);
@@ -33,34 +33,34 @@ describe("a checkpoint", () => {
   });
 
   test("does not bring a lease back to life that ran out meanwhile", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const limits = { concurrency: 1 };
     const holder = asAdmitted(admission.admit(askOf("a", { limits }), START_AT));
-    const after = createAdmission(START_AT + LEASE_TTL_MS, admission.checkpoint(START_AT));
+    const after = createQueueMachine(START_AT + LEASE_TTL_MS, admission.checkpoint(START_AT));
     expect(after.renew([holder.lease.id], START_AT + LEASE_TTL_MS).lost).toEqual([holder.lease.id]);
     asAdmitted(after.admit(askOf("b", { limits, maxWaitMs: 0 }), START_AT + LEASE_TTL_MS));
   });
 
   test("lets a lease that it missed come back by its renewal, within one lease time of the restart", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const limits = { concurrency: 2 };
     asAdmitted(admission.admit(askOf("a", { limits }), START_AT));
     const checkpoint = admission.checkpoint(START_AT);
     const missed = asAdmitted(admission.admit(askOf("b", { limits }), START_AT + 500));
-    const after = createAdmission(START_AT + 900, checkpoint);
+    const after = createQueueMachine(START_AT + 900, checkpoint);
     expect(after.snapshot(START_AT + 900).leases).toBe(1);
     expect(after.renew([missed.lease.id], START_AT + 1000).lost).toEqual([]);
     expect(after.snapshot(START_AT + 1000).leases).toBe(2);
     after.settle([settlementOf(missed, "b")], START_AT + 1100);
     expect(after.snapshot(START_AT + 1100).leases).toBe(1);
 
-    const late = createAdmission(START_AT + 900, checkpoint);
+    const late = createQueueMachine(START_AT + 900, checkpoint);
     const tooLate = START_AT + 900 + LEASE_TTL_MS;
     expect(late.renew([missed.lease.id], tooLate).lost).toEqual([missed.lease.id]);
   });
 
   test("does not take a lease for missed that had ended before it", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const ended = asAdmitted(admission.admit(askOf("a", { limits: { concurrency: 2 } }), START_AT));
     admission.settle([settlementOf(ended, "a")], START_AT + 10);
     const after = restart(admission, START_AT + 20);
@@ -71,7 +71,7 @@ describe("a checkpoint", () => {
   });
 
   test("is due within a second once limits were used, and at leisure far below them", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     expect(admission.staleAfterMs()).toBe(Infinity);
     const light = asAdmitted(admission.admit(askOf("a", { limits: { concurrency: 20 } }), START_AT));
     expect(admission.staleAfterMs()).toBe(10_000);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createAdmission } from "../../../../src/limits/queue/queue-machine.ts";
+import { createQueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
 import {
   asAdmitted,
   askOf,
@@ -13,7 +13,7 @@ const ONE_SLOT = { concurrency: 1 };
 
 describe("limits that an operator has raised", () => {
   test("let the waiting in at once, and hold no longer than he said", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     expect(admission.admit(askOf("b", { limits: ONE_SLOT }), START_AT)).toBeUndefined();
     admission.raise({ concurrency: 2 }, START_AT + 5000, START_AT);
@@ -24,7 +24,7 @@ describe("limits that an operator has raised", () => {
   });
 
   test("hold over records that change meanwhile, whose own come into force after it", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     admission.setLimits(1, limitsOf({ concurrency: 1, requestsPerMinute: 60 }), START_AT);
     admission.raise({ concurrency: 9 }, START_AT + 5000, START_AT);
     admission.setLimits(2, limitsOf({ concurrency: 3, requestsPerMinute: 600 }), START_AT + 1);
@@ -36,26 +36,26 @@ describe("limits that an operator has raised", () => {
   });
 
   test("keep over a restart what they would have been, and end when they would have ended", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     admission.setLimits(1, limitsOf({ requestsPerMinute: 60, burst: 10 }), START_AT);
     admission.raise({ requestsPerMinute: 600, burst: 100 }, START_AT + 5000, START_AT);
     for (let n = 0; n < 50; n += 1) asAdmitted(admission.admit(askOf(`r${n}`), START_AT));
     const { orders } = admission;
-    const after = createAdmission(START_AT + 1, structuredClone(admission.checkpoint(START_AT)));
-    after.restoreOrders(structuredClone(orders), START_AT + 1);
+    const after = createQueueMachine(START_AT + 1, structuredClone(admission.checkpoint(START_AT)));
+    after.restoreOverrides(structuredClone(orders), START_AT + 1);
     expect(after.snapshot(START_AT + 1).limits["requestsPerMinute"]).toMatchObject({
       limit: 600,
       remaining: 50,
     });
-    const late = createAdmission(START_AT + 6000, structuredClone(admission.checkpoint(START_AT)));
-    late.restoreOrders(structuredClone(orders), START_AT + 6000);
+    const late = createQueueMachine(START_AT + 6000, structuredClone(admission.checkpoint(START_AT)));
+    late.restoreOverrides(structuredClone(orders), START_AT + 6000);
     expect(late.snapshot(START_AT + 6000).limits["requestsPerMinute"]?.limit).toBe(60);
   });
 });
 
 describe("a drained queue", () => {
   test("refuses newcomers until it ends, says when that is, and lets those who wait finish", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const holder = asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     expect(admission.admit(askOf("b"), START_AT)).toBeUndefined();
     admission.drain(START_AT + 60_000, "finish", START_AT);
@@ -73,7 +73,7 @@ describe("a drained queue", () => {
   });
 
   test("drops those who wait where it is told to, each with an answer", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     for (const id of ["b", "c"]) expect(admission.admit(askOf(id), START_AT)).toBeUndefined();
     admission.drain(START_AT + 1000, "drop", START_AT);
@@ -85,7 +85,7 @@ describe("a drained queue", () => {
   });
 
   test("is open again at once when it is told so", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     admission.drain(START_AT + 60_000, "finish", START_AT);
     asRefused(admission.admit(askOf("a"), START_AT + 1));
     admission.drain(START_AT + 2, "drop", START_AT + 2);

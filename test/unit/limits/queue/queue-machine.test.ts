@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { createAdmission } from "../../../../src/limits/queue/queue-machine.ts";
-import { LEASE_TTL_MS, type AdmissionAnswer } from "../../../../src/limits/protocol.ts";
+import { createQueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
+import { LEASE_TTL_MS, type AdmissionReply } from "../../../../src/limits/protocol.ts";
 import {
   asAdmitted,
   askOf,
@@ -13,8 +13,8 @@ import {
 const ONE_SLOT = { concurrency: 1 };
 
 function rig() {
-  const admission = createAdmission(START_AT);
-  const answers = new Map<string, AdmissionAnswer>();
+  const admission = createQueueMachine(START_AT);
+  const answers = new Map<string, AdmissionReply>();
   const collect = (): void => {
     for (const { requestId, answer } of admission.takeWakeUps()) answers.set(requestId, answer);
   };

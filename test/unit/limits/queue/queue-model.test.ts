@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createAdmission } from "../../../../src/limits/queue/queue-machine.ts";
+import { createQueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
 import { createModel, type Step, type World } from "./queue-model.ts";
 import { asAdmitted, askOf, limitsOf, START_AT } from "../../../support/builders/admission.ts";
 
@@ -41,7 +41,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       maxWaitMs: fc.oneof(fc.constant(0), fc.nat(500), fc.nat(30_000)),
       tokens: fc.oneof(fc.nat(20), fc.nat(300)),
       cost: fc.oneof(fc.constant(0), fc.nat(40), fc.nat(600)),
-      wants: fc.oneof(fc.constant(0), fc.nat(30)),
+      prefetchCount: fc.oneof(fc.constant(0), fc.nat(30)),
     }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("settle" as const), which, tenths: fc.nat(20) }) },
@@ -98,7 +98,7 @@ test("lets a refused one in that comes back when it was told to, if no other cam
       fc.array(fc.nat(20_000), { maxLength: 20 }),
       fc.nat(20_000),
       (fields, waits, maxWaitMs) => {
-        const admission = createAdmission(START_AT);
+        const admission = createQueueMachine(START_AT);
         let now = START_AT;
         for (const [n, waitMs] of waits.entries())
           admission.admit(askOf(`r${n}`, { limits: fields, maxWaitMs: waitMs }), START_AT);

@@ -1,13 +1,13 @@
 // A simple reference for the queue's rules: it keeps its own books of who waits, who holds a slot and who went when, from
 // what the real one answers, and checks the eight invariants of src/docs/queue.md after every step. Used by queue-model.test.ts.
 import { expect } from "vitest";
-import { createAdmission, type Admission } from "../../../../src/limits/queue/queue-machine.ts";
+import { createQueueMachine, type QueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
 import type { Checkpoint } from "../../../../src/limits/queue/checkpoint.ts";
 import {
   LEASE_TTL_MS,
   UNSTARTED_TTL_MS,
-  type AdmissionAnswer,
-  type AdmissionAsk,
+  type AdmissionReply,
+  type AdmissionRequest,
   type Admitted,
   type Lane,
   type Limits,
@@ -31,7 +31,7 @@ export type Step =
       readonly tokens: number;
       /** Micro-dollars expected. */
       readonly cost: number;
-      readonly wants: number;
+      readonly prefetchCount: number;
     }
   /** With what it really cost, in tenths of the estimate. */
   | { readonly do: "settle" | "ride"; readonly which: number; readonly tenths: number }
@@ -45,7 +45,7 @@ export type Step =
   | { readonly do: "restart" };
 
 interface Known {
-  readonly ask: AdmissionAsk;
+  readonly ask: AdmissionRequest;
   readonly deadlineAt: number;
   readonly seq: number;
   phase: "waiting" | "holding" | "over";
@@ -68,11 +68,11 @@ const EPSILON = 0.01;
 const SAVE_EVERY_MS = 1000;
 /** How long an isolate remembers what it has told: isolate-outbox.ts. */
 const TOLD_MS = 15_000;
-const NO_NEWS = { starts: [], unused: [], closes: [] };
+const NO_NEWS = { starts: [], unused: [], cooldowns: [] };
 
 export function createModel({ limits, keyLimits }: World) {
   let now = START_AT;
-  let admission: Admission = createAdmission(now);
+  let admission: QueueMachine = createQueueMachine(now);
   admission.setLimits(1, limits, now);
   let saved: Checkpoint | undefined;
   let savedAt = now;
@@ -101,7 +101,14 @@ export function createModel({ limits, keyLimits }: World) {
       case "settle":
         return settle(settlementsOf(step));
       case "ride": {
-        const asked = { key: "a", lane: "interactive", maxWaitMs: 0, tokens: 1, cost: 0, wants: 0 } as const;
+        const asked = {
+          key: "a",
+          lane: "interactive",
+          maxWaitMs: 0,
+          tokens: 1,
+          cost: 0,
+          prefetchCount: 0,
+        } as const;
         return admit({ do: "admit", ...asked }, settlementsOf(step));
       }
       case "cancel":
@@ -127,7 +134,7 @@ export function createModel({ limits, keyLimits }: World) {
       lane: step.lane,
       maxWaitMs: step.maxWaitMs,
       estimate: { inputTokens: step.tokens, outputTokens: 0, costMicroUsd: step.cost },
-      wants: step.wants,
+      prefetchCount: step.prefetchCount,
       settles,
       ...(step.key === "small" ? { keyLimits } : {}),
     });
@@ -135,7 +142,7 @@ export function createModel({ limits, keyLimits }: World) {
     send(ask);
   }
 
-  function note(ask: AdmissionAsk, isBatched: boolean): Known {
+  function note(ask: AdmissionRequest, isBatched: boolean): Known {
     const known: Known = {
       ask,
       deadlineAt: now + ask.maxWaitMs,
@@ -155,7 +162,7 @@ export function createModel({ limits, keyLimits }: World) {
     return known;
   }
 
-  function send(ask: AdmissionAsk): void {
+  function send(ask: AdmissionRequest): void {
     admission.expire(now);
     collect();
     const before = admission.snapshot(now).limits;
@@ -314,7 +321,7 @@ export function createModel({ limits, keyLimits }: World) {
     // No object comes back in less; tokens follow the clock.
     now += 1;
     expireOverdue();
-    admission = createAdmission(now, structuredClone(saved));
+    admission = createQueueMachine(now, structuredClone(saved));
     admission.setLimits(1, limits, now);
     const kept = new Set(saved?.leases.map(([token]) => token));
     for (const known of all) {
@@ -344,7 +351,7 @@ export function createModel({ limits, keyLimits }: World) {
     for (const { requestId, answer } of admission.takeWakeUps()) onAnswer(requestId, answer);
   }
 
-  function onAnswer(requestId: string, answer: AdmissionAnswer): void {
+  function onAnswer(requestId: string, answer: AdmissionReply): void {
     const known = byId.get(requestId);
     if (known === undefined) throw new Error(`an answer for ${requestId}, which never asked`);
     // Invariant 2: exactly one answer.
@@ -363,8 +370,8 @@ export function createModel({ limits, keyLimits }: World) {
     known.lease = answer.lease;
     known.goAt = now + answer.goInMs;
     known.expiresAt = known.goAt + LEASE_TTL_MS;
-    for (let n = 0; n < (answer.batch?.count ?? 0); n += 1)
-      noteBatched(known, (answer.batch?.firstToken ?? 0) + n);
+    for (let n = 0; n < (answer.prefetched?.count ?? 0); n += 1)
+      noteBatched(known, (answer.prefetched?.firstToken ?? 0) + n);
     // Invariant 5: nobody goes after his deadline.
     expect(known.goAt).toBeLessThanOrEqual(known.deadlineAt);
     expect(answer.wait.waitMs).toBe(known.goAt - (known.deadlineAt - known.ask.maxWaitMs));
@@ -372,7 +379,7 @@ export function createModel({ limits, keyLimits }: World) {
 
   function noteBatched({ ask }: Known, token: number): void {
     const requestId = `batched-${token}`;
-    const known = note({ ...ask, requestId, traceId: `t-${token}`, settles: [], wants: 0 }, true);
+    const known = note({ ...ask, requestId, traceId: `t-${token}`, settles: [], prefetchCount: 0 }, true);
     expectAffordable(known);
     known.phase = "holding";
     known.lease = { id: leaseIdOf(token), token, expiresAt: now + UNSTARTED_TTL_MS };
@@ -426,7 +433,7 @@ export function createModel({ limits, keyLimits }: World) {
   }
 
   /** Nobody waits for what is there. */
-  function expectNothingFree({ limits: windows }: ReturnType<Admission["snapshot"]>): void {
+  function expectNothingFree({ limits: windows }: ReturnType<QueueMachine["snapshot"]>): void {
     if (limits.tokensPerMinute !== undefined) return;
     const hasSlot = (windows["concurrency"]?.remaining ?? 1) > 0;
     const hasRate = (windows["requestsPerMinute"]?.remaining ?? 1) > 0;
@@ -434,7 +441,7 @@ export function createModel({ limits, keyLimits }: World) {
   }
 
   /** Invariant 6: what is left is the budget less all settlements and all that is outstanding. */
-  function expectLedger({ limits: windows }: ReturnType<Admission["snapshot"]>): void {
+  function expectLedger({ limits: windows }: ReturnType<QueueMachine["snapshot"]>): void {
     const { budget } = limits;
     if (budget === undefined) return;
     const left = budget.microUsd - spent - reserved();

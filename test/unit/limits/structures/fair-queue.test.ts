@@ -4,7 +4,7 @@ import {
   createFlow,
   type Flow,
   type Queued,
-} from "../../../../src/limits/leases/fair-queue.ts";
+} from "../../../../src/limits/structures/fair-queue.ts";
 import type { Lane } from "../../../../src/limits/protocol.ts";
 
 interface Item extends Queued<Item> {
@@ -25,10 +25,10 @@ function rig() {
     return item;
   };
   /** Admits the next so many, each of weight `weight`. */
-  const serve = (count: number, weight = 1, isOpen: (item: Item) => boolean = () => true): string[] => {
+  const serve = (count: number, weight = 1, isEligible: (item: Item) => boolean = () => true): string[] => {
     const served: string[] = [];
     for (let n = 0; n < count; n += 1) {
-      const item = queue.next(isOpen);
+      const item = queue.next(isEligible);
       if (item === undefined) break;
       queue.admit(item);
       item.flow.served += weight;

@@ -5,15 +5,15 @@
 
 import {
   adjust,
-  createGate,
-  createRule,
+  createRateLimiter,
+  createRateLimitRule,
   giveBack,
   opensAt,
   rescale,
   take,
   windowOf,
-  type RateGate,
-  type RateRule,
+  type RateLimiter,
+  type RateLimitRule,
   type RateTicket,
 } from "./rate-limiter.ts";
 import type { LimitName, Limits, LimitWindow } from "../protocol.ts";
@@ -24,8 +24,8 @@ const LIGHT_SHARE = 0.1;
 
 /** A rate limit in force. */
 interface RateLimit {
-  readonly rule: RateRule;
-  readonly gate: RateGate;
+  readonly rule: RateLimitRule;
+  readonly limiter: RateLimiter;
 }
 
 export interface Allowance {
@@ -43,7 +43,7 @@ export interface Allowance {
 }
 
 /** What one admission took of an allowance, so that it can be taken back. */
-export interface Takings {
+export interface Reservation {
   readonly requests: RateTicket | undefined;
   readonly tokens: RateTicket | undefined;
   /** Micro-dollars reserved until the lease ends. */
@@ -73,20 +73,20 @@ export function setLimits(allowance: Allowance, limits: Limits, version: number,
   allowance.requests =
     requestsPerMinute === undefined
       ? undefined
-      : changeRate(allowance.requests, createRule(requestsPerMinute, burst), now);
+      : changeRate(allowance.requests, createRateLimitRule(requestsPerMinute, burst), now);
   allowance.tokens =
     tokensPerMinute === undefined
       ? undefined
-      : changeRate(allowance.tokens, createRule(tokensPerMinute), now);
+      : changeRate(allowance.tokens, createRateLimitRule(tokensPerMinute), now);
   allowance.limits = limits;
   allowance.version = version;
 }
 
-function changeRate(old: RateLimit | undefined, rule: RateRule, now: number): RateLimit {
-  if (old === undefined) return { rule, gate: createGate() };
+function changeRate(old: RateLimit | undefined, rule: RateLimitRule, now: number): RateLimit {
+  if (old === undefined) return { rule, limiter: createRateLimiter() };
   const isSame = old.rule.perMinute === rule.perMinute && old.rule.burst === rule.burst;
-  if (!isSame) rescale(old.gate, old.rule, rule, now);
-  return { rule, gate: old.gate };
+  if (!isSame) rescale(old.limiter, old.rule, rule, now);
+  return { rule, limiter: old.limiter };
 }
 
 export function isLimited({ limits, requests, tokens }: Allowance): boolean {
@@ -99,21 +99,21 @@ export function isLight({ limits, holding, requests, tokens, spend }: Allowance,
   const { concurrency = Infinity, budget } = limits;
   return (
     holding <= LIGHT_SHARE * concurrency &&
-    (requests === undefined || isGateLight(requests, now)) &&
-    (tokens === undefined || isGateLight(tokens, now)) &&
+    (requests === undefined || isRateLight(requests, now)) &&
+    (tokens === undefined || isRateLight(tokens, now)) &&
     (budget === undefined ||
       spend === undefined ||
       spentIn(spend, budget.period, now) + spend.reserved <= (1 - LIGHT_SHARE) * budget.microUsd)
   );
 }
 
-function isGateLight({ rule, gate }: RateLimit, now: number): boolean {
-  return gate.fullAt - now <= LIGHT_SHARE * rule.burst * rule.unitMs;
+function isRateLight({ rule, limiter }: RateLimit, now: number): boolean {
+  return limiter.fullAt - now <= LIGHT_SHARE * rule.burst * rule.unitMs;
 }
 
 /** Nothing held, nothing owed, no budget to be remembered: forgetting it changes nothing. */
 export function isIdle({ holding, waiting, requests, tokens, limits }: Allowance, now: number): boolean {
-  const owedUntil = Math.max(requests?.gate.fullAt ?? 0, tokens?.gate.fullAt ?? 0);
+  const owedUntil = Math.max(requests?.limiter.fullAt ?? 0, tokens?.limiter.fullAt ?? 0);
   return holding === 0 && waiting === 0 && owedUntil <= now && limits.budget === undefined;
 }
 
@@ -123,11 +123,11 @@ export function hasSlot({ limits, holding }: Allowance): boolean {
 
 /** When the request rate lets the next one pass, after `ahead` others. */
 export function requestsOpenAt({ requests }: Allowance, ahead = 0): number {
-  return requests === undefined ? 0 : opensAt(requests.gate, requests.rule, 1, ahead);
+  return requests === undefined ? 0 : opensAt(requests.limiter, requests.rule, 1, ahead);
 }
 
 export function tokensOpenAt({ tokens }: Allowance, estimate: number): number {
-  return tokens === undefined ? 0 : opensAt(tokens.gate, tokens.rule, estimate);
+  return tokens === undefined ? 0 : opensAt(tokens.limiter, tokens.rule, estimate);
 }
 
 /** When both rates let a request of so many tokens pass; it may lie in the past. */
@@ -156,20 +156,20 @@ export function spendOf(allowance: Allowance): Spend {
 }
 
 /** Counts an admission that goes at `at` and reserves its tokens and its cost; the slot is held until `free`. */
-export function takeOne(allowance: Allowance, estimate: number, microUsd: number, at: number): Takings {
+export function reserve(allowance: Allowance, estimate: number, microUsd: number, at: number): Reservation {
   const { requests, tokens, limits } = allowance;
   allowance.holding += 1;
   const reserved = limits.budget === undefined ? 0 : microUsd;
   if (reserved > 0) spendOf(allowance).reserved += reserved;
   return {
-    requests: requests && take(requests.gate, requests.rule, 1, at),
-    tokens: tokens && take(tokens.gate, tokens.rule, estimate, at),
+    requests: requests && take(requests.limiter, requests.rule, 1, at),
+    tokens: tokens && take(tokens.limiter, tokens.rule, estimate, at),
     reserved,
   };
 }
 
 /** Frees the slot and what was reserved of the budget. */
-export function free(allowance: Allowance, { reserved }: Takings): void {
+export function free(allowance: Allowance, { reserved }: Reservation): void {
   const { spend } = allowance;
   allowance.holding -= 1;
   // Sums of fractions leave dust: with nothing under way nothing is reserved.
@@ -177,25 +177,30 @@ export function free(allowance: Allowance, { reserved }: Takings): void {
 }
 
 /** Takes an admission back that was never used. */
-export function takeBack({ requests, tokens }: Allowance, takings: Takings, now: number): void {
-  if (requests !== undefined && takings.requests !== undefined)
-    giveBack(requests.gate, requests.rule, takings.requests, now);
-  if (tokens !== undefined && takings.tokens !== undefined)
-    giveBack(tokens.gate, tokens.rule, takings.tokens, now);
+export function takeBack({ requests, tokens }: Allowance, reservation: Reservation, now: number): void {
+  if (requests !== undefined && reservation.requests !== undefined)
+    giveBack(requests.limiter, requests.rule, reservation.requests, now);
+  if (tokens !== undefined && reservation.tokens !== undefined)
+    giveBack(tokens.limiter, tokens.rule, reservation.tokens, now);
 }
 
 /** Puts the true count in place of the estimate: a debt is carried, a credit returned. */
-export function settleTokens({ tokens }: Allowance, takings: Takings, actual: number, now: number): void {
-  if (tokens === undefined || takings.tokens === undefined) return;
-  adjust(tokens.gate, tokens.rule, actual - takings.tokens.units, now);
+export function settleTokens(
+  { tokens }: Allowance,
+  reservation: Reservation,
+  actual: number,
+  now: number,
+): void {
+  if (tokens === undefined || reservation.tokens === undefined) return;
+  adjust(tokens.limiter, tokens.rule, actual - reservation.tokens.units, now);
 }
 
 export function requestsWindow({ requests }: Allowance, now: number): LimitWindow | undefined {
-  return requests && windowOf(requests.gate, requests.rule, now);
+  return requests && windowOf(requests.limiter, requests.rule, now);
 }
 
 export function tokensWindow({ tokens }: Allowance, now: number): LimitWindow | undefined {
-  return tokens && windowOf(tokens.gate, tokens.rule, now);
+  return tokens && windowOf(tokens.limiter, tokens.rule, now);
 }
 
 /** What is left of the budget now, in micro-dollars. */

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { createAdmission, type Admission } from "../../../../src/limits/queue/queue-machine.ts";
+import { createQueueMachine, type QueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
 import type { Budget } from "../../../../src/limits/protocol.ts";
 import {
-  book,
+  recordSpend,
   createSpend,
   isAffordable,
   periodEndsAt,
   spentIn,
-} from "../../../../src/limits/leases/spend.ts";
+} from "../../../../src/limits/usage/spend.ts";
 import { asAdmitted, askOf, asRefused, settlementOf, START_AT } from "../../../support/builders/admission.ts";
 
 const DAY_MS = 86_400_000;
@@ -20,7 +20,7 @@ function ask(id: string, costMicroUsd: number, budget: Budget = ONE_DOLLAR) {
 }
 
 /** Lets a request in and settles it with that cost. */
-function spend(admission: Admission, id: string, costMicroUsd: number, now: number): void {
+function spend(admission: QueueMachine, id: string, costMicroUsd: number, now: number): void {
   const holder = asAdmitted(admission.admit(ask(id, 0), now));
   admission.settle([{ ...settlementOf(holder, id), costMicroUsd }], now);
 }
@@ -40,8 +40,8 @@ describe("a period of a budget", () => {
 
   test("begins with nothing spent, while a longer one goes on", () => {
     const ledger = createSpend();
-    book(ledger, 700, at("2026-11-25T23:59:59Z"));
-    book(ledger, 5, at("2026-11-26T00:00:00Z"));
+    recordSpend(ledger, 700, at("2026-11-25T23:59:59Z"));
+    recordSpend(ledger, 5, at("2026-11-26T00:00:00Z"));
     const now = at("2026-11-26T00:00:01Z");
     expect([
       spentIn(ledger, "day", now),
@@ -64,7 +64,7 @@ describe("a budget", () => {
   });
 
   test("refuses once it is spent, with its facts, until the period's end", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     spend(admission, "a", 1_000_000, START_AT);
     const refused = asRefused(admission.admit(ask("b", 10), START_AT + 1000));
     expect(refused).toMatchObject({
@@ -79,7 +79,7 @@ describe("a budget", () => {
   });
 
   test("refuses for a moment only where nothing but reservations is in the way", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const holder = asAdmitted(admission.admit(ask("a", 900_000), START_AT));
     const refused = asRefused(admission.admit(ask("b", 200_000), START_AT));
     expect(refused.retryAfterMs).toBeLessThanOrEqual(1000);
@@ -88,7 +88,7 @@ describe("a budget", () => {
   });
 
   test("is alert: lets all in and shows that nothing is left", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const budget: Budget = { ...ONE_DOLLAR, onExceeded: "alert" };
     const holder = asAdmitted(admission.admit(ask("a", 0, budget), START_AT));
     admission.settle([{ ...settlementOf(holder, "a"), costMicroUsd: 3_000_000 }], START_AT);
@@ -100,7 +100,7 @@ describe("a budget", () => {
   });
 
   test("of a key is nested in the tenant's", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const keyLimits = { maxDepth: 10, maxWaitMs: 0, budget: { ...ONE_DOLLAR, microUsd: 500 } };
     const holder = asAdmitted(admission.admit({ ...ask("a", 0), keyLimits }, START_AT));
     admission.settle([{ ...settlementOf(holder, "a"), costMicroUsd: 500 }], START_AT);
@@ -111,7 +111,7 @@ describe("a budget", () => {
   });
 
   test("set in the middle of a period knows what was spent before", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const holder = asAdmitted(admission.admit(askOf("a"), START_AT));
     admission.settle([{ ...settlementOf(holder, "a"), costMicroUsd: 1_000_000 }], START_AT);
     admission.setLimits(2, { maxDepth: 9, maxWaitMs: 0, budget: ONE_DOLLAR }, START_AT);
@@ -119,7 +119,7 @@ describe("a budget", () => {
   });
 
   test("refuses one that waited for a slot when its turn comes, if the money is gone by then", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const limits = { budget: ONE_DOLLAR, concurrency: 1 };
     const holder = asAdmitted(admission.admit(askOf("a", { limits }), START_AT));
     expect(admission.admit(askOf("b", { limits }), START_AT)).toBeUndefined();
@@ -131,7 +131,7 @@ describe("a budget", () => {
 
 describe("the ledger", () => {
   test("books a settlement once, though it comes twice, and one that comes after its lease ran out", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const holder = asAdmitted(admission.admit(ask("a", 10), START_AT));
     const settlement = { ...settlementOf(holder, "a"), costMicroUsd: 250_000 };
     const late = START_AT + 60_000;
@@ -141,7 +141,7 @@ describe("the ledger", () => {
   });
 
   test("shows what was spent in each period, and what is reserved", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     expect(admission.snapshot(START_AT).spentUsd).toEqual({ day: 0, week: 0, month: 0, reserved: 0 });
     spend(admission, "a", 1_250_000, START_AT);
     asAdmitted(admission.admit(ask("b", 700_000, { ...ONE_DOLLAR, microUsd: 9e6 }), START_AT + 32 * DAY_MS));
@@ -155,7 +155,7 @@ describe("the ledger", () => {
   });
 
   test("is whole after a crash once the settlements of the last seconds are told again", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const before = asAdmitted(admission.admit(ask("a", 0), START_AT));
     const kept = asAdmitted(admission.admit(ask("b", 0), START_AT));
     admission.settle([{ ...settlementOf(before, "a"), costMicroUsd: 100_000 }], START_AT);
@@ -167,7 +167,7 @@ describe("the ledger", () => {
       { ...settlementOf(missed, "c"), costMicroUsd: 3000 },
     ];
     admission.settle(told, START_AT + 30);
-    const after = createAdmission(START_AT + 100, checkpoint);
+    const after = createQueueMachine(START_AT + 100, checkpoint);
     after.settle(told, START_AT + 110);
     after.settle(told, START_AT + 120);
     const { limits, leases } = after.snapshot(START_AT + 120);
@@ -176,10 +176,10 @@ describe("the ledger", () => {
   });
 
   test("books a lease once that a crash forgot, its renewal brought back, and its settlement ended", () => {
-    const checkpoint = structuredClone(createAdmission(START_AT).checkpoint(START_AT));
-    const before = createAdmission(START_AT);
+    const checkpoint = structuredClone(createQueueMachine(START_AT).checkpoint(START_AT));
+    const before = createQueueMachine(START_AT);
     const missed = asAdmitted(before.admit(ask("a", 0), START_AT + 10));
-    const after = createAdmission(START_AT + 100, checkpoint);
+    const after = createQueueMachine(START_AT + 100, checkpoint);
     after.setLimits(1, { maxDepth: 1, maxWaitMs: 0, budget: ONE_DOLLAR }, START_AT + 100);
     expect(after.renew([missed.lease.id], START_AT + 110).lost).toEqual([]);
     const settlement = { ...settlementOf(missed, "a"), costMicroUsd: 1000 };
@@ -188,12 +188,12 @@ describe("the ledger", () => {
   });
 
   test("books what was spent outside of any lease, to tenant and key, and once though it is told twice", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     const limits = { budget: ONE_DOLLAR };
     const keyLimits = { maxDepth: 9, maxWaitMs: 0, budget: { ...ONE_DOLLAR, microUsd: 500 } };
     admission.admit(askOf("a", { limits, keyLimits }), START_AT);
     const expense = { requestId: "b", keyId: "key", costMicroUsd: 499.5 };
-    const news = { starts: [], unused: [], closes: [], expenses: [expense] };
+    const news = { starts: [], unused: [], cooldowns: [], expenses: [expense] };
     admission.settle([], START_AT, news);
     admission.settle([], START_AT + 10, news);
     expect(admission.snapshot(START_AT).limits["budgetMicroUsd"]?.remaining).toBe(999_500);
@@ -203,15 +203,15 @@ describe("the ledger", () => {
   });
 
   test("keeps over a crash what is reserved", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     asAdmitted(admission.admit(ask("a", 900_000), START_AT));
-    const after = createAdmission(START_AT + 10, structuredClone(admission.checkpoint(START_AT)));
+    const after = createQueueMachine(START_AT + 10, structuredClone(admission.checkpoint(START_AT)));
     expect(asRefused(after.admit(ask("b", 200_000), START_AT + 10)).code).toBe("budget_exceeded");
     asAdmitted(after.admit(ask("c", 100_000), START_AT + 10));
   });
 
   test("is saved before a refusal that rests on it is answered", () => {
-    const admission = createAdmission(START_AT);
+    const admission = createQueueMachine(START_AT);
     spend(admission, "a", 1_000_000, START_AT);
     expect(admission.staleAfterMs()).toBe(1000);
     asRefused(admission.admit(ask("b", 1), START_AT));

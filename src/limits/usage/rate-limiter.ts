@@ -12,14 +12,14 @@ const BURST_SHARE = 1 / 6;
 const CLOCK_NOISE_MS = 0.001;
 
 /** What a gate lets through: `burst` units at once, then one each `unitMs`. */
-export interface RateRule {
+export interface RateLimitRule {
   readonly perMinute: number;
   readonly burst: number;
   readonly unitMs: number;
 }
 
 /** A gate's state. `fullAt`: when the bucket is whole again (GCRA's theoretical arrival time). */
-export interface RateGate {
+export interface RateLimiter {
   fullAt: number;
   /** The latest moment that anything was admitted at; may lie ahead where a caller sleeps until then. */
   lastAt: number;
@@ -36,11 +36,14 @@ export interface RateTicket {
   readonly units: number;
 }
 
-export function createRule(perMinute: number, burst = Math.ceil(perMinute * BURST_SHARE)): RateRule {
+export function createRateLimitRule(
+  perMinute: number,
+  burst = Math.ceil(perMinute * BURST_SHARE),
+): RateLimitRule {
   return { perMinute, burst: Math.max(1, burst), unitMs: MS_PER_MINUTE / perMinute };
 }
 
-export function createGate(): RateGate {
+export function createRateLimiter(): RateLimiter {
   return { fullAt: 0, lastAt: 0, returnedMs: 0 };
 }
 
@@ -48,58 +51,58 @@ export function createGate(): RateGate {
  * The first whole millisecond at which `units` may pass after `unitsAhead` others; it may lie in the past.
  * More units than the burst pass when the bucket is full, and leave a debt.
  */
-export function opensAt(gate: RateGate, rule: RateRule, units: number, unitsAhead = 0): number {
+export function opensAt(limiter: RateLimiter, rule: RateLimitRule, units: number, unitsAhead = 0): number {
   const spare = rule.burst - Math.min(units, rule.burst) - unitsAhead;
-  return Math.ceil(gate.fullAt - spare * rule.unitMs - CLOCK_NOISE_MS);
+  return Math.ceil(limiter.fullAt - spare * rule.unitMs - CLOCK_NOISE_MS);
 }
 
 /** Counts an admission at the moment `at`, which must not be before `opensAt`. */
-export function take(gate: RateGate, rule: RateRule, units: number, at: number): RateTicket {
-  const before = gate.fullAt;
-  gate.fullAt = Math.max(before, at) + units * rule.unitMs;
-  gate.lastAt = Math.max(gate.lastAt, at);
-  return { before, after: gate.fullAt, returnedMs: gate.returnedMs, units };
+export function take(limiter: RateLimiter, rule: RateLimitRule, units: number, at: number): RateTicket {
+  const before = limiter.fullAt;
+  limiter.fullAt = Math.max(before, at) + units * rule.unitMs;
+  limiter.lastAt = Math.max(limiter.lastAt, at);
+  return { before, after: limiter.fullAt, returnedMs: limiter.returnedMs, units };
 }
 
 /**
  * Undoes an admission that never went. Exact for the last one. For an earlier one it returns what surely had not
  * drained before the later ones were counted: never too much, so the limit holds at the price of a little under-use.
  */
-export function giveBack(gate: RateGate, rule: RateRule, ticket: RateTicket, now: number): void {
-  const shiftMs = gate.returnedMs - ticket.returnedMs;
+export function giveBack(limiter: RateLimiter, rule: RateLimitRule, ticket: RateTicket, now: number): void {
+  const shiftMs = limiter.returnedMs - ticket.returnedMs;
   const after = ticket.after - shiftMs;
-  if (gate.fullAt === after) {
-    gate.fullAt = ticket.before - shiftMs;
+  if (limiter.fullAt === after) {
+    limiter.fullAt = ticket.before - shiftMs;
     return;
   }
-  const undrainedMs = Math.max(0, after - Math.max(now, gate.lastAt));
-  giveCredit(gate, Math.min(ticket.units * rule.unitMs, undrainedMs));
+  const undrainedMs = Math.max(0, after - Math.max(now, limiter.lastAt));
+  giveCredit(limiter, Math.min(ticket.units * rule.unitMs, undrainedMs));
 }
 
-function giveCredit(gate: RateGate, ms: number): void {
-  gate.fullAt -= ms;
-  gate.returnedMs += ms;
+function giveCredit(limiter: RateLimiter, ms: number): void {
+  limiter.fullAt -= ms;
+  limiter.returnedMs += ms;
 }
 
 /** Settles an estimate: `units` above 0 are a debt that is carried, below 0 a credit that is returned. */
-export function adjust(gate: RateGate, rule: RateRule, units: number, now: number): void {
-  if (units <= 0) giveCredit(gate, -units * rule.unitMs);
-  else gate.fullAt = Math.max(gate.fullAt, now) + units * rule.unitMs;
+export function adjust(limiter: RateLimiter, rule: RateLimitRule, units: number, now: number): void {
+  if (units <= 0) giveCredit(limiter, -units * rule.unitMs);
+  else limiter.fullAt = Math.max(limiter.fullAt, now) + units * rule.unitMs;
 }
 
 /**
  * Carries what was used over to a changed rule: the units stay, the time they take changes. At most a burst is owed,
  * and what sleeping callers have reserved.
  */
-export function rescale(gate: RateGate, from: RateRule, to: RateRule, now: number): void {
-  const usedUnits = Math.max(0, gate.fullAt - now) / from.unitMs;
-  const reservedUnits = Math.ceil(Math.max(0, gate.lastAt - now) / from.unitMs);
-  gate.fullAt = now + Math.min(usedUnits, to.burst + reservedUnits) * to.unitMs;
+export function rescale(limiter: RateLimiter, from: RateLimitRule, to: RateLimitRule, now: number): void {
+  const usedUnits = Math.max(0, limiter.fullAt - now) / from.unitMs;
+  const reservedUnits = Math.ceil(Math.max(0, limiter.lastAt - now) / from.unitMs);
+  limiter.fullAt = now + Math.min(usedUnits, to.burst + reservedUnits) * to.unitMs;
 }
 
 /** The numbers of the `x-ratelimit-…` headers: how many units may go this moment, and when all of the burst is back. */
-export function windowOf(gate: RateGate, rule: RateRule, now: number): LimitWindow {
-  const owedMs = Math.max(0, gate.fullAt - now);
+export function windowOf(limiter: RateLimiter, rule: RateLimitRule, now: number): LimitWindow {
+  const owedMs = Math.max(0, limiter.fullAt - now);
   const remaining = Math.floor(rule.burst - (owedMs - CLOCK_NOISE_MS) / rule.unitMs);
   return {
     limit: rule.perMinute,

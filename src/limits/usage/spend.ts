@@ -48,7 +48,7 @@ export function periodEndsAt(period: BudgetPeriod, now: number): number {
 const PERIODS: readonly BudgetPeriod[] = ["day", "week", "month"];
 
 /** Books what a request has cost. */
-export function book(spend: Spend, microUsd: number, now: number): void {
+export function recordSpend(spend: Spend, microUsd: number, now: number): void {
   for (const period of PERIODS) {
     const tally = spend[period];
     tally.microUsd = spentIn(spend, period, now) + microUsd;

@@ -1,7 +1,7 @@
 /**
  * Who is next among the waiting: interactive before batch (batch keeps a guaranteed share), inside a lane the key that
  * was served least (virtual token counter, arXiv 2401.00588), inside a key first come, first served. Pure; knows
- * neither limits nor time: whether a key may go at all is the caller's `isOpen`.
+ * neither limits nor time: whether a key may go at all is the caller's `isEligible`.
  */
 
 import type { Lane } from "../protocol.ts";
@@ -20,7 +20,7 @@ export interface Flow<E> {
   /** Weight served so far, lifted on re-entry so that idle time saves up no claim. */
   served: number;
   /** Its own limits kept it from its turn: it claims nothing for that time either. */
-  wasClosed: boolean;
+  wasIneligible: boolean;
   readonly interactive: Fifo<E>;
   readonly batch: Fifo<E>;
 }
@@ -39,8 +39,8 @@ export interface FairQueue<E> {
   pass(flow: Flow<E>): void;
   add(entry: E): void;
   remove(entry: E): void;
-  /** The entry whose turn it is among keys that `isOpen` lets go; its key's head is what `isOpen` is asked about. */
-  next(isOpen: (head: E) => boolean): E | undefined;
+  /** The entry whose turn it is among keys that `isEligible` lets go; its key's head is what `isEligible` is asked about. */
+  next(isEligible: (head: E) => boolean): E | undefined;
   /** Takes the entry out because it was admitted: counts the turn of its lane. */
   admit(entry: E): void;
   /** How many of the waiting would go before a newcomer of this key and lane, at the best. */
@@ -53,7 +53,7 @@ export interface FairQueue<E> {
 export function createFlow<E>(): Flow<E> {
   return {
     served: 0,
-    wasClosed: false,
+    wasIneligible: false,
     interactive: { head: undefined, tail: undefined, size: 0 },
     batch: { head: undefined, tail: undefined, size: 0 },
   };
@@ -113,17 +113,17 @@ export function createFairQueue<E extends Queued<E>>(): FairQueue<E> {
     if (lanes.batch.size === 0) interactiveRun = 0;
   }
 
-  function nextOf(lane: LaneState<E>, isOpen: (head: E) => boolean): E | undefined {
+  function nextOf(lane: LaneState<E>, isEligible: (head: E) => boolean): E | undefined {
     let best: E | undefined;
     for (const flow of lane.flows) {
       const { head } = flow[lane.name];
       if (head === undefined || (best !== undefined && flow.served >= best.flow.served)) continue;
-      if (!isOpen(head)) {
-        flow.wasClosed = true;
+      if (!isEligible(head)) {
+        flow.wasIneligible = true;
         continue;
       }
-      if (flow.wasClosed) {
-        flow.wasClosed = false;
+      if (flow.wasIneligible) {
+        flow.wasIneligible = false;
         flow.served = Math.max(flow.served, servedLevel);
         if (best !== undefined && flow.served >= best.flow.served) continue;
       }
@@ -139,10 +139,10 @@ export function createFairQueue<E extends Queued<E>>(): FairQueue<E> {
     pass,
     add,
     remove,
-    next(isOpen) {
+    next(isEligible) {
       const isBatchTurn = lanes.batch.size > 0 && interactiveRun >= INTERACTIVE_RUN;
       const first = isBatchTurn ? lanes.batch : lanes.interactive;
-      return nextOf(first, isOpen) ?? nextOf(isBatchTurn ? lanes.interactive : lanes.batch, isOpen);
+      return nextOf(first, isEligible) ?? nextOf(isBatchTurn ? lanes.interactive : lanes.batch, isEligible);
     },
     admit(entry) {
       servedLevel = Math.max(servedLevel, entry.flow.served);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createRecentIds } from "../../../../src/limits/leases/recent-ids.ts";
+import { createRecentIds } from "../../../src/runtime/recent-ids.ts";
 
 test("knows an id for a minute", () => {
   const ids = createRecentIds();

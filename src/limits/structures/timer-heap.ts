@@ -12,7 +12,7 @@ export interface Due {
 /** An item that is in no heap has this slot. */
 export const NO_SLOT = -1;
 
-export interface DueHeap<T extends Due> {
+export interface TimerHeap<T extends Due> {
   readonly size: number;
   /** The item that falls due first. */
   peek(): T | undefined;
@@ -23,7 +23,7 @@ export interface DueHeap<T extends Due> {
   move(item: T, dueAt: number): void;
 }
 
-export function createDueHeap<T extends Due>(): DueHeap<T> {
+export function createTimerHeap<T extends Due>(): TimerHeap<T> {
   const items: T[] = [];
 
   function place(item: T, slot: number): void {

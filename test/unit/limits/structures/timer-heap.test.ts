@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createDueHeap, NO_SLOT, type Due } from "../../../../src/limits/leases/timer-heap.ts";
+import { createTimerHeap, NO_SLOT, type Due } from "../../../../src/limits/structures/timer-heap.ts";
 
 test("always shows the item that falls due first, whatever is added, moved and removed", () => {
   const step = fc.record({
@@ -10,7 +10,7 @@ test("always shows the item that falls due first, whatever is added, moved and r
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) => {
-      const heap = createDueHeap<Due>();
+      const heap = createTimerHeap<Due>();
       const items: Due[] = [];
       for (const { kind, dueAt, which } of steps) {
         const item = items[which % Math.max(1, items.length)];
