@@ -35,7 +35,7 @@ export function forwarded(path: string, operation: Operation): (c: Context<AppEn
 interface Asked {
   readonly model: string;
   readonly isStream: boolean;
-  /** What is read of it by the estimate of its tokens; nothing of files. */
+  /** The text that its tokens are estimated from; files count nothing. */
   readonly text: string;
   readonly forwarding: Omit<Forwarding, "path">;
 }
@@ -59,7 +59,7 @@ const readJson: Read = async (bytes, _, defaultModel) => {
 const readForm: Read = async (bytes, contentType, defaultModel) => {
   const form = await new Response(bytes, { headers: { "content-type": contentType } })
     .formData()
-    .catch(() => refuse("body", "expected a form with its boundary"));
+    .catch(() => refuse("body", "expected multipart/form-data with a boundary"));
   return {
     model: checkModel(form.get("model"), defaultModel),
     isStream: form.get("stream") === "true",

@@ -1,6 +1,6 @@
 /**
  * `POST /v1beta/models/{model}:{method}`: the gemini dialect. `{model}` may hold slashes, as they are or as `%2F`, and
- * colons: the method stands behind the last one. `models/` may be missing, since Vercel's SDK leaves it out before a name
+ * colons: the method comes after the last one. `models/` may be missing: Vercel's SDK leaves it out before a name
  * with a slash.
  */
 
@@ -9,8 +9,10 @@ import type { AppEnv } from "../src/app-types.ts";
 import { geminiBatchEmbed, geminiEmbed } from "../src/wires/gemini/client-embeddings.ts";
 import { gemini, geminiArray, geminiCount, parseCountRequest } from "../src/wires/gemini/client-codec.ts";
 import { GatewayError } from "../src/errors.ts";
-import { answerGeneration } from "../src/http/answer-generation.ts";
-import { answerTokenCount } from "./token-count.ts";
+import { answerGeneration } from "../src/http/generation.ts";
+import { answerTokenCount } from "../src/http/token-count.ts";
+
+const MAX_METHOD_CHARS = 64;
 
 export function geminiMethod(c: Context<AppEnv>): Promise<Response> {
   const call = c.req.param("call") ?? "";
@@ -35,6 +37,9 @@ export function geminiMethod(c: Context<AppEnv>): Promise<Response> {
     case "batchEmbedContents":
       return answerGeneration(c, geminiBatchEmbed, { model });
     default:
-      throw new GatewayError("not_found", "There is no such method of Gemini's models here.");
+      throw new GatewayError(
+        "not_found",
+        `Unsupported Gemini method '${method.slice(0, MAX_METHOD_CHARS)}'.`,
+      );
   }
 }

@@ -1,4 +1,4 @@
-/** `GET /healthz`: whether the Worker runs and its settings are right. Touches no storage, needs no key, leaves no trace. */
+/** `GET /healthz`: whether the Worker runs and its settings are valid. Reads no storage, needs no key, writes no trace. */
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";

@@ -2,12 +2,17 @@
 
 import { Hono } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
+import { generation } from "../src/http/generation.ts";
 import { adminAuth } from "../src/middleware/admin-auth.ts";
 import { authenticate } from "../src/middleware/authenticate.ts";
 import { cors } from "../src/middleware/cors.ts";
 import { createNotFound } from "../src/middleware/method-guard.ts";
 import { onError } from "../src/middleware/on-error.ts";
 import { requestScope, type ScopePorts } from "../src/middleware/request-scope.ts";
+import { anthropicMessages } from "../src/wires/anthropic/client-codec.ts";
+import { openAiChat } from "../src/wires/openai-chat/client-codec.ts";
+import { openAiEmbeddings } from "../src/wires/openai-embeddings/client-codec.ts";
+import { openAiResponses } from "../src/wires/openai-responses/client-codec.ts";
 import { adminAudit } from "./admin/audit.ts";
 import { adminExport } from "./admin/export.ts";
 import { adminDryRun } from "./admin/dry-run.ts";
@@ -17,18 +22,15 @@ import { adminQueue } from "./admin/queue.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import { adminTenants } from "./admin/tenants.ts";
 import { adminTraces } from "./admin/traces.ts";
-import { chatCompletions } from "./chat-completions.ts";
-import { embeddings } from "./embeddings.ts";
+import { countMessageTokens } from "./count-tokens.ts";
 import { forwarded } from "./forwarded.ts";
 import { geminiMethod } from "./gemini.ts";
 import { health } from "./health.ts";
 import { jaeger } from "./jaeger.ts";
 import { metrics } from "./metrics.ts";
-import { countMessageTokens, messages } from "./messages.ts";
 import { getModel, listModels } from "./models.ts";
 import { proxyNative } from "./proxy.ts";
 import { openRealtime } from "./realtime.ts";
-import { responses } from "./responses.ts";
 
 export function createApp(ports: ScopePorts): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
@@ -39,10 +41,10 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
 
   // Data plane: a gateway key is needed.
   app.use("/v1/*", authenticate);
-  app.post("/v1/chat/completions", chatCompletions);
-  app.post("/v1/responses", responses);
-  app.post("/v1/embeddings", embeddings);
-  app.post("/v1/messages", messages);
+  app.post("/v1/chat/completions", generation(openAiChat));
+  app.post("/v1/responses", generation(openAiResponses));
+  app.post("/v1/embeddings", generation(openAiEmbeddings));
+  app.post("/v1/messages", generation(anthropicMessages));
   app.post("/v1/messages/count_tokens", countMessageTokens);
   app.post("/v1/images/generations", forwarded("/images/generations", "image_generation"));
   app.post("/v1/audio/speech", forwarded("/audio/speech", "speech"));

@@ -17,7 +17,7 @@ const TRACE_ID = /^[0-9a-f]{1,32}$/;
 const TRACE_ID_DIGITS = 32;
 
 export const jaeger = new Hono<AppEnv>()
-  // Also before the first request: a data source without services looks broken to Grafana.
+  // Listed before the first request too: Grafana shows a data source without services as broken.
   .get("/services", (c) => c.json(answerList([c.var.settings.serviceName])))
   .get("/services/:service/operations", async (c) => {
     const { services, settings } = c.var;
@@ -41,16 +41,18 @@ export const jaeger = new Hono<AppEnv>()
     const { services, settings } = c.var;
     const given = c.req.param("traceId").toLowerCase();
     if (!TRACE_ID.test(given)) {
-      throw new GatewayError("invalid_request", "A trace id has up to 32 hex digits.", { param: "traceId" });
+      throw new GatewayError("invalid_request", "A trace id has 1 to 32 hexadecimal digits.", {
+        param: "traceId",
+      });
     }
     const traceId = given.padStart(TRACE_ID_DIGITS, "0");
     const elements = await services.traces.get(traceId);
-    // Grafana reads the first trace of a 200 unseen.
+    // Grafana reads the first trace of a 200 without checking that there is one.
     if (elements.length === 0) throw new GatewayError("not_found", "trace not found", { param: "traceId" });
     const requests = elements.map(readResourceSpans);
     return c.json(answerList([toJaegerTrace(traceId, requests, settings.serviceName)]));
   })
-  // One service calls no other: the graph of Grafana's third tab is empty.
+  // There is one service, so the dependency graph is empty.
   .get("/dependencies", (c) => c.json(answerList([])));
 
 jaeger.onError((thrown, c) => {

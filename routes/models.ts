@@ -47,14 +47,14 @@ export function getModel(c: Context<AppEnv>): Response {
 }
 
 /**
- * Records keep no date of birth, so `created` is 0, as the format allows.
+ * Records have no creation time, so `created` is 0, as the format allows.
  * https://platform.openai.com/docs/api-reference/models/object (seen 2026-11)
  */
 function formatOpenAiModel({ id, owner }: ListedModel) {
   return { id, object: "model", created: 0, owned_by: owner } as const;
 }
 
-/** Only what the key may use. */
+/** The models that the key may use. */
 function modelsOf({ bundle, key }: Caller): readonly ListedModel[] {
   const owners = new Map<string, string>();
   for (const [name, route] of Object.entries(bundle.routes)) {

@@ -13,7 +13,7 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
   const options = readRequestOptions(request.headers);
   const maxBytes = tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
   const url = new URL(request.url);
-  // By the URL itself: a decoded parameter would lose what the vendor wants encoded.
+  // From the URL itself: a decoded parameter would lose the encoding that the vendor expects.
   const [, provider = "", path = ""] = /^\/proxy\/([^/]+)\/?(.*)$/.exec(url.pathname) ?? [];
   const payload = await passBody(request, maxBytes);
   const { call, deps, hold } = openCall(c, unreadRequest("proxy", "", "", false), options);
@@ -33,7 +33,7 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
   return new Response(answer.body, { status: answer.status, headers: answer.headers });
 }
 
-/** Google's clients may send their key here; it is the gateway's, and no vendor's business. */
+/** Google's clients may send the gateway key here; the vendor must not get it. */
 function withoutKey(params: URLSearchParams, search: string): string {
   if (!params.has("key")) return search;
   params.delete("key");

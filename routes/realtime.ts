@@ -13,8 +13,8 @@ const SWITCHING_PROTOCOLS = 101;
 export async function openRealtime(c: Context<AppEnv>): Promise<Response> {
   const { headers, url } = c.req.raw;
   if (!isWebSocketUpgrade(headers)) {
-    const message = "This path speaks WebSocket only: ask for it with 'upgrade: websocket'.";
-    // Without the `upgrade` header that RFC 9110 wants beside it: workerd lets no response carry one.
+    const message = "This path is a WebSocket. Connect with 'upgrade: websocket'.";
+    // RFC 9110 wants an `upgrade` header beside a 426, which workerd does not let a response carry.
     throw new GatewayError("upgrade_required", message);
   }
   const params = new URL(url).searchParams;

@@ -1,4 +1,4 @@
-/** What Hono's handlers share: the Worker's bindings, and what the middlewares have found out of a request. */
+/** The types that Hono's handlers share: the Worker's bindings, and what the middlewares set for a request. */
 
 import type { Deps } from "./pipeline/ports.ts";
 import type { DirectoryApi } from "./tenants/directory/directory-api.ts";
@@ -13,7 +13,7 @@ import type { TraceReader } from "./telemetry/store/trace-reader.ts";
 import type { KeyRecord, TenantBundle } from "./tenants/records/records.ts";
 import type { TenantSource } from "./tenants/source.ts";
 
-/** What the isolate offers to every request; built once by worker.ts. */
+/** What an isolate provides to all requests; built once. */
 export interface Services {
   readonly settings: Settings;
   readonly directory: DirectoryApi;
@@ -23,7 +23,7 @@ export interface Services {
   readonly queueOf: (tenantId: string) => Pick<QueueRpc, "snapshot" | "raiseLimits" | "drain" | "fetch">;
   /** The pipeline's ports for one request of one tenant. */
   readonly depsFor: (bundle: TenantBundle, defer: (work: Promise<unknown>) => void) => Deps;
-  /** What became of a tenant's traces, in all isolates; of the operator's when undefined. Throws `unavailable`. */
+  /** The delivery of a tenant's traces in all isolates; of the operator's when undefined. Throws `unavailable`. */
   readonly exportStatusOf: (tenantId: string | undefined) => Promise<readonly ExportStatus[]>;
   /** Sends a test span; undefined when the tenant has no such destination. */
   readonly testDestination: (bundle: TenantBundle, name: string) => Promise<ProbeReport | undefined>;
@@ -35,7 +35,7 @@ export interface Caller {
   readonly key: KeyRecord;
 }
 
-/** The request's trace and facts, and who ends them. */
+/** The request's trace and facts. */
 export interface RequestScope {
   readonly trace: RequestTrace;
   readonly facts: RequestFacts;
@@ -50,7 +50,7 @@ export interface AppEnv {
     settings: Settings;
     services: Services;
     scope: RequestScope;
-    /** Set by middleware/authenticate.ts: there on every route of the data plane. */
+    /** Set by middleware/authenticate.ts on every route of the data plane. */
     caller: Caller;
   };
 }

@@ -1,6 +1,6 @@
 /**
- * The environment's variables and secrets, checked once per isolate. A wrong one is an error that names it; a secret's
- * value is never part of the message. Tenant records are src/tenants/.
+ * The environment's variables and secrets, checked once per isolate. A wrong one is an error that names it, never its
+ * value. Tenants' own settings are records: src/tenants/.
  */
 
 import * as z from "zod";
@@ -77,7 +77,7 @@ function decodedLength(base64: string): number {
 
 export interface Settings {
   readonly adminToken: string | undefined;
-  /** 32 bytes in base64; seals what the records hold of secrets. */
+  /** 32 bytes in base64; seals the secrets in the records. */
   readonly masterKey: string | undefined;
   readonly otlpEndpoint: string | undefined;
   readonly otlpHeaders: Readonly<Record<string, string>>;
@@ -86,7 +86,7 @@ export interface Settings {
   readonly corsOrigins: readonly string[];
   /** Upstream and OTLP URLs may be http and private. */
   readonly allowPrivateUpstreams: boolean;
-  /** Tenants may have prompts and answers on their traces; false overrules all of them. */
+  /** Whether tenants may have prompts and answers on their traces; false overrules every record. */
   readonly isContentAllowed: boolean;
   /** Set by `npm start`: local development with the demo tenant. */
   readonly isLocal: boolean;
@@ -103,7 +103,7 @@ export function readSettings(env: object): Settings {
   const parsed = settingsSchema.safeParse(known);
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-    throw new GatewayError("unavailable", `The gateway is not set up rightly. ${faults.join("; ")}.`, {
+    throw new GatewayError("unavailable", `The gateway is misconfigured: ${faults.join("; ")}.`, {
       param: String(parsed.error.issues[0]?.path[0] ?? ""),
     });
   }

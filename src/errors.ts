@@ -1,12 +1,12 @@
 /**
- * The one error type, the one table, and the bodies made of it. Whoever finds a fault throws a GatewayError; the only
- * place that turns it into bytes is middleware/on-error.ts (and, after the first byte, the dialect's error event).
- * Imports nothing of ours.
+ * The one error type, the one table, and the bodies made of it. A fault is thrown as a GatewayError; only
+ * middleware/on-error.ts turns it into bytes (and, after the first byte, the dialect's error event). Imports nothing of
+ * ours.
  */
 
 interface ErrorRule {
   readonly status: number;
-  /** `error.type` of an OpenAI body; SDKs choose their class by status alone, people read this. */
+  /** `error.type` of an OpenAI body: for people, since SDKs choose their error class by status. */
   readonly openaiType: string;
   /** Whether the next target of the plan may be tried: the upstream's fault, not the caller's. */
   readonly fallback: boolean;
@@ -47,7 +47,7 @@ const RULES = {
 
 export type ErrorCode = keyof typeof RULES;
 
-/** Which limit refused a request; the same numbers stand in headers, body and span. */
+/** The limit that refused a request; headers, body and span show the same numbers. */
 export interface LimitFacts {
   /** `requests_per_minute`, `concurrency`, `queue_depth`, … */
   readonly name: string;
@@ -68,11 +68,11 @@ export interface ErrorDetails {
   readonly timeout?: "first_byte" | "idle" | "total";
   /** Response headers this error must carry (`allow` of a 405). */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Never shown to anyone: for the stack in local logs only. */
+  /** Never sent: for the stack in local logs only. */
   readonly cause?: unknown;
 }
 
-/** Overload passes in seconds; a client that comes back in one does no harm. */
+/** Overload passes in seconds; a retry after one does no harm. */
 const DEFAULT_RETRY_AFTER_MS = 1000;
 
 /** A fault with a row in the table. Its message is for the client: no secret, no upstream credential, no stack. */
@@ -91,13 +91,13 @@ export class GatewayError extends Error {
     return this.details.status ?? RULES[this.code].status;
   }
 
-  /** When to come back, in ms: every 429 and 503 says so (src/docs/http-api.md), with a guess where nobody knows. */
+  /** When to retry, in ms: every 429 and 503 has one, a default where nothing better is known. */
   get retryAfterMs(): number | undefined {
     const isPassing = this.status === 429 || this.status === 503;
     return this.details.retryAfterMs ?? (isPassing ? DEFAULT_RETRY_AFTER_MS : undefined);
   }
 
-  /** Whether another target may be asked in this one's place (src/docs/errors.md). */
+  /** Whether another target may be tried instead (src/docs/errors.md). */
   get canFallBack(): boolean {
     return RULES[this.code].fallback;
   }
@@ -212,12 +212,15 @@ export function problemBody(error: GatewayError, requestId: string): ProblemBody
     status: error.status,
     detail: error.message,
     code: error.code,
-    ...(error.details.param === undefined ? {} : { param: error.details.param }),
+    ...(error.details.param !== undefined && { param: error.details.param }),
     requestId,
   };
 }
 
 const MS_PER_SECOND = 1000;
+
+/** Of the headers an error carries, those that a browser's script may read. */
+export const RETRY_HEADERS = ["retry-after", "retry-after-ms"] as const;
 
 /** The headers an error carries in every dialect: `retry-after` (whole seconds, rounded up) and `retry-after-ms`. */
 export function errorHeaders(error: GatewayError): Record<string, string> {
@@ -225,9 +228,9 @@ export function errorHeaders(error: GatewayError): Record<string, string> {
   const { headers } = error.details;
   if (retryAfterMs === undefined) return { ...headers };
   const waitMs = Math.max(0, Math.ceil(retryAfterMs));
-  return {
-    ...headers,
+  const retry: Record<(typeof RETRY_HEADERS)[number], string> = {
     "retry-after": String(Math.ceil(waitMs / MS_PER_SECOND)),
     "retry-after-ms": String(waitMs),
   };
+  return { ...headers, ...retry };
 }

@@ -1,6 +1,6 @@
 /**
- * What an isolate offers to every request, wired once from the Worker's bindings. The only reader of `env` besides the
- * Durable Objects; called by worker.ts.
+ * What an isolate provides to all requests, wired once from the Worker's bindings. The only reader of `env` besides the
+ * Durable Objects.
  */
 
 import type { Services } from "./app-types.ts";
@@ -45,6 +45,7 @@ import type { DirectoryRpc } from "./tenants/directory/directory-api.ts";
 import { createRecordOpener } from "./tenants/records/open-records.ts";
 import type { ProviderKind, TenantBundle } from "./tenants/records/records.ts";
 import { createTenantSource } from "./tenants/source.ts";
+import { DIRECTORY_NAME } from "./tenants/storage-keys.ts";
 import { startTrace } from "./tracing.ts";
 import { VERSION } from "./version.ts";
 
@@ -72,14 +73,12 @@ const CONTENT_READERS: Readonly<Record<Dialect, (chat: ChatRequest) => RequestCo
   gemini: (chat) => readConversationContent(gemini, chat),
 };
 
-/** There is one directory, and this is its name. */
-const DIRECTORY = "directory";
 const PAGE_LIMIT = 1000;
 
 /** Throws `unavailable` that names a wrong setting. */
 export function createServices(env: Env): IsolateServices {
   const settings = readSettings(env);
-  const directory = (): DirectoryRpc => env.DIRECTORY.getByName(DIRECTORY);
+  const directory = (): DirectoryRpc => env.DIRECTORY.getByName(DIRECTORY_NAME);
   const queueStub = (tenantId: string): QueueRpc => env.TENANT_QUEUE.getByName(tenantId);
   const storeOf = (tenantId: string): TraceStorePort => env.TRACE_STORE.getByName(tenantId);
   const metricsOf = (tenantId: string): MetricsPort => env.TENANT_METRICS.getByName(tenantId);
@@ -137,7 +136,7 @@ export function createServices(env: Env): IsolateServices {
       random: Math.random,
       queue: tenantQueue,
       cacheStore,
-      ...(wantsContent(bundle, settings) ? { content: contents } : {}),
+      ...(wantsContent(bundle, settings) && { content: contents }),
       confirmEpoch,
       flights: flights(bundle.id),
       semanticIndex: () => env.SEMANTIC_INDEX.getByName(bundle.id),
@@ -187,7 +186,7 @@ export function createServices(env: Env): IsolateServices {
     depsFor,
     exportStatusOf: (tenantId) =>
       exporter.status(tenantId).catch((cause: unknown) => {
-        throw new GatewayError("unavailable", "The trace outbox can't be asked just now.", { cause });
+        throw new GatewayError("unavailable", "The trace outbox is unavailable. Retry.", { cause });
       }),
     testDestination: async (bundle, name) => {
       const destination = (await destinationsOf(bundle)).find((each) => each.name === name);
@@ -205,7 +204,7 @@ export function createServices(env: Env): IsolateServices {
   };
 }
 
-/** Whether anyone of the tenant's gets prompts and answers: if not, none are kept for a moment. */
+/** Whether any of the tenant's trace back ends gets prompts and answers: if not, none are kept at all. */
 function wantsContent({ tenant: { tracing } }: TenantBundle, settings: Settings): boolean {
   if (allowedContent(tracing.content, settings) === "off") return false;
   return tracing.store.enabled || tracing.destinations.some(({ content }) => content !== "off");

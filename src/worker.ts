@@ -1,6 +1,6 @@
 /**
- * The composition root: what the platform calls. START HERE, then read gateway.ts. Everything is wired in services.ts,
- * every path stands in routes/index.ts.
+ * The composition root, which the platform calls. START HERE, then read gateway.ts. Everything is wired in services.ts,
+ * every path is in routes/index.ts.
  */
 
 import { createApp } from "../routes/index.ts";
@@ -15,7 +15,7 @@ export { TraceOutbox } from "./telemetry/export/outbox/trace-outbox.ts";
 export { TraceStore } from "./telemetry/store/store.ts";
 export { Directory } from "./tenants/directory/directory.ts";
 
-/** An isolate has one env for all its life, so its services are made once; a wrong setting is told to each request. */
+/** An isolate has one env for life, so its services are made once; a wrong setting fails each request with its name. */
 const servicesByEnv = new WeakMap<Env, IsolateServices>();
 
 function servicesOf(env: Env): IsolateServices {

@@ -1,9 +1,9 @@
 /**
- * `POST /admin/tenants/{tenant}/routes/{name}/dry-run`: what would be done with a data-plane body (`?dialect=`, openai-chat
- * unless named), and `GET …/health`: the circuits of the tenant's targets, and the latencies that this isolate has seen.
+ * `POST /admin/tenants/{tenant}/routes/{name}/dry-run`: the plan for a data-plane body (`?dialect=`, openai-chat by
+ * default) without calling an upstream, and `GET …/health`: the circuits of the tenant's targets and this isolate's latencies.
  */
 
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 import { cacheDirective } from "../../src/cache/policy.ts";
 import { anthropicMessages } from "../../src/wires/anthropic/client-codec.ts";
@@ -17,7 +17,7 @@ import { dryRun } from "../../src/pipeline/operations/dry-run.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
 import { type CircuitStatus, CLOSED } from "../../src/targets/circuit.ts";
 import { readHealth } from "../../src/targets/health.ts";
-import type { TenantBundle } from "../../src/tenants/records/records.ts";
+import { requireTenant } from "../../src/http/admin-http.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../../src/http/read-body.ts";
 
 const CODECS: ReadonlyMap<string, DialectCodec | EmbeddingCodec> = new Map(
@@ -27,12 +27,12 @@ const CODECS: ReadonlyMap<string, DialectCodec | EmbeddingCodec> = new Map(
   ]),
 );
 
-/** An operator asks as a key without any restriction. */
+/** A dry run is planned for a key without restrictions. */
 const OPERATOR_KEY = { id: "operator", name: "operator", hash: "", createdAt: "" };
 
 export const adminDryRun = new Hono<AppEnv>()
   .post("/tenants/:tenant/routes/:name/dry-run", async (c) => {
-    const bundle = await bundleOf(c, c.req.param("tenant"));
+    const bundle = await requireTenant(c);
     const name = c.req.param("name");
     if (!Object.hasOwn(bundle.routes, name)) {
       throw new GatewayError("not_found", `The tenant "${bundle.id}" has no route "${name}".`);
@@ -54,7 +54,7 @@ export const adminDryRun = new Hono<AppEnv>()
     return c.json(await dryRun(call, deps));
   })
   .get("/tenants/:tenant/health", async (c) => {
-    const bundle = await bundleOf(c, c.req.param("tenant"));
+    const bundle = await requireTenant(c);
     const { targets, now } = c.var.services.depsFor(bundle, () => {});
     const at = now();
     const shared = await c.var.services
@@ -62,18 +62,12 @@ export const adminDryRun = new Hono<AppEnv>()
       .snapshot()
       .catch(() => undefined);
     const circuits = new Map(shared?.circuits?.map((circuit) => [circuit.target, circuit]));
-    // What the tenant's object says holds for all isolates; where it can't be asked, what this one knows.
+    // The queue object's circuits hold for all isolates; this isolate's own are the fallback when it is unreachable.
     const circuitOf = (target: string): CircuitStatus =>
       circuits.get(target) ?? (shared === undefined ? targets.circuits.of(target, at) : CLOSED);
     const items = readHealth(bundle, circuitOf, targets, at);
     return c.json({ circuitsOf: shared === undefined ? "isolate" : "tenant", items });
   });
-
-async function bundleOf(c: Context<AppEnv>, tenantId: string): Promise<TenantBundle> {
-  const loaded = await c.var.services.tenants.reload(tenantId);
-  if (loaded) return loaded.bundle;
-  throw new GatewayError("not_found", `There is no tenant '${tenantId}'.`, { param: "tenant" });
-}
 
 function codecOf(dialect: string): DialectCodec | EmbeddingCodec {
   const codec = CODECS.get(dialect);

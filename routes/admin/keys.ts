@@ -1,10 +1,10 @@
-/** `/admin/tenants/{tenant}/keys`: gateway keys. The key itself is in the answer of POST only, this once. */
+/** `/admin/tenants/{tenant}/keys`: gateway keys. Only the answers of POST hold the key itself. */
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 import { answerNothing, readJson, readOptionalJson, readPage } from "../../src/http/admin-http.ts";
 
-/** An answer with a secret in it is nobody's to keep. */
+/** No cache may keep an answer with a secret in it. */
 const NOT_KEPT = { "cache-control": "no-store" };
 
 export const adminKeys = new Hono<AppEnv>()

@@ -1,4 +1,4 @@
-/** `/admin/tenants/{tenant}/providers`: upstream accounts. Credentials go in and never come out: GET shows masks. */
+/** `/admin/tenants/{tenant}/providers`: upstream accounts. Credentials are write-only: GET shows masks. */
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";

@@ -1,6 +1,6 @@
 /**
- * A tenant's queue: who waits, who holds a slot and what is left of the limits, once or live by WebSocket; and what an
- * operator may order for a time.
+ * A tenant's queue: waiting requests, held slots and remaining limits, once or live over a WebSocket; and the operator's
+ * temporary overrides (raised limits, drain).
  */
 
 import { Hono, type Context } from "hono";
@@ -8,7 +8,7 @@ import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { parseDrain, parseRaise } from "../../src/tenants/records/parse-record.ts";
 import { toRaisedLimits } from "../../src/tenants/records/queue-limits.ts";
-import { readJson } from "../../src/http/admin-http.ts";
+import { readJson, requireTenant } from "../../src/http/admin-http.ts";
 
 const MS_PER_SECOND = 1000;
 const SWITCHING_PROTOCOLS = 101;
@@ -18,13 +18,17 @@ export const adminQueue = new Hono<AppEnv>()
   .get("/tenants/:tenant/queue", async (c) => c.json(await (await queueOf(c)).snapshot()))
   .get("/tenants/:tenant/queue/live", async (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
-      throw new GatewayError("invalid_request", "The live view is a WebSocket: connect with an upgrade.", {
-        status: UPGRADE_REQUIRED,
-        headers: { upgrade: "websocket" },
-      });
+      throw new GatewayError(
+        "invalid_request",
+        "The live view is a WebSocket. Connect with 'upgrade: websocket'.",
+        {
+          status: UPGRADE_REQUIRED,
+          headers: { upgrade: "websocket" },
+        },
+      );
     }
     const { webSocket } = await (await queueOf(c)).fetch(c.req.raw);
-    // A response of our own, whose headers the middlewares may set.
+    // A new response: the middlewares set headers, which the object's own response does not allow.
     return new Response(null, { status: SWITCHING_PROTOCOLS, webSocket });
   })
   .post("/tenants/:tenant/queue/limits", async (c) => {
@@ -42,10 +46,8 @@ export const adminQueue = new Hono<AppEnv>()
     return c.json(answer);
   });
 
-/** The queue object of a tenant that there is. Throws `not_found`. */
+/** The queue object of the URL's tenant. Throws `not_found`. */
 async function queueOf(c: Context<AppEnv>) {
-  const { services } = c.var;
-  const tenantId = c.req.param("tenant") ?? "";
-  if (await services.tenants.load(tenantId)) return services.queueOf(tenantId);
-  throw new GatewayError("not_found", `There is no tenant '${tenantId}'.`, { param: "tenant" });
+  const { id } = await requireTenant(c);
+  return c.var.services.queueOf(id);
 }

@@ -1,4 +1,4 @@
-/** `/admin/tenants/{tenant}/routes`: a tenant's named models. Targets may name providers that are yet to be made. */
+/** `/admin/tenants/{tenant}/routes`: a tenant's named models. Targets may name providers that don't exist yet. */
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";

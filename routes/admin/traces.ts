@@ -1,6 +1,6 @@
 /**
- * `GET /admin/traces` and `GET /admin/traces/{traceId}`: the embedded trace store. One trace comes as OTLP/JSON, or, to a
- * client that asks for text/plain, drawn for its terminal (`?width=` columns). `?download=1` makes a file of it.
+ * `GET /admin/traces` and `GET /admin/traces/{traceId}`: the embedded trace store. One trace comes as OTLP/JSON, or, with
+ * `accept: text/plain`, drawn for a terminal (`?width=` columns). `?download=1` makes a browser save it.
  */
 
 import { Hono } from "hono";
@@ -31,14 +31,17 @@ export const adminTraces = new Hono<AppEnv>()
   .get("/traces/:traceId", async (c) => {
     const traceId = c.req.param("traceId").toLowerCase();
     if (!TRACE_ID.test(traceId)) {
-      throw new GatewayError("invalid_request", "A trace id has 32 hex digits.", { param: "traceId" });
+      throw new GatewayError("invalid_request", "A trace id has 32 hexadecimal digits.", {
+        param: "traceId",
+      });
     }
     const tenant = c.req.query("tenant");
     const width = parseWidth(c.req.query("width"));
     if (tenant !== undefined) parseTenant(tenant, "tenant");
     const elements = await c.var.services.traces.get(traceId, tenant);
     if (elements.length === 0) {
-      const message = "There is no such trace. It may not be finished, or it was not kept.";
+      const message =
+        "No stored trace has this id. The request may still be running, or its trace was not kept (tracing.sampleRatio, tracing.store).";
       throw new GatewayError("not_found", message, { param: "traceId" });
     }
     if (wantsText(c.req.header("accept")))
@@ -48,7 +51,7 @@ export const adminTraces = new Hono<AppEnv>()
     return c.body(joinResourceSpans(elements), 200, { "content-type": "application/json" });
   });
 
-/** src/docs/admin-api.md; null where the request never came to have the value. */
+/** src/docs/admin-api.md, "Trace list item"; null where the request has no such value. */
 function toListItem(summary: TraceSummary) {
   // `isError` is there to be filtered by; undefined members are not written.
   return { ...summary, startedAt: new Date(summary.startedAt).toISOString(), isError: undefined };
@@ -65,6 +68,6 @@ function parseWidth(text: string | undefined): number {
   if (text === undefined) return DEFAULT_WIDTH;
   const width = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (width >= MIN_WIDTH && width <= MAX_WIDTH) return width;
-  const message = `The parameter 'width' must be a whole number from ${MIN_WIDTH} to ${MAX_WIDTH}.`;
+  const message = `width: must be a whole number from ${MIN_WIDTH} to ${MAX_WIDTH}.`;
   throw new GatewayError("invalid_request", message, { param: "width" });
 }

@@ -1,6 +1,5 @@
 /**
- * A cached answer: the bytes a client got, and what is known of how they came about. Imported by the store, the replay
- * and the pipeline.
+ * A cached answer: the bytes that a client got, and how they were produced.
  */
 
 import type { TokenUsage } from "../schema/chat.ts";
@@ -11,9 +10,9 @@ export interface CacheEntry {
   readonly contentType: string;
   readonly body: string;
   readonly usage?: TokenUsage;
-  /** What the answer had cost, at the price of its time. */
+  /** What the answer cost, at the price then. */
   readonly costMicroUsd?: number;
-  /** How long the answer had taken. */
+  /** How long the answer took. */
   readonly durationMs: number;
   /** Milliseconds since the epoch. */
   readonly storedAt: number;
@@ -33,7 +32,7 @@ export function ageSeconds(entry: CacheEntry, nowMs: number): number {
   return Math.max(0, Math.floor((nowMs - entry.storedAt) / MS_PER_SECOND));
 }
 
-/** Whether the entry is past its time to live: KV may still give it for a while. */
+/** Whether the entry is past its time to live: KV may still return it for a while. */
 export function isStale(entry: CacheEntry, nowMs: number): boolean {
   return nowMs >= entry.storedAt + entry.ttlSeconds * MS_PER_SECOND;
 }

@@ -1,20 +1,20 @@
 /**
- * Whether a tenant's cache was purged since this isolate read its records. A hit asks nobody else, so without this a purge
- * would be noticed only with the next reading, after up to half a minute. Plain data, bounded.
+ * Whether a tenant's cache was purged since this isolate read its records. A hit makes no other call, so without this a
+ * purge would be noticed only when the records are read next, after up to half a minute. Plain data, bounded.
  */
 
 import { createBoundedMap } from "../runtime/bounded-map.ts";
 import type { TenantBundle } from "../tenants/records/records.ts";
 
 /**
- * An isolate asks at most that often, beside its look-up. A purge answers only after as long, so when it has answered, no
- * isolate gives anything of before.
+ * An isolate checks at most this often, in parallel with its look-up. A purge answers only after the same time, so once it
+ * has answered, no isolate serves an older entry.
  */
 export const EPOCH_CHECK_MS = 1_000;
 const MAX_TENANTS = 2_000;
 
 export interface EpochPorts {
-  /** The newest version of the tenant's records, as their queue object knows it; rejects where it can't be asked. */
+  /** The newest version of the tenant's records, as their queue object knows it; rejects where that is unreachable. */
   readonly versionOf: (tenantId: string) => Promise<number>;
   /** The tenant's records of that version or a newer one. */
   readonly reload: (tenantId: string, version: number) => Promise<TenantBundle | undefined>;

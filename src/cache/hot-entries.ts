@@ -1,7 +1,6 @@
 /**
- * The entries an isolate has just had in its hands, in front of the store: a crowd that asks the same is answered without
- * a read of KV each. Knows nothing of purges, since these change the key (epoch.ts says when one must be heard of).
- * Plain data, bounded; called by services.ts.
+ * The entries that an isolate has just read or written, in front of the store: repeated requests are answered without a KV
+ * read each. Knows nothing of purges, since these change the key (epoch.ts notices them). Plain data, bounded.
  */
 
 import { createBoundedMap } from "../runtime/bounded-map.ts";
@@ -12,20 +11,20 @@ import type { CacheKey } from "./key.ts";
 import type { CacheStore } from "./store.ts";
 
 /**
- * How long an entry is given without asking KV again. KV itself may give an old value for 30 s, so an answer that was
- * refreshed elsewhere is seen this much later at the most.
+ * How long an entry is used without reading KV again. KV itself may return an old value for 30 s, so an answer that was
+ * refreshed elsewhere is seen at most this much later.
  */
 export const HOT_MS = 5_000;
-/** An isolate has 128 MB for everything; a character takes one or two bytes, and as many again in UTF-8. */
+/** An isolate has 128 MB in total; a character takes one or two bytes, and as many again in UTF-8. */
 const MAX_CHARS = 3 * 1024 * 1024;
 const MAX_ENTRIES = 2_000;
-/** What an entry takes besides its body. */
+/** The size of an entry besides its body. */
 const ENTRY_CHARS = 500;
 
 interface HotEntry {
   readonly entry: CacheEntry;
   readonly until: number;
-  /** Made by the first hit: a large text costs more to encode than all the rest of a hit. */
+  /** Made by the first hit: encoding a large text costs more than the rest of a hit. */
   bytes?: Uint8Array<ArrayBuffer>;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Whether a request may be answered from the cache, and whether an answer may be put there. Pure; the look-up itself is
- * store.ts. The rules are src/docs/http-api.md (Request headers, Cache).
+ * store.ts. The rules are src/docs/http-api.md.
  */
 
 import type { ChatChunk, ChatResponse, FinishReason } from "../schema/chat.ts";
@@ -13,7 +13,7 @@ export type CacheMode =
   | "off"
   /** Don't look up, but store. */
   | "refresh"
-  /** Look up, and answer 504 (`cache_miss`) to what was not found. */
+  /** Look up; a miss is answered 504 (`cache_miss`). */
   | "only-if-cached";
 
 export interface CacheDirective {
@@ -23,7 +23,7 @@ export interface CacheDirective {
   readonly reason?: "tenant_off" | "request_off" | "no_store";
 }
 
-/** The tenant's own settings: `cache` of his record. */
+/** The tenant's own settings: `cache` of its record. */
 export interface CacheSettings {
   readonly enabled: boolean;
   readonly ttlSeconds: number;
@@ -31,15 +31,15 @@ export interface CacheSettings {
 
 const MODE_HEADER = "x-headgate-cache";
 const TTL_HEADER = "x-headgate-cache-ttl";
-/** KV keeps nothing for less than a minute; 30 days is the contract's ceiling. */
+/** KV's minimum is a minute; 30 days is the contract's maximum. */
 const MIN_TTL_SECONDS = 60;
 const MAX_TTL_SECONDS = 2_592_000;
 const STORABLE_STATUS = 200;
 
 /**
- * What the request's headers make of the tenant's settings; `x-headgate-cache` before `cache-control`. Throws
- * `invalid_request` that names the header. A `cache-control` never switches on what the tenant has off: HTTP clients
- * send `no-cache` of their own accord.
+ * The tenant's settings as overridden by the request's headers; `x-headgate-cache` before `cache-control`. Throws
+ * `invalid_request` that names the header. A `cache-control` never switches the cache on: HTTP clients send `no-cache` by
+ * themselves.
  */
 export function cacheDirective(headers: Headers, tenant: CacheSettings): CacheDirective {
   const ttlSeconds = readTtl(headers) ?? tenant.ttlSeconds;
@@ -85,9 +85,9 @@ function readCacheControl(headers: Headers): ReadonlySet<string> {
   return new Set(value?.split(",").map((directive) => directive.trim().toLowerCase()));
 }
 
-/** What the decision to store needs to know of an answer. */
+/** The facts of an answer that decide whether it is stored. */
 export interface AnswerFacts {
-  /** Whether it came to its end: each choice finished or the end mark seen, and no error on the way. */
+  /** Whether it is complete: each choice finished or the end mark seen, and no error. */
   readonly isComplete: boolean;
   readonly finishReasons: readonly FinishReason[];
   readonly hasRefusal: boolean;
@@ -102,7 +102,7 @@ export type Storability =
       readonly reason: "status" | "incomplete" | "refusal" | "content_filter" | "tool_calls";
     };
 
-/** Whether an answer may be stored: only a complete 200 that would be right for the next one who asks. */
+/** Whether an answer may be stored: only a complete 200 that is right for the next request too. */
 export function isStorable(
   status: number,
   answer: AnswerFacts,
@@ -117,7 +117,7 @@ export function isStorable(
   return { isStorable: true };
 }
 
-/** The facts of a whole answer. */
+/** The facts of a non-streamed answer. */
 export function factsOfResponse({ choices }: ChatResponse): AnswerFacts {
   const finishReasons = choices.flatMap(({ finishReason }) => finishReason ?? []);
   return {

@@ -1,6 +1,4 @@
-/**
- * A cached answer in the form this client wants. Pure. Called by the pipeline on a hit.
- */
+/** A cached answer in the form that this client requested. Pure. */
 
 import type { ChatRequest } from "../schema/chat.ts";
 import type { DialectCodec, EmbeddingCodec } from "../wires/client-wire.ts";
@@ -13,8 +11,8 @@ export interface Replay {
 }
 
 /**
- * The entry's bytes as they were stored, or its answer put into the other form. Undefined where it can't be: then the
- * entry is as good as none.
+ * The entry's bytes as they were stored, or its answer converted to the other form. Undefined where that is impossible:
+ * the request is then a miss.
  */
 export function replay(
   entry: CacheEntry,

@@ -1,7 +1,7 @@
 /**
- * The index of a tenant's look-ups by meaning: a SQLite Durable Object that holds a vector for each stored answer and
- * compares a request's with all of its scope. A ring by count for each route, by size for the tenant, and by age. It knows no
- * texts and no answers. Called by pipeline/caching/semantic-cache.ts; worker.ts exports the class.
+ * A tenant's semantic index: a SQLite Durable Object that holds a vector for each stored answer and compares a request's
+ * with all of its scope. Bounded by count for each route, by size for the tenant, and by age. It holds no texts and no
+ * answers.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -49,7 +49,7 @@ interface Candidate extends Expiring {
 
 export class SemanticIndex extends DurableObject<Env> implements SemanticIndexRpc {
   readonly #sql: SqlStorage;
-  /** Of the scopes that were asked for in this life of the object; none is empty. */
+  /** The scopes that were looked up since the object started; none is empty. */
   readonly #scopes = new Map<string, Candidate[]>();
   readonly #countByRoute = new Map<string, number>();
   #bytes = 0;
@@ -99,14 +99,14 @@ export class SemanticIndex extends DurableObject<Env> implements SemanticIndexRp
     this.#delete("scope = ? AND key = ?", scope, key);
   }
 
-  /** The object sleeps for good once it is empty. */
+  /** An empty object sets no further alarm. */
   override async alarm(): Promise<void> {
     this.#hasAlarm = false;
     this.#delete("expires_at <= ?", Date.now());
     if (this.#bytes > 0) await this.#keepAlarm();
   }
 
-  /** Whether that epoch is in force. A newer one than known says that the cache was purged. */
+  /** Whether that epoch is current. A newer one than known means that the cache was purged. */
   #isCurrent(epoch: number): boolean {
     if (epoch > this.#epoch) {
       this.#scopes.clear();

@@ -1,6 +1,6 @@
 /**
- * What the pipeline and a tenant's index object say to each other: plain data, so that it crosses RPC as it is. Each call
- * is idempotent. The object is semantic-index.ts; the answers themselves stay in KV (store.ts).
+ * The RPC between the pipeline and a tenant's index object: plain data. Each call is idempotent. The object is
+ * semantic-index.ts; the answers themselves are in KV (store.ts).
  */
 
 import type { SpanContextRef } from "../telemetry/trace/trace.ts";
@@ -29,7 +29,7 @@ export interface NearestEntry {
 export interface NearestAnswer {
   /** Absent where the scope has no entry. */
   readonly best?: NearestEntry;
-  /** Entries that were looked at. */
+  /** How many entries were compared. */
   readonly compared: number;
 }
 
@@ -38,7 +38,7 @@ export interface IndexEntry extends Place {
   readonly trace: SpanContextRef;
   /** When the answer's time to live ends, ms since the epoch. */
   readonly expiresAt: number;
-  /** The route that it counts for, and how many of that route's are kept. */
+  /** The route that it counts for, and how many entries of that route are kept. */
   readonly route: string;
   readonly maxEntries: number;
 }
@@ -46,8 +46,8 @@ export interface IndexEntry extends Place {
 /** The methods of a tenant's index object. */
 export interface SemanticIndexRpc {
   nearest(ask: NearestAsk): Promise<NearestAnswer>;
-  /** A second entry under the same key takes the first one's place. */
+  /** A second entry under the same key replaces the first. */
   add(entry: IndexEntry): Promise<void>;
-  /** Of an entry whose answer is gone. */
+  /** For an entry whose answer is gone. */
   forget(scope: string, key: string): Promise<void>;
 }

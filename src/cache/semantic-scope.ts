@@ -1,13 +1,12 @@
 /**
- * Within what a request is looked up by meaning: all that can change its answer but its last user text, as one digest.
- * Only entries of the same scope are ever compared, and the tenant, his epoch and the embedding model are part of it.
- * Pure.
+ * The scope of a semantic look-up: everything that can change the answer except the last user text, as one digest. Only
+ * entries of the same scope are ever compared; the tenant, its epoch and the embedding model are part of it. Pure.
  */
 
 import type { SemanticSettings } from "../tenants/records/route-record.ts";
 import { cacheKey, type CacheKeyInput } from "./key.ts";
 
-/** `rest` is the body without the text: last-user-text.ts. Numbers that JSON can't hold make the text count too. */
+/** `rest` is the body without the text: last-user-text.ts. Where a number can't be represented in JSON, the text counts too. */
 export async function semanticScope(
   input: CacheKeyInput,
   rest: CacheKeyInput["chat"]["wire"],

@@ -1,7 +1,7 @@
 /**
- * Cached answers in Workers KV: the body is the value, as it was sent, and all else is metadata beside it, so that one
- * read brings both and a later version can stream the value. A fault of KV is an answer of this file, never a throw:
- * the cache may be lost, the request may not. Keys: see src/storage.md.
+ * Cached answers in Workers KV: the body is the value, as it was sent, and all else is its metadata, so that one read
+ * returns both and a later version can stream the value. A fault of KV is returned, never thrown: a request does not fail
+ * because of its cache. Keys: src/storage.md.
  */
 
 import * as z from "zod";
@@ -26,18 +26,18 @@ export type CacheLookup =
   | {
       readonly status: "hit";
       readonly entry: CacheEntry;
-      /** The isolate had it at hand, and KV was not read. */
+      /** The isolate had the entry in memory; KV was not read. */
       readonly source?: "memory";
-      /** The body in UTF-8; never to be written to. */
+      /** The body in UTF-8; read-only. */
       readonly bytes?: Uint8Array<ArrayBuffer>;
     }
   | { readonly status: "miss" }
-  /** There is one, past its time to live. */
+  /** The entry is past its time to live. */
   | { readonly status: "stale"; readonly entry: CacheEntry }
   | { readonly status: "error"; readonly cause: unknown };
 
 export type CacheWrite =
-  /** `isIndexed`: whether it can be found by meaning too; undefined where that was not tried. */
+  /** `isIndexed`: whether the semantic cache can find it too; undefined where that was not tried. */
   | { readonly status: "stored"; readonly isIndexed?: boolean }
   | { readonly status: "too_large" }
   | { readonly status: "error"; readonly cause: unknown };
@@ -48,14 +48,14 @@ export interface CacheStore {
   put(key: CacheKey, entry: CacheEntry): Promise<CacheWrite>;
 }
 
-/** Another number makes all entries of before unreadable, that is, misses. */
+/** A new number makes all earlier entries misses. */
 const ENTRY_VERSION = 1;
 /** KV's limit for metadata. */
 const MAX_METADATA_BYTES = 1024;
 /** A character takes up to 3 bytes of UTF-8, and KV's limit for a value is 25 MiB. */
 const MAX_BODY_CHARS = 8 * 1024 * 1024;
 /**
- * KV's floor. A place also remembers for this long that a key had no value, so anything above would hide a fresh entry
+ * KV's minimum. A location also caches for this long that a key had no value, so a larger number would hide a new entry
  * from the next request for longer.
  */
 const READ_CACHE_SECONDS = 30;
@@ -65,7 +65,7 @@ const metadataSchema = z.object({
   v: z.literal(ENTRY_VERSION),
   form: z.enum(["json", "sse"]),
   contentType: z.string(),
-  /** Guards against a value and metadata that don't belong together. */
+  /** Detects a value and metadata that don't belong together. */
   length: count,
   usage: z
     .object({
@@ -114,7 +114,7 @@ export function createCacheStore(kv: CacheKv, now: () => number): CacheStore {
   };
 }
 
-/** The tenant stands in the name too, so that a listing by prefix finds his entries and nobody else's. */
+/** The tenant is part of the name, so that a listing by prefix finds only its own entries. */
 function nameOf({ tenantId, digest }: CacheKey): string {
   return `cache/${tenantId}/${digest}`;
 }

@@ -1,14 +1,14 @@
 /**
- * The arithmetic of a look-up by meaning: vectors of length 1, and which of many is nearest to one, by cosine. Exact: each is
- * compared. Pure; run by the Worker (normalise) and by the index object (nearest).
+ * The arithmetic of the semantic cache: vectors of length 1, and which of many is nearest to one, by cosine similarity.
+ * Exact: every vector is compared. Pure.
  */
 
-/** 32-bit floats with a buffer of their own, so that it can be stored as it is. */
+/** 32-bit floats with a buffer of their own, which can be stored as it is. */
 export type Vector = Float32Array<ArrayBuffer>;
 
 /** No embedding model in use has more. */
 export const MAX_DIMENSIONS = 4096;
-/** Beyond that a 32-bit sum says nothing; rounding to it makes a text equal to itself. */
+/** The precision of a 32-bit sum; rounding to it gives a text similarity 1 with itself. */
 const SIMILARITY_STEPS = 1e6;
 
 /** The vector at length 1; undefined for one without direction (empty, zero, not finite) or with too many dimensions. */
@@ -28,7 +28,7 @@ export function normalise(values: readonly number[]): Vector | undefined {
 
 /** Of two vectors of length 1 and equal dimensions: from -1 to 1. */
 export function similarity(one: Vector, other: Vector): number {
-  // Four sums in turn: each addition needn't wait for the one before.
+  // Four independent sums: an addition need not wait for the previous one.
   let [a, b, c, d] = [0, 0, 0, 0];
   const whole = one.length - (one.length % 4);
   for (let at = 0; at < whole; at += 4) {
@@ -52,11 +52,11 @@ export interface NearestOf<Row> {
   readonly row: Row | undefined;
   /** -Infinity where there is none. */
   readonly similarity: number;
-  /** How many were looked at. */
+  /** How many were compared. */
   readonly compared: number;
 }
 
-/** The newest of the nearest. Rows that have expired, or are of another model's dimensions, are passed over. */
+/** The newest of the nearest. Rows that have expired, or are of another model's dimensions, are skipped. */
 export function nearest<Row extends Expiring>(
   rows: readonly Row[],
   query: Vector,

@@ -1,10 +1,12 @@
-/** What the admin routes share: reading a JSON body and a page's parameters, answering with a record and its etag. */
+/** What the admin routes share: reading a JSON body and paging parameters, answering with a record and its etag. */
 
 import type { Context } from "hono";
 import type { AppEnv } from "../app-types.ts";
 import { GatewayError } from "../errors.ts";
 import type { PageAsk, Versioned, Written } from "../tenants/directory/directory-api.ts";
+import { tenantNotFound } from "../tenants/bundle.ts";
 import { toEtag } from "../tenants/directory/etag.ts";
+import type { TenantBundle } from "../tenants/records/records.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
 const DEFAULT_LIMIT = 100;
@@ -16,7 +18,7 @@ export async function readJson(c: Context<AppEnv>): Promise<unknown> {
   return parseJson(await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES));
 }
 
-/** As `readJson`, but no body at all is undefined. */
+/** As `readJson`, but an empty body is undefined. */
 export async function readOptionalJson(c: Context<AppEnv>): Promise<unknown> {
   const text = await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES);
   return text.trim() === "" ? undefined : parseJson(text);
@@ -44,11 +46,19 @@ export function readPage(c: Context<AppEnv>): PageAsk {
   return { limit, cursor };
 }
 
-/** A cursor that no page has given out. */
+/** A cursor that no page has returned. */
 export function badCursor(): GatewayError {
-  return new GatewayError("invalid_request", "cursor: is not one that a page has given out.", {
+  return new GatewayError("invalid_request", "cursor: invalid. Use the cursor of the page before, or none.", {
     param: "cursor",
   });
+}
+
+/** The records of the URL's tenant as they are now. Throws `not_found`. */
+export async function requireTenant(c: Context<AppEnv>): Promise<TenantBundle> {
+  const tenantId = c.req.param("tenant") ?? "";
+  const loaded = await c.var.services.tenants.reload(tenantId);
+  if (loaded === undefined) throw tenantNotFound(tenantId);
+  return loaded.bundle;
 }
 
 /** 200 with the record's etag, or 201 where it was made. */

@@ -1,4 +1,4 @@
-/** From Hono's context to what the pipeline is given: the request's call, its ports, and who ends its trace. No route itself. */
+/** From Hono's context to the pipeline's input: the request's call, its ports, and who ends its trace. */
 
 import type { Context } from "hono";
 import type { AppEnv } from "../app-types.ts";
@@ -9,11 +9,11 @@ import type { RequestOptions } from "../pipeline/request-options.ts";
 export interface OpenCall {
   readonly call: BareCall;
   readonly deps: Deps;
-  /** The answer's body outlives the handler: the trace ends with it, where it hasn't ended already. */
+  /** The answer's body outlives the handler: the trace ends with the body, unless it has ended already. */
   hold(): void;
 }
 
-/** Writes the facts that the request itself names. */
+/** Also sets the facts that the request itself names. */
 export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: RequestOptions): OpenCall {
   const [scope, caller] = [c.get("scope"), c.get("caller")];
   const [services, requestId] = [c.get("services"), c.get("requestId")];
@@ -31,7 +31,7 @@ export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: Request
       key: caller.key,
       options,
       requestId,
-      // Not a getter: V8 makes a hidden class for each getter made, which holds its request until a full collection.
+      // Not a getter: V8 makes a hidden class for each getter, which retains the request until a full collection.
       signal: () => c.req.raw.signal,
       headers: c.req.raw.headers,
       trace: scope.trace,
@@ -43,13 +43,13 @@ export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: Request
     },
     deps: services.depsFor(caller.bundle, (work) => c.executionCtx.waitUntil(work)),
     hold() {
-      // A stream that is already over (its client left at once) is ended by the middleware.
+      // The middleware ends a stream that is already over (its client disconnected at once).
       if (!isOver) endRoot = scope.hold();
     },
   };
 }
 
-/** A request that is passed on unread, as the pipeline counts it: `bodyText` is what its length is estimated by. */
+/** A request that is passed on without being parsed; `bodyText` is what its tokens are estimated from. */
 export function unreadRequest(
   operation: Operation,
   model: string,

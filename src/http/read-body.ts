@@ -1,13 +1,13 @@
-/** Reads a request body, at most so many bytes: a larger one is refused before it fills the isolate. */
+/** Reads a request body up to a limit: a larger one is refused before it fills the isolate's memory. */
 
 import { GatewayError } from "../errors.ts";
 
-/** Where the tenant's records set no limit: src/docs/records.md. */
+/** Where the tenant's record sets no limit. */
 export const DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
- * Throws `request_too_large`, or `client_disconnected` where the client leaves before its end. A body that tells its
- * length is judged by it; another is counted while it comes.
+ * Throws `request_too_large`, or `client_disconnected` where the client disconnects before its end. A body with
+ * a content-length is checked by that; another is counted while it arrives.
  */
 export function readBodyText(request: Request, maxBytes: number): Promise<string> {
   return unlessGone(readText(request, maxBytes));
@@ -36,20 +36,20 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
 
 /**
  * The body to be passed on: as a stream where its length is known, else read first, so that one that is too large is
- * refused before anybody hears of it. Undefined where there is none.
+ * refused before the upstream is called. Undefined where there is none.
  */
 export async function passBody(request: Request, maxBytes: number) {
   if (!request.body) return undefined;
   return isDeclared(request, maxBytes) ? request.body : readBodyBytes(request, maxBytes);
 }
 
-/** A body that can't be read to its end is one whose sender is gone; a TypeError is a bug of ours. */
+/** A body that can't be read to its end means that the client disconnected; a TypeError is a bug of the gateway. */
 async function unlessGone<T>(reading: Promise<T>): Promise<T> {
   try {
     return await reading;
   } catch (thrown) {
     if (thrown instanceof GatewayError || thrown instanceof TypeError) throw thrown;
-    throw new GatewayError("client_disconnected", "The client left while it sent its body.", {
+    throw new GatewayError("client_disconnected", "The client disconnected while it was sending the body.", {
       cause: thrown,
     });
   }
@@ -64,7 +64,7 @@ async function* limited(body: ReadableStream<Uint8Array>, maxBytes: number): Asy
   }
 }
 
-/** Whether the body tells its length; throws where that is too much. */
+/** Whether the body has a content-length; throws where that is over the limit. */
 function isDeclared(request: Request, maxBytes: number): boolean {
   const declared = request.headers.get("content-length");
   if (declared !== null && Number(declared) > maxBytes) throw tooLarge(maxBytes);
@@ -74,7 +74,7 @@ function isDeclared(request: Request, maxBytes: number): boolean {
 function tooLarge(maxBytes: number): GatewayError {
   return new GatewayError(
     "request_too_large",
-    `The body is larger than the ${maxBytes} bytes allowed (limits.maxBodyBytes).`,
+    `The body is larger than ${maxBytes} bytes (limits.maxBodyBytes). Send a smaller one, or ask the operator for a higher limit.`,
     {
       param: "body",
     },

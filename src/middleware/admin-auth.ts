@@ -1,6 +1,6 @@
 /**
- * Who may use the admin plane: the bearer of ADMIN_TOKEN, by `Bearer`, or by `Basic` with it as the password (for
- * Grafana's Jaeger data source). Without a token set there is no admin plane, except in local development.
+ * Access to the admin plane: ADMIN_TOKEN as `Bearer`, or as the password of `Basic` (for Grafana's Jaeger data source).
+ * Without a token the admin plane is closed, except in local development.
  */
 
 import type { MiddlewareHandler } from "hono";
@@ -9,16 +9,16 @@ import type { Settings } from "../config.ts";
 import { GatewayError } from "../errors.ts";
 import { sha256 } from "../bytes/digest.ts";
 
-/** src/docs/http-api.md, Local development: what the token is in a local run that sets none. */
+/** The token of a local run that sets none: src/docs/http-api.md. */
 const LOCAL_TOKEN = "dev";
-/** By name as the client wrote it, so that a web page elsewhere can't reach it by a name of its own (DNS rebinding). */
+/** The name that the client used: a web page elsewhere can't use one of its own (DNS rebinding). */
 const LOCAL_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
 
 export const adminAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
   const expected = adminToken(c.var.settings, c.req.url);
   const given = readToken(c.req.header("authorization"));
   if (given === undefined) throw refused("The admin plane needs 'authorization: Bearer <ADMIN_TOKEN>'.");
-  if (!(await isSameSecret(given, expected))) throw refused("The admin token is not the right one.");
+  if (!(await isSameSecret(given, expected))) throw refused("The admin token is wrong.");
   await next();
 };
 
@@ -26,9 +26,13 @@ export const adminAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
 function adminToken(settings: Settings, url: string): string {
   if (settings.adminToken !== undefined) return settings.adminToken;
   if (settings.isLocal && LOCAL_HOSTS.includes(new URL(url).hostname)) return LOCAL_TOKEN;
-  throw new GatewayError("unavailable", "The admin plane is closed: the secret ADMIN_TOKEN is not set.", {
-    param: "ADMIN_TOKEN",
-  });
+  throw new GatewayError(
+    "unavailable",
+    "The admin plane is closed: ADMIN_TOKEN is not set. Set it as a secret of the deployment.",
+    {
+      param: "ADMIN_TOKEN",
+    },
+  );
 }
 
 function readToken(header: string | undefined): string | undefined {

@@ -1,14 +1,13 @@
 /**
- * Who calls: reads the gateway key, finds its tenant, and refuses what is unknown, revoked, expired or suspended.
- * Garbage is refused by its checksum, before anything is looked up.
+ * Reads the gateway key, finds its tenant, and refuses keys that are unknown, revoked, expired or of a suspended tenant.
+ * A malformed key is refused by its checksum, before any look-up.
  */
 
 import type { MiddlewareHandler } from "hono";
 import type { AppEnv, Caller, RequestScope } from "../app-types.ts";
 import { keyInSubprotocols } from "../wires/openai-realtime/handshake.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
-import { hashKey, isWellFormed } from "../tenants/key-format.ts";
-import { findValidKey } from "../tenants/valid-key.ts";
+import { findValidKey, hashKey, isWellFormed } from "../tenants/key-format.ts";
 import type { KeyRecord } from "../tenants/records/records.ts";
 import type { LoadedTenant, TenantSource } from "../tenants/source.ts";
 
@@ -19,7 +18,7 @@ export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
   scope.facts.tenantId = caller.bundle.id;
   scope.facts.keyId = caller.key.id;
   if (caller.bundle.tenant.status === "suspended") {
-    throw new GatewayError("tenant_suspended", "This tenant is suspended. Ask the gateway's operator.");
+    throw new GatewayError("tenant_suspended", "This tenant is suspended. Contact the gateway's operator.");
   }
   c.set("caller", caller);
   await next();
@@ -44,7 +43,7 @@ async function identify(
     if (!pointer) throw unknownKey();
     const isValid = (keys: readonly KeyRecord[]) => findValidKey(keys, pointer.keyId, hash, now);
     let bundle = await load(scope, () => tenants.load(pointer.tenantId));
-    // A key younger than the isolate's copy works at once: the newest records decide before anyone is refused.
+    // A key younger than the isolate's copy works at once: the newest records are read before a refusal.
     if (bundle && !isValid(bundle.keys)) bundle = await load(scope, () => tenants.reload(pointer.tenantId));
     const key = bundle && isValid(bundle.keys);
     if (!bundle || !key) throw unknownKey();
@@ -77,8 +76,8 @@ async function load(scope: RequestScope, read: () => Promise<LoadedTenant | unde
 }
 
 /**
- * The three vendors' SDKs each have a header of their own; where two are set, `authorization` decides
- * (src/docs/http-api.md, Authentication). A browser's WebSocket can set none, and names the key among its subprotocols.
+ * Each vendor's SDK has a header of its own; where two are sent, `authorization` is used. A browser's WebSocket can't set
+ * headers and sends the key among its subprotocols.
  */
 function readKey(request: Request): string {
   const bearer = request.headers.get("authorization");
@@ -101,12 +100,15 @@ function readKey(request: Request): string {
   );
 }
 
-/** `?key=` as Google's own examples have it; elsewhere a key in a URL, which proxies write down, is no key. */
+/** `?key=` as in Google's own examples; on other paths a key in a URL, which proxies log, is not accepted. */
 function keyInQuery(url: string): string | null {
   const { pathname, searchParams } = new URL(url);
   return pathname.startsWith("/v1beta/") ? searchParams.get("key") : null;
 }
 
 function unknownKey(): GatewayError {
-  return new GatewayError("invalid_api_key", "This gateway key is not valid: unknown, revoked, or expired.");
+  return new GatewayError(
+    "invalid_api_key",
+    "This gateway key is not valid: it is unknown, revoked, or expired.",
+  );
 }

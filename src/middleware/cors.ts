@@ -1,31 +1,15 @@
-/** Cross-origin access for browsers, only where CORS_ORIGINS names the origin. Preflights are answered before any key. */
+/** Cross-origin access for browsers, only for the origins in CORS_ORIGINS. Preflights need no key. */
 
 import type { MiddlewareHandler } from "hono";
 import { cors as honoCors } from "hono/cors";
 import type { AppEnv } from "../app-types.ts";
+import { RETRY_HEADERS } from "../errors.ts";
+import { FACT_HEADERS } from "../pipeline/request-facts.ts";
+import { SCOPE_HEADERS } from "./request-scope.ts";
+import { TOKEN_COUNT_HEADER } from "../http/token-count.ts";
 
-/** What a browser's script may read of a response; the rest of CORS is Hono's. */
-const EXPOSED = [
-  "x-request-id",
-  "request-id",
-  "x-trace-id",
-  "traceresponse",
-  "server-timing",
-  "age",
-  "retry-after",
-  "retry-after-ms",
-  "x-headgate-cache",
-  "x-headgate-cache-similarity",
-  "x-headgate-target",
-  "x-headgate-attempts",
-  "x-headgate-queue-ms",
-  "x-headgate-cost-usd",
-  "x-headgate-dropped",
-  ...["limit", "remaining", "reset"].flatMap((part) => [
-    `x-ratelimit-${part}-requests`,
-    `x-ratelimit-${part}-tokens`,
-  ]),
-];
+/** What a browser's script may read of a response: every header that the gateway adds. The rest of CORS is Hono's. */
+const EXPOSED: string[] = [...SCOPE_HEADERS, ...FACT_HEADERS, ...RETRY_HEADERS, TOKEN_COUNT_HEADER];
 
 const PREFLIGHT_MAX_AGE_SECONDS = 600;
 

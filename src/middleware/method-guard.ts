@@ -1,10 +1,10 @@
-/** Tells a wrong method (405 with `allow`) from an unknown path (404), from the route table itself. */
+/** A wrong method (405 with `allow`) or an unknown path (404), decided from the route table itself. */
 
 import type { Hono, NotFoundHandler } from "hono";
 import type { AppEnv } from "../app-types.ts";
 import { GatewayError } from "../errors.ts";
 
-/** Built once from the finished table; only requests that no route took come here. */
+/** Built once from the finished table; runs only for requests that no route took. */
 export function createNotFound(app: Hono<AppEnv>): NotFoundHandler<AppEnv> {
   return function notFound(c) {
     const methods = new Set(
@@ -13,12 +13,16 @@ export function createNotFound(app: Hono<AppEnv>): NotFoundHandler<AppEnv> {
         .map(({ method }) => method),
     );
     if (methods.size === 0) {
-      throw new GatewayError("not_found", `There is nothing at ${c.req.method} ${shorten(c.req.path)}.`);
+      throw new GatewayError("not_found", `No route for ${c.req.method} ${shorten(c.req.path)}.`);
     }
     const allow = [...methods].toSorted().join(", ");
-    throw new GatewayError("method_not_allowed", `This path takes ${allow}, not ${c.req.method}.`, {
-      headers: { allow },
-    });
+    throw new GatewayError(
+      "method_not_allowed",
+      `${c.req.method} is not allowed here. Allowed methods: ${allow}.`,
+      {
+        headers: { allow },
+      },
+    );
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * The outermost middleware: gives each request its id, its trace and its facts, and writes them onto whatever response
- * comes back, an error's too. The root span ends here, or, where a stream outlives the handler, with the stream.
+ * The outermost middleware: gives each request its id, its trace and its facts, and writes them onto the response, an
+ * error's too. The root span ends here, or, where a stream outlives the handler, with the stream.
  */
 
 import type { Context, MiddlewareHandler, Next } from "hono";
@@ -20,20 +20,23 @@ import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { rootSpanName } from "../telemetry/trace/spans.ts";
 import type { exportTrace, startTrace } from "../tracing.ts";
 
-/** What worker.ts hands in: the isolate's services and its tracing. */
+/** The isolate's services and its tracing, from worker.ts. */
 export interface ScopePorts {
   readonly servicesOf: (env: Env) => IsolateServices;
   readonly startTrace: typeof startTrace;
   readonly exportTrace: typeof exportTrace;
 }
 
-/** What goes on after the response. Waited for together with the handler: each wait costs what two spans do. */
+/** Work after the response, awaited together with the handler: each `waitUntil` costs as much as two spans. */
 interface Afterwards {
   work: Promise<void> | undefined;
 }
 
-/** Paths that leave no trace: looking at the gateway must not fill the back end with the looking. */
-const UNTRACED = /^\/(healthz|metrics|docs|openapi\.json|console)(\/|$)/;
+/** The headers that every response gets here besides those of its facts. */
+export const SCOPE_HEADERS = ["x-request-id", "request-id", "x-trace-id", "traceresponse"] as const;
+
+/** Paths without a trace: monitoring the gateway must not fill the trace back end. */
+const UNTRACED = /^\/(healthz|metrics)(\/|$)/;
 const READ_PLANE = /^\/(admin|jaeger)(\/|$)/;
 
 export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
@@ -77,18 +80,18 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
   return function requestScope(c, next) {
     const after: Afterwards = { work: undefined };
     const handled = handle(c, next, after);
-    // The runtime ends a handler whose client has left, unless it is waited for: lease and trace must end in order.
+    // The runtime stops a handler whose client has disconnected, unless it is awaited: lease and trace must be ended.
     c.executionCtx.waitUntil(handled.then(() => after.work));
     return handled;
   };
 }
 
-/** A refusal that anybody on the internet can cause, as often as he likes. */
+/** An unauthenticated refusal: there is no bound on how many come, so their traces are sampled. */
 function isUnauthenticated(c: Context<AppEnv>): boolean {
   return c.res.status >= 400 && c.res.status < 500 && callerOf(c) === undefined;
 }
 
-/** Undefined before it is known, and where nobody is asked for a key. Hono's `c.var` would copy all variables. */
+/** Undefined before it is known, and on paths that need no key. Hono's `c.var` would copy all variables. */
 function callerOf(c: Context<AppEnv>): Caller | undefined {
   return c.get("caller");
 }
@@ -104,7 +107,7 @@ function requestAttributes(request: Request, route: string | undefined): SpanAtt
   return {
     "http.request.method": request.method,
     "http.route": route,
-    // The conventions want one; the raw path may hold a tenant's names.
+    // Required by the conventions; the raw path may hold a tenant's names.
     "url.path": route,
     "url.scheme": protocol.slice(0, -1),
     "server.address": hostname,
@@ -114,7 +117,7 @@ function requestAttributes(request: Request, route: string | undefined): SpanAtt
 
 type Origin = Pick<URL, "protocol" | "hostname" | "port">;
 
-/** Of the last requests: a Worker has few origins, and taking a URL apart costs as much as a span. */
+/** Of the last requests: a Worker has few origins, and parsing a URL costs as much as a span. */
 const origins = createBoundedMap<string, Origin>(16);
 
 function originOf(url: string): Origin {
@@ -130,7 +133,7 @@ function originOf(url: string): Origin {
 function isTraced(c: Context<AppEnv>): boolean {
   const { path, method } = c.req;
   if (UNTRACED.test(path)) return false;
-  // A browser's preflight: anybody can ask for as many as he likes, and they say nothing.
+  // A browser's preflight needs no key and carries no information.
   if (method === "OPTIONS" && c.var.caller === undefined && c.res.ok) return false;
   return !(READ_PLANE.test(path) && (method === "GET" || method === "HEAD") && c.res.status < 500);
 }
@@ -149,10 +152,14 @@ function describe(c: Context<AppEnv>, { trace, facts }: RequestScope, now: numbe
   root.set({ "http.response.status_code": status });
   const headers = c.res.headers;
   const requestId = c.get("requestId");
-  headers.set("x-request-id", requestId);
-  headers.set("request-id", requestId);
-  headers.set("x-trace-id", trace.traceId);
-  // https://www.w3.org/TR/trace-context-2/#traceresponse-header
-  headers.set("traceresponse", `00-${trace.traceId}-${root.ref.spanId}-01`);
+  const { traceId } = trace;
+  const own: Record<(typeof SCOPE_HEADERS)[number], string> = {
+    "x-request-id": requestId,
+    "request-id": requestId,
+    "x-trace-id": traceId,
+    // https://www.w3.org/TR/trace-context-2/#traceresponse-header
+    traceresponse: `00-${traceId}-${root.ref.spanId}-01`,
+  };
+  for (const [name, value] of Object.entries(own)) headers.set(name, value);
   for (const [name, value] of Object.entries(factHeaders(facts, now))) headers.set(name, value);
 }

@@ -1,6 +1,6 @@
 /**
- * What one request came to, gathered while it runs and rendered once: into response headers, into the root span's
- * attributes, and into the log of none. Headers, span and error body agree because they are made of the same facts.
+ * What one request came to, gathered while it runs and rendered once: as response headers and as the root span's
+ * attributes. Headers, span and error body agree because they are made of the same facts.
  */
 
 import type { TokenUsage } from "../schema/chat.ts";
@@ -69,9 +69,33 @@ export interface RequestFacts {
 
 const MS_PER_SECOND = 1000;
 
-/** The headers of src/docs/http-api.md that tell the client what happened. Written when the response's head leaves. */
-export function factHeaders(facts: RequestFacts, now: number): Record<string, string> {
-  const headers: Record<string, string> = { "server-timing": serverTiming(facts, now) };
+/** Every header that `factHeaders` can write: what a browser's script may read (middleware/cors.ts). */
+export const FACT_HEADERS = [
+  "server-timing",
+  "x-headgate-cache",
+  "x-headgate-cache-similarity",
+  "age",
+  "x-headgate-saved-usd",
+  "x-headgate-saved-ms",
+  "idempotent-replayed",
+  "x-headgate-target",
+  "x-headgate-attempts",
+  "x-headgate-dropped",
+  "x-headgate-queue-ms",
+  "x-headgate-cost-usd",
+  "x-ratelimit-limit-requests",
+  "x-ratelimit-remaining-requests",
+  "x-ratelimit-reset-requests",
+  "x-ratelimit-limit-tokens",
+  "x-ratelimit-remaining-tokens",
+  "x-ratelimit-reset-tokens",
+] as const;
+
+type FactHeaders = { [name in (typeof FACT_HEADERS)[number]]?: string };
+
+/** The headers that tell the client what happened (src/docs/http-api.md), written when the response's head leaves. */
+export function factHeaders(facts: RequestFacts, now: number): FactHeaders {
+  const headers: FactHeaders = { "server-timing": serverTiming(facts, now) };
   if (facts.cache !== undefined) headers["x-headgate-cache"] = facts.cache;
   if (facts.cacheKind === "semantic" && facts.cacheSimilarity !== undefined) {
     headers["x-headgate-cache-similarity"] = formatSimilarity(facts.cacheSimilarity);
@@ -99,7 +123,7 @@ function escapeFieldName(name: string): string {
 }
 
 /** OpenAI's names and formats: https://platform.openai.com/docs/guides/rate-limits (seen 2026-11). */
-function addWindow(headers: Record<string, string>, noun: string, window: LimitWindow | undefined): void {
+function addWindow(headers: FactHeaders, noun: "requests" | "tokens", window: LimitWindow | undefined): void {
   if (window === undefined) return;
   headers[`x-ratelimit-limit-${noun}`] = String(window.limit);
   headers[`x-ratelimit-remaining-${noun}`] = String(window.remaining);

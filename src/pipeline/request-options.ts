@@ -1,5 +1,6 @@
 /**
- * The optional request headers of src/docs/http-api.md, read and checked once. Pure. The cache's own two are cache/policy.ts.
+ * The optional request headers (src/docs/http-api.md), read and checked once. Pure. The cache's own two are
+ * cache/policy.ts.
  */
 
 import { GatewayError } from "../errors.ts";
@@ -9,7 +10,7 @@ export interface RequestOptions {
   readonly lane: Lane;
   /** Undefined: the tenant's. */
   readonly maxWaitMs?: number;
-  /** Time to the first upstream byte, per attempt; undefined: the route's. */
+  /** Time to the first upstream byte, per attempt; undefined: the route's. `x-headgate-timeout-ms` is its older name. */
   readonly firstByteMs?: number;
   readonly metadata: Readonly<Record<string, string>>;
   readonly session?: string;
@@ -30,7 +31,8 @@ export function readRequestOptions(headers: Headers): RequestOptions {
     throw wrong("x-headgate-priority", "must be interactive or batch");
   }
   const maxWaitMs = readMs(headers, "x-headgate-max-wait-ms", 0);
-  const firstByteMs = readMs(headers, "x-headgate-timeout-ms", 1);
+  const firstByteMs =
+    readMs(headers, "x-headgate-first-byte-timeout-ms", 1) ?? readMs(headers, "x-headgate-timeout-ms", 1);
   const session = headers.get("x-headgate-session");
   if (session !== null && (session === "" || session.length > MAX_SESSION_CHARS)) {
     throw wrong("x-headgate-session", `must have 1 to ${MAX_SESSION_CHARS} characters`);
@@ -40,10 +42,10 @@ export function readRequestOptions(headers: Headers): RequestOptions {
     lane: priority,
     isLenient: readSwitch(headers, "x-headgate-lenient"),
     metadata: readMetadata(headers.get("x-headgate-metadata")),
-    ...(maxWaitMs === undefined ? {} : { maxWaitMs }),
-    ...(firstByteMs === undefined ? {} : { firstByteMs }),
-    ...(session === null ? {} : { session }),
-    ...(pin === null ? {} : { pin }),
+    ...(maxWaitMs !== undefined && { maxWaitMs }),
+    ...(firstByteMs !== undefined && { firstByteMs }),
+    ...(session !== null && { session }),
+    ...(pin !== null && { pin }),
   };
 }
 

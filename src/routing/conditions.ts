@@ -4,7 +4,7 @@
  */
 
 import type { RouteRecord } from "../tenants/records/route-record.ts";
-import type { Need } from "./needs.ts";
+import type { Need } from "../tenants/records/route-conditions.ts";
 
 type Branch = NonNullable<RouteRecord["when"]>[number];
 type Condition = Branch["if"];

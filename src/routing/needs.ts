@@ -1,9 +1,7 @@
 /** What a request needs its model to be able to do, read out of its meaning. Pure; asked for only by routes with conditions on it. */
 
 import type { Conversation, Part } from "../schema/conversation.ts";
-
-export const NEEDS = ["tools", "images", "documents", "audio", "json_schema", "reasoning"] as const;
-export type Need = (typeof NEEDS)[number];
+import type { Need } from "../tenants/records/route-conditions.ts";
 
 export function needsOf(conversation: Conversation): ReadonlySet<Need> {
   const needs = new Set<Need>();

@@ -1,10 +1,11 @@
 /**
- * What a gateway key looks like: `hg_` + 32 base62 characters of randomness + 6 of CRC-32 over what precedes. The
- * checksum lets garbage be refused without a look-up; the secret itself is kept only as SHA-256. Pure: randomness is
- * passed in.
+ * Gateway keys: `hg_` + 32 base62 characters of randomness + 6 of CRC-32 over what precedes, and which record a presented
+ * key belongs to. The checksum lets garbage be refused without a look-up; the secret itself is kept only as SHA-256.
+ * Pure: randomness and the clock are passed in.
  */
 
 import { crc32OfAscii, rememberDigests } from "../bytes/digest.ts";
+import type { KeyRecord } from "./records/records.ts";
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE = ALPHABET.length;
@@ -17,10 +18,9 @@ const BODY_CHARS = PREFIX.length + RANDOM_CHARS;
 const KEY_PATTERN = new RegExp(`^${PREFIX}[0-9A-Za-z]{${RANDOM_CHARS + CHECKSUM_CHARS}}$`);
 
 const ID_PREFIX = "key_";
-/** 71 bits: unique in a tenant, and no secret. */
+/** 71 bits: unique within a tenant; not a secret. */
 const ID_CHARS = 12;
 
-/** `count` random bytes. */
 export type RandomBytes = (count: number) => Uint8Array;
 
 /** A new gateway key. */
@@ -29,7 +29,7 @@ export function generateKey(randomBytes: RandomBytes): string {
   return body + checksum(body);
 }
 
-/** `key_` + 12 characters: names a key in URLs, spans and the audit. */
+/** `key_` + 12 characters: identifies a key in URLs, spans and the audit. */
 export function generateKeyId(randomBytes: RandomBytes): string {
   return ID_PREFIX + randomText(ID_CHARS, randomBytes);
 }
@@ -40,12 +40,27 @@ export function isWellFormed(text: string): boolean {
 }
 
 /**
- * Hex of SHA-256 over the whole key. An isolate sees the same few keys with every request and remembers their hashes, in
- * memory only, like the request that brings a key; what is stored anywhere is the hash alone.
+ * Hex of SHA-256 over the whole key. An isolate sees few keys often, so their hashes are kept in memory; only the hash is
+ * ever stored.
  */
 export const hashKey = rememberDigests(1000);
 
-/** Bytes from here on would make the first characters of the alphabet likelier, so they are thrown away. */
+/** The key's record when its hash is the current one, or the one before a rotation within its overlap. */
+export function findValidKey(
+  keys: readonly KeyRecord[],
+  keyId: string,
+  hash: string,
+  now: number,
+): KeyRecord | undefined {
+  const key = keys.find(({ id }) => id === keyId);
+  if (!key) return undefined;
+  if (key.expiresAt !== undefined && Date.parse(key.expiresAt) <= now) return undefined;
+  const isCurrent = key.hash === hash;
+  const isOverlapping = key.previous?.hash === hash && now < key.previous.validUntil;
+  return isCurrent || isOverlapping ? key : undefined;
+}
+
+/** Bytes from here on would make the first characters of the alphabet likelier, so they are discarded. */
 const FAIR_BYTES = Math.floor(256 / BASE) * BASE;
 
 function randomText(length: number, randomBytes: RandomBytes): string {

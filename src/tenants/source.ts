@@ -1,31 +1,32 @@
 /**
- * The data plane's reader of tenants: a copy in the isolate for at most 30 s, then KV checked against the version that
- * the tenant's queue object names, then the directory. Plain data only is kept between requests. Whether a key is valid
- * is valid-key.ts's question.
+ * How the data plane reads tenants: a copy in the isolate for at most 30 s, then KV checked against the version that the
+ * tenant's queue object has, then the directory. Only plain data is kept between requests. Whether a key is valid is
+ * key-format.ts.
  */
 
 import { GatewayError } from "../errors.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { withDeadline } from "../runtime/waits.ts";
+import { parseBundle } from "./bundle.ts";
 import type { DirectoryRpc, KeyPointer } from "./directory/directory-api.ts";
 import type { TenantBundle } from "./records/records.ts";
 import { keyEntry, tenantEntry } from "./storage-keys.ts";
 
-/** What was revoked stops within 30 s everywhere (src/docs/admin-api.md): no copy serves longer, whatever fails. */
+/** What was revoked stops within 30 s everywhere (src/docs/admin-api.md), so no copy is used longer, even in an outage. */
 const MAX_COPY_AGE_MS = 30_000;
-/** KV's least `cacheTtl`. An old bundle from an edge cache is found out by its version. */
+/** KV's least `cacheTtl`. An old bundle from an edge cache is recognised by its version. */
 const BUNDLE_CACHE_SECONDS = 30;
 /** A pointer never changes, and the bundle says whether its key is still valid. */
 const POINTER_CACHE_SECONDS = 300;
 /** About 2 MB. */
 const MAX_POINTERS = 10_000;
 const MAX_COPIES = 500;
-/** An isolate has 128 MB for everything; parsed JSON takes about three times its text. */
+/** An isolate has 128 MB in total; parsed JSON takes about three times its text. */
 const MAX_COPIES_CHARS = 8 * 1024 * 1024;
-/** A client that repeats a wrong key costs one look-up in that time, not one each. */
+/** A repeated wrong key is looked up once in that time. */
 const UNKNOWN_MS = 3000;
 const MAX_UNKNOWN = 1000;
-/** KV and both objects answer in some 10 ms; beyond this the next source is asked. */
+/** KV and both objects answer in some 10 ms; after this the next source is tried. */
 const READ_TIMEOUT_MS = 2000;
 const RETRY_AFTER_MS = 1000;
 
@@ -35,7 +36,6 @@ interface FoundKey extends KeyPointer {
   readonly source: ReadFrom;
 }
 
-/** `providers` and `routes` of the bundle have no prototype: a name like `constructor` is only there if it was made. */
 export interface LoadedTenant {
   readonly bundle: TenantBundle;
   readonly source: ReadFrom;
@@ -48,9 +48,9 @@ export interface TenantSource {
   findKey(hash: string): Promise<FoundKey | undefined>;
   /** The tenant as of at most 30 s ago; undefined where there is none. Throws `unavailable`. */
   load(tenantId: string): Promise<LoadedTenant | undefined>;
-  /** The tenant as it is now, for a caller who was about to refuse something by a copy. */
+  /** The tenant as it is now, before something is refused because of a copy. */
   reload(tenantId: string): Promise<LoadedTenant | undefined>;
-  /** Someone has seen this version: an older copy serves no more. */
+  /** A newer version is known: an older copy is no longer used. */
   noteVersion(tenantId: string, version: number): void;
 }
 
@@ -58,7 +58,7 @@ export interface TenantSourceDeps {
   readonly kv: { get(key: string, options: { type: "text"; cacheTtl: number }): Promise<string | null> };
   /** A fresh stub for each call. */
   readonly directory: () => Pick<DirectoryRpc, "findKey" | "readBundle">;
-  /** The version that the tenant's queue object was last told of. */
+  /** The newest version that the tenant's queue object knows. */
   readonly queueVersion: (tenantId: string) => Promise<number>;
   /** ms since the epoch. */
   readonly clock: () => number;
@@ -79,7 +79,7 @@ export function createTenantSource(deps: TenantSourceDeps): TenantSource {
     maxWeight: MAX_COPIES_CHARS,
     weigh: (copy) => copy.chars,
   });
-  /** The newest version heard of, so that a read which began before can't bring an old copy back. */
+  /** The newest known version, so that a read which began before can't bring an old copy back. */
   const newest = createBoundedMap<string, number>(MAX_COPIES);
 
   function newestOf(tenantId: string): number {
@@ -98,14 +98,14 @@ export function createTenantSource(deps: TenantSourceDeps): TenantSource {
     return copy;
   }
 
-  /** Reads KV and the queue object's version side by side; the directory only where these two don't do. */
+  /** Reads KV and the queue object's version side by side; the directory only where these two don't suffice. */
   async function read(tenantId: string): Promise<LoadedTenant | undefined> {
     const readAt = clock();
     const [text, version] = await Promise.all([
       settle(() => kv.get(tenantEntry(tenantId), { type: "text", cacheTtl: BUNDLE_CACHE_SECONDS })),
       settle(() => queueVersion(tenantId)),
     ]);
-    // Without the queue object's word nobody knows whether KV's answer is old: the directory must say.
+    // Without the queue object's version KV's answer may be old, so the directory is read.
     if (version !== undefined) {
       note(tenantId, version);
       if (typeof text === "string") {
@@ -133,7 +133,7 @@ export function createTenantSource(deps: TenantSourceDeps): TenantSource {
     return ageMs < MAX_COPY_AGE_MS ? { bundle: copy.bundle, source: "memory", ageMs } : undefined;
   }
 
-  /** A hash seen for the first time may be of a key younger than the tenant's copy, which then has to go. */
+  /** A new hash may belong to a key younger than the tenant's copy, which is then dropped. */
   function learn(hash: string, { tenantId, keyId }: KeyPointer, source: ReadFrom): FoundKey {
     pointers.set(hash, { tenantId, keyId });
     const copy = copies.get(tenantId);
@@ -151,7 +151,7 @@ export function createTenantSource(deps: TenantSourceDeps): TenantSource {
         kv.get(keyEntry(hash), { type: "text", cacheTtl: POINTER_CACHE_SECONDS }),
       );
       if (typeof text === "string") return learn(hash, parsePointer(text), "kv");
-      // KV remembers for a while that an entry was not there, and a key just made must work at once.
+      // KV caches for a while that an entry was absent, and a new key must work at once.
       const pointer = await mustAnswer(() => directory().findKey(hash));
       if (pointer !== undefined) return learn(hash, pointer, "directory");
       unknownUntil.set(hash, clock() + UNKNOWN_MS);
@@ -186,26 +186,16 @@ async function settle<Value>(ask: () => Promise<Value>): Promise<Value | undefin
   }
 }
 
-/** The directory's answer: there is nobody else to ask. Throws `unavailable`. */
+/** The directory's answer; there is no other source. Throws `unavailable`. */
 async function mustAnswer<Value>(ask: () => Promise<Value>): Promise<Value> {
   try {
     return await withDeadline(ask(), READ_TIMEOUT_MS, "the directory");
   } catch (cause) {
-    throw new GatewayError("unavailable", "The tenant's records can't be read just now.", {
+    throw new GatewayError("unavailable", "The tenant's records are unavailable. Retry.", {
       retryAfterMs: RETRY_AFTER_MS,
       cause,
     });
   }
-}
-
-function parseBundle(text: string): TenantBundle {
-  // Only the directory writes these entries, from records that were checked on their way in.
-  const bundle = JSON.parse(text) as TenantBundle;
-  return {
-    ...bundle,
-    providers: Object.assign(Object.create(null), bundle.providers),
-    routes: Object.assign(Object.create(null), bundle.routes),
-  };
 }
 
 function parsePointer(text: string): KeyPointer {

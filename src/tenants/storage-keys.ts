@@ -1,4 +1,10 @@
-/** The names of the KV entries of the TENANTS namespace, and of the marks in the directory's outbox: src/storage.md. */
+/**
+ * The name of the directory's object, of the KV entries of the TENANTS namespace, and of the marks in the directory's
+ * outbox: src/storage.md.
+ */
+
+/** There is one directory. */
+export const DIRECTORY_NAME = "directory";
 
 export const TENANT_PREFIX = "tenant/";
 export const KEY_PREFIX = "key/";

@@ -6,8 +6,9 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { readSettings } from "../../config.ts";
+import { readBundle } from "../../tenants/bundle.ts";
 import type { DirectoryRpc } from "../../tenants/directory/directory-api.ts";
-import type { TenantBundle } from "../../tenants/records/records.ts";
+import { DIRECTORY_NAME } from "../../tenants/storage-keys.ts";
 import { VERSION } from "../../version.ts";
 import { abandonedTrace } from "./abandoned.ts";
 import { exportAbandoned } from "./abandoned-export.ts";
@@ -251,16 +252,13 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
       hasOperator: otlpEndpoint !== undefined,
       store: this.env.TRACE_STORE.getByName(tenantId),
       outboxOf: (name) => this.env.TRACE_OUTBOX.getByName(name),
-      readTracing: async () => (await this.#readBundle(tenantId))?.tenant.tracing,
+      readTracing: async () => (await readBundle(this.#directory(), tenantId))?.tenant.tracing,
       newId: () => crypto.randomUUID(),
     });
     this.ctx.waitUntil(exporting);
   }
 
-  async #readBundle(tenantId: string): Promise<TenantBundle | undefined> {
-    const directory: DirectoryRpc = this.env.DIRECTORY.getByName("directory");
-    const text = await directory.readBundle(tenantId);
-    // Only the directory writes bundles, from records that were checked on their way in.
-    return text === undefined ? undefined : (JSON.parse(text) as TenantBundle);
+  #directory(): DirectoryRpc {
+    return this.env.DIRECTORY.getByName(DIRECTORY_NAME);
   }
 }

@@ -9,7 +9,7 @@ import type { ClosedDestination, OpenDestination } from "../../tenants/records/o
 import { lesserMode, type ContentMode } from "../content/content.ts";
 import { tracesUrl, type Destination } from "./otlp-send.ts";
 import { OPERATOR_NAME } from "./outbox/outbox-port.ts";
-import { PRESETS, type PresetName } from "./presets.ts";
+import { PRESETS, type PresetName } from "../../tenants/records/destination-presets.ts";
 
 export interface TraceDestination extends Destination {
   readonly preset: PresetName;

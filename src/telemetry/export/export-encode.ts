@@ -8,7 +8,7 @@ import { withContent } from "../content/content-render.ts";
 import { toLangfuse } from "./destination-dialect.ts";
 import type { TraceDestination } from "./destination.ts";
 import { encodeTrace, type EncodedTrace } from "../otlp/otlp.ts";
-import { PRESETS } from "./presets.ts";
+import { PRESETS } from "../../tenants/records/destination-presets.ts";
 import type { FinishedTrace } from "../trace/trace.ts";
 
 /** Of one trace, in memory only until it is queued. */

@@ -18,7 +18,7 @@ import { createPacker, isTooLarge, type PackedBody, type Packer } from "./export
 import { createEnvelope, type OtlpResource } from "../otlp/otlp.ts";
 import { sendPayload, toPayload, type SendPorts } from "./otlp-send.ts";
 import { STORE_NAME } from "./outbox/outbox-port.ts";
-import { PRESETS } from "./presets.ts";
+import { PRESETS } from "../../tenants/records/destination-presets.ts";
 import { shouldKeep, type SamplingPolicy } from "../trace/sampling.ts";
 import {
   createBatchPacker,

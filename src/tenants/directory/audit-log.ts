@@ -1,6 +1,6 @@
 /**
  * The directory's audit: who changed what, append-only, in the transaction of the change itself. Holds names, never
- * values. Called by directory.ts.
+ * values.
  */
 
 import type { AuditEntry, Page, PageAsk } from "./directory-api.ts";

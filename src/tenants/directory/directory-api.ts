@@ -1,10 +1,10 @@
 /**
- * The two faces of the directory: `DirectoryApi` is what the admin routes call, with views and thrown GatewayErrors;
- * `DirectoryRpc` is what the Durable Object answers, plain data only, since an error loses its class on the way.
- * directory-client.ts makes the one of the other.
+ * The two interfaces of the directory: the admin routes call `DirectoryApi`, with views and thrown GatewayErrors; the
+ * Durable Object has `DirectoryRpc`, plain data only, since an error loses its class over RPC. directory-client.ts is
+ * between them.
  */
 
-import type { Outcome } from "./rpc-result.ts";
+import type { RpcResult } from "./rpc-result.ts";
 import type { KeyView, ProviderView, RouteView, TenantView } from "../records/record-views.ts";
 import type {
   IncomingSecret,
@@ -19,11 +19,11 @@ import type { RouteRecord } from "../records/route-record.ts";
 export interface PageAsk {
   /** 1 to 1,000. */
   readonly limit: number;
-  /** The cursor of the page before; to the reader it is opaque. */
+  /** The cursor of the page before; opaque to clients. */
   readonly cursor?: string;
 }
 
-/** src/docs/admin-api.md: `cursor` is null on the last page. */
+/** `cursor` is null on the last page. */
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly cursor: string | null;
@@ -36,7 +36,7 @@ export interface Versioned<Value> {
 }
 
 export interface Written<Value> extends Versioned<Value> {
-  /** Whether there was none of that name before. */
+  /** Whether the record is new. */
   readonly created: boolean;
 }
 
@@ -51,7 +51,7 @@ export interface AuditEntry {
   readonly subject: string;
 }
 
-/** What the admin routes call. Bodies come as they were sent; each method throws GatewayErrors. */
+/** Bodies are unchecked, as they were sent; each method throws GatewayErrors. */
 export interface DirectoryApi {
   listTenants(page: PageAsk): Promise<Page<TenantView>>;
   getTenant(tenantId: string): Promise<Versioned<TenantView>>;
@@ -61,7 +61,7 @@ export interface DirectoryApi {
   deleteTenant(tenantId: string, ifMatch?: string): Promise<void>;
 
   listKeys(tenantId: string, page: PageAsk): Promise<Page<KeyView>>;
-  /** The only answer, with `rotateKey`'s, that holds the key itself. */
+  /** Only this answer and `rotateKey`'s hold the key itself. */
   createKey(tenantId: string, body: unknown): Promise<KeyView & { readonly key: string }>;
   rotateKey(tenantId: string, keyId: string, body: unknown): Promise<KeyView & { readonly key: string }>;
   deleteKey(tenantId: string, keyId: string): Promise<void>;
@@ -81,14 +81,14 @@ export interface DirectoryApi {
   putRoute(tenantId: string, name: string, body: unknown, ifMatch?: string): Promise<Written<RouteView>>;
   deleteRoute(tenantId: string, name: string, ifMatch?: string): Promise<void>;
 
-  /** Answers the new epoch. */
+  /** Returns the new epoch. */
   purgeCache(tenantId: string): Promise<number>;
-  /** What an operator ordered of something else than the records: `queue.drain`, … */
+  /** Audits an operator's action on something other than records: `queue.drain`, … */
   noteOrder(tenantId: string, action: string): Promise<void>;
   listAudit(page: PageAsk): Promise<Page<AuditEntry>>;
 }
 
-/** Who writes, and on what condition. */
+/** Who writes, and under which condition. */
 export interface WriteAsk {
   readonly actor: string;
   readonly ifMatch?: string;
@@ -106,7 +106,7 @@ export interface Named<Value> extends Versioned<Value> {
   readonly name: string;
 }
 
-/** What a gateway key's hash leads to. */
+/** The key that a hash belongs to. */
 export interface KeyPointer {
   readonly tenantId: string;
   readonly keyId: string;
@@ -120,32 +120,32 @@ export interface DirectoryRpc {
     tenantId: string,
     record: TenantWith<IncomingSecret>,
     ask: WriteAsk,
-  ): Promise<Outcome<Written<StoredTenant>>>;
-  deleteTenant(tenantId: string, ask: WriteAsk): Promise<Outcome<null>>;
+  ): Promise<RpcResult<Written<StoredTenant>>>;
+  deleteTenant(tenantId: string, ask: WriteAsk): Promise<RpcResult<null>>;
 
   listRecords<Kind extends StoredKind>(
     tenantId: string,
     kind: Kind,
     page: PageAsk,
-  ): Promise<Outcome<Page<Named<StoredRecords[Kind]>>>>;
+  ): Promise<RpcResult<Page<Named<StoredRecords[Kind]>>>>;
   getRecord<Kind extends StoredKind>(
     tenantId: string,
     kind: Kind,
     name: string,
-  ): Promise<Outcome<Versioned<StoredRecords[Kind]>>>;
+  ): Promise<RpcResult<Versioned<StoredRecords[Kind]>>>;
   putProvider(
     tenantId: string,
     name: string,
     record: ProviderWith<IncomingSecret>,
     ask: WriteAsk,
-  ): Promise<Outcome<Written<ProviderRecord>>>;
+  ): Promise<RpcResult<Written<ProviderRecord>>>;
   putRoute(
     tenantId: string,
     name: string,
     record: RouteRecord,
     ask: WriteAsk,
-  ): Promise<Outcome<Written<RouteRecord>>>;
-  addKey(tenantId: string, record: KeyRecord, ask: WriteAsk): Promise<Outcome<KeyRecord>>;
+  ): Promise<RpcResult<Written<RouteRecord>>>;
+  addKey(tenantId: string, record: KeyRecord, ask: WriteAsk): Promise<RpcResult<KeyRecord>>;
   /** The old hash stays valid for `overlapMs`. */
   rotateKey(
     tenantId: string,
@@ -153,15 +153,15 @@ export interface DirectoryRpc {
     hash: string,
     overlapMs: number,
     ask: WriteAsk,
-  ): Promise<Outcome<KeyRecord>>;
-  deleteRecord(tenantId: string, kind: StoredKind, name: string, ask: WriteAsk): Promise<Outcome<null>>;
+  ): Promise<RpcResult<KeyRecord>>;
+  deleteRecord(tenantId: string, kind: StoredKind, name: string, ask: WriteAsk): Promise<RpcResult<null>>;
 
-  purgeCache(tenantId: string, ask: WriteAsk): Promise<Outcome<number>>;
+  purgeCache(tenantId: string, ask: WriteAsk): Promise<RpcResult<number>>;
   noteOrder(tenantId: string, action: string, ask: WriteAsk): Promise<void>;
   listAudit(page: PageAsk): Promise<Page<AuditEntry>>;
 
   /** For the data plane, where KV has no answer or an old one. */
   findKey(hash: string): Promise<KeyPointer | undefined>;
-  /** A TenantBundle as JSON, just as KV would hold it. */
+  /** A TenantBundle as JSON, as KV holds it. */
   readBundle(tenantId: string): Promise<string | undefined>;
 }

@@ -1,15 +1,16 @@
 /**
- * The admin plane's service: checks what was sent, seals its secrets, makes keys, and asks the directory object. Turns
- * that object's refusals into GatewayErrors and its records into views. The routes know only its interface.
+ * The admin plane's service: checks bodies, seals secrets, makes keys, and calls the directory object, whose refusals
+ * become GatewayErrors and whose records become views. The routes know only its interface.
  */
 
 import { GatewayError } from "../../errors.ts";
 import { withDeadline } from "../../runtime/waits.ts";
+import { tenantNotFound } from "../bundle.ts";
 import type { DirectoryApi, DirectoryRpc, Named, Page, Versioned, WriteAsk } from "./directory-api.ts";
 import { checkIfMatch, toEtag } from "./etag.ts";
 import { generateKey, generateKeyId, hashKey, type RandomBytes } from "../key-format.ts";
 import { mergePatch } from "../../json/merge-patch.ts";
-import { type Outcome, unwrap } from "./rpc-result.ts";
+import { type RpcResult, unwrap } from "./rpc-result.ts";
 import {
   parseKey,
   parseName,
@@ -24,34 +25,34 @@ import type { KeyRecord, ProviderKind } from "../records/records.ts";
 import { sealProvider, sealTenant } from "../records/seal-records.ts";
 
 export interface DirectoryClientDeps {
-  /** A fresh stub for each call: one that has seen its object reset fails for ever. */
+  /** A new stub for each call: one whose object was reset fails from then on. */
   readonly directory: () => DirectoryRpc;
   readonly masterKey: string | undefined;
   readonly rules: RecordRules;
   readonly randomBytes: RandomBytes;
   readonly now: () => number;
-  /** When each key was last used, in ms since the epoch, by key id: the queue object knows. Keys show null without. */
+  /** When each key was last used, in ms since the epoch, by key id: from the queue object. Keys show null without. */
   readonly lastUsed?: (tenantId: string) => Promise<Readonly<Record<string, number>>>;
-  /** Whether providers of a kind have embeddings; not asked where absent. */
+  /** Whether providers of a kind have embeddings; not checked where absent. */
   readonly hasEmbeddings?: (kind: ProviderKind) => boolean;
-  /** Who the audit names. */
+  /** Who is named in the audit. */
   readonly actor?: string;
 }
 
 /** Longer than a write's push to the queue object may take. */
 const CALL_TIMEOUT_MS = 10_000;
 const LAST_USED_TIMEOUT_MS = 1000;
-/** A PATCH without `if-match` that meets another writer begins anew so often. */
+/** A PATCH without `if-match` that meets another writer starts again at most this often. */
 const MAX_PATCH_TRIES = 5;
 
 export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
   const { masterKey, rules, randomBytes, now, actor = "admin" } = deps;
 
   function asking(ifMatch?: string): WriteAsk {
-    return { actor, ...(ifMatch === undefined ? {} : { ifMatch }) };
+    return { actor, ...(ifMatch !== undefined && { ifMatch }) };
   }
 
-  /** One call, and once more where the object says that it may be repeated: its methods are idempotent. */
+  /** One call, repeated once where the runtime says that it may be: the object's methods are idempotent. */
   async function call<Value>(ask: (directory: DirectoryRpc) => Promise<Value>): Promise<Value> {
     try {
       return await withDeadline(ask(deps.directory()), CALL_TIMEOUT_MS, "the directory");
@@ -65,13 +66,13 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     }
   }
 
-  async function change<Value>(ask: (directory: DirectoryRpc) => Promise<Outcome<Value>>): Promise<Value> {
+  async function change<Value>(ask: (directory: DirectoryRpc) => Promise<RpcResult<Value>>): Promise<Value> {
     return unwrap(await call(ask));
   }
 
   async function storedTenant(tenantId: string) {
     const stored = await call((directory) => directory.getTenant(tenantId));
-    if (stored === undefined) throw new GatewayError("not_found", `There is no tenant "${tenantId}".`);
+    if (stored === undefined) throw tenantNotFound(tenantId);
     return stored;
   }
 
@@ -81,7 +82,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     return { ...written, value: viewTenant(tenantId, written.value) };
   }
 
-  /** Nice to have: a queue object that can't be asked leaves the list without it. */
+  /** Optional: with an unreachable queue object the list shows null. */
   async function lastUsed(tenantId: string): Promise<ReadonlyMap<string, number>> {
     if (deps.lastUsed === undefined) return new Map();
     try {
@@ -92,7 +93,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     }
   }
 
-  /** A target that can't answer tells its caller so; an embedding that can't be made would only be a cache that never hits. */
+  /** A wrong target fails requests visibly; a wrong embedding would only be a cache that never hits. */
   async function checkEmbedding(tenantId: string, target: string): Promise<void> {
     const param = "cache.semantic.embedding";
     const refuse = (fault: string): GatewayError =>
@@ -100,11 +101,11 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     const name = target.slice(0, target.indexOf("/"));
     const stored = await call((directory) => directory.getRecord(tenantId, "provider", name));
     if (!stored.ok && (await call((directory) => directory.getTenant(tenantId)))) {
-      throw refuse(`there is no provider "${name}": make it first`);
+      throw refuse(`the tenant has no provider "${name}". Create it first`);
     }
     const { kind } = unwrap(stored).value;
     if (deps.hasEmbeddings?.(kind) === false)
-      throw refuse(`providers of the kind ${kind} have no embeddings`);
+      throw refuse(`providers of the kind ${kind} have no embeddings. Use another provider`);
   }
 
   async function newKey() {
@@ -230,7 +231,7 @@ function mapPage<From, To>(page: Page<Named<From>>, view: (name: string, value: 
   return { items: page.items.map(({ name, value }) => view(name, value)), cursor: page.cursor };
 }
 
-/** What the runtime says of a failed call (Durable Objects, Error handling, seen 2026-11). */
+/** The runtime's flags on a failed call (Durable Objects, Error handling, seen 2026-11). */
 function isRetryable(thrown: unknown): boolean {
   if (typeof thrown !== "object" || thrown === null) return false;
   if (Reflect.get(thrown, "overloaded") === true) return false;
@@ -239,10 +240,10 @@ function isRetryable(thrown: unknown): boolean {
 
 const RETRY_AFTER_MS = 1000;
 
-/** A fault of the object's own code stays what it is, and becomes an `internal_error`. */
+/** A fault of the object's own code stays as it is and becomes an `internal_error`. */
 function unreachable(cause: unknown): unknown {
   if (Reflect.get(Object(cause), "remote") === true && !isRetryable(cause)) return cause;
-  return new GatewayError("unavailable", "The directory of tenants can't be reached just now.", {
+  return new GatewayError("unavailable", "The directory of tenants is unavailable. Retry.", {
     retryAfterMs: RETRY_AFTER_MS,
     cause,
   });

@@ -1,10 +1,11 @@
 /**
- * The directory's tables of records and what may be done to them, as synchronous SQL: the caller wraps one change in
- * one transaction. No KV, no RPC, no secret in the clear. src/storage.md lists the tables; key hashes are in
+ * The directory's tables of records, as synchronous SQL: the caller runs one change in one transaction. No KV, no RPC, no
+ * secret in the clear. src/storage.md lists the tables; key hashes are in
  * key-pointers.ts, the audit in audit-log.ts.
  */
 
 import { GatewayError } from "../../errors.ts";
+import { tenantNotFound } from "../bundle.ts";
 import type { Named, Page, PageAsk, StoredKind, StoredRecords, Versioned } from "./directory-api.ts";
 import type { StoredTenant } from "../records/records.ts";
 
@@ -22,7 +23,7 @@ const MAX_RECORD_CHARS = 256 * 1024;
 /** Each isolate parses a tenant's bundle every 30 s, and KV holds it as one value: a few ms, far below KV's 25 MiB. */
 const MAX_BUNDLE_CHARS = 4 * 1024 * 1024;
 
-/** A tenant's row; `record` is null after its deletion, so that version and cache epoch never go back. */
+/** A tenant's row; `record` is null after its deletion, so that version and cache epoch never decrease. */
 interface TenantRow extends Record<string, SqlStorageValue> {
   readonly version: number;
   readonly revision: number;
@@ -49,7 +50,7 @@ export function createDirectoryStore(sql: SqlStorage) {
   /** Throws `not_found` that names the tenant. */
   function requireTenant(id: string): Versioned<StoredTenant> {
     const tenant = getTenant(id);
-    if (tenant === undefined) throw new GatewayError("not_found", `There is no tenant "${id}".`);
+    if (tenant === undefined) throw tenantNotFound(id);
     return tenant;
   }
 
@@ -69,7 +70,7 @@ export function createDirectoryStore(sql: SqlStorage) {
     return row === undefined ? undefined : { value: read(row.record), revision: row.revision };
   }
 
-  /** The tenant's next version, written down. Each change of any of its records calls this first. */
+  /** Writes and returns the tenant's next version. Each change of any of its records calls this first. */
   function nextVersion(tenantId: string): number {
     return sql
       .exec<{ version: number }>(
@@ -80,7 +81,7 @@ export function createDirectoryStore(sql: SqlStorage) {
       .one().version;
   }
 
-  /** The TenantBundle as JSON, put together from the rows' own JSON without parsing it. */
+  /** The TenantBundle as JSON, built from the rows' JSON without parsing it. */
   function readBundle(tenantId: string): string | undefined {
     const row = tenantRow(tenantId);
     if (row?.record == null) return undefined;
@@ -126,7 +127,7 @@ export function createDirectoryStore(sql: SqlStorage) {
       sql.exec("UPDATE tenants SET revision = ?, record = ? WHERE id = ?", revision, text, id);
     },
 
-    /** Takes the tenant and all of its records away; a later one of the same name shares none of its cache. */
+    /** Erases the tenant and all of its records; a later one of the same name shares none of its cache. */
     eraseTenant(id: string): void {
       sql.exec("UPDATE tenants SET record = NULL, cache_epoch = cache_epoch + 1 WHERE id = ?", id);
       sql.exec("DELETE FROM records WHERE tenant = ?", id);
@@ -189,13 +190,13 @@ export function createDirectoryStore(sql: SqlStorage) {
       sql.exec("DELETE FROM records WHERE tenant = ? AND kind = ? AND name = ?", tenantId, kind, name);
     },
 
-    /** Throws `invalid_request` where a tenant's records have outgrown what isolates can keep; rolls the change back. */
+    /** Throws `invalid_request` where a tenant's records are larger than isolates can keep, which rolls the change back. */
     checkSize(tenantId: string): void {
       const size = readBundle(tenantId)?.length ?? 0;
       if (size <= MAX_BUNDLE_CHARS) return;
       throw new GatewayError(
         "invalid_request",
-        `The tenant's records would take ${size} characters together; at most ${MAX_BUNDLE_CHARS} are kept.`,
+        `The tenant's records would have ${size} characters in total; the maximum is ${MAX_BUNDLE_CHARS}. Delete records first.`,
       );
     },
   };
@@ -215,10 +216,10 @@ function toPage<Value>(
 function write(record: object): string {
   const text = JSON.stringify(record);
   if (text.length <= MAX_RECORD_CHARS) return text;
-  throw new GatewayError("invalid_request", `A record may take ${MAX_RECORD_CHARS} characters at most.`);
+  throw new GatewayError("invalid_request", `A record can have at most ${MAX_RECORD_CHARS} characters.`);
 }
 
 function read<Value>(text: string): Value {
-  // Only `write` fills these columns, from values of the very type that its reader asks for.
+  // Only `write` fills these columns, from values of the type that the reader expects.
   return JSON.parse(text) as Value;
 }

@@ -1,7 +1,7 @@
 /**
- * The directory: one Durable Object that is the truth about all records. Every admin read and write comes here, so that
- * a reader sees his own write; KV and the queue objects are told after each change. The data plane asks it only where KV
- * has no answer or an old one. Secrets arrive sealed.
+ * The directory: the one Durable Object that owns all records. Every admin read and write goes here, so that a reader sees
+ * its own write; KV and the queue objects are updated after each change. The data plane reads it only where KV has no
+ * answer or an old one. Secrets arrive sealed.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -23,8 +23,8 @@ import type {
 import { createDirectoryStore } from "./directory-store.ts";
 import { checkIfMatch } from "./etag.ts";
 import { createKeyPointers } from "./key-pointers.ts";
-import { createOutbox, type Outbox } from "./publish-outbox.ts";
-import { attempt, type Outcome } from "./rpc-result.ts";
+import { createPublishOutbox, type PublishOutbox } from "./publish-outbox.ts";
+import { toResult, type RpcResult } from "./rpc-result.ts";
 import { createPublisher } from "./publisher.ts";
 import type {
   IncomingSecret,
@@ -38,9 +38,9 @@ import type { RouteRecord } from "../records/route-record.ts";
 import { keepProviderSecrets, keepTenantSecrets } from "../records/seal-records.ts";
 import { keyEntry, queueMark, tenantEntry } from "../storage-keys.ts";
 
-/** A tenant with more keys wants more tenants: each isolate keeps all of a tenant's keys. */
+/** Each isolate keeps all keys of a tenant. */
 const MAX_KEYS = 1000;
-/** What was marked is sent at once; the alarm is there for a crash, so it may be a little later. */
+/** Marked targets are updated at once; the alarm is for a crash, so it may be a little later. */
 const ALARM_DELAY_MS = 1000;
 
 const clock = (): number => Date.now();
@@ -49,7 +49,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
   readonly #store = createDirectoryStore(this.ctx.storage.sql);
   readonly #pointers = createKeyPointers(this.ctx.storage.sql, clock);
   readonly #audit = createAuditLog(this.ctx.storage.sql, clock);
-  readonly #outbox: Outbox = createOutbox({
+  readonly #outbox: PublishOutbox = createPublishOutbox({
     sql: this.ctx.storage.sql,
     now: clock,
     send: createPublisher({
@@ -73,7 +73,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     tenantId: string,
     incoming: TenantWith<IncomingSecret>,
     ask: WriteAsk,
-  ): Promise<Outcome<Written<StoredTenant>>> {
+  ): Promise<RpcResult<Written<StoredTenant>>> {
     return this.#change(tenantId, () => {
       const before = this.#store.getTenant(tenantId);
       checkIfMatch(ask.ifMatch, before?.revision);
@@ -85,7 +85,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     });
   }
 
-  async deleteTenant(tenantId: string, ask: WriteAsk): Promise<Outcome<null>> {
+  async deleteTenant(tenantId: string, ask: WriteAsk): Promise<RpcResult<null>> {
     return this.#change(tenantId, () => {
       checkIfMatch(ask.ifMatch, this.#store.requireTenant(tenantId).revision);
       this.#store.nextVersion(tenantId);
@@ -100,8 +100,8 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     tenantId: string,
     kind: Kind,
     page: PageAsk,
-  ): Promise<Outcome<Page<Named<StoredRecords[Kind]>>>> {
-    return attempt(() => {
+  ): Promise<RpcResult<Page<Named<StoredRecords[Kind]>>>> {
+    return toResult(() => {
       this.#store.requireTenant(tenantId);
       return this.#store.listRecords(tenantId, kind, page);
     });
@@ -111,8 +111,8 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     tenantId: string,
     kind: Kind,
     name: string,
-  ): Promise<Outcome<Versioned<StoredRecords[Kind]>>> {
-    return attempt(() => this.#require(tenantId, kind, name));
+  ): Promise<RpcResult<Versioned<StoredRecords[Kind]>>> {
+    return toResult(() => this.#require(tenantId, kind, name));
   }
 
   async putProvider(
@@ -120,7 +120,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     name: string,
     incoming: ProviderWith<IncomingSecret>,
     ask: WriteAsk,
-  ): Promise<Outcome<Written<ProviderRecord>>> {
+  ): Promise<RpcResult<Written<ProviderRecord>>> {
     return this.#put(tenantId, "provider", name, ask, (stored) => keepProviderSecrets(incoming, stored));
   }
 
@@ -129,15 +129,15 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     name: string,
     record: RouteRecord,
     ask: WriteAsk,
-  ): Promise<Outcome<Written<RouteRecord>>> {
+  ): Promise<RpcResult<Written<RouteRecord>>> {
     return this.#put(tenantId, "route", name, ask, () => record);
   }
 
-  async addKey(tenantId: string, record: KeyRecord, ask: WriteAsk): Promise<Outcome<KeyRecord>> {
+  async addKey(tenantId: string, record: KeyRecord, ask: WriteAsk): Promise<RpcResult<KeyRecord>> {
     return this.#change(tenantId, () => {
       this.#store.requireTenant(tenantId);
       if (this.#store.count(tenantId, "key") >= MAX_KEYS) {
-        throw new GatewayError("conflict", `A tenant has at most ${MAX_KEYS} keys: delete one first.`);
+        throw new GatewayError("conflict", `A tenant can have at most ${MAX_KEYS} keys. Delete one first.`);
       }
       this.#store.writeRecord(tenantId, "key", record.id, this.#store.nextVersion(tenantId), record);
       this.#writePointer(record.hash, tenantId, record.id, null);
@@ -152,14 +152,14 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     hash: string,
     overlapMs: number,
     ask: WriteAsk,
-  ): Promise<Outcome<KeyRecord>> {
+  ): Promise<RpcResult<KeyRecord>> {
     return this.#change(tenantId, () => {
       const before = this.#require(tenantId, "key", keyId).value;
-      // The runtime may repeat a call: the second time there is nothing to do.
+      // The runtime may repeat a call; the second one changes nothing.
       if (before.hash === hash) return before;
       const { previous: _ended, ...kept } = before;
       const previous = { hash: before.hash, validUntil: clock() + overlapMs };
-      const record: KeyRecord = { ...kept, hash, ...(overlapMs > 0 ? { previous } : {}) };
+      const record: KeyRecord = { ...kept, hash, ...(overlapMs > 0 && { previous }) };
       this.#store.writeRecord(tenantId, "key", keyId, this.#store.nextVersion(tenantId), record);
       this.#erasePointers(this.#pointers.hashesOf(tenantId, keyId));
       if (overlapMs > 0) this.#writePointer(before.hash, tenantId, keyId, previous.validUntil);
@@ -174,7 +174,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     kind: StoredKind,
     name: string,
     ask: WriteAsk,
-  ): Promise<Outcome<null>> {
+  ): Promise<RpcResult<null>> {
     return this.#change(tenantId, () => {
       checkIfMatch(ask.ifMatch, this.#require(tenantId, kind, name).revision);
       this.#store.nextVersion(tenantId);
@@ -185,7 +185,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     });
   }
 
-  async purgeCache(tenantId: string, ask: WriteAsk): Promise<Outcome<number>> {
+  async purgeCache(tenantId: string, ask: WriteAsk): Promise<RpcResult<number>> {
     return this.#change(tenantId, () => {
       this.#store.requireTenant(tenantId);
       this.#store.nextVersion(tenantId);
@@ -221,7 +221,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     name: string,
     ask: WriteAsk,
     toStored: (before: StoredRecords[Kind] | undefined) => StoredRecords[Kind],
-  ): Promise<Outcome<Written<StoredRecords[Kind]>>> {
+  ): Promise<RpcResult<Written<StoredRecords[Kind]>>> {
     return this.#change(tenantId, () => {
       this.#store.requireTenant(tenantId);
       const before = this.#store.find(tenantId, kind, name);
@@ -261,10 +261,10 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     this.#audit.append({ actor: ask.actor, action, tenant, subject });
   }
 
-  /** One change of a tenant's records: all of it or nothing, then the others are told. */
-  async #change<Value>(tenantId: string, work: () => Value): Promise<Outcome<Value>> {
+  /** One change of a tenant's records: all or nothing, then it is published. */
+  async #change<Value>(tenantId: string, work: () => Value): Promise<RpcResult<Value>> {
     const queue = queueMark(tenantId);
-    const outcome = attempt(() =>
+    const result = toResult(() =>
       this.ctx.storage.transactionSync(() => {
         const value = work();
         this.#store.checkSize(tenantId);
@@ -273,13 +273,13 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
         return value;
       }),
     );
-    if (!outcome.ok) return outcome;
+    if (!result.ok) return result;
     await this.#armAlarm();
-    // The queue object's knowledge of the version is what stops a revoked key at once, so the answer waits for it.
+    // A revoked key stops at once because the queue object knows the new version, so the answer waits for that.
     const pushed = this.#outbox.deliver(queue);
     this.ctx.waitUntil(this.#publish());
     await pushed;
-    return outcome;
+    return result;
   }
 
   async #publish(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * The directory's table from a gateway key's hash to its tenant and key. A pointer never changes but for its end: a
- * rotation makes a new one. Called by directory.ts inside its transactions.
+ * The directory's table from a gateway key's hash to its tenant and key. Only the end of a pointer's
+ * validity ever changes: a rotation makes a new pointer.
  */
 
 import type { KeyPointer } from "./directory-api.ts";
@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS pointers (
 CREATE INDEX IF NOT EXISTS pointers_by_key ON pointers (tenant, key_id);`;
 
 export interface KeyPlace extends KeyPointer {
-  /** ms since the epoch: until when a rotated key's old hash leads here; null for ever. */
+  /** ms since the epoch: end of validity of a rotated key's old hash; null: none. */
   readonly validUntil: number | null;
 }
 

@@ -1,7 +1,7 @@
 /**
- * What others must still be told of the directory's changes: marks in SQLite, written with the change itself, so that a
- * crash loses none. Only says *that* a target is behind; what to send is read when it is sent, so many changes in a
- * second become one write. Called by directory.ts, which owns the alarm.
+ * The outbox of the directory's changes: marks in SQLite, written with the change itself, so that a crash loses none. A
+ * mark only says *that* a target is out of date; what to send is read when it is sent, so many changes in a second become
+ * one write. The alarm belongs to directory.ts.
  */
 
 const SCHEMA = `
@@ -13,32 +13,32 @@ CREATE TABLE IF NOT EXISTS outbox (
 /** KV takes one write a second for one key and refuses more with 429 (Workers KV limits, seen 2026-11). */
 const SPACING_MS = 1000;
 const FIRST_RETRY_MS = 1000;
-/** Keeps a revocation that could not be pushed close to its 30 s, at one row written for each try. */
+/** Keeps a revocation that could not be pushed close to its 30 s, at one row written for each attempt. */
 const MAX_RETRY_MS = 10_000;
 /** KV allows 1,000 operations an invocation; a deleted tenant may have more keys than one round takes. */
 const ROUND = 100;
 
-export interface OutboxDeps {
+export interface PublishOutboxDeps {
   readonly sql: SqlStorage;
   readonly now: () => number;
   /** Brings the target up to date with what the tables say now. */
   readonly send: (target: string) => Promise<void>;
 }
 
-export interface Outbox {
-  /** The target is behind from now on; called inside the change's transaction. */
+export interface PublishOutbox {
+  /** The target is out of date from now on; to be called inside the change's transaction. */
   mark(target: string): void;
-  /** Sends to one target now. Never throws: a failure stays marked, to be tried again. */
+  /** Sends to one target now. Never throws: a failure stays marked and is retried. */
   deliver(target: string): Promise<void>;
   /** Sends to the targets that are due and not being sent to, ROUND at a time. */
   deliverDue(): Promise<void>;
-  /** When the next one is due, in ms since the epoch; undefined when nobody is behind. */
+  /** When the next one is due, in ms since the epoch; undefined when all are up to date. */
   nextDueAt(): number | undefined;
 }
 
-export function createOutbox({ sql, now, send }: OutboxDeps): Outbox {
+export function createPublishOutbox({ sql, now, send }: PublishOutboxDeps): PublishOutbox {
   sql.exec(SCHEMA);
-  // Two writes of one KV key must not overtake each other; the later one finds the mark and goes second.
+  // Two writes of one KV key must not overtake each other: the later one finds the mark and runs second.
   const inFlight = new Set<string>();
 
   async function deliver(target: string): Promise<void> {
@@ -94,7 +94,7 @@ export function createOutbox({ sql, now, send }: OutboxDeps): Outbox {
         .map(({ target }) => target)
         .filter((target) => !inFlight.has(target));
       await Promise.all(due.slice(0, ROUND).map(deliver));
-      // A mark is kept for a second after it was sent, for its time; then it says nothing any more.
+      // A mark is kept for a second after it was sent because of its time; then it is no longer needed.
       sql.exec("DELETE FROM outbox WHERE marked = sent AND sent_at <= ?", now() - SPACING_MS);
     },
 

@@ -1,6 +1,6 @@
 /**
- * Brings one target of the outbox up to date with the directory's tables: a KV entry, or what a tenant's queue object
- * knows. Reads the tables at the moment of sending, so a late send is never an old one.
+ * Brings one target of the outbox up to date with the directory's tables: a KV entry, or a tenant's queue object. Reads
+ * the tables when it sends, so a late send is never out of date.
  */
 
 import type { QueueRpc } from "../../limits/protocol.ts";
@@ -11,11 +11,11 @@ import type { KeyPointers } from "./key-pointers.ts";
 import { toQueueLimits } from "../records/queue-limits.ts";
 import { KEY_PREFIX, keyEntry, QUEUE_PREFIX, TENANT_PREFIX, tenantEntry } from "../storage-keys.ts";
 
-/** A write's answer waits this long at most for the queue object; then the alarm tells it. */
+/** A write's answer waits this long at most for the queue object; after that the alarm retries. */
 const PUSH_TIMEOUT_MS = 2000;
-/** Beyond it a KV write is taken for lost and tried again. */
+/** After this a KV write counts as failed and is retried. */
 const KV_TIMEOUT_MS = 10_000;
-/** KV refuses an `expiration` less than 60 s away; twice that leaves room for the way there. */
+/** KV refuses an `expiration` less than 60 s away; twice that allows for the time to get there. */
 const MIN_EXPIRY_MS = 120_000;
 const MS_PER_SECOND = 1000;
 
@@ -29,11 +29,11 @@ export interface PublisherDeps {
 
 /** The outbox's `send`: rejects where the target could not be reached in time. */
 export function createPublisher({ records, pointers, kv, queue, now }: PublisherDeps) {
-  async function tellQueue(tenantId: string): Promise<void> {
+  async function publishVersion(tenantId: string): Promise<void> {
     const tenant = records.getTenant(tenantId)?.value;
     const limits = toQueueLimits(tenant?.limits ?? {}, tenant?.budget);
-    const told = queue(tenantId).configChanged(records.version(tenantId), limits);
-    await withDeadline(told, PUSH_TIMEOUT_MS, "the queue object");
+    const published = queue(tenantId).configChanged(records.version(tenantId), limits);
+    await withDeadline(published, PUSH_TIMEOUT_MS, "the queue object");
   }
 
   function publishBundle(tenantId: string): Promise<void> {
@@ -56,7 +56,7 @@ export function createPublisher({ records, pointers, kv, queue, now }: Publisher
 
   return async (target: string): Promise<void> => {
     const subject = target.slice(target.indexOf("/") + 1);
-    if (target.startsWith(QUEUE_PREFIX)) return tellQueue(subject);
+    if (target.startsWith(QUEUE_PREFIX)) return publishVersion(subject);
     if (target.startsWith(TENANT_PREFIX)) return withDeadline(publishBundle(subject), KV_TIMEOUT_MS, "KV");
     if (target.startsWith(KEY_PREFIX)) return withDeadline(publishPointer(subject), KV_TIMEOUT_MS, "KV");
   };

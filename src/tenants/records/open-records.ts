@@ -1,6 +1,6 @@
 /**
  * Sealed records opened for use: a provider's account for an attempt, the trace destinations for an export. Opened ones
- * are remembered for as long as the in-isolate copy of the record lives, and go with it.
+ * are kept for as long as the isolate's copy of the record.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -13,7 +13,7 @@ import type { DestinationWith, ProviderRecord, SealedSecret, StoredTenant, Tenan
 /** A trace destination that can be called. */
 export type OpenDestination = DestinationWith<string>;
 
-/** One whose credential can't be opened: what is meant for it is counted as lost, and the others go on. */
+/** One whose credential can't be opened: its traces count as dropped, the others are sent. */
 export interface ClosedDestination {
   readonly name: string;
   readonly fault: "credential";
@@ -21,8 +21,8 @@ export interface ClosedDestination {
 
 export interface RecordOpener {
   /**
-   * Throws `model_not_found` for no such provider, `unavailable` for a credential that can't be opened or an address
-   * that the deployment's rules refuse.
+   * Throws `model_not_found` for an unknown provider, `unavailable` for a credential that can't be opened or an address
+   * that the deployment does not allow.
    */
   openProvider(bundle: TenantBundle, name: string): Promise<ProviderAccount>;
   openDestinations(bundle: TenantBundle): Promise<readonly (OpenDestination | ClosedDestination)[]>;
@@ -30,16 +30,16 @@ export interface RecordOpener {
 
 /** One for an isolate. */
 export function createRecordOpener(masterKey: string | undefined, rules: RecordRules): RecordOpener {
-  // Keyed by the record itself: a new copy of the tenant brings new records, and the old secrets are collected.
+  // Keyed by the record: a new copy of the tenant has new records, and the old secrets are collected.
   const accounts = new WeakMap<ProviderRecord, ProviderAccount>();
   const destinations = new WeakMap<StoredTenant, readonly (OpenDestination | ClosedDestination)[]>();
 
   return {
     async openProvider(bundle, name) {
-      // Own members only: `constructor` is a name like any other.
+      // Own members only: `constructor` is a valid name.
       const record = Object.hasOwn(bundle.providers, name) ? bundle.providers[name] : undefined;
       if (record === undefined) {
-        throw new GatewayError("model_not_found", `There is no provider named "${name}".`, {
+        throw new GatewayError("model_not_found", `The tenant has no provider "${name}".`, {
           param: "model",
         });
       }
@@ -55,7 +55,7 @@ export function createRecordOpener(masterKey: string | undefined, rules: RecordR
         name,
         kind: record.kind,
         baseUrl: record.baseUrl ?? rules.defaultBaseUrl(record.kind) ?? "",
-        ...(apiKey === undefined ? {} : { apiKey }),
+        ...(apiKey !== undefined && { apiKey }),
         headers,
         options: record.options,
         propagateTrace: record.propagateTrace,
@@ -78,7 +78,7 @@ export function createRecordOpener(masterKey: string | undefined, rules: RecordR
   };
 }
 
-/** The record was checked when it was written, maybe by a deployment whose rules were wider. */
+/** The record was checked when it was written, but perhaps by a deployment that allowed more. */
 function checkAddress(
   name: string,
   { baseUrl }: ProviderRecord,

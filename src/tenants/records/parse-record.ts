@@ -1,6 +1,6 @@
 /**
- * From what an operator sent to a checked record: schema, then what a schema can't see (addresses, the kind's needs).
- * Each fault is an `invalid_request` that names the field. Pure; called by directory-client.ts.
+ * From a body that an operator sent to a checked record: schema, then what a schema can't see (addresses, fields that a
+ * kind requires). Each fault is an `invalid_request` that names the field. Pure.
  */
 
 import type { z } from "zod";
@@ -23,7 +23,7 @@ import {
 import { recordName } from "./record-name.ts";
 import { routeSchema, type RouteRecord } from "./route-record.ts";
 
-/** What the deployment allows and the provider registry knows. */
+/** The rules of the deployment and of the provider registry. */
 export interface RecordRules {
   /** UPSTREAM_ALLOW_PRIVATE: addresses may be http and private. */
   readonly allowPrivateUpstreams: boolean;
@@ -38,25 +38,29 @@ export function parseName(what: "tenant" | "provider" | "route", name: string): 
   throw fault(what, `The ${what}'s name is not valid: ${parsed.error.issues[0]?.message ?? "unknown"}.`);
 }
 
-/** The body of `PUT /admin/tenants/{tenant}`; an `id` is let through where it is the URL's, as GET answers it. */
+/** The body of `PUT /admin/tenants/{tenant}`; an `id` is accepted where it is the URL's, as GET shows it. */
 export function parseTenant(body: unknown, tenantId: string, rules: RecordRules): TenantRecord {
   const record = parse(tenantSchema, withoutName(body, "id", tenantId));
   const seen = new Set<string>();
   for (const [at, destination] of record.tracing.destinations.entries()) {
     const param = `tracing.destinations[${at}]`;
-    if (seen.has(destination.name)) throw fault(`${param}.name`, `${param}.name: is there twice.`);
+    if (seen.has(destination.name))
+      throw fault(
+        `${param}.name`,
+        `${param}.name: "${destination.name}" is used twice. Give each destination its own name.`,
+      );
     seen.add(destination.name);
     if (destination.endpoint !== undefined) checkUrl(destination.endpoint, `${param}.endpoint`, rules);
   }
   return record;
 }
 
-/** The body of `PUT …/providers/{name}`; a `name` is let through where it is the URL's, as GET answers it. */
+/** The body of `PUT …/providers/{name}`; a `name` is accepted where it is the URL's, as GET shows it. */
 export function parseProvider(body: unknown, name: string, rules: RecordRules): ProviderInput {
   const record = parse(providerSchema, withoutName(body, "name", name));
   if (record.baseUrl !== undefined) {
     checkUrl(record.baseUrl, "baseUrl", rules);
-    if (record.baseUrl.includes("?")) throw fault("baseUrl", "baseUrl: must hold no query.");
+    if (record.baseUrl.includes("?")) throw fault("baseUrl", "baseUrl: must not have a query.");
   } else if (record.kind !== "sim" && rules.defaultBaseUrl(record.kind) === undefined) {
     throw fault("baseUrl", `baseUrl: is required for the kind ${record.kind}.`);
   }
@@ -65,7 +69,7 @@ export function parseProvider(body: unknown, name: string, rules: RecordRules): 
 
 /**
  * The body of `PUT …/routes/{name}`. Its targets may name providers that don't exist yet: records can then be written
- * in any order, and a request that reaches such a target is told.
+ * in any order, and a request that reaches such a target gets an error.
  */
 export function parseRoute(body: unknown, name: string): RouteRecord {
   return parse(routeSchema, withoutName(body, "name", name));
@@ -75,12 +79,12 @@ export function parseRoute(body: unknown, name: string): RouteRecord {
 export function parseKey(body: unknown, nowMs: number): KeyInput {
   const input = parse(keySchema, body);
   if (input.expiresAt !== undefined && Date.parse(input.expiresAt) <= nowMs) {
-    throw fault("expiresAt", "expiresAt: is in the past.");
+    throw fault("expiresAt", "expiresAt: must be in the future.");
   }
   return input;
 }
 
-/** The body of `POST …/keys/{id}/rotate`, which may be absent: how long the old key lives on, in ms. */
+/** The body of `POST …/keys/{id}/rotate`, which may be absent: how long the old key stays valid, in ms. */
 export function parseRotation(body: unknown): number {
   return parse(rotationSchema, body ?? {}).overlapSeconds * 1000;
 }
@@ -96,7 +100,7 @@ export function parseDrain(body: unknown): DrainRecord {
 }
 
 const MAX_FAULTS_SHOWN = 5;
-/** Field names are the sender's own and may be long. */
+/** The sender chooses field names, so they may be long. */
 const MAX_MESSAGE_CHARS = 600;
 
 function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
@@ -131,7 +135,7 @@ function fieldPath(path: readonly PropertyKey[]): string {
     .replace(/^\./, "");
 }
 
-/** GET answers a record with its name in it; sent back, it must be the one of the URL. */
+/** GET shows a record with its name; sent back, it must be the one of the URL. */
 function withoutName(body: unknown, field: "id" | "name", expected: string): unknown {
   if (typeof body !== "object" || body === null || !Object.hasOwn(body, field)) return body;
   const { [field]: given, ...rest }: Partial<Record<"id" | "name", unknown>> = body;

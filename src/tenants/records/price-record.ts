@@ -1,11 +1,11 @@
 /**
- * Prices as a tenant's operator writes them, in place of the list's: what was negotiated, and what models cost that no list
- * knows (a self-hosted one, a fine-tuned one). US dollars per million tokens. Pure.
+ * Prices that an operator writes for a tenant in place of the list's: negotiated ones, and those of models that are on no
+ * list (self-hosted, fine-tuned). US dollars per million tokens. Pure.
  */
 
 import * as z from "zod";
 
-/** More than any model costs: a price per token by mistake, or one in cents, is refused. */
+/** More than any model costs, so that a price in the wrong unit is refused. */
 const MAX_USD_PER_MILLION = 10_000;
 const MAX_PRICES = 200;
 const MAX_LABEL_CHARS = 256;
@@ -24,7 +24,7 @@ const priceSchema = z.strictObject({
   cacheReadAudio: usdPerMillion.exactOptional(),
 });
 
-/** By `provider/model` as a target names it, or `prefix*`; the name itself counts before any prefix, the longest prefix first. */
+/** By `provider/model` as a target names it, or `prefix*`; an exact name is used before a prefix, a longer prefix before a shorter. */
 export const pricesSchema = z
   .record(
     z

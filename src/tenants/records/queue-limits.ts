@@ -1,30 +1,29 @@
 /**
- * A record's limits as the queue object takes them, with the queue's defaults filled in. Pure; called by the directory
- * when it tells a queue object of a change, and by the gateway for each ask.
+ * A record's limits in the queue object's form, with the queue's defaults filled in. Pure.
  */
 
 import type { Budget, Limits } from "../../limits/protocol.ts";
 import type { BudgetRecord, LimitsRecord } from "./records.ts";
 
-/** src/docs/queue.md: what holds where a tenant says nothing. */
+/** What applies where a tenant's record sets nothing: src/docs/queue.md. */
 const DEFAULT_MAX_DEPTH = 100;
 const DEFAULT_MAX_WAIT_MS = 30_000;
 
-/** `maxBodyBytes` stays behind: the gateway checks it, not the queue. */
+/** Without `maxBodyBytes`, which the gateway checks. */
 export function toQueueLimits(record: LimitsRecord, budget?: BudgetRecord): Limits {
   const { requestsPerMinute, burst, tokensPerMinute, concurrency, queue } = record;
   return {
-    ...(requestsPerMinute === undefined ? {} : { requestsPerMinute }),
-    ...(burst === undefined ? {} : { burst }),
-    ...(tokensPerMinute === undefined ? {} : { tokensPerMinute }),
-    ...(concurrency === undefined ? {} : { concurrency }),
-    ...(budget === undefined ? {} : { budget: toBudget(budget) }),
+    ...(requestsPerMinute !== undefined && { requestsPerMinute }),
+    ...(burst !== undefined && { burst }),
+    ...(tokensPerMinute !== undefined && { tokensPerMinute }),
+    ...(concurrency !== undefined && { concurrency }),
+    ...(budget !== undefined && { budget: toBudget(budget) }),
     maxDepth: queue?.maxDepth ?? DEFAULT_MAX_DEPTH,
     maxWaitMs: queue?.maxWaitMs ?? DEFAULT_MAX_WAIT_MS,
   };
 }
 
-/** Only the limits that are named: what an operator puts in force over the record's for a time. */
+/** Only the limits that are named: those that an operator overrides for a time. */
 export function toRaisedLimits({ queue, ...rates }: Omit<LimitsRecord, "maxBodyBytes">): Partial<Limits> {
   const raised: { -readonly [name in keyof Limits]?: Limits[name] } = {};
   if (rates.requestsPerMinute !== undefined) raised.requestsPerMinute = rates.requestsPerMinute;

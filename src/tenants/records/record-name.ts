@@ -1,4 +1,4 @@
-/** What tenants, providers, routes and destinations may be called: the names stand in URLs, KV keys and spans. */
+/** The names of tenants, providers, routes and destinations: they appear in URLs, KV keys and spans. */
 
 import * as z from "zod";
 

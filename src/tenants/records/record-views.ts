@@ -1,6 +1,6 @@
 /**
- * Records as the admin API shows them: src/docs/admin-api.md. Secrets are masks, hashes stay inside. Pure. A view that
- * is sent back by PUT writes the same record again.
+ * Records as the admin API shows them (src/docs/admin-api.md, JSON shapes): secrets as masks, hashes left out. Pure. A view that
+ * is sent back with PUT writes the same record again.
  */
 
 import type {
@@ -27,7 +27,7 @@ export interface RouteView extends RouteRecord {
 export interface KeyView extends KeyInput {
   readonly id: string;
   readonly createdAt: string;
-  /** To the minute; null for a key that was never used, or not of late. */
+  /** To the minute; null for a key that was not used recently. */
   readonly lastUsedAt: string | null;
 }
 
@@ -44,7 +44,7 @@ export function viewProvider(name: string, record: ProviderRecord): ProviderView
   return {
     name,
     ...rest,
-    ...(apiKey === undefined ? {} : { apiKey: apiKey.masked }),
+    ...(apiKey !== undefined && { apiKey: apiKey.masked }),
     headers: maskHeaders(headers),
   };
 }
@@ -53,7 +53,7 @@ export function viewRoute(name: string, record: RouteRecord): RouteView {
   return { name, ...record };
 }
 
-/** `usedAtMs` is what the tenant's queue object remembers of the key. */
+/** `usedAtMs`: ms since the epoch, from the tenant's queue object. */
 export function viewKey(record: KeyRecord, usedAtMs?: number): KeyView {
   const { hash: _hash, previous: _previous, ...shown } = record;
   return { ...shown, lastUsedAt: usedAtMs === undefined ? null : new Date(usedAtMs).toISOString() };

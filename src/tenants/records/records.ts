@@ -1,10 +1,10 @@
 /**
- * The records an operator writes: src/docs/records.md, as zod schemas. Unknown fields are refused by name, so that a misspelt
- * limit is an error and not a limit that is silently absent. Pure; no KV, no crypto.
+ * The records an operator writes, as zod schemas: src/docs/records.md. Unknown fields are refused by name, so that
+ * a misspelt limit is an error and not a limit that is silently absent. Pure; no KV, no crypto.
  */
 
 import * as z from "zod";
-import { findDestinationFaults, PRESET_NAMES } from "../../telemetry/export/presets.ts";
+import { findDestinationFaults, PRESET_NAMES } from "./destination-presets.ts";
 import { pricesSchema } from "./price-record.ts";
 import { isMask } from "./sealing.ts";
 import { recordName as NAME } from "./record-name.ts";
@@ -29,17 +29,17 @@ export const limitsSchema = z.strictObject({
     .optional(),
 });
 
-/** A day: an order is for an incident or a launch; what is to stay belongs into the record. */
+/** A day: an override is for an incident or a launch; a lasting change belongs in the record. */
 const MAX_RAISE_SECONDS = 86_400;
 const MAX_DRAIN_SECONDS = 3600;
 
-/** What `POST …/queue/limits` takes: limits that hold over the record's for a time; 0 seconds ends it. */
+/** What `POST …/queue/limits` takes: limits that replace the record's for a time; 0 seconds ends it. */
 export const raiseSchema = z.strictObject({
   limits: limitsSchema.omit({ maxBodyBytes: true }),
   forSeconds: z.int().nonnegative().max(MAX_RAISE_SECONDS),
 });
 
-/** What `POST …/queue/drain` takes: nobody new is let in for a time, those who wait finish or are dropped; 0 ends it. */
+/** What `POST …/queue/drain` takes: no new requests for a time; the waiting ones finish or are dropped; 0 ends it. */
 export const drainSchema = z.strictObject({
   forSeconds: z.int().nonnegative().max(MAX_DRAIN_SECONDS),
   waiting: z.enum(["finish", "drop"]).default("finish"),
@@ -55,21 +55,21 @@ const budgetSchema = z.strictObject({
 
 const MIN_TTL_SECONDS = 60;
 const MAX_TTL_SECONDS = 2_592_000;
-/** KV's own floor is 60 s; 30 days is the contract's ceiling (src/docs/records.md). */
+/** KV's minimum is 60 s; 30 days is the contract's maximum. */
 export const ttlSeconds = z.int().min(MIN_TTL_SECONDS).max(MAX_TTL_SECONDS);
 
 const cacheSchema = z.strictObject({
   enabled: z.boolean().default(false),
   ttlSeconds: ttlSeconds.default(3600),
   coalesce: z.boolean().default(false),
-  /** Answers that call tools are stored too: right where the tools have no effect on the world. */
+  /** Answers that call tools are stored too: right only where the tools have no side effects. */
   toolCalls: z.boolean().default(false),
 });
 
 const MAX_SECRET_CHARS = 8192;
 const MAX_HEADERS = 32;
 
-/** What `fetch` takes as a header name (RFC 9110 token) and value; `…` is let through since it marks a mask. */
+/** What `fetch` takes as a header name (RFC 9110 token) and value; `…` is accepted because it marks a mask. */
 const headerName = z
   .string()
   .max(128)
@@ -95,7 +95,7 @@ const destinationSchema = z
     endpoint: z.url().optional(),
     headers: headersSchema,
     gzip: z.boolean().default(false),
-    /** Of prompts and answers; at most what the tenant's own `content` is. */
+    /** Whether prompts and answers are sent; never more than the tenant's own `content`. */
     content: contentMode.default("off"),
   })
   .superRefine((destination, context) => {
@@ -133,7 +133,7 @@ export const tenantSchema = z.strictObject({
   cache: cacheSchema.prefault({}),
   tracing: tracingSchema.prefault({}),
   defaultRoute: NAME.optional(),
-  /** What happens to requests when the queue object can't be reached: src/docs/queue.md, Failure. */
+  /** What happens to requests while the queue object is unreachable: src/docs/queue.md, "Failure". */
   onQueueError: z.enum(["open", "closed"]).default("open"),
 });
 export type BudgetRecord = z.infer<typeof budgetSchema>;
@@ -186,7 +186,7 @@ export const providerSchema = z.strictObject({
 });
 export type ProviderInput = z.infer<typeof providerSchema>;
 
-/** A key's own labels, each on every span of its requests: few. */
+/** A key's labels are on every root span of its requests. */
 const MAX_METADATA_PAIRS = 16;
 
 /** What `POST …/keys` takes. */
@@ -207,23 +207,23 @@ export const keySchema = z.strictObject({
 });
 
 const MAX_OVERLAP_SECONDS = 2_592_000;
-/** What `POST …/keys/{id}/rotate` takes; the old key lives on for that long, at most 30 days. */
+/** What `POST …/keys/{id}/rotate` takes; the old key stays valid for that long, at most 30 days. */
 export const rotationSchema = z.strictObject({
   overlapSeconds: z.int().nonnegative().max(MAX_OVERLAP_SECONDS).default(0),
 });
 
 export type KeyInput = z.infer<typeof keySchema>;
 
-/** A key as it is kept: the secret only as SHA-256. */
+/** A key as it is stored: the secret only as SHA-256. */
 export interface KeyRecord extends KeyInput {
   readonly id: string;
-  /** Hex of SHA-256 over the whole key. After a rotation with overlap, the old hash lives on in `previous`. */
+  /** Hex of SHA-256 over the whole key. After a rotation with overlap, `previous` holds the old hash. */
   readonly hash: string;
   readonly previous?: { readonly hash: string; readonly validUntil: number };
   readonly createdAt: string;
 }
 
-/** A secret as it is kept. */
+/** A secret as it is stored. */
 export interface SealedSecret {
   /** `base64(nonce ‖ ciphertext ‖ tag)`, AES-256-GCM under MASTER_KEY with its place as additional data: sealing.ts. */
   readonly sealed: string;
@@ -231,20 +231,20 @@ export interface SealedSecret {
   readonly masked: string;
 }
 
-/** A secret on its way in: one without `sealed` is a mask that was sent back and means "keep the stored one". */
+/** A secret in a request: one without `sealed` is a mask that was sent back and means "keep the stored one". */
 export interface IncomingSecret {
   readonly sealed?: string;
   readonly masked: string;
 }
 
-/** A provider with its secrets as `Secret`: sealed when kept, perhaps only masked on its way in. */
+/** A provider with its secrets as `Secret`: sealed when stored, perhaps only masked in a request. */
 export interface ProviderWith<Secret> extends Omit<ProviderInput, "apiKey" | "headers"> {
   readonly apiKey?: Secret;
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, Secret>>;
 }
 
-/** A provider as it is kept: no credential in the clear. */
+/** A provider as it is stored: no credential in the clear. */
 export type ProviderRecord = ProviderWith<SealedSecret>;
 
 /** A trace destination with its header values as `Secret`. */
@@ -260,7 +260,7 @@ export interface TenantWith<Secret> extends Omit<TenantRecord, "tracing"> {
   };
 }
 
-/** A tenant as it is kept. */
+/** A tenant as it is stored. */
 export type StoredTenant = TenantWith<SealedSecret>;
 
 /** Everything the data plane needs of a tenant, in one value: what KV holds under `tenant/{id}`. */

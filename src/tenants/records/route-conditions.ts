@@ -3,15 +3,18 @@
  */
 
 import * as z from "zod";
-import { NEEDS } from "../../routing/needs.ts";
+
+/** What a request may need its model to be able to do: routing/needs.ts reads it from a request. */
+const NEEDS = ["tools", "images", "documents", "audio", "json_schema", "reasoning"] as const;
+export type Need = (typeof NEEDS)[number];
 
 const tokens = z.int().nonnegative();
 const clockTime = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$|^24:00$/, "must be a time as 08:30");
 
-/** What has to hold for a branch of `when`; all of it, and at least one condition. */
+/** The condition of a branch of `when`: all of its members must hold, and there is at least one. */
 export const conditionSchema = z
   .strictObject({
-    /** What the request asks of its model. */
+    /** What the request needs its model to be able to do. */
     needs: z.array(z.enum(NEEDS)).min(1).optional(),
     /** Estimated size of the prompt, both bounds included. */
     promptTokens: z.strictObject({ min: tokens.optional(), max: tokens.optional() }).optional(),
@@ -32,7 +35,7 @@ export const conditionSchema = z
       })
       .optional(),
   })
-  .refine((condition) => Object.keys(condition).length > 0, "must hold a condition");
+  .refine((condition) => Object.keys(condition).length > 0, "must have at least one condition");
 
 function isTimeZone(name: string): boolean {
   try {

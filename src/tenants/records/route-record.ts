@@ -1,6 +1,6 @@
 /**
  * A route as an operator writes it: strategy, targets, retries and time limits (src/docs/records.md), with the
- * defaults that a bare `provider/model` takes too. Pure.
+ * defaults that a bare `provider/model` uses too. Pure.
  */
 
 import * as z from "zod";
@@ -14,7 +14,7 @@ const targetSchema = z.strictObject({
   params: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** Statuses worth another try of the same target: src/docs/records.md. */
+/** Statuses that are retried on the same target. */
 const RETRY_STATUSES = [408, 429, 500, 502, 503, 504, 529];
 
 const retriesSchema = z.strictObject({
@@ -35,20 +35,20 @@ const targetsSchema = z.array(targetSchema).min(1).max(32);
 
 const MAX_TARGET_CHARS = 321;
 
-/** Answers to questions that mean the same: cache/semantic-index.ts. Off where absent. */
+/** The semantic cache: cache/semantic-index.ts. Off where absent. */
 const semanticSchema = z.strictObject({
   /** `provider/model` of one of the tenant's own providers: every miss of the exact cache is embedded by it. */
   embedding: z
     .string()
     .max(MAX_TARGET_CHARS)
     .regex(/^[^/]+\/./, "must be a provider and a model: provider/model"),
-  /** Asked of a model that can give fewer than it has: less to compare. */
+  /** Fewer dimensions than the model has, where it supports that: less to compare. */
   dimensions: z.int().min(8).max(4096).optional(),
-  /** The least cosine of what counts as the same. Below one half any two texts do. */
+  /** The least cosine similarity of a hit. Below one half, unrelated texts reach it. */
   threshold: z.number().min(0.5).max(1).default(0.95),
   /** Of the route; the oldest go first. */
   maxEntries: z.int().min(1).max(10_000).default(1000),
-  /** What a look-up may take, the embedding included; a slower one is a miss. */
+  /** The longest time for a look-up, its embedding included; a slower one is a miss. */
   timeoutMs: z.int().min(50).max(5000).default(1000),
 });
 export type SemanticSettings = z.infer<typeof semanticSchema>;
@@ -56,7 +56,7 @@ export type SemanticSettings = z.infer<typeof semanticSchema>;
 /** What `PUT …/routes/{name}` takes. */
 export const routeSchema = z.strictObject({
   strategy: strategySchema.default("fallback"),
-  /** Looked at in order, before the targets: the first branch that holds gives targets (and strategy) in their place. */
+  /** Tried in order: the first branch whose condition holds replaces the targets (and the strategy). */
   when: z
     .array(
       z.strictObject({ if: conditionSchema, strategy: strategySchema.optional(), targets: targetsSchema }),
@@ -67,13 +67,13 @@ export const routeSchema = z.strictObject({
   retries: retriesSchema.prefault({}),
   timeouts: timeoutsSchema.prefault({}),
   sticky: z.literal("session").optional(),
-  /** With no answer begun after that long, the next target is asked too, and the first answer counts. */
+  /** After that time without an answer the next target is called too, and the first answer is used. */
   hedge: z.strictObject({ afterMs: z.int().positive().max(60_000) }).optional(),
   cache: z.strictObject({ semantic: semanticSchema.optional() }).optional(),
 });
 export type RouteRecord = z.infer<typeof routeSchema>;
 export type TargetRecord = z.infer<typeof targetSchema>;
 
-/** The defaults of src/docs/records.md, which a bare `provider/model` takes too. */
+/** The defaults, which a bare `provider/model` uses too. */
 export const DEFAULT_RETRIES = retriesSchema.parse({});
 export const DEFAULT_TIMEOUTS = timeoutsSchema.parse({});

@@ -1,6 +1,6 @@
 /**
- * Secrets in records on their way in: given ones are sealed, masks that were sent back keep what is stored. Sealing
- * happens in the Worker that took the request, so the directory never sees a secret in the clear.
+ * Secrets in records that are being written: given ones are sealed, masks that were sent back keep the stored ones. The
+ * Worker that took the request seals, so the directory never sees a secret in the clear.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -27,9 +27,9 @@ export async function sealProvider(
   const owner = { tenantId, kind: "provider.header", name } as const;
   return {
     ...rest,
-    ...(apiKey === undefined
-      ? {}
-      : { apiKey: await seal(apiKey, { tenantId, kind: "provider.apiKey", name }, masterKey) }),
+    ...(apiKey !== undefined && {
+      apiKey: await seal(apiKey, { tenantId, kind: "provider.apiKey", name }, masterKey),
+    }),
     headers: await sealHeaders(headers, owner, masterKey),
   };
 }
@@ -53,7 +53,7 @@ export async function sealTenant(
   return { ...record, tracing: { ...record.tracing, destinations } };
 }
 
-/** The provider to store: masks become the stored secrets they stand for. Throws `invalid_request` for a stray mask. */
+/** The provider to store: each mask becomes the stored secret. Throws `invalid_request` for a mask without one. */
 export function keepProviderSecrets(
   incoming: ProviderWith<IncomingSecret>,
   stored: ProviderRecord | undefined,
@@ -61,12 +61,12 @@ export function keepProviderSecrets(
   const { apiKey, headers, ...rest } = incoming;
   return {
     ...rest,
-    ...(apiKey === undefined ? {} : { apiKey: keep(apiKey, stored?.apiKey, "apiKey") }),
+    ...(apiKey !== undefined && { apiKey: keep(apiKey, stored?.apiKey, "apiKey") }),
     headers: keepHeaders(headers, stored?.headers, "headers"),
   };
 }
 
-/** The tenant to store; destinations are told apart by name. */
+/** The tenant to store; destinations are matched by name. */
 export function keepTenantSecrets(
   incoming: TenantWith<IncomingSecret>,
   stored: StoredTenant | undefined,
@@ -124,7 +124,11 @@ function keep(incoming: IncomingSecret, stored: SealedSecret | undefined, param:
   const { sealed, masked } = incoming;
   if (sealed !== undefined) return { sealed, masked };
   if (stored?.masked === masked) return stored;
-  throw new GatewayError("invalid_request", `${param}: is a mask, but no stored secret looks like it.`, {
-    param,
-  });
+  throw new GatewayError(
+    "invalid_request",
+    `${param}: is a mask, but there is no stored secret with this mask. Send the secret again.`,
+    {
+      param,
+    },
+  );
 }

@@ -1,7 +1,7 @@
 /**
  * Secrets at rest: AES-256-GCM under MASTER_KEY, a fresh 96-bit nonce each time, and the secret's place as additional
- * data, so that a sealed text can't be moved to another tenant or name. Knows nothing of records; seal-records.ts and
- * open-records.ts do.
+ * data, so that a sealed text can't be moved to another tenant or name. Which fields of a record are secret is
+ * seal-records.ts and open-records.ts.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -10,7 +10,7 @@ const ALGORITHM = "AES-GCM";
 /** NIST SP 800-38D, 8.2.2: 96 random bits are safe for 2^32 messages under one key. */
 const NONCE_BYTES = 12;
 
-/** Where a secret belongs. */
+/** The record that a secret belongs to. */
 export interface SecretPlace {
   readonly tenantId: string;
   readonly kind: "provider.apiKey" | "provider.header" | "destination.header";
@@ -30,7 +30,7 @@ export async function sealSecret(
   return toBase64(nonce) + toBase64(new Uint8Array(sealed));
 }
 
-/** The secret's text; throws `unavailable` that names the place, never the secret, where the key is another one. */
+/** The secret's text. Throws `unavailable` that names the place, never the secret, where it was sealed under another key. */
 export async function openSecret(
   sealed: string,
   place: SecretPlace,
@@ -46,13 +46,13 @@ export async function openSecret(
     const owner = place.kind === "destination.header" ? "trace destination" : "provider";
     throw new GatewayError(
       "unavailable",
-      `The stored credential of ${owner} "${place.name.split("/")[0]}" can't be opened: it was sealed under another MASTER_KEY, or was tampered with. Write it anew.`,
+      `The stored credential of ${owner} "${place.name.split("/")[0]}" can't be opened: MASTER_KEY has changed since, or the stored text was altered. Send the credential again.`,
       { param: place.name, cause },
     );
   }
 }
 
-/** Shorter ones show nothing: what is left unseen must stay beyond guessing. */
+/** Shorter ones show nothing: the hidden rest must stay too long to guess. */
 const MIN_CHARS_TO_SHOW = 16;
 const HEAD_CHARS = 3;
 const TAIL_CHARS = 4;
@@ -64,7 +64,7 @@ export function maskSecret(text: string): string {
   return text.slice(0, HEAD_CHARS) + ELLIPSIS + text.slice(-TAIL_CHARS);
 }
 
-/** Whether a text is a mask that was sent back: no header value and no vendor's key holds the ellipsis. */
+/** Whether a text is a mask that was sent back: neither header values nor vendors' keys contain the ellipsis. */
 export function isMask(text: string): boolean {
   return text.includes(ELLIPSIS);
 }
@@ -74,9 +74,13 @@ let imported: { readonly text: string; readonly key: CryptoKey } | undefined;
 
 async function importMasterKey(text: string | undefined): Promise<CryptoKey> {
   if (text === undefined) {
-    throw new GatewayError("unavailable", "Secrets can't be kept: MASTER_KEY is not set.", {
-      param: "MASTER_KEY",
-    });
+    throw new GatewayError(
+      "unavailable",
+      "Secrets can't be stored: MASTER_KEY is not set. Set it to 32 random bytes in base64.",
+      {
+        param: "MASTER_KEY",
+      },
+    );
   }
   if (imported?.text === text) return imported.key;
   const key = await crypto.subtle.importKey("raw", fromBase64(text), ALGORITHM, false, [
@@ -92,7 +96,7 @@ function cipher(nonce: Uint8Array<ArrayBuffer>, place: SecretPlace) {
   return { name: ALGORITHM, iv: nonce, additionalData };
 }
 
-/** Twelve bytes make sixteen characters without padding, so two texts can stand end to end. */
+/** Twelve bytes make sixteen characters without padding, so two texts can be joined. */
 function toBase64(bytes: Uint8Array): string {
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);

@@ -1,6 +1,6 @@
 /**
  * Anthropic's Messages dialect, as clients speak it: request bodies in, answers of other wires out. What an upstream says
- * in the same wire format is read by wires/anthropic/upstream-answer.ts. Called by routes/messages.ts and the pipeline.
+ * in the same wire format is read by wires/anthropic/upstream-answer.ts.
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 

@@ -371,7 +371,13 @@ describe("a browser", () => {
     for (const headers of [{ origin, authorization: `Bearer ${KEY}` }, { origin }]) {
       const response = await world.call("/v1/models", headers);
       expect(response.headers.get("access-control-allow-origin")).toBe(origin);
-      expect(response.headers.get("access-control-expose-headers")).toContain("x-trace-id");
+      const exposed = new Set(response.headers.get("access-control-expose-headers")?.split(","));
+      expect([...response.headers.keys()].filter((name) => name.startsWith("x-"))).toSatisfy(
+        (names: string[]) => names.every((name) => exposed.has(name)),
+      );
+      for (const name of ["x-headgate-saved-usd", "idempotent-replayed", "x-headgate-token-count"]) {
+        expect(exposed).toContain(name);
+      }
     }
   });
 

@@ -1,9 +1,15 @@
-/** The form of gateway keys: how they are made, told from garbage, and hashed. */
+/** Gateway keys: how they are made, told from garbage, hashed, and matched with a record. */
 import { createHash, randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { crc32 } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { generateKey, generateKeyId, hashKey, isWellFormed } from "../../../src/tenants/key-format.ts";
+import {
+  findValidKey,
+  generateKey,
+  generateKeyId,
+  hashKey,
+  isWellFormed,
+} from "../../../src/tenants/key-format.ts";
 
 const fairBytes = (count: number): Uint8Array => randomBytes(count);
 
@@ -83,4 +89,28 @@ it("hashes a key to the hex of SHA-256", async () => {
 
 it("names a key by key_ and twelve characters", () => {
   expect(generateKeyId(fairBytes)).toMatch(/^key_[0-9A-Za-z]{12}$/);
+});
+
+const NOW = Date.UTC(2026, 5, 1);
+const KEY = { id: "key_1", name: "k", hash: "h1", createdAt: "2026-01-01T00:00:00.000Z" };
+
+describe("a key", () => {
+  it("is valid by its id and hash together", () => {
+    expect(findValidKey([KEY], "key_1", "h1", NOW)).toBe(KEY);
+    expect(findValidKey([KEY], "key_1", "h2", NOW)).toBeUndefined();
+    expect(findValidKey([KEY], "key_2", "h1", NOW)).toBeUndefined();
+  });
+
+  it("ends at its expiry", () => {
+    const key = { ...KEY, expiresAt: new Date(NOW).toISOString() };
+    expect(findValidKey([key], "key_1", "h1", NOW - 1)).toBe(key);
+    expect(findValidKey([key], "key_1", "h1", NOW)).toBeUndefined();
+  });
+
+  it("is valid by its hash before a rotation as long as the overlap lasts", () => {
+    const key = { ...KEY, hash: "h2", previous: { hash: "h1", validUntil: NOW } };
+    expect(findValidKey([key], "key_1", "h1", NOW - 1)).toBe(key);
+    expect(findValidKey([key], "key_1", "h1", NOW)).toBeUndefined();
+    expect(findValidKey([key], "key_1", "h2", NOW)).toBe(key);
+  });
 });

@@ -51,7 +51,7 @@ describe("a path that takes other methods", () => {
     const data: unknown = await (await call("GET", "/v1/chat/completions")).json();
     expect(data).toEqual({
       error: {
-        message: "This path takes POST, not GET.",
+        message: "GET is not allowed here. Allowed methods: POST.",
         type: "invalid_request_error",
         param: null,
         code: "method_not_allowed",

@@ -2,16 +2,16 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
-import { createOutbox, type Outbox } from "../../../src/tenants/directory/publish-outbox.ts";
+import { createPublishOutbox, type PublishOutbox } from "../../../src/tenants/directory/publish-outbox.ts";
 import { directoryClient, directoryStub, newTenantId, queueRpc } from "./directory-access.ts";
 
 interface Rig {
-  readonly outbox: Outbox;
+  readonly outbox: PublishOutbox;
   readonly sent: string[];
   now: number;
   isBroken: boolean;
   /** A second outbox over the same table: what is left after a crash. */
-  restart(): Outbox;
+  restart(): PublishOutbox;
 }
 
 /** Runs the test inside a directory object of its own. */
@@ -25,8 +25,8 @@ function withOutbox(test: (rig: Rig) => Promise<void>): Promise<void> {
       outbox: make(),
       restart: make,
     };
-    function make(): Outbox {
-      return createOutbox({
+    function make(): PublishOutbox {
+      return createPublishOutbox({
         sql: state.storage.sql,
         now: () => rig.now,
         send: async (target) => {

@@ -1,9 +1,8 @@
 /** The data plane's reader over the real directory, KV and queue objects: what was made works, what was revoked stops. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { hashKey } from "../../../src/tenants/key-format.ts";
+import { findValidKey, hashKey } from "../../../src/tenants/key-format.ts";
 import { createTenantSource, type TenantSource } from "../../../src/tenants/source.ts";
-import { findValidKey } from "../../../src/tenants/valid-key.ts";
 import { directoryClient, directoryRpc, newTenantId, queueRpc } from "./directory-access.ts";
 
 const directory = directoryClient();

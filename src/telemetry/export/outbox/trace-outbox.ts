@@ -6,9 +6,10 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { readSettings } from "../../../config.ts";
+import { readBundle } from "../../../tenants/bundle.ts";
 import type { DirectoryRpc } from "../../../tenants/directory/directory-api.ts";
 import { createRecordOpener } from "../../../tenants/records/open-records.ts";
-import type { TenantBundle } from "../../../tenants/records/records.ts";
+import { DIRECTORY_NAME } from "../../../tenants/storage-keys.ts";
 import { operatorDestination, toDestination, type TraceDestination } from "../destination.ts";
 import type { ExportStatus } from "../export-counters.ts";
 import { sendOnce } from "../otlp-send.ts";
@@ -79,11 +80,9 @@ async function resolve(
   try {
     const settings = readSettings(env);
     if (tenantId === OPERATOR_OUTBOX) return operatorDestination(settings) ?? "gone";
-    const directory: DirectoryRpc = env.DIRECTORY.getByName("directory");
-    const text = await directory.readBundle(tenantId);
-    if (text === undefined) return "gone";
-    // Only the directory writes bundles, from records that were checked on their way in.
-    const bundle = JSON.parse(text) as TenantBundle;
+    const directory: DirectoryRpc = env.DIRECTORY.getByName(DIRECTORY_NAME);
+    const bundle = await readBundle(directory, tenantId);
+    if (bundle === undefined) return "gone";
     const opened = await createRecordOpener(settings.masterKey, RULES).openDestinations(bundle);
     const record = opened.find((destination) => destination.name === name);
     if (record === undefined) return "gone";

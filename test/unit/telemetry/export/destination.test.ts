@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { probeDestination } from "../../../../src/telemetry/export/destination-probe.ts";
 import { operatorDestination, toDestination } from "../../../../src/telemetry/export/destination.ts";
-import { PRESET_NAMES, PRESETS } from "../../../../src/telemetry/export/presets.ts";
+import { PRESET_NAMES, PRESETS } from "../../../../src/tenants/records/destination-presets.ts";
 import type { OpenDestination } from "../../../../src/tenants/records/open-records.ts";
 import { parseTenant } from "../../../../src/tenants/records/parse-record.ts";
 import { checkOtlp } from "../../../support/checkers/otlp-proto.ts";

@@ -93,7 +93,7 @@ it("refuses an embedding that could never be made: of no provider, or of a kind 
   await expect(faultOf(false, true)).rejects.toMatchObject({
     code: "invalid_request",
     details: { param },
-    message: `${param}: there is no provider "up": make it first.`,
+    message: `${param}: the tenant has no provider "up". Create it first.`,
   });
   await expect(faultOf(true, false)).rejects.toMatchObject({ code: "invalid_request", details: { param } });
   expect(written).toBe(0);

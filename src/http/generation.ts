@@ -1,4 +1,4 @@
-/** What the routes of all dialects have in common: from a request and its codec to the pipeline's answer. No route itself. */
+/** The handler that all generation and embedding routes share: from a request and its codec to the pipeline's answer. */
 
 import type { Context } from "hono";
 import type { AppEnv } from "../app-types.ts";
@@ -14,7 +14,12 @@ const MS_PER_SECOND = 1000;
 
 const readRequest = createRequestReader();
 
-/** Answers a generation or an embedding. `context` is what the path says of the request. */
+/** A handler for a path whose requests have this one form. */
+export function generation(codec: DialectCodec | EmbeddingCodec): (c: Context<AppEnv>) => Promise<Response> {
+  return (c) => answerGeneration(c, codec);
+}
+
+/** Answers a generation or an embedding. `context` holds what the path says of the request. */
 export async function answerGeneration(
   c: Context<AppEnv>,
   codec: DialectCodec | EmbeddingCodec,

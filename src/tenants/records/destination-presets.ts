@@ -1,7 +1,7 @@
 /**
- * What we know of the back ends that a trace destination may name: their endpoint, the headers they want, the sizes they
- * take. Data and its checks only, so that a wrong header is told when the record is written and not by a silent back
- * end. Called by tenants/records/records.ts (checks) and destination.ts (use).
+ * The back ends that a trace destination may name: their endpoint, the headers they require, the sizes they accept.
+ * Data and its checks only, so that a wrong header is reported when the record is written, not by a silent back end.
+ * How spans are sent is src/telemetry/export.
  */
 
 export const PRESET_NAMES = [
@@ -23,7 +23,7 @@ interface HeaderRule {
 }
 
 interface Preset {
-  /** Used where the record names none; absent where nobody can know it. */
+  /** Used where the record names none; absent where it differs by customer. */
   readonly endpoint?: string;
   /** What the endpoint looks like, for the message that asks for one. */
   readonly endpointForm: string;
@@ -172,8 +172,8 @@ function basicFault(user: RegExp, userName: string, password: RegExp, passwordNa
     const pair = encoded === undefined ? undefined : decode(encoded);
     const at = pair?.indexOf(":") ?? -1;
     if (pair === undefined || at < 0) return form;
-    if (!user.test(pair.slice(0, at))) return `${form}: that is no ${userName}`;
-    return password.test(pair.slice(at + 1)) ? undefined : `${form}: that is no ${passwordName}`;
+    if (!user.test(pair.slice(0, at))) return `${form}: this is not a ${userName}`;
+    return password.test(pair.slice(at + 1)) ? undefined : `${form}: this is not a ${passwordName}`;
   };
 }
 

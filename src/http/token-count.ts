@@ -1,15 +1,15 @@
-/** What the routes that count tokens have in common: from a body to the vendor's own count, or an estimate. No route itself. */
+/** The handler that the token-counting routes share: from a body to the vendor's own count, or an estimate. */
 
 import type { Context } from "hono";
-import type { AppEnv } from "../src/app-types.ts";
-import { cacheDirective } from "../src/cache/policy.ts";
-import type { ChatRequest } from "../src/schema/chat.ts";
-import type { DialectCodec, RequestContext } from "../src/wires/client-wire.ts";
-import { countTokens } from "../src/pipeline/operations/count-tokens.ts";
-import { readRequestOptions } from "../src/pipeline/request-options.ts";
-import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../src/http/read-body.ts";
+import type { AppEnv } from "../app-types.ts";
+import { cacheDirective } from "../cache/policy.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type { DialectCodec, RequestContext } from "../wires/client-wire.ts";
+import { countTokens } from "../pipeline/operations/count-tokens.ts";
+import { readRequestOptions } from "../pipeline/request-options.ts";
+import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
-/** How one dialect asks for a count and is told it. */
+/** How one dialect asks for a count and gets it. */
 export interface CountForm {
   readonly codec: DialectCodec;
   parse(bodyText: string, context: RequestContext): ChatRequest;
@@ -17,8 +17,8 @@ export interface CountForm {
   format(inputTokens: number): unknown;
 }
 
-/** Says whose count it is: `provider` or `estimate`. */
-const SOURCE_HEADER = "x-headgate-token-count";
+/** Whose count it is: `provider` or `estimate`. */
+export const TOKEN_COUNT_HEADER = "x-headgate-token-count";
 
 export async function answerTokenCount(
   c: Context<AppEnv>,
@@ -55,7 +55,7 @@ export async function answerTokenCount(
     headers: {
       "content-type": "application/json",
       "cache-control": "no-store",
-      [SOURCE_HEADER]: count.source,
+      [TOKEN_COUNT_HEADER]: count.source,
     },
   });
 }
