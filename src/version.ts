@@ -1,2 +1,2 @@
 /** The gateway's own version, as package.json has it; a test keeps them equal. */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";
