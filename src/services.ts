@@ -23,21 +23,15 @@ import { createQueueClient } from "./limits/isolate/queue-client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import { findPrice } from "./pricing/prices.ts";
 import { providerOf } from "./providers/registry.ts";
-import { createContentBook, type ContentBook, type RequestContent } from "./telemetry/content/content.ts";
-import {
-  allowedContent,
-  operatorDestination,
-  toDestination,
-  type TraceDestination,
-  type UnusableDestination,
-} from "./telemetry/export/destination.ts";
+import { createContentRecorder, type RequestContent } from "./telemetry/content/content.ts";
+import { allowedContent, operatorDestination, toDestination } from "./telemetry/export/destination.ts";
 import { probeDestination } from "./telemetry/export/destination-probe.ts";
 import { createMeasuredTargets } from "./targets/targets.ts";
-import { createExporter, type ExportPort } from "./telemetry/export/exporter.ts";
-import { createMeter, type Meter } from "./telemetry/metrics/meter.ts";
+import { createExporter } from "./telemetry/export/exporter.ts";
+import { createMeter } from "./telemetry/metrics/meter.ts";
 import type { MetricsPort } from "./telemetry/metrics/metrics-port.ts";
 import { createMetricsReader } from "./telemetry/metrics/metrics-reader.ts";
-import type { OutboxPort } from "./telemetry/export/outbox/outbox-port.ts";
+import type { TraceOutboxPort } from "./telemetry/export/outbox-port.ts";
 import type { TraceStorePort } from "./telemetry/store/stored-trace.ts";
 import { createTraceReader } from "./telemetry/store/trace-reader.ts";
 import { createDirectoryClient } from "./tenants/directory/directory-client.ts";
@@ -46,18 +40,10 @@ import { createRecordOpener } from "./tenants/records/open-records.ts";
 import type { ProviderKind, TenantBundle } from "./tenants/records/records.ts";
 import { createTenantSource } from "./tenants/source.ts";
 import { DIRECTORY_NAME } from "./tenants/storage-keys.ts";
-import { startTrace } from "./tracing.ts";
+import { startTrace, type TraceOutputs } from "./tracing.ts";
 import { VERSION } from "./version.ts";
 
-export interface IsolateServices extends Services {
-  readonly exporter: ExportPort;
-  readonly contents: ContentBook;
-  /** A tenant's own trace destinations, ready to be sent to where they can be. */
-  readonly destinationsOf: (
-    bundle: TenantBundle,
-  ) => Promise<readonly (TraceDestination | UnusableDestination)[]>;
-  readonly meter: Meter;
-}
+export type IsolateServices = Services & TraceOutputs;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const now = (): number => Date.now();
@@ -99,12 +85,12 @@ export function createServices(env: Env): IsolateServices {
     resource,
     operator: operatorDestination(settings),
     storeOf,
-    outboxOf: (tenantId): OutboxPort => env.TRACE_OUTBOX.getByName(tenantId),
+    outboxOf: (tenantId): TraceOutboxPort => env.TRACE_OUTBOX.getByName(tenantId),
     newId: () => crypto.randomUUID(),
     sleep,
     random: Math.random,
   });
-  const contents = createContentBook((chat) => CONTENT_READERS[chat.dialect](chat));
+  const contents = createContentRecorder((chat) => CONTENT_READERS[chat.dialect](chat));
   const destinationsOf = async (bundle: TenantBundle) => {
     const opened = await opener.openDestinations(bundle);
     return opened.map((record) => toDestination(record, bundle.tenant.tracing.content, settings));
@@ -186,7 +172,11 @@ export function createServices(env: Env): IsolateServices {
     depsFor,
     exportStatusOf: (tenantId) =>
       exporter.status(tenantId).catch((cause: unknown) => {
-        throw new GatewayError("unavailable", "The trace outbox is unavailable. Retry.", { cause });
+        throw new GatewayError(
+          "unavailable",
+          "The trace outbox is unavailable. Try again in a few seconds.",
+          { cause },
+        );
       }),
     testDestination: async (bundle, name) => {
       const destination = (await destinationsOf(bundle)).find((each) => each.name === name);

@@ -1,73 +1,91 @@
 /**
- * Traces of requests at the edge of the Worker: begun from the platform's clock, randomness and span objects, and handed
- * to the exporter when they are finished. The shell around src/telemetry/; called by middleware/request-scope.ts.
+ * Traces at the edge of the Worker: created with the platform's clock, randomness and span objects, and passed to the
+ * exporter when they are finished. What a trace is, and where it goes, is src/telemetry/.
  */
 
-import type { IsolateServices } from "./services.ts";
-import { allowedContent } from "./telemetry/export/destination.ts";
-import type { ExportPolicy, WaitUntil } from "./telemetry/export/exporter.ts";
-import { createRefusalFlood, summaryTrace } from "./telemetry/trace/refusal-trace-limiter.ts";
+import type { Settings } from "./config.ts";
+import type { ContentRecorder } from "./telemetry/content/content.ts";
+import {
+  allowedContent,
+  type TraceDestination,
+  type UnusableDestination,
+} from "./telemetry/export/destination.ts";
+import type { ExportPolicy, ExportPort, WaitUntil } from "./telemetry/export/exporter.ts";
+import type { Meter } from "./telemetry/metrics/meter.ts";
 import { createIds } from "./telemetry/trace/ids.ts";
+import { createRefusalTraceLimiter, summaryTrace } from "./telemetry/trace/refusal-trace-limiter.ts";
 import { createRequestTrace, type RequestTraceInit } from "./telemetry/trace/request-trace.ts";
 import { createSpan } from "./telemetry/trace/span-impl.ts";
 import type { RequestTrace } from "./telemetry/trace/trace.ts";
 import type { TenantBundle } from "./tenants/records/records.ts";
 
-type Named = Pick<RequestTraceInit, "name" | "kind" | "attributes"> & {
+type TraceInit = Pick<RequestTraceInit, "name" | "kind" | "attributes"> & {
   readonly traceparent?: string | null;
 };
+
+/** Where finished traces go: part of the isolate's services. */
+export interface TraceOutputs {
+  readonly settings: Pick<Settings, "isContentAllowed">;
+  readonly exporter: ExportPort;
+  readonly meter: Meter;
+  readonly contents: ContentRecorder;
+  /** A tenant's own trace destinations, those that can't be sent to included. */
+  readonly destinationsOf: (
+    bundle: TenantBundle,
+  ) => Promise<readonly (TraceDestination | UnusableDestination)[]>;
+}
 
 const ids = createIds((bytes) => crypto.getRandomValues(bytes));
 const clock = (): number => Date.now();
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const flood = createRefusalFlood(clock);
+const refusals = createRefusalTraceLimiter(clock);
 
-export function startTrace(about: Named): RequestTrace {
-  return createRequestTrace({ createSpan, clock, sleep, ids, ...about });
+export function startTrace(init: TraceInit): RequestTrace {
+  return createRequestTrace({ createSpan, clock, sleep, ids, ...init });
 }
 
 /**
- * Exports a trace once it is finished; the promise is to be waited for beyond the response. Refusals without a tenant
- * leave at most one trace and one summary a second.
+ * Exports a trace once it is finished; keep the promise alive beyond the response. Refusals without a tenant leave at most
+ * one trace and one summary a second.
  */
 export async function exportTrace(
   trace: RequestTrace,
-  about: { readonly bundle: TenantBundle | undefined; readonly isUnauthenticated: boolean },
-  services: IsolateServices,
+  caller: { readonly bundle: TenantBundle | undefined; readonly isUnauthenticated: boolean },
+  outputs: TraceOutputs,
   waitUntil: WaitUntil,
 ): Promise<void> {
-  if (about.isUnauthenticated) {
-    const verdict = flood.note();
-    if (verdict === "first_counted") waitUntil(exportSummary(services, waitUntil));
-    if (verdict !== "own") return;
+  if (caller.isUnauthenticated) {
+    const decision = refusals.decide();
+    if (decision === "count_and_collect") waitUntil(exportSummary(outputs, waitUntil));
+    if (decision !== "trace") return;
   }
-  await finishAndExport(trace, about.bundle, services, waitUntil);
+  await finishAndExport(trace, caller.bundle, outputs, waitUntil);
 }
 
 async function finishAndExport(
   trace: RequestTrace,
   bundle: TenantBundle | undefined,
-  services: IsolateServices,
+  outputs: TraceOutputs,
   waitUntil: WaitUntil,
 ): Promise<void> {
   const finished = await trace.finished;
-  services.meter.note(finished, waitUntil);
-  const policy = bundle && (await policyOf(bundle, services));
-  services.exporter.export(finished, policy, waitUntil, services.contents.of(trace));
+  outputs.meter.note(finished, waitUntil);
+  const policy = bundle && (await policyOf(bundle, outputs));
+  outputs.exporter.export(finished, policy, waitUntil, outputs.contents.of(trace));
 }
 
-async function exportSummary(services: IsolateServices, waitUntil: WaitUntil): Promise<void> {
-  await sleep(flood.remainingMs());
-  const taken = flood.take();
-  if (!taken) return;
-  const trace = startTrace(summaryTrace(taken.count));
+async function exportSummary(outputs: TraceOutputs, waitUntil: WaitUntil): Promise<void> {
+  await sleep(refusals.windowLeftMs());
+  const counted = refusals.takeCounted();
+  if (counted === undefined) return;
+  const trace = startTrace(summaryTrace(counted.count));
   trace.root.end();
-  await finishAndExport(trace, undefined, services, waitUntil);
+  await finishAndExport(trace, undefined, outputs, waitUntil);
 }
 
-async function policyOf(bundle: TenantBundle, services: IsolateServices): Promise<ExportPolicy> {
+async function policyOf(bundle: TenantBundle, outputs: TraceOutputs): Promise<ExportPolicy> {
   const { tracing } = bundle.tenant;
-  const { settings, destinationsOf } = services;
+  const { settings, destinationsOf } = outputs;
   return {
     sampling: tracing,
     store: { ...tracing.store, content: allowedContent(tracing.content, settings) },

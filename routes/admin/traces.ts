@@ -9,7 +9,7 @@ import { GatewayError } from "../../src/errors.ts";
 import { joinResourceSpans } from "../../src/telemetry/otlp/otlp.ts";
 import { readResourceSpans } from "../../src/telemetry/otlp/otlp-read.ts";
 import type { TraceSummary } from "../../src/telemetry/trace/summary.ts";
-import { formatCursor, parseTenant, parseTraceQuery } from "../../src/telemetry/store/trace-query.ts";
+import { formatCursor, parseTenantName, parseTraceQuery } from "../../src/telemetry/store/trace-query.ts";
 import {
   DEFAULT_WIDTH,
   drawWaterfall,
@@ -37,7 +37,7 @@ export const adminTraces = new Hono<AppEnv>()
     }
     const tenant = c.req.query("tenant");
     const width = parseWidth(c.req.query("width"));
-    if (tenant !== undefined) parseTenant(tenant, "tenant");
+    if (tenant !== undefined) parseTenantName(tenant, "tenant");
     const elements = await c.var.services.traces.get(traceId, tenant);
     if (elements.length === 0) {
       const message =

@@ -18,6 +18,7 @@ import type { SpanAttributes } from "../telemetry/trace/attributes.ts";
 import type { IsolateServices } from "../services.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { rootSpanName } from "../telemetry/trace/spans.ts";
+import { formatTraceparent } from "../telemetry/trace/traceparent.ts";
 import type { exportTrace, startTrace } from "../tracing.ts";
 
 /** The isolate's services and its tracing, from worker.ts. */
@@ -158,7 +159,7 @@ function describe(c: Context<AppEnv>, { trace, facts }: RequestScope, now: numbe
     "request-id": requestId,
     "x-trace-id": traceId,
     // https://www.w3.org/TR/trace-context-2/#traceresponse-header
-    traceresponse: `00-${traceId}-${root.ref.spanId}-01`,
+    traceresponse: formatTraceparent(root.ref),
   };
   for (const [name, value] of Object.entries(own)) headers.set(name, value);
   for (const [name, value] of Object.entries(factHeaders(facts, now))) headers.set(name, value);

@@ -7,7 +7,7 @@
 import { GatewayError } from "../errors.ts";
 import { createEventStreamParser } from "../bytes/aws-event-stream.ts";
 import { recordOf } from "../json/fields.ts";
-import { parseRetryAfter } from "../routing/retry-after.ts";
+import { parseRetryAfter } from "../runtime/retry-after.ts";
 import { writeConverse } from "../wires/converse/upstream-request.ts";
 import { createConverseDecoder } from "../wires/converse/upstream-stream.ts";
 import { readConverse } from "../wires/converse/upstream-answer.ts";

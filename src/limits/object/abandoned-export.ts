@@ -13,8 +13,8 @@ import {
   joinResourceSpans,
   type OtlpResource,
 } from "../../telemetry/otlp/otlp.ts";
-import { OPERATOR_NAME, OPERATOR_OUTBOX, STORE_NAME } from "../../telemetry/export/outbox/outbox-port.ts";
-import type { HandedBatch, OutboxPort, Push } from "../../telemetry/export/outbox/outbox-port.ts";
+import { OPERATOR_NAME, OPERATOR_OUTBOX, STORE_NAME } from "../../telemetry/export/outbox-port.ts";
+import type { HandedBatch, TraceOutboxPort, Push } from "../../telemetry/export/outbox-port.ts";
 import { shouldKeep, type SamplingPolicy } from "../../telemetry/trace/sampling.ts";
 import type { Retention, TraceStorePort } from "../../telemetry/store/stored-trace.ts";
 import { summarize } from "../../telemetry/trace/summary.ts";
@@ -26,7 +26,7 @@ export interface AbandonedPorts {
   readonly resource: OtlpResource;
   readonly hasOperator: boolean;
   readonly store: TraceStorePort;
-  readonly outboxOf: (tenantId: string) => OutboxPort;
+  readonly outboxOf: (tenantId: string) => TraceOutboxPort;
   /** The tenant's newest settings; undefined where there is no such tenant any more. */
   readonly readTracing: () => Promise<Tracing | undefined>;
   readonly newId: () => string;

@@ -5,7 +5,7 @@
 
 import { ATTRIBUTES, EVENTS, LINKS } from "../../telemetry/trace/attributes.ts";
 import { CONTENT_ATTRIBUTES } from "../../telemetry/content/content.ts";
-import { DIALECT_ATTRIBUTES } from "../../telemetry/export/destination-dialect.ts";
+import { PRESET_ATTRIBUTES } from "../../telemetry/export/preset-attributes.ts";
 import { listInstruments, METRIC_LABELS } from "../../telemetry/metrics/instruments.ts";
 import { prometheusName } from "../../telemetry/metrics/prometheus.ts";
 import { AFTER_RESPONSE, SPANS } from "../../telemetry/trace/spans.ts";
@@ -75,7 +75,7 @@ ${table(["label", "meaning"], rowsOf(METRIC_LABELS))}
 }
 
 function dialectRows(): readonly (readonly string[])[] {
-  return Object.entries(DIALECT_ATTRIBUTES).flatMap(([preset, names]) =>
+  return Object.entries(PRESET_ATTRIBUTES).flatMap(([preset, names]) =>
     rowsOf(names).map(([name = "", meaning = ""]) => [name, preset, meaning]),
   );
 }

@@ -15,6 +15,7 @@ import type { CallPass } from "../../targets/isolate-circuits.ts";
 import type { CallRef, Verdict } from "../../targets/circuit.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import { PASSED_HEADERS, sendUpstream } from "../../upstream/call.ts";
+import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
 
 export interface Failed {
   readonly answer?: undefined;
@@ -50,7 +51,7 @@ export async function tryOnce(run: Run, facts: AttemptFacts & { readonly pass: C
     const target: Target = { account, model, ...(params === undefined ? {} : { params }) };
     span = openAttempt(call, provider, target, facts);
     if (facts.pass.probe !== undefined) span.set({ "gateway.circuit.state": "half_open" });
-    const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
+    const traceparent = formatTraceparent(span.ref);
     const exchange = held.open(provider, target);
     // What is passed on unread has nothing to show.
     if (exchange.kind === "chat" || exchange.kind === "embeddings") deps.content?.note(call, span.ref);

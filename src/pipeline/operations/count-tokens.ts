@@ -15,6 +15,7 @@ import { routeFresh } from "../routed.ts";
 import type { Target } from "../../providers/provider.ts";
 import type { Plan } from "../../routing/plan.ts";
 import { PASSED_HEADERS, readBody, sendUpstream } from "../../upstream/call.ts";
+import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
 
 type PlannedTarget = Plan["targets"][number];
 
@@ -98,7 +99,7 @@ async function countAt(
       idleMs,
       deadlineAt: deps.now() + totalMs,
     };
-    const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
+    const traceparent = formatTraceparent(span.ref);
     const passed = PASSED_HEADERS[chat.dialect];
     const client = { signal: call.signal(), headers: call.headers, passed, traceparent };
     const request = counter.toRequest(chat, target, conversation && { conversation, drop });

@@ -24,6 +24,7 @@ import {
   readErrorResponse,
   sendUpstream,
 } from "../../upstream/call.ts";
+import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
 
 export interface NativeAsk {
   /** The tenant's name of the account. */
@@ -140,7 +141,7 @@ async function send(
     headers: { ...headersToVendor(call.headers), ...provider.nativeHeaders?.(target.account) },
     ...(isText && ask.payload !== undefined && { body: await ask.readText() }),
   };
-  const traceparent = `00-${span.ref.traceId}-${span.ref.spanId}-01`;
+  const traceparent = formatTraceparent(span.ref);
   const client = { signal: call.signal(), headers: call.headers, passed: [], traceparent };
   const payload = isText ? undefined : ask.payload;
   return sendUpstream({ request, payload, provider, target, limits, client, throwOnStatus: false }, deps);

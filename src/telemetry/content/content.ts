@@ -48,13 +48,13 @@ export type TraceContent = ReadonlyMap<string, () => SpanContent>;
 const RANK: Readonly<Record<ContentMode, number>> = { off: 0, redacted: 1, full: 2 };
 
 /** Whether `wanted` shows no more than `allowed` does. */
-export function isWithin(wanted: ContentMode, allowed: ContentMode): boolean {
+export function isModeWithin(wanted: ContentMode, allowed: ContentMode): boolean {
   return RANK[wanted] <= RANK[allowed];
 }
 
 /** The mode that shows less: a destination never gets more than its tenant allows. */
 export function lesserMode(left: ContentMode, right: ContentMode): ContentMode {
-  return isWithin(left, right) ? left : right;
+  return isModeWithin(left, right) ? left : right;
 }
 
 /** Where the pipeline leaves a call's content. */
@@ -67,13 +67,13 @@ export interface ContentSink {
   ): void;
 }
 
-export interface ContentBook extends ContentSink {
+export interface ContentRecorder extends ContentSink {
   /** What was left for a trace; undefined when nothing was. */
   of(trace: RequestTrace): TraceContent | undefined;
 }
 
 /** The book of an isolate. It holds content only as long as someone holds the trace itself. */
-export function createContentBook(readRequest: (chat: ChatRequest) => RequestContent): ContentBook {
+export function createContentRecorder(readRequest: (chat: ChatRequest) => RequestContent): ContentRecorder {
   const pages = new WeakMap<RequestTrace, Map<string, () => SpanContent>>();
   return {
     note({ trace, chat }, { spanId }, choices = () => []) {

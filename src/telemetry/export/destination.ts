@@ -8,7 +8,7 @@ import { refuseUrl } from "../../runtime/public-url.ts";
 import type { ClosedDestination, OpenDestination } from "../../tenants/records/open-records.ts";
 import { lesserMode, type ContentMode } from "../content/content.ts";
 import { tracesUrl, type Destination } from "./otlp-send.ts";
-import { OPERATOR_NAME } from "./outbox/outbox-port.ts";
+import { OPERATOR_NAME } from "./outbox-port.ts";
 import { PRESETS, type PresetName } from "../../tenants/records/destination-presets.ts";
 
 export interface TraceDestination extends Destination {

@@ -4,36 +4,36 @@
  */
 
 import type { ExportCounter } from "./export-counters.ts";
-import type { ExportLink } from "./export-link.ts";
+import type { OutboxClient } from "./outbox-client.ts";
 
 /** One place's counter, and how much of the isolate's memory is on its way there. */
-export interface Queue {
+export interface DestinationQueue {
   readonly tenantId: string | undefined;
   readonly counter: ExportCounter;
   pendingChars: number;
 }
 
 /** Traces on their way to one place. */
-export interface Batch {
-  readonly queue: Queue;
+export interface ExportBatch {
+  readonly queue: DestinationQueue;
   /** Not settled yet. */
   left: number;
   chars: number;
   sentAt: number;
 }
 
-export interface BatchBook {
-  queueOf(tenantId: string | undefined, name: string): Queue;
+export interface ExportBatches {
+  queueOf(tenantId: string | undefined, name: string): DestinationQueue;
   /** Counts a trace in; false when there is no room for it, which is counted as well. */
-  admit(queue: Queue, chars: number, isTooLarge: boolean): boolean;
+  admit(queue: DestinationQueue, chars: number, isTooLarge: boolean): boolean;
   /** Counts a trace in and out again. */
-  refuse(queue: Queue, reason: string): void;
+  refuse(queue: DestinationQueue, reason: string): void;
   /** Batches about to be sent, as being on their way from now on. */
-  depart<B extends Batch>(batches: readonly B[]): readonly B[];
+  depart<B extends ExportBatch>(batches: readonly B[]): readonly B[];
   /** Takes traces out of a batch for whoever settles them; false when it was given up before. */
-  release(batch: Batch, traces: number): boolean;
-  deliver(batch: Batch, traces: number): void;
-  drop(batch: Batch, traces: number, reason: string): void;
+  release(batch: ExportBatch, traces: number): boolean;
+  deliver(batch: ExportBatch, traces: number): void;
+  drop(batch: ExportBatch, traces: number, reason: string): void;
   /** Writes off what is on its way for longer than any send takes. */
   giveUpLost(): void;
   /** The tenants that anything was counted for since the last time. */
@@ -45,12 +45,12 @@ const MAX_PENDING_CHARS = 8 * 1024 * 1024;
 /** A send that has not ended by now (its budget is 20 s) died with its request. */
 export const SEND_LOST_MS = 45_000;
 
-export function createBatchBook(link: Pick<ExportLink, "counter">, clock: () => number): BatchBook {
-  const queues = new Map<ExportCounter, Queue>();
-  const inFlight = new Set<Batch>();
+export function createExportBatches(link: Pick<OutboxClient, "counter">, clock: () => number): ExportBatches {
+  const queues = new Map<ExportCounter, DestinationQueue>();
+  const inFlight = new Set<ExportBatch>();
   let touched = new Set<string | undefined>();
 
-  function release(batch: Batch, traces: number): boolean {
+  function release(batch: ExportBatch, traces: number): boolean {
     if (batch.left < traces) return false;
     batch.left -= traces;
     if (batch.left === 0) {
@@ -60,7 +60,7 @@ export function createBatchBook(link: Pick<ExportLink, "counter">, clock: () => 
     return true;
   }
 
-  function drop(batch: Batch, traces: number, reason: string): void {
+  function drop(batch: ExportBatch, traces: number, reason: string): void {
     if (release(batch, traces)) batch.queue.counter.drop(traces, reason);
   }
 

@@ -4,7 +4,8 @@
  * by export-link.ts.
  */
 
-import type { Circuit } from "./outbox/outbox-circuit.ts";
+/** closed: batches are sent as they come. open: none is sent until a set time. half-open: one is being sent as a probe. */
+export type ExportCircuit = "closed" | "open" | "half-open";
 
 /** `GET /admin/tenants/{tenant}/export`, one item (src/docs/admin-api.md); counted in traces. */
 export interface ExportStatus {
@@ -16,7 +17,7 @@ export interface ExportStatus {
   /** The last reason an export failed for, also when a later one went through. */
   readonly lastError: string | null;
   readonly retries: number;
-  readonly circuit: Circuit;
+  readonly circuit: ExportCircuit;
 }
 
 /** Changes, counted in traces. What was handed over is the outbox's from then on. */

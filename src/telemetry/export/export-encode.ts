@@ -5,7 +5,7 @@
 
 import type { ContentMode, TraceContent } from "../content/content.ts";
 import { withContent } from "../content/content-render.ts";
-import { toLangfuse } from "./destination-dialect.ts";
+import { toLangfuse } from "./preset-attributes.ts";
 import type { TraceDestination } from "./destination.ts";
 import { encodeTrace, type EncodedTrace } from "../otlp/otlp.ts";
 import { PRESETS } from "../../tenants/records/destination-presets.ts";
@@ -32,14 +32,14 @@ export function createTraceEncoder(trace: FinishedTrace, content: TraceContent |
     return (plain ??= encodeTrace(trace));
   }
 
-  function encode(mode: ContentMode, maxChars: number, dialect: "langfuse" | undefined): string {
+  function encode(mode: ContentMode, maxChars: number, attributeSet: "langfuse" | undefined): string {
     const hasContent = mode !== "off" && content !== undefined;
-    if (!hasContent && dialect === undefined) return encodePlain().spans;
-    const key = `${hasContent ? `${mode}/${maxChars}` : "off"}/${dialect ?? ""}`;
+    if (!hasContent && attributeSet === undefined) return encodePlain().spans;
+    const key = `${hasContent ? `${mode}/${maxChars}` : "off"}/${attributeSet ?? ""}`;
     let spans = variants.get(key);
     if (spans === undefined) {
-      const inDialect = dialect === undefined ? trace : toLangfuse(trace);
-      spans = encodeTrace(hasContent ? withContent(inDialect, content, { mode, maxChars }) : inDialect).spans;
+      const shown = attributeSet === undefined ? trace : toLangfuse(trace);
+      spans = encodeTrace(hasContent ? withContent(shown, content, { mode, maxChars }) : shown).spans;
       variants.set(key, spans);
     }
     return spans;
@@ -48,8 +48,8 @@ export function createTraceEncoder(trace: FinishedTrace, content: TraceContent |
   return {
     plain: encodePlain,
     forDestination({ preset, content: mode }) {
-      const { maxContentChars, dialect } = PRESETS[preset];
-      return encode(mode, maxContentChars, dialect);
+      const { maxContentChars, attributeSet } = PRESETS[preset];
+      return encode(mode, maxContentChars, attributeSet);
     },
     forStore: (mode) => encode(mode, STORE_CONTENT_CHARS, undefined),
   };

@@ -8,26 +8,21 @@
  * another. So one request at a time is the flusher, sleeps a moment in its own waitUntil, and sends what all have left.
  */
 
-import { isWithin, type ContentMode, type TraceContent } from "../content/content.ts";
+import { isModeWithin, type ContentMode, type TraceContent } from "../content/content.ts";
 import type { TraceDestination, UnusableDestination } from "./destination.ts";
-import { createBatchBook, type Batch, type Queue } from "./export-batches.ts";
+import { createExportBatches, type ExportBatch, type DestinationQueue } from "./export-batches.ts";
 import type { ExportStatus } from "./export-counters.ts";
 import { createTraceEncoder } from "./export-encode.ts";
-import { createExportLink, type ExportLinkDeps } from "./export-link.ts";
+import { createOutboxClient, type OutboxClientDeps } from "./outbox-client.ts";
 import { createPacker, isTooLarge, type PackedBody, type Packer } from "./export-pack.ts";
 import { createEnvelope, type OtlpResource } from "../otlp/otlp.ts";
 import { sendPayload, toPayload, type SendPorts } from "./otlp-send.ts";
-import { STORE_NAME } from "./outbox/outbox-port.ts";
+import { STORE_NAME } from "./outbox-port.ts";
 import { PRESETS } from "../../tenants/records/destination-presets.ts";
 import { shouldKeep, type SamplingPolicy } from "../trace/sampling.ts";
-import {
-  createBatchPacker,
-  MAX_STORED_CHARS,
-  type BatchPacker,
-  type TraceBatch,
-} from "../store/stored-batch.ts";
+import { createBatchPacker, MAX_STORED_CHARS, type BatchPacker } from "../store/stored-batch.ts";
 import { DEFAULT_RETENTION, UNKNOWN_TENANT } from "../store/stored-trace.ts";
-import type { Retention, TraceStorePort } from "../store/stored-trace.ts";
+import type { Retention, TraceBatch, TraceStorePort } from "../store/stored-trace.ts";
 import type { FinishedTrace } from "../trace/trace.ts";
 
 /** A tenant's `tracing` settings, with the headers of its destinations opened. */
@@ -58,7 +53,7 @@ export interface ExportPort {
   status(tenantId: string | undefined): Promise<readonly ExportStatus[]>;
 }
 
-export interface ExporterDeps extends SendPorts, Pick<ExportLinkDeps, "outboxOf" | "newId"> {
+export interface ExporterDeps extends SendPorts, Pick<OutboxClientDeps, "outboxOf" | "newId"> {
   readonly resource: OtlpResource;
   /** Undefined when OTLP_ENDPOINT is not set. Gets every trace, whatever the tenants sample. */
   readonly operator: TraceDestination | undefined;
@@ -67,7 +62,7 @@ export interface ExporterDeps extends SendPorts, Pick<ExportLinkDeps, "outboxOf"
 }
 
 /** How long the flusher gathers: long enough for a burst to leave in one POST, too short for anyone to notice. */
-export const GATHER_MS = 50;
+export const EXPORT_GATHER_MS = 50;
 /** A flusher that has not sent by now has died with its request; the next trace finds another. */
 export const FLUSHER_STALE_MS = 3000;
 /** From here on a flush waits for nobody: a burst is not held in memory. */
@@ -76,14 +71,14 @@ export const FLUSH_TRACES = 256;
 export const FLUSH_CHARS = 512 * 1024;
 const STORE_RETRY_MS = 200;
 
-interface OtlpBatch extends Batch {
+interface OtlpBatch extends ExportBatch {
   destination: TraceDestination;
   /** What the texts hold at most. */
   content: ContentMode;
   readonly packer: Packer;
 }
 
-interface StoreBatch extends Batch {
+interface StoreBatch extends ExportBatch {
   readonly tenantId: string | undefined;
   retention: Retention;
   readonly packer: BatchPacker;
@@ -93,19 +88,19 @@ interface StoreBatch extends Batch {
 export function createExporter(deps: ExporterDeps): ExportPort {
   const { clock, sleep, operator } = deps;
   const envelope = createEnvelope(deps.resource);
-  const link = createExportLink(deps);
-  const book = createBatchBook(link, clock);
-  let otlpBatches = new Map<Queue, OtlpBatch>();
-  let storeBatches = new Map<Queue, StoreBatch>();
+  const link = createOutboxClient(deps);
+  const inFlight = createExportBatches(link, clock);
+  let otlpBatches = new Map<DestinationQueue, OtlpBatch>();
+  let storeBatches = new Map<DestinationQueue, StoreBatch>();
   let waitingTraces = 0;
   let hasFullBatch = false;
   let flusher: { readonly since: number } | undefined;
 
   function enqueueOtlp(tenantId: string | undefined, destination: TraceDestination, spans: string): void {
-    const queue = book.queueOf(tenantId, destination.name);
+    const queue = inFlight.queueOf(tenantId, destination.name);
     const { content, preset } = destination;
     const { maxBodyBytes } = PRESETS[preset];
-    if (!book.admit(queue, spans.length, isTooLarge(spans, maxBodyBytes))) return;
+    if (!inFlight.admit(queue, spans.length, isTooLarge(spans, maxBodyBytes))) return;
     let batch = otlpBatches.get(queue);
     if (batch === undefined) {
       const packer = createPacker(envelope, maxBodyBytes);
@@ -114,7 +109,7 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     }
     // The newest settings hold: a changed credential is used at once.
     batch.destination = destination;
-    if (isWithin(batch.content, content)) batch.content = content;
+    if (isModeWithin(batch.content, content)) batch.content = content;
     batch.packer.append(spans);
     grow(batch, spans.length);
   }
@@ -124,8 +119,8 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     spans: string,
     retention: Retention = DEFAULT_RETENTION,
   ): void {
-    const queue = book.queueOf(tenantId ?? UNKNOWN_TENANT, STORE_NAME);
-    if (!book.admit(queue, spans.length, spans.length > MAX_STORED_CHARS)) return;
+    const queue = inFlight.queueOf(tenantId ?? UNKNOWN_TENANT, STORE_NAME);
+    if (!inFlight.admit(queue, spans.length, spans.length > MAX_STORED_CHARS)) return;
     let batch = storeBatches.get(queue);
     if (batch === undefined) {
       const packer = createBatchPacker(tenantId, envelope);
@@ -137,7 +132,7 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     grow(batch, spans.length);
   }
 
-  function grow(batch: Batch, chars: number): void {
+  function grow(batch: ExportBatch, chars: number): void {
     batch.left++;
     batch.chars += chars;
     hasFullBatch ||= batch.chars >= FLUSH_CHARS;
@@ -156,7 +151,8 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     const encoder = createTraceEncoder(trace, content);
     if (operator !== undefined) enqueueOtlp(undefined, operator, encoder.plain().rootedSpans);
     for (const destination of destinations) {
-      if ("fault" in destination) book.refuse(book.queueOf(tenantId, destination.name), destination.fault);
+      if ("fault" in destination)
+        inFlight.refuse(inFlight.queueOf(tenantId, destination.name), destination.fault);
       else enqueueOtlp(tenantId, destination, encoder.forDestination(destination));
     }
     if (isStored) enqueueStored(trace, encoder.forStore(policy?.store.content ?? "off"), policy?.store);
@@ -175,12 +171,12 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     if (!link.isOpen(queue.tenantId, name)) {
       const delivery = await sendPayload(destination, payload, deps);
       queue.counter.noteRetries(delivery.retries);
-      if (delivery.kind === "delivered") return book.deliver(batch, traces);
+      if (delivery.kind === "delivered") return inFlight.deliver(batch, traces);
       const { reason, mayRetry, retryAfterMs } = delivery;
-      if (!mayRetry) return book.drop(batch, traces, reason);
+      if (!mayRetry) return inFlight.drop(batch, traces, reason);
       failure = { reason, retryAfterMs };
     }
-    if (!book.release(batch, traces)) return;
+    if (!inFlight.release(batch, traces)) return;
     const handed = { destination: name, traces, ...payload, content };
     await link.handOver(queue.tenantId, failure === undefined ? handed : { ...handed, failure });
   }
@@ -197,17 +193,17 @@ export function createExporter(deps: ExporterDeps): ExportPort {
         await sleep(STORE_RETRY_MS);
         await append();
       });
-      book.deliver(batch, packed.traces);
+      inFlight.deliver(batch, packed.traces);
     } catch {
-      book.drop(batch, packed.traces, "store_error");
+      inFlight.drop(batch, packed.traces, "store_error");
     }
   }
 
   /** Sends all that waits, in the request of whoever calls. */
   async function sendAll(): Promise<void> {
-    const otlp = book.depart([...otlpBatches.values()]);
-    const stores = book.depart([...storeBatches.values()]);
-    const tenantIds = book.takeTouched();
+    const otlp = inFlight.depart([...otlpBatches.values()]);
+    const stores = inFlight.depart([...storeBatches.values()]);
+    const tenantIds = inFlight.takeTouched();
     otlpBatches = new Map();
     storeBatches = new Map();
     waitingTraces = 0;
@@ -219,14 +215,14 @@ export function createExporter(deps: ExporterDeps): ExportPort {
   }
 
   async function gatherAndSend(mine: { readonly since: number }): Promise<void> {
-    await sleep(GATHER_MS);
+    await sleep(EXPORT_GATHER_MS);
     if (flusher === mine) flusher = undefined;
     await sendAll();
   }
 
   return {
     export(trace, policy, waitUntil, content) {
-      book.giveUpLost();
+      inFlight.giveUpLost();
       enqueue(trace, policy, content);
       if (waitingTraces === 0) return;
       if (waitingTraces >= FLUSH_TRACES || hasFullBatch) return waitUntil(sendAll());
@@ -236,12 +232,12 @@ export function createExporter(deps: ExporterDeps): ExportPort {
       waitUntil(gatherAndSend(flusher));
     },
     async flushStores() {
-      const taken = book.depart([...storeBatches.values()]);
+      const taken = inFlight.depart([...storeBatches.values()]);
       storeBatches = new Map();
       await Promise.all(taken.map(sendStored));
     },
     status(tenantId) {
-      book.giveUpLost();
+      inFlight.giveUpLost();
       return link.status(tenantId);
     },
   };

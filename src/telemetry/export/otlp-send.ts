@@ -5,7 +5,8 @@
  */
 
 import { encodeText } from "../../bytes/digest.ts";
-import { isRetryableStatus, parseRetryAfter, RETRY_WINDOW_MS, retryDelayMs } from "./export-retry.ts";
+import { parseRetryAfter } from "../../runtime/retry-after.ts";
+import { isRetryableStatus, RETRY_WINDOW_MS, retryDelayMs } from "./export-retry.ts";
 
 export interface Destination {
   readonly name: string;
@@ -26,7 +27,7 @@ export interface SendPorts {
 }
 
 /** One POST's body, just as it goes over the wire. */
-export interface Payload {
+export interface ExportPayload {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly isGzip: boolean;
 }
@@ -46,7 +47,7 @@ export type Delivery =
     };
 
 /** What became of one try. `status` is absent where there was no answer. */
-export type Tried =
+export type SendResult =
   | { readonly kind: "ok"; readonly status: number }
   | {
       readonly kind: "failed";
@@ -85,7 +86,7 @@ export async function sendExport(
 /** The same for a body that is ready; tries that begin within RETRY_WINDOW_MS, so that all of it ends within 20 s. */
 export async function sendPayload(
   destination: Destination,
-  payload: Payload,
+  payload: ExportPayload,
   ports: SendPorts,
 ): Promise<Delivery> {
   const lastTryAt = ports.clock() + RETRY_WINDOW_MS;
@@ -102,7 +103,7 @@ export async function sendPayload(
 }
 
 /** A body as it goes out: packed where that is wanted and worth it. */
-export async function toPayload(body: Uint8Array<ArrayBuffer>, wantsGzip: boolean): Promise<Payload> {
+export async function toPayload(body: Uint8Array<ArrayBuffer>, wantsGzip: boolean): Promise<ExportPayload> {
   if (!wantsGzip || body.length < GZIP_FROM_BYTES) return { body, isGzip: false };
   const packed = new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"));
   return { body: new Uint8Array(await new Response(packed).arrayBuffer()), isGzip: true };
@@ -111,9 +112,9 @@ export async function toPayload(body: Uint8Array<ArrayBuffer>, wantsGzip: boolea
 /** One try. */
 export async function sendOnce(
   { url, headers }: Destination,
-  { body, isGzip }: Payload,
+  { body, isGzip }: ExportPayload,
   ports: Pick<SendPorts, "fetch" | "clock" | "timeoutSignal">,
-): Promise<Tried> {
+): Promise<SendResult> {
   const signal = ports.timeoutSignal(ATTEMPT_TIMEOUT_MS);
   const allHeaders = {
     ...headers,
@@ -138,7 +139,7 @@ export async function sendOnce(
       reason: `http_${status}`,
       mayRetry: isRetryableStatus(status),
       status,
-      retryAfterMs: parseRetryAfter(response.headers.get("retry-after"), ports.clock()),
+      retryAfterMs: parseRetryAfter(response.headers, ports.clock()),
     };
   } catch {
     return { kind: "failed", reason: signal.aborted ? "timeout" : "network", mayRetry: true };
@@ -146,7 +147,7 @@ export async function sendOnce(
 }
 
 /** A partially refused batch counts as refused, since nothing says which spans it was; it MUST NOT be sent again. */
-function judgeAnswer(status: number, text: string): Tried {
+function judgeAnswer(status: number, text: string): SendResult {
   const rejected = rejectedSpans(text);
   if (rejected === 0) return { kind: "ok", status };
   return { kind: "failed", reason: "partial_success", mayRetry: false, status };

@@ -5,7 +5,7 @@
 
 import { GatewayError } from "../../errors.ts";
 import type { TraceFilters } from "../store/stored-trace.ts";
-import { parseTenant } from "../store/trace-query.ts";
+import { parseTenantName } from "../store/trace-query.ts";
 
 export interface JaegerQuery {
   readonly service: string;
@@ -47,7 +47,7 @@ export function parseJaegerQuery(parameters: URLSearchParams): JaegerQuery {
   const tags = new Map<string, string>();
   let tenant: string | undefined;
   for (const [name, value] of readTags(parameters)) {
-    if (TENANT_TAGS.has(name)) tenant = parseTenant(value, name);
+    if (TENANT_TAGS.has(name)) tenant = parseTenantName(value, name);
     else if (Object.hasOwn(COLUMN_TAGS, name)) COLUMN_TAGS[name]?.(filters, value, name);
     else tags.set(name, value);
   }

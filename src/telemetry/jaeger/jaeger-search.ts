@@ -43,13 +43,13 @@ export async function searchJaeger(
   return found.map(({ traceId, requests }) => toJaegerTrace(traceId, requests, serviceName));
 }
 
-export interface Operation {
+export interface JaegerOperation {
   readonly name: string;
   readonly spanKind: SpanKind;
 }
 
 /** Every span name of ours, and those in the newest traces; sorted. */
-export async function listOperations(reader: Reader): Promise<readonly Operation[]> {
+export async function listOperations(reader: Reader): Promise<readonly JaegerOperation[]> {
   const { items } = await reader.search({
     tenant: undefined,
     filters: {},

@@ -7,23 +7,23 @@ import type { MetricsBatch } from "./metrics-port.ts";
 import { createSeriesTable, type Series } from "./series.ts";
 
 /** What is stored of a ledger. */
-export interface SavedLedger {
+export interface SavedMetricsLedger {
   readonly series: readonly Series[];
   /** Ids of the last batches, oldest first. */
   readonly batchIds: readonly string[];
 }
 
-export interface Ledger {
+export interface MetricsLedger {
   /** Adds what was not added before; false when all of it was. */
   add(batches: readonly MetricsBatch[], at: number): boolean;
   list(): readonly Series[];
-  save(): SavedLedger;
+  save(): SavedMetricsLedger;
 }
 
 /** A batch is repeated within seconds; in these come far fewer from all isolates together. */
 const MAX_BATCH_IDS = 256;
 
-export function createLedger(saved: SavedLedger = { series: [], batchIds: [] }): Ledger {
+export function createMetricsLedger(saved: SavedMetricsLedger = { series: [], batchIds: [] }): MetricsLedger {
   const table = createSeriesTable(saved.series);
   const batchIds = new Set(saved.batchIds);
   return {

@@ -27,9 +27,9 @@ export interface MeterDeps {
 }
 
 /** One call to an object for so much of a tenant's traffic in an isolate; below every back end's own resolution. */
-export const GATHER_MS = 5000;
+export const METRICS_GATHER_MS = 5000;
 /** A flusher that has not sent by now has died with its request; the next trace finds another. */
-const FLUSHER_STALE_MS = 3 * GATHER_MS;
+const FLUSHER_STALE_MS = 3 * METRICS_GATHER_MS;
 /** A batch that was not acknowledged by now is sent again: its request may have died. */
 export const RESEND_AFTER_MS = 10_000;
 /** What an isolate holds for a tenant whose object can't be reached: the oldest goes first. */
@@ -85,7 +85,7 @@ export function createMeter({ metricsOf, clock, sleep, newId }: MeterDeps): Mete
   }
 
   async function gatherAndFlush(mine: { readonly since: number }): Promise<void> {
-    await sleep(GATHER_MS);
+    await sleep(METRICS_GATHER_MS);
     if (flusher === mine) flusher = undefined;
     await flush();
   }

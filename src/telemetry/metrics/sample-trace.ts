@@ -4,7 +4,7 @@
  */
 
 import type { AttributeName } from "../trace/attributes.ts";
-import { isAnswering, isAttempt, numberOf, textOf } from "../trace/summary.ts";
+import { isAnswerAttempt, isAttempt, numberAttribute, textAttribute } from "../trace/summary.ts";
 import type { FinishedSpan, FinishedTrace } from "../trace/trace.ts";
 import {
   GEN_AI_METRICS,
@@ -23,9 +23,9 @@ const NOT_DATA_PLANE = /^\/(admin|jaeger)(\/|$)/;
 
 /** Gives `measure` every measurement of a request. */
 export function sampleTrace({ root, spans }: FinishedTrace, measure: Measure): void {
-  if (NOT_DATA_PLANE.test(textOf(root, "http.route") ?? "")) return;
+  if (NOT_DATA_PLANE.test(textAttribute(root, "http.route") ?? "")) return;
   const attempts = spans.filter(isAttempt);
-  const last = attempts.findLast(isAnswering);
+  const last = attempts.findLast(isAnswerAttempt);
   sampleRequest(root, last, measure);
   sampleCost(root, attempts, last, measure);
   sampleQueueAndCache(root, measure);
@@ -34,7 +34,7 @@ export function sampleTrace({ root, spans }: FinishedTrace, measure: Measure): v
 
 function sampleRequest(root: FinishedSpan, last: FinishedSpan | undefined, measure: Measure): void {
   // A summary span stands for many requests, and its length is not theirs.
-  const counted = numberOf(root, "gateway.refusals.count");
+  const counted = numberAttribute(root, "gateway.refusals.count");
   const outcome = labelsOf(root, ["gateway.outcome"]);
   const requests = {
     ...outcome,
@@ -57,9 +57,9 @@ function sampleCost(
   last: FinishedSpan | undefined,
   measure: Measure,
 ): void {
-  const embedding = attempts.find((attempt) => !isAnswering(attempt));
-  const ofEmbedding = toMicroUsd(numberOf(root, "gateway.cache.embedding_cost_usd") ?? 0);
-  const ofAnswer = toMicroUsd(numberOf(root, "gateway.cost.usd") ?? 0) - ofEmbedding;
+  const embedding = attempts.find((attempt) => !isAnswerAttempt(attempt));
+  const ofEmbedding = toMicroUsd(numberAttribute(root, "gateway.cache.embedding_cost_usd") ?? 0);
+  const ofAnswer = toMicroUsd(numberAttribute(root, "gateway.cost.usd") ?? 0) - ofEmbedding;
   for (const { call, microUsd } of [
     { call: last, microUsd: ofAnswer },
     { call: embedding, microUsd: ofEmbedding },
@@ -73,17 +73,17 @@ function sampleCost(
 function errorOf(root: FinishedSpan): Labels {
   const outcome = root.attributes["gateway.outcome"];
   if (outcome === "ok" || outcome === "cache_hit" || outcome === "client_disconnected") return {};
-  const type = textOf(root, "gateway.decision") ?? textOf(root, "error.type");
+  const type = textAttribute(root, "gateway.decision") ?? textAttribute(root, "error.type");
   return type === null ? {} : { "error.type": type };
 }
 
 function sampleQueueAndCache(root: FinishedSpan, measure: Measure): void {
-  const waitMs = numberOf(root, "gateway.queue.wait_ms");
+  const waitMs = numberAttribute(root, "gateway.queue.wait_ms");
   if (waitMs !== null)
     measure("gateway.queue.wait", labelsOf(root, ["gateway.queue.limit"]), Math.round(waitMs));
   const cache = labelsOf(root, ["gateway.cache.status", "gateway.cache.kind"]);
   if (cache["gateway.cache.status"] !== undefined) measure("gateway.cache.lookups", cache, 1);
-  const savedUsd = numberOf(root, "gateway.cache.saved_usd") ?? 0;
+  const savedUsd = numberAttribute(root, "gateway.cache.saved_usd") ?? 0;
   if (savedUsd > 0) measure("gateway.cache.saved", {}, toMicroUsd(savedUsd));
 }
 
@@ -100,13 +100,13 @@ function sampleAttempt(attempt: FinishedSpan, root: FinishedSpan, isLast: boolea
   );
   const duration = { ...inference, ...labelsOf(attempt, ["error.type"]) };
   measure(GEN_AI_METRICS.duration, duration, attempt.endAt - attempt.startAt);
-  const firstChunkSeconds = numberOf(attempt, "gen_ai.response.time_to_first_chunk");
+  const firstChunkSeconds = numberAttribute(attempt, "gen_ai.response.time_to_first_chunk");
   if (firstChunkSeconds !== null) {
     measure(GEN_AI_METRICS.firstChunk, inference, Math.round(firstChunkSeconds * MS_PER_SECOND));
   }
   // The root has the estimate where the provider did not say; it belongs to the attempt that answered.
   const tokensOf = (name: AttributeName): number | null =>
-    numberOf(attempt, name) ?? (isLast ? numberOf(root, name) : null);
+    numberAttribute(attempt, name) ?? (isLast ? numberAttribute(root, name) : null);
   const input = tokensOf("gen_ai.usage.input_tokens");
   if (input !== null)
     measure(GEN_AI_METRICS.inputTokens, { ...inference, "gen_ai.token.type": "input" }, input);
@@ -119,7 +119,7 @@ function sampleAttempt(attempt: FinishedSpan, root: FinishedSpan, isLast: boolea
 function labelsOf(span: FinishedSpan | undefined, names: readonly (MetricLabel & AttributeName)[]): Labels {
   const labels: { [name in MetricLabel]?: string } = {};
   for (const name of names) {
-    const value = textOf(span, name);
+    const value = textAttribute(span, name);
     if (value !== null) labels[name] = value;
   }
   return labels;

@@ -8,7 +8,7 @@ import { readSettings, type Settings } from "../../config.ts";
 import { VERSION } from "../../version.ts";
 import { sendExport } from "../export/otlp-send.ts";
 import { UNKNOWN_TENANT } from "../store/stored-trace.ts";
-import { createLedger, type Ledger, type SavedLedger } from "./ledger.ts";
+import { createMetricsLedger, type MetricsLedger, type SavedMetricsLedger } from "./ledger.ts";
 import type { MetricsBatch, MetricsPort } from "./metrics-port.ts";
 import { encodeMetrics, metricsUrl } from "./otlp-metrics.ts";
 import type { Series } from "./series.ts";
@@ -28,7 +28,7 @@ const MAX_FAILURES = 10;
 const DEPTH_FOR_MS = 600_000;
 
 export class TenantMetrics extends DurableObject<Env> implements MetricsPort {
-  readonly #ledger: Ledger;
+  readonly #ledger: MetricsLedger;
   readonly #settings: Settings | undefined;
   #tenantId: string | undefined;
   #isDirty = false;
@@ -40,7 +40,7 @@ export class TenantMetrics extends DurableObject<Env> implements MetricsPort {
 
   constructor(state: DurableObjectState, env: Env) {
     super(state, env);
-    this.#ledger = createLedger(state.storage.kv.get<SavedLedger>(LEDGER_KEY));
+    this.#ledger = createMetricsLedger(state.storage.kv.get<SavedMetricsLedger>(LEDGER_KEY));
     this.#tenantId = state.storage.kv.get<string>(TENANT_KEY);
     this.#settings = settingsOf(env);
   }
@@ -105,7 +105,7 @@ export class TenantMetrics extends DurableObject<Env> implements MetricsPort {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
     if (!this.#isDirty) return;
-    this.ctx.storage.kv.put<SavedLedger>(LEDGER_KEY, this.#ledger.save());
+    this.ctx.storage.kv.put<SavedMetricsLedger>(LEDGER_KEY, this.#ledger.save());
     this.#isDirty = false;
     this.#savedAt = Date.now();
   }

@@ -3,8 +3,8 @@
  * Object.
  */
 
-import { unpackBatch, type TraceBatch } from "./stored-batch.ts";
-import type { TraceRow } from "./stored-trace.ts";
+import { unpackBatch } from "./stored-batch.ts";
+import type { TraceBatch, TraceRow } from "./stored-trace.ts";
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS batches (

@@ -7,8 +7,14 @@
 import { DurableObject } from "cloudflare:workers";
 import { StoredBatches } from "./store-batches.ts";
 import { TraceTable } from "./store-table.ts";
-import type { TraceBatch } from "./stored-batch.ts";
-import type { FoundTrace, Retention, TraceFilters, TraceRow, TraceStorePort } from "./stored-trace.ts";
+import type {
+  FoundTrace,
+  Retention,
+  TraceBatch,
+  TraceFilters,
+  TraceRow,
+  TraceStorePort,
+} from "./stored-trace.ts";
 
 /** Old rows are looked for this often; a row may outlive its age by as much. */
 const PRUNE_INTERVAL_MS = 3_600_000;

@@ -6,22 +6,8 @@
 import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "../otlp/byte-writer.ts";
 import { fillEnvelope, type Envelope } from "../otlp/otlp.ts";
 import { readSpans } from "../otlp/otlp-read.ts";
-import type { TraceRow } from "./stored-trace.ts";
+import type { TraceBatch, TraceRow } from "./stored-trace.ts";
 import { summarize } from "../trace/summary.ts";
-
-/** Traces of one tenant and one isolate, as they lie in the store until they are read. */
-export interface TraceBatch {
-  readonly traces: number;
-  /** Undefined for requests whose tenant is not known. */
-  readonly tenantId: string | undefined;
-  /** The youngest start in it, ms since the epoch. */
-  readonly newestAt: number;
-  /** Bytes of each trace in `spans`: a JSON list. */
-  readonly lengths: string;
-  /** Each trace's spans as comma-separated JSON, root first; the traces one behind the other. */
-  readonly spans: Uint8Array;
-  readonly envelope: Envelope;
-}
 
 export interface BatchPacker {
   /** Takes one trace; `startedAt` in ms since the epoch. */

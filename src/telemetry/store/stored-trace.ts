@@ -3,7 +3,7 @@
  * writes to it, trace-reader.ts reads from it.
  */
 
-import type { TraceBatch } from "./stored-batch.ts";
+import type { Envelope } from "../otlp/otlp.ts";
 import type { TraceSummary } from "../trace/summary.ts";
 
 /** The store of requests whose tenant is not known: no, wrong or garbage key. No tenant can have this name. */
@@ -12,6 +12,20 @@ export const UNKNOWN_TENANT = "-";
 /** One request: its summary and its spans as one `resourceSpans` element in JSON. */
 export interface TraceRow extends TraceSummary {
   readonly otlp: string;
+}
+
+/** Traces of one tenant and one isolate, as they lie in the store until they are read. */
+export interface TraceBatch {
+  readonly traces: number;
+  /** Undefined for requests whose tenant is not known. */
+  readonly tenantId: string | undefined;
+  /** The youngest start in it, ms since the epoch. */
+  readonly newestAt: number;
+  /** Bytes of each trace in `spans`: a JSON list. */
+  readonly lengths: string;
+  /** Each trace's spans as comma-separated JSON, root first; the traces one behind the other. */
+  readonly spans: Uint8Array;
+  readonly envelope: Envelope;
 }
 
 /** How much of a tenant's past is kept: the oldest goes first. */

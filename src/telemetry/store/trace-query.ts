@@ -65,7 +65,7 @@ export function parseTraceQuery(parameters: URLSearchParams): TraceQuery {
     throw wrong("until", "is not after since");
   }
   return {
-    tenant: read("tenant", parseTenant),
+    tenant: read("tenant", parseTenantName),
     filters: withoutUndefined(filters),
     limit: read("limit", parseLimit) ?? DEFAULT_LIMIT,
     cursor: read("cursor", parseCursor),
@@ -94,7 +94,7 @@ function decode(base64: string): string {
 }
 
 /** A tenant's name, or the `-` of the unknown; throws a 400 that names the parameter. */
-export function parseTenant(text: string, name: string): string {
+export function parseTenantName(text: string, name: string): string {
   if (text !== UNKNOWN_TENANT && !/^[a-z0-9][a-z0-9._-]{0,62}$/.test(text))
     throw wrong(name, "is no tenant's name");
   return text;

@@ -1,46 +1,46 @@
 /**
- * Keeps a flood of unauthenticated refusals from becoming a flood of traces: the first in a second leaves its own, the
- * rest of that second become one span that counts them. Per isolate, in memory; the clock is passed in.
+ * Bounds the traces of unauthenticated refusals, which anyone can cause without limit: the first in a second gets a trace
+ * of its own, the others of that second share one span that counts them. Per isolate, in memory; the clock is passed in.
  */
 
 import type { RequestTraceInit } from "./request-trace.ts";
 
 const WINDOW_MS = 1000;
 
-export interface RefusalFlood {
+export interface RefusalTraceLimiter {
   /**
-   * Asked once for each unauthenticated refusal. `own`: it leaves its own trace. `counted`: it must not.
-   * `first_counted`: it must not either, and whoever asked sees to it that `take` is called when the window is over.
+   * Call once for each unauthenticated refusal. `trace`: it gets its own trace. `count`: it gets none. `count_and_collect`:
+   * it gets none either, and the caller must call `takeCounted` when the window is over.
    */
-  note(): "own" | "counted" | "first_counted";
+  decide(): "trace" | "count" | "count_and_collect";
   /** Ms until the window of the last refusal is over. */
-  remainingMs(): number;
-  /** What was counted since the last call, and when the first of it came; undefined when nothing was. */
-  take(): { readonly count: number; readonly sinceAt: number } | undefined;
+  windowLeftMs(): number;
+  /** Number of refusals counted since the last call, and when the first of them came; undefined when there were none. */
+  takeCounted(): { readonly count: number; readonly sinceAt: number } | undefined;
 }
 
-export function createRefusalFlood(clock: () => number): RefusalFlood {
+export function createRefusalTraceLimiter(clock: () => number): RefusalTraceLimiter {
   let windowAt = Number.NEGATIVE_INFINITY;
   let count = 0;
   let sinceAt = 0;
   let collectorAt = Number.NEGATIVE_INFINITY;
 
   return {
-    note() {
+    decide() {
       const now = clock();
       if (now - windowAt >= WINDOW_MS) {
         windowAt = now;
-        return "own";
+        return "trace";
       }
       if (count === 0) sinceAt = now;
       count++;
-      // Once per window: the collector of an earlier one may have died with its request, its count is then taken over.
-      if (collectorAt === windowAt) return "counted";
+      // One collector per window: an earlier one may have died with its request, then this one takes its count too.
+      if (collectorAt === windowAt) return "count";
       collectorAt = windowAt;
-      return "first_counted";
+      return "count_and_collect";
     },
-    remainingMs: () => Math.max(0, windowAt + WINDOW_MS - clock()),
-    take() {
+    windowLeftMs: () => Math.max(0, windowAt + WINDOW_MS - clock()),
+    takeCounted() {
       if (count === 0) return undefined;
       const taken = { count, sinceAt };
       count = 0;
@@ -49,7 +49,7 @@ export function createRefusalFlood(clock: () => number): RefusalFlood {
   };
 }
 
-/** The trace that stands for counted refusals: one root span. End it at once. */
+/** The trace of counted refusals: one root span. End it at once. */
 export function summaryTrace(count: number): Pick<RequestTraceInit, "name" | "kind" | "attributes"> {
   return {
     name: "gateway.refusals",

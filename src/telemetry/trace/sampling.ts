@@ -5,7 +5,7 @@
  * The operator's own destination gets every trace: a tenant's settings must not blind who runs the gateway.
  */
 
-import { isFailed, numberOf } from "./summary.ts";
+import { isFailed, numberAttribute } from "./summary.ts";
 import type { FinishedTrace } from "./trace.ts";
 
 type AlwaysKeep = "error" | "slow" | "queued" | "fallback";
@@ -30,7 +30,7 @@ type Rule = (trace: FinishedTrace, policy: SamplingPolicy) => boolean;
 const RULES: Readonly<Record<AlwaysKeep, Rule>> = {
   error: ({ root }) => isFailed(root),
   slow: ({ root }, { slowMs }) => root.endAt - root.startAt >= slowMs,
-  queued: ({ root }) => (numberOf(root, "gateway.queue.wait_ms") ?? 0) > 0,
+  queued: ({ root }) => (numberAttribute(root, "gateway.queue.wait_ms") ?? 0) > 0,
   fallback: ({ root }) => root.attributes["gateway.fallback.used"] === true,
 };
 

@@ -38,27 +38,27 @@ export function summarize({
   traceId,
   tenantId,
 }: Omit<FinishedTrace, "hasRemoteParent">): TraceSummary {
-  const answering = spans.findLast(isAnswering);
+  const answering = spans.findLast(isAnswerAttempt);
   return {
     traceId,
-    requestId: textOf(root, "gateway.request.id") ?? root.spanId,
+    requestId: textAttribute(root, "gateway.request.id") ?? root.spanId,
     startedAt: root.startAt,
     durationMs: root.endAt - root.startAt,
-    tenant: tenantId ?? textOf(root, "gateway.tenant.id"),
-    keyId: textOf(root, "gateway.key.id"),
-    route: textOf(root, "gateway.route.id"),
-    model: textOf(answering, "gen_ai.request.model") ?? textOf(root, "gen_ai.request.model"),
-    provider: textOf(answering, "gen_ai.provider.name") ?? textOf(root, "gen_ai.provider.name"),
-    status: numberOf(root, "http.response.status_code"),
+    tenant: tenantId ?? textAttribute(root, "gateway.tenant.id"),
+    keyId: textAttribute(root, "gateway.key.id"),
+    route: textAttribute(root, "gateway.route.id"),
+    model: textAttribute(answering, "gen_ai.request.model") ?? textAttribute(root, "gen_ai.request.model"),
+    provider: textAttribute(answering, "gen_ai.provider.name") ?? textAttribute(root, "gen_ai.provider.name"),
+    status: numberAttribute(root, "http.response.status_code"),
     isError: isFailed(root),
-    outcome: textOf(root, "gateway.outcome"),
-    ttfbMs: numberOf(root, "gateway.ttfb_ms"),
-    queueMs: numberOf(root, "gateway.queue.wait_ms"),
-    attempts: numberOf(root, "gateway.attempt.count"),
-    cache: textOf(root, "gateway.cache.status"),
-    inputTokens: numberOf(root, "gen_ai.usage.input_tokens"),
-    outputTokens: numberOf(root, "gen_ai.usage.output_tokens"),
-    costUsd: numberOf(root, "gateway.cost.usd"),
+    outcome: textAttribute(root, "gateway.outcome"),
+    ttfbMs: numberAttribute(root, "gateway.ttfb_ms"),
+    queueMs: numberAttribute(root, "gateway.queue.wait_ms"),
+    attempts: numberAttribute(root, "gateway.attempt.count"),
+    cache: textAttribute(root, "gateway.cache.status"),
+    inputTokens: numberAttribute(root, "gen_ai.usage.input_tokens"),
+    outputTokens: numberAttribute(root, "gen_ai.usage.output_tokens"),
+    costUsd: numberAttribute(root, "gateway.cost.usd"),
   };
 }
 
@@ -68,7 +68,7 @@ export function summarize({
  */
 export function isFailed(root: FinishedSpan): boolean {
   if (root.attributes["gateway.outcome"] === "client_disconnected") return false;
-  return root.isError || (numberOf(root, "http.response.status_code") ?? 0) >= FIRST_ERROR_STATUS;
+  return root.isError || (numberAttribute(root, "http.response.status_code") ?? 0) >= FIRST_ERROR_STATUS;
 }
 
 /** Whether a span stands for one call to an upstream. */
@@ -77,18 +77,18 @@ export function isAttempt(span: FinishedSpan): boolean {
 }
 
 /** Whether that call was made to answer the request, and not to ask the cache by meaning. */
-export function isAnswering(span: FinishedSpan): boolean {
+export function isAnswerAttempt(span: FinishedSpan): boolean {
   return isAttempt(span) && span.attributes["gateway.attempt.reason"] !== "cache";
 }
 
 /** A span's attribute when it is a number. */
-export function numberOf(span: FinishedSpan | undefined, name: AttributeName): number | null {
+export function numberAttribute(span: FinishedSpan | undefined, name: AttributeName): number | null {
   const value: AttributeValue | undefined = span?.attributes[name];
   return typeof value === "number" ? value : null;
 }
 
 /** A span's attribute when it is text. */
-export function textOf(span: FinishedSpan | undefined, name: AttributeName): string | null {
+export function textAttribute(span: FinishedSpan | undefined, name: AttributeName): string | null {
   const value: AttributeValue | undefined = span?.attributes[name];
   return typeof value === "string" ? value : null;
 }

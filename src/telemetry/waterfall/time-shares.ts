@@ -3,7 +3,7 @@
  * the stream, and what is left for the gateway. Pure; called by the waterfall.
  */
 
-import { isAnswering, numberOf, textOf } from "../trace/summary.ts";
+import { isAnswerAttempt, numberAttribute, textAttribute } from "../trace/summary.ts";
 import type { FinishedSpan } from "../trace/trace.ts";
 
 export type ShareKind = "queue" | "failed" | "pause" | "first_token" | "answer" | "cache" | "gateway";
@@ -33,17 +33,19 @@ const MS_PER_SECOND = 1000;
 /** The calls of a request in their order. */
 export function viewAttempts(spans: readonly FinishedSpan[]): readonly AttemptView[] {
   return spans
-    .filter(isAnswering)
+    .filter(isAnswerAttempt)
     .toSorted(
-      (a, b) => (numberOf(a, "gateway.attempt.number") ?? 0) - (numberOf(b, "gateway.attempt.number") ?? 0),
+      (a, b) =>
+        (numberAttribute(a, "gateway.attempt.number") ?? 0) -
+        (numberAttribute(b, "gateway.attempt.number") ?? 0),
     )
     .map(viewAttempt);
 }
 
 function viewAttempt(span: FinishedSpan): AttemptView {
-  const isWhole = textOf(span, "gateway.attempt.outcome") === "ok";
+  const isWhole = textAttribute(span, "gateway.attempt.outcome") === "ok";
   const firstChunkAt = span.events.find(({ name }) => name === "gateway.stream.first_chunk")?.at;
-  const outputTokens = numberOf(span, "gen_ai.usage.output_tokens") ?? 0;
+  const outputTokens = numberAttribute(span, "gen_ai.usage.output_tokens") ?? 0;
   const lastedMs = span.endAt - (firstChunkAt ?? span.startAt);
   return {
     span,
@@ -60,18 +62,19 @@ export function shareTime(root: FinishedSpan, spans: readonly FinishedSpan[]): r
   const attempts = viewAttempts(spans);
   const answered = attempts.findLast(({ hasAnswered }) => hasAnswered);
   const queueWait = spans.find(({ name }) => name === "gateway.queue.wait");
-  const queueMs = numberOf(root, "gateway.queue.wait_ms") ?? durationOf(queueWait);
+  const queueMs = numberAttribute(root, "gateway.queue.wait_ms") ?? durationOf(queueWait);
   const failed = attempts.filter((attempt) => attempt !== answered);
   const pauses = attempts.slice(1).map(({ span }, index) => {
     const before = attempts[index];
     return before === undefined ? 0 : Math.max(0, span.startAt - before.span.endAt);
   });
   const chunkAt = answered?.firstChunkAt;
-  const isHit = textOf(root, "gateway.outcome") === "cache_hit";
+  const isHit = textAttribute(root, "gateway.outcome") === "cache_hit";
   // A look-up that found nothing is the gateway's own time, unless a model was asked for it.
   const lookups = spans.filter(
     (span) =>
-      span.name === "gateway.cache.lookup" && (isHit || textOf(span, "gateway.cache.kind") === "semantic"),
+      span.name === "gateway.cache.lookup" &&
+      (isHit || textAttribute(span, "gateway.cache.kind") === "semantic"),
   );
   const parts: readonly TimeShare[] = [
     { kind: "queue", ms: queueMs },

@@ -4,7 +4,7 @@
  */
 
 import type { AttemptView } from "./time-shares.ts";
-import { numberOf, textOf } from "../trace/summary.ts";
+import { numberAttribute, textAttribute } from "../trace/summary.ts";
 import { formatMs, formatOrdinal, formatUsd } from "./terminal-text.ts";
 import type { FinishedSpan } from "../trace/trace.ts";
 
@@ -14,8 +14,8 @@ const MS_PER_SECOND = 1000;
 /** `queue wait`; of an attempt `#2 openai/gpt-4o-mini`. */
 export function labelOf(span: FinishedSpan, attempt: AttemptView | undefined): string {
   if (attempt !== undefined) {
-    const number = numberOf(span, "gateway.attempt.number");
-    return `#${number} ${textOf(span, "gateway.attempt.target") ?? span.name}`;
+    const number = numberAttribute(span, "gateway.attempt.number");
+    return `#${number} ${textAttribute(span, "gateway.attempt.target") ?? span.name}`;
   }
   if (!span.name.startsWith(PREFIX)) return span.name;
   return span.name.slice(PREFIX.length).replaceAll(".", " ");
@@ -27,9 +27,9 @@ export function noteOfAttempt(
   next: AttemptView | undefined,
 ): string {
   if (isWhole) return tokensPerSecond === undefined ? "" : formatRate(tokensPerSecond);
-  const status = numberOf(span, "http.response.status_code");
-  const outcome = textOf(span, "gateway.attempt.outcome") ?? textOf(span, "error.type");
-  const reason = next && textOf(next.span, "gateway.attempt.reason");
+  const status = numberAttribute(span, "http.response.status_code");
+  const outcome = textAttribute(span, "gateway.attempt.outcome") ?? textAttribute(span, "error.type");
+  const reason = next && textAttribute(next.span, "gateway.attempt.reason");
   const then = reason === "retry" ? "→ tried again" : reason === "fallback" ? "→ next target" : undefined;
   return sentence([status === null || status < 400 ? null : String(status), outcome, then], " ");
 }
@@ -41,32 +41,35 @@ export function formatRate(tokensPerSecond: number): string {
 /** The note of any other span; empty when its bar says it all. */
 export function noteOf(span: FinishedSpan): string {
   const note = NOTES[span.name]?.(span) ?? "";
-  const fault = textOf(span, "error.type");
+  const fault = textAttribute(span, "error.type");
   const cut = span.attributes["gateway.span.truncated"] === true ? "not over yet" : undefined;
   return sentence([note, fault, cut]);
 }
 
 const NOTES: Readonly<Record<string, (span: FinishedSpan) => string>> = {
   "gateway.auth": (span) =>
-    sentence([textOf(span, "gateway.auth.source"), unlessOk(textOf(span, "gateway.auth.result"))]),
+    sentence([
+      textAttribute(span, "gateway.auth.source"),
+      unlessOk(textAttribute(span, "gateway.auth.result")),
+    ]),
   "gateway.config.load": (span) => {
-    const ageMs = numberOf(span, "gateway.config.age_ms") ?? 0;
+    const ageMs = numberAttribute(span, "gateway.config.age_ms") ?? 0;
     return sentence([
-      textOf(span, "gateway.config.source"),
+      textAttribute(span, "gateway.config.source"),
       ageMs < MS_PER_SECOND ? undefined : `${formatMs(ageMs)} old`,
     ]);
   },
   "gateway.route": (span) =>
-    sentence([textOf(span, "gateway.route.reason"), textOf(span, "gateway.decision")]),
+    sentence([textAttribute(span, "gateway.route.reason"), textAttribute(span, "gateway.decision")]),
   "gateway.cache.lookup": (span) => {
-    const ageS = numberOf(span, "gateway.cache.age_s");
-    const savedMs = numberOf(span, "gateway.cache.saved_ms");
-    const savedUsd = numberOf(span, "gateway.cache.saved_usd");
-    const similarity = numberOf(span, "gateway.cache.similarity");
+    const ageS = numberAttribute(span, "gateway.cache.age_s");
+    const savedMs = numberAttribute(span, "gateway.cache.saved_ms");
+    const savedUsd = numberAttribute(span, "gateway.cache.saved_usd");
+    const similarity = numberAttribute(span, "gateway.cache.similarity");
     return sentence([
-      textOf(span, "gateway.cache.status")?.toUpperCase(),
+      textAttribute(span, "gateway.cache.status")?.toUpperCase(),
       similarity === null ? undefined : `similarity ${similarity}`,
-      textOf(span, "gateway.cache.reason"),
+      textAttribute(span, "gateway.cache.reason"),
       ageS === null ? undefined : `${formatMs(ageS * MS_PER_SECOND)} old`,
       savedMs === null
         ? undefined
@@ -75,38 +78,38 @@ const NOTES: Readonly<Record<string, (span: FinishedSpan) => string>> = {
   },
   "gateway.admission": (span) =>
     sentence([
-      unlessOk(textOf(span, "gateway.queue.outcome")),
+      unlessOk(textAttribute(span, "gateway.queue.outcome")),
       span.attributes["gateway.queue.leased"] === true ? "leased" : undefined,
     ]),
   "gateway.queue.wait": (span) => {
-    const position = numberOf(span, "gateway.queue.position") ?? 0;
-    const limit = textOf(span, "gateway.queue.limit");
+    const position = numberAttribute(span, "gateway.queue.position") ?? 0;
+    const limit = textAttribute(span, "gateway.queue.limit");
     return sentence([
       position === 0 ? undefined : `${formatOrdinal(position)} in line`,
       limit === null ? undefined : `held by ${limit}`,
     ]);
   },
   "gateway.usage.count": (span) =>
-    sentence([textOf(span, "gateway.usage.source") === "estimate" ? "estimated" : undefined]),
+    sentence([textAttribute(span, "gateway.usage.source") === "estimate" ? "estimated" : undefined]),
   "gateway.cache.store": (span) => {
-    const reason = textOf(span, "gateway.cache.reason");
+    const reason = textAttribute(span, "gateway.cache.reason");
     return reason === null ? "" : `not stored: ${reason}`;
   },
   "gateway.usage.record": (span) => {
-    const error = numberOf(span, "gateway.usage.estimate_error_tokens");
+    const error = numberAttribute(span, "gateway.usage.estimate_error_tokens");
     if (error === null || error === 0) return "";
     return `${Math.abs(error)} tokens ${error > 0 ? "over" : "under"} the estimate`;
   },
-  "gateway.refusals": (span) => `${numberOf(span, "gateway.refusals.count") ?? 0} refused`,
+  "gateway.refusals": (span) => `${numberAttribute(span, "gateway.refusals.count") ?? 0} refused`,
 };
 
 /** Why the request was refused, in the words of its headers; undefined when it was not. */
 export function refusalOf(root: FinishedSpan): string | undefined {
-  const decision = textOf(root, "gateway.decision");
+  const decision = textAttribute(root, "gateway.decision");
   if (decision === null) return undefined;
-  const limit = textOf(root, "gateway.limit.name");
-  const value = numberOf(root, "gateway.limit.value");
-  const resetS = numberOf(root, "gateway.limit.reset_s");
+  const limit = textAttribute(root, "gateway.limit.name");
+  const value = numberAttribute(root, "gateway.limit.value");
+  const resetS = numberAttribute(root, "gateway.limit.reset_s");
   return sentence([
     `refused: ${decision}`,
     limit === null ? undefined : value === null ? limit : `${limit} is ${value}`,
@@ -116,14 +119,14 @@ export function refusalOf(root: FinishedSpan): string | undefined {
 
 /** The facts of a request for its head: who, what, how much. */
 export function factsOf(root: FinishedSpan): readonly string[] {
-  const tenant = textOf(root, "gateway.tenant.id");
-  const keyId = textOf(root, "gateway.key.id");
-  const model = textOf(root, "gen_ai.request.model");
-  const target = textOf(root, "gateway.attempt.target");
-  const input = numberOf(root, "gen_ai.usage.input_tokens");
-  const output = numberOf(root, "gen_ai.usage.output_tokens");
-  const cost = numberOf(root, "gateway.cost.usd");
-  const cache = textOf(root, "gateway.cache.status");
+  const tenant = textAttribute(root, "gateway.tenant.id");
+  const keyId = textAttribute(root, "gateway.key.id");
+  const model = textAttribute(root, "gen_ai.request.model");
+  const target = textAttribute(root, "gateway.attempt.target");
+  const input = numberAttribute(root, "gen_ai.usage.input_tokens");
+  const output = numberAttribute(root, "gen_ai.usage.output_tokens");
+  const cost = numberAttribute(root, "gateway.cost.usd");
+  const cache = textAttribute(root, "gateway.cache.status");
   const isRedirected = target !== null && target !== model;
   return [
     tenant === null ? undefined : `tenant ${tenant}`,

@@ -5,7 +5,7 @@
 
 import type { AttributeValue } from "../trace/attributes.ts";
 import type { ReadTrace } from "../otlp/otlp-read.ts";
-import { numberOf, textOf } from "../trace/summary.ts";
+import { numberAttribute, textAttribute } from "../trace/summary.ts";
 import { cleanText, cutTo, flow, formatMs, spread } from "./terminal-text.ts";
 import { shareTime, viewAttempts, type AttemptView, type ShareKind } from "./time-shares.ts";
 import type { FinishedSpan } from "../trace/trace.ts";
@@ -54,10 +54,10 @@ function drawRequest({ spans: raw, hasRemoteParent }: ReadTrace, width: number):
 }
 
 function drawHead(root: FinishedSpan, hasRemoteParent: boolean, width: number): string[] {
-  const status = numberOf(root, "http.response.status_code");
-  const outcome = textOf(root, "gateway.outcome");
+  const status = numberAttribute(root, "http.response.status_code");
+  const outcome = textAttribute(root, "gateway.outcome");
   const result = [status === null ? null : String(status), outcome, formatMs(root.endAt - root.startAt)];
-  const requestId = textOf(root, "gateway.request.id");
+  const requestId = textAttribute(root, "gateway.request.id");
   return [
     spread(root.name, result.filter((part) => part !== null).join(" · "), width),
     ...flow(factsOf(root), width),
@@ -166,7 +166,7 @@ function layOut(root: FinishedSpan, spans: readonly FinishedSpan[]): readonly Ro
 }
 
 function inOrder(a: FinishedSpan, b: FinishedSpan): number {
-  const bySeq = (numberOf(a, "gateway.span.seq") ?? 0) - (numberOf(b, "gateway.span.seq") ?? 0);
+  const bySeq = (numberAttribute(a, "gateway.span.seq") ?? 0) - (numberAttribute(b, "gateway.span.seq") ?? 0);
   return a.startAt - b.startAt || bySeq;
 }
 

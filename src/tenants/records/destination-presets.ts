@@ -34,8 +34,8 @@ interface Preset {
   readonly maxBodyBytes: number;
   /** Beyond this the back end cuts an attribute, which would leave broken JSON of a captured message. */
   readonly maxContentChars: number;
-  /** Attributes the back end's own views key on: destination-dialect.ts. */
-  readonly dialect?: "langfuse";
+  /** Adds the attributes that the back end's own views need (telemetry/export/preset-attributes.ts). */
+  readonly attributeSet?: "langfuse";
 }
 
 const KB = 1024;
@@ -93,7 +93,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     extraHeaders: { "x-langfuse-ingestion-version": "4" },
     maxBodyBytes: COMMON_BODY_BYTES,
     maxContentChars: COMMON_CONTENT_CHARS,
-    dialect: "langfuse",
+    attributeSet: "langfuse",
   },
   jaeger: {
     endpointForm: "http://jaeger.example:4318",

@@ -5,7 +5,7 @@
 
 import { GatewayError, type ErrorDetails } from "../../errors.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
-import { parseRetryAfter } from "../../routing/retry-after.ts";
+import { parseRetryAfter } from "../../runtime/retry-after.ts";
 import type { ErrorContext, Provider } from "../../providers/provider.ts";
 import { scrubCredentials } from "../scrub-credentials.ts";
 

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ATTRIBUTES, EVENTS, LINKS } from "../../../src/telemetry/trace/attributes.ts";
 import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content/content.ts";
-import { DIALECT_ATTRIBUTES } from "../../../src/telemetry/export/destination-dialect.ts";
+import { PRESET_ATTRIBUTES } from "../../../src/telemetry/export/preset-attributes.ts";
 import { SPANS } from "../../../src/telemetry/trace/spans.ts";
 import { checkOtlp } from "../../support/checkers/otlp-proto.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
@@ -58,7 +58,7 @@ function unseen(listed: object, seen: (span: FlatSpan) => readonly string[]): re
 
 describe("every name that is listed", () => {
   test("was on a span of a scenario", () => {
-    const listed = { ...ATTRIBUTES, ...CONTENT_ATTRIBUTES, ...DIALECT_ATTRIBUTES.langfuse };
+    const listed = { ...ATTRIBUTES, ...CONTENT_ATTRIBUTES, ...PRESET_ATTRIBUTES.langfuse };
     const names = ({ attributes, events, links }: FlatSpan): readonly string[] =>
       [attributes, ...[...events, ...links].map((part) => part.attributes)].flatMap(Object.keys);
     expect({

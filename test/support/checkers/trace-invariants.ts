@@ -3,7 +3,7 @@
 // workerd; used by every test that makes a request.
 import { EVENTS, isListed, LINKS } from "../../../src/telemetry/trace/attributes.ts";
 import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content/content.ts";
-import { DIALECT_ATTRIBUTES } from "../../../src/telemetry/export/destination-dialect.ts";
+import { PRESET_ATTRIBUTES } from "../../../src/telemetry/export/preset-attributes.ts";
 import { AFTER_RESPONSE, SPANS } from "../../../src/telemetry/trace/spans.ts";
 import { flattenSpans, type Attributes, type AttributeValue, type FlatSpan } from "./otlp-spans.ts";
 
@@ -11,7 +11,7 @@ export type TraceCheck = {
   /** Spans of other requests that links may point at; without them only the links' form is checked. */
   readonly others?: readonly FlatSpan[];
   /** What the place that got these spans may have beyond the allow-list; nothing where absent. */
-  readonly gets?: readonly ("content" | keyof typeof DIALECT_ATTRIBUTES)[];
+  readonly gets?: readonly ("content" | keyof typeof PRESET_ATTRIBUTES)[];
 };
 
 /** `SpanFlags` of trace.proto: the parent lives in another process. */
@@ -119,7 +119,7 @@ function checkName(span: FlatSpan, root: FlatSpan, report: Report): void {
 
 function checkValues(span: FlatSpan, gets: NonNullable<TraceCheck["gets"]>, report: Report): void {
   const extra = new Set(
-    gets.flatMap((what) => Object.keys(what === "content" ? CONTENT_ATTRIBUTES : DIALECT_ATTRIBUTES[what])),
+    gets.flatMap((what) => Object.keys(what === "content" ? CONTENT_ATTRIBUTES : PRESET_ATTRIBUTES[what])),
   );
   const all = [
     span.attributes,

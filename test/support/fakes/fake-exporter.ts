@@ -9,7 +9,7 @@ import {
 import type { TraceContent } from "../../../src/telemetry/content/content.ts";
 import type { TraceDestination } from "../../../src/telemetry/export/destination.ts";
 import { createOutboxLedger, type OutboxLedger } from "../../../src/telemetry/export/outbox/outbox-ledger.ts";
-import type { Push } from "../../../src/telemetry/export/outbox/outbox-port.ts";
+import type { Push } from "../../../src/telemetry/export/outbox-port.ts";
 import { unpackBatch } from "../../../src/telemetry/store/stored-batch.ts";
 import type { TraceRow } from "../../../src/telemetry/store/stored-trace.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";

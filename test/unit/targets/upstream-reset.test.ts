@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseRetryAfter } from "../../../src/routing/retry-after.ts";
+import { parseRetryAfter } from "../../../src/runtime/retry-after.ts";
 
 describe("an upstream that names no Retry-After but when its limits are reset", () => {
   test.each([

@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
-import type { SavedLedger } from "../../../src/telemetry/metrics/ledger.ts";
+import type { SavedMetricsLedger } from "../../../src/telemetry/metrics/ledger.ts";
 import type { MetricsBatch, MetricsPort } from "../../../src/telemetry/metrics/metrics-port.ts";
 import { createSeriesTable } from "../../../src/telemetry/metrics/series.ts";
 
@@ -17,8 +17,8 @@ function openMetrics() {
       .filter((series) => series.instrument === instrument)
       .reduce((sum, series) => sum + series.sum, 0);
   /** What a new life of the object would find. */
-  const saved = (): Promise<SavedLedger | undefined> =>
-    runInDurableObject(stub, (_, state) => state.storage.kv.get<SavedLedger>("ledger"));
+  const saved = (): Promise<SavedMetricsLedger | undefined> =>
+    runInDurableObject(stub, (_, state) => state.storage.kv.get<SavedMetricsLedger>("ledger"));
   return { tenantId, stub, port, sumOf, saved, add: (batch: MetricsBatch) => port.add(tenantId, [batch]) };
 }
 
@@ -29,7 +29,7 @@ function attempts(id: string, count = 1): MetricsBatch {
   return { id, series: table.list() };
 }
 
-const sumIn = (ledger: SavedLedger | undefined): number =>
+const sumIn = (ledger: SavedMetricsLedger | undefined): number =>
   (ledger?.series ?? []).find(({ instrument }) => instrument === "gateway.attempts")?.sum ?? 0;
 
 describe("a tenant's metrics", () => {

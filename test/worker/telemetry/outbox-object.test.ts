@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readSettings } from "../../../src/config.ts";
-import type { HandedBatch, OutboxPort } from "../../../src/telemetry/export/outbox/outbox-port.ts";
+import type { HandedBatch, TraceOutboxPort } from "../../../src/telemetry/export/outbox-port.ts";
 import { createDirectoryClient } from "../../../src/tenants/directory/directory-client.ts";
 import { directoryRpc, newTenantId } from "../tenants/directory-access.ts";
 
@@ -36,7 +36,7 @@ beforeEach(() => {
 afterEach(() => vi.restoreAllMocks());
 
 const stub = () => env.TRACE_OUTBOX.getByName(tenantId);
-const port = (): OutboxPort => stub();
+const port = (): TraceOutboxPort => stub();
 const down = async (): Promise<Response> => new Response(null, { status: 503 });
 
 async function write(...destinations: readonly object[]): Promise<void> {

@@ -5,18 +5,18 @@ import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import type { ExportStatus } from "../../../src/telemetry/export/export-counters.ts";
 import type { TraceDestination } from "../../../src/telemetry/export/destination.ts";
-import type { Tried } from "../../../src/telemetry/export/otlp-send.ts";
+import type { SendResult } from "../../../src/telemetry/export/otlp-send.ts";
 import {
   createOutboxEngine,
   SAVE_INTERVAL_MS,
   type OutboxEngine,
 } from "../../../src/telemetry/export/outbox/outbox-engine.ts";
-import type { HandedBatch } from "../../../src/telemetry/export/outbox/outbox-port.ts";
+import type { HandedBatch } from "../../../src/telemetry/export/outbox-port.ts";
 
 const NOON = 1_795_600_800_000;
 const HOUR_MS = 3_600_000;
-const DOWN: Tried = { kind: "failed", reason: "http_503", mayRetry: true, status: 503 };
-const OK: Tried = { kind: "ok", status: 200 };
+const DOWN: SendResult = { kind: "failed", reason: "http_503", mayRetry: true, status: 503 };
+const OK: SendResult = { kind: "ok", status: 200 };
 
 interface Sent {
   readonly name: string;
@@ -25,7 +25,7 @@ interface Sent {
   readonly isGzip: boolean;
 }
 
-type Answer = Tried | (() => Promise<Tried>);
+type Answer = SendResult | (() => Promise<SendResult>);
 
 interface Rig {
   engine: OutboxEngine;
@@ -201,7 +201,7 @@ describe("a batch in the outbox", () => {
       expect(rig.status("own")).toMatchObject({ delivered: 1 });
     }));
 
-  test.each<[Tried, string]>([
+  test.each<[SendResult, string]>([
     [{ kind: "failed", reason: "http_400", mayRetry: false, status: 400 }, "http_400"],
     [{ kind: "failed", reason: "partial_success", mayRetry: false, status: 200 }, "partial_success"],
     [{ kind: "failed", reason: "redirect", mayRetry: false, status: 307 }, "redirect"],
@@ -260,7 +260,7 @@ describe("the circuit", () => {
       expect(rig.status("own")?.circuit).toBe("open");
       await rig.pass(1000);
       expect(rig.sent).toHaveLength(1);
-      const { promise, resolve } = Promise.withResolvers<Tried>();
+      const { promise, resolve } = Promise.withResolvers<SendResult>();
       rig.answers.set("own", () => promise);
       await rig.pass(60_000);
       expect(rig.status("own")?.circuit).toBe("half-open");

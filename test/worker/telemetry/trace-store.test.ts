@@ -5,9 +5,10 @@ import { describe, expect, test } from "vitest";
 import { createEnvelope } from "../../../src/telemetry/otlp/otlp.ts";
 import { NEWEST, SLOTS_PER_MS } from "../../../src/telemetry/store/store-query.ts";
 import type { TraceStore } from "../../../src/telemetry/store/store.ts";
-import { createBatchPacker, type TraceBatch } from "../../../src/telemetry/store/stored-batch.ts";
+import { createBatchPacker } from "../../../src/telemetry/store/stored-batch.ts";
 import type {
   Retention,
+  TraceBatch,
   TraceFilters,
   TraceRow,
   TraceStorePort,

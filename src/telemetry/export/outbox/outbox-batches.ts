@@ -4,7 +4,7 @@
  */
 
 import type { ContentMode } from "../../content/content.ts";
-import type { HandedBatch } from "./outbox-port.ts";
+import type { HandedBatch } from "../outbox-port.ts";
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS batches (

@@ -3,8 +3,7 @@
  * failures in a row, so that nobody waits for the dead. Pure; called by outbox-engine.ts.
  */
 
-/** closed: batches are sent as they come. open: none is, until a time. half-open: one is under way to see. */
-export type Circuit = "closed" | "open" | "half-open";
+import type { ExportCircuit } from "../export-counters.ts";
 
 /** Batches in a row: each has failed several times in its own request, or once here. */
 const OPENS_AFTER = 2;
@@ -27,7 +26,7 @@ export interface Health {
 
 export const HEALTHY: Health = { failures: 0, nextAttemptAt: 0 };
 
-export function circuitOf({ failures }: Health, isSending: boolean): Circuit {
+export function circuitOf({ failures }: Health, isSending: boolean): ExportCircuit {
   if (failures < OPENS_AFTER) return "closed";
   return isSending ? "half-open" : "open";
 }

@@ -6,16 +6,16 @@
  * it: statements without an await in between are one transaction, so a crash can't set them at odds.
  */
 
-import { isWithin } from "../../content/content.ts";
+import { isModeWithin } from "../../content/content.ts";
 import type { TraceDestination } from "../destination.ts";
 import type { ExportStatus } from "../export-counters.ts";
-import type { Payload, Tried } from "../otlp-send.ts";
+import type { ExportPayload, SendResult } from "../otlp-send.ts";
 import { createBatchTable, type WaitingBatch } from "./outbox-batches.ts";
 import { afterFailure, afterHandover, HEALTHY, openUntil } from "./outbox-circuit.ts";
-import { createOutboxLedger, type SavedLedger } from "./outbox-ledger.ts";
-import type { HandedBatch, Push, PushAnswer } from "./outbox-port.ts";
+import { createOutboxLedger, type SavedOutboxLedger } from "./outbox-ledger.ts";
+import type { HandedBatch, Push, PushAnswer } from "../outbox-port.ts";
 
-export interface OutboxDeps {
+export interface OutboxEngineDeps {
   readonly sql: SqlStorage;
   readonly kv: Pick<SyncKvStorage, "get" | "put">;
   /** Ms since the epoch. */
@@ -28,7 +28,7 @@ export interface OutboxDeps {
     destination: string,
   ) => Promise<TraceDestination | "gone" | "unavailable">;
   /** One try; never throws. */
-  readonly send: (destination: TraceDestination, payload: Payload) => Promise<Tried>;
+  readonly send: (destination: TraceDestination, payload: ExportPayload) => Promise<SendResult>;
   /** Lets work go on after the call that began it. */
   readonly defer: (work: Promise<void>) => void;
   /** Asks for a `wake` at that time at the latest. */
@@ -58,10 +58,10 @@ export const SAVE_INTERVAL_MS = 10_000;
 
 const LEDGER_KEY = "ledger";
 
-export function createOutboxEngine(deps: OutboxDeps): OutboxEngine {
+export function createOutboxEngine(deps: OutboxEngineDeps): OutboxEngine {
   const { kv, now, random } = deps;
   const table = createBatchTable(deps.sql);
-  const ledger = createOutboxLedger(kv.get<SavedLedger>(LEDGER_KEY));
+  const ledger = createOutboxLedger(kv.get<SavedOutboxLedger>(LEDGER_KEY));
   /** Destinations that something is being sent to, and the batch under way. */
   const sending = new Map<string, WaitingBatch | undefined>();
   let savedAt = 0;
@@ -143,7 +143,7 @@ export function createOutboxEngine(deps: OutboxDeps): OutboxEngine {
   function refusalOf(batch: WaitingBatch, target: TraceDestination | "gone"): string | undefined {
     if (target === "gone") return "destination_removed";
     if (now() - batch.enqueuedAt > MAX_AGE_MS) return "expired";
-    return isWithin(batch.content, target.content) ? undefined : "content_withdrawn";
+    return isModeWithin(batch.content, target.content) ? undefined : "content_withdrawn";
   }
 
   /** Whether the destination took it, or refused it for good: the next one may follow. */

@@ -5,7 +5,7 @@
 
 import type { ExportCounts, ExportStatus } from "../export-counters.ts";
 import { circuitOf, HEALTHY, type Health } from "./outbox-circuit.ts";
-import type { Push } from "./outbox-port.ts";
+import type { Push } from "../outbox-port.ts";
 
 interface Account {
   enqueued: number;
@@ -18,7 +18,7 @@ interface Account {
   readonly inFlight: Record<string, { traces: number; seenAt: number }>;
 }
 
-export interface SavedLedger {
+export interface SavedOutboxLedger {
   readonly tenantId: string;
   readonly accounts: Readonly<Record<string, Account>>;
   readonly pushIds: readonly string[];
@@ -38,7 +38,7 @@ export interface OutboxLedger {
   writeOffLost(now: number): boolean;
   destinations(): readonly string[];
   status(isSending: (destination: string) => boolean): readonly ExportStatus[];
-  save(): SavedLedger;
+  save(): SavedOutboxLedger;
 }
 
 /** A push is repeated within seconds; so many others come in between at the very most. */
@@ -46,7 +46,7 @@ const MAX_PUSH_IDS = 128;
 /** The longest an isolate has traces under way is 45 s (exporter.ts); one that is silent for longer is gone. */
 export const ISOLATE_LOST_MS = 60_000;
 
-export function createOutboxLedger(saved?: SavedLedger): OutboxLedger {
+export function createOutboxLedger(saved?: SavedOutboxLedger): OutboxLedger {
   // Destinations' names are the tenants': a Map has no `constructor`.
   const accounts = new Map<string, Account>(Object.entries(structuredClone(saved?.accounts ?? {})));
   const pushIds = new Set(saved?.pushIds);

@@ -14,9 +14,9 @@ import { operatorDestination, toDestination, type TraceDestination } from "../de
 import type { ExportStatus } from "../export-counters.ts";
 import { sendOnce } from "../otlp-send.ts";
 import { createOutboxEngine, type OutboxEngine } from "./outbox-engine.ts";
-import { OPERATOR_OUTBOX, type OutboxPort, type Push, type PushAnswer } from "./outbox-port.ts";
+import { OPERATOR_OUTBOX, type TraceOutboxPort, type Push, type PushAnswer } from "../outbox-port.ts";
 
-export class TraceOutbox extends DurableObject<Env> implements OutboxPort {
+export class TraceOutbox extends DurableObject<Env> implements TraceOutboxPort {
   readonly #engine: OutboxEngine;
   /** When the alarm rings, as far as we know; each setting of it is a row written. */
   #alarmAt: number | undefined;

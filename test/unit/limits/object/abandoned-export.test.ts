@@ -1,7 +1,7 @@
 // Who gets the trace of a request whose Worker died, and what is counted of it.
 import { describe, expect, test } from "vitest";
 import { exportAbandoned, type AbandonedPorts } from "../../../../src/limits/object/abandoned-export.ts";
-import type { Push } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
+import type { Push } from "../../../../src/telemetry/export/outbox-port.ts";
 import type { FinishedSpan, FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import { tenantSchema } from "../../../../src/tenants/records/records.ts";
 

@@ -3,7 +3,7 @@ import { readOpenAiContent } from "../../../../src/wires/openai-chat/client-trac
 import { createChoiceCollector } from "../../../../src/telemetry/content/content-choices.ts";
 import { renderContent, withContent } from "../../../../src/telemetry/content/content-render.ts";
 import {
-  createContentBook,
+  createContentRecorder,
   lesserMode,
   type SpanContent,
 } from "../../../../src/telemetry/content/content.ts";
@@ -149,7 +149,7 @@ describe("the book", () => {
   const choice = { index: 0, text: "Hello", toolCalls: [], finishReason: "stop" } as const;
 
   test("keeps each trace's content apart, and the last word on a span", async () => {
-    const book = createContentBook(readOpenAiContent);
+    const book = createContentRecorder(readOpenAiContent);
     const [one, other] = [startTrace().trace, startTrace().trace];
     const span = one.root.child("chat m", { kind: "client" });
     book.note({ trace: one, chat: fakeChat() }, span.ref);
@@ -161,7 +161,7 @@ describe("the book", () => {
   });
 
   test("says how each choice ended in the conventions' words", () => {
-    const book = createContentBook(readOpenAiContent);
+    const book = createContentRecorder(readOpenAiContent);
     const { trace } = startTrace();
     const toolCalls = [{ id: "c", name: "look", argumentsJson: "{}" }];
     const { finishReason: _, ...cut } = choice;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { REPORT_DELAY_MS, REPORTER_STALE_MS } from "../../../../src/telemetry/export/export-link.ts";
+import { REPORT_DELAY_MS, REPORTER_STALE_MS } from "../../../../src/telemetry/export/outbox-client.ts";
 import { RETRY_WINDOW_MS } from "../../../../src/telemetry/export/export-retry.ts";
-import { GATHER_MS } from "../../../../src/telemetry/export/exporter.ts";
-import { OPERATOR_NAME, STORE_NAME } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
+import { EXPORT_GATHER_MS } from "../../../../src/telemetry/export/exporter.ts";
+import { OPERATOR_NAME, STORE_NAME } from "../../../../src/telemetry/export/outbox-port.ts";
 import {
   isBalanced,
   isolate,
@@ -19,7 +19,7 @@ describe("a batch that its request can't deliver", () => {
   test("goes to the tenant's outbox as the bytes that were sent, with what went wrong", async () => {
     const rig = isolate({ answer: down });
     rig.export(await plainTrace(), storeless(to("own")));
-    await rig.passSlowly(GATHER_MS + RETRY_WINDOW_MS, 50);
+    await rig.passSlowly(EXPORT_GATHER_MS + RETRY_WINDOW_MS, 50);
     const [handed] = rig.batches();
     expect(handed).toMatchObject({
       destination: "own",
@@ -38,7 +38,7 @@ describe("a batch that its request can't deliver", () => {
     const busy = async () => new Response(null, { status: 429, headers: { "retry-after": "60" } });
     const rig = isolate({ answer: busy });
     rig.export(await plainTrace(), storeless(to("own")));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(rig.posts).toHaveLength(1);
     expect(rig.batches()[0]?.failure).toEqual({ reason: "http_429", retryAfterMs: 60_000 });
   });
@@ -46,7 +46,7 @@ describe("a batch that its request can't deliver", () => {
   test("does not go there when the destination refused it for good", async () => {
     const rig = isolate({ answer: async () => new Response(null, { status: 400 }) });
     rig.export(await plainTrace(), storeless(to("own")));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     await rig.pass(REPORT_DELAY_MS);
     expect(rig.batches()).toEqual([]);
     expect(await rig.status("acme")).toMatchObject({ own: { dropped: { http_400: 1 } } });
@@ -56,10 +56,10 @@ describe("a batch that its request can't deliver", () => {
     const rig = isolate();
     rig.openUntil["own"] = rig.now() + 10_000;
     rig.export(await plainTrace(), storeless(to("own"), to("other")));
-    await rig.passSlowly(GATHER_MS + REPORT_DELAY_MS);
+    await rig.passSlowly(EXPORT_GATHER_MS + REPORT_DELAY_MS);
     expect(rig.posts).toHaveLength(2);
     rig.export(await plainTrace(), storeless(to("own"), to("other")));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(rig.posts.map(({ url }) => new URL(url).hostname)).toEqual([
       "own.example",
       "other.example",
@@ -71,7 +71,7 @@ describe("a batch that its request can't deliver", () => {
     delete rig.openUntil["own"];
     await rig.passSlowly(10_000, 1000);
     rig.export(await plainTrace(), storeless(to("own")));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(rig.posts).toHaveLength(4);
     expect(await rig.status("acme")).toMatchObject({ own: { enqueued: 3, delivered: 2, pending: 1 } });
   });
@@ -79,7 +79,7 @@ describe("a batch that its request can't deliver", () => {
   test("says what content it holds, so that none leaves when less is allowed by then", async () => {
     const rig = isolate({ answer: down });
     rig.export(await plainTrace(), storeless(to("own", {}, { content: "redacted" })));
-    await rig.passSlowly(GATHER_MS + RETRY_WINDOW_MS, 50);
+    await rig.passSlowly(EXPORT_GATHER_MS + RETRY_WINDOW_MS, 50);
     expect(rig.batches()[0]?.content).toBe("redacted");
   });
 
@@ -89,7 +89,7 @@ describe("a batch that its request can't deliver", () => {
     });
     rig.failPushes("lost", "unanswered");
     rig.export(await plainTrace(), storeless(to("own")));
-    await rig.passSlowly(GATHER_MS + 3000);
+    await rig.passSlowly(EXPORT_GATHER_MS + 3000);
     const ids = new Set(rig.pushes.filter(({ batch }) => batch !== undefined).map(({ id }) => id));
     expect(ids.size).toBe(1);
     expect(await rig.status("acme")).toMatchObject({ own: { enqueued: 1, pending: 1, dropped: {} } });
@@ -101,7 +101,7 @@ describe("a batch that its request can't deliver", () => {
     });
     rig.failPushes("lost", "lost", "lost");
     rig.export(await plainTrace(), storeless(to("own")));
-    await rig.passSlowly(GATHER_MS + 3000);
+    await rig.passSlowly(EXPORT_GATHER_MS + 3000);
     expect(rig.batches()).toEqual([]);
     await rig.passSlowly(REPORTER_STALE_MS, 1000);
     const status = await rig.status("acme");
@@ -114,7 +114,7 @@ describe("an isolate's news", () => {
     const rig = isolate();
     for (let i = 0; i < 20; i++) {
       rig.export(await plainTrace(), storeless(to("own"), to("other")));
-      await rig.pass(GATHER_MS);
+      await rig.pass(EXPORT_GATHER_MS);
     }
     await rig.pass(REPORT_DELAY_MS);
     expect(rig.pushes.length).toBeLessThanOrEqual(2);
@@ -128,7 +128,7 @@ describe("an isolate's news", () => {
       answer: () => new Promise((resolve) => answers.push(() => resolve(Response.json({})))),
     });
     rig.export(await plainTrace(), storeless(to("own")));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     await rig.pass(REPORT_DELAY_MS);
     expect(rig.pushes.map(({ counts }) => counts["own"]?.delivered)).toEqual([0]);
     answers[0]?.();
@@ -140,12 +140,12 @@ describe("an isolate's news", () => {
   test("are told by a later request when the one that should has died", async () => {
     const rig = isolate();
     rig.export(await plainTrace(), storeless(to("own")));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     rig.loseSleepers();
     await rig.pass(REPORTER_STALE_MS);
     expect(rig.pushes).toEqual([]);
     rig.export(await plainTrace(), storeless(to("own")));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     await rig.pass(REPORT_DELAY_MS);
     expect(rig.pushes).toHaveLength(1);
     expect(rig.pushes[0]?.counts["own"]).toMatchObject({ enqueued: 2, delivered: 2 });
@@ -155,7 +155,7 @@ describe("an isolate's news", () => {
     const rig = isolate();
     for (let i = 0; i < 50; i++) {
       rig.export(await plainTrace());
-      await rig.pass(GATHER_MS);
+      await rig.pass(EXPORT_GATHER_MS);
     }
     await rig.pass(REPORT_DELAY_MS);
     expect(rig.pushes).toEqual([]);

@@ -4,9 +4,9 @@ import {
   FLUSH_CHARS,
   FLUSHER_STALE_MS,
   FLUSH_TRACES,
-  GATHER_MS,
+  EXPORT_GATHER_MS,
 } from "../../../../src/telemetry/export/exporter.ts";
-import { OPERATOR_NAME, STORE_NAME } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
+import { OPERATOR_NAME, STORE_NAME } from "../../../../src/telemetry/export/outbox-port.ts";
 import { checkOtlp } from "../../../support/checkers/otlp-proto.ts";
 import { flattenSpans } from "../../../support/checkers/otlp-spans.ts";
 import {
@@ -29,7 +29,7 @@ describe("gathering", () => {
     for (const trace of traces) rig.export(trace);
     expect(rig.works).toHaveLength(1);
     expect(rig.posts).toEqual([]);
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(rig.posts).toHaveLength(1);
     expect(new Set(rig.namesIn(0))).toEqual(new Set(traces.map(({ traceId }) => traceId)));
     expect(checkOtlp(JSON.parse(rig.posts[0]?.body ?? ""))).toEqual([]);
@@ -39,9 +39,9 @@ describe("gathering", () => {
   test("a trace that comes while a post is on its way finds a flusher of its own", async () => {
     const rig = isolate({ operator: OPERATOR, answer: () => new Promise(() => {}) });
     rig.export(await plainTrace());
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     rig.export(await plainTrace());
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(rig.posts).toHaveLength(2);
   });
 
@@ -53,7 +53,7 @@ describe("gathering", () => {
     await rig.pass(FLUSHER_STALE_MS);
     expect(rig.posts).toEqual([]);
     rig.export(await plainTrace());
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(new Set(rig.namesIn(0)).size).toBe(3);
   });
 
@@ -91,7 +91,7 @@ describe("destinations", () => {
     const globex = { ...(await plainTrace()), tenantId: "globex" };
     rig.export(acme, policy({ destinations: [to("grafana", { authorization: "a" })] }));
     rig.export(globex, policy({ destinations: [to("grafana", { authorization: "g" })] }));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(rig.posts.map(({ headers }) => Reflect.get(headers as object, "authorization"))).toEqual([
       "a",
       "g",
@@ -106,7 +106,7 @@ describe("destinations", () => {
       answer: (url) => (url.includes("dead") ? new Promise(() => {}) : Promise.resolve(Response.json({}))),
     });
     rig.export(await plainTrace(), policy({ destinations: [to("dead"), to("alive")] }));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(await rig.status("acme")).toMatchObject({
       dead: { delivered: 0, pending: 1 },
       alive: { delivered: 1 },
@@ -118,7 +118,7 @@ describe("destinations", () => {
   test("of the tenant keep a remote parent, the operator's gets a root", async () => {
     const rig = isolate({ operator: OPERATOR });
     rig.export(await fallbackTrace(PARENT), policy({ destinations: [to("own")] }));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     const [toOperator, toTenant] = rig.posts.map(({ body }) => flattenSpans(JSON.parse(body))[0]);
     expect(toOperator?.parentSpanId).toBeUndefined();
     expect(toTenant?.parentSpanId).toBe("00f067aa0ba902b7");
@@ -133,7 +133,7 @@ describe("destinations", () => {
     });
     rig.export(await plainTrace(), none);
     rig.export(await refusedTrace(), none);
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(await rig.status("acme")).toMatchObject({ own: { enqueued: 1 }, [STORE_NAME]: { enqueued: 1 } });
     expect(await rig.status(undefined)).toMatchObject({ [OPERATOR_NAME]: { enqueued: 2 } });
     expect(rig.stored.map(({ row }) => row.status)).toEqual([429]);
@@ -144,7 +144,7 @@ describe("the stores", () => {
   test("get a row a request with its summary, in the tenant's own object", async () => {
     const rig = isolate();
     rig.export(await fallbackTrace());
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(rig.stored).toMatchObject([
       { tenantId: "acme", row: { requestId: "req_7Fq2", attempts: 2, queueMs: 400 } },
     ]);
@@ -153,7 +153,7 @@ describe("the stores", () => {
   test("keep the requests of nobody known apart", async () => {
     const rig = isolate();
     rig.export(await startTrace().finish(), undefined);
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(rig.stored.map(({ tenantId }) => tenantId)).toEqual(["-"]);
   });
 
@@ -162,7 +162,7 @@ describe("the stores", () => {
     rig.export(await plainTrace());
     await rig.exporter.flushStores();
     expect([rig.stored.length, rig.posts.length]).toEqual([1, 0]);
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect([rig.stored.length, rig.posts.length]).toEqual([1, 1]);
   });
 
@@ -170,7 +170,7 @@ describe("the stores", () => {
     const rig = isolate();
     rig.failStore(1);
     rig.export(await plainTrace());
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(await rig.status("acme")).toMatchObject({ [STORE_NAME]: { pending: 1 } });
     await rig.pass(1000);
     expect(await rig.status("acme")).toMatchObject({ [STORE_NAME]: { delivered: 1, pending: 0 } });
@@ -185,7 +185,7 @@ describe("the counters", () => {
     rig.export(await plainTrace());
     const before = await rig.status(undefined);
     expect(before).toMatchObject({ [OPERATOR_NAME]: { enqueued: 2, pending: 2 } });
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     await rig.pass(1000);
     const [operator, tenant] = [await rig.status(undefined), await rig.status("acme")];
     expect(operator).toMatchObject({
@@ -207,7 +207,7 @@ describe("the counters", () => {
     const partial = async () => Response.json({ partialSuccess: { rejectedSpans: "1" } });
     const rig = isolate({ operator: OPERATOR, answer: partial });
     rig.export(await plainTrace());
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(await rig.status(undefined)).toMatchObject({
       [OPERATOR_NAME]: { dropped: { partial_success: 1 } },
     });
@@ -217,7 +217,7 @@ describe("the counters", () => {
   test("count what is meant for a destination that can't be sent to", async () => {
     const rig = isolate();
     rig.export(await plainTrace(), storeless({ name: "sealed", fault: "credential" }, to("own")));
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(await rig.status("acme")).toMatchObject({
       sealed: { enqueued: 1, dropped: { credential: 1 }, lastError: "credential" },
       own: { delivered: 1 },
@@ -227,7 +227,7 @@ describe("the counters", () => {
   test("write off what was on its way when its request died", async () => {
     const rig = isolate({ operator: OPERATOR, answer: () => new Promise(() => {}) });
     rig.export(await plainTrace());
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(await rig.status(undefined)).toMatchObject({ [OPERATOR_NAME]: { pending: 1, dropped: {} } });
     await rig.pass(SEND_LOST_MS);
     expect(await rig.status(undefined)).toMatchObject({
@@ -254,9 +254,9 @@ describe("the counters", () => {
     const trace = await fallbackTrace();
     for (let i = 0; i < 3000; i++) {
       rig.export(trace);
-      if (i % 100 === 0) await rig.pass(GATHER_MS);
+      if (i % 100 === 0) await rig.pass(EXPORT_GATHER_MS);
     }
-    await rig.pass(GATHER_MS);
+    await rig.pass(EXPORT_GATHER_MS);
     expect(await rig.status(undefined)).toMatchObject({
       [OPERATOR_NAME]: { delivered: 3000, pending: 0, dropped: {} },
     });

@@ -1,6 +1,6 @@
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { parseRetryAfter, retryDelayMs } from "../../../../src/telemetry/export/export-retry.ts";
+import { retryDelayMs } from "../../../../src/telemetry/export/export-retry.ts";
 import {
   sendExport,
   tracesUrl,
@@ -27,7 +27,11 @@ function network(...answers: readonly Answer[]) {
   const ports: SendPorts = {
     async fetch(url, init) {
       const answer = answers[requests.length];
-      requests.push({ url, ...init, body: init.body instanceof Uint8Array ? textOf(init.body) : null });
+      requests.push({
+        url,
+        ...init,
+        body: init.body instanceof Uint8Array ? textAttribute(init.body) : null,
+      });
       bytes.push(init.body);
       if (answer === undefined) throw new Error("one request too many");
       if (answer instanceof Error) throw answer;
@@ -44,7 +48,7 @@ function network(...answers: readonly Answer[]) {
   return { ports, requests, bytes, sleeps, pass: (ms: number) => void (nowMs += ms) };
 }
 
-const textOf = (body: Uint8Array): string => new TextDecoder().decode(body);
+const textAttribute = (body: Uint8Array): string => new TextDecoder().decode(body);
 
 const status = (code: number, headers: Record<string, string> = {}) =>
   new Response("no", { status: code, headers });
@@ -189,21 +193,6 @@ test.each([
   ["https://g.example/otlp?x=1", "https://g.example/otlp/v1/traces?x=1"],
 ])("the traces endpoint of %s is %s", (endpoint, url) => {
   expect(tracesUrl(endpoint)).toBe(url);
-});
-
-test.each([
-  ["120", 120_000],
-  ["0", 0],
-  [" 2 ", 2000],
-  ["Wed, 25 Nov 2026 10:00:05 GMT", 5000],
-  ["Wed, 25 Nov 2026 09:00:00 GMT", 0],
-  ["soon", undefined],
-  ["-5", undefined],
-  ["1.5", undefined],
-  ["", undefined],
-  [null, undefined],
-])("Retry-After %j means %j ms", (header, ms) => {
-  expect(parseRetryAfter(header, NOON)).toBe(ms);
 });
 
 test("the pause doubles up to 8 s, and chance may make it any shorter", () => {

@@ -12,7 +12,7 @@ import {
   createOutboxLedger,
   ISOLATE_LOST_MS,
 } from "../../../../src/telemetry/export/outbox/outbox-ledger.ts";
-import type { HandedBatch, Push } from "../../../../src/telemetry/export/outbox/outbox-port.ts";
+import type { HandedBatch, Push } from "../../../../src/telemetry/export/outbox-port.ts";
 import { isBalanced } from "../../../support/fakes/fake-exporter.ts";
 import { NOON } from "../../../support/fakes/fake-trace.ts";
 

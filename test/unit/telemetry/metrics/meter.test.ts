@@ -1,7 +1,7 @@
 // The isolate's side: what many requests leave goes to each tenant's object in one call, once, and is not lost when that fails.
 import { describe, expect, test } from "vitest";
-import { createMeter, GATHER_MS, RESEND_AFTER_MS } from "../../../../src/telemetry/metrics/meter.ts";
-import { createLedger, type Ledger } from "../../../../src/telemetry/metrics/ledger.ts";
+import { createMeter, METRICS_GATHER_MS, RESEND_AFTER_MS } from "../../../../src/telemetry/metrics/meter.ts";
+import { createMetricsLedger, type MetricsLedger } from "../../../../src/telemetry/metrics/ledger.ts";
 import { UNKNOWN_TENANT } from "../../../../src/telemetry/store/stored-trace.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import { NOON } from "../../../support/fakes/fake-trace.ts";
@@ -12,7 +12,7 @@ function startMeter() {
   let ids = 0;
   let fail: "before" | "after" | undefined;
   const calls: string[] = [];
-  const ledgers = new Map<string, Ledger>();
+  const ledgers = new Map<string, MetricsLedger>();
   const sleeps: { readonly ms: number; readonly wake: () => void }[] = [];
   const work: Promise<unknown>[] = [];
   const meter = createMeter({
@@ -24,7 +24,7 @@ function startMeter() {
         calls.push(tenantId);
         if (fail === "before") throw new Error("unreachable");
         let ledger = ledgers.get(tenantId);
-        if (ledger === undefined) ledgers.set(tenantId, (ledger = createLedger()));
+        if (ledger === undefined) ledgers.set(tenantId, (ledger = createMetricsLedger()));
         ledger.add(batches, nowMs);
         if (fail === "after") throw new Error("the answer was lost");
       },
@@ -59,7 +59,7 @@ describe("the meter", () => {
   test("takes what many requests left to each tenant's object in one call", async () => {
     const rig = startMeter();
     for (const tenantId of ["acme", "globex", "acme", undefined]) rig.note(await of(tenantId));
-    expect([rig.calls, rig.sleeps.map(({ ms }) => ms)]).toEqual([[], [GATHER_MS]]);
+    expect([rig.calls, rig.sleeps.map(({ ms }) => ms)]).toEqual([[], [METRICS_GATHER_MS]]);
     await rig.gathered();
     expect(rig.calls.toSorted()).toEqual([UNKNOWN_TENANT, "acme", "globex"]);
     expect(["acme", "globex", UNKNOWN_TENANT].map(rig.requestsOf)).toEqual([2, 1, 1]);
@@ -78,10 +78,10 @@ describe("the meter", () => {
     const rig = startMeter();
     rig.note(await of("acme"));
     rig.sleeps.length = 0;
-    rig.pass(GATHER_MS);
+    rig.pass(METRICS_GATHER_MS);
     rig.note(await of("acme"));
     expect(rig.sleeps).toHaveLength(0);
-    rig.pass(3 * GATHER_MS);
+    rig.pass(3 * METRICS_GATHER_MS);
     rig.note(await of("acme"));
     for (const { wake } of rig.sleeps.splice(0)) wake();
     await rig.meter.flush();

@@ -7,7 +7,7 @@ import type { AttributeValue } from "../trace/attributes.ts";
 import type { FinishedSpan, FinishedTrace } from "../trace/trace.ts";
 
 /** Names that only a destination of that preset gets; SPANS.md lists them. */
-export const DIALECT_ATTRIBUTES = {
+export const PRESET_ATTRIBUTES = {
   langfuse: {
     "langfuse.observation.type": "`generation` on inference spans, else `span`: tokens are counted once.",
     "langfuse.observation.completion_start_time": "When the first chunk came, ISO 8601.",

@@ -1,6 +1,6 @@
 // Reading an upstream's wish to be left alone for a while.
 import { describe, expect, test } from "vitest";
-import { parseRetryAfter } from "../../../src/routing/retry-after.ts";
+import { parseRetryAfter } from "../../../src/runtime/retry-after.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 25, 10, 0, 0);
 const wait = (headers: Record<string, string>, nowMs?: number) =>
@@ -10,6 +10,7 @@ describe("numbers", () => {
   test.each([
     [{ "retry-after": "20" }, 20_000],
     [{ "retry-after": "0" }, 0],
+    [{ "retry-after": " 2 " }, 2000],
     [{ "retry-after": "1.5" }, 1500],
     [{ "retry-after-ms": "1200" }, 1200],
     [{ "retry-after-ms": "1200", "retry-after": "20" }, 1200],

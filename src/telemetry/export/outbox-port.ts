@@ -3,8 +3,8 @@
  * trace-outbox.ts; export-link.ts is who calls it.
  */
 
-import type { ContentMode } from "../../content/content.ts";
-import type { ExportCounts, ExportStatus } from "../export-counters.ts";
+import type { ContentMode } from "../content/content.ts";
+import type { ExportCounts, ExportStatus } from "./export-counters.ts";
 
 /** Traces that could not be delivered in their requests' time, as the exact bytes of one POST. */
 export interface HandedBatch {
@@ -36,7 +36,7 @@ export interface PushAnswer {
   readonly openUntil: Readonly<Record<string, number>>;
 }
 
-export interface OutboxPort {
+export interface TraceOutboxPort {
   push(push: Push): Promise<PushAnswer>;
   status(): Promise<readonly ExportStatus[]>;
 }

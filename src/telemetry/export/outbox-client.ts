@@ -18,12 +18,12 @@ import {
   OPERATOR_OUTBOX,
   STORE_NAME,
   type HandedBatch,
-  type OutboxPort,
+  type TraceOutboxPort,
   type Push,
   type PushAnswer,
-} from "./outbox/outbox-port.ts";
+} from "./outbox-port.ts";
 
-export interface ExportLink {
+export interface OutboxClient {
   /** The counter of a tenant's destination; of the operator's when the tenant is undefined. */
   counter(tenantId: string | undefined, destination: string): ExportCounter;
   /** Whether the outbox has said to keep off the destination for now. */
@@ -36,9 +36,9 @@ export interface ExportLink {
   status(tenantId: string | undefined): Promise<readonly ExportStatus[]>;
 }
 
-export interface ExportLinkDeps {
+export interface OutboxClientDeps {
   /** A fresh stub each time: a stub belongs to the request that made it. */
-  readonly outboxOf: (tenantId: string) => OutboxPort;
+  readonly outboxOf: (tenantId: string) => TraceOutboxPort;
   readonly clock: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   /** Unique for each call of it, on earth. */
@@ -70,7 +70,7 @@ interface Tenant {
   storeToldAt: number;
 }
 
-export function createExportLink({ outboxOf, clock, sleep, newId }: ExportLinkDeps): ExportLink {
+export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClientDeps): OutboxClient {
   const tenants = new Map<string, Tenant>();
   let isolate: string | undefined;
 

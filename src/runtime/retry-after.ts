@@ -1,6 +1,6 @@
 /**
- * How long an upstream asks us to wait, from its response headers. Pure: it decides nothing about retries (retry.ts)
- * and has no clock. Called by the providers' toError.
+ * How long a server asks us to wait, from its response headers: an upstream or a trace destination. Pure, without a clock;
+ * whether there is a retry at all is decided elsewhere.
  */
 
 const MS_PER_SECOND = 1000;
