@@ -1,11 +1,14 @@
 /**
- * Asks the tenant's queue for a place and writes down what it answered: the gateway's side of src/docs/queue.md. The rules are
- * src/limits/; the object's own record of the wait becomes a span of its own here.
+ * A request's lease from admission to end: waits in the tenant's queue, runs what the lease is for, and concludes success
+ * and failure once. The rules of admission are src/limits/; the object's own record of the wait becomes a span here.
  */
 
 import { estimateTokens } from "./answers/answer-summary.ts";
-import { GatewayError } from "../errors.ts";
-import type { BareCall, Deps } from "./ports.ts";
+import type { CacheKey } from "../cache/key.ts";
+import { end } from "./end.ts";
+import { type Answered, isSound } from "./ended.ts";
+import { GatewayError, toGatewayError } from "../errors.ts";
+import type { BareCall, Deps, Generation } from "./ports.ts";
 import { QueueUnreachable } from "../limits/isolate/queue-client.ts";
 import type { AdmissionReply, Estimate, Lease, Refused, WaitRecord } from "../limits/protocol.ts";
 import { costMicroUsd } from "../pricing/cost.ts";
@@ -17,7 +20,7 @@ import { priceOfTarget } from "./target-price.ts";
 import type { Span } from "../telemetry/trace/trace.ts";
 
 /** A place in the tenant's limits: given back exactly once, by end.ts. */
-export interface Admission {
+export interface HeldLease {
   /** Absent when the queue could not be asked and the tenant's records say to let the request through. */
   readonly lease?: Lease;
   readonly reservedTokens: number;
@@ -31,8 +34,42 @@ export interface Admission {
   stopRenewal(): void;
 }
 
+/**
+ * Admits a request, runs it, and ends it exactly once, however it goes. `run` gets the call with the lease's signal in
+ * place of the client's. Its answer's end is awaited behind the response, unless it is known already: then its cost still
+ * reaches the response's head. Throws what `admit` and `run` throw.
+ */
+export async function withLease(
+  call: BareCall,
+  plan: Plan | undefined,
+  deps: Deps,
+  run: (admitted: BareCall) => Promise<Answered>,
+  cacheKey?: CacheKey,
+): Promise<Generation> {
+  const lease = await admit(call, deps, plan);
+  let answered: Answered;
+  try {
+    answered = await run({ ...call, signal: () => lease.signal });
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    end(call, lease, { kind: "failure", error }, deps, cacheKey);
+    throw error;
+  }
+  const { generation, ended } = answered;
+  if (!(ended instanceof Promise)) {
+    end(call, lease, ended, deps, cacheKey);
+    return generation;
+  }
+  const isComplete = ended.then((over) => {
+    end(call, lease, over, deps, cacheKey);
+    return isSound(over);
+  });
+  deps.defer(isComplete);
+  return { ...generation, isComplete };
+}
+
 /** Waits in the tenant's queue. Throws `rate_limited`, `queue_full`, `client_disconnected`, or `unavailable`. */
-export async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<Admission> {
+async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<HeldLease> {
   const { bundle, key, options, facts, trace, requestId } = call;
   const { store } = bundle.tenant.tracing;
   const limits = toQueueLimits(bundle.tenant.limits, bundle.tenant.budget);
@@ -114,7 +151,7 @@ function estimateOf({ chat, bundle, key }: BareCall, deps: Deps, plan: Plan | un
 }
 
 /** Renews the lease, and ends the request when its key or tenant is switched off or its slot is lost. */
-function hold(lease: Lease, call: BareCall, deps: Deps): Pick<Admission, "signal" | "stopRenewal"> {
+function hold(lease: Lease, call: BareCall, deps: Deps): Pick<HeldLease, "signal" | "stopRenewal"> {
   const stop = new AbortController();
   let checked = call.bundle.version;
   const stopRenewal = deps.queue.keepAlive(lease, {
@@ -149,7 +186,7 @@ function settleAnswer(
   reservedTokens: number,
   call: BareCall,
   deps: Deps,
-): Admission {
+): HeldLease {
   switch (answer.kind) {
     case "admitted": {
       span.set({ "gateway.queue.outcome": "admitted" });

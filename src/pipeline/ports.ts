@@ -93,6 +93,8 @@ export interface Generation {
   readonly bytes?: Uint8Array<ArrayBuffer>;
   /** Of a stream: whether it came to its end; resolves when it is over. */
   readonly isComplete?: Promise<boolean>;
+  /** Of a vendor's own API: the head that the client gets. An empty text as `body` is none. */
+  readonly native?: { readonly status: number; readonly headers: Readonly<Record<string, string>> };
   /** The client's end of a session, in place of a body. */
   readonly socket?: WebSocket;
 }

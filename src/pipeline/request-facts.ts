@@ -3,6 +3,7 @@
  * attributes. Headers, span and error body agree because they are made of the same facts.
  */
 
+import type { Bill } from "./attempts/bill.ts";
 import type { TokenUsage } from "../schema/chat.ts";
 import type { GatewayError } from "../errors.ts";
 import type { LimitWindow } from "../limits/protocol.ts";
@@ -58,6 +59,8 @@ export interface RequestFacts {
   /** Time to the response headers of the attempt that answered, and of those that failed before it. */
   upstreamMs?: number;
   firstByteAt?: number;
+  /** What each attempt used and cost, in the order of their ends. */
+  bills?: Bill[];
   usage?: TokenUsage;
   usageIsEstimate?: boolean;
   costUsd?: number;

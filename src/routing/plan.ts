@@ -65,6 +65,21 @@ export function planTargets(routeId: string, context: PlanContext): Plan {
   return route ? planRoute(routeId, route, context) : planDirect(routeId, context);
 }
 
+/** A plan for what is not routed: one target, called once. `reason` says why. */
+export function singleTargetPlan(target: PlannedTarget, timeouts: Plan["timeouts"], reason: string): Plan {
+  return {
+    routeId: target.label,
+    strategy: "direct",
+    targets: [target],
+    candidates: [target],
+    reason,
+    rejected: [],
+    retries: { ...DEFAULT_RETRIES, maxAttempts: 1 },
+    timeouts,
+    isSticky: false,
+  };
+}
+
 /** Whether a key's `allowedModels` (names, or `prefix*`) lets a model through; absent means all. */
 export function isModelAllowed(allowed: readonly string[] | undefined, model: string): boolean {
   if (allowed === undefined) return true;

@@ -1,16 +1,16 @@
 /**
- * A shared stream on its way to one client, natively: no JavaScript on the path of its bytes, and an end that is told.
- * Called by sharing.ts and leading.ts.
+ * A shared stream on its way to one client, natively: no JavaScript on the path of its bytes, and an end that is
+ * reported.
  */
 
 import { closeClient } from "../../upstream/stream.ts";
 
-/** `failed`: the client has been told so inside the stream. */
+/** `failed`: the stream itself has said so to the client. */
 export type PassEnd = "complete" | "failed" | "left";
 
 /**
- * `errorEvent` is what the client is sent where the stream breaks off; `hasFailed` tells of one that has ended with its
- * failure in its bytes.
+ * `errorEvent` is what the client is sent where the stream breaks off; `hasFailed` says whether a stream that has ended has
+ * a failure in its bytes.
  */
 export function passOn(
   source: ReadableStream<Uint8Array>,
@@ -31,10 +31,10 @@ async function follow(
   try {
     await source.pipeTo(writable, { preventAbort: true });
   } catch {
-    // Where it was the client who left, nothing more can be written.
+    // Where the client left, nothing more can be written.
     const last = errorEvent === "" ? undefined : `\n\n${errorEvent}`;
     return (await closeClient(writable.getWriter(), last)) ? "failed" : "left";
   }
-  // Of an object that can't be asked any more the stream's clean end is all that is known.
+  // Where the object is unavailable, the stream's clean end is all that is known.
   return (await hasFailed().catch(() => false)) ? "failed" : "complete";
 }

@@ -1,46 +1,40 @@
 /**
  * A Realtime session, from the upstream's 101 to the last close: the sockets joined, its responses' usage read beside
- * their way, its end judged and told to end.ts. Called by respond.ts.
+ * their way, its end classified.
  */
 
-import type { Answering } from "./respond.ts";
+import { type Answering, claim } from "./answering.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
-import { concludeSession } from "../end.ts";
+import { billAttempt } from "../attempts/bill.ts";
+import type { Answered, SessionEnd } from "../ended.ts";
 import {
   createSessionReader,
   realtimeErrorEvent,
   type SessionSummary,
 } from "../../wires/openai-realtime/events.ts";
 import { GatewayError } from "../../errors.ts";
-import type { Generation } from "../ports.ts";
 import { BROKEN, CLOSE, isOrderly } from "../../upstream/socket-close.ts";
 import { joinSockets, type SessionReport } from "../../upstream/socket-relay.ts";
 import type { StreamOutcome } from "../../upstream/stream.ts";
 import type { SpanAttributes } from "../../telemetry/trace/attributes.ts";
-import { abortCauseOf, toUpstreamError, type UpstreamCall } from "../../upstream/call.ts";
+import { type UpstreamCall, abortCauseOf, toUpstreamError } from "../../upstream/call.ts";
 
-/**
- * Throws `upstream_error` where the upstream answered with something else than a WebSocket. `claim` throws where another
- * target has opened the session already.
- */
-export async function openSession(
-  ctx: Answering,
-  attempt: UpstreamCall,
-  claim: () => void,
-): Promise<Generation> {
-  const { call, target, span, startedAt, deps } = ctx;
+/** Throws `upstream_error` where the upstream did not answer with a WebSocket. */
+export async function openSession(ctx: Answering, upstreamCall: UpstreamCall): Promise<Answered> {
+  const { run, target, span, startedAt } = ctx;
+  const { call, deps } = run;
   const { name } = target.account;
-  const { status, webSocket } = attempt.response;
+  const { status, webSocket } = upstreamCall.response;
   if (webSocket === null) {
-    attempt.abort("total");
-    attempt.release();
+    upstreamCall.abort("total");
+    upstreamCall.release();
     throw new GatewayError("upstream_error", `'${name}' did not open a WebSocket.`, {
       upstreamStatus: status,
     });
   }
-  claim();
+  claim(ctx, upstreamCall);
   // The time limits were the handshake's: a session may be silent, and lasts as long as its two ends want.
-  attempt.release();
+  upstreamCall.release();
   const openedAt = deps.now();
   const reader = createSessionReader();
   const { client, done } = joinSockets(webSocket, {
@@ -50,37 +44,38 @@ export async function openSession(
     onText: reader.read,
     lastEvent: (error) => realtimeErrorEvent(error, call.requestId),
     connectionError: () => toUpstreamError(undefined, undefined, name),
-    abandon: () => attempt.abort("client"),
+    abandon: () => upstreamCall.abort("client"),
   });
 
-  const finish = async (): Promise<boolean> => {
+  const finish = async (): Promise<SessionEnd> => {
     const report = await done;
     const session = reader.summary();
-    const { outcome, error } = judge(report, name);
+    const { outcome, error } = classifySessionEnd(report, name);
     const { firstFrameAt } = report;
     if (firstFrameAt !== undefined) {
       call.facts.firstByteAt = firstFrameAt;
       span.event("gateway.stream.first_chunk", {}, firstFrameAt);
     }
-    const about = describe(report, session, outcome, openedAt);
+    const about = sessionAttributes(report, session, outcome, openedAt);
     span.set(about);
     call.trace.root.set(about);
     const answer = { ...session, finishReasons: [], hasToolCalls: false, isRefusal: false, outputChars: 0 };
     const counted = session.usage && { usage: session.usage, isEstimate: false };
-    const fault = error && { error };
-    const firstChunkMs = firstFrameAt === undefined ? {} : { firstChunkMs: firstFrameAt - startedAt };
-    endAttempt(span, { answer, ...(counted && { counted }), status, ...firstChunkMs, ...fault });
-    concludeSession(call, ctx.held.admission, { target, answer, counted, ...fault }, deps);
-    const isUpstreams = error === undefined || error.canFallBack;
-    if (isUpstreams) ctx.onEnd?.(error === undefined);
-    return error === undefined;
+    endAttempt(span, {
+      answer,
+      counted,
+      status,
+      ...(firstFrameAt !== undefined && { firstChunkMs: firstFrameAt - startedAt }),
+      ...(error !== undefined && { error }),
+    });
+    // Many answers in one: the length of one can't be learned from it.
+    billAttempt(call, target, answer, counted, deps, true);
+    return { kind: "session", ...(error !== undefined && { error }) };
   };
-  const isComplete = finish();
-  deps.defer(isComplete);
-  return { contentType: "", body: "", socket: client, isComplete };
+  return { generation: { contentType: "", body: "", socket: client }, ended: finish() };
 }
 
-/** What a fired signal ends the session with: 1008 says that the caller may not go on, 1013 that he may come again. */
+/** What a fired signal ends the session with: 1008 says that the caller may not go on, 1013 that it may try again. */
 function stopOf(signal: AbortSignal, name: string): { error: GatewayError; code: number } | undefined {
   const cause = abortCauseOf(signal);
   if (cause === "client") return undefined;
@@ -88,13 +83,16 @@ function stopOf(signal: AbortSignal, name: string): { error: GatewayError; code:
   return { error: toUpstreamError(undefined, cause, name), code };
 }
 
-interface Verdict {
+interface SessionVerdict {
   readonly outcome: StreamOutcome;
   readonly error?: GatewayError;
 }
 
 /** Either side may end a session at any time; only a broken connection, or an upstream's own complaint, is a fault. */
-export function judge({ closedBy, closeCode, stopped }: SessionReport, name: string): Verdict {
+export function classifySessionEnd(
+  { closedBy, closeCode, stopped }: SessionReport,
+  name: string,
+): SessionVerdict {
   if (stopped !== undefined) return { outcome: "cut", error: stopped };
   if (closedBy === "client") {
     if (closeCode !== BROKEN) return { outcome: "complete" };
@@ -106,7 +104,7 @@ export function judge({ closedBy, closeCode, stopped }: SessionReport, name: str
   return { outcome: "upstream_error", error: new GatewayError("upstream_error", message) };
 }
 
-function describe(
+function sessionAttributes(
   report: SessionReport,
   { responses, failedResponses, errors }: SessionSummary,
   outcome: StreamOutcome,

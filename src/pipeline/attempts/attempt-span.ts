@@ -15,7 +15,7 @@ import type { Span } from "../../telemetry/trace/trace.ts";
 /** One attempt's place in the request. */
 export interface AttemptFacts {
   readonly number: number;
-  /** `cache`: the embedding that the cache is asked by; it answers nobody. */
+  /** `cache`: an embedding for a look-up of the semantic cache; no client gets it. */
   readonly reason: "initial" | "retry" | "fallback" | "hedge" | "cache";
   /** Calls made to this target before. */
   readonly resends: number;
@@ -24,7 +24,15 @@ export interface AttemptFacts {
 
 const MS_PER_SECOND = 1000;
 
-export function openAttempt(call: BareCall, provider: Provider, target: Target, facts: AttemptFacts): Span {
+/** `method`: a vendor's own API is called by this HTTP method; its span names no model. */
+export function openAttempt(
+  call: BareCall,
+  provider: Provider,
+  target: Target,
+  facts: AttemptFacts,
+  method?: string,
+): Span {
+  if (method !== undefined) return openNative(call, provider, target, facts, method);
   const { params, operation, stream } = call.chat;
   const address = addressOf(provider, target.account);
   return call.trace.root.child(`${operation} ${target.model}`, {
@@ -52,6 +60,30 @@ export function openAttempt(call: BareCall, provider: Provider, target: Target, 
   });
 }
 
+/** Low-cardinality: the kind, not the tenant's name for it. */
+function openNative(
+  call: BareCall,
+  provider: Provider,
+  { account }: Target,
+  facts: AttemptFacts,
+  method: string,
+): Span {
+  const address = addressOf(provider, account);
+  return call.trace.root.child(`${method} ${provider.kind}`, {
+    kind: "client",
+    attributes: {
+      "http.request.method": method,
+      "gen_ai.provider.name": provider.semconvName,
+      "gen_ai.conversation.id": call.options.session,
+      "server.address": address?.host,
+      "server.port": address?.port,
+      "gateway.attempt.number": facts.number,
+      "gateway.attempt.reason": facts.reason,
+      "gateway.attempt.target": facts.target.label,
+    },
+  });
+}
+
 export interface AttemptEnd {
   readonly answer?: AnswerSummary;
   readonly counted?: CountedUsage | undefined;
@@ -59,7 +91,7 @@ export interface AttemptEnd {
   readonly report?: StreamReport;
   readonly firstChunkMs?: number;
   readonly error?: GatewayError;
-  /** It was called off since another attempt had answered: nobody's fault. */
+  /** It was called off since another attempt had answered: not a fault. */
   readonly isLost?: boolean;
 }
 
@@ -102,7 +134,7 @@ function retryAfterOf(error: GatewayError | undefined): number | undefined {
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "https:": 443, "http:": 80 };
 
 /** Whom a call goes to; undefined where it does not leave the Worker. */
-export function addressOf(
+function addressOf(
   provider: Provider,
   account: ProviderAccount,
 ): { readonly host: string; readonly port?: number } | undefined {

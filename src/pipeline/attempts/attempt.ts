@@ -1,24 +1,32 @@
 /**
  * One call of one target: its span, its time limits, and what is learned from it about the target. Whether another
- * follows is attempts.ts.
+ * follows is attempts.ts; what the request's end makes of it is end.ts.
  */
 
-import { answerClient } from "../answers/respond.ts";
 import { type AttemptFacts, openAttempt } from "./attempt-span.ts";
-import type { Run } from "./attempts.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Run } from "./run.ts";
+import { answerClient } from "../answers/respond.ts";
+import { type Answered, type Ended, errorOf, isClientGone, isSound } from "../ended.ts";
 import { type GatewayError, toGatewayError } from "../../errors.ts";
-import type { CallEnd } from "../../targets/concurrency-limiter.ts";
-import type { Generation } from "../ports.ts";
-import type { Target } from "../../providers/provider.ts";
-import { latencyKey } from "../../targets/targets.ts";
-import type { CallPass } from "../../targets/isolate-circuits.ts";
+import type { Provider, Target } from "../../providers/provider.ts";
 import type { CallRef, Verdict } from "../../targets/circuit.ts";
+import type { CallEnd } from "../../targets/concurrency-limiter.ts";
+import type { CallPass } from "../../targets/isolate-circuits.ts";
+import { latencyKey } from "../../targets/targets.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
-import { PASSED_HEADERS, sendUpstream } from "../../upstream/call.ts";
 import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
+import {
+  type CallLimits,
+  PASSED_HEADERS,
+  readErrorResponse,
+  sendUpstream,
+  type UpstreamCall,
+} from "../../upstream/call.ts";
 
+/** An attempt that answered nothing. */
 export interface Failed {
-  readonly answer?: undefined;
+  readonly answered?: undefined;
   readonly error: GatewayError;
   /** Still open: what is done next belongs on it. Absent where there was no one to call. */
   readonly span: Span | undefined;
@@ -26,90 +34,138 @@ export interface Failed {
   readonly isLost?: boolean;
 }
 
-export type Tried = { readonly answer: Generation } | Failed;
+export type Tried = { readonly answered: Answered; readonly error?: undefined } | Failed;
 
-/** `facts.pass`: its circuit lets the call through. */
-export async function tryOnce(run: Run, facts: AttemptFacts & { readonly pass: CallPass }): Promise<Tried> {
-  const { call, plan, held, deps } = run;
-  const { label } = facts.target;
+/** An attempt's place in the request. `pass`: the target's circuit lets the call through. */
+export type AttemptTurn = AttemptFacts & { readonly pass: CallPass };
+
+/** Calls one target once. Never throws: a fault comes back as an error row, with the attempt's span still open. */
+export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
+  const { call, plan, deps } = run;
+  const { label } = turn.target;
   const limits = {
     firstByteMs: call.options.firstByteMs ?? plan.timeouts.firstByteMs,
     idleMs: plan.timeouts.idleMs,
     deadlineAt: run.deadlineAt,
   };
   const startedAt = deps.now();
-  const endCall = deps.targets.concurrency.enter(label, startedAt);
+  const leaveTarget = deps.targets.concurrency.enter(label, startedAt);
+  call.facts.attempts = turn.number;
   let span: Span | undefined;
-  let nameTarget = (): void => {};
-  call.facts.attempts = facts.number;
-  const judge = (verdict: Verdict, latencyMs?: number): void =>
-    learn(run, facts, verdict, span && { requestId: call.requestId, ...span.ref }, latencyMs);
+  let chosen: Chosen | undefined;
   try {
-    const account = await deps.accountOf(call.bundle, facts.target.provider);
+    const account = await deps.accountOf(call.bundle, turn.target.provider);
     const provider = deps.providerOf(account.kind);
-    const { model, params } = facts.target;
-    const target: Target = { account, model, ...(params === undefined ? {} : { params }) };
-    span = openAttempt(call, provider, target, facts);
-    if (facts.pass.probe !== undefined) span.set({ "gateway.circuit.state": "half_open" });
-    const traceparent = formatTraceparent(span.ref);
-    const exchange = held.open(provider, target);
-    // What is passed on unread has nothing to show.
-    if (exchange.kind === "chat" || exchange.kind === "embeddings") deps.content?.note(call, span.ref);
-    const passed = exchange.isSameWire ? PASSED_HEADERS[call.chat.dialect] : [];
-    const client = { signal: call.signal(), headers: call.headers, passed, traceparent };
-    const { request, payload } = exchange;
-    const attempt = await sendUpstream(
-      { request, payload, provider, target, limits, client, throwOnStatus: true },
-      deps,
-    );
-    const headersMs = deps.now() - startedAt;
-    span.set({
-      "gateway.upstream.headers_ms": headersMs,
-      "gateway.upstream.request_id": attempt.response.headers.get("x-request-id") ?? undefined,
-    });
-    nameTarget = () => {
-      call.facts.target = label;
-      call.facts.provider = provider.semconvName;
-      call.facts.dropped = exchange.dropped;
-      call.facts.usedFallback = facts.target !== plan.targets[0];
-    };
-    const onEnd = (isSound: boolean): void => judge(isSound ? "alive" : "failed");
-    const answer = await answerClient(
-      { call, held, exchange, target, span, startedAt, deps, onEnd },
-      attempt,
-      limits.idleMs,
-    );
+    const { model, params } = turn.target;
+    const target: Target = { account, model, ...(params !== undefined && { params }) };
+    span = openAttempt(call, provider, target, turn, run.method);
+    if (turn.pass.probe !== undefined) span.set({ "gateway.circuit.state": "half_open" });
+    const exchange = await run.open(provider, target);
+    chosen = { provider, target, exchange, span };
+    const upstreamCall = await send(run, chosen, limits);
+    span.set({ "gateway.upstream.headers_ms": deps.now() - startedAt });
+    const answering = { run, provider, target, exchange, span, startedAt };
+    const answered = await answerClient(answering, upstreamCall, limits.idleMs);
     const endedAt = deps.now();
-    const leave = (isSound: boolean): void => endCall({ kind: isSound ? "ok" : "other" }, deps.now());
-    if (answer.isComplete === undefined) leave(true);
-    else void answer.isComplete.then(leave, () => leave(false));
-    nameTarget();
-    judge("alive", endedAt - startedAt);
+    nameTarget(run, turn, chosen);
+    learn(run, turn, answered.refusal ? verdictOf(answered.refusal) : "alive", span, endedAt - startedAt);
+    learnFromEnd(run, turn, answered.ended, span, leaveTarget);
     call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (endedAt - startedAt);
-    return { answer };
+    return { answered };
   } catch (thrown) {
     const error = toGatewayError(thrown);
-    endCall(callEnd(error), deps.now());
-    if (held.isLost?.()) {
-      judge("neutral");
+    leaveTarget(callEnd(error), deps.now());
+    if (run.isLost?.()) {
+      learn(run, turn, "neutral", span);
       return { error, span, isLost: true };
     }
-    nameTarget();
-    call.facts.usedFallback = facts.target !== plan.targets[0];
+    nameTarget(run, turn, chosen);
     call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (deps.now() - startedAt);
     // A fault may come fast; it counts as the longest wait allowed, or least-latency would seek out what is broken.
-    judge(
-      span === undefined ? "neutral" : verdictOf(error),
-      error.canFallBack ? limits.firstByteMs : undefined,
-    );
+    const latencyMs = error.canFallBack ? limits.firstByteMs : undefined;
+    learn(run, turn, span === undefined ? "neutral" : verdictOf(error), span, latencyMs);
     return { error, span };
   }
 }
 
+/** What an attempt calls, once its credential is open. */
+interface Chosen {
+  readonly provider: Provider;
+  readonly target: Target;
+  readonly exchange: Exchange;
+  readonly span: Span;
+}
+
+/** Throws the provider's reading of a status that is not an answer for the client. */
+async function send(
+  { call, deps }: Run,
+  { provider, target, exchange, span }: Chosen,
+  limits: CallLimits,
+): Promise<UpstreamCall> {
+  // What is passed on unread has nothing to show.
+  if (exchange.kind === "chat" || exchange.kind === "embeddings") deps.content?.note(call, span.ref);
+  const client = {
+    signal: call.signal(),
+    headers: call.headers,
+    passed: exchange.isSameWire ? PASSED_HEADERS[call.chat.dialect] : [],
+    traceparent: formatTraceparent(span.ref),
+  };
+  const { request, payload } = exchange;
+  const throwOnStatus = exchange.kind !== "native";
+  const sent = await sendUpstream(
+    { request, payload, provider, target, limits, client, throwOnStatus },
+    deps,
+  );
+  const { status, headers } = sent.response;
+  if (exchange.kind === "native" && exchange.isWithheld(status)) {
+    throw await readErrorResponse(sent, provider, target, deps);
+  }
+  span.set({
+    "gateway.upstream.request_id": headers.get("x-request-id") ?? headers.get("request-id") ?? undefined,
+  });
+  return sent;
+}
+
+/** The facts name the target that answered, or the last one that was called. */
+function nameTarget({ call, plan }: Run, turn: AttemptTurn, chosen: Chosen | undefined): void {
+  call.facts.usedFallback = turn.target !== plan.targets[0];
+  if (chosen === undefined) return;
+  call.facts.target = turn.target.label;
+  call.facts.provider = chosen.provider.semconvName;
+  call.facts.dropped = chosen.exchange.dropped;
+}
+
+type LeaveTarget = (end: CallEnd, now: number) => void;
+
+/** A whole answer has ended already; the end of one that flows is heard of later. */
+function learnFromEnd(
+  run: Run,
+  turn: AttemptTurn,
+  ended: Ended | Promise<Ended>,
+  span: Span,
+  leaveTarget: LeaveTarget,
+): void {
+  const { deps } = run;
+  if (!(ended instanceof Promise)) {
+    leaveTarget(callEnd(errorOf(ended)), deps.now());
+    return;
+  }
+  void ended.then((over) => {
+    const error = errorOf(over);
+    leaveTarget(isSound(over) ? { kind: "ok" } : callEnd(error), deps.now());
+    // A client that left, and what the gateway itself ended, say nothing of the target. A refusal was judged by its head.
+    const isUpstreams = !isClientGone(over) && error?.canFallBack !== false;
+    const isJudged = over.kind === "relay" && over.refusal !== undefined;
+    if (isUpstreams && !isJudged) learn(run, turn, isSound(over) ? "alive" : "failed", span);
+  });
+}
+
 /** A 429 or Anthropic's 529 is about the account's limits; other faults say nothing of them. */
-function callEnd({ details }: GatewayError): CallEnd {
-  const isLimited = details.upstreamStatus === 429 || details.upstreamStatus === 529;
-  return isLimited ? { kind: "limited", retryAfterMs: details.retryAfterMs } : { kind: "other" };
+function callEnd(error: GatewayError | undefined): CallEnd {
+  if (error === undefined) return { kind: "ok" };
+  const { upstreamStatus, retryAfterMs } = error.details;
+  const isLimited = upstreamStatus === 429 || upstreamStatus === 529;
+  return isLimited ? { kind: "limited", retryAfterMs } : { kind: "other" };
 }
 
 /** What a failed call says about its target. A limit is no defect: it has its own wait, and the next one may get through. */
@@ -120,14 +176,15 @@ function verdictOf({ code, canFallBack }: GatewayError): Verdict {
 
 function learn(
   { call, plan, deps }: Run,
-  { target, pass }: AttemptFacts & { readonly pass: CallPass },
+  { target, pass }: AttemptTurn,
   verdict: Verdict,
-  ref: CallRef | undefined,
+  span: Span | undefined,
   latencyMs?: number,
 ): void {
   const { latency, sessions } = deps.targets;
   const { id } = call.bundle;
   const now = deps.now();
+  const ref: CallRef | undefined = span && { requestId: call.requestId, ...span.ref };
   deps.targets.circuits.note(pass, verdict, ref);
   if (latencyMs === undefined) return;
   latency.note(id, latencyKey(target.label, call.chat.stream), latencyMs, now);

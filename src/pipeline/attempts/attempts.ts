@@ -1,65 +1,49 @@
 /**
- * Asks the plan's targets in order until one answers: attempts, retries, fallback, hedge, each with the reason why the
+ * Calls the plan's targets in order until one answers: attempts, retries, fallback, hedge, each with the reason why the
  * one before was left. Nothing is tried again once a byte has reached the client. One call is attempt.ts.
  */
 
-import type { Admission } from "../lease.ts";
 import { type AttemptFacts, endAttempt } from "./attempt-span.ts";
 import { type Failed, tryOnce } from "./attempt.ts";
-import type { CacheKey } from "../../cache/key.ts";
-import { GatewayError } from "../../errors.ts";
-import type { Exchange } from "./exchange.ts";
 import { raceWithHedge } from "./hedge.ts";
-import type { BareCall, Deps, Generation } from "../ports.ts";
-import type { Provider, Target } from "../../providers/provider.ts";
+import type { OpenExchange, Run } from "./run.ts";
+import type { Answered } from "../ended.ts";
+import { GatewayError } from "../../errors.ts";
+import type { BareCall, Deps } from "../ports.ts";
 import type { Plan } from "../../routing/plan.ts";
 import { type NextStep, nextStep } from "../../routing/retry.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 import { abortCauseOf, toUpstreamError } from "../../upstream/call.ts";
 
-export interface Held {
-  readonly admission: Admission;
-  /** Where the answer may be stored; absent when the cache is out of this request. */
-  readonly cacheKey: CacheKey | undefined;
-  /** How a target is asked; throws `invalid_request` for what can't be said to it. */
-  readonly open: (provider: Provider, target: Target) => Exchange;
-  /** Of several answers on their way, whether this one is the request's: asked once by each, before anything of it counts. */
-  readonly claim?: () => boolean;
-  /** Whether another answer is the request's already. */
-  readonly isLost?: () => boolean;
+/** How the targets are called, and what is kept of their answers. */
+export interface CallOptions {
+  readonly open: OpenExchange;
+  readonly isKept?: boolean;
+  /** Of a vendor's own API: the HTTP method, which names the attempt's span. */
+  readonly method?: string;
 }
 
-/** What all attempts of one request share. */
-export interface Run {
-  readonly call: BareCall;
-  readonly plan: Plan;
-  readonly held: Held;
-  readonly deps: Deps;
-  readonly deadlineAt: number;
-  /** Targets that a hedge has taken on: nobody else asks them. */
-  readonly taken: Set<PlannedTarget>;
-  /** Calls made so far, of this lane and of a hedge's. */
-  readonly made: { count: number };
-  /** Whom this lane is calling just now. */
-  readonly asking: { target?: PlannedTarget };
-}
-
-/** The first target's answer that is one. Throws the last fault when none is left to ask. */
-export function firstSuccess(call: BareCall, plan: Plan, held: Held, deps: Deps): Promise<Generation> {
+/** The first target's answer that is one. Throws the last fault when none is left to call. */
+export function callTargets(
+  call: BareCall,
+  plan: Plan,
+  { open, isKept = false, method }: CallOptions,
+  deps: Deps,
+): Promise<Answered> {
   const deadlineAt = deps.now() + plan.timeouts.totalMs;
   deps.targets.retryBudget.noteRequest(call.bundle.id, deps.now());
-  const state = { taken: new Set<PlannedTarget>(), made: { count: 0 }, asking: {} };
-  const run: Run = { call, plan, held, deps, deadlineAt, ...state };
-  if (plan.hedge === undefined) return askInTurn(run, plan.targets);
-  return raceWithHedge(run, plan.hedge.afterMs, askInTurn);
+  const state = { taken: new Set<PlannedTarget>(), made: { count: 0 }, calling: {} };
+  const run: Run = { call, plan, open, isKept, method, deps, deadlineAt, ...state };
+  if (plan.hedge === undefined) return callInTurn(run, plan.targets);
+  return raceWithHedge(run, plan.hedge.afterMs, callInTurn);
 }
 
 /** `reason` is the first attempt's. */
-async function askInTurn(
+async function callInTurn(
   run: Run,
   targets: readonly PlannedTarget[],
   reason: AttemptFacts["reason"] = "initial",
-): Promise<Generation> {
+): Promise<Answered> {
   const { call, plan, deps } = run;
   let why = reason;
   let last: GatewayError | undefined;
@@ -67,7 +51,7 @@ async function askInTurn(
     const next = targets.slice(index + 1).find((other) => !run.taken.has(other));
     if (run.taken.has(target)) continue;
     for (let resends = 0; ; resends++) {
-      if (!(await mayAsk(run, target, next))) {
+      if (!(await mayCall(run, target, next))) {
         why = run.made.count === 0 ? "initial" : "fallback";
         break;
       }
@@ -77,11 +61,11 @@ async function askInTurn(
         why = run.made.count === 0 ? "initial" : "fallback";
         break;
       }
-      const facts = { number: ++run.made.count, reason: why, resends, target, pass };
-      run.asking.target = target;
-      const tried = await tryOnce(run, facts);
-      delete run.asking.target;
-      if (tried.answer) return tried.answer;
+      const turn = { number: ++run.made.count, reason: why, resends, target, pass };
+      run.calling.target = target;
+      const tried = await tryOnce(run, turn);
+      delete run.calling.target;
+      if (tried.answered) return tried.answered;
       last = tried.error;
       const step = stepAfter(run, tried, resends + 1, next !== undefined);
       leaveAttempt(call, tried, step, next);
@@ -100,12 +84,12 @@ function stepAfter(
   attemptsOfTarget: number,
   hasNext: boolean,
 ): NextStep {
-  // Nobody was called: an account that can't be used (its credential can't be opened) is no reason to give up on the others.
+  // No call was made: an account that can't be used (its credential can't be opened) says nothing of the others.
   if (tried.span === undefined && !call.signal().aborted) return { kind: hasNext ? "fallback" : "give_up" };
   return nextStep({
     error: tried.error,
     attemptsOfTarget,
-    // What a hedge is asking already may still answer, but not for this one to wait for.
+    // What a hedge is calling already may still answer, but this branch doesn't wait for it.
     hasNextTarget: hasNext || taken.size > 0,
     remainingMs: deadlineAt - deps.now(),
     rules: plan.retries,
@@ -115,10 +99,10 @@ function stepAfter(
 }
 
 /**
- * Whether this target may be asked, once it may. One that its upstream wants to be left alone is passed over where
- * there is another, else waited for. Throws `upstream_rate_limited` where that takes longer than the request may.
+ * Whether this target may be called, once it may. One that is cooling down is passed over where there is another, else
+ * waited for. Throws `upstream_rate_limited` where that takes longer than the request may.
  */
-async function mayAsk(
+async function mayCall(
   { call, deps, deadlineAt }: Run,
   { label }: PlannedTarget,
   next: PlannedTarget | undefined,
@@ -136,7 +120,8 @@ async function mayAsk(
     }
     if (deps.now() + waitMs >= deadlineAt) {
       call.trace.root.event("gateway.gate_closed", { ...why, "gateway.attempt.target": label });
-      const message = `'${label}' asks to be left alone, and there is no other target.`;
+      const seconds = Math.ceil(waitMs / MS_PER_SECOND);
+      const message = `'${label}' is rate-limiting us (Retry-After ${seconds} s) and the route has no other target.`;
       throw new GatewayError("upstream_rate_limited", message, { retryAfterMs: waitMs });
     }
     call.trace.root.event("gateway.retry", why);
@@ -147,7 +132,7 @@ async function mayAsk(
 
 const MS_PER_SECOND = 1000;
 
-/** A target whose circuit is open costs no call. The fault that is told where no other target has one. */
+/** A target whose circuit is open costs no call. Gives the error to report where no other target has one. */
 function passOver(
   { call, deps }: Run,
   { label }: PlannedTarget,
@@ -163,12 +148,12 @@ function passOver(
   const seconds = Math.max(1, Math.ceil(retryInMs / MS_PER_SECOND));
   return new GatewayError(
     "upstream_overloaded",
-    `'${label}' has failed too often and is not asked again for ${seconds} s (its circuit is open).`,
+    `'${label}' has failed too often and is not called again for ${seconds} s (its circuit is open).`,
     { retryAfterMs: seconds * MS_PER_SECOND },
   );
 }
 
-/** Ends a failed attempt's span with what is done instead, and says the same on the request's own. */
+/** Ends a failed attempt's span with what is done instead, and records the same on the request's own. */
 function leaveAttempt(
   call: BareCall,
   { span, error, isLost }: Failed,

@@ -1,6 +1,6 @@
 /**
  * How one attempt is said to its upstream and its answer to the client: in the same words where both speak the same
- * wire, else translated. Pure; called by attempts.ts, read by respond.ts.
+ * wire, else translated. Pure.
  */
 
 import { type AnswerSummary, summarise, summariseEmbedding } from "../answers/answer-summary.ts";
@@ -67,12 +67,33 @@ export interface ForwardExchange extends BaseExchange {
   inspect(contentType: string): Inspector | undefined;
 }
 
-/** A WebSocket's handshake: what comes of it is no answer but a session. */
+/** A vendor's own API, called as it is: its status and headers reach the client too. */
+export interface NativeExchange extends BaseExchange {
+  readonly kind: "native";
+  /** As `ForwardExchange`. */
+  inspect(contentType: string): Inspector | undefined;
+  /** Whether an answer of this status is kept from the client. */
+  isWithheld(status: number): boolean;
+}
+
+/** A vendor counts a prompt's tokens; `read` is given the whole answer. */
+export interface CountExchange extends BaseExchange {
+  readonly kind: "count";
+  read(body: string): void;
+}
+
+/** A WebSocket's handshake: what comes of it is a session. */
 export interface RealtimeExchange extends BaseExchange {
   readonly kind: "realtime";
 }
 
-export type Exchange = ChatExchange | EmbeddingExchange | ForwardExchange | RealtimeExchange;
+export type Exchange =
+  | ChatExchange
+  | EmbeddingExchange
+  | ForwardExchange
+  | NativeExchange
+  | CountExchange
+  | RealtimeExchange;
 
 /** Throws `invalid_request` for what has no counterpart at this target, unless the client is lenient. */
 export function openExchange(

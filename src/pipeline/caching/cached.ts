@@ -20,11 +20,11 @@ export interface CacheAnswer {
   readonly hit?: Generation;
   /** Where this request's answer may be stored; absent when the cache is out of it. */
   readonly key?: CacheKey;
-  /** Of a look-up that found nothing, where one by meaning follows: the epoch in force. */
-  readonly missedIn?: number;
+  /** Of a look-up that found nothing, where a semantic one follows: the epoch in force. */
+  readonly missEpoch?: number;
 }
 
-/** Throws `cache_miss` where the client wants nothing but a cached answer. */
+/** Throws `cache_miss` where the client wants only a cached answer. */
 export async function lookUp(call: Call, plan: Plan, deps: Deps): Promise<CacheAnswer> {
   const { mode, reason } = call.cache;
   const span = call.trace.root.child("gateway.cache.lookup", { kind: "client" });
@@ -50,7 +50,7 @@ export async function lookUp(call: Call, plan: Plan, deps: Deps): Promise<CacheA
     describeLookup(span, found, deps.now());
     const hit = found.status === "hit" ? replayHit(call, found, span, deps.now()) : undefined;
     if (hit) return { hit, key };
-    if (isSemantic(call, plan) && found.status !== "error") return { key, missedIn: epoch };
+    if (isSemantic(call, plan) && found.status !== "error") return { key, missEpoch: epoch };
     if (mode === "only-if-cached") throw nothingCached();
     return { key };
   } finally {
@@ -58,22 +58,22 @@ export async function lookUp(call: Call, plan: Plan, deps: Deps): Promise<CacheA
   }
 }
 
-/** What was found is of before a purge that this isolate has just heard of. */
+/** What was found is from before a purge that this isolate did not know of. */
 async function afterPurge(call: Call, plan: Plan, epoch: number, span: Span): Promise<CacheAnswer> {
   span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": "purged" });
   const fresh = { ...call, bundle: { ...call.bundle, cacheEpoch: epoch } };
-  if (isSemantic(call, plan)) return { key: await keyOf(fresh, plan), missedIn: epoch };
+  if (isSemantic(call, plan)) return { key: await keyOf(fresh, plan), missEpoch: epoch };
   if (call.cache.mode === "only-if-cached") throw nothingCached();
   return { key: await keyOf(fresh, plan) };
 }
 
-/** Whether what the exact cache doesn't have is looked up by meaning: semantic-cache.ts. */
+/** Whether a miss of the exact cache is looked up in the semantic one: semantic-cache.ts. */
 function isSemantic({ codec }: Call, { semantic }: Plan): boolean {
   return semantic !== undefined && !("operation" in codec);
 }
 
 export function nothingCached(): GatewayError {
-  return new GatewayError("cache_miss", "There is no cached answer to this request.");
+  return new GatewayError("cache_miss", "No answer to this request is cached.");
 }
 
 /** Under what this request's answer is stored, and by what equal requests under way are found. */
@@ -102,7 +102,7 @@ export function keyInputOf(
 type CacheHit = Extract<CacheLookup, { readonly status: "hit" }>;
 
 const READ = { "db.system.name": "cloudflare.kv", "db.operation.name": "get" } as const;
-const AT_HAND = { "gateway.cache.source": "memory" } as const;
+const FROM_MEMORY = { "gateway.cache.source": "memory" } as const;
 
 export function describeLookup(
   span: Span,
@@ -110,9 +110,9 @@ export function describeLookup(
   now: number,
   kind: "exact" | "semantic" = "exact",
 ): void {
-  const isAtHand = found.status === "hit" && found.source === "memory";
+  const isFromMemory = found.status === "hit" && found.source === "memory";
   span.set({
-    ...(isAtHand ? AT_HAND : READ),
+    ...(isFromMemory ? FROM_MEMORY : READ),
     "gateway.cache.status": found.status,
     "gateway.cache.kind": kind,
   });
@@ -206,9 +206,9 @@ export function storeAnswer(
     ttlSeconds,
     trace: stored.trace,
     target: stored.target,
-    ...(answer.model === undefined ? {} : { model: answer.model }),
-    ...(answer.usage === undefined ? {} : { usage: answer.usage }),
-    ...(stored.costMicroUsd === undefined ? {} : { costMicroUsd: stored.costMicroUsd }),
+    ...(answer.model !== undefined && { model: answer.model }),
+    ...(answer.usage !== undefined && { usage: answer.usage }),
+    ...(stored.costMicroUsd !== undefined && { costMicroUsd: stored.costMicroUsd }),
   };
   deps.defer(
     deps.cacheStore.put(key, entry).then((written) => {

@@ -1,11 +1,12 @@
 /**
- * A prompt's vector by the tenant's own embedding target: an upstream call like any other (span, credential, circuit, gate,
- * price), but for the cache's sake: in a time of its own, outside of the queue, and without ever failing the request.
- * Called by semantic-cache.ts.
+ * A prompt's vector by the tenant's own embedding target: an attempt like any other (span, credential, circuit, cooldown,
+ * price), but with a deadline of its own, outside of the queue, and without ever failing the request.
  */
 
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { tryOnce } from "../attempts/attempt.ts";
+import { recordBills } from "../attempts/bill.ts";
+import type { OpenExchange, Run } from "../attempts/run.ts";
 import { normalise, type Vector } from "../../cache/vectors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
 import { openAiEmbeddings } from "../../wires/openai-embeddings/client-codec.ts";
@@ -13,20 +14,19 @@ import type { GatewayError } from "../../errors.ts";
 import { openExchange } from "../attempts/exchange.ts";
 import type { Call, Deps } from "../ports.ts";
 import type { RequestFacts } from "../request-facts.ts";
-import type { Plan } from "../../routing/plan.ts";
+import { type Plan, singleTargetPlan } from "../../routing/plan.ts";
 import { type PlannedTarget, toTarget } from "../../routing/planned-target.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import { withDeadline } from "../../runtime/waits.ts";
-import { DEFAULT_RETRIES, type SemanticSettings } from "../../tenants/records/route-record.ts";
+import type { SemanticSettings } from "../../tenants/records/route-record.ts";
 
 export type Embedded =
   | { readonly vector: Vector; readonly costMicroUsd: number }
   /** Why there is none: `gateway.cache.reason`. */
   | { readonly vector?: undefined; readonly costMicroUsd: number; readonly reason: string };
 
-/** What a call that its signal should have ended gets on top before it is left alone. */
+/** How much longer a call is waited for that its time limit should have ended. */
 const STRAGGLER_MS = 50;
-const MICRO_USD_PER_USD = 1_000_000;
 
 /** Never throws. The call's span hangs under `parent`; it is over by `deadlineAt`, ms since the epoch. */
 export async function embedPrompt(
@@ -40,44 +40,40 @@ export async function embedPrompt(
   const target = targetOf(settings);
   if (!Object.hasOwn(call.bundle.providers, target.provider)) return none("embedding_unknown");
   if (deps.targets.concurrency.waitMs(target.label, deps.now()) > 0) return none("embedding_limited");
-  // Too slow for a look-up is not too slow for a client who asks for embeddings: the circuit that opens here is not his.
+  // Too slow for a look-up is not too slow for a client's embeddings request: this circuit is the look-up's own.
   const pass = await deps.targets.circuits.take(`${target.label} (cache)`, call.requestId);
   if (pass === undefined) return none("embedding_open");
 
   const facts: RequestFacts = { startedAt: deps.now() };
   const embedding = embeddingCall(call, text, settings, facts, parent);
   let values: readonly number[] = [];
-  const trying = tryOnce(
-    {
-      call: embedding,
-      plan: planOf(target, deadlineAt - deps.now()),
-      held: {
-        // It waits for no place, and there is none to give back.
-        admission: { reservedTokens: 0, canDeferSettle: true, signal: call.signal(), stopRenewal: () => {} },
-        cacheKey: undefined,
-        open(provider, chosen) {
-          const exchange = openExchange(embedding, provider, chosen);
-          const read: typeof exchange.read = (body) => {
-            const answer = exchange.read(body);
-            values = answer.vectors?.()[0] ?? [];
-            return answer;
-          };
-          return { ...exchange, read };
-        },
-      },
-      deps: { ...deps, ...contentOfWhole(call, deps) },
-      deadlineAt,
-      taken: new Set(),
-      made: { count: 1 },
-      asking: {},
-    },
-    { number: 1, reason: "cache", resends: 0, target, pass },
-  );
+  const open: OpenExchange = (provider, chosen) => {
+    const exchange = openExchange(embedding, provider, chosen);
+    const read: typeof exchange.read = (body) => {
+      const answer = exchange.read(body);
+      values = answer.vectors?.()[0] ?? [];
+      return answer;
+    };
+    return { ...exchange, read };
+  };
+  const run: Run = {
+    call: embedding,
+    plan: singleTargetPlan(target, timeoutsOf(deadlineAt - deps.now()), "embeds for the semantic cache"),
+    open,
+    isKept: false,
+    deps: { ...deps, ...contentOfWhole(call, deps) },
+    deadlineAt,
+    taken: new Set(),
+    made: { count: 1 },
+    calling: {},
+  };
+  const trying = tryOnce(run, { number: 1, reason: "cache", resends: 0, target, pass });
   const leftMs = Math.max(0, deadlineAt - deps.now()) + STRAGGLER_MS;
   const tried = await withDeadline(trying, leftMs, target.label).catch(() => undefined);
-  const costMicroUsd = (facts.costUsd ?? 0) * MICRO_USD_PER_USD;
+  recordBills(embedding);
+  const costMicroUsd = facts.bills?.[0]?.costMicroUsd ?? 0;
   if (tried === undefined) return none("embedding_timeout");
-  if (tried.answer === undefined) {
+  if (tried.answered === undefined) {
     if (tried.span) endAttempt(tried.span, { error: tried.error });
     return none(reasonOf(tried.error));
   }
@@ -107,7 +103,7 @@ function embeddingCall(
   facts: RequestFacts,
   parent: Span,
 ): Call {
-  const wire = { model: embedding, input: text, ...(dimensions === undefined ? {} : { dimensions }) };
+  const wire = { model: embedding, input: text, ...(dimensions !== undefined && { dimensions }) };
   const chat: ChatRequest = {
     dialect: "openai-embeddings",
     operation: "embeddings",
@@ -117,7 +113,7 @@ function embeddingCall(
     wireText: JSON.stringify(wire),
     wire,
   };
-  // The client's limit for a first byte is about his answer.
+  // The client's limit for a first byte is about its answer.
   const { firstByteMs: _, ...options } = call.options;
   return {
     ...call,
@@ -130,19 +126,8 @@ function embeddingCall(
   };
 }
 
-/** Never retried: it would come too late. */
-function planOf(target: PlannedTarget, timeoutMs: number): Plan {
-  return {
-    routeId: target.label,
-    strategy: "direct",
-    targets: [target],
-    candidates: [target],
-    reason: "embeds for the cache",
-    rejected: [],
-    retries: DEFAULT_RETRIES,
-    timeouts: { firstByteMs: timeoutMs, idleMs: timeoutMs, totalMs: timeoutMs },
-    isSticky: false,
-  };
+function timeoutsOf(ms: number): Plan["timeouts"] {
+  return { firstByteMs: ms, idleMs: ms, totalMs: ms };
 }
 
 /** What is noted of a trace's content belongs to the whole of it, not to the look-up's part. */

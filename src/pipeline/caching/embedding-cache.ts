@@ -1,6 +1,6 @@
 /**
- * Embeddings are cached text by text: a request for many asks its upstream only for those that nobody asked for before.
- * One look-up and one store span stand for all of a request's texts. Called by gateway.ts.
+ * Embeddings are cached text by text: a request for many calls its upstream only for those that are not cached. One look-up
+ * and one store span cover all of a request's texts.
  */
 
 import { keyOf } from "./cached.ts";
@@ -27,7 +27,7 @@ export function batchOf({ codec, chat, cache }: Call): EmbeddingBatch | undefine
   return count > 1 && count <= MAX_TEXTS ? codec.batch : undefined;
 }
 
-/** `generate` is asked for those texts that are not there. Throws `cache_miss` where the client wants nothing else. */
+/** `generate` is called for those texts that are not cached. Throws `cache_miss` where the client wants only cached ones. */
 export async function embedEach(
   call: Call,
   plan: Plan,
@@ -44,7 +44,7 @@ export async function embedEach(
   describe(span, entries, missing.length);
   if (missing.length === 0) return allFound(call, batch, present(entries), deps.now());
   if (cache.mode === "only-if-cached") {
-    throw new GatewayError("cache_miss", `There is no cached answer to ${missing.length} of the texts.`);
+    throw new GatewayError("cache_miss", `${missing.length} of the texts are not cached.`);
   }
   const startedAt = deps.now();
   const generation = await generate({ ...call, chat: batch.pick(chat, missing) });
@@ -136,8 +136,8 @@ function entryOf(
     ttlSeconds: cache.ttlSeconds,
     trace: trace.root.ref,
     target,
-    ...(usage === undefined ? {} : { usage: shareOf(usage, share) }),
-    ...(costUsd === undefined ? {} : { costMicroUsd: costUsd * MICRO_USD_PER_USD * share }),
+    ...(usage !== undefined && { usage: shareOf(usage, share) }),
+    ...(costUsd !== undefined && { costMicroUsd: costUsd * MICRO_USD_PER_USD * share }),
   };
 }
 

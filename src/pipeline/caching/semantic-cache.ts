@@ -1,12 +1,12 @@
 /**
- * The cache's second look-up, by meaning, on routes that have it: a stored answer counts where all of the request is equal but
- * the wording of the last user text, and that is near enough. Whatever goes wrong here is a miss with a reason, never the
- * request's fault. Called by gateway.ts after the exact look-up has missed.
+ * The semantic cache, on routes that have it, after the exact look-up has missed: a stored answer counts where all of the
+ * request is equal but the wording of the last user text, and that is similar enough. Whatever goes wrong here is a miss
+ * with a reason and never fails the request.
  */
 
 import { describeLookup, keyInputOf, nothingCached, replayHit } from "./cached.ts";
 import { cutLastUserText } from "../../cache/last-user-text.ts";
-import { type CacheKey, knownCacheKey } from "../../cache/key.ts";
+import { knownCacheKey } from "../../cache/key.ts";
 import type { NearestAnswer, NearestEntry } from "../../cache/semantic-protocol.ts";
 import { semanticScope } from "../../cache/semantic-scope.ts";
 import type { CacheStore } from "../../cache/store.ts";
@@ -19,26 +19,20 @@ import type { Span } from "../../telemetry/trace/trace.ts";
 import { withDeadline } from "../../runtime/waits.ts";
 import type { SemanticSettings } from "../../tenants/records/route-record.ts";
 
-export interface NearLookup {
+export interface SemanticLookup {
   readonly hit?: Generation;
   /** Where this request's own answer is to be stored: the cache, and with it the index where there is a vector. */
   readonly cacheStore: CacheStore;
 }
 
-/** What the exact look-up leaves: the request's key, and the epoch that is in force. */
-export interface ExactMiss {
-  readonly key: CacheKey;
-  readonly epoch: number;
-}
-
-/** Throws `cache_miss` where the client wants nothing but a cached answer. */
-export async function lookUpNear(
+/** `epoch` is the cache epoch in force. Throws `cache_miss` where the client wants only a cached answer. */
+export async function lookUpSemantic(
   asked: Call,
   plan: Plan,
   settings: SemanticSettings,
-  { epoch }: ExactMiss,
+  epoch: number,
   deps: Deps,
-): Promise<NearLookup> {
+): Promise<SemanticLookup> {
   const call = { ...asked, bundle: { ...asked.bundle, cacheEpoch: epoch } };
   const span = call.trace.root.child("gateway.cache.lookup", {
     kind: "client",
@@ -61,7 +55,7 @@ async function find(
   settings: SemanticSettings,
   span: Span,
   deps: Deps,
-): Promise<NearLookup> {
+): Promise<SemanticLookup> {
   const { cacheStore } = deps;
   const cut = cutLastUserText(call.chat);
   if (cut.text === undefined) {
@@ -77,22 +71,22 @@ async function find(
     semanticScope(keyInputOf(call, plan), cut.rest, settings),
     embedPrompt(call, cut.text, settings, deadlineAt, span, deps),
   ]);
-  bookEmbedding(call, embedded.costMicroUsd, deps);
+  recordEmbedding(call, embedded.costMicroUsd, deps);
   if (embedded.vector === undefined) {
     span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": embedded.reason });
     return { cacheStore };
   }
   const { vector } = embedded;
   const indexing = indexed(cacheStore, { vector, scope, plan, settings, call }, deps);
-  const answer = await askIndex(call, scope, vector, deadlineAt, span, deps);
-  const best = answer && judge(answer, settings, call, span);
+  const answer = await queryIndex(call, scope, vector, deadlineAt, span, deps);
+  const best = answer && nearEnough(answer, settings, call, span);
   if (best === undefined) return { cacheStore: indexing };
   const hit = await readAnswer(call, scope, best, span, deps);
   return hit === undefined ? { cacheStore: indexing } : { hit, cacheStore };
 }
 
-/** The money is spent whatever becomes of the request, so no settlement of its own would be sure to bring it. */
-function bookEmbedding({ facts, requestId, key }: Call, costMicroUsd: number, deps: Deps): void {
+/** The money is spent whatever becomes of the request, so it can't wait for a settlement. */
+function recordEmbedding({ facts, requestId, key }: Call, costMicroUsd: number, deps: Deps): void {
   if (!(costMicroUsd > 0)) return;
   facts.embeddingMicroUsd = costMicroUsd;
   facts.costUsd = usd(costMicroUsd);
@@ -103,7 +97,7 @@ function bookEmbedding({ facts, requestId, key }: Call, costMicroUsd: number, de
 const MIN_INDEX_MS = 100;
 
 /** Undefined where the index did not answer in time. */
-async function askIndex(
+async function queryIndex(
   { bundle }: Call,
   scope: string,
   vector: Vector,
@@ -114,8 +108,8 @@ async function askIndex(
   span.set({ "rpc.system.name": "cloudflare.workers_rpc", "rpc.method": "SemanticIndex/nearest" });
   const leftMs = Math.max(MIN_INDEX_MS, deadlineAt - deps.now());
   try {
-    const asking = deps.semanticIndex().nearest({ epoch: bundle.cacheEpoch, scope, vector });
-    return await withDeadline(asking, leftMs, "the semantic index");
+    const querying = deps.semanticIndex().nearest({ epoch: bundle.cacheEpoch, scope, vector });
+    return await withDeadline(querying, leftMs, "the semantic index");
   } catch {
     span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": "index_unreachable" });
     return undefined;
@@ -123,7 +117,7 @@ async function askIndex(
 }
 
 /** The nearest entry, where it is near enough. */
-function judge(
+function nearEnough(
   { best, compared }: NearestAnswer,
   { threshold }: SemanticSettings,
   { facts }: Call,
@@ -146,7 +140,7 @@ async function readAnswer(
 ): Promise<Generation | undefined> {
   const found = await deps.cacheStore.get(knownCacheKey(call.bundle.id, key));
   describeLookup(span, found, deps.now(), "semantic");
-  // It ended before the index thought so: a later answer to the same request was stored for a shorter time.
+  // It expired before its index entry: a later answer to the same request was stored for a shorter time.
   if (found.status === "miss" || found.status === "stale") {
     span.set({ "gateway.cache.reason": "answer_gone" });
     deps.defer(
@@ -173,7 +167,7 @@ interface Placing {
   readonly settings: SemanticSettings;
 }
 
-/** The same store; what it has stored can be found by meaning from then on. */
+/** The same store; what it has stored is in the semantic index from then on. */
 function indexed(store: CacheStore, placing: Placing, deps: Deps): CacheStore {
   const { call, plan, scope, vector, settings } = placing;
   return {

@@ -1,23 +1,21 @@
 /**
- * How many input tokens a request has, without generating: asked of the target's vendor where it can count for the
- * client's dialect or for any, else estimated. Limited and traced like a generation, but free. Called by the routes that
- * count; knows no vendor.
+ * How many input tokens a request has, without generating: counted by the target's vendor where it can, else estimated.
+ * Limited and traced like a generation, but free. Knows no vendor.
  */
 
-import { admit } from "../lease.ts";
-import { endAttempt, openAttempt } from "../attempts/attempt-span.ts";
-import { concludeCount, concludeFailure } from "../end.ts";
+import { callTargets } from "../attempts/attempts.ts";
+import type { CountExchange } from "../attempts/exchange.ts";
+import type { OpenExchange } from "../attempts/run.ts";
+import type { Answered } from "../ended.ts";
+import { withLease } from "../lease.ts";
 import type { Conversation, Part } from "../../schema/conversation.ts";
 import type { DialectCodec } from "../../wires/client-wire.ts";
 import { GatewayError, toGatewayError } from "../../errors.ts";
-import type { Call, Deps } from "../ports.ts";
+import type { BareCall, Call, Deps } from "../ports.ts";
 import { routeFresh } from "../routed.ts";
-import type { Target } from "../../providers/provider.ts";
+import type { Provider, Target, TokenCounter } from "../../providers/provider.ts";
 import type { Plan } from "../../routing/plan.ts";
-import { PASSED_HEADERS, readBody, sendUpstream } from "../../upstream/call.ts";
-import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
-
-type PlannedTarget = Plan["targets"][number];
+import type { PlannedTarget } from "../../routing/planned-target.ts";
 
 /** The vendor's own body, or a number of ours. */
 export type TokenCount =
@@ -26,99 +24,118 @@ export type TokenCount =
 
 type CountCall = Call & { readonly codec: DialectCodec };
 
-/** Throws a row of the error table. Asks the next target where one's upstream is at fault. */
+/** Throws a row of the error table. Calls the next target where one's upstream is at fault; none is called twice. */
 export async function countTokens(asked: CountCall, deps: Deps): Promise<TokenCount> {
   const { call, plan } = await routeFresh(asked, deps);
-  const admission = await admit(call, deps);
-  try {
-    const count = await firstCount(
-      { ...call, codec: asked.codec, signal: () => admission.signal },
-      plan,
-      deps,
-    );
-    call.trace.root
-      .child("gateway.usage.count", {
-        attributes: { "gateway.span.cpu_only": true, "gateway.usage.source": count.source },
-      })
-      .end();
-    concludeCount(call, admission, deps);
-    return count;
-  } catch (thrown) {
-    const error = toGatewayError(thrown);
-    concludeFailure(call, admission, error, deps);
-    throw error;
-  }
+  const counting = createCounting({ ...call, codec: asked.codec });
+  const run = async (admitted: BareCall): Promise<Answered> => {
+    const targets = await countableOf(call, plan, counting, deps);
+    const answered = await countAt(admitted, plan, targets, counting, deps);
+    const attributes = { "gateway.span.cpu_only": true, "gateway.usage.source": counting.count().source };
+    call.trace.root.child("gateway.usage.count", { attributes }).end();
+    return answered;
+  };
+  await withLease(call, undefined, deps, run);
+  return counting.count();
 }
 
-async function firstCount(call: CountCall, plan: Plan, deps: Deps): Promise<TokenCount> {
-  let last: GatewayError | undefined;
-  for (const [index, target] of plan.targets.entries()) {
-    try {
-      return await countAt(call, plan, target, index + 1, deps);
-    } catch (thrown) {
-      last = toGatewayError(thrown);
-      if (!last.canFallBack) throw last;
-    }
-  }
-  throw last ?? new GatewayError("internal_error", "The plan had no target.");
-}
-
-async function countAt(
-  call: CountCall,
-  plan: Plan,
-  planned: PlannedTarget,
-  number: number,
+/** The plan's first targets whose vendors can count: where one can't, an estimate is as good as a later one's count. */
+async function countableOf(
+  call: Call,
+  { targets }: Plan,
+  counting: Counting,
   deps: Deps,
-): Promise<TokenCount> {
-  const { chat, codec, facts, options } = call;
-  facts.attempts = number;
-  facts.usedFallback = number > 1;
-  const account = await deps.accountOf(call.bundle, planned.provider);
-  const provider = deps.providerOf(account.kind);
-  facts.target = planned.label;
-  facts.provider = provider.semconvName;
-  const target: Target = { account, model: planned.model };
-  const counter = provider.counterOf ? provider.counterOf(target) : provider.counter;
-  // Whatever the wire can't say counts for nothing here, and is no fault.
-  const drop = (): void => {};
-  const isForwarded = counter?.dialect === chat.dialect;
-  const conversation = isForwarded ? undefined : codec.toConversation(chat, drop);
-  const estimate = (of: Conversation): TokenCount => ({
-    source: "estimate",
-    inputTokens: estimateInputTokens(of),
-  });
-  if (counter === undefined || (counter.dialect !== undefined && conversation))
-    return estimate(conversation ?? codec.toConversation(chat, drop));
+): Promise<readonly PlannedTarget[]> {
+  for (const [index, { provider: name, model, label }] of targets.entries()) {
+    const account = await deps.accountOf(call.bundle, name).catch(() => undefined);
+    // One whose credential can't be opened fails as an attempt does.
+    if (account === undefined) continue;
+    const provider = deps.providerOf(account.kind);
+    if (counting.counterAt(provider, { account, model }) !== undefined) continue;
+    if (index === 0)
+      Object.assign(call.facts, { attempts: 1, target: label, provider: provider.semconvName });
+    return targets.slice(0, index);
+  }
+  return targets;
+}
 
-  const reason = number === 1 ? "initial" : "fallback";
-  const span = openAttempt(call, provider, target, { number, reason, resends: 0, target: planned });
+const ESTIMATED: Answered = { generation: { contentType: "", body: "" }, ended: { kind: "count" } };
+
+/** Calls the targets in turn; a count that can't be had where the request is translated stays an estimate. */
+async function countAt(
+  call: BareCall,
+  plan: Plan,
+  targets: readonly PlannedTarget[],
+  counting: Counting,
+  deps: Deps,
+): Promise<Answered> {
+  const [first, ...others] = targets;
+  if (first === undefined) return ESTIMATED;
+  const once = { ...plan.retries, maxAttempts: 1 };
+  const { hedge: _, ...unhedged } = plan;
+  const countPlan: Plan = { ...unhedged, targets: [first, ...others], retries: once };
   try {
-    const { firstByteMs, idleMs, totalMs } = plan.timeouts;
-    const limits = {
-      firstByteMs: options.firstByteMs ?? firstByteMs,
-      idleMs,
-      deadlineAt: deps.now() + totalMs,
-    };
-    const traceparent = formatTraceparent(span.ref);
-    const passed = PASSED_HEADERS[chat.dialect];
-    const client = { signal: call.signal(), headers: call.headers, passed, traceparent };
-    const request = counter.toRequest(chat, target, conversation && { conversation, drop });
-    const attempt = await sendUpstream(
-      { request, provider, target, limits, client, throwOnStatus: true },
-      deps,
-    );
-    const body = await readBody(attempt, idleMs);
-    endAttempt(span, { status: attempt.response.status });
-    if (conversation === undefined) return { source: "provider", body };
-    const inputTokens = counter.read?.(parse(body));
-    return inputTokens === undefined ? estimate(conversation) : { source: "provider", inputTokens };
+    return await callTargets(call, countPlan, { open: counting.open }, deps);
   } catch (thrown) {
     const error = toGatewayError(thrown);
-    endAttempt(span, { error });
-    // The vendor counts for some of its models and accounts only: what it refuses it may still generate for.
-    if (conversation && error.details.upstreamStatus !== undefined) return estimate(conversation);
+    const isLast = targets.length < plan.targets.length && error.canFallBack;
+    if (isLast || (counting.isTranslated() && error.details.upstreamStatus !== undefined)) return ESTIMATED;
     throw error;
   }
+}
+
+interface Counting {
+  /** Undefined where the target's vendor can't count this request. */
+  counterAt(provider: Provider, target: Target): TokenCounter | undefined;
+  readonly open: OpenExchange;
+  /** Whether the last target called was asked in another wire than the client's. */
+  isTranslated(): boolean;
+  count(): TokenCount;
+}
+
+/** One request's count: how each target is asked for it, and what came of that. */
+function createCounting({ chat, codec }: CountCall): Counting {
+  // What the wire can't say counts for nothing here, and is not a fault.
+  const drop = (): void => {};
+  let conversation: Conversation | undefined;
+  let isTranslated = false;
+  let counted: TokenCount | undefined;
+  const readConversation = (): Conversation => (conversation ??= codec.toConversation(chat, drop));
+
+  function counterAt(provider: Provider, target: Target): TokenCounter | undefined {
+    const counter = provider.counterOf ? provider.counterOf(target) : provider.counter;
+    return counter?.dialect === undefined || counter.dialect === chat.dialect ? counter : undefined;
+  }
+
+  function open(provider: Provider, target: Target): CountExchange {
+    const counter = counterAt(provider, target);
+    if (counter === undefined) throw new GatewayError("internal_error", "The target can't count tokens.");
+    const isForwarded = counter.dialect === chat.dialect;
+    isTranslated = !isForwarded;
+    const asked = isForwarded ? undefined : { conversation: readConversation(), drop };
+    return {
+      kind: "count",
+      request: counter.toRequest(chat, target, asked),
+      upstreamDialect: counter.dialect,
+      isSameWire: true,
+      dropped: [],
+      read(body) {
+        if (isForwarded) {
+          counted = { source: "provider", body };
+          return;
+        }
+        const inputTokens = counter.read?.(parse(body));
+        if (inputTokens !== undefined) counted = { source: "provider", inputTokens };
+      },
+    };
+  }
+
+  return {
+    counterAt,
+    open,
+    isTranslated: () => isTranslated,
+    count: () => counted ?? { source: "estimate", inputTokens: estimateInputTokens(readConversation()) },
+  };
 }
 
 function parse(text: string): unknown {

@@ -3,10 +3,10 @@
  * moderations, reranking. Routed, limited, retried and traced like a generation, with the model's name put in; never cached.
  */
 
-import { admit } from "../lease.ts";
-import { firstSuccess, type Held } from "../attempts/attempts.ts";
-import { concludeFailure } from "../end.ts";
-import { GatewayError, toGatewayError } from "../../errors.ts";
+import { callTargets } from "../attempts/attempts.ts";
+import type { OpenExchange } from "../attempts/run.ts";
+import { withLease } from "../lease.ts";
+import { GatewayError } from "../../errors.ts";
 import type { ForwardExchange } from "../attempts/exchange.ts";
 import { inspectUsage } from "../answers/inspectors.ts";
 import { nativeUrl } from "../../upstream/native-url.ts";
@@ -27,16 +27,8 @@ export interface Forwarding {
 /** Throws a row of the error table. */
 export async function forward(asked: BareCall, forwarding: Forwarding, deps: Deps): Promise<Generation> {
   const { call, plan } = await routeFresh(asked, deps);
-  const admission = await admit(call, deps, plan);
-  const admitted = { ...call, signal: () => admission.signal };
-  const open: Held["open"] = (provider, target) => openForward(forwarding, provider, target);
-  try {
-    return await firstSuccess(admitted, plan, { admission, cacheKey: undefined, open }, deps);
-  } catch (thrown) {
-    const error = toGatewayError(thrown);
-    concludeFailure(call, admission, error, deps);
-    throw error;
-  }
+  const open: OpenExchange = (provider, target) => openForward(forwarding, provider, target);
+  return withLease(call, plan, deps, (admitted) => callTargets(admitted, plan, { open }, deps));
 }
 
 function openForward(

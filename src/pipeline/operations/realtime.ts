@@ -1,13 +1,13 @@
 /**
  * `GET /v1/realtime`: a WebSocket to a target that speaks OpenAI's Realtime API. Planned, admitted, tried and traced like
- * any request as far as the handshake; the lease is then held for as long as the session lasts. Called by routes/realtime.ts.
+ * any request as far as the handshake; the lease is then held for as long as the session lasts.
  */
 
-import { admit } from "../lease.ts";
-import { firstSuccess, type Held } from "../attempts/attempts.ts";
-import { concludeFailure } from "../end.ts";
+import { callTargets } from "../attempts/attempts.ts";
+import type { OpenExchange } from "../attempts/run.ts";
+import { withLease } from "../lease.ts";
 import type { RealtimeAsk } from "../../wires/openai-realtime/handshake.ts";
-import { GatewayError, toGatewayError } from "../../errors.ts";
+import { GatewayError } from "../../errors.ts";
 import type { RealtimeExchange } from "../attempts/exchange.ts";
 import type { BareCall, Deps } from "../ports.ts";
 import { routeFresh } from "../routed.ts";
@@ -19,22 +19,16 @@ import type { Provider, Target } from "../../providers/provider.ts";
  */
 export async function realtime(asked: BareCall, ask: RealtimeAsk, deps: Deps): Promise<WebSocket> {
   if (ask.isModelless && asked.key.allowedModels !== undefined) {
-    const message = "A key that is bound to models may not open a session without one.";
+    const message = "Keys with `allowedModels` can't open a session without a model.";
     throw new GatewayError("permission_denied", message);
   }
   const { call, plan } = await routeFresh(asked, deps);
-  const admission = await admit(call, deps, plan);
-  const admitted = { ...call, signal: () => admission.signal };
-  const open: Held["open"] = (provider, target) => openHandshake(ask, provider, target);
-  try {
-    const { socket } = await firstSuccess(admitted, plan, { admission, cacheKey: undefined, open }, deps);
-    if (socket !== undefined) return socket;
-    throw new GatewayError("internal_error", "A handshake came to no session.");
-  } catch (thrown) {
-    const error = toGatewayError(thrown);
-    concludeFailure(call, admission, error, deps);
-    throw error;
-  }
+  const open: OpenExchange = (provider, target) => openHandshake(ask, provider, target);
+  const { socket } = await withLease(call, plan, deps, (admitted) =>
+    callTargets(admitted, plan, { open }, deps),
+  );
+  if (socket !== undefined) return socket;
+  throw new GatewayError("internal_error", "The handshake produced no session.");
 }
 
 function openHandshake(
@@ -44,7 +38,7 @@ function openHandshake(
 ): RealtimeExchange {
   const request = provider.toRealtime?.(target, query, isModelless);
   if (request === undefined) {
-    const message = `'${target.account.name}' (${provider.kind}) has no Realtime API of OpenAI's form.`;
+    const message = `'${target.account.name}' (${provider.kind}) does not offer OpenAI's Realtime API.`;
     throw new GatewayError("invalid_request", message, { param: "model" });
   }
   return {

@@ -1,6 +1,6 @@
 /**
- * The request that generates for others too: its generation goes on when its own client has left, as long as anybody
- * wants it; what it sends goes to the object, from which its own client gets it like everybody else. Called by sharing.ts.
+ * The leader of a flight: its generation goes on when its own client has left, as long as a follower wants it; what it
+ * generates goes to the object, from which its own client gets it as the followers do.
  */
 
 import { type ErrorCode, GatewayError, toGatewayError } from "../../errors.ts";
@@ -36,7 +36,7 @@ export async function leadFlight(
     generation = await generate({ ...call, signal: () => detached.signal, release: generated.resolve });
   } catch (thrown) {
     const fault = describeFault(toGatewayError(thrown));
-    deps.defer(tell(writer, encodeLine({ fault, leader: trace.root.ref }), false));
+    deps.defer(send(writer, encodeLine({ fault, leader: trace.root.ref }), false));
     deps.defer(own.then(drain));
     throw thrown;
   }
@@ -49,11 +49,14 @@ export async function leadFlight(
     ...(facts.provider === undefined ? {} : { provider: facts.provider }),
   };
   if (typeof body === "string") {
-    deps.defer(tellWhole(writer, head, body));
+    deps.defer(sendWhole(writer, head, body));
     deps.defer(own);
     if (!signal.aborted) return generation;
     facts.outcome = "client_disconnected";
-    throw new GatewayError("client_disconnected", "The client left before its answer, which others get.");
+    throw new GatewayError(
+      "client_disconnected",
+      "The client disconnected; requests coalesced with it still get the answer.",
+    );
   }
 
   const ownBody = await own;
@@ -65,7 +68,7 @@ export async function leadFlight(
     deps.defer(generated.promise.then(call.release));
     return generation;
   }
-  deps.defer(tellStream(writer, head, body, isComplete));
+  deps.defer(sendStream(writer, head, body, isComplete));
   const hasFailed = (): Promise<boolean> => deps.flights.hasFailed(key, flightId, call.requestId);
   const passing = passOn(ownBody, me.failureText, hasFailed);
   const over = Promise.all([passing.end, generated.promise]).then(([end]) => {
@@ -91,22 +94,22 @@ async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {
 
 type Writer = WritableStreamDefaultWriter<Uint8Array>;
 
-async function tell(writer: Writer, bytes: Uint8Array, isComplete: boolean): Promise<void> {
-  // An object that reads no more has nobody to tell.
+async function send(writer: Writer, bytes: Uint8Array, isComplete: boolean): Promise<void> {
+  // An object that reads no more has no followers.
   await writer.write(bytes).catch(() => {});
   await endProgress(writer, isComplete);
 }
 
-async function tellWhole(writer: Writer, head: FlightHead, body: string): Promise<void> {
+async function sendWhole(writer: Writer, head: FlightHead, body: string): Promise<void> {
   await writer.write(encodeLine({ head })).catch(() => {});
-  await tell(writer, new TextEncoder().encode(body), true);
+  await send(writer, new TextEncoder().encode(body), true);
 }
 
 /**
- * Byte by byte as they come: the runtime can't pipe one identity stream into another. Where the object stops reading,
- * nobody wants the answer any more, and the generation is told so by its own body.
+ * Byte by byte as they come: the runtime can't pipe one identity stream into another. Where the object stops reading, no
+ * follower wants the answer any more, and cancelling the body stops the generation.
  */
-async function tellStream(
+async function sendStream(
   writer: Writer,
   head: FlightHead,
   body: ReadableStream<Uint8Array>,

@@ -1,7 +1,7 @@
 /**
- * Equal requests share one generation: those with one idempotency key (src/docs/http-api.md), and, opted in, those that are equal
- * and under way at once. Who leads runs the pipeline and tells the object how it goes; who follows gets the same bytes.
- * Where requests meet is src/inflight/; called by gateway.ts.
+ * Single-flight: equal requests share one generation, those with one idempotency key (src/docs/http-api.md) and, opted in,
+ * those that are equal and under way at once. The leader runs the pipeline and sends its progress to the object; followers
+ * get the same bytes. The object is src/coalescing/.
  */
 
 import { keyOf } from "../caching/cached.ts";
@@ -21,9 +21,12 @@ export type Generate = (call: Call) => Promise<Generation>;
 const MAX_KEY_CHARS = 255;
 
 /** Throws `conflict` for a key that stands for another request. */
-export async function oncePerKey(call: Call, deps: Deps, generate: Generate): Promise<Generation> {
-  const name = call.headers.get("idempotency-key");
-  if (name === null) return generate(call);
+export async function oncePerKey(
+  call: Call,
+  name: string,
+  deps: Deps,
+  generate: Generate,
+): Promise<Generation> {
   if (name === "" || name.length > MAX_KEY_CHARS) {
     throw new GatewayError("invalid_request", `idempotency-key must have 1 to ${MAX_KEY_CHARS} characters.`, {
       param: "idempotency-key",
@@ -51,12 +54,12 @@ export async function oncePerKey(call: Call, deps: Deps, generate: Generate): Pr
       );
     case "failed":
       throw remake(joined);
-    // A promise that can't be kept is refused, or the client's retry would be billed twice without his knowing.
+    // A promise that can't be kept is refused, or the client's retry would be billed twice without its knowledge.
     case "alone":
     case "unreachable":
       throw new GatewayError(
         "unavailable",
-        "Whether this idempotency-key was used before can't be told just now.",
+        "Idempotency storage is unavailable. Retry with the same idempotency-key.",
         {
           param: "idempotency-key",
           retryAfterMs: 1000,
@@ -65,7 +68,12 @@ export async function oncePerKey(call: Call, deps: Deps, generate: Generate): Pr
   }
 }
 
-/** Joins equal requests under way where the tenant has opted in; `generate` is called by one of them at a time. */
+/** Whether the tenant has opted in to sharing equal requests under way, and the client has not opted out. */
+export function isCoalesced({ bundle, cache: { mode, reason } }: Call): boolean {
+  return bundle.tenant.cache.coalesce && (mode === "on" || reason === "tenant_off");
+}
+
+/** Joins equal requests under way; `generate` is called by one of them at a time. */
 export async function coalesced(
   call: Call,
   plan: Plan,
@@ -73,9 +81,6 @@ export async function coalesced(
   deps: Deps,
   generate: Generate,
 ): Promise<Generation> {
-  const { mode, reason } = call.cache;
-  const isWanted = call.bundle.tenant.cache.coalesce && (mode === "on" || reason === "tenant_off");
-  if (!isWanted) return generate(call);
   const { digest } = cacheKey ?? (await keyOf(call, plan));
   const key = `${digest}/${formOf(call)}`;
   const span = call.trace.root.child("gateway.coalesce.wait", { attributes: { ...RPC } });
@@ -107,10 +112,10 @@ export async function coalesced(
 
 const RPC = { "rpc.system.name": "cloudflare.workers_rpc", "rpc.method": "Inflight/join" } as const;
 
-type Outcome = Joined | { readonly kind: "unreachable" };
+type JoinOutcome = Joined | { readonly kind: "unreachable" };
 
 /** What the spans call it. */
-const STATUS: Readonly<Record<Outcome["kind"], string>> = {
+const STATUS: Readonly<Record<JoinOutcome["kind"], string>> = {
   lead: "lead",
   stream: "attached",
   whole: "attached",
@@ -129,7 +134,7 @@ async function join(
   keeps: boolean,
   span: Span,
   deps: Deps,
-): Promise<Outcome> {
+): Promise<JoinOutcome> {
   const { requestId } = call;
   const signal = call.signal();
   const gone = Promise.withResolvers<"gone">();
@@ -151,13 +156,13 @@ async function join(
   span.set({ "gateway.coalesce.status": "left" }).end();
   throw new GatewayError(
     "client_disconnected",
-    "The client left while it waited for an equal request's answer.",
+    "The client disconnected while it waited for the answer of an equal request.",
   );
 }
 
 type Shared = Extract<Joined, { readonly head: FlightHead }>;
 
-/** The others' answer: no attempt of this request's own, no cost, no place in the queue. */
+/** The leader's answer: no attempt of this request's own, no cost, no place in the queue. */
 function follow(
   call: Call,
   key: string,

@@ -183,7 +183,7 @@ describe("a handshake", () => {
     expect(errorOf(await open(key, "model=up/m"))).toMatchObject({
       status: 400,
       param: "model",
-      message: "'up' (anthropic) has no Realtime API of OpenAI's form.",
+      message: "'up' (anthropic) does not offer OpenAI's Realtime API.",
     });
   });
 

@@ -1,6 +1,6 @@
 /** Close codes and reasons of WebSockets, and what a session's end is taken for. */
 import { describe, expect, it, test } from "vitest";
-import { judge } from "../../../src/pipeline/answers/session.ts";
+import { classifySessionEnd } from "../../../src/pipeline/answers/session.ts";
 import { fitReason, isOrderly, isSendable } from "../../../src/upstream/socket-close.ts";
 import { GatewayError } from "../../../src/errors.ts";
 
@@ -45,13 +45,13 @@ describe("a session's end", () => {
     ["upstream", 1011, "upstream_error", "upstream_error"],
     ["upstream", 4000, "upstream_error", "upstream_error"],
   ] as const)("by the %s with %d is %s (%s)", (closedBy, closeCode, outcome, code) => {
-    const verdict = judge({ ...end, closedBy, closeCode }, "up");
+    const verdict = classifySessionEnd({ ...end, closedBy, closeCode }, "up");
     expect([verdict.outcome, verdict.error?.code]).toEqual([outcome, code]);
   });
 
   it("by the gateway is what the gateway says", () => {
     const stopped = new GatewayError("permission_denied", "switched off");
-    const verdict = judge({ ...end, closedBy: "gateway", closeCode: 1008, stopped }, "up");
+    const verdict = classifySessionEnd({ ...end, closedBy: "gateway", closeCode: 1008, stopped }, "up");
     expect(verdict).toEqual({ outcome: "cut", error: stopped });
   });
 });

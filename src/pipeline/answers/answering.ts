@@ -1,0 +1,41 @@
+/** What the answers of all kinds share: the attempt they come from, and the claim that makes one of them the request's. */
+
+import type { Exchange } from "../attempts/exchange.ts";
+import type { Run } from "../attempts/run.ts";
+import { GatewayError } from "../../errors.ts";
+import type { Provider, Target } from "../../providers/provider.ts";
+import type { Span } from "../../telemetry/trace/trace.ts";
+import type { UpstreamCall } from "../../upstream/call.ts";
+
+export interface Answering {
+  readonly run: Run;
+  readonly provider: Provider;
+  readonly target: Target;
+  readonly exchange: Exchange;
+  /** The attempt's span: ended where its answer ends. */
+  readonly span: Span;
+  readonly startedAt: number;
+}
+
+/** Stops here where another attempt's answer is the request's already. Throws `client_disconnected`. */
+export function claim({ run }: Answering, upstreamCall: UpstreamCall): void {
+  if (run.claim?.() !== false) return;
+  upstreamCall.abort("client");
+  upstreamCall.release();
+  throw new GatewayError("client_disconnected", "Another target answered first.");
+}
+
+/** The span of a translation, whole or streamed. */
+export function openFormat({ run: { call }, exchange }: Answering): Span {
+  return call.trace.root.child("gateway.response.format", {
+    attributes: {
+      "gateway.dialect.client": call.chat.dialect,
+      "gateway.dialect.upstream": exchange.upstreamDialect,
+    },
+  });
+}
+
+/** `account/model`, as headers and cache entries name a target. */
+export function labelOf({ account, model }: Target): string {
+  return `${account.name}/${model}`;
+}

@@ -1,0 +1,93 @@
+/**
+ * Bytes that are not understood, passed on as they come: OpenAI's other endpoints, and vendors' own APIs. What they used is
+ * counted where it can be read beside their way, never guessed.
+ */
+
+import { type Answering, claim } from "./answering.ts";
+import { countRelayed } from "./answer-summary.ts";
+import { type Inspector } from "./inspectors.ts";
+import { endAttempt } from "../attempts/attempt-span.ts";
+import { billAttempt } from "../attempts/bill.ts";
+import type { ForwardExchange, NativeExchange } from "../attempts/exchange.ts";
+import type { Answered, RelayEnd } from "../ended.ts";
+import type { GatewayError } from "../../errors.ts";
+import { readBody, type UpstreamCall } from "../../upstream/call.ts";
+import { headersToClient } from "../../upstream/native-headers.ts";
+import type { StreamReport } from "../../upstream/stream.ts";
+import { relayBody } from "../../upstream/stream-relay.ts";
+
+export async function passThrough(
+  ctx: Answering,
+  exchange: ForwardExchange | NativeExchange,
+  upstreamCall: UpstreamCall,
+  idleMs: number,
+): Promise<Answered> {
+  const { run, provider } = ctx;
+  const { call, deps } = run;
+  const { status, headers } = upstreamCall.response;
+  const isNative = exchange.kind === "native";
+  // For the trace alone: the client gets the vendor's own words.
+  const refusal = isNative && status >= 400 ? provider.toError(status, headers, undefined) : undefined;
+  const contentType = headers.get("content-type") ?? (isNative ? "" : "application/octet-stream");
+  const inspector = refusal === undefined ? exchange.inspect(contentType) : undefined;
+  const head = {
+    contentType,
+    ...(isNative && { native: { status, headers: headersToClient(headers) } }),
+  };
+  const refused = refusal !== undefined && { refusal };
+  claim(ctx, upstreamCall);
+  if (isNative && (upstreamCall.response.body === null || !mayHaveBody(status))) {
+    call.facts.firstByteAt = deps.now();
+    upstreamCall.release();
+    return {
+      generation: { ...head, body: "" },
+      ended: relayEnd(ctx, status, inspector, refusal),
+      ...refused,
+    };
+  }
+  if (!isNative && contentType.startsWith("application/json")) {
+    // A whole, so that the response's head can name its cost.
+    const body = await readBody(upstreamCall, idleMs);
+    call.facts.firstByteAt = deps.now();
+    inspector?.push(new TextEncoder().encode(body));
+    return { generation: { ...head, body }, ended: relayEnd(ctx, status, inspector) };
+  }
+  call.facts.firstByteAt = deps.now();
+  const { body, done } = relayBody(upstreamCall, {
+    idleMs,
+    now: deps.now,
+    ...(inspector && { onBytes: inspector.push }),
+  });
+  const ended = done.then((report) => relayEnd(ctx, status, inspector, refusal, report));
+  return { generation: { ...head, body }, ended, ...refused };
+}
+
+/** Ends the attempt's span and puts on the bill what could be read. */
+function relayEnd(
+  { run: { call, deps }, target, span }: Answering,
+  status: number,
+  inspector: Inspector | undefined,
+  refusal?: GatewayError,
+  report?: StreamReport,
+): RelayEnd {
+  const answer = inspector?.summary();
+  const isCut = report !== undefined && report.outcome !== "complete";
+  const counted = countRelayed(call.chat, answer, isCut);
+  const error = report?.error ?? refusal;
+  endAttempt(span, {
+    status,
+    counted,
+    ...(answer && { answer }),
+    ...(report && { report }),
+    ...(error && { error }),
+  });
+  if (answer) billAttempt(call, target, answer, counted, deps, isCut);
+  return { kind: "relay", ...(report && { report }), ...(refusal && { refusal }) };
+}
+
+const NOT_MODIFIED = 304;
+
+/** https://fetch.spec.whatwg.org/#null-body-status */
+function mayHaveBody(status: number): boolean {
+  return status !== 204 && status !== 205 && status !== NOT_MODIFIED;
+}

@@ -1,0 +1,117 @@
+/** A chat stream on its way to the client: forwarded untouched where both sides speak one wire, else translated. */
+
+import { type Answering, claim, labelOf, openFormat } from "./answering.ts";
+import { type AnswerSummary, countUsage, createAnswerCollector } from "./answer-summary.ts";
+import { endAttempt } from "../attempts/attempt-span.ts";
+import { billAttempt } from "../attempts/bill.ts";
+import type { ChatExchange } from "../attempts/exchange.ts";
+import type { Answered, StreamEnd } from "../ended.ts";
+import { createSseParser, formatEvent, type ServerSentEvent } from "../../bytes/sse.ts";
+import { type ChoiceCollector, createChoiceCollector } from "../../telemetry/content/content-choices.ts";
+import type { UpstreamCall } from "../../upstream/call.ts";
+import { openStream } from "../../upstream/stream.ts";
+import { openTranslated } from "../../upstream/stream-translate.ts";
+
+/** A stream as it was opened, and what is known when it is over. */
+interface Streaming {
+  readonly opened: Awaited<ReturnType<typeof openStream>>;
+  /** What the client was sent, to be stored; undefined where it isn't server-sent events. */
+  readonly sent: (() => string) | undefined;
+  readonly summary: () => AnswerSummary;
+}
+
+export async function answerStream(
+  ctx: Answering,
+  exchange: ChatExchange,
+  upstreamCall: UpstreamCall,
+  idleMs: number,
+): Promise<Answered> {
+  const { run, target, span, startedAt } = ctx;
+  const { call, deps } = run;
+  const open = exchange.isForwarded ? forward : translate;
+  const { opened, sent, summary } = await open(ctx, exchange, upstreamCall, idleMs);
+  claim(ctx, upstreamCall);
+  const firstChunkMs = opened.firstChunkAt - startedAt;
+  call.facts.firstByteAt = opened.firstChunkAt;
+  span.event("gateway.stream.first_chunk", {}, opened.firstChunkAt);
+  const formatting = exchange.isForwarded ? undefined : openFormat(ctx);
+  const { body, done } = opened.send({ errorEvent: exchange.codec.errorEvent });
+  const finish = async (): Promise<StreamEnd> => {
+    const report = await done;
+    const answer = summary();
+    const isCut = report.outcome !== "complete";
+    const counted = countUsage(call.chat, answer, isCut);
+    const { error } = report;
+    formatting?.end();
+    const { status } = upstreamCall.response;
+    endAttempt(span, {
+      answer,
+      counted,
+      status,
+      report,
+      firstChunkMs,
+      ...(error !== undefined && { error }),
+    });
+    return {
+      kind: "stream",
+      answer,
+      bill: billAttempt(call, target, answer, counted, deps, isCut),
+      target: labelOf(target),
+      span: span.ref,
+      durationMs: deps.now() - startedAt,
+      report,
+      sent,
+    };
+  };
+  return { generation: { contentType: exchange.codec.streamType(call.chat), body }, ended: finish() };
+}
+
+/** Gathers a stream's text for the trace, where content is wanted there. */
+function noteChoices({ run: { call, deps }, span }: Answering): ChoiceCollector | undefined {
+  if (!deps.content) return undefined;
+  const choices = createChoiceCollector();
+  deps.content.note(call, span.ref, choices.read);
+  return choices;
+}
+
+async function forward(
+  ctx: Answering,
+  { wire }: ChatExchange,
+  upstreamCall: UpstreamCall,
+  idleMs: number,
+): Promise<Streaming> {
+  const { run } = ctx;
+  const collector = createAnswerCollector(noteChoices(ctx));
+  const kept: ServerSentEvent[] = [];
+  const observer = {
+    onChunks: collector.add,
+    ...(run.isKept && { onEvents: (events: readonly ServerSentEvent[]) => void kept.push(...events) }),
+  };
+  const format = { parser: createSseParser(), decode: wire.decoder() };
+  const opened = await openStream(upstreamCall, { format, observer, idleMs, now: run.deps.now });
+  const sent = (): string =>
+    kept.map(({ data, event }) => formatEvent(data, event === "message" ? undefined : event)).join("");
+  return { opened, sent, summary: collector.summary };
+}
+
+async function translate(
+  ctx: Answering,
+  { wire, codec }: ChatExchange,
+  upstreamCall: UpstreamCall,
+  idleMs: number,
+): Promise<Streaming> {
+  const { run } = ctx;
+  const { chat } = run.call;
+  const collector = createAnswerCollector(noteChoices(ctx));
+  const kept: string[] = [];
+  const isEvents = codec.streamType(chat).startsWith("text/event-stream");
+  const observer = {
+    onChunks: collector.add,
+    ...(run.isKept && isEvents && { onText: (text: string) => void kept.push(text) }),
+  };
+  const format = { parser: wire.createParser?.() ?? createSseParser(), decode: wire.decoder() };
+  const encoder = codec.encoder(chat);
+  const { now } = run.deps;
+  const opened = await openTranslated(upstreamCall, { format, encoder, observer, idleMs, now });
+  return { opened, sent: isEvents ? () => kept.join("") : undefined, summary: collector.summary };
+}
