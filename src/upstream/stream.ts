@@ -5,6 +5,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
+import { orTimeout } from "../runtime/waits.ts";
 import {
   createStreamReader,
   readInBursts,
@@ -254,16 +255,5 @@ export async function closeClient(
     return true;
   } catch {
     return false;
-  }
-}
-
-/** The promise's value, or undefined when it has none within `ms`. */
-async function orTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), ms);
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,7 +1,7 @@
 /** The renewal of one lease for as long as its request lives, and what is heard on that way. Called by queue-client.ts. */
 
 import { LEASE_RENEW_MS } from "../protocol.ts";
-import type { StartTimer } from "./queue-call.ts";
+import type { StartTimer } from "../../runtime/waits.ts";
 
 export interface HeartbeatHooks {
   /** The lease is no longer in force: its holder must stop. */

@@ -24,15 +24,14 @@ import {
   type Settlement,
   type WaitRecord,
 } from "../protocol.ts";
+import { createQueueCall, QueueUnreachable } from "./queue-call.ts";
 import {
-  createQueueCall,
-  QueueUnreachable,
-  sleepUnless,
+  orTimeout,
+  sleepUnlessAborted,
   startRealTimer,
   unlessAborted,
-  within,
   type StartTimer,
-} from "./queue-call.ts";
+} from "../../runtime/waits.ts";
 import { circuitsFor, createIsolateCircuits, type IsolateCircuits } from "../../targets/isolate-circuits.ts";
 import { createConcurrencyLimiter, type ConcurrencyLimiter } from "../../targets/concurrency-limiter.ts";
 import type { SharedTargets } from "../../targets/targets.ts";
@@ -222,7 +221,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       });
       if (answer === undefined) {
         defer(cancel(ask.requestId));
-        const last = await within(work, FAREWELL_MS, startTimer).catch(() => undefined);
+        const last = await orTimeout(work, FAREWELL_MS, startTimer).catch(() => undefined);
         return cancelled(ask, last?.wait ?? sinceStart(), state);
       }
       if (answer.kind !== "admitted") return answer;
@@ -231,7 +230,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
         sendSoon();
       }
       if (answer.goInMs <= 0) return answer;
-      if (!signal.aborted && (await sleepUnless(answer.goInMs, signal, startTimer))) return answer;
+      if (await sleepUnlessAborted(answer.goInMs, signal, startTimer)) return answer;
       defer(cancel(ask.requestId));
       return cancelled(ask, { ...answer.wait, waitMs: now() - startedAt }, state);
     }

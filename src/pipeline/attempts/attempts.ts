@@ -9,6 +9,7 @@ import { raceWithHedge } from "./hedge.ts";
 import type { OpenExchange, Run } from "./run.ts";
 import type { Answered } from "../ended.ts";
 import { GatewayError } from "../../errors.ts";
+import { unlessAborted } from "../../runtime/waits.ts";
 import type { BareCall, Deps } from "../ports.ts";
 import type { Plan } from "../../routing/plan.ts";
 import { type NextStep, nextStep } from "../../routing/retry.ts";
@@ -182,12 +183,6 @@ function leaveAttempt(
 }
 
 async function sleepUnlessGone(ms: number, signal: AbortSignal, deps: Deps): Promise<void> {
-  if (ms > 0 && !signal.aborted) {
-    const gone = Promise.withResolvers<void>();
-    const leave = (): void => gone.resolve();
-    signal.addEventListener("abort", leave);
-    await Promise.race([deps.sleep(ms), gone.promise]);
-    signal.removeEventListener("abort", leave);
-  }
+  if (ms > 0 && !signal.aborted) await unlessAborted(deps.sleep(ms), signal);
   if (signal.aborted) throw toUpstreamError(undefined, abortCauseOf(signal), "the upstream");
 }

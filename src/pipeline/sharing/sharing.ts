@@ -7,6 +7,7 @@
 import { keyOf } from "../caching/cached.ts";
 import { type CacheKey, requestDigest } from "../../cache/key.ts";
 import { GatewayError } from "../../errors.ts";
+import { unlessAborted } from "../../runtime/waits.ts";
 import type { FlightHead, Joined } from "../../coalescing/protocol.ts";
 import { failureText, leadFlight } from "./leading.ts";
 import { type PassEnd, passOn } from "../answers/pass-on.ts";
@@ -136,22 +137,14 @@ async function join(
   deps: Deps,
 ): Promise<JoinOutcome> {
   const { requestId } = call;
-  const signal = call.signal();
-  const gone = Promise.withResolvers<"gone">();
-  const onGone = (): void => gone.resolve("gone");
-  signal.addEventListener("abort", onGone);
-  if (signal.aborted) onGone();
   try {
     const answer = deps.flights.join({ key, fingerprint, requestId, keeps, failureText: failureText(call) });
-    const joined = await Promise.race([answer, gone.promise]);
-    if (joined !== "gone") return joined;
-    answer.catch(() => {});
+    const joined = await unlessAborted(answer, call.signal());
+    if (joined !== undefined) return joined;
     deps.defer(deps.flights.leave(key, requestId).catch(() => {}));
   } catch {
     span.fail("inflight_unreachable");
     return { kind: "unreachable" };
-  } finally {
-    signal.removeEventListener("abort", onGone);
   }
   span.set({ "gateway.coalesce.status": "left" }).end();
   throw new GatewayError(

@@ -4,6 +4,7 @@
  */
 
 import { GatewayError } from "../../errors.ts";
+import { isRemote, isRetryable } from "../../runtime/durable-object-errors.ts";
 import { withDeadline } from "../../runtime/waits.ts";
 import { tenantNotFound } from "../bundle.ts";
 import type { DirectoryApi, DirectoryRpc, Named, Page, Versioned, WriteAsk } from "./directory-api.ts";
@@ -231,18 +232,11 @@ function mapPage<From, To>(page: Page<Named<From>>, view: (name: string, value: 
   return { items: page.items.map(({ name, value }) => view(name, value)), cursor: page.cursor };
 }
 
-/** The runtime's flags on a failed call (Durable Objects, Error handling, seen 2026-11). */
-function isRetryable(thrown: unknown): boolean {
-  if (typeof thrown !== "object" || thrown === null) return false;
-  if (Reflect.get(thrown, "overloaded") === true) return false;
-  return Reflect.get(thrown, "retryable") === true || Reflect.get(thrown, "durableObjectReset") === true;
-}
-
 const RETRY_AFTER_MS = 1000;
 
 /** A fault of the object's own code stays as it is and becomes an `internal_error`. */
 function unreachable(cause: unknown): unknown {
-  if (Reflect.get(Object(cause), "remote") === true && !isRetryable(cause)) return cause;
+  if (isRemote(cause) && !isRetryable(cause)) return cause;
   return new GatewayError("unavailable", "The directory of tenants is unavailable. Retry.", {
     retryAfterMs: RETRY_AFTER_MS,
     cause,

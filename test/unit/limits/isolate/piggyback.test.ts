@@ -100,7 +100,7 @@ describe("a settlement that can be late", () => {
     const { client, clock, object, asks, tells, admit } = rig();
     await client.settle(settlement("a"), true);
     object.isDown = true;
-    await expect(admit("b")).rejects.toThrow("gave no answer");
+    await expect(admit("b")).rejects.toThrow("did not answer");
     await clock.pass(1000);
     object.isDown = false;
     await clock.pass(3000);
