@@ -7,7 +7,7 @@ import { anthropicMessages, parseCountRequest } from "../src/wires/anthropic/cli
 
 export function countMessageTokens(c: Context<AppEnv>): Promise<Response> {
   return answerTokenCount(c, {
-    codec: anthropicMessages,
+    clientWire: anthropicMessages,
     parse: parseCountRequest,
     format: (inputTokens) => ({ input_tokens: inputTokens }),
   });

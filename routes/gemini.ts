@@ -1,5 +1,5 @@
 /**
- * `POST /v1beta/models/{model}:{method}`: the gemini dialect. `{model}` may hold slashes, as they are or as `%2F`, and
+ * `POST /v1beta/models/{model}:{method}`: the gemini wire. `{model}` may hold slashes, as they are or as `%2F`, and
  * colons: the method comes after the last one. `models/` may be missing: Vercel's SDK leaves it out before a name
  * with a slash.
  */
@@ -23,13 +23,13 @@ export function geminiMethod(c: Context<AppEnv>): Promise<Response> {
     case "generateContent":
       return answerGeneration(c, gemini, { model });
     case "streamGenerateContent": {
-      const codec = c.req.query("alt") === "sse" ? gemini : geminiArray;
-      return answerGeneration(c, codec, { model, stream: true });
+      const clientWire = c.req.query("alt") === "sse" ? gemini : geminiArray;
+      return answerGeneration(c, clientWire, { model, stream: true });
     }
     case "countTokens":
       return answerTokenCount(
         c,
-        { codec: geminiCount, parse: parseCountRequest, format: (totalTokens) => ({ totalTokens }) },
+        { clientWire: geminiCount, parse: parseCountRequest, format: (totalTokens) => ({ totalTokens }) },
         { model },
       );
     case "embedContent":

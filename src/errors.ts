@@ -1,6 +1,6 @@
 /**
  * The one error type, the one table, and the bodies made of it. A fault is thrown as a GatewayError; only
- * middleware/on-error.ts turns it into bytes (and, after the first byte, the dialect's error event). Imports nothing of
+ * middleware/on-error.ts turns it into bytes (and, after the first byte, the wire's error event). Imports nothing of
  * ours.
  */
 
@@ -222,7 +222,7 @@ const MS_PER_SECOND = 1000;
 /** Of the headers an error carries, those that a browser's script may read. */
 export const RETRY_HEADERS = ["retry-after", "retry-after-ms"] as const;
 
-/** The headers an error carries in every dialect: `retry-after` (whole seconds, rounded up) and `retry-after-ms`. */
+/** The headers an error carries in every wire: `retry-after` (whole seconds, rounded up) and `retry-after-ms`. */
 export function errorHeaders(error: GatewayError): Record<string, string> {
   const { retryAfterMs } = error;
   const { headers } = error.details;

@@ -7,7 +7,7 @@ import type { Services } from "./app-types.ts";
 import { createEpochCheck, EPOCH_CHECK_MS } from "./cache/epoch.ts";
 import { withHotEntries } from "./cache/hot-entries.ts";
 import { createCacheStore } from "./cache/store.ts";
-import type { ChatRequest, Dialect } from "./schema/chat.ts";
+import type { ChatRequest, WireName } from "./schema/chat.ts";
 import { readSettings, type Settings } from "./config.ts";
 import { anthropicMessages } from "./wires/anthropic/client-codec.ts";
 import { readConversationContent, readEmbeddingContent } from "./wires/conversation-trace.ts";
@@ -50,8 +50,8 @@ const now = (): number => Date.now();
 // A bare reference would lose `this` in workerd.
 const send: typeof fetch = (input, init) => fetch(input, init);
 
-/** How each dialect's requests are shown on a trace that may hold content. */
-const CONTENT_READERS: Readonly<Record<Dialect, (chat: ChatRequest) => RequestContent>> = {
+/** How each wire's requests are shown on a trace that may hold content. */
+const CONTENT_READERS: Readonly<Record<WireName, (chat: ChatRequest) => RequestContent>> = {
   "openai-chat": readOpenAiContent,
   "openai-responses": (chat) => readConversationContent(openAiResponses, chat),
   "openai-embeddings": (chat) => readEmbeddingContent(openAiEmbeddings, chat),
@@ -90,7 +90,7 @@ export function createServices(env: Env): IsolateServices {
     sleep,
     random: Math.random,
   });
-  const contents = createContentRecorder((chat) => CONTENT_READERS[chat.dialect](chat));
+  const contents = createContentRecorder((chat) => CONTENT_READERS[chat.wireName](chat));
   const destinationsOf = async (bundle: TenantBundle) => {
     const opened = await opener.openDestinations(bundle);
     return opened.map((record) => toDestination(record, bundle.tenant.tracing.content, settings));

@@ -7,7 +7,7 @@ import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 import { cacheDirective } from "../../src/cache/policy.ts";
 import { anthropicMessages } from "../../src/wires/anthropic/client-codec.ts";
-import type { DialectCodec, EmbeddingCodec } from "../../src/wires/client-wire.ts";
+import type { ClientWire, ClientEmbeddingWire } from "../../src/wires/client-wire.ts";
 import { gemini } from "../../src/wires/gemini/client-codec.ts";
 import { openAiChat } from "../../src/wires/openai-chat/client-codec.ts";
 import { openAiEmbeddings } from "../../src/wires/openai-embeddings/client-codec.ts";
@@ -20,10 +20,10 @@ import { readHealth } from "../../src/targets/health.ts";
 import { requireTenant } from "../../src/http/admin-http.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../../src/http/read-body.ts";
 
-const CODECS: ReadonlyMap<string, DialectCodec | EmbeddingCodec> = new Map(
-  [openAiChat, openAiResponses, openAiEmbeddings, anthropicMessages, gemini].map((codec) => [
-    codec.name,
-    codec,
+const CODECS: ReadonlyMap<string, ClientWire | ClientEmbeddingWire> = new Map(
+  [openAiChat, openAiResponses, openAiEmbeddings, anthropicMessages, gemini].map((clientWire) => [
+    clientWire.name,
+    clientWire,
   ]),
 );
 
@@ -37,13 +37,13 @@ export const adminDryRun = new Hono<AppEnv>()
     if (!Object.hasOwn(bundle.routes, name)) {
       throw new GatewayError("not_found", `The tenant "${bundle.id}" has no route "${name}".`);
     }
-    const codec = codecOf(c.req.query("dialect") ?? openAiChat.name);
+    const clientWire = codecOf(c.req.query("dialect") ?? openAiChat.name);
     const { headers } = c.req.raw;
     const body = await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES);
-    const chat = { ...codec.parseRequest(body, { defaultModel: name, model: name }), model: name };
+    const chat = { ...clientWire.parseRequest(body, { defaultModel: name, model: name }), model: name };
     const call = {
       chat,
-      codec,
+      clientWire,
       bundle,
       headers,
       key: OPERATOR_KEY,
@@ -69,9 +69,9 @@ export const adminDryRun = new Hono<AppEnv>()
     return c.json({ circuitsOf: shared === undefined ? "isolate" : "tenant", items });
   });
 
-function codecOf(dialect: string): DialectCodec | EmbeddingCodec {
-  const codec = CODECS.get(dialect);
-  if (codec) return codec;
+function codecOf(dialect: string): ClientWire | ClientEmbeddingWire {
+  const clientWire = CODECS.get(dialect);
+  if (clientWire) return clientWire;
   throw new GatewayError("invalid_request", `dialect: must be one of ${[...CODECS.keys()].join(", ")}.`, {
     param: "dialect",
   });

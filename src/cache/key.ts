@@ -3,7 +3,7 @@
  * key by its type: the store takes nothing else, so no look-up can forget it.
  */
 
-import type { ChatRequest, Dialect } from "../schema/chat.ts";
+import type { ChatRequest, WireName } from "../schema/chat.ts";
 import { canonicalText } from "../json/canonical.ts";
 import { sha256Hex } from "../bytes/digest.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";
@@ -47,7 +47,7 @@ const OPENAI: ReadonlySet<string> = new Set([
  * Members of a request that don't change its answer: who asks, how it is delivered (an entry replays either way), and
  * what the vendor files it under. Whatever is not listed counts.
  */
-const INSIGNIFICANT: Readonly<Record<Dialect, ReadonlySet<string>>> = {
+const INSIGNIFICANT: Readonly<Record<WireName, ReadonlySet<string>>> = {
   "openai-chat": OPENAI,
   "openai-responses": OPENAI,
   "openai-embeddings": new Set(["model", "user"]),
@@ -72,14 +72,14 @@ export function knownCacheKey(tenantId: string, digest: string): CacheKey {
 /** The same key for the same tenant and requests of equal meaning; order of members and white space don't matter. */
 export async function cacheKey(input: CacheKeyInput): Promise<CacheKey> {
   const { tenantId, epoch, planVersion, chat, passedHeaders = {} } = input;
-  const scope = [FORMAT, tenantId, epoch, planVersion, chat.dialect, chat.operation, chat.model];
+  const scope = [FORMAT, tenantId, epoch, planVersion, chat.wireName, chat.operation, chat.model];
   // What is equal to the letter has an equal key, and needs no canonical form to know it.
-  const letters = JSON.stringify([scope, passedHeaders]) + chat.wireText;
+  const letters = JSON.stringify([scope, passedHeaders]) + chat.bodyText;
   const known = digests.get(letters);
   if (known !== undefined) return knownCacheKey(tenantId, known);
-  const body = canonicalText(chat.wire, INSIGNIFICANT[chat.dialect]);
+  const body = canonicalText(chat.body, INSIGNIFICANT[chat.wireName]);
   // Where a body can't be told apart by its parsed value, its very text is compared: fewer hits, never a wrong one.
-  const parts = [scope, passedHeaders, body === undefined ? [chat.wireText] : body];
+  const parts = [scope, passedHeaders, body === undefined ? [chat.bodyText] : body];
   const digest = await sha256Hex(canonicalText(parts) ?? JSON.stringify(parts));
   if (letters.length <= MAX_KNOWN_CHARS) digests.set(letters, digest);
   return knownCacheKey(tenantId, digest);
@@ -87,12 +87,12 @@ export async function cacheKey(input: CacheKeyInput): Promise<CacheKey> {
 
 /** One digest for requests that say the very same, delivery included: what an idempotency key is held against. */
 export function requestDigest({
-  dialect,
+  wireName,
   operation,
   model,
   stream,
-  wire,
-  wireText,
+  body,
+  bodyText,
 }: ChatRequest): Promise<string> {
-  return sha256Hex(JSON.stringify([dialect, operation, model, stream, canonicalText(wire) ?? wireText]));
+  return sha256Hex(JSON.stringify([wireName, operation, model, stream, canonicalText(body) ?? bodyText]));
 }

@@ -3,7 +3,7 @@
  * The only place of the cache that knows where each wire keeps its turns; called by pipeline/caching/semantic-cache.ts.
  */
 
-import type { ChatRequest, Dialect } from "../schema/chat.ts";
+import type { ChatRequest, WireName } from "../schema/chat.ts";
 import { isRecord, type JsonRecord } from "../json/fields.ts";
 
 export type LastUserText =
@@ -25,7 +25,7 @@ interface Turns {
 }
 
 const MESSAGES: Turns = { list: "messages", content: "content", isUserByDefault: false };
-const TURNS: Readonly<Partial<Record<Dialect, Turns>>> = {
+const TURNS: Readonly<Partial<Record<WireName, Turns>>> = {
   "openai-chat": MESSAGES,
   "anthropic-messages": MESSAGES,
   "openai-responses": { list: "input", content: "content", isUserByDefault: false },
@@ -38,16 +38,16 @@ const TEXT_TYPES: ReadonlySet<unknown> = new Set([undefined, "text", "input_text
 const MAX_TEXT_CHARS = 32_000;
 
 /** Several text parts count as one text; how many there are, and all else of them, is of the rest. */
-export function cutLastUserText({ dialect, wire }: Pick<ChatRequest, "dialect" | "wire">): LastUserText {
-  const where = TURNS[dialect];
-  const turns = where === undefined ? undefined : wire[where.list];
+export function cutLastUserText({ wireName, body }: Pick<ChatRequest, "wireName" | "body">): LastUserText {
+  const where = TURNS[wireName];
+  const turns = where === undefined ? undefined : body[where.list];
   if (where === undefined || turns === undefined) return { reason: "no_user_text" };
-  if (typeof turns === "string") return found([turns], { ...wire, [where.list]: "" });
+  if (typeof turns === "string") return found([turns], { ...body, [where.list]: "" });
   const last: unknown = Array.isArray(turns) ? turns.at(-1) : undefined;
   if (!Array.isArray(turns) || !isUsers(last, where)) return { reason: "no_user_text" };
   const content = last[where.content];
   const withContent = (left: unknown): JsonRecord => ({
-    ...wire,
+    ...body,
     [where.list]: [...turns.slice(0, -1), { ...last, [where.content]: left }],
   });
   if (typeof content === "string") return found([content], withContent(""));

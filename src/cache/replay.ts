@@ -1,7 +1,7 @@
 /** A cached answer in the form that this client requested. Pure. */
 
 import type { ChatRequest } from "../schema/chat.ts";
-import type { DialectCodec, EmbeddingCodec } from "../wires/client-wire.ts";
+import type { ClientWire, ClientEmbeddingWire } from "../wires/client-wire.ts";
 import { createSseParser } from "../bytes/sse.ts";
 import type { CacheEntry } from "./entry.ts";
 
@@ -16,18 +16,18 @@ export interface Replay {
  */
 export function replay(
   entry: CacheEntry,
-  codec: DialectCodec | EmbeddingCodec,
+  clientWire: ClientWire | ClientEmbeddingWire,
   chat: ChatRequest,
 ): Replay | undefined {
   const wanted = chat.stream ? "sse" : "json";
   const isAsStored = entry.form === wanted;
   const asStored = { body: entry.body, contentType: entry.contentType };
-  if ("operation" in codec) return isAsStored ? asStored : undefined;
-  const contentType = chat.stream ? codec.streamType(chat) : "application/json";
+  if ("operation" in clientWire) return isAsStored ? asStored : undefined;
+  const contentType = chat.stream ? clientWire.streamType(chat) : "application/json";
   if (isAsStored && (!chat.stream || contentType.startsWith("text/event-stream"))) return asStored;
   try {
-    const whole = entry.form === "json" ? entry.body : codec.assemble(readEvents(entry.body));
-    return { body: chat.stream ? codec.explode(whole, chat) : whole, contentType };
+    const whole = entry.form === "json" ? entry.body : clientWire.wholeFromStream(readEvents(entry.body));
+    return { body: chat.stream ? clientWire.streamFromWhole(whole, chat) : whole, contentType };
   } catch {
     return undefined;
   }

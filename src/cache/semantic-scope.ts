@@ -9,10 +9,10 @@ import { cacheKey, type CacheKeyInput } from "./key.ts";
 /** `rest` is the body without the text: last-user-text.ts. Where a number can't be represented in JSON, the text counts too. */
 export async function semanticScope(
   input: CacheKeyInput,
-  rest: CacheKeyInput["chat"]["wire"],
+  rest: CacheKeyInput["chat"]["body"],
   { embedding, dimensions }: Pick<SemanticSettings, "embedding" | "dimensions">,
 ): Promise<string> {
   const planVersion = JSON.stringify(["semantic", input.planVersion, embedding, dimensions ?? null]);
-  const { digest } = await cacheKey({ ...input, planVersion, chat: { ...input.chat, wire: rest } });
+  const { digest } = await cacheKey({ ...input, planVersion, chat: { ...input.chat, body: rest } });
   return digest;
 }

@@ -1,9 +1,9 @@
-/** The handler that all generation and embedding routes share: from a request and its codec to the pipeline's answer. */
+/** The handler that all generation and embedding routes share: from a request and its client wire to the pipeline's answer. */
 
 import type { Context } from "hono";
 import type { AppEnv } from "../app-types.ts";
 import { cacheDirective } from "../cache/policy.ts";
-import type { DialectCodec, EmbeddingCodec, RequestContext } from "../wires/client-wire.ts";
+import type { ClientWire, ClientEmbeddingWire, RequestContext } from "../wires/client-wire.ts";
 import { createRequestReader } from "../wires/known-requests.ts";
 import { generate } from "../gateway.ts";
 import { readRequestOptions } from "../pipeline/request-options.ts";
@@ -15,14 +15,16 @@ const MS_PER_SECOND = 1000;
 const readRequest = createRequestReader();
 
 /** A handler for a path whose requests have this one form. */
-export function generation(codec: DialectCodec | EmbeddingCodec): (c: Context<AppEnv>) => Promise<Response> {
-  return (c) => answerGeneration(c, codec);
+export function generation(
+  clientWire: ClientWire | ClientEmbeddingWire,
+): (c: Context<AppEnv>) => Promise<Response> {
+  return (c) => answerGeneration(c, clientWire);
 }
 
 /** Answers a generation or an embedding. `context` holds what the path says of the request. */
 export async function answerGeneration(
   c: Context<AppEnv>,
-  codec: DialectCodec | EmbeddingCodec,
+  clientWire: ClientWire | ClientEmbeddingWire,
   context: RequestContext = {},
 ): Promise<Response> {
   const [scope, caller, requestId] = [c.get("scope"), c.get("caller"), c.get("requestId")];
@@ -33,14 +35,14 @@ export async function answerGeneration(
   const body = await readBodyText(request, tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
   const { defaultRoute: defaultModel } = tenant;
   const chat = {
-    ...readRequest(codec, body, defaultModel === undefined ? context : { defaultModel, ...context }),
+    ...readRequest(clientWire, body, defaultModel === undefined ? context : { defaultModel, ...context }),
     stamp: {
       id: requestId.slice("req_".length),
       createdAtSeconds: Math.floor(scope.facts.startedAt / MS_PER_SECOND),
     },
   };
   const { call, deps, hold } = openCall(c, chat, options);
-  const answer = await generate(Object.assign(call, { codec, cache }), deps);
+  const answer = await generate(Object.assign(call, { clientWire, cache }), deps);
   if (typeof answer.body !== "string") hold();
   return new Response(answer.bytes ?? answer.body, {
     headers: { "content-type": answer.contentType, "cache-control": "no-store" },

@@ -57,12 +57,12 @@ export function unreadRequest(
   stream: boolean,
 ): ChatRequest {
   return {
-    dialect: "openai-chat",
+    wireName: "openai-chat",
     operation,
     model,
     stream,
     params: {},
-    wireText: bodyText,
-    wire: {},
+    bodyText,
+    body: {},
   };
 }

@@ -4,14 +4,14 @@ import type { Context } from "hono";
 import type { AppEnv } from "../app-types.ts";
 import { cacheDirective } from "../cache/policy.ts";
 import type { ChatRequest } from "../schema/chat.ts";
-import type { DialectCodec, RequestContext } from "../wires/client-wire.ts";
+import type { ClientWire, RequestContext } from "../wires/client-wire.ts";
 import { countTokens } from "../pipeline/operations/count-tokens.ts";
 import { readRequestOptions } from "../pipeline/request-options.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
-/** How one dialect asks for a count and gets it. */
+/** How one wire asks for a count and gets it. */
 export interface CountForm {
-  readonly codec: DialectCodec;
+  readonly clientWire: ClientWire;
   parse(bodyText: string, context: RequestContext): ChatRequest;
   /** The body of an estimate. */
   format(inputTokens: number): unknown;
@@ -22,7 +22,7 @@ export const TOKEN_COUNT_HEADER = "x-headgate-token-count";
 
 export async function answerTokenCount(
   c: Context<AppEnv>,
-  { codec, parse, format }: CountForm,
+  { clientWire, parse, format }: CountForm,
   context: RequestContext = {},
 ): Promise<Response> {
   const { scope, caller, services, requestId } = c.var;
@@ -37,7 +37,7 @@ export async function answerTokenCount(
   const count = await countTokens(
     {
       chat,
-      codec,
+      clientWire,
       bundle,
       key,
       options,

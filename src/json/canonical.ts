@@ -1,7 +1,6 @@
 /**
  * One text for all JSON values of equal meaning, to be hashed: members sorted, numbers and strings in one form, each
- * value ending where its own text says so, so that no two values share a text. Not JSON, and never parsed. Called by
- * key.ts.
+ * value ending where its own text says so, so that no two values share a text. Not JSON, and never parsed.
  */
 
 import { isRecord } from "./fields.ts";

@@ -1,7 +1,6 @@
 /**
  * Replaces or adds members of a JSON object as text, so that an upstream gets the client's own bytes and not our
  * rendering of them, and so that a long prompt is stepped over instead of serialised again. Knows no request format.
- * Called by the providers that speak the client's dialect.
  */
 
 const QUOTE = 0x22;

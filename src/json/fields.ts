@@ -1,5 +1,5 @@
 /**
- * Reading parsed JSON whose shape a stranger decided: the few questions that dialects, providers and the cache ask of
+ * Reading parsed JSON whose shape a stranger decided: the few questions that wires, providers and the cache ask of
  * it. It validates nothing and throws nothing; a field of the wrong type reads as absent. Imports nothing of ours.
  */
 

@@ -1,6 +1,6 @@
 /**
  * JSON Merge Patch, RFC 7396: a member of null takes the target's away, an object goes deeper, anything else replaces.
- * Pure: neither argument is changed. Called by directory-client.ts for PATCH.
+ * Pure: neither argument is changed.
  */
 
 /** The target with the patch laid over it. Own members only, so that `__proto__` is a name like any other. */

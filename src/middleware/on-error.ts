@@ -1,4 +1,4 @@
-/** The only place where a fault becomes bytes: the table's status, the dialect's body. */
+/** The only place where a fault becomes bytes: the table's status, the wire's body. */
 
 import type { ErrorHandler } from "hono";
 import type { AppEnv } from "../app-types.ts";

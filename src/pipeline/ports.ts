@@ -8,7 +8,7 @@ import type { CacheDirective } from "../cache/policy.ts";
 import type { SemanticIndexRpc } from "../cache/semantic-protocol.ts";
 import type { CacheStore } from "../cache/store.ts";
 import type { ChatRequest } from "../schema/chat.ts";
-import type { DialectCodec, EmbeddingCodec } from "../wires/client-wire.ts";
+import type { ClientWire, ClientEmbeddingWire } from "../wires/client-wire.ts";
 import type { InflightRpc } from "../coalescing/protocol.ts";
 import type { HeartbeatHooks } from "../limits/isolate/heartbeat.ts";
 import type { AdmissionReply, AdmissionRequest, Expense, Lease, Settlement } from "../limits/protocol.ts";
@@ -25,7 +25,7 @@ import type { RequestOptions } from "./request-options.ts";
 /** One request, checked and authenticated. */
 export interface Call {
   readonly chat: ChatRequest;
-  readonly codec: DialectCodec | EmbeddingCodec;
+  readonly clientWire: ClientWire | ClientEmbeddingWire;
   readonly bundle: TenantBundle;
   readonly key: KeyRecord;
   readonly options: RequestOptions;
@@ -41,7 +41,7 @@ export interface Call {
 }
 
 /** A request of any kind, also one that is forwarded without being understood: such a one is never cached. */
-export type BareCall = Omit<Call, "codec" | "cache"> & Partial<Pick<Call, "codec" | "cache">>;
+export type BareCall = Omit<Call, "clientWire" | "cache"> & Partial<Pick<Call, "clientWire" | "cache">>;
 
 /** Admission to one tenant's queue: limits/isolate/queue-client.ts. */
 export interface QueuePort {

@@ -59,7 +59,7 @@ function route(call: BareCall, deps: Deps): Plan {
   }
 }
 
-type Asking = Pick<BareCall, "bundle" | "key" | "options" | "chat"> & Partial<Pick<Call, "codec">>;
+type Asking = Pick<BareCall, "bundle" | "key" | "options" | "chat"> & Partial<Pick<Call, "clientWire">>;
 
 /** `isRehearsal`: for a dry run, which takes no turn and claims no trial. */
 export function planContext(asking: Asking, deps: Deps, isRehearsal = false): PlanContext {
@@ -83,21 +83,21 @@ export function planContext(asking: Asking, deps: Deps, isRehearsal = false): Pl
   };
 }
 
-function traitsOf({ chat, codec, options, key }: Asking, at: number): RequestTraits {
+function traitsOf({ chat, clientWire, options, key }: Asking, at: number): RequestTraits {
   let needs: ReadonlySet<Need> | undefined;
   return {
     promptTokens: estimateTokens(chat).inputTokens,
     metadata: { ...key.metadata, ...options.metadata },
     at,
-    needs: () => (needs ??= readNeeds(chat, codec)),
+    needs: () => (needs ??= readNeeds(chat, clientWire)),
   };
 }
 
 /** Where a request can't be put into our words it is forwarded as it is, and nothing is known of its needs. */
-function readNeeds(chat: ChatRequest, codec: Call["codec"] | undefined): ReadonlySet<Need> {
-  if (codec === undefined || "operation" in codec) return new Set();
+function readNeeds(chat: ChatRequest, clientWire: Call["clientWire"] | undefined): ReadonlySet<Need> {
+  if (clientWire === undefined || "operation" in clientWire) return new Set();
   try {
-    return needsOf(codec.toConversation(chat, () => {}));
+    return needsOf(clientWire.toConversation(chat, () => {}));
   } catch {
     return new Set();
   }

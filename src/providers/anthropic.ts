@@ -7,16 +7,16 @@ import { readAnthropicError } from "../wires/anthropic/upstream-errors.ts";
 import { editMessages, writeMessages } from "../wires/anthropic/upstream-request.ts";
 import { createAnthropicDecoder } from "../wires/anthropic/upstream-stream.ts";
 import { readMessage } from "../wires/anthropic/upstream-answer.ts";
-import type { Provider, ProviderAccount, TokenCounter, UpstreamRequest, Wire } from "./provider.ts";
+import type { Provider, ProviderAccount, TokenCounter, UpstreamRequest, UpstreamWire } from "./provider.ts";
 
 /**
- * The version a translated request is written for: the last that takes sampling parameters. A client of this dialect
+ * The version a translated request is written for: the last that takes sampling parameters. A client of this wire
  * sends its own, and gets answers in the form of that one.
  */
 const TRANSLATED_VERSION = "2023-06-01";
 
-const messagesWire: Wire = {
-  dialect: "anthropic-messages",
+const messagesWire: UpstreamWire = {
+  clientWireName: "anthropic-messages",
   toRequest(chat, target, translation) {
     const body =
       translation === undefined
@@ -30,7 +30,7 @@ const messagesWire: Wire = {
 };
 
 const counter: TokenCounter = {
-  dialect: "anthropic-messages",
+  clientWireName: "anthropic-messages",
   toRequest: (chat, target) =>
     request(
       target.account,

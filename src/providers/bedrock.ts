@@ -12,7 +12,7 @@ import { writeConverse } from "../wires/converse/upstream-request.ts";
 import { createConverseDecoder } from "../wires/converse/upstream-stream.ts";
 import { readConverse } from "../wires/converse/upstream-answer.ts";
 import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
-import type { Provider, ProviderAccount, TokenCounter, Wire } from "./provider.ts";
+import type { Provider, ProviderAccount, TokenCounter, UpstreamWire } from "./provider.ts";
 import { signAws } from "./sigv4.ts";
 
 const DEFAULT_REGION = "us-east-1";
@@ -25,8 +25,8 @@ function regionalUrl(region: string): string {
   return `https://bedrock-runtime.${region}.amazonaws.com`;
 }
 
-const converseWire: Wire = {
-  dialect: undefined,
+const converseWire: UpstreamWire = {
+  clientWireName: undefined,
   toRequest(chat, target, translation) {
     if (translation === undefined)
       throw new GatewayError("internal_error", "Converse is an upstream-only wire.");
@@ -50,7 +50,7 @@ const COUNTED = /^(?:[a-z-]+\.)?(anthropic\.claude.*)$/;
 
 /** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html (seen 2026-11) */
 const counter: TokenCounter = {
-  dialect: undefined,
+  clientWireName: undefined,
   toRequest(chat, target, translation) {
     if (translation === undefined)
       throw new GatewayError("internal_error", "Converse is an upstream-only wire.");

@@ -1,5 +1,5 @@
 /**
- * Cohere's chat API, version 2, which no client dialect equals. Its wire is upstream-request.ts, upstream-answer.ts and
+ * Cohere's chat API, version 2, which no client wire equals. Its wire is upstream-request.ts, upstream-answer.ts and
  * upstream-stream.ts. https://docs.cohere.com/reference/about (seen 2026-11)
  */
 
@@ -8,10 +8,10 @@ import { writeCohereChat } from "../wires/cohere/upstream-request.ts";
 import { createCohereDecoder } from "../wires/cohere/upstream-stream.ts";
 import { readCohereChat } from "../wires/cohere/upstream-answer.ts";
 import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
-import type { Provider, ProviderAccount, Wire } from "./provider.ts";
+import type { Provider, ProviderAccount, UpstreamWire } from "./provider.ts";
 
-const chatWire: Wire = {
-  dialect: undefined,
+const chatWire: UpstreamWire = {
+  clientWireName: undefined,
   toRequest(chat, target, translation) {
     if (translation === undefined)
       throw new GatewayError("internal_error", "Cohere's chat is an upstream-only wire.");

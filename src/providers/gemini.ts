@@ -8,12 +8,19 @@ import { readGeminiError } from "../wires/gemini/upstream-errors.ts";
 import { toBody, toCountBody } from "../wires/gemini/upstream-request.ts";
 import { createGeminiDecoder } from "../wires/gemini/upstream-stream.ts";
 import { readAnswer } from "../wires/gemini/upstream-answer.ts";
-import type { EmbeddingWire, Provider, ProviderAccount, Target, UpstreamRequest, Wire } from "./provider.ts";
+import type {
+  UpstreamEmbeddingWire,
+  Provider,
+  ProviderAccount,
+  Target,
+  UpstreamRequest,
+  UpstreamWire,
+} from "./provider.ts";
 
 const DEFAULT_VERSION = "v1beta";
 
-const chatWire: Wire = {
-  dialect: "gemini",
+const chatWire: UpstreamWire = {
+  clientWireName: "gemini",
   toRequest(chat, target, translation) {
     // Always events, also for a client who wants an array: the gateway reads along.
     const method = chat.stream ? "streamGenerateContent?alt=sse" : "generateContent";
@@ -24,8 +31,8 @@ const chatWire: Wire = {
   paths: /^\/(v1\w*\/)?(models|tunedModels)\/[^/]+:(stream)?[gG]enerateContent$/,
 };
 
-const embeddingWire: EmbeddingWire = {
-  dialect: "gemini",
+const embeddingWire: UpstreamEmbeddingWire = {
+  clientWireName: "gemini",
   toRequest(chat, target, translation) {
     const { method, body } =
       translation === undefined ? forwardEmbedding(chat, target) : writeEmbedding(translation.ask, target);
@@ -41,7 +48,7 @@ export const gemini: Provider = {
   wires: [chatWire],
   embeddings: [embeddingWire],
   counter: {
-    dialect: "gemini",
+    clientWireName: "gemini",
     toRequest: (chat, target) => toPost(target, "countTokens", toCountBody(chat, target)),
   },
   nativeHeaders,

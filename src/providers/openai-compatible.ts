@@ -18,13 +18,13 @@ import {
 } from "../wires/openai-responses/upstream-wire.ts";
 import { readCompletion } from "../wires/openai-chat/upstream-answer.ts";
 import type {
-  EmbeddingWire,
+  UpstreamEmbeddingWire,
   LocalUpstream,
   Provider,
   ProviderAccount,
   Target,
   UpstreamRequest,
-  Wire,
+  UpstreamWire,
 } from "./provider.ts";
 
 /** All that tells one OpenAI-compatible vendor from another. */
@@ -85,9 +85,9 @@ export function realtimeRequest(
   return { method: "GET", url: url.href, headers: credentialsOf(row, account) };
 }
 
-function createEmbeddingWire(row: OpenAiCompatibleRow, urlOf: UrlOf): EmbeddingWire {
+function createEmbeddingWire(row: OpenAiCompatibleRow, urlOf: UrlOf): UpstreamEmbeddingWire {
   return {
-    dialect: "openai-embeddings",
+    clientWireName: "openai-embeddings",
     toRequest: (chat, target, translation) => ({
       method: "POST",
       url: urlOf(target, "/embeddings"),
@@ -98,9 +98,9 @@ function createEmbeddingWire(row: OpenAiCompatibleRow, urlOf: UrlOf): EmbeddingW
   };
 }
 
-function createChatWire(row: OpenAiCompatibleRow, urlOf: UrlOf): Wire {
+function createChatWire(row: OpenAiCompatibleRow, urlOf: UrlOf): UpstreamWire {
   return {
-    dialect: "openai-chat",
+    clientWireName: "openai-chat",
     paths: /\/chat\/completions$/,
     toRequest: (chat, target, translation) => ({
       method: "POST",
@@ -113,15 +113,15 @@ function createChatWire(row: OpenAiCompatibleRow, urlOf: UrlOf): Wire {
   };
 }
 
-function createResponsesWire(row: OpenAiCompatibleRow, urlOf: UrlOf): Wire {
+function createResponsesWire(row: OpenAiCompatibleRow, urlOf: UrlOf): UpstreamWire {
   return {
-    dialect: "openai-responses",
+    clientWireName: "openai-responses",
     paths: /\/responses$/,
     toRequest: (chat, target) => ({
       method: "POST",
       url: urlOf(target, "/responses"),
       headers: headersOf(row, target.account),
-      body: editBody(chat, { ...target, params: toResponsesNames(chat.wire, target.params) }, {}),
+      body: editBody(chat, { ...target, params: toResponsesNames(chat.body, target.params) }, {}),
     }),
     toResponse: readResponse,
     decoder: createResponsesDecoder,
@@ -152,26 +152,26 @@ function credentialsOf(row: OpenAiCompatibleRow, account: ProviderAccount): Read
 }
 
 function bodyOf(row: OpenAiCompatibleRow, chat: ChatRequest, target: Target): string {
-  const rename = renamesOf(row, chat.wire);
+  const rename = renamesOf(row, chat.body);
   if (!row.takesStreamOptions) {
     // Most SDKs send them unasked: null says nothing, and is taken by those who refuse what is in them.
-    const isSaid = isPresent(chat.wire["stream_options"]);
+    const isSaid = isPresent(chat.body["stream_options"]);
     return editBody(chat, target, isSaid ? { stream_options: null } : {}, rename);
   }
   if (!chat.stream) return editBody(chat, target, {}, rename);
-  const options = recordOf(target.params?.["stream_options"] ?? chat.wire["stream_options"]);
+  const options = recordOf(target.params?.["stream_options"] ?? chat.body["stream_options"]);
   if (options["include_usage"] === true) return editBody(chat, target, {}, rename);
   // Also where the client said false: without the usage the request could be neither billed nor limited.
   return editBody(chat, target, { stream_options: { ...options, include_usage: true } }, rename);
 }
 
 /** OpenAI's names that the vendor has others for, where the client doesn't use those already. */
-function renamesOf(row: OpenAiCompatibleRow, wire: JsonRecord): Readonly<Record<string, string>> {
+function renamesOf(row: OpenAiCompatibleRow, body: JsonRecord): Readonly<Record<string, string>> {
   const renames: Record<string, string> = {};
-  if (row.maxTokensField === "max_tokens" && wire["max_tokens"] === undefined) {
+  if (row.maxTokensField === "max_tokens" && body["max_tokens"] === undefined) {
     renames["max_completion_tokens"] = row.maxTokensField;
   }
-  if (row.seedField !== undefined && wire[row.seedField] === undefined) renames["seed"] = row.seedField;
+  if (row.seedField !== undefined && body[row.seedField] === undefined) renames["seed"] = row.seedField;
   return renames;
 }
 
@@ -183,14 +183,14 @@ function editBody(
   rename: Readonly<Record<string, string>> = {},
 ): string {
   const set: Record<string, string> = {};
-  const { messages, input } = chat.wire;
+  const { messages, input } = chat.body;
   const [field, own] = messages === undefined ? ["input", ownItems(input)] : ["messages", ownTurns(messages)];
   if (own !== undefined) set[field] = JSON.stringify(own);
-  if (chat.wire["model"] !== target.model) set["model"] = JSON.stringify(target.model);
+  if (chat.body["model"] !== target.model) set["model"] = JSON.stringify(target.model);
   for (const [name, value] of Object.entries({ ...target.params, ...ours })) {
     if (value !== undefined && !OURS.has(name)) set[name] = JSON.stringify(value);
   }
-  const isRenamed = Object.keys(rename).some((name) => chat.wire[name] !== undefined);
-  if (Object.keys(set).length === 0 && !isRenamed) return chat.wireText;
-  return editTopLevel(chat.wireText, { set, rename });
+  const isRenamed = Object.keys(rename).some((name) => chat.body[name] !== undefined);
+  if (Object.keys(set).length === 0 && !isRenamed) return chat.bodyText;
+  return editTopLevel(chat.bodyText, { set, rename });
 }

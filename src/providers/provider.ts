@@ -3,7 +3,7 @@
  * data), a fixtures folder and a test; see registry.ts for the list.
  */
 
-import type { ChatChunk, ChatRequest, ChatResponse, Dialect } from "../schema/chat.ts";
+import type { ChatChunk, ChatRequest, ChatResponse, WireName } from "../schema/chat.ts";
 import type { Conversation, DropField } from "../schema/conversation.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
 import type { GatewayError } from "../errors.ts";
@@ -26,7 +26,7 @@ export interface ProviderAccount {
 export interface Target {
   readonly account: ProviderAccount;
   readonly model: string;
-  /** Chat-dialect parameters that win over the client's values. */
+  /** Chat-wire parameters that win over the client's values. */
   readonly params?: Readonly<Record<string, unknown>>;
 }
 
@@ -47,11 +47,11 @@ export interface Translation {
 }
 
 /** One wire format that an upstream speaks. */
-export interface Wire {
-  /** The client dialect it equals: such a client gets its bytes as they are. Undefined for one that no client speaks. */
-  readonly dialect: Dialect | undefined;
+export interface UpstreamWire {
+  /** The client wire it equals: such a client gets its bytes as they are. Undefined for one that no client speaks. */
+  readonly clientWireName: WireName | undefined;
   /**
-   * `translation` is absent where the client speaks this very dialect: then `chat.wireText` goes out with as few edits
+   * `translation` is absent where the client speaks this very wire: then `chat.wireText` goes out with as few edits
    * as possible. May throw `invalid_request` through `drop`.
    */
   toRequest(chat: ChatRequest, target: Target, translation?: Translation): UpstreamRequest;
@@ -74,8 +74,8 @@ export interface EmbeddingTranslation {
 }
 
 /** One wire format for embeddings. As `Wire`, without streams. */
-export interface EmbeddingWire {
-  readonly dialect: Dialect | undefined;
+export interface UpstreamEmbeddingWire {
+  readonly clientWireName: WireName | undefined;
   toRequest(chat: ChatRequest, target: Target, translation?: EmbeddingTranslation): UpstreamRequest;
   /** Throws `upstream_malformed`. */
   toResponse(body: unknown): EmbeddingResponse;
@@ -83,9 +83,9 @@ export interface EmbeddingWire {
 
 /** The vendor's own way to count a request's tokens. */
 export interface TokenCounter {
-  /** For clients of this dialect: bytes are forwarded both ways. Undefined for a wire that no client speaks. */
-  readonly dialect: Dialect | undefined;
-  /** `translation` is there where `dialect` is undefined. */
+  /** For clients of this wire: bytes are forwarded both ways. Undefined for a wire that no client speaks. */
+  readonly clientWireName: WireName | undefined;
+  /** `translation` is there where `wire` is undefined. */
   toRequest(chat: ChatRequest, target: Target, translation?: Translation): UpstreamRequest;
   /** The count in an answer that no client reads; undefined where there is none. */
   read?(body: unknown): number | undefined;
@@ -104,13 +104,13 @@ export interface Provider {
   /** Answers inside the Worker in place of `fetch`: only `sim` has it. */
   readonly local?: LocalUpstream;
   /** The wires it speaks, the one to translate to first. A client of one of the others is served by that one. */
-  readonly wires: readonly [Wire, ...Wire[]];
+  readonly wires: readonly [UpstreamWire, ...UpstreamWire[]];
   /** In place of `wires` where the target decides: a cloud that serves several vendors' models, each in their own format. */
-  wiresOf?(target: Target): readonly [Wire, ...Wire[]];
+  wiresOf?(target: Target): readonly [UpstreamWire, ...UpstreamWire[]];
   /** The same for embeddings; absent where the vendor has none. */
-  readonly embeddings?: readonly [EmbeddingWire, ...EmbeddingWire[]];
+  readonly embeddings?: readonly [UpstreamEmbeddingWire, ...UpstreamEmbeddingWire[]];
   /** In place of `embeddings` where the target decides; undefined leaves it at those. */
-  embeddingsOf?(target: Target): readonly [EmbeddingWire, ...EmbeddingWire[]] | undefined;
+  embeddingsOf?(target: Target): readonly [UpstreamEmbeddingWire, ...UpstreamEmbeddingWire[]] | undefined;
   /**
    * The address of an account's calls where its options decide it, else its base URL; undefined for an account that a
    * binding of the Worker serves, which has none.
@@ -149,20 +149,20 @@ export interface SignPorts {
   readonly now: () => number;
 }
 
-/** The wire for a client's dialect: its own where the provider speaks it, else the provider's first, with translation. */
-export function wireFor(provider: Provider, dialect: Dialect, target: Target): Wire {
+/** The wire for a client's wire: its own where the provider speaks it, else the provider's first, with translation. */
+export function upstreamWireFor(provider: Provider, clientWireName: WireName, target: Target): UpstreamWire {
   const wires = provider.wiresOf?.(target) ?? provider.wires;
-  return wires.find((wire) => wire.dialect === dialect) ?? wires[0];
+  return wires.find((wire) => wire.clientWireName === clientWireName) ?? wires[0];
 }
 
 /** The same for embeddings; undefined where the vendor has none. */
-export function embeddingWireFor(
+export function upstreamEmbeddingWireFor(
   provider: Provider,
-  dialect: Dialect,
+  clientWireName: WireName,
   target: Target,
-): EmbeddingWire | undefined {
+): UpstreamEmbeddingWire | undefined {
   const wires = provider.embeddingsOf?.(target) ?? provider.embeddings;
-  return wires?.find((wire) => wire.dialect === dialect) ?? wires?.[0];
+  return wires?.find((wire) => wire.clientWireName === clientWireName) ?? wires?.[0];
 }
 
 /** Where an account's calls go; undefined where a binding of the Worker serves it. */

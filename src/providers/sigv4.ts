@@ -1,6 +1,6 @@
 /**
- * AWS's signature on a request that is ready to go, by `aws4fetch` (decisions/060-aws4fetch.md): nothing of the algorithm
- * is written here. Called by the providers of AWS services, in `sign`.
+ * AWS's signature on a request that is ready to go, by `aws4fetch` (decisions/060-aws4fetch.md): nothing of the
+ * algorithm is written here.
  */
 
 import { AwsV4Signer } from "aws4fetch";

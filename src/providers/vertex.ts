@@ -16,13 +16,13 @@ import { createGeminiDecoder } from "../wires/gemini/upstream-stream.ts";
 import { readAnswer } from "../wires/gemini/upstream-answer.ts";
 
 import type {
-  EmbeddingWire,
+  UpstreamEmbeddingWire,
   Provider,
   ProviderAccount,
   Target,
   TokenCounter,
   UpstreamRequest,
-  Wire,
+  UpstreamWire,
 } from "./provider.ts";
 import { createTokenBook, parseServiceAccount } from "./vertex-token.ts";
 import { isCount, malformed } from "../wires/read-upstream.ts";
@@ -35,8 +35,8 @@ const LOCATION = /^[a-z0-9-]{1,40}$/;
 /** What a body for Claude says in place of the model: https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai (seen 2026-11). */
 const ANTHROPIC_VERSION = "vertex-2023-10-16";
 
-const geminiWire: Wire = {
-  dialect: "gemini",
+const geminiWire: UpstreamWire = {
+  clientWireName: "gemini",
   toRequest(chat, target, translation) {
     const method = chat.stream ? "streamGenerateContent?alt=sse" : "generateContent";
     return toPost(target, "google", method, toBody(chat, target, translation));
@@ -46,8 +46,8 @@ const geminiWire: Wire = {
   paths: /\/publishers\/google\/models\/(?<model>[^/]+):(stream)?[gG]enerateContent$/,
 };
 
-const claudeWire: Wire = {
-  dialect: "anthropic-messages",
+const claudeWire: UpstreamWire = {
+  clientWireName: "anthropic-messages",
   toRequest(chat, target, translation) {
     const body =
       translation === undefined
@@ -69,7 +69,7 @@ function withoutModel(body: string): string {
 
 /** A model of its own, which is told in the body whose tokens: https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens (seen 2026-11). */
 const claudeCounter: TokenCounter = {
-  dialect: "anthropic-messages",
+  clientWireName: "anthropic-messages",
   toRequest(chat, target) {
     const { model } = target;
     const body = editMessages(chat, { ...target, model: bareModel(model), params: {} });
@@ -85,13 +85,13 @@ const claudeCounter: TokenCounter = {
 
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/count-tokens (seen 2026-11) */
 const geminiCounter: TokenCounter = {
-  dialect: "gemini",
+  clientWireName: "gemini",
   toRequest: (chat, target) => toPost(target, "google", "countTokens", toCountedFields(chat)),
 };
 
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api (seen 2026-11). */
-const embeddingWire: EmbeddingWire = {
-  dialect: undefined,
+const embeddingWire: UpstreamEmbeddingWire = {
+  clientWireName: undefined,
   toRequest(_chat, target, translation) {
     if (translation === undefined)
       throw new GatewayError("internal_error", "Vertex's embeddings are an upstream-only wire.");

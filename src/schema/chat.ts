@@ -1,10 +1,10 @@
 /**
- * Headgate's own words for a generation: what a dialect reads from a client and a provider reads from an upstream.
+ * Headgate's own words for a generation: what a wire reads from a client and a provider reads from an upstream.
  * Wire types never appear here, and these never appear on a wire. Imports nothing of ours.
  */
 
 /** The wire format a client speaks; an upstream may speak one of these, or one that no client does. */
-export type Dialect =
+export type WireName =
   | "openai-chat"
   | "openai-responses"
   | "openai-embeddings"
@@ -38,16 +38,16 @@ export interface RequestParams {
 
 /** One validated request for a generation, with the client's own bytes beside what was read from them. */
 export interface ChatRequest {
-  readonly dialect: Dialect;
+  readonly wireName: WireName;
   readonly operation: Operation;
   /** As the client named it: a route (`chat-fast`) or `provider/model` (`openai/gpt-4o-mini`). */
   readonly model: string;
   readonly stream: boolean;
   readonly params: RequestParams;
-  /** The request body exactly as it arrived; an upstream of the same dialect gets it with as few edits as possible. */
-  readonly wireText: string;
+  /** The request body exactly as it arrived; an upstream of the same wire gets it with as few edits as possible. */
+  readonly bodyText: string;
   /** The same body, parsed once. */
-  readonly wire: Readonly<Record<string, unknown>>;
+  readonly body: Readonly<Record<string, unknown>>;
   /** What a translated answer is given where its wire wants an id and a time and its upstream sent none. Set by the route. */
   readonly stamp?: AnswerStamp;
 }

@@ -1,7 +1,7 @@
 /**
- * What a request means, apart from how any vendor writes it: the middle of every translation. A client's dialect reads
+ * What a request means, apart from how any vendor writes it: the middle of every translation. A client's wire reads
  * its wire into a Conversation, an upstream's wire is written from it. Only made where the two differ: between equal
- * dialects bytes are forwarded. Imports nothing of ours.
+ * wires bytes are forwarded. Imports nothing of ours.
  */
 
 /** Bytes of an image, a document or a sound: by address, or inline as base64. */

@@ -3,7 +3,7 @@
  * bodies are read by stream.ts, whole ones by `readBody` here. Decides nothing about retries or other targets.
  */
 
-import type { Dialect } from "../schema/chat.ts";
+import type { WireName } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import type { RunModel } from "./model-binding.ts";
 import { baseUrlFor, type Provider, type Target, type UpstreamRequest } from "../providers/provider.ts";
@@ -48,7 +48,7 @@ export interface UpstreamCall {
 const OPENAI_HEADERS = ["openai-beta"] as const;
 
 /** What a client may pass on besides the body, to an upstream of its own wire: src/docs/http-api.md. */
-export const PASSED_HEADERS: Readonly<Record<Dialect, readonly string[]>> = {
+export const PASSED_HEADERS: Readonly<Record<WireName, readonly string[]>> = {
   "openai-chat": OPENAI_HEADERS,
   "openai-responses": OPENAI_HEADERS,
   "openai-embeddings": OPENAI_HEADERS,

@@ -1,6 +1,5 @@
 /**
  * A request body read and checked, with faults that name the field and never quote the prompt. Knows no wire format.
- * Called by the dialects' parseRequest.
  */
 
 import type * as z from "zod";

@@ -1,9 +1,9 @@
 /**
  * What a client calls the things that an upstream's wire may have no counterpart for: a refusal names the field as the
- * client wrote it. Pure. Called by the wires, with `drop`.
+ * client wrote it. Pure.
  */
 
-import type { Dialect } from "../schema/chat.ts";
+import type { WireName } from "../schema/chat.ts";
 
 const NAMES = {
   temperature: ["temperature", "temperature", "temperature", "generationConfig.temperature"],
@@ -72,7 +72,7 @@ const COLUMN: Readonly<Record<string, number>> = {
   gemini: 3,
 };
 
-/** The field by its name on this client's wire; in the chat dialect's words for a dialect without one. */
-export function clientField(dialect: Dialect, meaning: FieldMeaning): string {
+/** The field by its name on this client's wire; in the chat wire's words for a wire without one. */
+export function clientField(dialect: WireName, meaning: FieldMeaning): string {
   return NAMES[meaning][COLUMN[dialect] ?? 0] ?? NAMES[meaning][0];
 }

@@ -1,9 +1,9 @@
 /**
  * What a client's wire format must be able to do. Pure. Wire types (snake_case, as on the wire) stay inside the
- * dialect's own file.
+ * wire's own file.
  */
 
-import type { ChatRequest, Dialect } from "../schema/chat.ts";
+import type { ChatRequest, WireName } from "../schema/chat.ts";
 import type { ChatChunk, ChatResponse } from "../schema/chat.ts";
 import type { Conversation, DropField } from "../schema/conversation.ts";
 import type { EmbeddingBatch } from "./embedding-batch.ts";
@@ -27,8 +27,8 @@ export interface RequestContext {
   readonly stream?: boolean;
 }
 
-export interface DialectCodec {
-  readonly name: Dialect;
+export interface ClientWire {
+  readonly name: WireName;
   /** Reads and checks a request body; throws `invalid_request` that names the field. */
   parseRequest(bodyText: string, context?: RequestContext): ChatRequest;
   /** The request's meaning, for an upstream of another wire. Fields that no Conversation can say go to `drop`. */
@@ -46,14 +46,14 @@ export interface DialectCodec {
   /** What a stream says when it fails after its first byte; the end mark never follows it. */
   errorEvent(error: GatewayError): string;
   /** A stored stream as one whole body: what a non-stream client gets of it. Throws `upstream_malformed`. */
-  assemble(events: readonly ServerSentEvent[]): string;
+  wholeFromStream(events: readonly ServerSentEvent[]): string;
   /** A stored whole body as a stream: what `chat`, a stream client, gets of it. Throws `upstream_malformed`. */
-  explode(bodyText: string, chat: ChatRequest): string;
+  streamFromWhole(bodyText: string, chat: ChatRequest): string;
 }
 
 /** What a client's wire format for embeddings must be able to do. Its requests never stream. */
-export interface EmbeddingCodec {
-  readonly name: Dialect;
+export interface ClientEmbeddingWire {
+  readonly name: WireName;
   readonly operation: "embeddings";
   parseRequest(bodyText: string, context?: RequestContext): ChatRequest;
   toEmbedding(chat: ChatRequest, drop: DropField): EmbeddingAsk;

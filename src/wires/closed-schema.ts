@@ -1,6 +1,6 @@
 /**
  * JSON Schemas as Claude's structured output takes them: each object's `additionalProperties` must be false. A schema
- * that is silent about it becomes one that says so; its own word stands. Called by the wires that write for Claude.
+ * that is silent about it becomes one that says so; its own word stands.
  * https://platform.claude.com/docs/en/build-with-claude/structured-outputs (seen 2026-11)
  */
 

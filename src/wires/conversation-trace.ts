@@ -1,19 +1,19 @@
 /**
  * A request's meaning in the shape of the GenAI conventions' messages, for traces that may hold content: for every
- * dialect that can be read into a Conversation. Called only when somebody gets that content.
+ * wire that can be read into a Conversation. Called only when somebody gets that content.
  */
 
 import type { ChatRequest } from "../schema/chat.ts";
 import type { MediaSource, Part } from "../schema/conversation.ts";
 import { readArguments, type ContentPart, type RequestContent } from "../telemetry/content/content.ts";
-import type { DialectCodec, EmbeddingCodec } from "./client-wire.ts";
+import type { ClientWire, ClientEmbeddingWire } from "./client-wire.ts";
 
 const NOTHING: RequestContent = { instructions: [], input: [], tools: [] };
 
-/** What a chat request says; nothing for one that its dialect can't read (then it was refused). */
-export function readConversationContent(codec: DialectCodec, chat: ChatRequest): RequestContent {
+/** What a chat request says; nothing for one that its wire can't read (then it was refused). */
+export function readConversationContent(clientWire: ClientWire, chat: ChatRequest): RequestContent {
   try {
-    const { system, messages, tools } = codec.toConversation(chat, ignoreField);
+    const { system, messages, tools } = clientWire.toConversation(chat, ignoreField);
     return {
       instructions: system.map(readPart),
       input: messages.map(({ role, parts }) => ({ role, parts: parts.map(readPart) })),
@@ -30,9 +30,9 @@ export function readConversationContent(codec: DialectCodec, chat: ChatRequest):
 }
 
 /** The texts an embedding request is about, as one message. */
-export function readEmbeddingContent(codec: EmbeddingCodec, chat: ChatRequest): RequestContent {
+export function readEmbeddingContent(clientWire: ClientEmbeddingWire, chat: ChatRequest): RequestContent {
   try {
-    const { inputs } = codec.toEmbedding(chat, ignoreField);
+    const { inputs } = clientWire.toEmbedding(chat, ignoreField);
     const parts = inputs.map((input) => ({
       type: "text",
       content: typeof input === "string" ? input : `(${input.length} tokens)`,

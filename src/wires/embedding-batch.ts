@@ -1,6 +1,6 @@
 /**
  * Several texts in one embeddings request, taken apart and put together again: what a cache of single vectors needs to
- * know of a wire. Pure. The codecs name their own batch; called by pipeline/caching/embedding-cache.ts.
+ * know of a wire. Pure. The codecs name their own batch.
  */
 
 import type { ChatRequest } from "../schema/chat.ts";
@@ -30,11 +30,11 @@ interface BatchFields {
 
 function createBatch({ inputs, vectors, usage, single, place }: BatchFields): EmbeddingBatch {
   const withInputs = (chat: ChatRequest, value: unknown): ChatRequest => {
-    const wire = { ...chat.wire, [inputs]: value };
-    return { ...chat, wire, wireText: JSON.stringify(wire) };
+    const body = { ...chat.body, [inputs]: value };
+    return { ...chat, body, bodyText: JSON.stringify(body) };
   };
-  const listed = ({ wire }: ChatRequest): readonly unknown[] => {
-    const list = listOf(wire[inputs]);
+  const listed = ({ body }: ChatRequest): readonly unknown[] => {
+    const list = listOf(body[inputs]);
     // A list of numbers is one text, cut into tokens by the client.
     return list.some((entry) => typeof entry === "number") ? [] : list;
   };

@@ -1,7 +1,7 @@
 /**
- * A client's history on its way to an upstream of his own wire, without what that upstream would refuse since another vendor
- * thought it: such a history comes of a route that answers by several. Looks at what was parsed anyway; undefined, the rule,
- * where all bytes may stay as they are. Pure. Called by the wires that forward; thought-owner.ts says whose is whose.
+ * A client's history on its way to an upstream of his own wire, without what that upstream would refuse since another
+ * vendor thought it: such a history comes of a route that answers by several. Looks at what was parsed anyway;
+ * undefined, the rule, where all bytes may stay as they are. Pure.
  */
 
 import { isWrapped } from "./gemini/client-reasoning.ts";

@@ -1,40 +1,40 @@
 /**
  * Requests read before: a crowd asks the same, and a cache hit costs little more than to read and check what it asks.
- * Pure but for its memory; called by src/http/answer-generation.ts.
+ * Pure but for its memory.
  */
 
 import type { ChatRequest } from "../schema/chat.ts";
 import { createBoundedMap, type BoundedMap } from "../runtime/bounded-map.ts";
-import type { DialectCodec, EmbeddingCodec, RequestContext } from "./client-wire.ts";
+import type { ClientWire, ClientEmbeddingWire, RequestContext } from "./client-wire.ts";
 
-type Codec = Pick<DialectCodec | EmbeddingCodec, "parseRequest">;
-type ReadRequest = (codec: Codec, bodyText: string, context: RequestContext) => ChatRequest;
+type RequestParser = Pick<ClientWire | ClientEmbeddingWire, "parseRequest">;
+type ReadRequest = (clientWire: RequestParser, bodyText: string, context: RequestContext) => ChatRequest;
 
-/** Of each codec the last bodies that are short, half a million characters at the most. */
+/** Of each client wire the last bodies that are short, half a million characters at the most. */
 const MAX_ENTRIES = 128;
 const MAX_CHARS = 4096;
 
 /**
- * Reads a body by its codec, or finds what that made of the same body before: nobody may write to it. Throws as the
- * codec does, each time anew.
+ * Reads a body by its client wire, or finds what that made of the same body before: nobody may write to it. Throws as the
+ * wire does, each time again.
  */
 export function createRequestReader(): ReadRequest {
-  const known = new Map<Codec, BoundedMap<string, ChatRequest>>();
+  const known = new Map<RequestParser, BoundedMap<string, ChatRequest>>();
 
-  function memoryOf(codec: Codec): BoundedMap<string, ChatRequest> {
-    let memory = known.get(codec);
-    if (memory === undefined) known.set(codec, (memory = createBoundedMap(MAX_ENTRIES)));
+  function memoryOf(clientWire: RequestParser): BoundedMap<string, ChatRequest> {
+    let memory = known.get(clientWire);
+    if (memory === undefined) known.set(clientWire, (memory = createBoundedMap(MAX_ENTRIES)));
     return memory;
   }
 
-  return (codec, bodyText, context) => {
-    if (bodyText.length > MAX_CHARS) return codec.parseRequest(bodyText, context);
-    const memory = memoryOf(codec);
+  return (clientWire, bodyText, context) => {
+    if (bodyText.length > MAX_CHARS) return clientWire.parseRequest(bodyText, context);
+    const memory = memoryOf(clientWire);
     const { defaultModel, model, stream } = context;
     const name = JSON.stringify([defaultModel, model, stream]) + bodyText;
     const read = memory.get(name);
     if (read !== undefined) return read;
-    const fresh = codec.parseRequest(bodyText, context);
+    const fresh = clientWire.parseRequest(bodyText, context);
     memory.set(name, fresh);
     return fresh;
   };

@@ -1,4 +1,4 @@
-/** The tier that an answer says it was served in: some are billed otherwise than the list says. Pure. Called by the readers of usage. */
+/** The tier that an answer says it was served in: some are billed otherwise than the list says. Pure. */
 
 import type { TokenUsage } from "../schema/chat.ts";
 

@@ -1,6 +1,6 @@
 /**
- * A target's `params`, which are in the chat dialect's names, put over what the client asked for: for an upstream of
- * another wire than the client's. Pure. Called by pipeline/attempts/exchange.ts.
+ * A target's `params`, which are in the chat wire's names, put over what the client asked for: for an upstream of
+ * another wire than the client's. Pure.
  */
 
 import type { Conversation } from "../schema/conversation.ts";

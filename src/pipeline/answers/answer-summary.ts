@@ -23,7 +23,7 @@ export interface AnswerCollector {
   summary(): AnswerSummary;
 }
 
-/** As many choices as the dialect lets a client ask for. */
+/** As many choices as the wire lets a client ask for. */
 const MAX_CHOICES = 128;
 
 /** Gathers a summary from a stream's chunks; `kept` gets the chunks too, where somebody keeps the texts. */
@@ -136,13 +136,13 @@ const CHARS_PER_TOKEN = 4;
  * answers have come to (targets/output-lengths.ts); it never counts for more than the client allows.
  */
 export function estimateTokens(
-  { wireText, params }: ChatRequest,
+  { bodyText, params }: ChatRequest,
   expectedOutput?: number,
 ): { readonly inputTokens: number; readonly outputTokens: number } {
   const allowed = params.maxOutputTokens ?? expectedOutput ?? 0;
   const each = Math.min(allowed, expectedOutput ?? allowed);
   return {
-    inputTokens: Math.ceil(wireText.length / CHARS_PER_TOKEN),
+    inputTokens: Math.ceil(bodyText.length / CHARS_PER_TOKEN),
     outputTokens: each * (params.choiceCount ?? 1),
   };
 }
@@ -183,7 +183,7 @@ export function countRelayed(
 /** What a cut or silent answer used, for want of the upstream's own count. */
 function estimateUsage(chat: ChatRequest, outputChars: number): TokenUsage {
   return {
-    inputTokens: Math.ceil(chat.wireText.length / CHARS_PER_TOKEN),
+    inputTokens: Math.ceil(chat.bodyText.length / CHARS_PER_TOKEN),
     outputTokens: Math.ceil(outputChars / CHARS_PER_TOKEN),
   };
 }

@@ -29,8 +29,8 @@ export function claim({ run }: Answering, upstreamCall: UpstreamCall): void {
 export function openFormat({ run: { call }, exchange }: Answering): Span {
   return call.trace.root.child("gateway.response.format", {
     attributes: {
-      "gateway.dialect.client": call.chat.dialect,
-      "gateway.dialect.upstream": exchange.upstreamDialect,
+      "gateway.dialect.client": call.chat.wireName,
+      "gateway.dialect.upstream": exchange.upstreamWireName,
     },
   });
 }

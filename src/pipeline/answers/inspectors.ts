@@ -6,7 +6,7 @@
 import { type AnswerSummary, createAnswerCollector } from "./answer-summary.ts";
 import type { TokenUsage } from "../../schema/chat.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
-import type { Wire } from "../../providers/provider.ts";
+import type { UpstreamWire } from "../../providers/provider.ts";
 import { summarise } from "./answer-summary.ts";
 import { createSseParser } from "../../bytes/sse.ts";
 
@@ -20,7 +20,7 @@ export interface Inspector {
 const MAX_READ_BYTES = 8 * 1024 * 1024;
 
 /** Reads answers of a wire that is known. */
-export function inspectWire(wire: Wire, contentType: string): Inspector | undefined {
+export function inspectWire(wire: UpstreamWire, contentType: string): Inspector | undefined {
   if (isJson(contentType)) return inspectJson((body) => summarise(wire.toResponse(body)));
   if (!isEvents(contentType) && !wire.createParser) return undefined;
   return inspectEvents(wire);
@@ -60,7 +60,7 @@ function inspectJson(read: (body: unknown) => AnswerSummary | undefined): Inspec
   };
 }
 
-function inspectEvents(wire: Wire): Inspector {
+function inspectEvents(wire: UpstreamWire): Inspector {
   const parser = wire.createParser?.() ?? createSseParser();
   const decode = wire.decoder();
   const collector = createAnswerCollector();

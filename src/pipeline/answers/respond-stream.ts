@@ -35,7 +35,7 @@ export async function answerStream(
   call.facts.firstByteAt = opened.firstChunkAt;
   span.event("gateway.stream.first_chunk", {}, opened.firstChunkAt);
   const formatting = exchange.isForwarded ? undefined : openFormat(ctx);
-  const { body, done } = opened.send({ errorEvent: exchange.codec.errorEvent });
+  const { body, done } = opened.send({ errorEvent: exchange.clientWire.errorEvent });
   const finish = async (): Promise<StreamEnd> => {
     const report = await done;
     const answer = summary();
@@ -63,7 +63,7 @@ export async function answerStream(
       sent,
     };
   };
-  return { generation: { contentType: exchange.codec.streamType(call.chat), body }, ended: finish() };
+  return { generation: { contentType: exchange.clientWire.streamType(call.chat), body }, ended: finish() };
 }
 
 /** Gathers a stream's text for the trace, where content is wanted there. */
@@ -76,7 +76,7 @@ function noteChoices({ run: { call, deps }, span }: Answering): ChoiceCollector 
 
 async function forward(
   ctx: Answering,
-  { wire }: ChatExchange,
+  { upstreamWire }: ChatExchange,
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Streaming> {
@@ -87,7 +87,7 @@ async function forward(
     onChunks: collector.add,
     ...(run.isKept && { onEvents: (events: readonly ServerSentEvent[]) => void kept.push(...events) }),
   };
-  const format = { parser: createSseParser(), decode: wire.decoder() };
+  const format = { parser: createSseParser(), decode: upstreamWire.decoder() };
   const opened = await openStream(upstreamCall, { format, observer, idleMs, now: run.deps.now });
   const sent = (): string =>
     kept.map(({ data, event }) => formatEvent(data, event === "message" ? undefined : event)).join("");
@@ -96,7 +96,7 @@ async function forward(
 
 async function translate(
   ctx: Answering,
-  { wire, codec }: ChatExchange,
+  { upstreamWire, clientWire }: ChatExchange,
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Streaming> {
@@ -104,13 +104,16 @@ async function translate(
   const { chat } = run.call;
   const collector = createAnswerCollector(noteChoices(ctx));
   const kept: string[] = [];
-  const isEvents = codec.streamType(chat).startsWith("text/event-stream");
+  const isEvents = clientWire.streamType(chat).startsWith("text/event-stream");
   const observer = {
     onChunks: collector.add,
     ...(run.isKept && isEvents && { onText: (text: string) => void kept.push(text) }),
   };
-  const format = { parser: wire.createParser?.() ?? createSseParser(), decode: wire.decoder() };
-  const encoder = codec.encoder(chat);
+  const format = {
+    parser: upstreamWire.createParser?.() ?? createSseParser(),
+    decode: upstreamWire.decoder(),
+  };
+  const encoder = clientWire.encoder(chat);
   const { now } = run.deps;
   const opened = await openTranslated(upstreamCall, { format, encoder, observer, idleMs, now });
   return { opened, sent: isEvents ? () => kept.join("") : undefined, summary: collector.summary };

@@ -107,7 +107,7 @@ async function send(
   const client = {
     signal: call.signal(),
     headers: call.headers,
-    passed: exchange.isSameWire ? PASSED_HEADERS[call.chat.dialect] : [],
+    passed: exchange.isSameWire ? PASSED_HEADERS[call.chat.wireName] : [],
     traceparent: formatTraceparent(span.ref),
   };
   const { request, payload } = exchange;

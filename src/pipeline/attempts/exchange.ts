@@ -5,20 +5,20 @@
 
 import { type AnswerSummary, summarise, summariseEmbedding } from "../answers/answer-summary.ts";
 import { withTargetParams } from "../../wires/target-params.ts";
-import type { DialectCodec, EmbeddingCodec } from "../../wires/client-wire.ts";
-import type { ChatChoice, ChatRequest, Dialect } from "../../schema/chat.ts";
+import type { ClientWire, ClientEmbeddingWire } from "../../wires/client-wire.ts";
+import type { ChatChoice, ChatRequest, WireName } from "../../schema/chat.ts";
 import type { DropField } from "../../schema/conversation.ts";
 import type { EmbeddingResponse } from "../../schema/embedding.ts";
 import { GatewayError } from "../../errors.ts";
 import type { Inspector } from "../answers/inspectors.ts";
 import type { Call } from "../ports.ts";
 import {
-  embeddingWireFor,
+  upstreamEmbeddingWireFor,
   type Provider,
   type Target,
   type UpstreamRequest,
-  type Wire,
-  wireFor,
+  type UpstreamWire,
+  upstreamWireFor,
 } from "../../providers/provider.ts";
 import type { Payload } from "../../upstream/call.ts";
 
@@ -35,7 +35,7 @@ export interface ReadAnswer {
 interface BaseExchange {
   readonly request: UpstreamRequest;
   /** The wire the upstream is asked in; undefined for one that no client speaks. */
-  readonly upstreamDialect: Dialect | undefined;
+  readonly upstreamWireName: WireName | undefined;
   /** Whether a whole answer reaches the client as its upstream wrote it. */
   readonly isSameWire: boolean;
   /** The client's fields that were left out, by their names on his wire. */
@@ -46,8 +46,8 @@ interface BaseExchange {
 
 export interface ChatExchange extends BaseExchange {
   readonly kind: "chat";
-  readonly codec: DialectCodec;
-  readonly wire: Wire;
+  readonly clientWire: ClientWire;
+  readonly upstreamWire: UpstreamWire;
   /** Whether a stream's bytes are forwarded: the same wire, and events on both sides. */
   readonly isForwarded: boolean;
   /** Throws `upstream_malformed`. */
@@ -97,43 +97,43 @@ export type Exchange =
 
 /** Throws `invalid_request` for what has no counterpart at this target, unless the client is lenient. */
 export function openExchange(
-  { chat, codec, options }: Pick<Call, "chat" | "codec" | "options">,
+  { chat, clientWire, options }: Pick<Call, "chat" | "clientWire" | "options">,
   provider: Provider,
   target: Target,
 ): ChatExchange | EmbeddingExchange {
   const { drop, dropped } = createDrop(options.isLenient, target.account.name);
-  return "operation" in codec
-    ? openEmbedding(chat, codec, provider, target, drop, dropped)
-    : openChat(chat, codec, provider, target, drop, dropped);
+  return "operation" in clientWire
+    ? openEmbedding(chat, clientWire, provider, target, drop, dropped)
+    : openChat(chat, clientWire, provider, target, drop, dropped);
 }
 
 function openChat(
   chat: ChatRequest,
-  codec: DialectCodec,
+  clientWire: ClientWire,
   provider: Provider,
   target: Target,
   drop: DropField,
   dropped: readonly string[],
 ): ChatExchange {
-  const wire = wireFor(provider, chat.dialect, target);
-  const isSameWire = wire.dialect === chat.dialect;
+  const wire = upstreamWireFor(provider, chat.wireName, target);
+  const isSameWire = wire.clientWireName === chat.wireName;
   const isForwarded =
-    isSameWire && !wire.createParser && codec.streamType(chat).startsWith("text/event-stream");
+    isSameWire && !wire.createParser && clientWire.streamType(chat).startsWith("text/event-stream");
   return {
     kind: "chat",
-    codec,
-    wire,
+    clientWire,
+    upstreamWire: wire,
     isSameWire,
     isForwarded,
-    upstreamDialect: wire.dialect,
+    upstreamWireName: wire.clientWireName,
     dropped,
-    request: isSameWire ? wire.toRequest(chat, target) : translate(chat, codec, wire, target, drop),
+    request: isSameWire ? wire.toRequest(chat, target) : translate(chat, clientWire, wire, target, drop),
     read(body) {
       const response = wire.toResponse(body);
       return {
         answer: summarise(response),
         choices: response.choices,
-        format: () => codec.formatResponse(response, chat),
+        format: () => clientWire.formatResponse(response, chat),
       };
     },
   };
@@ -141,45 +141,45 @@ function openChat(
 
 function translate(
   chat: ChatRequest,
-  codec: DialectCodec,
-  wire: Wire,
+  clientWire: ClientWire,
+  wire: UpstreamWire,
   target: Target,
   drop: DropField,
 ): UpstreamRequest {
-  const asked = codec.toConversation(chat, drop);
+  const asked = clientWire.toConversation(chat, drop);
   const { conversation, rest } = withTargetParams(asked, target.params);
   return wire.toRequest(chat, { ...target, params: rest }, { conversation, drop });
 }
 
 function openEmbedding(
   chat: ChatRequest,
-  codec: EmbeddingCodec,
+  clientWire: ClientEmbeddingWire,
   provider: Provider,
   target: Target,
   drop: DropField,
   dropped: readonly string[],
 ): EmbeddingExchange {
-  const wire = embeddingWireFor(provider, chat.dialect, target);
+  const wire = upstreamEmbeddingWireFor(provider, chat.wireName, target);
   if (!wire) {
     throw new GatewayError("invalid_request", `'${target.account.name}' has no embeddings.`, {
       param: "model",
     });
   }
-  const isSameWire = wire.dialect === chat.dialect;
+  const isSameWire = wire.clientWireName === chat.wireName;
   return {
     kind: "embeddings",
     isSameWire,
-    upstreamDialect: wire.dialect,
+    upstreamWireName: wire.clientWireName,
     dropped,
     request: isSameWire
       ? wire.toRequest(chat, target)
-      : wire.toRequest(chat, target, { ask: codec.toEmbedding(chat, drop), drop }),
+      : wire.toRequest(chat, target, { ask: clientWire.toEmbedding(chat, drop), drop }),
     read(body) {
       const response = wire.toResponse(body);
       return {
         answer: summariseEmbedding(response),
         vectors: response.vectors,
-        format: () => codec.formatEmbedding(response, chat),
+        format: () => clientWire.formatEmbedding(response, chat),
       };
     },
   };

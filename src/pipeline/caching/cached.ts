@@ -68,8 +68,8 @@ async function afterPurge(call: Call, plan: Plan, epoch: number, span: Span): Pr
 }
 
 /** Whether a miss of the exact cache is looked up in the semantic one: semantic-cache.ts. */
-function isSemantic({ codec }: Call, { semantic }: Plan): boolean {
-  return semantic !== undefined && !("operation" in codec);
+function isSemantic({ clientWire }: Call, { semantic }: Plan): boolean {
+  return semantic !== undefined && !("operation" in clientWire);
 }
 
 export function nothingCached(): GatewayError {
@@ -86,7 +86,7 @@ export function keyInputOf(
   plan: Plan,
 ): CacheKeyInput {
   const passedHeaders: Record<string, string> = {};
-  for (const name of PASSED_HEADERS[chat.dialect]) {
+  for (const name of PASSED_HEADERS[chat.wireName]) {
     const value = headers.get(name);
     if (value !== null) passedHeaders[name] = value;
   }
@@ -132,7 +132,7 @@ export function describeLookup(
 /** A stored answer in the form this client wants; undefined where it can't be put into it. */
 export function replayHit(call: Call, found: CacheHit, span: Span, now: number): Generation | undefined {
   const { entry, bytes } = found;
-  const replayed = replay(entry, call.codec, call.chat);
+  const replayed = replay(entry, call.clientWire, call.chat);
   if (!replayed) {
     span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": "not_replayable" });
     return undefined;

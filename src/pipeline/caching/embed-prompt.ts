@@ -103,22 +103,22 @@ function embeddingCall(
   facts: RequestFacts,
   parent: Span,
 ): Call {
-  const wire = { model: embedding, input: text, ...(dimensions !== undefined && { dimensions }) };
+  const body = { model: embedding, input: text, ...(dimensions !== undefined && { dimensions }) };
   const chat: ChatRequest = {
-    dialect: "openai-embeddings",
+    wireName: "openai-embeddings",
     operation: "embeddings",
     model: embedding,
     stream: false,
     params: {},
-    wireText: JSON.stringify(wire),
-    wire,
+    bodyText: JSON.stringify(body),
+    body,
   };
   // The client's limit for a first byte is about its answer.
   const { firstByteMs: _, ...options } = call.options;
   return {
     ...call,
     chat,
-    codec: openAiEmbeddings,
+    clientWire: openAiEmbeddings,
     options,
     facts,
     trace: { ...call.trace, root: parent },

@@ -21,10 +21,11 @@ const MAX_LINKS = 8;
 const MICRO_USD_PER_USD = 1_000_000;
 
 /** How a request's texts are told apart; undefined where it goes through the cache as a whole, or past it. */
-export function batchOf({ codec, chat, cache }: Call): EmbeddingBatch | undefined {
-  if (cache.mode === "off" || !("operation" in codec) || codec.batch === undefined) return undefined;
-  const count = codec.batch.split(chat).length;
-  return count > 1 && count <= MAX_TEXTS ? codec.batch : undefined;
+export function batchOf({ clientWire, chat, cache }: Call): EmbeddingBatch | undefined {
+  if (cache.mode === "off" || !("operation" in clientWire) || clientWire.batch === undefined)
+    return undefined;
+  const count = clientWire.batch.split(chat).length;
+  return count > 1 && count <= MAX_TEXTS ? clientWire.batch : undefined;
 }
 
 /** `generate` is called for those texts that are not cached. Throws `cache_miss` where the client wants only cached ones. */
@@ -50,7 +51,7 @@ export async function embedEach(
   const generation = await generate({ ...call, chat: batch.pick(chat, missing) });
   const { body } = generation;
   if (typeof body !== "string") return generation;
-  const shares = sharesOf(missing.map((at) => singles[at]?.wireText.length ?? 0));
+  const shares = sharesOf(missing.map((at) => singles[at]?.bodyText.length ?? 0));
   const fresh = batch.items(body, shares);
   if (fresh.length !== missing.length) return generation;
   const made = fresh.map((text, at) => entryOf(call, text, shares[at] ?? 0, startedAt, deps.now()));

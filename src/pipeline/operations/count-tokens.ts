@@ -9,7 +9,7 @@ import type { OpenExchange } from "../attempts/run.ts";
 import type { Answered } from "../ended.ts";
 import { withLease } from "../lease.ts";
 import type { Conversation, Part } from "../../schema/conversation.ts";
-import type { DialectCodec } from "../../wires/client-wire.ts";
+import type { ClientWire } from "../../wires/client-wire.ts";
 import { GatewayError, toGatewayError } from "../../errors.ts";
 import type { BareCall, Call, Deps } from "../ports.ts";
 import { routeFresh } from "../routed.ts";
@@ -22,12 +22,12 @@ export type TokenCount =
   | { readonly source: "provider"; readonly body: string }
   | { readonly source: "provider" | "estimate"; readonly body?: undefined; readonly inputTokens: number };
 
-type CountCall = Call & { readonly codec: DialectCodec };
+type CountCall = Call & { readonly clientWire: ClientWire };
 
 /** Throws a row of the error table. Calls the next target where one's upstream is at fault; none is called twice. */
 export async function countTokens(asked: CountCall, deps: Deps): Promise<TokenCount> {
   const { call, plan } = await routeFresh(asked, deps);
-  const counting = createCounting({ ...call, codec: asked.codec });
+  const counting = createCounting({ ...call, clientWire: asked.clientWire });
   const run = async (admitted: BareCall): Promise<Answered> => {
     const targets = await countableOf(call, plan, counting, deps);
     const answered = await countAt(admitted, plan, targets, counting, deps);
@@ -94,29 +94,31 @@ interface Counting {
 }
 
 /** One request's count: how each target is asked for it, and what came of that. */
-function createCounting({ chat, codec }: CountCall): Counting {
+function createCounting({ chat, clientWire }: CountCall): Counting {
   // What the wire can't say counts for nothing here, and is not a fault.
   const drop = (): void => {};
   let conversation: Conversation | undefined;
   let isTranslated = false;
   let counted: TokenCount | undefined;
-  const readConversation = (): Conversation => (conversation ??= codec.toConversation(chat, drop));
+  const readConversation = (): Conversation => (conversation ??= clientWire.toConversation(chat, drop));
 
   function counterAt(provider: Provider, target: Target): TokenCounter | undefined {
     const counter = provider.counterOf ? provider.counterOf(target) : provider.counter;
-    return counter?.dialect === undefined || counter.dialect === chat.dialect ? counter : undefined;
+    return counter?.clientWireName === undefined || counter.clientWireName === chat.wireName
+      ? counter
+      : undefined;
   }
 
   function open(provider: Provider, target: Target): CountExchange {
     const counter = counterAt(provider, target);
     if (counter === undefined) throw new GatewayError("internal_error", "The target can't count tokens.");
-    const isForwarded = counter.dialect === chat.dialect;
+    const isForwarded = counter.clientWireName === chat.wireName;
     isTranslated = !isForwarded;
     const asked = isForwarded ? undefined : { conversation: readConversation(), drop };
     return {
       kind: "count",
       request: counter.toRequest(chat, target, asked),
-      upstreamDialect: counter.dialect,
+      upstreamWireName: counter.clientWireName,
       isSameWire: true,
       dropped: [],
       read(body) {

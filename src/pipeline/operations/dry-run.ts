@@ -13,7 +13,7 @@ import type { CircuitState } from "../../targets/circuit.ts";
 import { type Plan, planTargets } from "../../routing/plan.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 
-export type DryCall = Pick<Call, "chat" | "codec" | "bundle" | "key" | "options" | "cache" | "headers">;
+export type DryCall = Pick<Call, "chat" | "clientWire" | "bundle" | "key" | "options" | "cache" | "headers">;
 
 export interface DryRun {
   readonly route: string;
@@ -70,7 +70,7 @@ export async function dryRun(call: DryCall, deps: Deps): Promise<DryRun> {
     timeouts: plan.timeouts,
     hedge: plan.hedge ?? null,
     request: {
-      dialect: call.chat.dialect,
+      dialect: call.chat.wireName,
       stream: call.chat.stream,
       inputTokens,
       outputTokens,

@@ -38,7 +38,11 @@ function openForward(
 ): ForwardExchange {
   const { path, contentType, payloadFor } = forwarding;
   const baseUrl = baseUrlFor(provider, account);
-  if (provider.wires[0].dialect !== "openai-chat" || !provider.nativeHeaders || baseUrl === undefined) {
+  if (
+    provider.wires[0].clientWireName !== "openai-chat" ||
+    !provider.nativeHeaders ||
+    baseUrl === undefined
+  ) {
     throw new GatewayError("invalid_request", `'${account.name}' speaks another API: it has no ${path}.`, {
       param: "model",
     });
@@ -54,7 +58,7 @@ function openForward(
       },
     },
     payload: payloadFor(model),
-    upstreamDialect: undefined,
+    upstreamWireName: undefined,
     isSameWire: true,
     dropped: [],
     inspect: inspectUsage,

@@ -86,7 +86,7 @@ async function openNative(
       ...(isText && ask.payload !== undefined && { body: await ask.readText() }),
     },
     ...(!isText && ask.payload !== undefined && { payload: ask.payload }),
-    upstreamDialect: undefined,
+    upstreamWireName: undefined,
     // Its headers are passed on by a list of their own.
     isSameWire: false,
     dropped: [],

@@ -52,7 +52,7 @@ function openHandshake(
         ...request.headers,
       },
     },
-    upstreamDialect: undefined,
+    upstreamWireName: undefined,
     isSameWire: true,
     dropped: [],
   };

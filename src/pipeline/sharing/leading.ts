@@ -83,8 +83,8 @@ export async function leadFlight(
 const BROKEN = new GatewayError("upstream_error", "The stream broke on its way through the gateway.");
 
 /** What a client is sent in its own wire where the shared stream breaks. */
-export function failureText({ codec }: Pick<Call, "codec">): string {
-  return "operation" in codec ? "" : codec.errorEvent(BROKEN);
+export function failureText({ clientWire }: Pick<Call, "clientWire">): string {
+  return "operation" in clientWire ? "" : clientWire.errorEvent(BROKEN);
 }
 
 /** The end of one's own stream says that the object has read all: a request that ends before takes its bytes along. */

@@ -204,7 +204,7 @@ function remake({ fault }: Extract<Joined, { readonly kind: "failed" }>): Gatewa
 }
 
 /** What the cache takes for the same may be delivered in another form, and followers get the leader's very bytes. */
-function formOf({ chat, codec }: Call): string {
-  if (!chat.stream || "operation" in codec) return "json";
-  return `${codec.streamType(chat)} ${JSON.stringify(chat.wire["stream_options"] ?? null)}`;
+function formOf({ chat, clientWire }: Call): string {
+  if (!chat.stream || "operation" in clientWire) return "json";
+  return `${clientWire.streamType(chat)} ${JSON.stringify(chat.body["stream_options"] ?? null)}`;
 }

@@ -1,6 +1,4 @@
-/**
- * One simulated answer: its choices and what they cost, before it is put on the wire. Called by server.ts.
- */
+/** One simulated answer: its choices and what they cost, before it is put on the wire. */
 
 import type { ChatChoice, ToolCall, TokenUsage } from "../../schema/chat.ts";
 import { recordOf } from "../../json/fields.ts";

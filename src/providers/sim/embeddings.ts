@@ -1,6 +1,6 @@
 /**
  * Simulated embeddings: a text's words, each hashed to a place and a sign, so that equal texts have equal vectors and
- * texts that share words are near one another. Called by server.ts.
+ * texts that share words are near one another.
  */
 
 import { isRecord, listOf, textOf, type JsonRecord } from "../../json/fields.ts";

@@ -1,6 +1,4 @@
-/**
- * What a `sim` account's `options` may set, with the defaults of a pleasant demo. Called by server.ts.
- */
+/** What a `sim` account's `options` may set, with the defaults of a pleasant demo. */
 
 import type { SimFault } from "./faults.ts";
 

@@ -1,6 +1,6 @@
 /**
  * Time as the simulated server keeps it: waits that end at once when the call is aborted or its body is dropped, and a
- * body that is made piece by piece. The clock is injected. Called by server.ts.
+ * body that is made piece by piece. The clock is injected.
  */
 
 /** Longer than any request may take (src/docs/records.md: `totalMs` up to an hour), so that only an abort ends such a wait. */

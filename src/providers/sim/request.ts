@@ -1,6 +1,6 @@
 /**
- * The request body as the simulated model server reads it: what decides its answer, and how long the prompt is. Lenient
- * like a stranger's server; the gateway has checked the request before. Called by server.ts.
+ * The request body as the simulated model server reads it: what decides its answer, and how long the prompt is.
+ * Lenient like a stranger's server; the gateway has checked the request before.
  */
 
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";

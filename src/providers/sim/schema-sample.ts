@@ -1,6 +1,6 @@
 /**
  * A value that fits a JSON schema's simple types: arguments of simulated tool calls, and structured output. Not a
- * validator; of keywords that only narrow a value (patterns, formats) it knows none. Called by tools.ts and answer.ts.
+ * validator; of keywords that only narrow a value (patterns, formats) it knows none.
  */
 
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";

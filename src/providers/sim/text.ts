@@ -1,6 +1,6 @@
 /**
  * The simulated model's words: deterministic functions of the prompt, so that a test or a cached answer can be
- * predicted. No model is at work here. Called by answer.ts and request.ts.
+ * predicted. No model is at work here.
  */
 
 import { fnv1a } from "../../bytes/digest.ts";

@@ -1,6 +1,4 @@
-/**
- * When the simulated model calls tools, which, and with what arguments. Called by answer.ts.
- */
+/** When the simulated model calls tools, which, and with what arguments. */
 
 import type { ToolCall } from "../../schema/chat.ts";
 import { listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";

@@ -1,6 +1,4 @@
-/**
- * A simulated answer in the bytes of the OpenAI chat wire: one body, or the events of a stream. Called by server.ts.
- */
+/** A simulated answer in the bytes of the OpenAI chat wire: one body, or the events of a stream. */
 
 import type { ChatChoice, TokenUsage, ToolCall } from "../../schema/chat.ts";
 import { formatEvent } from "../../bytes/sse.ts";

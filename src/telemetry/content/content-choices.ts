@@ -7,7 +7,7 @@ import type { ChatChoice, ChatChunk, FinishReason, ToolCall } from "../../schema
 
 /** More is cut by every place that content goes to; a long stream must not fill the isolate's memory. */
 const MAX_KEPT_CHARS = 64 * 1024;
-/** As many as the dialects let a client ask for, and more tool calls than any answer has. */
+/** As many as the wires let a client ask for, and more tool calls than any answer has. */
 const MAX_CHOICES = 128;
 const MAX_TOOL_CALLS = 128;
 

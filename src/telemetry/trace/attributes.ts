@@ -145,7 +145,7 @@ export const ATTRIBUTES = {
     "Error events the upstream sent: about the client's events as well as its own faults.",
   "gateway.realtime.client_frames": "Frames the client sent.",
 
-  // Dialects.
+  // Wires.
   "gateway.dialect.client": "The wire the client speaks.",
   "gateway.dialect.upstream": "The wire its upstream speaks; absent for one that no client does.",
 

@@ -33,7 +33,7 @@ export const SPANS = {
   "gateway.usage.count": { kind: "internal", meaning: "Tokens were read from the answer, or estimated." },
   "gateway.response.format": {
     kind: "internal",
-    meaning: "The answer was put into the client's dialect; absent where both speak the same.",
+    meaning: "The answer was put into the client's wire format; absent where both speak the same.",
   },
   "gateway.cache.store": { kind: "client", meaning: "The answer was stored; may outlive the root." },
   "gateway.usage.record": {

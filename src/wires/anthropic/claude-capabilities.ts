@@ -1,7 +1,7 @@
 /**
- * What differs between Claude models and must be known before one is asked: read off the model's name, since every cloud
- * that serves Claude keeps family and version in it. Pure. Called by the wires that write requests for Claude.
- * https://platform.claude.com/docs/en/models/overview (seen 2026-11)
+ * What differs between Claude models and must be known before one is asked: read off the model's name, since every
+ * cloud that serves Claude keeps family and version in it. Pure. https://platform.claude.com/docs/en/models/overview
+ * (seen 2026-11)
  */
 
 /** How a model is told to think: by a budget, or by an effort that it budgets itself. */

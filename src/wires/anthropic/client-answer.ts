@@ -1,6 +1,5 @@
 /**
  * Our words for an answer as the Messages wire's: the whole message, and the pieces that the stream shares with it.
- * Called through the anthropic-messages codec and by client-encoder.ts.
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 

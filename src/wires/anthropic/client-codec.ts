@@ -1,5 +1,5 @@
 /**
- * Anthropic's Messages dialect, as clients speak it: request bodies in, answers of other wires out. What an upstream says
+ * Anthropic's Messages wire, as clients speak it: request bodies in, answers of other wires out. What an upstream says
  * in the same wire format is read by wires/anthropic/upstream-answer.ts.
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
@@ -12,9 +12,9 @@ import { formatEvent } from "../../bytes/sse.ts";
 import { formatMessage } from "./client-answer.ts";
 import { toConversation } from "./client-conversation.ts";
 import { createMessageEncoder } from "./client-encoder.ts";
-import { assembleMessage, explodeMessage } from "./client-replay.ts";
+import { messageFromStream, streamFromMessage } from "./client-replay.ts";
 import { checkFields, checkMessages, parseObject } from "../checked-body.ts";
-import type { DialectCodec, RequestContext } from "../client-wire.ts";
+import type { ClientWire, RequestContext } from "../client-wire.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;
@@ -49,7 +49,7 @@ const checkedFields = countedFields.extend({
 });
 type CheckedFields = z.infer<typeof checkedFields>;
 
-export const anthropicMessages: DialectCodec = {
+export const anthropicMessages: ClientWire = {
   name: "anthropic-messages",
   parseRequest,
   toConversation,
@@ -58,44 +58,44 @@ export const anthropicMessages: DialectCodec = {
   streamType: () => "text/event-stream; charset=utf-8",
   errorBody: (error) => anthropicErrorBody(error),
   errorEvent: (error) => formatEvent(JSON.stringify(anthropicErrorBody(error)), "error"),
-  assemble: assembleMessage,
-  explode: explodeMessage,
+  wholeFromStream: messageFromStream,
+  streamFromWhole: streamFromMessage,
 };
 
 function parseRequest(bodyText: string, context: RequestContext = {}): ChatRequest {
-  const wire = parseObject(bodyText);
-  const fields = checkFields(checkedFields, withModel(wire, context));
-  checkMessages(wire["messages"]);
+  const body = parseObject(bodyText);
+  const fields = checkFields(checkedFields, withModel(body, context));
+  checkMessages(body["messages"]);
   return {
-    dialect: "anthropic-messages",
+    wireName: "anthropic-messages",
     operation: "chat",
     model: fields.model,
     stream: fields.stream === true,
     params: readParams(fields),
-    wireText: bodyText,
-    wire,
+    bodyText,
+    body,
   };
 }
 
 /** The body of `count_tokens`: a request without the fields that only matter to an answer. Throws `invalid_request`. */
 export function parseCountRequest(bodyText: string, context: RequestContext = {}): ChatRequest {
-  const wire = parseObject(bodyText);
-  const { model } = checkFields(countedFields, withModel(wire, context));
-  checkMessages(wire["messages"]);
+  const body = parseObject(bodyText);
+  const { model } = checkFields(countedFields, withModel(body, context));
+  checkMessages(body["messages"]);
   return {
-    dialect: "anthropic-messages",
+    wireName: "anthropic-messages",
     operation: "chat",
     model,
     stream: false,
     params: {},
-    wireText: bodyText,
-    wire,
+    bodyText,
+    body,
   };
 }
 
-function withModel(wire: JsonRecord, { defaultModel }: RequestContext): JsonRecord {
-  const isModelNamed = wire["model"] !== undefined || defaultModel === undefined;
-  return isModelNamed ? wire : { ...wire, model: defaultModel };
+function withModel(body: JsonRecord, { defaultModel }: RequestContext): JsonRecord {
+  const isModelNamed = body["model"] !== undefined || defaultModel === undefined;
+  return isModelNamed ? body : { ...body, model: defaultModel };
 }
 
 function readParams(fields: CheckedFields): RequestParams {

@@ -1,6 +1,6 @@
 /**
- * Content blocks of the Messages wire, read into parts. Called by client-conversation.ts for the system prompt, each
- * message and each tool's result. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
+ * Content blocks of the Messages wire, read into parts. https://platform.claude.com/docs/en/api/messages (seen
+ * 2026-11)
  */
 
 import type { CacheMark, DropField, MediaSource, Part } from "../../schema/conversation.ts";

@@ -1,7 +1,7 @@
 /**
  * The meaning of a Messages request, for an upstream of another wire. Fields that no Conversation can say are told to
  * `drop`; citations of earlier answers are not among them, since they are notes about text that is passed on whole.
- * Called through the anthropic-messages codec. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
+ * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
 import type { ChatRequest } from "../../schema/chat.ts";
@@ -43,38 +43,38 @@ const READ: ReadonlySet<string> = new Set([
 /** Values that ask for what happens anyway. */
 const DEFAULTS: Readonly<Record<string, unknown>> = { service_tier: "auto", speed: "standard" };
 
-export function toConversation({ wire }: ChatRequest, drop: DropField): Conversation {
-  for (const [name, value] of Object.entries(wire)) {
+export function toConversation({ body }: ChatRequest, drop: DropField): Conversation {
+  for (const [name, value] of Object.entries(body)) {
     if (!READ.has(name) && isPresent(value) && DEFAULTS[name] !== value) drop(name);
   }
-  const { system, messages } = readMessages(wire, drop);
-  const { tool_choice: choice, metadata } = wire;
+  const { system, messages } = readMessages(body, drop);
+  const { tool_choice: choice, metadata } = body;
   const toolChoice = readToolChoice(recordOf(choice), drop);
-  const output = readOutput(recordOf(wire["output_config"]), drop);
-  const reasoning = readReasoning(wire, drop);
+  const output = readOutput(recordOf(body["output_config"]), drop);
+  const reasoning = readReasoning(body, drop);
   const endUser = textOf(recordOf(metadata)["user_id"]);
   dropOthers(recordOf(metadata), ["user_id"], "metadata", drop);
   return {
     system,
-    messages: withAutomaticCache(messages, wire["cache_control"]),
-    tools: listOf(wire["tools"]).flatMap((tool, at) => readTool(recordOf(tool), `tools[${at}]`, drop)),
+    messages: withAutomaticCache(messages, body["cache_control"]),
+    tools: listOf(body["tools"]).flatMap((tool, at) => readTool(recordOf(tool), `tools[${at}]`, drop)),
     ...(toolChoice !== undefined && { toolChoice }),
     ...(recordOf(choice)["disable_parallel_tool_use"] === true && { parallelToolCalls: false }),
     ...(output !== undefined && { output }),
     ...(reasoning !== undefined && { reasoning }),
-    sampling: readSampling(wire),
+    sampling: readSampling(body),
     ...(endUser !== undefined && { endUser }),
   };
 }
 
 function readMessages(
-  wire: JsonRecord,
+  body: JsonRecord,
   drop: DropField,
 ): { readonly system: readonly Part[]; readonly messages: readonly Message[] } {
-  const system: Part[] = [...readContent(wire["system"], "system", new Map(), drop)];
+  const system: Part[] = [...readContent(body["system"], "system", new Map(), drop)];
   const messages: Message[] = [];
   const toolNames = new Map<string, string>();
-  listOf(wire["messages"]).forEach((entry, at) => {
+  listOf(body["messages"]).forEach((entry, at) => {
     const { role, content, ...others } = recordOf(entry);
     const path = `messages[${at}]`;
     dropOthers(others, [], path, drop);
@@ -157,10 +157,10 @@ const EFFORTS: ReadonlyMap<unknown, NonNullable<Reasoning["effort"]>> = new Map(
   ["max", "high"],
 ]);
 
-function readReasoning(wire: JsonRecord, drop: DropField): Reasoning | undefined {
-  const { type, budget_tokens: budgetTokens, display, ...others } = recordOf(wire["thinking"]);
+function readReasoning(body: JsonRecord, drop: DropField): Reasoning | undefined {
+  const { type, budget_tokens: budgetTokens, display, ...others } = recordOf(body["thinking"]);
   dropOthers(others, [], "thinking", drop);
-  const asked = recordOf(wire["output_config"])["effort"];
+  const asked = recordOf(body["output_config"])["effort"];
   const effort = EFFORTS.get(asked);
   if (isPresent(asked) && effort === undefined) drop("output_config.effort");
   const thoughts = { includeThoughts: display !== "omitted" };
@@ -185,16 +185,16 @@ function readReasoning(wire: JsonRecord, drop: DropField): Reasoning | undefined
   }
 }
 
-function readSampling(wire: JsonRecord): Sampling {
+function readSampling(body: JsonRecord): Sampling {
   const numberOf = (name: string): number | undefined => {
-    const value = wire[name];
+    const value = body[name];
     return typeof value === "number" ? value : undefined;
   };
   const maxOutputTokens = numberOf("max_tokens");
   const temperature = numberOf("temperature");
   const topP = numberOf("top_p");
   const topK = numberOf("top_k");
-  const stops = listOf(wire["stop_sequences"]).filter((stop) => typeof stop === "string");
+  const stops = listOf(body["stop_sequences"]).filter((stop) => typeof stop === "string");
   return {
     ...(maxOutputTokens !== undefined && { maxOutputTokens }),
     ...(temperature !== undefined && { temperature }),

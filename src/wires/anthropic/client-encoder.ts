@@ -1,7 +1,6 @@
 /**
  * Chunks of any upstream as the events of a Messages stream: message_start, blocks one after another, message_delta,
- * message_stop. Called through the anthropic-messages codec where the upstream speaks another wire.
- * https://platform.claude.com/docs/en/build-with-claude/streaming (seen 2026-11)
+ * message_stop. https://platform.claude.com/docs/en/build-with-claude/streaming (seen 2026-11)
  */
 
 import type { ChatChunk, ChatRequest, FinishReason, TokenUsage } from "../../schema/chat.ts";

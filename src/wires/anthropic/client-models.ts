@@ -1,6 +1,5 @@
 /**
- * The models list in Anthropic's form. Pure; called by routes/models.ts where the caller speaks Anthropic's dialect.
- * https://platform.claude.com/docs/en/api/models-list (seen 2026-11)
+ * The models list in Anthropic's form. Pure. https://platform.claude.com/docs/en/api/models-list (seen 2026-11)
  */
 
 import type { JsonRecord } from "../../json/fields.ts";

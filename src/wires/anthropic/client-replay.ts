@@ -1,7 +1,6 @@
 /**
  * A Messages stream as the one message it adds up to, and a message as the stream of one. Works on the wire's own
- * fields, so that a field or a block we know nothing of survives. Called through the anthropic-messages codec when a
- * stored answer is replayed in the other form; never on the path of a live stream.
+ * fields, so that a field or a block we know nothing of survives.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -16,7 +15,7 @@ const TEXT_OF_DELTA: Readonly<Record<string, string>> = {
 };
 
 /** The JSON text of the message; throws `upstream_malformed` where the events are no whole one. */
-export function assembleMessage(events: readonly ServerSentEvent[]): string {
+export function messageFromStream(events: readonly ServerSentEvent[]): string {
   let message: JsonRecord | undefined;
   const blocks = new Map<number, JsonRecord>();
   const inputs = new Map<number, string>();
@@ -82,7 +81,7 @@ function parseInput(json: string): unknown {
 }
 
 /** The stream's text; throws `upstream_malformed` where the body is no message. */
-export function explodeMessage(bodyText: string): string {
+export function streamFromMessage(bodyText: string): string {
   const body = parse(bodyText, "the stored answer");
   if (body["type"] !== "message" || !Array.isArray(body["content"])) {
     throw malformed("The stored response is not a message.");

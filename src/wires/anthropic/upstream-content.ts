@@ -1,6 +1,6 @@
 /**
- * Parts of a conversation as content blocks of the Messages wire. Called by upstream-request.ts.
- * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
+ * Parts of a conversation as content blocks of the Messages wire. https://platform.claude.com/docs/en/api/messages
+ * (seen 2026-11)
  */
 
 import type { CacheMark, Message, Part } from "../../schema/conversation.ts";

@@ -1,6 +1,5 @@
 /**
- * What is sent to a Messages upstream: the client's own bytes with few edits, or a conversation written anew. Called by
- * anthropic.ts, and by whichever cloud serves Claude in this format under its own address.
+ * What is sent to a Messages upstream: the client's own bytes with few edits, or a conversation written anew.
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
@@ -18,7 +17,7 @@ import type { Target, Translation } from "../../providers/provider.ts";
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */
 const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages"]);
-/** The chat dialect's names, in which a target's `params` are written, where this wire has others. */
+/** The chat wire's names, in which a target's `params` are written, where this wire has others. */
 const NATIVE_NAMES: ReadonlyMap<string, string> = new Map([
   ["max_completion_tokens", "max_tokens"],
   ["stop", "stop_sequences"],
@@ -32,11 +31,11 @@ const MAX_TEMPERATURE = 1;
 /** The client's own body, with the target's model and `params`, and without other vendors' thoughts. */
 export function editMessages(chat: ChatRequest, target: Target): string {
   const set: Record<string, string> = {};
-  const messages = ownMessages(chat.wire["messages"]);
+  const messages = ownMessages(chat.body["messages"]);
   if (messages !== undefined) set["messages"] = JSON.stringify(messages);
-  if (chat.wire["model"] !== target.model) set["model"] = JSON.stringify(target.model);
+  if (chat.body["model"] !== target.model) set["model"] = JSON.stringify(target.model);
   for (const [name, value] of Object.entries(nativeParams(target.params))) set[name] = JSON.stringify(value);
-  return Object.keys(set).length === 0 ? chat.wireText : editTopLevel(chat.wireText, { set });
+  return Object.keys(set).length === 0 ? chat.bodyText : editTopLevel(chat.bodyText, { set });
 }
 
 /** A target's `params` by this wire's names. */
@@ -56,7 +55,7 @@ export function writeMessages(
   target: Target,
   { conversation, drop: dropField }: Translation,
 ): JsonRecord {
-  const drop: DropMeaning = (meaning) => dropField(clientField(chat.dialect, meaning));
+  const drop: DropMeaning = (meaning) => dropField(clientField(chat.wireName, meaning));
   const { sampling, reasoning, output, endUser } = conversation;
   const claude = readClaude(target.model);
   const maxTokens = sampling.maxOutputTokens ?? claude.maxOutputTokens;

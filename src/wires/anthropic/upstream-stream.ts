@@ -1,6 +1,6 @@
 /**
  * The Messages stream, event by event, read into our chunks: beside the forwarded bytes for a client of the same
- * dialect, in between for any other. https://platform.claude.com/docs/en/build-with-claude/streaming (seen 2026-11)
+ * wire, in between for any other. https://platform.claude.com/docs/en/build-with-claude/streaming (seen 2026-11)
  */
 
 import type { ChatChunk } from "../../schema/chat.ts";

@@ -1,6 +1,6 @@
 /**
  * How much a Claude model shall think, in the form the model takes: a budget of tokens, or an effort that it budgets
- * itself. Called by upstream-request.ts. https://platform.claude.com/docs/en/build-with-claude/thinking (seen 2026-11)
+ * itself. https://platform.claude.com/docs/en/build-with-claude/thinking (seen 2026-11)
  */
 
 import type { Reasoning } from "../../schema/conversation.ts";

@@ -1,6 +1,5 @@
 /**
- * A conversation as a body of Cohere's chat wire, version 2. Called by cohere.ts.
- * https://docs.cohere.com/reference/chat (seen 2026-11)
+ * A conversation as a body of Cohere's chat wire, version 2. https://docs.cohere.com/reference/chat (seen 2026-11)
  */
 
 import type { ChatRequest } from "../../schema/chat.ts";
@@ -31,7 +30,7 @@ export function writeCohereChat(
   target: Target,
   { conversation, drop: dropField }: Translation,
 ): JsonRecord {
-  const drop: DropMeaning = (meaning) => dropField(clientField(chat.dialect, meaning));
+  const drop: DropMeaning = (meaning) => dropField(clientField(chat.wireName, meaning));
   const { output, reasoning } = conversation;
   if (conversation.endUser !== undefined) drop("endUser");
   return {

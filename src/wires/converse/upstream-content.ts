@@ -1,5 +1,5 @@
 /**
- * Parts of a conversation as content blocks of Bedrock's Converse wire. Called by upstream-request.ts.
+ * Parts of a conversation as content blocks of Bedrock's Converse wire.
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (seen 2026-11)
  */
 

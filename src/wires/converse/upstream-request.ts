@@ -1,6 +1,6 @@
 /**
  * A conversation as a body of Bedrock's Converse wire. What the wire has in common for all models is said in its own
- * fields, what only Claude takes goes beside them. Called by bedrock.ts.
+ * fields, what only Claude takes goes beside them.
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (seen 2026-11)
  */
 
@@ -28,7 +28,7 @@ export function writeConverse(
   target: Target,
   { conversation, drop: dropField }: Translation,
 ): JsonRecord {
-  const drop: DropMeaning = (meaning) => dropField(clientField(chat.dialect, meaning));
+  const drop: DropMeaning = (meaning) => dropField(clientField(chat.wireName, meaning));
   const { sampling, output, endUser } = conversation;
   const claude = CLAUDE.test(target.model) ? readClaude(target.model) : undefined;
   if (endUser !== undefined) drop("endUser");

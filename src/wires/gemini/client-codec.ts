@@ -1,6 +1,6 @@
 /**
- * Gemini's dialect, as clients speak it: request bodies in, answers of other wires out. Model and form stand in the path,
- * which routes/gemini.ts reads. A stream is server-sent events with `alt=sse`, else one JSON array: a codec for each.
+ * Gemini's wire, as clients speak it: request bodies in, answers of other wires out. Model and form stand in the path,
+ * which routes/gemini.ts reads. A stream is server-sent events with `alt=sse`, else one JSON array: a descriptor for each.
  * What an upstream says in the same wire format is read by wires/gemini/upstream-answer.ts.
  * https://ai.google.dev/api/generate-content (seen 2026-11)
  */
@@ -11,13 +11,13 @@ import { geminiErrorBody } from "../../errors.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 import { checkFields, parseObject, refuse } from "../checked-body.ts";
-import type { DialectCodec, RequestContext } from "../client-wire.ts";
+import type { ClientWire, RequestContext } from "../client-wire.ts";
 import { formatAnswer } from "./client-answer.ts";
 import { isContentList } from "./client-content.ts";
 import { readConversation, readParams } from "./client-conversation.ts";
 import { createAnswerEncoder, type StreamFraming } from "./client-encoder.ts";
 import { camelFields } from "./client-fields.ts";
-import { assembleAnswer, toEventData } from "./client-replay.ts";
+import { answerFromStream, toEventData } from "./client-replay.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;
@@ -56,51 +56,51 @@ const shared = {
   toConversation: readConversation,
   formatResponse: formatAnswer,
   errorBody: geminiErrorBody,
-  assemble: assembleAnswer,
-} as const satisfies Partial<DialectCodec>;
+  wholeFromStream: answerFromStream,
+} as const satisfies Partial<ClientWire>;
 
 /** Streams as server-sent events: what the SDKs ask for. */
-export const gemini: DialectCodec = {
+export const gemini: ClientWire = {
   ...shared,
   encoder: () => createAnswerEncoder(SSE),
   streamType: () => "text/event-stream; charset=utf-8",
   errorEvent: (error) => formatEvent(JSON.stringify(geminiErrorBody(error))),
-  explode: (bodyText) => formatEvent(toEventData(bodyText)),
+  streamFromWhole: (bodyText) => formatEvent(toEventData(bodyText)),
 };
 
 /** Asks for a count of tokens: the request itself, or its contents alone. */
-export const geminiCount: DialectCodec = {
+export const geminiCount: ClientWire = {
   ...gemini,
-  toConversation: (chat, drop) => readConversation({ ...chat, wire: countedRequest(chat.wire) }, drop),
+  toConversation: (chat, drop) => readConversation({ ...chat, body: countedRequest(chat.body) }, drop),
 };
 
 /** Streams as one JSON array that grows: what Google sends without `alt=sse`. */
-export const geminiArray: DialectCodec = {
+export const geminiArray: ClientWire = {
   ...shared,
   encoder: () => createAnswerEncoder(JSON_ARRAY),
   streamType: () => "application/json; charset=utf-8",
   // An array that has begun has an element in it: nothing fails after the first byte but before the first event.
   errorEvent: (error) => `,\r\n${JSON.stringify(geminiErrorBody(error))}]`,
-  explode: (bodyText) => `[${toEventData(bodyText)}]`,
+  streamFromWhole: (bodyText) => `[${toEventData(bodyText)}]`,
 };
 
 function parseRequest(bodyText: string, context: RequestContext = {}): ChatRequest {
-  const wire = parseObject(bodyText);
-  return { ...checkRequest(wire, context), wireText: bodyText, wire };
+  const body = parseObject(bodyText);
+  return { ...checkRequest(body, context), bodyText, body };
 }
 
 /** The body of `countTokens`. Throws `invalid_request`. https://ai.google.dev/api/tokens (seen 2026-11) */
 export function parseCountRequest(bodyText: string, context: RequestContext = {}): ChatRequest {
-  const wire = parseObject(bodyText);
-  return { ...checkRequest(countedRequest(wire), context), wireText: bodyText, wire };
+  const body = parseObject(bodyText);
+  return { ...checkRequest(countedRequest(body), context), bodyText, body };
 }
 
-function countedRequest(wire: JsonRecord): JsonRecord {
-  const { generateContentRequest } = camelFields(wire);
-  return isRecord(generateContentRequest) ? generateContentRequest : wire;
+function countedRequest(body: JsonRecord): JsonRecord {
+  const { generateContentRequest } = camelFields(body);
+  return isRecord(generateContentRequest) ? generateContentRequest : body;
 }
 
-function checkRequest(request: JsonRecord, context: RequestContext): Omit<ChatRequest, "wireText" | "wire"> {
+function checkRequest(request: JsonRecord, context: RequestContext): Omit<ChatRequest, "bodyText" | "body"> {
   const { contents, ...fields } = camelFields(request);
   const { model } = checkFields(checkedFields, {
     ...fields,
@@ -109,7 +109,7 @@ function checkRequest(request: JsonRecord, context: RequestContext): Omit<ChatRe
   });
   checkContents(contents);
   return {
-    dialect: "gemini",
+    wireName: "gemini",
     operation: "chat",
     model,
     stream: context.stream === true,

@@ -1,6 +1,6 @@
 /**
  * The parts of Gemini's contents, read into ours. Calls get made-up ids where they have none, and results find their
- * call by name and order. Called by client-conversation.ts. https://ai.google.dev/api/caching#Part (seen 2026-11)
+ * call by name and order. https://ai.google.dev/api/caching#Part (seen 2026-11)
  */
 
 import type { DropField, MediaSource, Part } from "../../schema/conversation.ts";

@@ -1,6 +1,6 @@
 /**
  * The meaning of a Gemini request, for an upstream of another wire. Fields that no Conversation can say are told to
- * `drop`. Called through the gemini codec. https://ai.google.dev/api/generate-content (seen 2026-11)
+ * `drop`. https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
 import type { ChatRequest } from "../../schema/chat.ts";
@@ -66,8 +66,8 @@ const DECLARATION_FIELDS: ReadonlySet<string> = new Set([
   "parametersJsonSchema",
 ]);
 
-export function readConversation({ wire }: ChatRequest, drop: DropField): Conversation {
-  const request = knownFields(wire, "", REQUEST_FIELDS, drop);
+export function readConversation({ body }: ChatRequest, drop: DropField): Conversation {
+  const request = knownFields(body, "", REQUEST_FIELDS, drop);
   const config = knownFields(request["generationConfig"], "generationConfig", CONFIG_FIELDS, drop);
   const { choice, allowed, isValidated } = readCalling(request["toolConfig"], drop);
   const tools = readTools(request["tools"], drop).filter(({ name }) => allowed?.has(name) !== false);
@@ -263,11 +263,11 @@ function readSampling(config: JsonRecord): Sampling {
 }
 
 /** The sampling fields of a request's own form, for its spans. */
-export function readParams(wire: JsonRecord): Omit<Sampling, "topK" | "topLogprobs"> {
+export function readParams(body: JsonRecord): Omit<Sampling, "topK" | "topLogprobs"> {
   const {
     topK: _,
     topLogprobs: __,
     ...params
-  } = readSampling(camelFields(recordOf(camelFields(wire)["generationConfig"])));
+  } = readSampling(camelFields(recordOf(camelFields(body)["generationConfig"])));
   return params;
 }

@@ -1,5 +1,5 @@
 /**
- * Gemini's embeddings dialect, as clients speak it: `embedContent` for one text, `batchEmbedContents` for several, a codec
+ * Gemini's embeddings wire, as clients speak it: `embedContent` for one text, `batchEmbedContents` for several, a wire
  * for each. The model stands in the path. https://ai.google.dev/api/embeddings (seen 2026-11)
  */
 
@@ -9,7 +9,7 @@ import type { DropField } from "../../schema/conversation.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../../schema/embedding.ts";
 import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { checkFields, parseObject, refuse } from "../checked-body.ts";
-import type { EmbeddingCodec, RequestContext } from "../client-wire.ts";
+import type { ClientEmbeddingWire, RequestContext } from "../client-wire.ts";
 import { geminiEmbeddingBatch } from "../embedding-batch.ts";
 import { camelFields, knownFields } from "./client-fields.ts";
 
@@ -25,15 +25,15 @@ const ASK_FIELDS: ReadonlySet<string> = new Set([
   "outputDimensionality",
 ]);
 
-export const geminiEmbed: EmbeddingCodec = {
+export const geminiEmbed: ClientEmbeddingWire = {
   name: "gemini",
   operation: "embeddings",
-  parseRequest: (bodyText, context) => parse(bodyText, context, (wire) => checkAsk(wire, "")),
-  toEmbedding: ({ wire }, drop) => readAsks([wire], () => "", drop),
+  parseRequest: (bodyText, context) => parse(bodyText, context, (body) => checkAsk(body, "")),
+  toEmbedding: ({ body }, drop) => readAsks([body], () => "", drop),
   formatEmbedding: (response) => JSON.stringify({ embedding: toVectors(response)[0], ...toUsage(response) }),
 };
 
-export const geminiBatchEmbed: EmbeddingCodec = {
+export const geminiBatchEmbed: ClientEmbeddingWire = {
   name: "gemini",
   operation: "embeddings",
   parseRequest: (bodyText, context) =>
@@ -42,8 +42,8 @@ export const geminiBatchEmbed: EmbeddingCodec = {
         refuse("requests", "expected a list of requests");
       for (const [at, request] of requests.entries()) checkAsk(request, `requests[${at}].`);
     }),
-  toEmbedding({ wire }, drop) {
-    const { requests } = knownFields(wire, "", new Set(["model", "requests"]), drop);
+  toEmbedding({ body }, drop) {
+    const { requests } = knownFields(body, "", new Set(["model", "requests"]), drop);
     return readAsks(listOf(requests), (at) => `requests[${at}]`, drop);
   },
   formatEmbedding: (response) => JSON.stringify({ embeddings: toVectors(response), ...toUsage(response) }),
@@ -53,19 +53,19 @@ export const geminiBatchEmbed: EmbeddingCodec = {
 function parse(
   bodyText: string,
   context: RequestContext | undefined,
-  check: (wire: JsonRecord) => void,
+  check: (body: JsonRecord) => void,
 ): ChatRequest {
-  const wire = parseObject(bodyText);
+  const body = parseObject(bodyText);
   const { model } = checkFields(modelField, { model: context?.model ?? context?.defaultModel });
-  check(wire);
+  check(body);
   return {
-    dialect: "gemini",
+    wireName: "gemini",
     operation: "embeddings",
     model,
     stream: false,
     params: {},
-    wireText: bodyText,
-    wire,
+    bodyText,
+    body,
   };
 }
 

@@ -1,7 +1,7 @@
 /**
- * A streamed answer of another wire as Gemini's stream: each event a `GenerateContentResponse` with what is new. Calls are
- * sent whole, once their choice has ended, since Gemini never splits arguments; finish reasons and usage come last,
- * together, as Gemini has them. Called through the gemini codec.
+ * A streamed answer of another wire as Gemini's stream: each event a `GenerateContentResponse` with what is new. Calls
+ * are sent whole, once their choice has ended, since Gemini never splits arguments; finish reasons and usage come
+ * last, together, as Gemini has them.
  */
 
 import type {

@@ -1,7 +1,4 @@
-/**
- * The models list in Gemini's form. Pure; called by routes/models.ts where the caller speaks Gemini's dialect.
- * https://ai.google.dev/api/models (seen 2026-11)
- */
+/** The models list in Gemini's form. Pure. https://ai.google.dev/api/models (seen 2026-11) */
 
 import type { JsonRecord } from "../../json/fields.ts";
 

@@ -8,7 +8,7 @@ import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../../js
 import type { ServerSentEvent } from "../../bytes/sse.ts";
 
 /** The text of the whole answer; throws `upstream_malformed` where the events are none. */
-export function assembleAnswer(events: readonly ServerSentEvent[]): string {
+export function answerFromStream(events: readonly ServerSentEvent[]): string {
   let answer: JsonRecord = {};
   const candidates = new Map<number, JsonRecord>();
   for (const { data } of events) {

@@ -1,5 +1,5 @@
 /**
- * Gemini's own schema form (a dialect of OpenAPI 3.0's, with types in capitals) as JSON Schema. What already is JSON
+ * Gemini's own schema form (a wire of OpenAPI 3.0's, with types in capitals) as JSON Schema. What already is JSON
  * Schema passes through. Called for tool parameters and response schemas on their way to another vendor.
  * https://ai.google.dev/api/caching#Schema (seen 2026-11)
  */

@@ -1,7 +1,6 @@
 /**
  * A conversation's messages as Gemini's contents. Neighbours of one role are merged, results name their function, and
- * thoughts of other vendors lose their signatures. Called by upstream-request.ts.
- * https://ai.google.dev/api/caching#Content (seen 2026-11)
+ * thoughts of other vendors lose their signatures. https://ai.google.dev/api/caching#Content (seen 2026-11)
  */
 
 import type { MediaSource, Message, Part } from "../../schema/conversation.ts";

@@ -21,22 +21,22 @@ export interface EmbeddingCall {
 }
 
 /** The client's bytes, with the target's model wherever they name one: Google compares it with the path's. */
-export function forwardEmbedding({ wire, wireText }: ChatRequest, { model }: Target): EmbeddingCall {
+export function forwardEmbedding({ body, bodyText }: ChatRequest, { model }: Target): EmbeddingCall {
   const name = JSON.stringify(`models/${model}`);
-  if (!Array.isArray(wire["requests"])) {
-    const isNamed = wire["model"] !== undefined;
+  if (!Array.isArray(body["requests"])) {
+    const isNamed = body["model"] !== undefined;
     return {
       method: "embedContent",
-      body: isNamed ? editTopLevel(wireText, { set: { model: name } }) : wireText,
+      body: isNamed ? editTopLevel(bodyText, { set: { model: name } }) : bodyText,
     };
   }
-  const requests = listOf(wire["requests"]).map((request) => ({
+  const requests = listOf(body["requests"]).map((request) => ({
     ...recordOf(request),
     model: `models/${model}`,
   }));
   return {
     method: "batchEmbedContents",
-    body: editTopLevel(wireText, { set: { requests: JSON.stringify(requests) } }),
+    body: editTopLevel(bodyText, { set: { requests: JSON.stringify(requests) } }),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * What Gemini is sent: the client's own bytes where he speaks Gemini, else a body written from the conversation. Called by
- * gemini.ts and vertex.ts. https://ai.google.dev/api/generate-content (seen 2026-11)
+ * What Gemini is sent: the client's own bytes where he speaks Gemini, else a body written from the conversation.
+ * https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
 import type { ChatRequest } from "../../schema/chat.ts";
@@ -24,19 +24,19 @@ export function toBody(chat: ChatRequest, target: Target, translation: Translati
 }
 
 /** The bytes as they came, but for the target's params, a model that the body repeats, and other vendors' thoughts. */
-function forwardBody({ wire, wireText }: ChatRequest, { model, params }: Target): string {
+function forwardBody({ body, bodyText }: ChatRequest, { model, params }: Target): string {
   const set: Record<string, string> = {};
-  const contents = forwardContents(wire["contents"], model);
+  const contents = forwardContents(body["contents"], model);
   if (contents !== undefined) set["contents"] = JSON.stringify(contents);
-  if (wire["model"] !== undefined) set["model"] = JSON.stringify(`models/${model}`);
+  if (body["model"] !== undefined) set["model"] = JSON.stringify(`models/${model}`);
   if (params !== undefined) {
     const { conversation, rest } = withTargetParams(NOTHING_SAID, params);
-    const name = wire["generation_config"] === undefined ? "generationConfig" : "generation_config";
+    const name = body["generation_config"] === undefined ? "generationConfig" : "generation_config";
     const config = { ...toGenerationConfig(conversation, model), ...recordOf(rest["generationConfig"]) };
-    if (Object.keys(config).length > 0) set[name] = JSON.stringify({ ...recordOf(wire[name]), ...config });
+    if (Object.keys(config).length > 0) set[name] = JSON.stringify({ ...recordOf(body[name]), ...config });
     for (const [field, value] of otherParams(rest)) set[field] = JSON.stringify(value);
   }
-  return Object.keys(set).length === 0 ? wireText : editTopLevel(wireText, { set });
+  return Object.keys(set).length === 0 ? bodyText : editTopLevel(bodyText, { set });
 }
 
 /** Undefined where they can stay as they are. */
@@ -46,28 +46,28 @@ function forwardContents(contents: unknown, model: string): readonly unknown[] |
 }
 
 /** A count is asked with the client's bytes; a request that it wraps names the model again. */
-export function toCountBody({ wire, wireText }: ChatRequest, { model }: Target): string {
+export function toCountBody({ body, bodyText }: ChatRequest, { model }: Target): string {
   for (const name of ["generateContentRequest", "generate_content_request"]) {
-    const request = wire[name];
+    const request = body[name];
     if (!isRecord(request)) continue;
     const text = JSON.stringify({ ...request, model: `models/${model}` });
-    return editTopLevel(wireText, { set: { [name]: text } });
+    return editTopLevel(bodyText, { set: { [name]: text } });
   }
-  return wireText;
+  return bodyText;
 }
 
 /** The same for Vertex, which has no frame around what is counted, and no field for the model. */
-export function toCountedFields({ wire, wireText }: ChatRequest): string {
+export function toCountedFields({ body, bodyText }: ChatRequest): string {
   for (const name of ["generateContentRequest", "generate_content_request"]) {
-    const request = wire[name];
+    const request = body[name];
     if (!isRecord(request)) continue;
     const { model: _, ...fields } = request;
     return JSON.stringify(fields);
   }
-  return wireText;
+  return bodyText;
 }
 
-/** Params without a name in the chat dialect are Gemini's own: `safetySettings`, `cachedContent`, … */
+/** Params without a name in the chat wire are Gemini's own: `safetySettings`, `cachedContent`, … */
 function otherParams(rest: JsonRecord): readonly (readonly [string, unknown])[] {
   return Object.entries(rest).filter(
     ([name, value]) => name !== "generationConfig" && !NOT_PARAMS.has(name) && value !== undefined,
@@ -83,7 +83,7 @@ function writeBody(
   // Gemini answers nothing but contents: a prompt that is all system becomes the user's.
   const isSystemOnly = messages.length === 0 && system.length > 0;
   const contents = toContents(isSystemOnly ? [{ role: "user", parts: system }] : messages, model);
-  if (conversation.parallelToolCalls === false) drop(clientField(chat.dialect, "parallelToolCalls"));
+  if (conversation.parallelToolCalls === false) drop(clientField(chat.wireName, "parallelToolCalls"));
   const generationConfig = {
     ...toGenerationConfig(conversation, model),
     ...recordOf(params["generationConfig"]),

@@ -1,6 +1,5 @@
 /**
- * Our words for an answer as the chat wire's: a whole completion, and the pieces that its stream shares with it. Called
- * through the openai-chat codec and by client-encoder.ts.
+ * Our words for an answer as the chat wire's: a whole completion, and the pieces that its stream shares with it.
  * https://platform.openai.com/docs/api-reference/chat/object (seen 2026-11)
  */
 

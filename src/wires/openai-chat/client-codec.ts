@@ -1,5 +1,5 @@
 /**
- * The OpenAI chat-completions dialect, as clients speak it: request bodies in, error bodies and replayed answers out.
+ * The OpenAI chat-completions wire, as clients speak it: request bodies in, error bodies and replayed answers out.
  * What an upstream says in the same wire format is read by wires/openai-chat/upstream-answer.ts.
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
@@ -10,12 +10,12 @@ import { openAiErrorBody } from "../../errors.ts";
 import { isPresent, isRecord, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 import { checkFields, checkMessages, parseObject } from "../checked-body.ts";
-import type { DialectCodec, RequestContext } from "../client-wire.ts";
+import type { ClientWire, RequestContext } from "../client-wire.ts";
 import { formatCompletion } from "./client-answer.ts";
-import { assembleCompletion } from "./client-whole-from-stream.ts";
+import { completionFromStream } from "./client-whole-from-stream.ts";
 import { readConversation } from "./client-conversation.ts";
 import { createChunkEncoder } from "./client-encoder.ts";
-import { explodeCompletion } from "./client-stream-from-whole.ts";
+import { streamFromCompletion } from "./client-stream-from-whole.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;
@@ -58,7 +58,7 @@ const checkedFields = z.object({
 });
 type CheckedFields = z.infer<typeof checkedFields>;
 
-export const openAiChat: DialectCodec = {
+export const openAiChat: ClientWire = {
   name: "openai-chat",
   parseRequest,
   toConversation: readConversation,
@@ -67,24 +67,24 @@ export const openAiChat: DialectCodec = {
   streamType: () => "text/event-stream; charset=utf-8",
   errorBody: openAiErrorBody,
   errorEvent: (error) => formatEvent(JSON.stringify(openAiErrorBody(error))),
-  assemble: assembleCompletion,
-  explode: (bodyText, chat) =>
-    explodeCompletion(bodyText, recordOf(chat.wire["stream_options"])["include_usage"] === true),
+  wholeFromStream: completionFromStream,
+  streamFromWhole: (bodyText, chat) =>
+    streamFromCompletion(bodyText, recordOf(chat.body["stream_options"])["include_usage"] === true),
 };
 
 function parseRequest(bodyText: string, { defaultModel }: RequestContext = {}): ChatRequest {
-  const wire = parseObject(bodyText);
-  const isModelNamed = wire["model"] !== undefined || defaultModel === undefined;
-  const fields = checkFields(checkedFields, isModelNamed ? wire : { ...wire, model: defaultModel });
-  checkMessages(wire["messages"]);
+  const body = parseObject(bodyText);
+  const isModelNamed = body["model"] !== undefined || defaultModel === undefined;
+  const fields = checkFields(checkedFields, isModelNamed ? body : { ...body, model: defaultModel });
+  checkMessages(body["messages"]);
   return {
-    dialect: "openai-chat",
+    wireName: "openai-chat",
     operation: "chat",
     model: fields.model,
     stream: fields.stream === true,
     params: readParams(fields),
-    wireText: bodyText,
-    wire,
+    bodyText,
+    body,
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * The meaning of a chat request, for an upstream of another wire. Fields that no Conversation can say are told to `drop`,
- * unless they say what is so anyway. Called through the openai-chat codec.
+ * The meaning of a chat request, for an upstream of another wire. Fields that no Conversation can say are told to
+ * `drop`, unless they say what is so anyway.
  */
 
 import type { ChatRequest } from "../../schema/chat.ts";
@@ -28,16 +28,16 @@ const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   verbosity: (value) => value === "medium",
 };
 
-export function readConversation({ wire }: ChatRequest, drop: DropField): Conversation {
-  for (const [field, value] of Object.entries(wire)) {
+export function readConversation({ body }: ChatRequest, drop: DropField): Conversation {
+  for (const [field, value] of Object.entries(body)) {
     if (READ.has(field) || SETTINGS.has(field) || !isPresent(value)) continue;
     if (!Object.hasOwn(NEUTRAL, field) || NEUTRAL[field]?.(value) !== true) drop(field);
   }
-  const endUser = textOf(wire["safety_identifier"]);
+  const endUser = textOf(body["safety_identifier"]);
   return {
     tools: [],
     ...(endUser !== undefined && { endUser }),
-    ...readMessages(wire["messages"], drop),
-    ...readSettings(wire, drop),
+    ...readMessages(body["messages"], drop),
+    ...readSettings(body, drop),
   };
 }

@@ -1,7 +1,6 @@
 /**
- * Our chunks as the chat wire's stream: the role first, then deltas, the finish reason, usage where it was asked for, and
- * the end mark. Called through the openai-chat codec, for upstreams of other wires.
- * https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
+ * Our chunks as the chat wire's stream: the role first, then deltas, the finish reason, usage where it was asked for,
+ * and the end mark. https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
  */
 
 import type { ChatChunk, ChatRequest, TokenUsage } from "../../schema/chat.ts";
@@ -23,7 +22,7 @@ type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
 type Indexed = Extract<ChatChunk, { readonly index: number }>;
 
 export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
-  const wantsUsage = recordOf(chat.wire["stream_options"])["include_usage"] === true;
+  const wantsUsage = recordOf(chat.body["stream_options"])["include_usage"] === true;
   let head = formatHead("chat.completion.chunk", {}, chat);
   let usage: TokenUsage | undefined;
   /** Choices whose role was sent. */

@@ -1,5 +1,5 @@
 /**
- * The messages of a chat request, read into a system prompt and turns. Called by client-conversation.ts.
+ * The messages of a chat request, read into a system prompt and turns.
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 

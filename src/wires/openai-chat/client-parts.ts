@@ -1,6 +1,6 @@
 /**
- * The parts of a chat message's content, read into ours. Called by client-messages.ts.
- * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
+ * The parts of a chat message's content, read into ours. https://platform.openai.com/docs/api-reference/chat/create
+ * (seen 2026-11)
  */
 
 import type { CacheMark, DropField, Part } from "../../schema/conversation.ts";

@@ -48,19 +48,19 @@ export interface Settings {
   readonly endUser?: string;
 }
 
-export function readSettings(wire: JsonRecord, drop: DropField): Settings {
-  const toolChoice = readToolChoice(wire["tool_choice"], drop);
-  const output = readOutput(wire["response_format"], drop);
-  const reasoning = readEffort(wire["reasoning_effort"], "reasoning_effort", drop);
-  const endUser = textOf(wire["user"]);
-  const parallel = wire["parallel_tool_calls"];
+export function readSettings(body: JsonRecord, drop: DropField): Settings {
+  const toolChoice = readToolChoice(body["tool_choice"], drop);
+  const output = readOutput(body["response_format"], drop);
+  const reasoning = readEffort(body["reasoning_effort"], "reasoning_effort", drop);
+  const endUser = textOf(body["user"]);
+  const parallel = body["parallel_tool_calls"];
   return {
-    ...(isPresent(wire["tools"]) && { tools: readTools(wire["tools"], drop) }),
+    ...(isPresent(body["tools"]) && { tools: readTools(body["tools"], drop) }),
     ...(toolChoice !== undefined && { toolChoice }),
     ...(typeof parallel === "boolean" && { parallelToolCalls: parallel }),
     ...(output !== undefined && { output }),
     ...(reasoning !== undefined && { reasoning }),
-    sampling: readSampling(wire),
+    sampling: readSampling(body),
     ...(endUser !== undefined && { endUser }),
   };
 }
@@ -147,9 +147,9 @@ export function readEffort(effort: unknown, field: string, drop: DropField): Rea
     : { effort: known, ...(known !== "none" && { includeThoughts: true }) };
 }
 
-function readSampling(wire: JsonRecord): Sampling {
+function readSampling(body: JsonRecord): Sampling {
   const numberOf = (name: string): number | undefined => {
-    const value = wire[name];
+    const value = body[name];
     return typeof value === "number" ? value : undefined;
   };
   const maxOutputTokens = numberOf("max_completion_tokens") ?? numberOf("max_tokens");
@@ -160,7 +160,7 @@ function readSampling(wire: JsonRecord): Sampling {
   const presencePenalty = numberOf("presence_penalty");
   const seed = numberOf("seed");
   const choiceCount = numberOf("n");
-  const stop = [wire["stop"]].flat().filter((word) => typeof word === "string");
+  const stop = [body["stop"]].flat().filter((word) => typeof word === "string");
   return {
     ...(maxOutputTokens !== undefined && { maxOutputTokens }),
     ...(temperature !== undefined && { temperature }),
@@ -171,7 +171,7 @@ function readSampling(wire: JsonRecord): Sampling {
     ...(seed !== undefined && { seed }),
     ...(choiceCount !== undefined && choiceCount !== 1 && { choiceCount }),
     ...(stop.length > 0 && { stopSequences: stop }),
-    ...(wire["logprobs"] === true && { topLogprobs: numberOf("top_logprobs") ?? 0 }),
+    ...(body["logprobs"] === true && { topLogprobs: numberOf("top_logprobs") ?? 0 }),
   };
 }
 

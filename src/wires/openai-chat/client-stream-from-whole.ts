@@ -1,7 +1,6 @@
 /**
  * A whole chat completion as the stream of chunks a stream client expects: role, text, tool calls, finish, usage, end
- * mark, all at once since nothing is left to wait for. The reverse is client-whole-from-stream.ts. Called through the
- * openai-chat codec when a stored whole answer is replayed to a stream client.
+ * mark, all at once since nothing is left to wait for. The reverse is client-whole-from-stream.ts.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -9,7 +8,7 @@ import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.t
 import { formatEvent } from "../../bytes/sse.ts";
 
 /** The stream's text; throws `upstream_malformed` where the body is no completion. */
-export function explodeCompletion(bodyText: string, includeUsage: boolean): string {
+export function streamFromCompletion(bodyText: string, includeUsage: boolean): string {
   const completion = parseCompletion(bodyText);
   const { choices, usage, ...rest } = completion;
   const envelope = { ...rest, object: "chat.completion.chunk" };

@@ -14,14 +14,14 @@ import {
 
 const INSTRUCTION_ROLES: ReadonlySet<unknown> = new Set(["system", "developer"]);
 
-export function readOpenAiContent({ wire }: ChatRequest): RequestContent {
-  const messages = listOf(wire["messages"]).map(recordOf);
+export function readOpenAiContent({ body }: ChatRequest): RequestContent {
+  const messages = listOf(body["messages"]).map(recordOf);
   const found = messages.findIndex(({ role }) => !INSTRUCTION_ROLES.has(role));
   const firstOfTalk = found === -1 ? messages.length : found;
   return {
     instructions: messages.slice(0, firstOfTalk).flatMap(({ content }) => readParts(content)),
     input: messages.slice(firstOfTalk).map(readMessage),
-    tools: listOf(wire["tools"]),
+    tools: listOf(body["tools"]),
   };
 }
 

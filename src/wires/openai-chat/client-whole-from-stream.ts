@@ -1,7 +1,6 @@
 /**
  * A stream of chat-completion chunks as the one completion they add up to. Works on the wire's own fields, so that a
- * field we know nothing of survives. Called through the openai-chat codec when a stored stream answers a client that
- * wants none; never on the path of a live stream.
+ * field we know nothing of survives.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -22,7 +21,7 @@ const STREAMED_TEXT: ReadonlySet<string> = new Set([
 ]);
 
 /** The JSON text of the `chat.completion`; throws `upstream_malformed` where the events are no whole answer. */
-export function assembleCompletion(events: readonly ServerSentEvent[]): string {
+export function completionFromStream(events: readonly ServerSentEvent[]): string {
   let envelope: JsonRecord = {};
   const choices = new Map<number, JsonRecord>();
   for (const { data } of events) {

@@ -1,6 +1,6 @@
 /**
- * What an answer of OpenAI's wires has beside its text: signed thoughts, citations, log probabilities. Read the same way
- * from whole answers and from stream deltas. Called by upstream-answer.ts and upstream-stream.ts.
+ * What an answer of OpenAI's wires has beside its text: signed thoughts, citations, log probabilities. Read the same
+ * way from whole answers and from stream deltas.
  */
 
 import type { Citation, TokenLogprob } from "../../schema/chat.ts";

@@ -1,6 +1,6 @@
 /**
- * A conversation made to fit what a vendor of the chat wire can be told: what it lacks is taken out, and calls get ids that
- * it takes. Pure. Called by upstream-request.ts with the vendor's row.
+ * A conversation made to fit what a vendor of the chat wire can be told: what it lacks is taken out, and calls get ids
+ * that it takes. Pure.
  */
 
 import { fnv1a } from "../../bytes/digest.ts";

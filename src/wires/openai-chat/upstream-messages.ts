@@ -1,5 +1,5 @@
 /**
- * A Conversation's messages as the chat wire has them, for clients of other wires. Called by upstream-request.ts.
+ * A Conversation's messages as the chat wire has them, for clients of other wires.
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 

@@ -1,6 +1,5 @@
 /**
- * A Conversation as the body of a chat-completions request, for clients of other wires. Called by openai-compatible.ts;
- * a client of this very wire has his own bytes forwarded instead.
+ * A Conversation as the body of a chat-completions request, for clients of other wires.
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
@@ -48,12 +47,12 @@ export function writeChatRequest(
   { conversation: asked, drop }: Translation,
   form: RequestForm,
 ): JsonRecord {
-  const conversation = fitConversation(asked, form, (meaning) => drop(clientField(chat.dialect, meaning)));
+  const conversation = fitConversation(asked, form, (meaning) => drop(clientField(chat.wireName, meaning)));
   const { tools, toolChoice, parallelToolCalls, output, reasoning, sampling, endUser } = conversation;
-  if (sampling.topK !== undefined && form.takesTopK !== true) drop(clientField(chat.dialect, "topK"));
+  if (sampling.topK !== undefined && form.takesTopK !== true) drop(clientField(chat.wireName, "topK"));
   return {
     model,
-    messages: formatMessages(conversation, form, (meaning) => drop(clientField(chat.dialect, meaning))),
+    messages: formatMessages(conversation, form, (meaning) => drop(clientField(chat.wireName, meaning))),
     ...formatSampling(sampling, form),
     ...(tools.length > 0 && { tools: tools.map(formatTool) }),
     ...(tools.length > 0 && toolChoice !== undefined && { tool_choice: formatToolChoice(toolChoice) }),

@@ -1,6 +1,6 @@
 /**
  * The OpenAI chat stream, event by event, read into our chunks. Runs beside the forwarded bytes: for usage, finish
- * reasons and faults, never between an upstream and its client of the same dialect.
+ * reasons and faults, never between an upstream and its client of the same wire.
  * https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
  */
 

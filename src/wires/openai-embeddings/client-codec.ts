@@ -1,5 +1,5 @@
 /**
- * The OpenAI embeddings dialect, as clients speak it. https://platform.openai.com/docs/api-reference/embeddings/create
+ * The OpenAI embeddings wire, as clients speak it. https://platform.openai.com/docs/api-reference/embeddings/create
  * (seen 2026-11)
  */
 
@@ -9,10 +9,10 @@ import type { DropField } from "../../schema/conversation.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../../schema/embedding.ts";
 import { isPresent, listOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { checkFields, parseObject, refuse } from "../checked-body.ts";
-import type { EmbeddingCodec, RequestContext } from "../client-wire.ts";
+import type { ClientEmbeddingWire, RequestContext } from "../client-wire.ts";
 import { openAiEmbeddingBatch } from "../embedding-batch.ts";
 
-/** As client-codec.ts has it. */
+/** As the chat wire has it. */
 const MAX_MODEL_CHARS = 256;
 
 /** `input` is checked apart, without being copied. */
@@ -23,7 +23,7 @@ const checkedFields = z.object({
   user: z.string().nullish(),
 });
 
-export const openAiEmbeddings: EmbeddingCodec = {
+export const openAiEmbeddings: ClientEmbeddingWire = {
   name: "openai-embeddings",
   operation: "embeddings",
   parseRequest,
@@ -33,23 +33,23 @@ export const openAiEmbeddings: EmbeddingCodec = {
 };
 
 function parseRequest(bodyText: string, { defaultModel }: RequestContext = {}): ChatRequest {
-  const wire = parseObject(bodyText);
-  const isModelNamed = wire["model"] !== undefined || defaultModel === undefined;
-  const { model } = checkFields(checkedFields, isModelNamed ? wire : { ...wire, model: defaultModel });
-  if (!isInput(wire["input"])) {
-    const fault = isPresent(wire["input"])
+  const body = parseObject(bodyText);
+  const isModelNamed = body["model"] !== undefined || defaultModel === undefined;
+  const { model } = checkFields(checkedFields, isModelNamed ? body : { ...body, model: defaultModel });
+  if (!isInput(body["input"])) {
+    const fault = isPresent(body["input"])
       ? "expected a text, a list of texts, or token numbers"
       : "it is required";
     refuse("input", fault);
   }
   return {
-    dialect: "openai-embeddings",
+    wireName: "openai-embeddings",
     operation: "embeddings",
     model,
     stream: false,
     params: {},
-    wireText: bodyText,
-    wire,
+    bodyText,
+    body,
   };
 }
 
@@ -65,14 +65,14 @@ function isTokens(entry: unknown): entry is readonly number[] {
 
 const READ: ReadonlySet<string> = new Set(["model", "input", "encoding_format", "dimensions", "user"]);
 
-function toEmbedding({ wire }: ChatRequest, drop: DropField): EmbeddingAsk {
-  for (const [field, value] of Object.entries(wire)) {
+function toEmbedding({ body }: ChatRequest, drop: DropField): EmbeddingAsk {
+  for (const [field, value] of Object.entries(body)) {
     if (!READ.has(field) && isPresent(value)) drop(field);
   }
-  const { dimensions } = wire;
-  const endUser = textOf(wire["user"]);
+  const { dimensions } = body;
+  const endUser = textOf(body["user"]);
   return {
-    inputs: readInputs(wire["input"]),
+    inputs: readInputs(body["input"]),
     ...(typeof dimensions === "number" && { dimensions }),
     ...(endUser !== undefined && { endUser }),
   };
@@ -87,9 +87,9 @@ function readInputs(input: unknown): EmbeddingAsk["inputs"] {
 
 function formatEmbedding(
   { vectors, model, usage }: EmbeddingResponse,
-  { wire, model: asked }: ChatRequest,
+  { body, model: asked }: ChatRequest,
 ): string {
-  const format = wire["encoding_format"] === "base64" ? formatBase64 : (vector: readonly number[]) => vector;
+  const format = body["encoding_format"] === "base64" ? formatBase64 : (vector: readonly number[]) => vector;
   const tokens = usage?.inputTokens ?? 0;
   const data = vectors().map((vector, index): JsonRecord => ({
     object: "embedding",

@@ -1,6 +1,6 @@
 /**
- * The OpenAI embeddings wire as upstreams speak it. Called by openai-compatible.ts.
- * https://platform.openai.com/docs/api-reference/embeddings (seen 2026-11)
+ * The OpenAI embeddings wire as upstreams speak it. https://platform.openai.com/docs/api-reference/embeddings (seen
+ * 2026-11)
  */
 
 import type { TokenUsage } from "../../schema/chat.ts";

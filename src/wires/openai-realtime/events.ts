@@ -1,7 +1,7 @@
 /**
  * OpenAI's Realtime events, as far as a gateway reads them: what a session's responses used, and how it is told of a
- * fault. All other events pass unread. Pure. Called by pipeline/answers/session.ts beside the frames' way.
- * https://platform.openai.com/docs/api-reference/realtime-server-events (seen 2026-11)
+ * fault. All other events pass unread. Pure. https://platform.openai.com/docs/api-reference/realtime-server-events
+ * (seen 2026-11)
  */
 
 import type { TokenUsage } from "../../schema/chat.ts";

@@ -1,7 +1,6 @@
 /**
- * The client's half of a Realtime handshake: what OpenAI's SDKs say in subprotocols and query, where a browser can set no
- * header. Pure. Called by middleware/authenticate.ts for the key and by routes/realtime.ts for the rest.
- * https://platform.openai.com/docs/guides/realtime-websocket (seen 2026-11)
+ * The client's half of a Realtime handshake: what OpenAI's SDKs say in subprotocols and query, where a browser can set
+ * no header. Pure. https://platform.openai.com/docs/guides/realtime-websocket (seen 2026-11)
  */
 
 const REALTIME = "realtime";

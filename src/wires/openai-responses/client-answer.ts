@@ -1,6 +1,5 @@
 /**
- * Our words for an answer as the Responses wire's: the response object and its output items. Called through the
- * openai-responses codec, and by the encoder, whose events carry the same objects.
+ * Our words for an answer as the Responses wire's: the response object and its output items.
  * https://platform.openai.com/docs/api-reference/responses/object (seen 2026-11)
  */
 
@@ -41,9 +40,9 @@ interface ResponseState {
 }
 
 /** The response object; its end is `formatEnd`'s. What the client asked stands in it again, as the API has it. */
-export function formatResponse({ wire, model: asked, stamp }: ChatRequest, state: ResponseState): JsonRecord {
+export function formatResponse({ body, model: asked, stamp }: ChatRequest, state: ResponseState): JsonRecord {
   const { base, model, output, usage } = state;
-  const { instructions, temperature, tools, top_p: topP, user, metadata } = wire;
+  const { instructions, temperature, tools, top_p: topP, user, metadata } = body;
   return {
     id: `resp_${base}`,
     object: "response",
@@ -51,16 +50,16 @@ export function formatResponse({ wire, model: asked, stamp }: ChatRequest, state
     background: false,
     error: null,
     instructions: instructions ?? null,
-    max_output_tokens: wire["max_output_tokens"] ?? null,
+    max_output_tokens: body["max_output_tokens"] ?? null,
     model: model ?? asked,
     output,
-    parallel_tool_calls: wire["parallel_tool_calls"] ?? true,
+    parallel_tool_calls: body["parallel_tool_calls"] ?? true,
     previous_response_id: null,
-    reasoning: { effort: null, summary: null, ...recordOf(wire["reasoning"]) },
+    reasoning: { effort: null, summary: null, ...recordOf(body["reasoning"]) },
     store: false,
     temperature: temperature ?? null,
-    text: { format: { type: "text" }, ...recordOf(wire["text"]) },
-    tool_choice: wire["tool_choice"] ?? "auto",
+    text: { format: { type: "text" }, ...recordOf(body["text"]) },
+    tool_choice: body["tool_choice"] ?? "auto",
     tools: tools ?? [],
     top_p: topP ?? null,
     truncation: "disabled",

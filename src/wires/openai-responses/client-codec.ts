@@ -1,5 +1,5 @@
 /**
- * The OpenAI Responses dialect, as clients speak it: request bodies in, answers of other wires and replayed ones out. What
+ * The OpenAI Responses wire, as clients speak it: request bodies in, answers of other wires and replayed ones out. What
  * an upstream says in the same wire format is read by wires/openai-responses/upstream-wire.ts.
  * https://platform.openai.com/docs/api-reference/responses/create (seen 2026-11)
  */
@@ -10,13 +10,13 @@ import { type GatewayError, openAiErrorBody } from "../../errors.ts";
 import { isPresent, isRecord, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 import { checkFields, parseObject, refuse } from "../checked-body.ts";
-import type { DialectCodec, RequestContext } from "../client-wire.ts";
+import type { ClientWire, RequestContext } from "../client-wire.ts";
 import { formatResponseBody } from "./client-answer.ts";
 import { readConversation } from "./client-conversation.ts";
 import { createResponseEncoder } from "./client-encoder.ts";
-import { assembleResponse, explodeResponse } from "./client-replay.ts";
+import { responseFromStream, streamFromResponse } from "./client-replay.ts";
 
-/** As client-codec.ts has them. */
+/** As the chat wire has them. */
 const MAX_MODEL_CHARS = 256;
 const MAX_TEMPERATURE = 2;
 const MAX_TOP_LOGPROBS = 20;
@@ -46,7 +46,7 @@ const checkedFields = z.object({
 /** What may stand in for an input: what the vendor keeps. */
 const INPUT_ELSEWHERE = ["prompt", "previous_response_id", "conversation"] as const;
 
-export const openAiResponses: DialectCodec = {
+export const openAiResponses: ClientWire = {
   name: "openai-responses",
   parseRequest,
   toConversation: readConversation,
@@ -55,18 +55,18 @@ export const openAiResponses: DialectCodec = {
   streamType: () => "text/event-stream; charset=utf-8",
   errorBody: openAiErrorBody,
   errorEvent,
-  assemble: assembleResponse,
-  explode: explodeResponse,
+  wholeFromStream: responseFromStream,
+  streamFromWhole: streamFromResponse,
 };
 
 function parseRequest(bodyText: string, { defaultModel }: RequestContext = {}): ChatRequest {
-  const wire = parseObject(bodyText);
-  const isModelNamed = isPresent(wire["model"]) || defaultModel === undefined;
-  const fields = checkFields(checkedFields, isModelNamed ? wire : { ...wire, model: defaultModel });
-  checkInput(wire);
+  const body = parseObject(bodyText);
+  const isModelNamed = isPresent(body["model"]) || defaultModel === undefined;
+  const fields = checkFields(checkedFields, isModelNamed ? body : { ...body, model: defaultModel });
+  checkInput(body);
   const { max_output_tokens: maxOutputTokens, temperature, top_p: topP } = fields;
   return {
-    dialect: "openai-responses",
+    wireName: "openai-responses",
     operation: "chat",
     model: fields.model,
     stream: fields.stream === true,
@@ -75,16 +75,16 @@ function parseRequest(bodyText: string, { defaultModel }: RequestContext = {}): 
       ...(isPresent(temperature) && { temperature }),
       ...(isPresent(topP) && { topP }),
     },
-    wireText: bodyText,
-    wire,
+    bodyText,
+    body,
   };
 }
 
 /** Looks at no content: it is long, and the upstream's to judge. */
-function checkInput(wire: JsonRecord): void {
-  const { input } = wire;
+function checkInput(body: JsonRecord): void {
+  const { input } = body;
   if (!isPresent(input)) {
-    if (!INPUT_ELSEWHERE.some((field) => isPresent(wire[field]))) refuse("input", "it is required");
+    if (!INPUT_ELSEWHERE.some((field) => isPresent(body[field]))) refuse("input", "it is required");
     return;
   }
   if (typeof input === "string") return;

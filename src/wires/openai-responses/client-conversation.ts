@@ -1,7 +1,6 @@
 /**
  * The meaning of a Responses request, for an upstream of another wire. Fields that no Conversation can say are told to
  * `drop`: above all what the vendor keeps (earlier responses, files, prompts) and does itself (its own tools).
- * Called through the openai-responses codec.
  */
 
 import type { ChatRequest } from "../../schema/chat.ts";
@@ -52,29 +51,29 @@ const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   metadata: (value) => typeof value === "object" && Object.keys(value ?? {}).length === 0,
 };
 
-export function readConversation({ wire }: ChatRequest, drop: DropField): Conversation {
-  for (const [field, value] of Object.entries(wire)) {
+export function readConversation({ body }: ChatRequest, drop: DropField): Conversation {
+  for (const [field, value] of Object.entries(body)) {
     if (READ.has(field) || !isPresent(value)) continue;
     if (!Object.hasOwn(NEUTRAL, field) || NEUTRAL[field]?.(value) !== true) drop(field);
   }
-  const included = listOf(wire["include"]);
+  const included = listOf(body["include"]);
   if (included.some((name) => name !== REASONING && name !== LOGPROBS)) drop("include");
-  const instructions = textOf(wire["instructions"]);
-  const { system, messages } = readInput(wire["input"], drop);
-  const toolChoice = readToolChoice(wire["tool_choice"], drop);
-  const output = readOutput(recordOf(wire["text"]), drop);
-  const reasoning = readReasoning(wire["reasoning"], drop);
-  const endUser = textOf(wire["user"]) ?? textOf(wire["safety_identifier"]);
-  const parallel = wire["parallel_tool_calls"];
+  const instructions = textOf(body["instructions"]);
+  const { system, messages } = readInput(body["input"], drop);
+  const toolChoice = readToolChoice(body["tool_choice"], drop);
+  const output = readOutput(recordOf(body["text"]), drop);
+  const reasoning = readReasoning(body["reasoning"], drop);
+  const endUser = textOf(body["user"]) ?? textOf(body["safety_identifier"]);
+  const parallel = body["parallel_tool_calls"];
   return {
     system: instructions === undefined ? system : [{ type: "text", text: instructions }, ...system],
     messages,
-    tools: readTools(wire["tools"], drop),
+    tools: readTools(body["tools"], drop),
     ...(toolChoice !== undefined && { toolChoice }),
     ...(typeof parallel === "boolean" && { parallelToolCalls: parallel }),
     ...(output !== undefined && { output }),
     ...(reasoning !== undefined && { reasoning }),
-    sampling: readSampling(wire, included.includes(LOGPROBS)),
+    sampling: readSampling(body, included.includes(LOGPROBS)),
     ...(endUser !== undefined && { endUser }),
   };
 }
@@ -126,8 +125,8 @@ function readReasoning(reasoning: unknown, drop: DropField): Reasoning | undefin
   };
 }
 
-function readSampling(wire: JsonRecord, wantsLogprobs: boolean): Sampling {
-  const { max_output_tokens: maxOutputTokens, temperature, top_p: topP, top_logprobs: topLogprobs } = wire;
+function readSampling(body: JsonRecord, wantsLogprobs: boolean): Sampling {
+  const { max_output_tokens: maxOutputTokens, temperature, top_p: topP, top_logprobs: topLogprobs } = body;
   return {
     ...(typeof maxOutputTokens === "number" && { maxOutputTokens }),
     ...(typeof temperature === "number" && { temperature }),

@@ -1,7 +1,4 @@
-/**
- * Our chunks as the events of a Responses stream, in the order the API gives them. Called through the openai-responses
- * codec, for upstreams of other wires.
- */
+/** Our chunks as the events of a Responses stream, in the order the API gives them. */
 
 import type { ChatChunk, ChatRequest, FinishReason, TokenUsage, ToolCall } from "../../schema/chat.ts";
 import type { JsonRecord } from "../../json/fields.ts";

@@ -1,6 +1,6 @@
 /**
- * The input of a Responses request, a string or a list of items, read into a system prompt and turns. Called by
- * client-conversation.ts. https://platform.openai.com/docs/api-reference/responses/create (seen 2026-11)
+ * The input of a Responses request, a string or a list of items, read into a system prompt and turns.
+ * https://platform.openai.com/docs/api-reference/responses/create (seen 2026-11)
  */
 
 import type { DropField, MediaSource, Message, Part } from "../../schema/conversation.ts";

@@ -1,7 +1,7 @@
 /**
- * Stored Responses answers in the other form: a stream as the response it ended with, a whole response as the events of a
- * stream, all at once since nothing is left to wait for. Works on the wire's own objects, so that items we know nothing
- * of survive. Called through the openai-responses codec when a stored answer is replayed.
+ * Stored Responses answers in the other form: a stream as the response it ended with, a whole response as the events
+ * of a stream, all at once since nothing is left to wait for. Works on the wire's own objects, so that items we know
+ * nothing of survive.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -13,7 +13,7 @@ import type { Emit } from "./client-items.ts";
 const ENDS: ReadonlySet<unknown> = new Set(["response.completed", "response.incomplete"]);
 
 /** The JSON text of the response; throws `upstream_malformed` where the events have no good end. */
-export function assembleResponse(events: readonly ServerSentEvent[]): string {
+export function responseFromStream(events: readonly ServerSentEvent[]): string {
   const last = events.findLast(({ event }) => ENDS.has(event));
   const response = last === undefined ? undefined : recordOf(parse(last.data))["response"];
   if (isRecord(response)) return JSON.stringify(response);
@@ -21,7 +21,7 @@ export function assembleResponse(events: readonly ServerSentEvent[]): string {
 }
 
 /** The stream's text; throws `upstream_malformed` where the body is no response. */
-export function explodeResponse(bodyText: string): string {
+export function streamFromResponse(bodyText: string): string {
   const whole = parse(bodyText);
   if (!isRecord(whole) || !Array.isArray(whole["output"])) {
     throw new GatewayError("upstream_malformed", "The stored response does not follow the Responses format.");

@@ -1,6 +1,6 @@
 /**
  * The Responses wire as upstreams speak it: the client's own bytes out, answers and streams read beside the forwarded
- * ones, for usage, finish reasons and faults. Requests of other dialects go to the chat wire instead.
+ * ones, for usage, finish reasons and faults. Requests of other wires go to the chat wire instead.
  * https://platform.openai.com/docs/api-reference/responses (seen 2026-11)
  */
 

@@ -1,6 +1,6 @@
 /**
- * Workers AI as the Worker's binding speaks it, which no client does: requests in the chat wire's words, and answers in
- * one of two forms by model, the chat wire's (`choices`) or the platform's older one (`response`). Called by workers-ai.ts.
+ * Workers AI as the Worker's binding speaks it, which no client does: requests in the chat wire's words, and answers
+ * in one of two forms by model, the chat wire's (`choices`) or the platform's older one (`response`).
  * https://developers.cloudflare.com/workers-ai/configuration/bindings/ (seen 2026-11)
  */
 
@@ -10,15 +10,20 @@ import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../../js
 import type { ModelCall } from "../../upstream/model-binding.ts";
 import { type RequestForm, writeChatRequest } from "../openai-chat/upstream-request.ts";
 import { readCompletion, readFinishReason, readUsage } from "../openai-chat/upstream-answer.ts";
-import type { EmbeddingWire, Target, UpstreamRequest, Wire } from "../../providers/provider.ts";
+import type {
+  UpstreamEmbeddingWire,
+  Target,
+  UpstreamRequest,
+  UpstreamWire,
+} from "../../providers/provider.ts";
 import { createBoundDecoder, INDEX, readCall, readResponseText } from "./upstream-stream.ts";
 import { malformed } from "../read-upstream.ts";
 
 /** Usage comes unasked with a stream's last event. */
 const FORM: RequestForm = { maxTokensField: "max_tokens", takesTopK: true, takesStreamOptions: false };
 
-export const boundChatWire: Wire = {
-  dialect: undefined,
+export const boundChatWire: UpstreamWire = {
+  clientWireName: undefined,
   toRequest(chat, target, translation) {
     if (translation === undefined)
       throw new GatewayError("internal_error", "The AI binding is an upstream-only wire.");
@@ -33,13 +38,14 @@ export const boundChatWire: Wire = {
   decoder: createBoundDecoder,
 };
 
-export const boundEmbeddingWire: EmbeddingWire = {
-  dialect: undefined,
+export const boundEmbeddingWire: UpstreamEmbeddingWire = {
+  clientWireName: undefined,
   toRequest(chat, target, translation) {
     if (translation === undefined)
       throw new GatewayError("internal_error", "The AI binding is an upstream-only wire.");
     const { ask, drop } = translation;
-    if (ask.dimensions !== undefined) drop(chat.dialect === "gemini" ? "outputDimensionality" : "dimensions");
+    if (ask.dimensions !== undefined)
+      drop(chat.wireName === "gemini" ? "outputDimensionality" : "dimensions");
     if (ask.task !== undefined) drop("taskType");
     if (ask.title !== undefined) drop("title");
     if (ask.inputs.some((input) => typeof input !== "string")) {

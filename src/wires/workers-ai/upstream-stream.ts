@@ -1,6 +1,6 @@
 /**
- * Workers AI's streams by the Worker's binding, in either of their two forms, and what whole answers of the older form have in
- * common with them. Called by upstream-binding.ts. https://developers.cloudflare.com/workers-ai/ (seen 2026-11)
+ * Workers AI's streams by the Worker's binding, in either of their two forms, and what whole answers of the older form
+ * have in common with them. https://developers.cloudflare.com/workers-ai/ (seen 2026-11)
  */
 
 import type { ChatChunk, ToolCall } from "../../schema/chat.ts";

@@ -1,4 +1,4 @@
-// Requests of every dialect with something to be found again in each place where a client can put words, and the upstreams'
+// Requests of every wire with something to be found again in each place where a client can put words, and the upstreams'
 // answers, refusals and faults that quote all of it. What must not be found is the test's business. Called by the content tests.
 import { anthropicError, anthropicMessage } from "../servers/scripted-anthropic.ts";
 import { candidate, type GeminiReply } from "../servers/scripted-gemini.ts";
@@ -32,7 +32,7 @@ export function createCanaries(make: (place: string) => string): Canaries {
   };
 }
 
-/** A request in each chat dialect for `model`, every field that takes text filled. */
+/** A request in each chat wire for `model`, every field that takes text filled. */
 export function canaryRequests({ say }: Canaries, model: string, stream: boolean): readonly CanaryRequest[] {
   const image = Buffer.from(say("image")).toString("base64");
   const schema = {

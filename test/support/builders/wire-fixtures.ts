@@ -1,5 +1,5 @@
 // Recorded or hand-written wire bytes, and the three ways in which a network may bring them: whole, byte by byte, and in sevens.
-// Read by the tests of the parser, the decoders and the dialects.
+// Read by the tests of the parser, the decoders and the wires.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createSseParser, type ServerSentEvent } from "../../../src/bytes/sse.ts";

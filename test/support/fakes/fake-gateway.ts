@@ -135,8 +135,11 @@ export function createFakeCache(): FakeCache {
 export interface FakeGatewayOptions {
   readonly bundle?: TenantBundle;
   readonly chat?: Readonly<Record<string, unknown>>;
-  /** A request of another dialect, in place of `chat`: what codec reads out of which body. */
-  readonly request?: { readonly codec: Call["codec"]; readonly body: Readonly<Record<string, unknown>> };
+  /** A request of another wire, in place of `chat`: which client wire reads which body. */
+  readonly request?: {
+    readonly clientWire: Call["clientWire"];
+    readonly body: Readonly<Record<string, unknown>>;
+  };
   readonly headers?: Readonly<Record<string, string>>;
   readonly cache?: Partial<Call["cache"]>;
   readonly cacheStore?: FakeCache;
@@ -228,9 +231,9 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   const signal = options.signal ?? new AbortController().signal;
   const call: Call = {
     chat: options.request
-      ? options.request.codec.parseRequest(JSON.stringify(options.request.body))
+      ? options.request.clientWire.parseRequest(JSON.stringify(options.request.body))
       : fakeChat(options.chat),
-    codec: options.request?.codec ?? openAiChat,
+    clientWire: options.request?.clientWire ?? openAiChat,
     bundle,
     key: bundle.keys[0] ?? fakeKey,
     options: readRequestOptions(headers),

@@ -5,7 +5,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { type AnswerSummary, createAnswerCollector } from "../../../src/pipeline/answers/answer-summary.ts";
-import { wireFor } from "../../../src/providers/provider.ts";
+import { upstreamWireFor } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import { createSseParser, type ServerSentEvent } from "../../../src/bytes/sse.ts";
 import { openStream, type OpenStream } from "../../../src/upstream/stream.ts";
@@ -189,7 +189,7 @@ export async function createFakeStream(
     propagateTrace: false,
   };
   const target = { account, model: "m-1" };
-  const wire = wireFor(provider, "openai-chat", target);
+  const wire = upstreamWireFor(provider, "openai-chat", target);
   const attempt = await sendUpstream(
     {
       request: wire.toRequest(fakeChat({ stream: true }), target),

@@ -64,7 +64,7 @@ function fakeMap<Value>(entries: readonly (readonly [string, Value])[]): Readonl
   return map;
 }
 
-/** A request of the openai-chat dialect, read by its own codec. */
+/** A request of the openai-chat wire, read by its own client wire. */
 export function fakeChat(body: Readonly<Record<string, unknown>> = {}): ChatRequest {
   return openAiChat.parseRequest(
     JSON.stringify({ model: "a/gpt-4o-mini", messages: [{ role: "user", content: "Hi" }], ...body }),

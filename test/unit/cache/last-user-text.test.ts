@@ -2,13 +2,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cutLastUserText } from "../../../src/cache/last-user-text.ts";
-import type { Dialect } from "../../../src/schema/chat.ts";
+import type { WireName } from "../../../src/schema/chat.ts";
 
 const SYSTEM = { role: "system", content: "Be brief." };
 const image = { type: "image_url", image_url: { url: "https://example.com/a.png" } };
 
 describe("the last user text", () => {
-  test.each<[Dialect, object, object]>([
+  test.each<[WireName, object, object]>([
     [
       "openai-chat",
       { messages: [SYSTEM, { role: "user", content: "Hi?" }] },
@@ -52,8 +52,8 @@ describe("the last user text", () => {
         ],
       },
     ],
-  ])("is taken out of %s, and all else is the rest", (dialect, wire, rest) => {
-    expect(cutLastUserText({ dialect, wire: { ...wire, temperature: 0 } })).toEqual({
+  ])("is taken out of %s, and all else is the rest", (dialect, body, rest) => {
+    expect(cutLastUserText({ wireName: dialect, body: { ...body, temperature: 0 } })).toEqual({
       text: "Hi?",
       rest: { ...rest, temperature: 0 },
     });
@@ -64,7 +64,7 @@ describe("the last user text", () => {
       { type: "text", text: "Look" },
       { type: "text", text: "here" },
     ];
-    const cut = cutLastUserText({ dialect: "openai-chat", wire: { messages: [{ role: "user", content }] } });
+    const cut = cutLastUserText({ wireName: "openai-chat", body: { messages: [{ role: "user", content }] } });
     expect(cut).toEqual({
       text: "Look\nhere",
       rest: {
@@ -81,7 +81,7 @@ describe("the last user text", () => {
     });
   });
 
-  test.each<[string, Dialect, object]>([
+  test.each<[string, WireName, object]>([
     [
       "no_user_text",
       "openai-chat",
@@ -117,19 +117,19 @@ describe("the last user text", () => {
     ],
     ["not_only_text", "gemini", { contents: [{ parts: [{ text: "Hi" }, { inlineData: { data: "" } }] }] }],
     ["text_too_long", "openai-chat", { messages: [{ role: "user", content: "x".repeat(32_001) }] }],
-  ])("is none: %s (%s)", (reason, dialect, wire) => {
-    expect(cutLastUserText({ dialect, wire: { ...wire } })).toEqual({ reason });
+  ])("is none: %s (%s)", (reason, dialect, body) => {
+    expect(cutLastUserText({ wireName: dialect, body: { ...body } })).toEqual({ reason });
   });
 
   test("leaves the request itself as it was", () => {
-    const wire = { messages: [{ role: "user", content: [{ type: "text", text: "Hi" }] }] };
-    const before = structuredClone(wire);
-    cutLastUserText({ dialect: "openai-chat", wire });
-    expect(wire).toEqual(before);
+    const body = { messages: [{ role: "user", content: [{ type: "text", text: "Hi" }] }] };
+    const before = structuredClone(body);
+    cutLastUserText({ wireName: "openai-chat", body });
+    expect(body).toEqual(before);
   });
 
   test("is never thrown over, whatever the body is", () => {
-    const dialect = fc.constantFrom<Dialect>(
+    const dialect = fc.constantFrom<WireName>(
       "openai-chat",
       "openai-responses",
       "anthropic-messages",
@@ -147,7 +147,10 @@ describe("the last user text", () => {
     );
     fc.assert(
       fc.property(dialect, turns, (name, list) => {
-        const cut = cutLastUserText({ dialect: name, wire: { messages: list, input: list, contents: list } });
+        const cut = cutLastUserText({
+          wireName: name,
+          body: { messages: list, input: list, contents: list },
+        });
         expect(cut.text === undefined ? cut.reason : cut.text).not.toBe("");
       }),
     );

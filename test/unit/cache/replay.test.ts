@@ -40,7 +40,7 @@ describe("in the other form", () => {
   test("one body becomes a stream of the same content", () => {
     const replayed = replay(storedWhole, openAiChat, STREAM);
     expect(replayed?.contentType).toBe("text/event-stream; charset=utf-8");
-    expect(JSON.parse(openAiChat.assemble(parseText(replayed?.body ?? "")))).toEqual(
+    expect(JSON.parse(openAiChat.wholeFromStream(parseText(replayed?.body ?? "")))).toEqual(
       fixtureJson("openai/tools.json"),
     );
   });

@@ -163,7 +163,7 @@ describe("a request whose meaning was asked before", () => {
     const { asked } = world();
     const noted = new Map<string, { readonly of: object; readonly input: unknown }>();
     const content: ContentSink = {
-      note: ({ trace, chat }, { spanId }) => void noted.set(spanId, { of: trace, input: chat.wire["input"] }),
+      note: ({ trace, chat }, { spanId }) => void noted.set(spanId, { of: trace, input: chat.body["input"] }),
     };
     const { trace, call } = await asked("One", [embedding(1, 0), completion()], { deps: { content } });
     const { spanId } = spanNamed(trace, "embeddings embed-1");

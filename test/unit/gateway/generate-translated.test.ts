@@ -31,7 +31,7 @@ const BUNDLE = fakeBundle({
 });
 
 function gatewayFor(body: object, options: FakeGatewayOptions = {}) {
-  const request = { codec: openAiResponses, body: { model: "a/m", input: "Hi", ...body } };
+  const request = { clientWire: openAiResponses, body: { model: "a/m", input: "Hi", ...body } };
   return createFakeGateway({ bundle: BUNDLE, request, ...options });
 }
 
@@ -175,7 +175,10 @@ describe("a request for embeddings", () => {
     model: "e",
     usage: { prompt_tokens: 1000, total_tokens: 1000 },
   });
-  const request = { codec: openAiEmbeddings, body: { model: "a/e", input: "Hi", encoding_format: "float" } };
+  const request = {
+    clientWire: openAiEmbeddings,
+    body: { model: "a/e", input: "Hi", encoding_format: "float" },
+  };
 
   test("goes the same way, with its own span and usage", async () => {
     const gateway = createFakeGateway({ bundle: BUNDLE, request, replies: [answer] });

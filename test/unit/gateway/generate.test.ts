@@ -92,7 +92,7 @@ describe("a request that goes well", () => {
         configVersion: 7,
         limits: { concurrency: 2, maxDepth: 100, maxWaitMs: 5000 },
         keyLimits: { requestsPerMinute: 6, maxDepth: 100, maxWaitMs: 30_000 },
-        estimate: { inputTokens: Math.ceil(gateway.call.chat.wireText.length / 4), outputTokens: 50 },
+        estimate: { inputTokens: Math.ceil(gateway.call.chat.bodyText.length / 4), outputTokens: 50 },
       }),
     ]);
   });
@@ -216,7 +216,7 @@ describe("a request that goes well", () => {
       "gateway.usage.source": "provider",
       "gateway.cost.usd": 0.000_45,
     });
-    const reserved = Math.ceil(gateway.call.chat.wireText.length / 4) + 50;
+    const reserved = Math.ceil(gateway.call.chat.bodyText.length / 4) + 50;
     expect(spanNamed(trace, "gateway.usage.record").attributes).toMatchObject({
       "gateway.usage.reserved_tokens": reserved,
       "gateway.usage.estimate_error_tokens": 1500 - reserved,
@@ -236,7 +236,7 @@ describe("a request that goes well", () => {
     const gateway = createFakeGateway({ replies: [completion({ text: "x".repeat(400), usage: null })] });
     await gateway.generate();
     const trace = await gateway.finish();
-    const inputTokens = Math.ceil(gateway.call.chat.wireText.length / 4);
+    const inputTokens = Math.ceil(gateway.call.chat.bodyText.length / 4);
     expect(gateway.queue.settlements).toEqual([
       expect.objectContaining({ outcome: "ok", inputTokens, outputTokens: 100 }),
     ]);

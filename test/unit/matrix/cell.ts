@@ -14,16 +14,17 @@ export type Outcome =
   /** The client's own bytes, or a body written anew. */
   | { readonly kind: "forwarded" | "translated"; readonly sent: unknown }
   | { readonly kind: "refused"; readonly field: string }
-  /** The client's dialect has no words for it. */
+  /** The client's wire has no words for it. */
   | { readonly kind: "unsaid" };
 
 function chatOf(client: Client, fields: object, stream: boolean): ChatRequest {
   // Gemini says by its path what the others say in the body.
-  const isInPath = client.dialect === "gemini";
-  const usage = stream && client.dialect === "openai-chat" ? { stream_options: { include_usage: true } } : {};
+  const isInPath = client.wireName === "gemini";
+  const usage =
+    stream && client.wireName === "openai-chat" ? { stream_options: { include_usage: true } } : {};
   const body = { ...client.base, ...fields, ...usage, ...(!isInPath && { model: "p/m", stream }) };
   return {
-    ...client.codec.parseRequest(JSON.stringify(body), isInPath ? { model: "p/m", stream } : {}),
+    ...client.clientWire.parseRequest(JSON.stringify(body), isInPath ? { model: "p/m", stream } : {}),
     stamp: { id: "0123456789abcdef", createdAtSeconds: 1_760_000_000 },
   };
 }
@@ -32,7 +33,7 @@ function open(client: Client, upstream: Upstream, chat: ChatRequest): ChatExchan
   const { provider, model, options = {} } = upstream;
   const baseUrl = provider.defaultBaseUrl ?? "https://up.test/v1";
   const account = { name: "up", kind: provider.kind, baseUrl, headers: {}, options, propagateTrace: false };
-  const call = { chat, codec: client.codec, options: readRequestOptions(new Headers()) };
+  const call = { chat, clientWire: client.clientWire, options: readRequestOptions(new Headers()) };
   const exchange = openExchange(call, provider, { account, model });
   if (exchange.kind === "chat") return exchange;
   throw new Error("a chat became an embedding");
@@ -64,24 +65,24 @@ export function runWhole(client: Client, upstream: Upstream, answer: string): st
   return exchange.read(JSON.parse(fixtureText(`${upstream.fixtures.folder}/${answer}.json`))).format();
 }
 
-/** The client's stream for a recorded one, in pieces of `size` bytes, added up to a whole body by the client's own codec. */
+/** The client's stream for a recorded one, in pieces of `size` bytes, added up to a whole body by the client's own wire. */
 export function runStream(client: Client, upstream: Upstream, answer: string, size: number): string {
   const chat = chatOf(client, {}, true);
-  const { wire } = open(client, upstream, chat);
+  const { upstreamWire: wire } = open(client, upstream, chat);
   const { folder, extension = "sse" } = upstream.fixtures;
   const bytes = fixtureBytes(`${folder}/${answer}.${extension}`);
   const parser = wire.createParser?.() ?? createSseParser();
   const decode = wire.decoder();
-  const encoder = client.codec.encoder(chat);
+  const encoder = client.clientWire.encoder(chat);
   let text = "";
   for (let at = 0; at < bytes.length; at += size) {
     for (const event of parser.push(bytes.subarray(at, at + size))) text += encoder.push(decode(event));
   }
-  return client.codec.assemble(parseText(text + encoder.end()));
+  return client.clientWire.wholeFromStream(parseText(text + encoder.end()));
 }
 
 /** The same recorded answer as the upstream's wire reads it. */
 export function readAnswer(client: Client, upstream: Upstream, answer: string) {
-  const { wire } = open(client, upstream, chatOf(client, {}, false));
+  const { upstreamWire: wire } = open(client, upstream, chatOf(client, {}, false));
   return wire.toResponse(JSON.parse(fixtureText(`${upstream.fixtures.folder}/${answer}.json`)));
 }

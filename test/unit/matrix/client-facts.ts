@@ -1,4 +1,4 @@
-// What an SDK of each dialect reads out of a whole answer's body. Read off the vendors' formats by hand and not with our own
+// What an SDK of each wireName reads out of a whole answer's body. Read off the vendors' formats by hand and not with our own
 // readers, so that a fault which both sides share can't hide.
 import type { FinishReason } from "../../../src/schema/chat.ts";
 import type { Facts } from "./clients.ts";
@@ -111,7 +111,7 @@ const READERS = {
   gemini: readGemini,
 } as const;
 
-export function readFacts(dialect: keyof typeof READERS, body: string): Facts {
-  const facts = READERS[dialect](JSON.parse(body));
+export function readFacts(wireName: keyof typeof READERS, body: string): Facts {
+  const facts = READERS[wireName](JSON.parse(body));
   return { ...facts, sources: unique(facts.sources) };
 }

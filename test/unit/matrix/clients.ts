@@ -1,16 +1,16 @@
-// How each client dialect asks for a feature, and what its client reads out of an answer. A feature that a dialect has no words
+// How each client wire asks for a feature, and what its client reads out of an answer. A feature that a wire has no words
 // for is undefined.
-import type { ChatResponse, Dialect, FinishReason } from "../../../src/schema/chat.ts";
+import type { ChatResponse, WireName, FinishReason } from "../../../src/schema/chat.ts";
 import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
-import type { DialectCodec } from "../../../src/wires/client-wire.ts";
+import type { ClientWire } from "../../../src/wires/client-wire.ts";
 import { gemini } from "../../../src/wires/gemini/client-codec.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
 import { openAiResponses } from "../../../src/wires/openai-responses/client-codec.ts";
 import { type Feature, IMAGE, IMAGE_URL, PDF, SCHEMA } from "./features.ts";
 
 export interface Client {
-  readonly dialect: Exclude<Dialect, "openai-embeddings">;
-  readonly codec: DialectCodec;
+  readonly wireName: Exclude<WireName, "openai-embeddings">;
+  readonly clientWire: ClientWire;
   /** What every request has. */
   readonly base: object;
   readonly requests: Readonly<Record<Feature, object | undefined>>;
@@ -29,8 +29,8 @@ const chatCall = (id: string, city: string) => ({
 const chatTools = { tools: [chatTool] };
 
 const openAiChatClient: Client = {
-  dialect: "openai-chat",
-  codec: openAiChat,
+  wireName: "openai-chat",
+  clientWire: openAiChat,
   base: said("Hi"),
   requests: {
     "system prompt": {
@@ -115,8 +115,8 @@ const responsesCall = (id: string, city: string) => ({
 });
 
 const responsesClient: Client = {
-  dialect: "openai-responses",
-  codec: openAiResponses,
+  wireName: "openai-responses",
+  clientWire: openAiResponses,
   // What the vendor would keep has no counterpart elsewhere; a client says so.
   base: { input: "Hi", store: false },
   requests: {
@@ -178,8 +178,8 @@ const block = (type: string, source: object) => [
 ];
 
 const anthropicClient: Client = {
-  dialect: "anthropic-messages",
-  codec: anthropicMessages,
+  wireName: "anthropic-messages",
+  clientWire: anthropicMessages,
   base: { max_tokens: 99, ...said("Hi") },
   requests: {
     "system prompt": { system: "Be brief." },
@@ -247,8 +247,8 @@ const geminiResult = (id: string, output: string) => ({
 });
 
 const geminiClient: Client = {
-  dialect: "gemini",
-  codec: gemini,
+  wireName: "gemini",
+  clientWire: gemini,
   base: parts({ text: "Hi" }),
   requests: {
     "system prompt": { systemInstruction: { parts: [{ text: "Be brief." }] } },
@@ -294,7 +294,7 @@ const geminiClient: Client = {
 
 export const CLIENTS: readonly Client[] = [openAiChatClient, responsesClient, anthropicClient, geminiClient];
 
-/** What a client reads out of an answer, whatever its dialect. */
+/** What a client reads out of an answer, whatever its wire. */
 export interface Facts {
   readonly text: string;
   readonly reasoning: string;

@@ -1,4 +1,4 @@
-// What a request can ask for, by names that clients.ts (how each dialect says it) and upstreams.ts (what each wire must then
+// What a request can ask for, by names that clients.ts (how each wire says it) and upstreams.ts (what each wire must then
 // receive) share. One place, so that a feature without a cell doesn't compile.
 
 /** In the order of the tables in src/providers/README.md. */
@@ -32,7 +32,7 @@ export const FEATURES = [
 
 export type Feature = (typeof FEATURES)[number];
 
-/** What all dialects and wires say in the same words. */
+/** What all wires and wires say in the same words. */
 export const SCHEMA = {
   type: "object",
   properties: { city: { type: "string" } },

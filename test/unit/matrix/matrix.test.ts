@@ -1,4 +1,4 @@
-// Every client dialect × every provider that is no row × every feature: what the upstream receives and what the client gets. Rows
+// Every client wire × every provider that is no row × every feature: what the upstream receives and what the client gets. Rows
 // are openai-compatible's cells with their own quirks: test/unit/providers/rows.test.ts.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { FEATURES } from "./features.ts";
 import { renderMatrix, withMatrix } from "./render.ts";
 import { UPSTREAMS } from "./upstreams.ts";
 
-describe.each(CLIENTS.map((client) => [client.dialect, client] as const))("%s", (_, client) => {
+describe.each(CLIENTS.map((client) => [client.wireName, client] as const))("%s", (_, client) => {
   describe.each(UPSTREAMS.map((upstream) => [upstream.name, upstream] as const))("at %s", (__, upstream) => {
     test.each(FEATURES)("%s", (feature) => {
       const outcome = runRequest(client, upstream, feature);
@@ -30,15 +30,15 @@ describe.each(CLIENTS.map((client) => [client.dialect, client] as const))("%s", 
     const answers = isForwarded(client, upstream) ? [] : upstream.fixtures.answers;
     test.each(answers)("the answer %s", (answer) => {
       const facts = factsOf(readAnswer(client, upstream, answer));
-      const hasLikely = client.dialect !== "anthropic-messages";
+      const hasLikely = client.wireName !== "anthropic-messages";
       const told = {
         ...facts,
         sources: [...new Set(facts.sources)],
         likely: hasLikely ? facts.likely : [],
       };
-      expect(readFacts(client.dialect, runWhole(client, upstream, answer))).toEqual(told);
+      expect(readFacts(client.wireName, runWhole(client, upstream, answer))).toEqual(told);
       for (const size of SPLITS) {
-        const { calls, ...streamed } = readFacts(client.dialect, runStream(client, upstream, answer, size));
+        const { calls, ...streamed } = readFacts(client.wireName, runStream(client, upstream, answer, size));
         // The recorded whole answers and streams differ in what they call, not in how.
         const { calls: ____, ...rest } = told;
         expect(streamed).toEqual(rest);

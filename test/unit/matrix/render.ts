@@ -1,4 +1,4 @@
-// The matrix as Markdown for src/providers/README.md: a table for each client dialect, and one of the rows. Pure but for the fixtures
+// The matrix as Markdown for src/providers/README.md: a table for each client wire, and one of the rows. Pure but for the fixtures
 // it reads. Rendered for `npm run matrix` and for the test that keeps the README current.
 import type { OpenAiCompatibleRow } from "../../../src/providers/openai-compatible.ts";
 import { OPENAI_COMPATIBLE_ROWS } from "../../../src/providers/openai-rows.ts";
@@ -19,7 +19,7 @@ export function withMatrix(readme: string, matrix: string): string {
 }
 
 export function renderMatrix(): string {
-  const tables = CLIENTS.map((client) => `### ${client.dialect} clients\n\n${renderTable(client)}`);
+  const tables = CLIENTS.map((client) => `### ${client.wireName} clients\n\n${renderTable(client)}`);
   return [...tables, `### Rows\n\n${renderRows()}`].join("\n\n") + "\n";
 }
 

@@ -1,19 +1,19 @@
-// Generated conversations and answers between every two dialects: what a client says on his wire is what another wire's own reader
+// Generated conversations and answers between every two wires: what a client says on his wire is what another wire's own reader
 // finds in the request that goes there, and an answer of that wire, whole or streamed in pieces, is what the client's reader finds
 // in his. The client's requests are written here by hand, and not by the code under test.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
 import type { Conversation, Part } from "../../../src/schema/conversation.ts";
-import { type Provider, wireFor } from "../../../src/providers/provider.ts";
+import { type Provider, upstreamWireFor } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import { createSseParser } from "../../../src/bytes/sse.ts";
 import { type Client, CLIENTS } from "./clients.ts";
 
-type DialectName = Client["dialect"];
+type WireName = Client["wireName"];
 
 /** Who speaks each wire, and a model of it that takes everything that is generated here. */
-const SPEAKERS: Readonly<Record<DialectName, { readonly provider: Provider; readonly model: string }>> = {
+const SPEAKERS: Readonly<Record<WireName, { readonly provider: Provider; readonly model: string }>> = {
   "openai-chat": { provider: providerOf("openai-compatible"), model: "m" },
   "openai-responses": { provider: providerOf("openai"), model: "gpt-5" },
   "anthropic-messages": { provider: providerOf("anthropic"), model: "claude-sonnet-4-5" },
@@ -69,7 +69,7 @@ const said: fc.Arbitrary<Said> = fc.record({
 const dataUrl = (base64: string) => `data:image/png;base64,${base64}`;
 
 /** How an application writes it, by its vendor's documentation. */
-const WRITERS: Readonly<Record<DialectName, (conversation: Said) => object>> = {
+const WRITERS: Readonly<Record<WireName, (conversation: Said) => object>> = {
   "openai-chat": ({ system, exchanges, last }) => ({
     messages: [
       { role: "system", content: system },
@@ -202,21 +202,21 @@ const drop = (field: string): never => {
   throw new Error(`dropped ${field}`);
 };
 
-function parse({ codec, dialect }: Client, body: object, stream = false): ChatRequest {
-  const isInPath = dialect === "gemini";
-  const usage = stream && dialect === "openai-chat" ? { stream_options: { include_usage: true } } : {};
-  return codec.parseRequest(
+function parse({ clientWire, wireName }: Client, body: object, stream = false): ChatRequest {
+  const isInPath = wireName === "gemini";
+  const usage = stream && wireName === "openai-chat" ? { stream_options: { include_usage: true } } : {};
+  return clientWire.parseRequest(
     JSON.stringify({ ...body, ...usage, ...(!isInPath && { model: "p/m", stream }) }),
     isInPath ? { model: "p/m", stream } : {},
   );
 }
 
-function wireOf(dialect: DialectName) {
-  const { provider, model } = SPEAKERS[dialect];
+function wireOf(wireName: WireName) {
+  const { provider, model } = SPEAKERS[wireName];
   const options = {};
   const account = { name: "x", kind: provider.kind, baseUrl: "https://x.test", headers: {}, options };
   const target = { account: { ...account, propagateTrace: false }, model };
-  return { wire: wireFor(provider, dialect, target), target };
+  return { wire: upstreamWireFor(provider, wireName, target), target };
 }
 
 /** What was said, whoever reads it: parts in order, results with their words. */
@@ -259,21 +259,21 @@ function meant({ system, exchanges, last }: Said): unknown {
 }
 
 const PAIRS = CLIENTS.flatMap((one) =>
-  CLIENTS.map((other) => [one.dialect, other.dialect, one, other] as const),
+  CLIENTS.map((other) => [one.wireName, other.wireName, one, other] as const),
 );
 /** Nobody is translated to the Responses wire: who speaks it speaks the chat wire too. */
 const ASKED = PAIRS.filter(([one, other]) => other !== "openai-responses" && one !== other);
 
-describe.each(ASKED)("%s asked of %s", (dialect, otherDialect, client, other) => {
+describe.each(ASKED)("%s asked of %s", (wireName, otherName, client, other) => {
   test("means the same there", () => {
-    const { wire, target } = wireOf(otherDialect);
+    const { wire, target } = wireOf(otherName);
     fc.assert(
       fc.property(said, (conversation) => {
-        const chat = parse(client, WRITERS[dialect](conversation));
-        const read = client.codec.toConversation(chat, drop);
+        const chat = parse(client, WRITERS[wireName](conversation));
+        const read = client.clientWire.toConversation(chat, drop);
         expect(plain(read)).toEqual(meant(conversation));
         const { body = "" } = wire.toRequest(chat, target, { conversation: read, drop });
-        expect(plain(other.codec.toConversation(parse(other, JSON.parse(body)), drop))).toEqual(
+        expect(plain(other.clientWire.toConversation(parse(other, JSON.parse(body)), drop))).toEqual(
           meant(conversation),
         );
       }),
@@ -350,16 +350,19 @@ function chunksOf({ id, model, choices, usage }: ChatResponse, size: number): re
 
 const HELLO: Said = { system: "s", exchanges: [], last: "Hi" };
 
-describe.each(PAIRS)("an answer to %s from %s", (dialect, otherDialect, client, other) => {
-  const { wire } = wireOf(otherDialect);
-  const { wire: own } = wireOf(dialect);
-  const asked = (who: Client, stream: boolean) => parse(who, WRITERS[who.dialect](HELLO), stream);
+describe.each(PAIRS)("an answer to %s from %s", (wireName, otherName, client, other) => {
+  const { wire } = wireOf(otherName);
+  const { wire: own } = wireOf(wireName);
+  const asked = (who: Client, stream: boolean) => parse(who, WRITERS[who.wireName](HELLO), stream);
 
   test("is the same to both, whole", () => {
     fc.assert(
       fc.property(answer, (given) => {
-        const there = other.codec.formatResponse(given, asked(other, false));
-        const here = client.codec.formatResponse(wire.toResponse(JSON.parse(there)), asked(client, false));
+        const there = other.clientWire.formatResponse(given, asked(other, false));
+        const here = client.clientWire.formatResponse(
+          wire.toResponse(JSON.parse(there)),
+          asked(client, false),
+        );
         expect(facts(own.toResponse(JSON.parse(here)))).toEqual(facts(given));
       }),
     );
@@ -372,17 +375,19 @@ describe.each(PAIRS)("an answer to %s from %s", (dialect, otherDialect, client, 
         fc.integer({ min: 1, max: 5 }),
         fc.integer({ min: 1, max: 60 }),
         (given, size, cut) => {
-          const encoder = other.codec.encoder(asked(other, true));
+          const encoder = other.clientWire.encoder(asked(other, true));
           const bytes = new TextEncoder().encode(encoder.push(chunksOf(given, size)) + encoder.end());
           const parser = createSseParser();
           const decode = wire.decoder();
-          const again = client.codec.encoder(asked(client, true));
+          const again = client.clientWire.encoder(asked(client, true));
           let here = "";
           for (let at = 0; at < bytes.length; at += cut) {
             for (const event of parser.push(bytes.subarray(at, at + cut))) here += again.push(decode(event));
           }
           const events = createSseParser().push(new TextEncoder().encode(here + again.end()));
-          expect(facts(own.toResponse(JSON.parse(client.codec.assemble(events))))).toEqual(facts(given));
+          expect(facts(own.toResponse(JSON.parse(client.clientWire.wholeFromStream(events))))).toEqual(
+            facts(given),
+          );
         },
       ),
     );

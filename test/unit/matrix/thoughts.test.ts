@@ -1,4 +1,4 @@
-// Signed and sealed thoughts between vendors: what one vendor's model thought, kept by a client of each dialect as he was given it,
+// Signed and sealed thoughts between vendors: what one vendor's model thought, kept by a client of each wireName as he was given it,
 // and sent back with the next question to each other vendor. Proofs reach only those whose they are, however they are wrapped.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -133,15 +133,18 @@ function exchangeOf(client: Client, vendor: Vendor, chat: ChatRequest) {
     propagateTrace: false,
   };
   const options = readRequestOptions(new Headers({ "x-headgate-lenient": "1" }));
-  const exchange = openExchange({ chat, codec: client.codec, options }, provider, { account, model });
+  const exchange = openExchange({ chat, clientWire: client.clientWire, options }, provider, {
+    account,
+    model,
+  });
   if (exchange.kind !== "chat") throw new Error("a chat became an embedding");
   return exchange;
 }
 
-const parseBody = ({ codec, dialect }: Client, body: object): ChatRequest => ({
-  ...codec.parseRequest(
-    JSON.stringify(dialect === "gemini" ? body : { ...body, model: "p/m" }),
-    dialect === "gemini" ? { model: "p/m" } : {},
+const parseBody = ({ clientWire, wireName }: Client, body: object): ChatRequest => ({
+  ...clientWire.parseRequest(
+    JSON.stringify(wireName === "gemini" ? body : { ...body, model: "p/m" }),
+    wireName === "gemini" ? { model: "p/m" } : {},
   ),
   stamp: { id: "0123456789abcdef", createdAtSeconds: 1_760_000_000 },
 });
@@ -154,8 +157,8 @@ function told(client: Client, { vendor, answer }: Maker, signature: string, seal
 }
 
 /** His next question, with that answer as he was given it in the history. */
-function nextTurn({ dialect, base }: Client, body: ReturnType<typeof JSON.parse>): object {
-  switch (dialect) {
+function nextTurn({ wireName, base }: Client, body: ReturnType<typeof JSON.parse>): object {
+  switch (wireName) {
     case "openai-chat":
       return { messages: [user("Hi"), body.choices[0].message, user("Why?")] };
     case "openai-responses":
@@ -180,7 +183,7 @@ function holds(text: string, value: string): boolean {
 const names = (record: object) => Object.keys(record);
 
 test("Gemini 3 is told not to look for the signature of a call that another vendor made", () => {
-  const [client] = CLIENTS.filter(({ dialect }) => dialect === "gemini");
+  const [client] = CLIENTS.filter(({ wireName }) => wireName === "gemini");
   if (client === undefined) throw new Error("no Gemini client");
   const call = { functionCall: { id: "call_1", name: "look", args: {} } };
   const contents = [
@@ -209,11 +212,11 @@ test("thoughts without a signature reach neither Claude nor OpenAI as theirs", (
     }
     const { body = "" } = exchangeOf(client, "openai", chat).request;
     // His own bytes, in a field that OpenAI does not know.
-    if (client.dialect !== "openai-chat") expect(body).not.toContain("Hm.");
+    if (client.wireName !== "openai-chat") expect(body).not.toContain("Hm.");
   }
 });
 
-describe.each(CLIENTS.map((client) => [client.dialect, client] as const))("%s", (_, client) => {
+describe.each(CLIENTS.map((client) => [client.wireName, client] as const))("%s", (_, client) => {
   describe.each(Object.entries(MAKERS))("%s's proofs", (__, maker) => {
     // typed by the record itself
     test.each(names(VENDORS) as Vendor[])("at %s", (vendor) => {
@@ -223,8 +226,8 @@ describe.each(CLIENTS.map((client) => [client.dialect, client] as const))("%s", 
           const { body = "" } = exchangeOf(client, vendor, chat).request;
           const mayHave = maker.mayHave.includes(vendor);
           // A client's own fields that a chat upstream does not know stay with his bytes; it reads no proof in them.
-          if (client.dialect !== "openai-chat" || !CHAT_UPSTREAMS.includes(vendor)) {
-            const isLost = maker.answer === geminiAnswer && client.dialect === "anthropic-messages";
+          if (client.wireName !== "openai-chat" || !CHAT_UPSTREAMS.includes(vendor)) {
+            const isLost = maker.answer === geminiAnswer && client.wireName === "anthropic-messages";
             expect([holds(body, signature), holds(body, sealed)]).toEqual([mayHave, mayHave && !isLost]);
           }
           expect(body).toContain("Yes.");

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { ChatRequest } from "../../../src/schema/chat.ts";
 import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
 import { gemini } from "../../../src/wires/gemini/client-codec.ts";
-import { type SignPorts, type Target, wireFor } from "../../../src/providers/provider.ts";
+import { type SignPorts, type Target, upstreamWireFor } from "../../../src/providers/provider.ts";
 import { vertex } from "../../../src/providers/vertex.ts";
 import { createTokenBook, parseServiceAccount } from "../../../src/providers/vertex-token.ts";
 import { fixtureJson } from "../../support/builders/wire-fixtures.ts";
@@ -40,7 +40,7 @@ function targetOf(model: string, fields: Partial<Target["account"]> = {}): Targe
 }
 
 const requestFor = (chat: ChatRequest, target: Target) =>
-  wireFor(vertex, chat.dialect, target).toRequest(chat, target);
+  upstreamWireFor(vertex, chat.wireName, target).toRequest(chat, target);
 
 /** Google's token endpoint, and what it was asked. */
 function fakeGoogle(answer: Response | (() => Response)) {
@@ -183,8 +183,8 @@ describe("the wire is the model's", () => {
 
   test("Claude gets a Gemini client's conversation in Anthropic's words", () => {
     const target = targetOf(CLAUDE);
-    const wire = wireFor(vertex, "gemini", target);
-    expect(wire.dialect).toBe("anthropic-messages");
+    const wire = upstreamWireFor(vertex, "gemini", target);
+    expect(wire.clientWireName).toBe("anthropic-messages");
     const conversation = gemini.toConversation(GEMINI_CHAT, () => {});
     const json = JSON.parse(wire.toRequest(GEMINI_CHAT, target, { conversation, drop: () => {} }).body ?? "");
     expect(json).toMatchObject({ anthropic_version: "vertex-2023-10-16", messages: [{ role: "user" }] });
@@ -193,8 +193,12 @@ describe("the wire is the model's", () => {
   });
 
   test("Gemini gets an Anthropic client's conversation in Gemini's words", () => {
-    expect(wireFor(vertex, "anthropic-messages", targetOf("gemini-2.5-flash")).dialect).toBe("gemini");
-    expect(wireFor(vertex, "gemini", targetOf("google/gemini-2.5-flash")).dialect).toBe("gemini");
+    expect(upstreamWireFor(vertex, "anthropic-messages", targetOf("gemini-2.5-flash")).clientWireName).toBe(
+      "gemini",
+    );
+    expect(upstreamWireFor(vertex, "gemini", targetOf("google/gemini-2.5-flash")).clientWireName).toBe(
+      "gemini",
+    );
   });
 });
 

@@ -9,14 +9,14 @@ const vector = (index: number, embedding: readonly number[]) => ({ object: "embe
 
 describe("an openai-embeddings request for several texts", () => {
   test("is one request for each, as it would be sent alone", () => {
-    expect(openAiEmbeddingBatch.split(openAi(["a", "b"])).map(({ wire }) => wire)).toEqual([
+    expect(openAiEmbeddingBatch.split(openAi(["a", "b"])).map(({ body }) => body)).toEqual([
       { model: "m", input: "a", dimensions: 2 },
       { model: "m", input: "b", dimensions: 2 },
     ]);
   });
 
   test("of token numbers is taken apart by text, and one text's numbers are not", () => {
-    expect(openAiEmbeddingBatch.split(openAi([[1, 2], [3]])).map(({ wire }) => wire["input"])).toEqual([
+    expect(openAiEmbeddingBatch.split(openAi([[1, 2], [3]])).map(({ body }) => body["input"])).toEqual([
       [[1, 2]],
       [[3]],
     ]);
@@ -26,8 +26,8 @@ describe("an openai-embeddings request for several texts", () => {
 
   test("can be asked for some of its texts, by the bytes too", () => {
     const picked = openAiEmbeddingBatch.pick(openAi(["a", "b", "c"]), [0, 2]);
-    expect(picked.wire["input"]).toEqual(["a", "c"]);
-    expect(JSON.parse(picked.wireText)).toEqual(picked.wire);
+    expect(picked.body["input"]).toEqual(["a", "c"]);
+    expect(JSON.parse(picked.bodyText)).toEqual(picked.body);
   });
 
   test("has its answer taken apart and put together again, places and usage included", () => {
@@ -49,7 +49,7 @@ describe("an openai-embeddings request for several texts", () => {
 test("a gemini batch is taken apart by its requests and put together by its vectors", () => {
   const requests = ["a", "b"].map((text) => ({ content: { parts: [{ text }] } }));
   const chat = geminiBatchEmbed.parseRequest(JSON.stringify({ requests }), { model: "g" });
-  expect(geminiEmbeddingBatch.split(chat).map(({ wire }) => wire["requests"])).toEqual([
+  expect(geminiEmbeddingBatch.split(chat).map(({ body }) => body["requests"])).toEqual([
     [requests[0]],
     [requests[1]],
   ]);

@@ -24,8 +24,8 @@ describe("a body", () => {
     expect(read(gemini, body, { defaultModel: "a" }).model).toBe("a");
     expect(read(gemini, body, { model: "a", stream: true }).stream).toBe(true);
     expect(read(gemini, body, { model: "a" }).stream).toBe(false);
-    expect(read(geminiEmbed, body, { model: "a" }).dialect).toBe(
-      geminiEmbed.parseRequest(body, { model: "a" }).dialect,
+    expect(read(geminiEmbed, body, { model: "a" }).wireName).toBe(
+      geminiEmbed.parseRequest(body, { model: "a" }).wireName,
     );
     const unnamed = '{"messages":[{"role":"user","content":"hi"}]}';
     expect(read(openAiChat, unnamed, { defaultModel: "x" }).model).toBe("x");

@@ -3,7 +3,11 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
 import { createOpenAiCompatible } from "../../../src/providers/openai-compatible.ts";
-import { type LocalUpstream, type ProviderAccount, wireFor } from "../../../src/providers/provider.ts";
+import {
+  type LocalUpstream,
+  type ProviderAccount,
+  upstreamWireFor,
+} from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import {
   type UpstreamCall,
@@ -52,7 +56,7 @@ function start(reply: FakeReply, setting: Setting = {}) {
   const target = { account: { ...ACCOUNT, ...setting.account }, model: "m-1" };
   const calling = sendUpstream(
     {
-      request: wireFor(provider, "openai-chat", target).toRequest(fakeChat(), target),
+      request: upstreamWireFor(provider, "openai-chat", target).toRequest(fakeChat(), target),
       provider,
       target,
       limits: { firstByteMs: 1000, idleMs: IDLE_MS, deadlineAt: NOW + 5000, ...setting.limits },

@@ -70,7 +70,7 @@ function upstream(texts: readonly string[], end: End = "close", seen: { aborted?
 }
 
 function start(replies: readonly FakeReply[], model = "r", signal?: AbortSignal): FakeGateway {
-  const request = { codec: anthropicMessages, body: { ...BODY, model } };
+  const request = { clientWire: anthropicMessages, body: { ...BODY, model } };
   const bundle = fakeBundle({ routes: ROUTES });
   return createFakeGateway({ bundle, request, replies, isRealTime: true, ...(signal && { signal }) });
 }

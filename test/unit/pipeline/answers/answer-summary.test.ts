@@ -115,7 +115,7 @@ describe("an estimate", () => {
   test("before the call counts four characters of the body a token, and what the client allows to be written", () => {
     const chat = fakeChat({ max_tokens: 100, n: 3 });
     expect(estimateTokens(chat)).toEqual({
-      inputTokens: Math.ceil(chat.wireText.length / 4),
+      inputTokens: Math.ceil(chat.bodyText.length / 4),
       outputTokens: 300,
     });
   });
@@ -133,7 +133,7 @@ describe("an estimate", () => {
 
 describe("what an answer has used", () => {
   const chat = fakeChat();
-  const inputTokens = Math.ceil(chat.wireText.length / 4);
+  const inputTokens = Math.ceil(chat.bodyText.length / 4);
   const text = (length: number): ChatChunk => ({ type: "text", index: 0, text: "x".repeat(length) });
   const billed = (outputTokens: number): ChatChunk => ({
     type: "usage",

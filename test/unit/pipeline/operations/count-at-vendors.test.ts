@@ -17,7 +17,7 @@ function open(kind: ProviderRecord["kind"], model: string, ...replies: readonly 
   const far = { kind, options: { project: "p" }, ...(baseUrl !== undefined && { baseUrl }) };
   const gateway = createFakeGateway({ bundle: fakeBundle({ providers: { far } }), replies });
   const chat = parseCountRequest(JSON.stringify({ ...BODY, model: `far/${model}` }));
-  const call = { ...gateway.call, chat, codec: anthropicMessages };
+  const call = { ...gateway.call, chat, clientWire: anthropicMessages };
   return { gateway, count: () => countTokens(call, gateway.deps) };
 }
 
@@ -42,7 +42,7 @@ test("Gemini on Vertex gets the counted request without its frame", async () => 
   const contents = [{ role: "user", parts: [{ text: "Hi" }] }];
   const body = JSON.stringify({ generateContentRequest: { model: "models/x", contents } });
   const chat = parseGeminiCount(body, { model: "far/gemini-2.5-flash" });
-  expect(await countTokens({ ...gateway.call, chat, codec: gemini }, gateway.deps)).toEqual({
+  expect(await countTokens({ ...gateway.call, chat, clientWire: gemini }, gateway.deps)).toEqual({
     source: "provider",
     body: '{"totalTokens":3}',
   });

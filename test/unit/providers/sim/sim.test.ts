@@ -213,7 +213,7 @@ describe("both forms", () => {
     ["a cut by length", { max_tokens: 4 }],
   ])("%s says the same in a stream as in one body", async (_, body) => {
     const stream = await streamOf("demo", { ...body, stream_options: { include_usage: true } });
-    expect(JSON.parse(openAiChat.assemble(parseText(stream)))).toEqual(await askSim("demo", body));
+    expect(JSON.parse(openAiChat.wholeFromStream(parseText(stream)))).toEqual(await askSim("demo", body));
   });
 
   test("a stream is read by the gateway's decoder to its end", async () => {

@@ -91,7 +91,7 @@ describe("a request of the openai-chat dialect", () => {
     [{ messages: [{ role: "user", content: [null, "x", { type: "image_url" }] }] }],
     [{ messages: [{ role: "assistant", tool_calls: "no", content: {} }], tools: 5 }],
   ])("is shown without a fault whatever it holds: %j", (wire) => {
-    const chat = { ...fakeChat(), wire };
+    const chat = { ...fakeChat(), body: wire };
     expect(() => renderContent({ ...readOpenAiContent(chat), output: [] }, FULL)).not.toThrow();
   });
 });

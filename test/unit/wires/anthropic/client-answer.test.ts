@@ -235,7 +235,7 @@ describe("a stream", () => {
       { type: "reasoning_signature", index: 0, signature: "s" },
       { type: "reasoning", index: 0, text: "b" },
     ]);
-    expect(JSON.parse(anthropicMessages.assemble(events)).content).toEqual([
+    expect(JSON.parse(anthropicMessages.wholeFromStream(events)).content).toEqual([
       { type: "thinking", thinking: "a", signature: "s" },
       { type: "thinking", thinking: "b", signature: "" },
     ]);
@@ -271,7 +271,9 @@ describe("a stored answer in the other form", () => {
     (name) => {
       const whole = Object(fixtureJson(`anthropic/${name.split("-")[0]}.json`));
       for (const size of SPLITS) {
-        const body = anthropicMessages.assemble(parseInPieces(fixtureBytes(`anthropic/${name}.sse`), size));
+        const body = anthropicMessages.wholeFromStream(
+          parseInPieces(fixtureBytes(`anthropic/${name}.sse`), size),
+        );
         const { usage, content, ...rest } = JSON.parse(body);
         const { usage: saidUsage, content: saidContent, ...said } = whole;
         expect(rest).toEqual(said);
@@ -285,19 +287,19 @@ describe("a stored answer in the other form", () => {
     "%s: the message is the stream that adds up to it",
     (name) => {
       const text = fixtureText(`anthropic/${name}.json`);
-      const stream = anthropicMessages.explode(text, CHAT);
-      expect(JSON.parse(anthropicMessages.assemble(parseText(stream)))).toEqual(JSON.parse(text));
+      const stream = anthropicMessages.streamFromWhole(text, CHAT);
+      expect(JSON.parse(anthropicMessages.wholeFromStream(parseText(stream)))).toEqual(JSON.parse(text));
     },
   );
 
   test.each(["cut.sse", "stream-error.sse", "malformed.sse"])("%s is no answer", (name) => {
-    expect(() => anthropicMessages.assemble(parseText(fixtureText(`anthropic/${name}`)))).toThrow(
+    expect(() => anthropicMessages.wholeFromStream(parseText(fixtureText(`anthropic/${name}`)))).toThrow(
       expect.objectContaining({ code: "upstream_malformed" }),
     );
   });
 
   test.each(["", "{}", "[]", '{"type":"message"}'])("the body %j is none", (text) => {
-    expect(() => anthropicMessages.explode(text, CHAT)).toThrow(
+    expect(() => anthropicMessages.streamFromWhole(text, CHAT)).toThrow(
       expect.objectContaining({ code: "upstream_malformed" }),
     );
   });
@@ -314,7 +316,9 @@ describe("a stored answer in the other form", () => {
     fc.assert(
       fc.property(fc.oneof(body, fc.jsonValue()), (value) => {
         try {
-          anthropicMessages.assemble(parseText(anthropicMessages.explode(JSON.stringify(value), CHAT)));
+          anthropicMessages.wholeFromStream(
+            parseText(anthropicMessages.streamFromWhole(JSON.stringify(value), CHAT)),
+          );
         } catch (error) {
           expect(error).toMatchObject({ code: "upstream_malformed" });
         }

@@ -1,4 +1,4 @@
-// The Messages dialect, request side: what is refused, and what a body means to an upstream of another wire.
+// The Messages wire, request side: what is refused, and what a body means to an upstream of another wire.
 import { describe, expect, test } from "vitest";
 import { anthropicMessages, parseCountRequest } from "../../../../src/wires/anthropic/client-codec.ts";
 import { formatAnthropicModels } from "../../../../src/wires/anthropic/client-models.ts";
@@ -33,12 +33,12 @@ describe("parseRequest", () => {
       future_field: 1,
     });
     expect(anthropicMessages.parseRequest(text)).toMatchObject({
-      dialect: "anthropic-messages",
+      wireName: "anthropic-messages",
       model: "r",
       stream: true,
       params: { maxOutputTokens: 64, temperature: 0.5, topP: 0.9, stopSequences: ["END"] },
-      wireText: text,
-      wire: { future_field: 1 },
+      bodyText: text,
+      body: { future_field: 1 },
     });
   });
 

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { ChatRequest } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
 import { anthropicMessages } from "../../../../src/wires/anthropic/client-codec.ts";
-import type { DialectCodec } from "../../../../src/wires/client-wire.ts";
+import type { ClientWire } from "../../../../src/wires/client-wire.ts";
 import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
 import { anthropic } from "../../../../src/providers/anthropic.ts";
 import type { Provider } from "../../../../src/providers/provider.ts";
@@ -117,17 +117,17 @@ const drop = (field: string): never => {
   throw new Error(`dropped ${field}`);
 };
 
-/** The conversation as a request of this provider's wire, and what its own dialect reads out of it. */
-function through(said: Conversation, provider: Provider, codec: DialectCodec): Conversation {
-  const wireText = "{}";
+/** The conversation as a request of this provider's wire, and what its own wire reads out of it. */
+function through(said: Conversation, provider: Provider, clientWire: ClientWire): Conversation {
+  const bodyText = "{}";
   const chat: ChatRequest = {
-    dialect: codec.name,
+    wireName: clientWire.name,
     operation: "chat",
     model: MODEL,
     stream: false,
     params: {},
-    wireText,
-    wire: {},
+    bodyText,
+    body: {},
   };
   const account = {
     name: "up",
@@ -138,7 +138,7 @@ function through(said: Conversation, provider: Provider, codec: DialectCodec): C
   };
   const target = { account: { ...account, propagateTrace: false }, model: MODEL };
   const request = provider.wires[0].toRequest(chat, target, { conversation: said, drop });
-  return codec.toConversation(codec.parseRequest(request.body ?? ""), drop);
+  return clientWire.toConversation(clientWire.parseRequest(request.body ?? ""), drop);
 }
 
 /** The same whatever wire it is read from: neighbours merged, results named by their calls alone. */
@@ -180,7 +180,7 @@ test.each([
   fc.assert(
     fc.property(conversation, (said) => {
       let read = said;
-      for (const [provider, codec] of steps) read = through(read, provider, codec);
+      for (const [provider, clientWire] of steps) read = through(read, provider, clientWire);
       expect(essence(read)).toEqual(essence(said));
     }),
   );

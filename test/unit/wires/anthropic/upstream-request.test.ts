@@ -1,6 +1,6 @@
 // What an Anthropic upstream is sent: a client's own bytes, or a conversation that another client meant.
 import { describe, expect, test } from "vitest";
-import type { ChatRequest, Dialect } from "../../../../src/schema/chat.ts";
+import type { ChatRequest, WireName } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
 import { anthropic } from "../../../../src/providers/anthropic.ts";
 import type { Target } from "../../../../src/providers/provider.ts";
@@ -20,9 +20,17 @@ function targetOf(model = "claude-sonnet-4-5", params?: Target["params"]): Targe
   return { account, model, ...(params !== undefined && { params }) };
 }
 
-function chatOf(body: object, dialect: Dialect = "anthropic-messages", stream = false): ChatRequest {
-  const wireText = JSON.stringify(body);
-  return { dialect, operation: "chat", model: "r", stream, params: {}, wireText, wire: JSON.parse(wireText) };
+function chatOf(body: object, dialect: WireName = "anthropic-messages", stream = false): ChatRequest {
+  const bodyText = JSON.stringify(body);
+  return {
+    wireName: dialect,
+    operation: "chat",
+    model: "r",
+    stream,
+    params: {},
+    bodyText,
+    body: JSON.parse(bodyText),
+  };
 }
 
 const user = (...parts: readonly Part[]): Message => ({ role: "user", parts });
@@ -50,7 +58,7 @@ describe("a client of the same dialect", () => {
   test("has its bytes forwarded with only the model changed", () => {
     const { method, url, body, headers } = wire.toRequest(chat, targetOf());
     expect({ method, url }).toEqual({ method: "POST", url: "https://api.anthropic.com/v1/messages" });
-    expect(body).toBe(chat.wireText.replace('"r"', '"claude-sonnet-4-5"'));
+    expect(body).toBe(chat.bodyText.replace('"r"', '"claude-sonnet-4-5"'));
     expect(headers).toEqual({ "content-type": "application/json", "x-api-key": "sk-ant-secret" });
   });
 
@@ -82,7 +90,7 @@ describe("a client of the same dialect", () => {
   test("may have its tokens counted", () => {
     const { url, body } = anthropic.counter?.toRequest(chat, targetOf("m", { temperature: 1 })) ?? {};
     expect(url).toBe("https://api.anthropic.com/v1/messages/count_tokens");
-    expect(body).toBe(chat.wireText.replace('"r"', '"m"'));
+    expect(body).toBe(chat.bodyText.replace('"r"', '"m"'));
   });
 });
 

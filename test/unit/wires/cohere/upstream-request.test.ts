@@ -15,13 +15,13 @@ function write(
 ) {
   const dropped: string[] = [];
   const chat: ChatRequest = {
-    dialect: "openai-chat",
+    wireName: "openai-chat",
     operation: "chat",
     model: "r",
     stream,
     params: {},
-    wireText: "{}",
-    wire: {},
+    bodyText: "{}",
+    body: {},
   };
   const account = {
     name: "co",

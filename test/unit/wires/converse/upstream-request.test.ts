@@ -42,13 +42,13 @@ function write(
 ) {
   const dropped: string[] = [];
   const chat: ChatRequest = {
-    dialect: "openai-chat",
+    wireName: "openai-chat",
     operation: "chat",
     model: "r",
     stream,
     params: {},
-    wireText: "{}",
-    wire: {},
+    bodyText: "{}",
+    body: {},
   };
   const target = { account: { ...ACCOUNT, ...account }, model, ...(params !== undefined && { params }) };
   const request = wire.toRequest(chat, target, {

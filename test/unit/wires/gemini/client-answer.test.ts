@@ -203,7 +203,7 @@ describe("a stream without alt=sse", () => {
       error: { code: 502, message: "It broke.", status: "INTERNAL" },
     });
     expect(geminiArray.streamType(CHAT)).toMatch(/^application\/json/);
-    expect(JSON.parse(geminiArray.explode(fixtureText("gemini/text.json"), CHAT))).toHaveLength(1);
+    expect(JSON.parse(geminiArray.streamFromWhole(fixtureText("gemini/text.json"), CHAT))).toHaveLength(1);
   });
 });
 
@@ -219,14 +219,15 @@ describe("what the cache kept", () => {
     ["text.sse", "text.json"],
     ["thinking.sse", "thinking.json"],
   ])("%s adds up to %s", (stream, whole) => {
-    const assembled = JSON.parse(gemini.assemble(parseText(fixtureText(`gemini/${stream}`))));
+    const assembled = JSON.parse(gemini.wholeFromStream(parseText(fixtureText(`gemini/${stream}`))));
     const { avgLogprobs: _, ...candidate } = JSON.parse(fixtureText(`gemini/${whole}`)).candidates[0];
     expect(assembled.candidates).toEqual([candidate]);
     expect(assembled.usageMetadata).toEqual(JSON.parse(fixtureText(`gemini/${whole}`)).usageMetadata);
   });
 
   test("calls are not joined, candidates are told apart, a blocked prompt stays one", () => {
-    const assemble = (name: string) => JSON.parse(gemini.assemble(parseText(fixtureText(`gemini/${name}`))));
+    const assemble = (name: string) =>
+      JSON.parse(gemini.wholeFromStream(parseText(fixtureText(`gemini/${name}`))));
     expect(assemble("tools.sse").candidates[0].content.parts).toHaveLength(3);
     expect(assemble("two-candidates.sse").candidates).toMatchObject([
       { content: { parts: [{ text: "Tails" }] }, finishReason: "MAX_TOKENS" },
@@ -239,14 +240,14 @@ describe("what the cache kept", () => {
     "%s comes back from its own stream",
     (name) => {
       const body = fixtureText(`gemini/${name}`);
-      const events = parseText(gemini.explode(body, CHAT));
+      const events = parseText(gemini.streamFromWhole(body, CHAT));
       expect(events).toHaveLength(1);
-      expect(JSON.parse(gemini.assemble(events))).toEqual(JSON.parse(body));
+      expect(JSON.parse(gemini.wholeFromStream(events))).toEqual(JSON.parse(body));
     },
   );
 
   test.each(["", "data: {\n\n", 'data: {"error":{}}\n\n', "data: 5\n\n"])("%j is no answer", (text) => {
-    expect(() => gemini.assemble(parseText(text))).toThrow(
+    expect(() => gemini.wholeFromStream(parseText(text))).toThrow(
       expect.objectContaining({ code: "upstream_malformed" }),
     );
   });

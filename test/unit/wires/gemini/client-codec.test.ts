@@ -1,4 +1,4 @@
-// What the gemini dialect takes from a client, what it refuses, and what a request means to an upstream of another wire.
+// What the gemini wire takes from a client, what it refuses, and what a request means to an upstream of another wire.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Conversation } from "../../../../src/schema/conversation.ts";
@@ -35,13 +35,13 @@ describe("a request that is taken", () => {
     const body = `{ "contents":[{"parts":[{"text":"Hi","x":1}]}], "brand_new": 1 }`;
     const chat = gemini.parseRequest(body, { model: "google/gemini-2.5-flash", stream: true });
     expect(chat).toEqual({
-      dialect: "gemini",
+      wireName: "gemini",
       operation: "chat",
       model: "google/gemini-2.5-flash",
       stream: true,
       params: {},
-      wireText: body,
-      wire: JSON.parse(body),
+      bodyText: body,
+      body: JSON.parse(body),
     });
   });
 

@@ -28,7 +28,7 @@ describe("one text", () => {
       title: "T",
       output_dimensionality: 64,
     });
-    expect(chat).toMatchObject({ dialect: "gemini", operation: "embeddings", model: "g/e", stream: false });
+    expect(chat).toMatchObject({ wireName: "gemini", operation: "embeddings", model: "g/e", stream: false });
     expect(geminiEmbed.toEmbedding(chat, () => {})).toEqual({
       inputs: ["ab"],
       task: "RETRIEVAL_DOCUMENT",
@@ -102,7 +102,7 @@ describe("what Gemini is sent", () => {
   });
 
   test("another client's ask", () => {
-    const chat = { ...single({ content: content("a") }), dialect: "openai-embeddings" } as const;
+    const chat = { ...single({ content: content("a") }), wireName: "openai-embeddings" } as const;
     const ask = { inputs: ["a", "b"], dimensions: 64 };
     const request = wire?.toRequest(chat, TARGET, { ask, drop: () => {} });
     expect(JSON.parse(request?.body ?? "").requests).toEqual([

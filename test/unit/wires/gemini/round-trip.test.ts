@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { ChatChoice, ChatRequest, ChatResponse } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
 import { anthropicMessages } from "../../../../src/wires/anthropic/client-codec.ts";
-import type { DialectCodec } from "../../../../src/wires/client-wire.ts";
+import type { ClientWire } from "../../../../src/wires/client-wire.ts";
 import { gemini } from "../../../../src/wires/gemini/client-codec.ts";
 import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
 import type { Provider } from "../../../../src/providers/provider.ts";
@@ -13,15 +13,15 @@ import { providerOf } from "../../../../src/providers/registry.ts";
 import { createSseParser } from "../../../../src/bytes/sse.ts";
 
 interface Side {
-  readonly codec: DialectCodec;
+  readonly clientWire: ClientWire;
   readonly provider: Provider;
   readonly model: string;
 }
 
-const GEMINI: Side = { codec: gemini, provider: providerOf("gemini"), model: "gemini-2.5-flash" };
-const OPENAI: Side = { codec: openAiChat, provider: providerOf("openai-compatible"), model: "m" };
+const GEMINI: Side = { clientWire: gemini, provider: providerOf("gemini"), model: "gemini-2.5-flash" };
+const OPENAI: Side = { clientWire: openAiChat, provider: providerOf("openai-compatible"), model: "m" };
 const CLAUDE: Side = {
-  codec: anthropicMessages,
+  clientWire: anthropicMessages,
   provider: providerOf("anthropic"),
   model: "claude-sonnet-4-5",
 };
@@ -118,13 +118,13 @@ const drop = (field: string): never => {
   throw new Error(`dropped ${field}`);
 };
 
-function chatOf({ codec }: Side, body: string): ChatRequest {
-  return codec.parseRequest(body, { model: "p/m" });
+function chatOf({ clientWire }: Side, body: string): ChatRequest {
+  return clientWire.parseRequest(body, { model: "p/m" });
 }
 
-/** The conversation as it is written for this side, and read again by this side's dialect. */
+/** The conversation as it is written for this side, and read again by this side's wire. */
 function through(side: Side, said: Conversation): Conversation {
-  const { provider, model, codec } = side;
+  const { provider, model, clientWire } = side;
   const account = {
     name: "x",
     kind: provider.kind,
@@ -136,7 +136,7 @@ function through(side: Side, said: Conversation): Conversation {
   // Who asks doesn't matter here: nothing is dropped.
   const chat = chatOf(GEMINI, '{"contents":[{}]}');
   const { body = "" } = provider.wires[0].toRequest(chat, { account, model }, { conversation: said, drop });
-  return codec.toConversation(chatOf(side, body), drop);
+  return clientWire.toConversation(chatOf(side, body), drop);
 }
 
 /** Neighbours of one role are one turn; strictness and the schema's name are this or that wire's own. */
@@ -249,7 +249,7 @@ describe("an answer written for a Gemini client", () => {
           encoder.end(),
         ].join("");
         const events = createSseParser().push(new TextEncoder().encode(streamed));
-        expect(wire.toResponse(JSON.parse(gemini.assemble(events)))).toEqual(answer);
+        expect(wire.toResponse(JSON.parse(gemini.wholeFromStream(events)))).toEqual(answer);
       }),
     );
   });

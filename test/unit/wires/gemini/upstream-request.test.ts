@@ -8,13 +8,13 @@ import type { Target } from "../../../../src/providers/provider.ts";
 
 const [WIRE] = gemini.wires;
 const CLIENT: ChatRequest = {
-  dialect: "openai-chat",
+  wireName: "openai-chat",
   operation: "chat",
   model: "m",
   stream: false,
   params: {},
-  wireText: "{}",
-  wire: {},
+  bodyText: "{}",
+  body: {},
 };
 
 function targetOf(fields: Partial<Target["account"]> = {}, model = "gemini-2.5-flash"): Target {

@@ -157,7 +157,7 @@ describe("a stream", () => {
   });
 
   test("adds up to the whole completion", () => {
-    const assembled = readCompletion(JSON.parse(openAiChat.assemble(parseText(encode(CHUNKS)))));
+    const assembled = readCompletion(JSON.parse(openAiChat.wholeFromStream(parseText(encode(CHUNKS)))));
     expect(assembled).toEqual(withoutBooks(ANSWER));
   });
 

@@ -1,4 +1,4 @@
-// What the openai-chat dialect takes from a client, what it refuses and how it says so.
+// What the openai-chat wire takes from a client, what it refuses and how it says so.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
@@ -30,10 +30,10 @@ describe("a request that is taken", () => {
   test("keeps the client's bytes and unknown fields", () => {
     const text = `{ "model":"chat-fast",\n"messages":[{"role":"user","content":"Hi","x":1}], "brand_new": {"a":[1]} }`;
     const chat = openAiChat.parseRequest(text);
-    expect(chat.wireText).toBe(text);
-    expect(chat.wire).toEqual(JSON.parse(text));
+    expect(chat.bodyText).toBe(text);
+    expect(chat.body).toEqual(JSON.parse(text));
     expect(chat).toMatchObject({
-      dialect: "openai-chat",
+      wireName: "openai-chat",
       operation: "chat",
       model: "chat-fast",
       stream: false,
@@ -91,7 +91,7 @@ describe("a request that is taken", () => {
     const text = '{"model":"m","messages":[{"role":"user"}],"seed":9223372036854775807}';
     const chat = openAiChat.parseRequest(text);
     expect(chat.params).toEqual({});
-    expect(chat.wireText).toBe(text);
+    expect(chat.bodyText).toBe(text);
   });
 
   test("may name no model where the tenant has a default one", () => {
@@ -106,7 +106,7 @@ describe("a request that is taken", () => {
 
   test("may hold any contents in its messages, and a role we know nothing of", () => {
     const messages = [{ role: "developer", content: [{ type: "hologram" }] }, { role: "oracle" }];
-    expect(parse({ messages }).wire["messages"]).toEqual(messages);
+    expect(parse({ messages }).body["messages"]).toEqual(messages);
   });
 });
 

@@ -11,7 +11,7 @@ import {
   SPLITS,
 } from "../../../support/builders/wire-fixtures.ts";
 
-const assemble = (text: string): unknown => JSON.parse(openAiChat.assemble(parseText(text)));
+const assemble = (text: string): unknown => JSON.parse(openAiChat.wholeFromStream(parseText(text)));
 
 function chatThatAsksFor(options: object | undefined) {
   const body = {
@@ -39,7 +39,7 @@ describe("assemble", () => {
       const expected = { ...whole, choices: [{ ...choices[0], message }] };
       for (const size of SPLITS) {
         const events = parseInPieces(fixtureBytes(`openai/${name}`), size);
-        expect(JSON.parse(openAiChat.assemble(events))).toEqual(expected);
+        expect(JSON.parse(openAiChat.wholeFromStream(events))).toEqual(expected);
       }
     },
   );
@@ -69,13 +69,15 @@ describe("assemble", () => {
 
   test.each(["stream-error.sse", "malformed.sse"])("%s is no answer", (name) => {
     const events = parseText(fixtureText(`openai/${name}`));
-    expect(() => openAiChat.assemble(events)).toThrow(
+    expect(() => openAiChat.wholeFromStream(events)).toThrow(
       expect.objectContaining({ code: "upstream_malformed" }),
     );
   });
 
   test("a stream without choices is no answer", () => {
-    expect(() => openAiChat.assemble([])).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
+    expect(() => openAiChat.wholeFromStream([])).toThrow(
+      expect.objectContaining({ code: "upstream_malformed" }),
+    );
   });
 });
 
@@ -83,7 +85,7 @@ describe("explode", () => {
   const dataOf = (text: string): readonly string[] => parseText(text).map(({ data }) => data);
 
   test("begins with the role, ends with a reason and the end mark", () => {
-    const data = dataOf(openAiChat.explode(fixtureText("openai/text.json"), plain));
+    const data = dataOf(openAiChat.streamFromWhole(fixtureText("openai/text.json"), plain));
     const chunks = data.slice(0, -1).map((text) => JSON.parse(text));
     expect(data.at(-1)).toBe("[DONE]");
     expect(chunks[0]).toMatchObject({
@@ -96,20 +98,20 @@ describe("explode", () => {
   });
 
   test("sends usage in a chunk of its own where the client asked for it", () => {
-    const data = dataOf(openAiChat.explode(fixtureText("openai/text.json"), withUsage));
+    const data = dataOf(openAiChat.streamFromWhole(fixtureText("openai/text.json"), withUsage));
     const chunks = data.slice(0, -1).map((text) => JSON.parse(text));
     expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 19, completion_tokens: 10 } });
     expect(chunks.slice(0, -1).every((chunk) => chunk.usage === null)).toBe(true);
   });
 
   test("gives each tool call its index", () => {
-    const text = openAiChat.explode(fixtureText("openai/tools.json"), plain);
+    const text = openAiChat.streamFromWhole(fixtureText("openai/tools.json"), plain);
     expect(text).toContain('"tool_calls":[{"index":0,"id":"call_8dS2Vm6bWpJ4oUqXq0Yv3zkT"');
     expect(text).toContain('"tool_calls":[{"index":1,"id":"call_Lr5Q0f8hN2eGxM1cTg7aKwVd"');
   });
 
   test.each(["", "{", "[]", "{}", '{"choices":1}'])("%j is no answer", (body) => {
-    expect(() => openAiChat.explode(body, plain)).toThrow(
+    expect(() => openAiChat.streamFromWhole(body, plain)).toThrow(
       expect.objectContaining({ code: "upstream_malformed" }),
     );
   });
@@ -118,7 +120,7 @@ describe("explode", () => {
 describe("there and back", () => {
   test.each(["text", "tools", "refusal"])("%s.json", (name) => {
     const body = fixtureText(`openai/${name}.json`);
-    expect(assemble(openAiChat.explode(body, withUsage))).toEqual(JSON.parse(body));
+    expect(assemble(openAiChat.streamFromWhole(body, withUsage))).toEqual(JSON.parse(body));
   });
 
   test("any completion", () => {
@@ -160,7 +162,7 @@ describe("there and back", () => {
     fc.assert(
       fc.property(completion, (body) => {
         const text = JSON.stringify(body);
-        expect(assemble(openAiChat.explode(text, withUsage))).toEqual(JSON.parse(text));
+        expect(assemble(openAiChat.streamFromWhole(text, withUsage))).toEqual(JSON.parse(text));
       }),
     );
   });

@@ -1,4 +1,4 @@
-// The embeddings dialect and wire: requests checked, their meaning for other wires, answers in the form the client asked for.
+// The embeddings wire and wire: requests checked, their meaning for other wires, answers in the form the client asked for.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatRequest } from "../../../../src/schema/chat.ts";

@@ -252,7 +252,7 @@ describe("a stream", () => {
 describe("a stored answer", () => {
   test.each(["text", "tools", "refusal"])("%s: the stream assembles to the response", (name) => {
     const events = parseInPieces(fixtureBytes(`openai-responses/${name}.sse`), 7);
-    expect(JSON.parse(openAiResponses.assemble(events))).toEqual(
+    expect(JSON.parse(openAiResponses.wholeFromStream(events))).toEqual(
       fixtureJson(`openai-responses/${name}.json`),
     );
   });
@@ -261,8 +261,8 @@ describe("a stored answer", () => {
     "%s: the response explodes to a stream that assembles to it",
     (name) => {
       const whole = fixtureText(`openai-responses/${name}.json`);
-      const events = parseText(openAiResponses.explode(whole, chat));
-      expect(JSON.parse(openAiResponses.assemble(events))).toEqual(JSON.parse(whole));
+      const events = parseText(openAiResponses.streamFromWhole(whole, chat));
+      expect(JSON.parse(openAiResponses.wholeFromStream(events))).toEqual(JSON.parse(whole));
       expect(bodies(events).map((body) => body.sequence_number)).toEqual(events.map((_, at) => at));
       const direct = parseInPieces(fixtureBytes(`openai-responses/${name}.sse`), 7);
       expect(new Set(names(events))).toEqual(new Set(names(direct)));
@@ -271,13 +271,13 @@ describe("a stored answer", () => {
 
   test("of a stream without a good end is none", () => {
     const events = parseInPieces(fixtureBytes("openai-responses/cut.sse"), 7);
-    expect(() => openAiResponses.assemble(events)).toThrow(
+    expect(() => openAiResponses.wholeFromStream(events)).toThrow(
       expect.objectContaining({ code: "upstream_malformed" }),
     );
   });
 
   test.each(["{", "{}", "[]"])("%j is no response", (body) => {
-    expect(() => openAiResponses.explode(body, chat)).toThrow(
+    expect(() => openAiResponses.streamFromWhole(body, chat)).toThrow(
       expect.objectContaining({ code: "upstream_malformed" }),
     );
   });

@@ -1,4 +1,4 @@
-// The Responses dialect: requests read and checked, their meaning for other wires, and what has no counterpart there.
+// The Responses wire: requests read and checked, their meaning for other wires, and what has no counterpart there.
 import { describe, expect, test } from "vitest";
 import type { Conversation } from "../../../../src/schema/conversation.ts";
 import { openAiResponses } from "../../../../src/wires/openai-responses/client-codec.ts";
@@ -19,12 +19,12 @@ describe("a request", () => {
     const text =
       '{"model":"m", "input":"Hi","stream":true,"max_output_tokens":9,"temperature":0.5,"brand_new":1}';
     expect(parse(text)).toMatchObject({
-      dialect: "openai-responses",
+      wireName: "openai-responses",
       operation: "chat",
       model: "m",
       stream: true,
       params: { maxOutputTokens: 9, temperature: 0.5 },
-      wireText: text,
+      bodyText: text,
     });
   });
 

@@ -5,7 +5,11 @@ import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../../src/schema/chat.ts";
 import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
 import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-codec.ts";
-import { embeddingWireFor, type ProviderAccount, wireFor } from "../../../../src/providers/provider.ts";
+import {
+  upstreamEmbeddingWireFor,
+  type ProviderAccount,
+  upstreamWireFor,
+} from "../../../../src/providers/provider.ts";
 import { workersAi } from "../../../../src/providers/workers-ai.ts";
 import { createBoundDecoder } from "../../../../src/wires/workers-ai/upstream-stream.ts";
 import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../../../support/builders/wire-fixtures.ts";
@@ -34,7 +38,9 @@ describe("an account is served by the binding", () => {
     [{ baseUrl: "https://api.cloudflare.com/client/v4/accounts/a/ai/v1" }, false],
   ])("where it names no other way: %j, %s", (fields, isBound) => {
     expect(workersAi.baseUrlOf?.(account(fields)) === undefined).toBe(isBound);
-    expect(wireFor(workersAi, "openai-chat", targetOf(fields)).dialect === undefined).toBe(isBound);
+    expect(upstreamWireFor(workersAi, "openai-chat", targetOf(fields)).clientWireName === undefined).toBe(
+      isBound,
+    );
   });
 });
 
@@ -43,7 +49,10 @@ describe("a call", () => {
     const chat = openAiChat.parseRequest(JSON.stringify({ model: "cf/x", ...body }));
     const conversation = openAiChat.toConversation(chat, refuse);
     const target = targetOf(fields);
-    return wireFor(workersAi, "openai-chat", target).toRequest(chat, target, { conversation, drop: refuse });
+    return upstreamWireFor(workersAi, "openai-chat", target).toRequest(chat, target, {
+      conversation,
+      drop: refuse,
+    });
   };
   const USER = { messages: [{ role: "user", content: "Hi" }] };
 
@@ -85,7 +94,7 @@ describe("a call", () => {
 
   test("for embeddings is the texts, and the answer their vectors", () => {
     const target = targetOf();
-    const wire = embeddingWireFor(workersAi, "openai-embeddings", target);
+    const wire = upstreamEmbeddingWireFor(workersAi, "openai-embeddings", target);
     const chat = openAiEmbeddings.parseRequest('{"model":"cf/x","input":["a","b"]}');
     const ask = openAiEmbeddings.toEmbedding(chat, refuse);
     const { body } = wire?.toRequest(chat, target, { ask, drop: refuse }) ?? {};
@@ -108,7 +117,7 @@ const CALLS = [
 ];
 
 describe("a whole answer", () => {
-  const read = (body: unknown) => wireFor(workersAi, "openai-chat", targetOf()).toResponse(body);
+  const read = (body: unknown) => upstreamWireFor(workersAi, "openai-chat", targetOf()).toResponse(body);
 
   test("of the older form is text, calls and usage", () => {
     const choice = { index: 0, text: "Hello there! 👋🏽 How can I help?", toolCalls: [], finishReason: "stop" };
