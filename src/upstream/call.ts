@@ -12,7 +12,7 @@ import { baseUrlFor, type Provider, type Target, type UpstreamRequest } from "..
 export type AbortCause = "first_byte" | "idle" | "total" | "client" | "revoked" | "lease_lost";
 
 export interface UpstreamPorts {
-  readonly fetch: typeof fetch;
+  readonly fetch: typeof globalThis.fetch;
   readonly sleep: (ms: number) => Promise<void>;
   readonly now: () => number;
   /** Absent where the deployment has no binding to the platform's own models. */

@@ -38,9 +38,8 @@ describe("the live view", () => {
     await vi.waitFor(() => expect(samples).toHaveLength(1));
     expect(samples[0]).toMatchObject({ depth: 0, leases: 0 });
     for (let n = 0; n < 50; n += 1) {
-      // oxlint-disable-next-line no-await-in-loop -- changes one after the other
+      // Changes one after the other
       const answer = asAdmitted(await stub.admit(askOf(`r${n}`, { limits: ONE_SLOT })));
-      // oxlint-disable-next-line no-await-in-loop
       if (n < 49) await stub.settle([settlementOf(answer, `r${n}`)]);
     }
     await vi.waitFor(() => expect(samples.at(-1)).toMatchObject({ leases: 1 }), 3000);

@@ -146,9 +146,8 @@ describe("the tenant's queue object", () => {
     });
     let last = { holder, id: "a" };
     for (const id of ["b", "c", "d"]) {
-      // oxlint-disable-next-line no-await-in-loop -- one after the other is what is tested
+      // One after the other is what is tested
       await client.settle(settlementOf(last.holder, last.id), false);
-      // oxlint-disable-next-line no-await-in-loop
       const answer = await waiting[["b", "c", "d"].indexOf(id)];
       last = { holder: asAdmitted(answer), id };
     }
