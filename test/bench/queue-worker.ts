@@ -40,7 +40,7 @@ function settlementOf({ requestId, keyId }: AdmissionRequest, { lease }: Admitte
 async function inParallel(count: number, total: number, one: () => Promise<void>): Promise<void> {
   let left = total;
   async function work(): Promise<void> {
-    // One after the other, `count` times side by side
+    // One after the other, `count` times side by side.
     while (left-- > 0) await one();
   }
   await Promise.all(Array.from({ length: count }, work));
@@ -107,7 +107,7 @@ async function crowd(queueOf: (name: string) => QueueRpc, tenant: string, total:
     if (answer.kind !== "admitted") throw new Error(answer.kind);
     await queueOf(tenant).settle([settlementOf(ask, answer)]);
   });
-  // Looked at again and again
+  // Looked at again and again.
   while ((await queueOf(tenant).snapshot()).depth < total) await new Promise((done) => setTimeout(done, 10));
   const fullAt = Date.now();
   await queueOf(tenant).settle([settlementOf(first, holder)]);

@@ -39,7 +39,7 @@ export function createQueueCall({ queueOf, now, startTimer }: QueueCallDeps): Qu
     const deadlineAt = now() + ms;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        // A repetition comes after its failure
+        // A repetition comes after its failure.
         return plain(await withDeadline(run(queueOf(tenantId)), deadlineAt - now(), timedOut, startTimer));
       } catch (thrown) {
         if (attempt === MAX_ATTEMPTS || !isRetryable(thrown)) throw toUnreachable(thrown);

@@ -4,7 +4,8 @@ import type { ChatChoice, ToolCall, TokenUsage } from "../../schema/chat.ts";
 import { recordOf } from "../../json/fields.ts";
 import type { SimRequest } from "./request.ts";
 import { sampleOf } from "./schema-sample.ts";
-import { composeReasoning, composeText, cutAtStop, estimateTokens, truncateToTokens } from "./text.ts";
+import { composeReasoning, composeText } from "./text.ts";
+import { cutAtStop, countSimTokens, truncateToTokens } from "./tokens.ts";
 import { callTools } from "./tools.ts";
 
 export interface SimAnswer {
@@ -19,7 +20,7 @@ export function answer(request: SimRequest): SimAnswer {
   const choices = Array.from({ length: request.choiceCount }, (_, index) =>
     createChoice(request, index, text, toolCalls),
   );
-  const reasoningTokens = sum(choices.map((choice) => estimateTokens(choice.reasoning ?? "")));
+  const reasoningTokens = sum(choices.map((choice) => countSimTokens(choice.reasoning ?? "")));
   return {
     choices,
     usage: {
@@ -54,8 +55,8 @@ function formatText(request: SimRequest, text: string): string {
 }
 
 function countTokens({ text, toolCalls }: ChatChoice): number {
-  const calls = toolCalls.map((call) => estimateTokens(call.name + call.argumentsJson));
-  return estimateTokens(text) + sum(calls);
+  const calls = toolCalls.map((call) => countSimTokens(call.name + call.argumentsJson));
+  return countSimTokens(text) + sum(calls);
 }
 
 function sum(numbers: readonly number[]): number {

@@ -4,7 +4,8 @@
  */
 
 import { isRecord, listOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { estimateTokens, fingerprint } from "./text.ts";
+import { fingerprint } from "./text.ts";
+import { countSimTokens } from "./tokens.ts";
 
 /** Small enough to be looked at, large enough that few words collide. */
 const DEFAULT_DIMENSIONS = 64;
@@ -18,7 +19,7 @@ export function answerEmbeddings(bodyText: string): string | undefined {
   const inputs = readInputs(wire["input"]);
   if (inputs === undefined) return undefined;
   const dimensions = readDimensions(wire);
-  const tokens = inputs.reduce((sum, text) => sum + estimateTokens(text), 0);
+  const tokens = inputs.reduce((sum, text) => sum + countSimTokens(text), 0);
   const data = inputs.map((text, index) => ({
     object: "embedding",
     index,

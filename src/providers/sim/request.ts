@@ -4,7 +4,7 @@
  */
 
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { estimateTokens } from "./text.ts";
+import { countSimTokens } from "./tokens.ts";
 
 export interface SimRequest {
   readonly model: string;
@@ -78,10 +78,10 @@ function readText(content: unknown): string {
 }
 
 function countPromptTokens(messages: readonly JsonRecord[], tools: unknown): number {
-  let tokens = Array.isArray(tools) ? estimateTokens(JSON.stringify(tools)) : 0;
+  let tokens = Array.isArray(tools) ? countSimTokens(JSON.stringify(tools)) : 0;
   for (const { content } of messages) {
     const images = listOf(content).filter((part) => recordOf(part)["type"] === "image_url").length;
-    tokens += TOKENS_PER_MESSAGE + estimateTokens(readText(content)) + images * TOKENS_PER_IMAGE;
+    tokens += TOKENS_PER_MESSAGE + countSimTokens(readText(content)) + images * TOKENS_PER_IMAGE;
   }
   return tokens;
 }

@@ -5,32 +5,10 @@
 
 import { fnv1a } from "../../bytes/digest.ts";
 import type { SimRequest } from "./request.ts";
+import { countSimTokens, truncateToTokens } from "./tokens.ts";
 
-/** The usual rule of thumb for English. */
-const CHARS_PER_TOKEN = 4;
 /** How much of a prompt an answer quotes. */
-const QUOTE_CHARS = 60;
-
-/** A stand-in for a tokenizer: a quarter of the UTF-16 units, rounded up. */
-export function estimateTokens(text: string): number {
-  return Math.ceil(text.length / CHARS_PER_TOKEN);
-}
-
-/** The text `maxTokens` long at most, never ending in half a character. */
-export function truncateToTokens(text: string, maxTokens: number): string {
-  const end = maxTokens * CHARS_PER_TOKEN;
-  return text.length <= end ? text : text.slice(0, isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end);
-}
-
-function isHighSurrogate(code: number): boolean {
-  return code >= 0xd800 && code <= 0xdbff;
-}
-
-/** The text up to the first of the stop sequences. */
-export function cutAtStop(text: string, stop: readonly string[]): string {
-  const ends = stop.map((word) => text.indexOf(word)).filter((at) => at >= 0);
-  return ends.length === 0 ? text : text.slice(0, Math.min(...ends));
-}
+const QUOTE_TOKENS = 15;
 
 /** What the model says: the user's text again for `echo`, else some sentences about the prompt. */
 export function composeText(request: SimRequest): string {
@@ -52,7 +30,7 @@ export function composeReasoning(request: SimRequest): string {
 
 function quote(text: string): string {
   const line = text.trim().replaceAll(/\s+/g, " ");
-  return line.length <= QUOTE_CHARS ? line : `${truncateToTokens(line, QUOTE_CHARS / CHARS_PER_TOKEN)}…`;
+  return countSimTokens(line) <= QUOTE_TOKENS ? line : `${truncateToTokens(line, QUOTE_TOKENS)}…`;
 }
 
 /** A text in at most `count` pieces that join to it, cut behind white space; at least one piece. */

@@ -71,7 +71,7 @@ export function createVirtualTime(startAt: number): VirtualTime {
         const event = pop();
         now = Math.max(now, next.at);
         event?.run();
-        // All that follows from one event comes before the next
+        // All that follows from one event comes before the next.
         await new Promise((resolve) => setImmediate(resolve));
       }
       now = at;

@@ -115,7 +115,6 @@ function crowdedFolders(): readonly string[] {
 const REMAINING: ReadonlySet<string> = new Set([
   "src/pipeline/attempts/bill.ts src/pipeline/ports.ts src/pipeline/request-facts.ts src/pipeline/target-price.ts",
   "src/pipeline/end.ts src/pipeline/lease.ts",
-  "src/providers/sim/request.ts src/providers/sim/text.ts",
   "src/pipeline/attempts/hedge.ts -> src/pipeline/routed.ts",
   "src/tenants/directory/publisher.ts -> src/limits/protocol.ts",
   "src/tenants/records/open-records.ts -> src/providers/provider.ts",
@@ -143,7 +142,6 @@ const REMAINING: ReadonlySet<string> = new Set([
   "readSettings",
   "OpenCall",
   "openCall",
-  "estimateTokens",
   "labelOf",
   "StreamEnd",
   "gemini",

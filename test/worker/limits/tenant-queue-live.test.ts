@@ -38,7 +38,7 @@ describe("the live view", () => {
     await vi.waitFor(() => expect(samples).toHaveLength(1));
     expect(samples[0]).toMatchObject({ depth: 0, leases: 0 });
     for (let n = 0; n < 50; n += 1) {
-      // Changes one after the other
+      // Changes one after the other.
       const answer = asAdmitted(await stub.admit(askOf(`r${n}`, { limits: ONE_SLOT })));
       if (n < 49) await stub.settle([settlementOf(answer, `r${n}`)]);
     }

@@ -42,7 +42,7 @@ test("BerriAI/litellm#16011: many isolates with leases at hand don't pass the li
   let admitted = 0;
   let leased = 0;
   for (let round = 0; round < 100; round += 1) {
-    // Waves of requests that come together
+    // Waves of requests that come together.
     const answers = await Promise.all(
       isolates.map((client, n) => client.admit(askOf(`r${round}-${n}`, { limits, maxWaitMs: 0 }), signal)),
     );
@@ -72,7 +72,7 @@ test("llm-d/llm-d-router#2295: a live request keeps its slot however long its up
   for (let beat = 1; beat <= 20; beat += 1) {
     vi.useFakeTimers({ toFake: ["Date"], now: startedAt + beat * LEASE_RENEW_MS });
     fire(LEASE_RENEW_MS);
-    // One heartbeat after the other
+    // One heartbeat after the other.
     const { holding } = await stub.snapshot();
     holders.push(holding.length);
   }

@@ -146,7 +146,7 @@ describe("the tenant's queue object", () => {
     });
     let last = { holder, id: "a" };
     for (const id of ["b", "c", "d"]) {
-      // One after the other is what is tested
+      // One after the other is what is tested.
       await client.settle(settlementOf(last.holder, last.id), false);
       const answer = await waiting[["b", "c", "d"].indexOf(id)];
       last = { holder: asAdmitted(answer), id };
