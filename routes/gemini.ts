@@ -7,7 +7,7 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { geminiBatchEmbed, geminiEmbed } from "../src/wires/gemini/client-embeddings.ts";
-import { gemini, geminiArray, geminiCount, parseCountRequest } from "../src/wires/gemini/client-codec.ts";
+import { gemini, geminiArray, geminiCount, parseCountRequest } from "../src/wires/gemini/client-wire.ts";
 import { GatewayError } from "../src/errors.ts";
 import { answerGeneration } from "../src/http/generation.ts";
 import { answerTokenCount } from "../src/http/token-count.ts";

@@ -5,29 +5,14 @@
 
 import type { Context } from "hono";
 import type { AppEnv, Caller } from "../src/app-types.ts";
-import { formatAnthropicModel, formatAnthropicModels } from "../src/wires/anthropic/client-models.ts";
-import { formatGeminiModel, formatGeminiModels } from "../src/wires/gemini/client-models.ts";
 import { GatewayError } from "../src/errors.ts";
-import { errorForm } from "../src/middleware/error-form.ts";
+import type { ListedModel } from "../src/wires/client-wire.ts";
+import { clientWireFor } from "../src/wires/registry.ts";
 import { isModelAllowed } from "../src/routing/plan.ts";
 
-interface ListedModel {
-  readonly id: string;
-  readonly owner: string;
-}
-
 export function listModels(c: Context<AppEnv>): Response {
-  const models = modelsOf(c.var.caller);
-  const ids = models.map(({ id }) => id);
-  switch (errorForm(c.req.path, c.req.raw.headers)) {
-    case "anthropic":
-      return c.json(formatAnthropicModels(ids));
-    case "gemini":
-      return c.json(formatGeminiModels(ids));
-    case "openai":
-    case "problem":
-      return c.json({ object: "list", data: models.map(formatOpenAiModel) });
-  }
+  const { models } = clientWireFor(c.req.path, c.req.raw.headers);
+  return Response.json(models.list(modelsOf(c.var.caller)));
 }
 
 export function getModel(c: Context<AppEnv>): Response {
@@ -35,23 +20,8 @@ export function getModel(c: Context<AppEnv>): Response {
   const model = modelsOf(c.var.caller).find((candidate) => candidate.id === id);
   if (!model)
     throw new GatewayError("model_not_found", `The model '${id}' does not exist.`, { param: "model" });
-  switch (errorForm(c.req.path, c.req.raw.headers)) {
-    case "anthropic":
-      return c.json(formatAnthropicModel(id));
-    case "gemini":
-      return c.json(formatGeminiModel(id));
-    case "openai":
-    case "problem":
-      return c.json(formatOpenAiModel(model));
-  }
-}
-
-/**
- * Records have no creation time, so `created` is 0, as the format allows.
- * https://platform.openai.com/docs/api-reference/models/object (seen 2026-11)
- */
-function formatOpenAiModel({ id, owner }: ListedModel) {
-  return { id, object: "model", created: 0, owned_by: owner } as const;
+  const { models } = clientWireFor(c.req.path, c.req.raw.headers);
+  return Response.json(models.one(model));
 }
 
 /** The models that the key may use. */

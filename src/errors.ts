@@ -1,48 +1,43 @@
 /**
- * The one error type, the one table, and the bodies made of it. A fault is thrown as a GatewayError; only
- * middleware/on-error.ts turns it into bytes (and, after the first byte, the wire's error event). Imports nothing of
- * ours.
+ * The one error type and the one table. A fault is thrown as a GatewayError; only middleware/on-error.ts turns it into
+ * bytes (and, after the first byte, the wire's error event), in the form of the client's wire: its client-errors.ts.
+ * Imports nothing of ours.
  */
 
 interface ErrorRule {
   readonly status: number;
-  /** `error.type` of an OpenAI body: for people, since SDKs choose their error class by status. */
-  readonly openaiType: string;
   /** Whether the next target of the plan may be tried: the upstream's fault, not the caller's. */
   readonly fallback: boolean;
 }
 
-const CALLER = { openaiType: "invalid_request_error", fallback: false } as const;
-const UPSTREAM = { openaiType: "api_error", fallback: true } as const;
-
 /** Every way a request can fail: src/docs/errors.md. */
 const RULES = {
-  invalid_request: { status: 400, ...CALLER },
-  invalid_api_key: { status: 401, openaiType: "authentication_error", fallback: false },
-  permission_denied: { status: 403, openaiType: "permission_error", fallback: false },
-  tenant_suspended: { status: 403, openaiType: "permission_error", fallback: false },
-  model_not_found: { status: 404, ...CALLER },
-  not_found: { status: 404, ...CALLER },
-  method_not_allowed: { status: 405, ...CALLER },
-  conflict: { status: 409, ...CALLER },
-  precondition_failed: { status: 412, ...CALLER },
-  upgrade_required: { status: 426, ...CALLER },
-  request_too_large: { status: 413, ...CALLER },
-  rate_limited: { status: 429, openaiType: "rate_limit_error", fallback: false },
-  queue_full: { status: 429, openaiType: "rate_limit_error", fallback: false },
-  budget_exceeded: { status: 429, openaiType: "insufficient_quota", fallback: false },
-  guardrail_blocked: { status: 400, ...CALLER },
-  cache_miss: { status: 504, openaiType: "api_error", fallback: false },
-  client_disconnected: { status: 499, openaiType: "api_error", fallback: false },
-  upstream_rejected: { status: 400, ...CALLER },
-  upstream_auth: { status: 502, ...UPSTREAM },
-  upstream_rate_limited: { status: 429, openaiType: "rate_limit_error", fallback: true },
-  upstream_error: { status: 502, ...UPSTREAM },
-  upstream_malformed: { status: 502, ...UPSTREAM },
-  upstream_overloaded: { status: 503, ...UPSTREAM },
-  upstream_timeout: { status: 504, ...UPSTREAM },
-  unavailable: { status: 503, openaiType: "api_error", fallback: false },
-  internal_error: { status: 500, openaiType: "api_error", fallback: false },
+  invalid_request: { status: 400, fallback: false },
+  invalid_api_key: { status: 401, fallback: false },
+  permission_denied: { status: 403, fallback: false },
+  tenant_suspended: { status: 403, fallback: false },
+  model_not_found: { status: 404, fallback: false },
+  not_found: { status: 404, fallback: false },
+  method_not_allowed: { status: 405, fallback: false },
+  conflict: { status: 409, fallback: false },
+  precondition_failed: { status: 412, fallback: false },
+  upgrade_required: { status: 426, fallback: false },
+  request_too_large: { status: 413, fallback: false },
+  rate_limited: { status: 429, fallback: false },
+  queue_full: { status: 429, fallback: false },
+  budget_exceeded: { status: 429, fallback: false },
+  guardrail_blocked: { status: 400, fallback: false },
+  cache_miss: { status: 504, fallback: false },
+  client_disconnected: { status: 499, fallback: false },
+  upstream_rejected: { status: 400, fallback: false },
+  upstream_auth: { status: 502, fallback: true },
+  upstream_rate_limited: { status: 429, fallback: true },
+  upstream_error: { status: 502, fallback: true },
+  upstream_malformed: { status: 502, fallback: true },
+  upstream_overloaded: { status: 503, fallback: true },
+  upstream_timeout: { status: 504, fallback: true },
+  unavailable: { status: 503, fallback: false },
+  internal_error: { status: 500, fallback: false },
 } as const satisfies Record<string, ErrorRule>;
 
 export type ErrorCode = keyof typeof RULES;
@@ -110,88 +105,6 @@ const INTERNAL_MESSAGE =
 export function toGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
   return new GatewayError("internal_error", INTERNAL_MESSAGE, { cause: thrown });
-}
-
-export interface OpenAiErrorBody {
-  readonly error: {
-    readonly message: string;
-    readonly type: string;
-    readonly param: string | null;
-    readonly code: string;
-  };
-}
-
-/** The body OpenAI's SDKs read: https://platform.openai.com/docs/guides/error-codes (seen 2026-11). */
-export function openAiErrorBody(error: GatewayError): OpenAiErrorBody {
-  return {
-    error: {
-      message: error.message,
-      type: RULES[error.code].openaiType,
-      param: error.details.param ?? null,
-      code: error.code,
-    },
-  };
-}
-
-/** What Anthropic calls an overload; SDKs of other vendors know no 529. */
-const OVERLOADED_STATUS = 529;
-
-/** The status of an error as a client of Anthropic's wire gets it: an overload is its 529. */
-export function anthropicStatus(error: GatewayError): number {
-  return error.code === "upstream_overloaded" ? OVERLOADED_STATUS : error.status;
-}
-
-const ANTHROPIC_TYPES: ReadonlyMap<number, string> = new Map([
-  [401, "authentication_error"],
-  [402, "billing_error"],
-  [403, "permission_error"],
-  [404, "not_found_error"],
-  [413, "request_too_large"],
-  [429, "rate_limit_error"],
-  [504, "timeout_error"],
-  [OVERLOADED_STATUS, "overloaded_error"],
-]);
-
-export interface AnthropicErrorBody {
-  readonly type: "error";
-  readonly error: { readonly type: string; readonly message: string };
-  readonly request_id?: string;
-}
-
-/** The body and stream event Anthropic's SDKs read: https://docs.anthropic.com/en/api/errors (seen 2026-11). */
-export function anthropicErrorBody(error: GatewayError, requestId?: string): AnthropicErrorBody {
-  const status = anthropicStatus(error);
-  const type = ANTHROPIC_TYPES.get(status) ?? (status >= 500 ? "api_error" : "invalid_request_error");
-  return {
-    type: "error",
-    error: { type, message: error.message },
-    ...(requestId !== undefined && { request_id: requestId }),
-  };
-}
-
-/** Names of google.rpc.Code by HTTP status; whatever is not here is `INVALID_ARGUMENT` or `INTERNAL`. */
-const GOOGLE_STATUSES: ReadonlyMap<number, string> = new Map([
-  [401, "UNAUTHENTICATED"],
-  [403, "PERMISSION_DENIED"],
-  [404, "NOT_FOUND"],
-  [405, "UNIMPLEMENTED"],
-  [409, "ABORTED"],
-  [412, "FAILED_PRECONDITION"],
-  [429, "RESOURCE_EXHAUSTED"],
-  [499, "CANCELLED"],
-  [503, "UNAVAILABLE"],
-  [504, "DEADLINE_EXCEEDED"],
-]);
-
-export interface GeminiErrorBody {
-  readonly error: { readonly code: number; readonly message: string; readonly status: string };
-}
-
-/** The body Google's SDKs read: https://ai.google.dev/gemini-api/docs/troubleshooting (seen 2026-11). */
-export function geminiErrorBody(error: GatewayError): GeminiErrorBody {
-  const { status: code, message } = error;
-  const status = GOOGLE_STATUSES.get(code) ?? (code >= 500 ? "INTERNAL" : "INVALID_ARGUMENT");
-  return { error: { code, message, status } };
 }
 
 export interface ProblemBody {

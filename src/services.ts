@@ -7,14 +7,7 @@ import type { Services } from "./app-types.ts";
 import { createEpochCheck, EPOCH_CHECK_MS } from "./cache/epoch.ts";
 import { withHotEntries } from "./cache/hot-entries.ts";
 import { createCacheStore } from "./cache/store.ts";
-import type { ChatRequest, WireName } from "./schema/chat.ts";
 import { readSettings, type Settings } from "./config.ts";
-import { anthropicMessages } from "./wires/anthropic/client-codec.ts";
-import { readConversationContent, readEmbeddingContent } from "./wires/conversation-trace.ts";
-import { gemini } from "./wires/gemini/client-codec.ts";
-import { openAiEmbeddings } from "./wires/openai-embeddings/client-codec.ts";
-import { openAiResponses } from "./wires/openai-responses/client-codec.ts";
-import { readOpenAiContent } from "./wires/openai-chat/client-trace.ts";
 import { GatewayError } from "./errors.ts";
 import { createInflightClient } from "./coalescing/coalescing-client.ts";
 import type { Deps } from "./pipeline/ports.ts";
@@ -23,7 +16,7 @@ import { createQueueClient } from "./limits/isolate/queue-client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import { findPrice } from "./pricing/prices.ts";
 import { providerOf } from "./providers/registry.ts";
-import { createContentRecorder, type RequestContent } from "./telemetry/content/content.ts";
+import { createContentRecorder } from "./telemetry/content/content.ts";
 import { allowedContent, operatorDestination, toDestination } from "./telemetry/export/destination.ts";
 import { probeDestination } from "./telemetry/export/destination-probe.ts";
 import { createMeasuredTargets } from "./targets/targets.ts";
@@ -49,15 +42,6 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const now = (): number => Date.now();
 // A bare reference would lose `this` in workerd.
 const send: typeof fetch = (input, init) => fetch(input, init);
-
-/** How each wire's requests are shown on a trace that may hold content. */
-const CONTENT_READERS: Readonly<Record<WireName, (chat: ChatRequest) => RequestContent>> = {
-  "openai-chat": readOpenAiContent,
-  "openai-responses": (chat) => readConversationContent(openAiResponses, chat),
-  "openai-embeddings": (chat) => readEmbeddingContent(openAiEmbeddings, chat),
-  "anthropic-messages": (chat) => readConversationContent(anthropicMessages, chat),
-  gemini: (chat) => readConversationContent(gemini, chat),
-};
 
 const PAGE_LIMIT = 1000;
 
@@ -90,7 +74,7 @@ export function createServices(env: Env): IsolateServices {
     sleep,
     random: Math.random,
   });
-  const contents = createContentRecorder((chat) => CONTENT_READERS[chat.wireName](chat));
+  const contents = createContentRecorder();
   const destinationsOf = async (bundle: TenantBundle) => {
     const opened = await opener.openDestinations(bundle);
     return opened.map((record) => toDestination(record, bundle.tenant.tracing.content, settings));

@@ -6,12 +6,9 @@
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 import { cacheDirective } from "../../src/cache/policy.ts";
-import { anthropicMessages } from "../../src/wires/anthropic/client-codec.ts";
-import type { ClientWire, ClientEmbeddingWire } from "../../src/wires/client-wire.ts";
-import { gemini } from "../../src/wires/gemini/client-codec.ts";
-import { openAiChat } from "../../src/wires/openai-chat/client-codec.ts";
-import { openAiEmbeddings } from "../../src/wires/openai-embeddings/client-codec.ts";
-import { openAiResponses } from "../../src/wires/openai-responses/client-codec.ts";
+import type { AnyClientWire } from "../../src/wires/client-wire.ts";
+import { CLIENT_WIRES, clientWireNamed } from "../../src/wires/registry.ts";
+import { openAiChat } from "../../src/wires/openai-chat/client-wire.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { dryRun } from "../../src/pipeline/operations/dry-run.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
@@ -19,13 +16,6 @@ import { type CircuitStatus, CLOSED } from "../../src/targets/circuit.ts";
 import { readHealth } from "../../src/targets/health.ts";
 import { requireTenant } from "../../src/http/admin-http.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../../src/http/read-body.ts";
-
-const CODECS: ReadonlyMap<string, ClientWire | ClientEmbeddingWire> = new Map(
-  [openAiChat, openAiResponses, openAiEmbeddings, anthropicMessages, gemini].map((clientWire) => [
-    clientWire.name,
-    clientWire,
-  ]),
-);
 
 /** A dry run is planned for a key without restrictions. */
 const OPERATOR_KEY = { id: "operator", name: "operator", hash: "", createdAt: "" };
@@ -37,7 +27,7 @@ export const adminDryRun = new Hono<AppEnv>()
     if (!Object.hasOwn(bundle.routes, name)) {
       throw new GatewayError("not_found", `The tenant "${bundle.id}" has no route "${name}".`);
     }
-    const clientWire = codecOf(c.req.query("dialect") ?? openAiChat.name);
+    const clientWire = clientWireOf(c.req.query("dialect") ?? openAiChat.name);
     const { headers } = c.req.raw;
     const body = await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES);
     const chat = { ...clientWire.parseRequest(body, { defaultModel: name, model: name }), model: name };
@@ -69,10 +59,9 @@ export const adminDryRun = new Hono<AppEnv>()
     return c.json({ circuitsOf: shared === undefined ? "isolate" : "tenant", items });
   });
 
-function codecOf(dialect: string): ClientWire | ClientEmbeddingWire {
-  const clientWire = CODECS.get(dialect);
+function clientWireOf(name: string): AnyClientWire {
+  const clientWire = clientWireNamed(name);
   if (clientWire) return clientWire;
-  throw new GatewayError("invalid_request", `dialect: must be one of ${[...CODECS.keys()].join(", ")}.`, {
-    param: "dialect",
-  });
+  const names = CLIENT_WIRES.map((candidate) => candidate.name).join(", ");
+  throw new GatewayError("invalid_request", `dialect: must be one of ${names}.`, { param: "dialect" });
 }

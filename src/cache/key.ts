@@ -3,7 +3,7 @@
  * key by its type: the store takes nothing else, so no look-up can forget it.
  */
 
-import type { ChatRequest, WireName } from "../schema/chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
 import { canonicalText } from "../json/canonical.ts";
 import { sha256Hex } from "../bytes/digest.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";
@@ -29,33 +29,6 @@ export interface CacheKeyInput {
   readonly passedHeaders?: Readonly<Record<string, string>>;
 }
 
-const OPENAI: ReadonlySet<string> = new Set([
-  // In its place stands chat.model, which is also there when the tenant's default route was meant.
-  "model",
-  "stream",
-  "stream_options",
-  "user",
-  "safety_identifier",
-  "metadata",
-  "store",
-  "prompt_cache_key",
-  "prompt_cache_options",
-  "prompt_cache_retention",
-]);
-
-/**
- * Members of a request that don't change its answer: who asks, how it is delivered (an entry replays either way), and
- * what the vendor files it under. Whatever is not listed counts.
- */
-const INSIGNIFICANT: Readonly<Record<WireName, ReadonlySet<string>>> = {
-  "openai-chat": OPENAI,
-  "openai-responses": OPENAI,
-  "openai-embeddings": new Set(["model", "user"]),
-  "anthropic-messages": new Set(["model", "stream", "metadata"]),
-  // Model and form stand in its path.
-  gemini: new Set(["model", "labels"]),
-};
-
 /** A crowd asks the same: of the last requests that are short, 2 M characters at the most. */
 const MAX_KNOWN_CHARS = 4096;
 const digests = createBoundedMap<string, string>(500);
@@ -72,12 +45,12 @@ export function knownCacheKey(tenantId: string, digest: string): CacheKey {
 /** The same key for the same tenant and requests of equal meaning; order of members and white space don't matter. */
 export async function cacheKey(input: CacheKeyInput): Promise<CacheKey> {
   const { tenantId, epoch, planVersion, chat, passedHeaders = {} } = input;
-  const scope = [FORMAT, tenantId, epoch, planVersion, chat.wireName, chat.operation, chat.model];
+  const scope = [FORMAT, tenantId, epoch, planVersion, chat.wire.name, chat.operation, chat.model];
   // What is equal to the letter has an equal key, and needs no canonical form to know it.
   const letters = JSON.stringify([scope, passedHeaders]) + chat.bodyText;
   const known = digests.get(letters);
   if (known !== undefined) return knownCacheKey(tenantId, known);
-  const body = canonicalText(chat.body, INSIGNIFICANT[chat.wireName]);
+  const body = canonicalText(chat.body, chat.wire.insignificantFields);
   // Where a body can't be told apart by its parsed value, its very text is compared: fewer hits, never a wrong one.
   const parts = [scope, passedHeaders, body === undefined ? [chat.bodyText] : body];
   const digest = await sha256Hex(canonicalText(parts) ?? JSON.stringify(parts));
@@ -87,12 +60,12 @@ export async function cacheKey(input: CacheKeyInput): Promise<CacheKey> {
 
 /** One digest for requests that say the very same, delivery included: what an idempotency key is held against. */
 export function requestDigest({
-  wireName,
+  wire,
   operation,
   model,
   stream,
   body,
   bodyText,
 }: ChatRequest): Promise<string> {
-  return sha256Hex(JSON.stringify([wireName, operation, model, stream, canonicalText(body) ?? bodyText]));
+  return sha256Hex(JSON.stringify([wire.name, operation, model, stream, canonicalText(body) ?? bodyText]));
 }

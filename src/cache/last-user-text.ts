@@ -3,7 +3,8 @@
  * The only place of the cache that knows where each wire keeps its turns; called by pipeline/caching/semantic-cache.ts.
  */
 
-import type { ChatRequest, WireName } from "../schema/chat.ts";
+import type { ChatRequest } from "../schema/chat.ts";
+import type { TurnFields } from "../schema/wire-traits.ts";
 import { isRecord, type JsonRecord } from "../json/fields.ts";
 
 export type LastUserText =
@@ -15,31 +16,14 @@ export type LastUserText =
   /** Why the request can't be looked up by meaning: `gateway.cache.reason`. */
   | { readonly text?: undefined; readonly reason: "no_user_text" | "not_only_text" | "text_too_long" };
 
-interface Turns {
-  /** The member that lists them, or is the one text itself. */
-  readonly list: string;
-  /** A turn's member that holds its text or its parts. */
-  readonly content: string;
-  /** Whether a turn that names no role is the user's. */
-  readonly isUserByDefault: boolean;
-}
-
-const MESSAGES: Turns = { list: "messages", content: "content", isUserByDefault: false };
-const TURNS: Readonly<Partial<Record<WireName, Turns>>> = {
-  "openai-chat": MESSAGES,
-  "anthropic-messages": MESSAGES,
-  "openai-responses": { list: "input", content: "content", isUserByDefault: false },
-  gemini: { list: "contents", content: "parts", isUserByDefault: true },
-};
-
 /** What the parts of a text are called where parts have types. */
 const TEXT_TYPES: ReadonlySet<unknown> = new Set([undefined, "text", "input_text"]);
 /** Embedding models read some 8,000 tokens of four characters; what they cut off would count as equal. */
 const MAX_TEXT_CHARS = 32_000;
 
 /** Several text parts count as one text; how many there are, and all else of them, is of the rest. */
-export function cutLastUserText({ wireName, body }: Pick<ChatRequest, "wireName" | "body">): LastUserText {
-  const where = TURNS[wireName];
+export function cutLastUserText({ wire, body }: Pick<ChatRequest, "wire" | "body">): LastUserText {
+  const where = wire.turnFields;
   const turns = where === undefined ? undefined : body[where.list];
   if (where === undefined || turns === undefined) return { reason: "no_user_text" };
   if (typeof turns === "string") return found([turns], { ...body, [where.list]: "" });
@@ -60,7 +44,7 @@ export function cutLastUserText({ wireName, body }: Pick<ChatRequest, "wireName"
   return found(texts, withContent(content.map((part: JsonRecord) => ({ ...part, text: "" }))));
 }
 
-function isUsers(turn: unknown, { isUserByDefault }: Turns): turn is JsonRecord {
+function isUsers(turn: unknown, { isUserByDefault }: TurnFields): turn is JsonRecord {
   if (!isRecord(turn)) return false;
   return turn["role"] === "user" || (isUserByDefault && turn["role"] === undefined);
 }

@@ -2,6 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../app-types.ts";
+import { openAiChat } from "../wires/openai-chat/client-wire.ts";
 import type { ChatRequest, Operation } from "../schema/chat.ts";
 import type { BareCall, Deps } from "../pipeline/ports.ts";
 import type { RequestOptions } from "../pipeline/request-options.ts";
@@ -57,7 +58,7 @@ export function unreadRequest(
   stream: boolean,
 ): ChatRequest {
   return {
-    wireName: "openai-chat",
+    wire: openAiChat,
     operation,
     model,
     stream,

@@ -6,6 +6,7 @@
 import type { MiddlewareHandler } from "hono";
 import type { AppEnv, Caller, RequestScope } from "../app-types.ts";
 import { keyInSubprotocols } from "../wires/openai-realtime/handshake.ts";
+import { KEY_HEADERS } from "../wires/registry.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import { findValidKey, hashKey, isWellFormed } from "../tenants/key-format.ts";
 import type { KeyRecord } from "../tenants/records/records.ts";
@@ -89,15 +90,20 @@ function readKey(request: Request): string {
     });
   }
   const other =
-    request.headers.get("x-api-key") ??
-    request.headers.get("x-goog-api-key") ??
-    keyInQuery(request.url) ??
-    keyInSubprotocols(request.headers);
+    keyInHeaders(request.headers) ?? keyInQuery(request.url) ?? keyInSubprotocols(request.headers);
   if (other !== null) return other;
   throw new GatewayError(
     "invalid_api_key",
     "This request has no gateway key. Send 'authorization: Bearer hg_…'.",
   );
+}
+
+function keyInHeaders(headers: Headers): string | null {
+  for (const name of KEY_HEADERS) {
+    const key = headers.get(name);
+    if (key !== null) return key;
+  }
+  return null;
 }
 
 /** `?key=` as in Google's own examples; on other paths a key in a URL, which proxies log, is not accepted. */

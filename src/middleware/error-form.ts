@@ -1,26 +1,22 @@
 /**
- * In whose words a fault is told, from path and headers alone: also a request that was refused unread gets the body that
- * its SDK understands. Pure. Called by on-error.ts, and by routes/models.ts, whose list has the same three forms.
+ * Which vendor's error shape a response uses, from path and headers alone: problem details on the admin plane, else the
+ * error form of the client's wire. Pure.
  */
 
-export type ErrorForm = "openai" | "anthropic" | "gemini" | "problem";
+import { problemBody } from "../errors.ts";
+import type { ClientErrors } from "../wires/client-wire.ts";
+import { clientWireFor } from "../wires/registry.ts";
 
 const ADMIN_PLANE = /^\/(admin|metrics|jaeger)(\/|$)/;
-const ANTHROPIC = /^\/v1\/messages(\/|$)/;
-const GEMINI = /^\/v1beta(\/|$)/;
-/** Paths that several vendors' SDKs use: the way they send their key tells them apart. */
-const SHARED = /^\/(v1\/models|proxy)(\/|$)/;
+
+/** RFC 9457. */
+export const PROBLEM_ERRORS: ClientErrors = {
+  contentType: "application/problem+json",
+  status: (error) => error.status,
+  body: (error, requestId = "") => problemBody(error, requestId),
+};
 
 /** `path` as the client sent it, without its query. */
-export function errorForm(path: string, headers: Headers): ErrorForm {
-  if (ADMIN_PLANE.test(path)) return "problem";
-  if (ANTHROPIC.test(path)) return "anthropic";
-  if (GEMINI.test(path)) return "gemini";
-  return SHARED.test(path) ? vendorForm(headers) : "openai";
-}
-
-/** Whose SDK sent these headers: Anthropic's names its version, Google's sends its key in a header of its own. */
-export function vendorForm(headers: Headers): "openai" | "anthropic" | "gemini" {
-  if (headers.has("anthropic-version")) return "anthropic";
-  return headers.has("x-goog-api-key") ? "gemini" : "openai";
+export function errorForm(path: string, headers: Headers): ClientErrors {
+  return ADMIN_PLANE.test(path) ? PROBLEM_ERRORS : clientWireFor(path, headers).errors;
 }

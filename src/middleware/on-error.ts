@@ -2,17 +2,8 @@
 
 import type { ErrorHandler } from "hono";
 import type { AppEnv } from "../app-types.ts";
-import {
-  anthropicErrorBody,
-  anthropicStatus,
-  errorHeaders,
-  geminiErrorBody,
-  openAiErrorBody,
-  problemBody,
-  toGatewayError,
-} from "../errors.ts";
-import type { GatewayError } from "../errors.ts";
-import { errorForm, type ErrorForm } from "./error-form.ts";
+import { errorHeaders, toGatewayError } from "../errors.ts";
+import { errorForm } from "./error-form.ts";
 
 export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
   const error = toGatewayError(thrown);
@@ -21,27 +12,11 @@ export const onError: ErrorHandler<AppEnv> = (thrown, c) => {
     console.error(`internal_error request=${c.var.requestId} ${faultName(error.details.cause)}`);
   }
   const form = errorForm(c.req.path, c.req.raw.headers);
-  return new Response(JSON.stringify(bodyIn(form, error, c.var.requestId)), {
-    status: form === "anthropic" ? anthropicStatus(error) : error.status,
-    headers: {
-      "content-type": form === "problem" ? "application/problem+json" : "application/json",
-      ...errorHeaders(error),
-    },
+  return new Response(JSON.stringify(form.body(error, c.var.requestId)), {
+    status: form.status(error),
+    headers: { "content-type": form.contentType, ...errorHeaders(error) },
   });
 };
-
-function bodyIn(form: ErrorForm, error: GatewayError, requestId: string): unknown {
-  switch (form) {
-    case "problem":
-      return problemBody(error, requestId);
-    case "anthropic":
-      return anthropicErrorBody(error, requestId);
-    case "gemini":
-      return geminiErrorBody(error);
-    case "openai":
-      return openAiErrorBody(error);
-  }
-}
 
 /** The error's class and where it was thrown, without its message. */
 function faultName(cause: unknown): string {

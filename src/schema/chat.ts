@@ -1,15 +1,12 @@
 /**
  * Headgate's own words for a generation: what a wire reads from a client and a provider reads from an upstream.
- * Wire types never appear here, and these never appear on a wire. Imports nothing of ours.
+ * Wire types never appear here, and these never appear on a wire. Imports types of the schema only.
  */
 
-/** The wire format a client speaks; an upstream may speak one of these, or one that no client does. */
-export type WireName =
-  | "openai-chat"
-  | "openai-responses"
-  | "openai-embeddings"
-  | "anthropic-messages"
-  | "gemini";
+import type { WireTraits } from "./wire-traits.ts";
+
+/** The name of a wire format that clients speak, as `WireTraits.name`. */
+export type WireName = string;
 
 /** What the client asked to be done, in the words of the GenAI semantic conventions. */
 export type Operation =
@@ -38,7 +35,7 @@ export interface RequestParams {
 
 /** One validated request for a generation, with the client's own bytes beside what was read from them. */
 export interface ChatRequest {
-  readonly wireName: WireName;
+  readonly wire: WireTraits;
   readonly operation: Operation;
   /** As the client named it: a route (`chat-fast`) or `provider/model` (`openai/gpt-4o-mini`). */
   readonly model: string;

@@ -3,7 +3,6 @@
  * bodies are read by stream.ts, whole ones by `readBody` here. Decides nothing about retries or other targets.
  */
 
-import type { WireName } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
 import type { RunModel } from "./model-binding.ts";
 import { baseUrlFor, type Provider, type Target, type UpstreamRequest } from "../providers/provider.ts";
@@ -44,17 +43,6 @@ export interface UpstreamCall {
   /** What broke the call or its body, as an error for the client. */
   toError(thrown: unknown): GatewayError;
 }
-
-const OPENAI_HEADERS = ["openai-beta"] as const;
-
-/** What a client may pass on besides the body, to an upstream of its own wire: src/docs/http-api.md. */
-export const PASSED_HEADERS: Readonly<Record<WireName, readonly string[]>> = {
-  "openai-chat": OPENAI_HEADERS,
-  "openai-responses": OPENAI_HEADERS,
-  "openai-embeddings": OPENAI_HEADERS,
-  "anthropic-messages": ["anthropic-version", "anthropic-beta"],
-  gemini: [],
-};
 
 /** The part of the client's request that a call depends on. */
 export interface ClientSide {

@@ -4,16 +4,21 @@
  */
 
 import type { ChatRequest } from "../schema/chat.ts";
-import type { MediaSource, Part } from "../schema/conversation.ts";
-import { readArguments, type ContentPart, type RequestContent } from "../telemetry/content/content.ts";
-import type { ClientWire, ClientEmbeddingWire } from "./client-wire.ts";
+import type { Conversation, DropField, MediaSource, Part } from "../schema/conversation.ts";
+import type { EmbeddingAsk } from "../schema/embedding.ts";
+import { readArguments, type ContentPart, type RequestContent } from "../schema/request-content.ts";
+
+type RequestBody = Pick<ChatRequest, "body">;
 
 const NOTHING: RequestContent = { instructions: [], input: [], tools: [] };
 
 /** What a chat request says; nothing for one that its wire can't read (then it was refused). */
-export function readConversationContent(clientWire: ClientWire, chat: ChatRequest): RequestContent {
+export function readConversationContent(
+  toConversation: (chat: RequestBody, drop: DropField) => Conversation,
+  chat: RequestBody,
+): RequestContent {
   try {
-    const { system, messages, tools } = clientWire.toConversation(chat, ignoreField);
+    const { system, messages, tools } = toConversation(chat, ignoreField);
     return {
       instructions: system.map(readPart),
       input: messages.map(({ role, parts }) => ({ role, parts: parts.map(readPart) })),
@@ -30,9 +35,12 @@ export function readConversationContent(clientWire: ClientWire, chat: ChatReques
 }
 
 /** The texts an embedding request is about, as one message. */
-export function readEmbeddingContent(clientWire: ClientEmbeddingWire, chat: ChatRequest): RequestContent {
+export function readEmbeddingContent(
+  toEmbedding: (chat: RequestBody, drop: DropField) => EmbeddingAsk,
+  chat: RequestBody,
+): RequestContent {
   try {
-    const { inputs } = clientWire.toEmbedding(chat, ignoreField);
+    const { inputs } = toEmbedding(chat, ignoreField);
     const parts = inputs.map((input) => ({
       type: "text",
       content: typeof input === "string" ? input : `(${input.length} tokens)`,

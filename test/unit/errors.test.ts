@@ -1,15 +1,9 @@
 // The error table: what each row says to a client, and that nothing else gets out.
 import { describe, expect, test } from "vitest";
-import {
-  anthropicErrorBody,
-  anthropicStatus,
-  errorHeaders,
-  GatewayError,
-  geminiErrorBody,
-  openAiErrorBody,
-  problemBody,
-  toGatewayError,
-} from "../../src/errors.ts";
+import { errorHeaders, GatewayError, problemBody, toGatewayError } from "../../src/errors.ts";
+import { anthropicErrorBody, anthropicStatus } from "../../src/wires/anthropic/client-errors.ts";
+import { geminiErrorBody } from "../../src/wires/gemini/client-errors.ts";
+import { openAiErrorBody } from "../../src/wires/openai-chat/client-errors.ts";
 
 describe("status and fallback", () => {
   test.each([

@@ -29,7 +29,7 @@ export function claim({ run }: Answering, upstreamCall: UpstreamCall): void {
 export function openFormat({ run: { call }, exchange }: Answering): Span {
   return call.trace.root.child("gateway.response.format", {
     attributes: {
-      "gateway.dialect.client": call.chat.wireName,
+      "gateway.dialect.client": call.chat.wire.name,
       "gateway.dialect.upstream": exchange.upstreamWireName,
     },
   });

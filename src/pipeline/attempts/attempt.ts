@@ -16,13 +16,7 @@ import type { CallPass } from "../../targets/isolate-circuits.ts";
 import { latencyKey } from "../../targets/targets.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
-import {
-  type CallLimits,
-  PASSED_HEADERS,
-  readErrorResponse,
-  sendUpstream,
-  type UpstreamCall,
-} from "../../upstream/call.ts";
+import { type CallLimits, readErrorResponse, sendUpstream, type UpstreamCall } from "../../upstream/call.ts";
 
 /** An attempt that answered nothing. */
 export interface Failed {
@@ -107,7 +101,7 @@ async function send(
   const client = {
     signal: call.signal(),
     headers: call.headers,
-    passed: exchange.isSameWire ? PASSED_HEADERS[call.chat.wireName] : [],
+    passed: exchange.isSameWire ? call.chat.wire.passedHeaders : [],
     traceparent: formatTraceparent(span.ref),
   };
   const { request, payload } = exchange;

@@ -115,8 +115,8 @@ function openChat(
   drop: DropField,
   dropped: readonly string[],
 ): ChatExchange {
-  const wire = upstreamWireFor(provider, chat.wireName, target);
-  const isSameWire = wire.clientWireName === chat.wireName;
+  const wire = upstreamWireFor(provider, chat.wire.name, target);
+  const isSameWire = wire.clientWireName === chat.wire.name;
   const isForwarded =
     isSameWire && !wire.createParser && clientWire.streamType(chat).startsWith("text/event-stream");
   return {
@@ -159,13 +159,13 @@ function openEmbedding(
   drop: DropField,
   dropped: readonly string[],
 ): EmbeddingExchange {
-  const wire = upstreamEmbeddingWireFor(provider, chat.wireName, target);
+  const wire = upstreamEmbeddingWireFor(provider, chat.wire.name, target);
   if (!wire) {
     throw new GatewayError("invalid_request", `'${target.account.name}' has no embeddings.`, {
       param: "model",
     });
   }
-  const isSameWire = wire.clientWireName === chat.wireName;
+  const isSameWire = wire.clientWireName === chat.wire.name;
   return {
     kind: "embeddings",
     isSameWire,

@@ -14,7 +14,6 @@ import type { BareCall, Call, Deps, Generation } from "../ports.ts";
 import { usd } from "../../pricing/cost.ts";
 import { type Plan, planVersion } from "../../routing/plan.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
-import { PASSED_HEADERS } from "../../upstream/call.ts";
 
 export interface CacheAnswer {
   readonly hit?: Generation;
@@ -86,7 +85,7 @@ export function keyInputOf(
   plan: Plan,
 ): CacheKeyInput {
   const passedHeaders: Record<string, string> = {};
-  for (const name of PASSED_HEADERS[chat.wireName]) {
+  for (const name of chat.wire.passedHeaders) {
     const value = headers.get(name);
     if (value !== null) passedHeaders[name] = value;
   }

@@ -9,7 +9,7 @@ import { recordBills } from "../attempts/bill.ts";
 import type { OpenExchange, Run } from "../attempts/run.ts";
 import { normalise, type Vector } from "../../cache/vectors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
-import { openAiEmbeddings } from "../../wires/openai-embeddings/client-codec.ts";
+import { openAiEmbeddings } from "../../wires/openai-embeddings/client-wire.ts";
 import type { GatewayError } from "../../errors.ts";
 import { openExchange } from "../attempts/exchange.ts";
 import type { Call, Deps } from "../ports.ts";
@@ -105,7 +105,7 @@ function embeddingCall(
 ): Call {
   const body = { model: embedding, input: text, ...(dimensions !== undefined && { dimensions }) };
   const chat: ChatRequest = {
-    wireName: "openai-embeddings",
+    wire: openAiEmbeddings,
     operation: "embeddings",
     model: embedding,
     stream: false,

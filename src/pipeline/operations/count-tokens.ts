@@ -104,7 +104,7 @@ function createCounting({ chat, clientWire }: CountCall): Counting {
 
   function counterAt(provider: Provider, target: Target): TokenCounter | undefined {
     const counter = provider.counterOf ? provider.counterOf(target) : provider.counter;
-    return counter?.clientWireName === undefined || counter.clientWireName === chat.wireName
+    return counter?.clientWireName === undefined || counter.clientWireName === chat.wire.name
       ? counter
       : undefined;
   }
@@ -112,7 +112,7 @@ function createCounting({ chat, clientWire }: CountCall): Counting {
   function open(provider: Provider, target: Target): CountExchange {
     const counter = counterAt(provider, target);
     if (counter === undefined) throw new GatewayError("internal_error", "The target can't count tokens.");
-    const isForwarded = counter.clientWireName === chat.wireName;
+    const isForwarded = counter.clientWireName === chat.wire.name;
     isTranslated = !isForwarded;
     const asked = isForwarded ? undefined : { conversation: readConversation(), drop };
     return {

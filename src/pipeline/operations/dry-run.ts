@@ -70,7 +70,7 @@ export async function dryRun(call: DryCall, deps: Deps): Promise<DryRun> {
     timeouts: plan.timeouts,
     hedge: plan.hedge ?? null,
     request: {
-      dialect: call.chat.wireName,
+      dialect: call.chat.wire.name,
       stream: call.chat.stream,
       inputTokens,
       outputTokens,

@@ -5,6 +5,12 @@
  */
 
 import type { ChatChoice, ChatRequest } from "../../schema/chat.ts";
+import {
+  readArguments,
+  type ContentMessage,
+  type ContentPart,
+  type RequestContent,
+} from "../../schema/request-content.ts";
 import type { RequestTrace, SpanContextRef } from "../trace/trace.ts";
 
 /** How much of the content a place gets. */
@@ -18,25 +24,6 @@ export const CONTENT_ATTRIBUTES = {
   "gen_ai.tool.definitions": "The tools the model could call.",
 } as const;
 export type ContentAttribute = keyof typeof CONTENT_ATTRIBUTES;
-
-/** A part of a message; further fields are the conventions' own (`content`, `arguments`, `response`, `uri`, …). */
-export interface ContentPart {
-  readonly type: string;
-  readonly [field: string]: unknown;
-}
-
-export interface ContentMessage {
-  readonly role: string;
-  readonly parts: readonly ContentPart[];
-  readonly name?: string;
-  readonly finish_reason?: string;
-}
-
-export interface RequestContent {
-  readonly instructions: readonly ContentPart[];
-  readonly input: readonly ContentMessage[];
-  readonly tools: readonly unknown[];
-}
 
 export interface SpanContent extends RequestContent {
   readonly output: readonly ContentMessage[];
@@ -73,13 +60,13 @@ export interface ContentRecorder extends ContentSink {
 }
 
 /** The book of an isolate. It holds content only as long as someone holds the trace itself. */
-export function createContentRecorder(readRequest: (chat: ChatRequest) => RequestContent): ContentRecorder {
+export function createContentRecorder(): ContentRecorder {
   const pages = new WeakMap<RequestTrace, Map<string, () => SpanContent>>();
   return {
     note({ trace, chat }, { spanId }, choices = () => []) {
       let page = pages.get(trace);
       if (page === undefined) pages.set(trace, (page = new Map()));
-      page.set(spanId, () => ({ ...readRequest(chat), output: choices().map(messageOf) }));
+      page.set(spanId, () => ({ ...chat.wire.readContent(chat), output: choices().map(messageOf) }));
     },
     of: (trace) => pages.get(trace),
   };
@@ -104,13 +91,4 @@ function messageOf({
   }
   const reason = finishReason === undefined ? "error" : (FINISH_REASONS[finishReason] ?? finishReason);
   return { role: "assistant", parts, finish_reason: reason };
-}
-
-/** A tool's arguments as JSON; models write broken JSON too, and that stays the text it is. */
-export function readArguments(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return json;
-  }
 }

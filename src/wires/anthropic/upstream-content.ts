@@ -6,7 +6,7 @@
 import type { CacheMark, Message, Part } from "../../schema/conversation.ts";
 import { isTagged } from "../reasoning-provenance.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
-import type { FieldMeaning } from "../client-fields.ts";
+import type { FieldMeaning } from "../../schema/wire-traits.ts";
 import { alternate } from "../alternate-roles.ts";
 
 /** Told of what the wire can't say, by what it means. */

@@ -10,7 +10,6 @@ import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import { type DropMeaning, simplify, writeMark, writePart, writeTurns } from "./upstream-content.ts";
 import { writeThinking } from "./upstream-thinking.ts";
 import { type Claude, readClaude } from "./claude-capabilities.ts";
-import { clientField } from "../client-fields.ts";
 import { closeObjects } from "../closed-schema.ts";
 import { ownMessages } from "../foreign-reasoning.ts";
 import type { Target, Translation } from "../../providers/provider.ts";
@@ -55,7 +54,7 @@ export function writeMessages(
   target: Target,
   { conversation, drop: dropField }: Translation,
 ): JsonRecord {
-  const drop: DropMeaning = (meaning) => dropField(clientField(chat.wireName, meaning));
+  const drop: DropMeaning = (meaning) => dropField(chat.wire.fieldNames[meaning]);
   const { sampling, reasoning, output, endUser } = conversation;
   const claude = readClaude(target.model);
   const maxTokens = sampling.maxOutputTokens ?? claude.maxOutputTokens;

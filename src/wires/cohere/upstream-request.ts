@@ -14,7 +14,7 @@ import type {
 import { formatMediaUrl } from "../../bytes/media-url.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import { budgetOfEffort } from "../../schema/reasoning-effort.ts";
-import { clientField, type FieldMeaning } from "../client-fields.ts";
+import type { FieldMeaning } from "../../schema/wire-traits.ts";
 import type { Target, Translation } from "../../providers/provider.ts";
 
 type DropMeaning = (meaning: FieldMeaning) => void;
@@ -30,7 +30,7 @@ export function writeCohereChat(
   target: Target,
   { conversation, drop: dropField }: Translation,
 ): JsonRecord {
-  const drop: DropMeaning = (meaning) => dropField(clientField(chat.wireName, meaning));
+  const drop: DropMeaning = (meaning) => dropField(chat.wire.fieldNames[meaning]);
   const { output, reasoning } = conversation;
   if (conversation.endUser !== undefined) drop("endUser");
   return {

@@ -12,7 +12,6 @@ import { dropForeign, fitSampling } from "../anthropic/upstream-request.ts";
 import { type Thinking, writeThinking } from "../anthropic/upstream-thinking.ts";
 import { writeCachePoint, writePart } from "./upstream-content.ts";
 import { type Claude, readClaude } from "../anthropic/claude-capabilities.ts";
-import { clientField } from "../client-fields.ts";
 import { closeObjects } from "../closed-schema.ts";
 import type { Target, Translation } from "../../providers/provider.ts";
 import { alternate } from "../alternate-roles.ts";
@@ -28,7 +27,7 @@ export function writeConverse(
   target: Target,
   { conversation, drop: dropField }: Translation,
 ): JsonRecord {
-  const drop: DropMeaning = (meaning) => dropField(clientField(chat.wireName, meaning));
+  const drop: DropMeaning = (meaning) => dropField(chat.wire.fieldNames[meaning]);
   const { sampling, output, endUser } = conversation;
   const claude = CLAUDE.test(target.model) ? readClaude(target.model) : undefined;
   if (endUser !== undefined) drop("endUser");

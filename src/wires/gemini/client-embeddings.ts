@@ -10,7 +10,9 @@ import type { EmbeddingAsk, EmbeddingResponse } from "../../schema/embedding.ts"
 import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { checkFields, parseObject, refuse } from "../checked-body.ts";
 import type { ClientEmbeddingWire, RequestContext } from "../client-wire.ts";
+import { readEmbeddingContent } from "../conversation-trace.ts";
 import { geminiEmbeddingBatch } from "../embedding-batch.ts";
+import { GEMINI_TRAITS } from "./client-wire.ts";
 import { camelFields, knownFields } from "./client-fields.ts";
 
 /** Longer than any vendor's id, short enough for a span and a header. */
@@ -25,32 +27,40 @@ const ASK_FIELDS: ReadonlySet<string> = new Set([
   "outputDimensionality",
 ]);
 
+const toOneEmbedding = ({ body }: Pick<ChatRequest, "body">, drop: DropField): EmbeddingAsk =>
+  readAsks([body], () => "", drop);
+
 export const geminiEmbed: ClientEmbeddingWire = {
-  name: "gemini",
+  ...GEMINI_TRAITS,
+  readContent: (chat) => readEmbeddingContent(toOneEmbedding, chat),
   operation: "embeddings",
-  parseRequest: (bodyText, context) => parse(bodyText, context, (body) => checkAsk(body, "")),
-  toEmbedding: ({ body }, drop) => readAsks([body], () => "", drop),
+  parseRequest: (bodyText, context) => parse(geminiEmbed, bodyText, context, (body) => checkAsk(body, "")),
+  toEmbedding: toOneEmbedding,
   formatEmbedding: (response) => JSON.stringify({ embedding: toVectors(response)[0], ...toUsage(response) }),
 };
 
 export const geminiBatchEmbed: ClientEmbeddingWire = {
-  name: "gemini",
+  ...GEMINI_TRAITS,
+  readContent: (chat) => readEmbeddingContent(toSeveralEmbeddings, chat),
   operation: "embeddings",
   parseRequest: (bodyText, context) =>
-    parse(bodyText, context, ({ requests }) => {
+    parse(geminiBatchEmbed, bodyText, context, ({ requests }) => {
       if (!Array.isArray(requests) || requests.length === 0)
         refuse("requests", "expected a list of requests");
       for (const [at, request] of requests.entries()) checkAsk(request, `requests[${at}].`);
     }),
-  toEmbedding({ body }, drop) {
-    const { requests } = knownFields(body, "", new Set(["model", "requests"]), drop);
-    return readAsks(listOf(requests), (at) => `requests[${at}]`, drop);
-  },
+  toEmbedding: toSeveralEmbeddings,
   formatEmbedding: (response) => JSON.stringify({ embeddings: toVectors(response), ...toUsage(response) }),
   batch: geminiEmbeddingBatch,
 };
 
+function toSeveralEmbeddings({ body }: Pick<ChatRequest, "body">, drop: DropField): EmbeddingAsk {
+  const { requests } = knownFields(body, "", new Set(["model", "requests"]), drop);
+  return readAsks(listOf(requests), (at) => `requests[${at}]`, drop);
+}
+
 function parse(
+  wire: ClientEmbeddingWire,
   bodyText: string,
   context: RequestContext | undefined,
   check: (body: JsonRecord) => void,
@@ -59,7 +69,7 @@ function parse(
   const { model } = checkFields(modelField, { model: context?.model ?? context?.defaultModel });
   check(body);
   return {
-    wireName: "gemini",
+    wire,
     operation: "embeddings",
     model,
     stream: false,

@@ -1,6 +1,6 @@
 /** The models list in Gemini's form. Pure. https://ai.google.dev/api/models (seen 2026-11) */
 
-import type { JsonRecord } from "../../json/fields.ts";
+import type { ListedModel, ModelListing } from "../client-wire.ts";
 
 /** What the gateway answers for every model; whether a model can embed, records don't say. */
 const METHODS = [
@@ -11,12 +11,13 @@ const METHODS = [
   "batchEmbedContents",
 ];
 
-/** One model: `name` is the path that it is asked by, below the API's version. */
-export function formatGeminiModel(id: string): JsonRecord {
-  return { name: `models/${id}`, displayName: id, supportedGenerationMethods: METHODS };
-}
-
 /** All models on one page: a tenant has few. */
-export function formatGeminiModels(ids: readonly string[]): JsonRecord {
-  return { models: ids.map(formatGeminiModel) };
+export const geminiModels: ModelListing = {
+  one: formatModel,
+  list: (models) => ({ models: models.map(formatModel) }),
+};
+
+/** `name` is its path below the API's version. */
+function formatModel({ id }: ListedModel) {
+  return { name: `models/${id}`, displayName: id, supportedGenerationMethods: METHODS };
 }

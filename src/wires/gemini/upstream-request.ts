@@ -8,7 +8,6 @@ import type { Conversation, OutputFormat, Sampling, Tool, ToolChoice } from "../
 import { withTargetParams } from "../target-params.ts";
 import { editTopLevel } from "../../json/edit.ts";
 import { isRecord, recordOf, type JsonRecord } from "../../json/fields.ts";
-import { clientField } from "../client-fields.ts";
 import { ownContents } from "../foreign-reasoning.ts";
 import { signCalls, toContents } from "./upstream-contents.ts";
 import { toThinkingConfig } from "./gemini-capabilities.ts";
@@ -83,7 +82,7 @@ function writeBody(
   // Gemini answers nothing but contents: a prompt that is all system becomes the user's.
   const isSystemOnly = messages.length === 0 && system.length > 0;
   const contents = toContents(isSystemOnly ? [{ role: "user", parts: system }] : messages, model);
-  if (conversation.parallelToolCalls === false) drop(clientField(chat.wireName, "parallelToolCalls"));
+  if (conversation.parallelToolCalls === false) drop(chat.wire.fieldNames.parallelToolCalls);
   const generationConfig = {
     ...toGenerationConfig(conversation, model),
     ...recordOf(params["generationConfig"]),

@@ -28,7 +28,7 @@ const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   verbosity: (value) => value === "medium",
 };
 
-export function readConversation({ body }: ChatRequest, drop: DropField): Conversation {
+export function readConversation({ body }: Pick<ChatRequest, "body">, drop: DropField): Conversation {
   for (const [field, value] of Object.entries(body)) {
     if (READ.has(field) || SETTINGS.has(field) || !isPresent(value)) continue;
     if (!Object.hasOwn(NEUTRAL, field) || NEUTRAL[field]?.(value) !== true) drop(field);

@@ -8,7 +8,7 @@ import { formatMediaUrl } from "../../bytes/media-url.ts";
 import { formatSealedThought, formatSignedThought } from "./client-answer.ts";
 import { untagDetail } from "../reasoning-provenance.ts";
 import type { JsonRecord } from "../../json/fields.ts";
-import type { FieldMeaning } from "../client-fields.ts";
+import type { FieldMeaning } from "../../schema/wire-traits.ts";
 
 /** As `DropField`, by the field's meaning: the caller knows its name on the client's wire. */
 type DropMeaning = (meaning: FieldMeaning) => void;

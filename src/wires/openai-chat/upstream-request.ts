@@ -7,7 +7,6 @@ import type { ChatRequest } from "../../schema/chat.ts";
 import type { OutputFormat, Reasoning, Sampling, Tool, ToolChoice } from "../../schema/conversation.ts";
 import type { JsonRecord } from "../../json/fields.ts";
 import { effortOfBudget } from "../../schema/reasoning-effort.ts";
-import { clientField } from "../client-fields.ts";
 import { fitConversation, type Lacking } from "./upstream-fit.ts";
 import { formatMessages, type HistoryForm } from "./upstream-messages.ts";
 import type { Target, Translation } from "../../providers/provider.ts";
@@ -47,12 +46,12 @@ export function writeChatRequest(
   { conversation: asked, drop }: Translation,
   form: RequestForm,
 ): JsonRecord {
-  const conversation = fitConversation(asked, form, (meaning) => drop(clientField(chat.wireName, meaning)));
+  const conversation = fitConversation(asked, form, (meaning) => drop(chat.wire.fieldNames[meaning]));
   const { tools, toolChoice, parallelToolCalls, output, reasoning, sampling, endUser } = conversation;
-  if (sampling.topK !== undefined && form.takesTopK !== true) drop(clientField(chat.wireName, "topK"));
+  if (sampling.topK !== undefined && form.takesTopK !== true) drop(chat.wire.fieldNames.topK);
   return {
     model,
-    messages: formatMessages(conversation, form, (meaning) => drop(clientField(chat.wireName, meaning))),
+    messages: formatMessages(conversation, form, (meaning) => drop(chat.wire.fieldNames[meaning])),
     ...formatSampling(sampling, form),
     ...(tools.length > 0 && { tools: tools.map(formatTool) }),
     ...(tools.length > 0 && toolChoice !== undefined && { tool_choice: formatToolChoice(toolChoice) }),

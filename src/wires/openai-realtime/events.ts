@@ -5,7 +5,8 @@
  */
 
 import type { TokenUsage } from "../../schema/chat.ts";
-import { type GatewayError, openAiErrorBody } from "../../errors.ts";
+import type { GatewayError } from "../../errors.ts";
+import { openAiErrorBody } from "../openai-chat/client-errors.ts";
 import { isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
 /** What a session came to. */

@@ -44,8 +44,7 @@ export const boundEmbeddingWire: UpstreamEmbeddingWire = {
     if (translation === undefined)
       throw new GatewayError("internal_error", "The AI binding is an upstream-only wire.");
     const { ask, drop } = translation;
-    if (ask.dimensions !== undefined)
-      drop(chat.wireName === "gemini" ? "outputDimensionality" : "dimensions");
+    if (ask.dimensions !== undefined) drop(chat.wire.fieldNames.dimensions);
     if (ask.task !== undefined) drop("taskType");
     if (ask.title !== undefined) drop("title");
     if (ask.inputs.some((input) => typeof input !== "string")) {

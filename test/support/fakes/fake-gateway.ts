@@ -2,7 +2,7 @@
 // clock that moves only by sleeping, upstreams from fake-upstream.ts, and a real trace. Runs in Node and in workerd.
 import type { CacheEntry } from "../../../src/cache/entry.ts";
 import type { CacheStore } from "../../../src/cache/store.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { generate } from "../../../src/gateway.ts";
 import type {
   Admitted,

@@ -1,7 +1,7 @@
 // A KV namespace in memory with KV's own refusals, and what cache tests need of requests and entries.
 import type { CacheEntry } from "../../../src/cache/entry.ts";
 import type { CacheKv } from "../../../src/cache/store.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import type { ChatRequest } from "../../../src/schema/chat.ts";
 
 export interface StoredValue {

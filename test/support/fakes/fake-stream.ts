@@ -2,7 +2,7 @@
 // makes one, and a client that reads. Called by test/worker/stream*.test.ts.
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { type AnswerSummary, createAnswerCollector } from "../../../src/pipeline/answers/answer-summary.ts";
 import { upstreamWireFor } from "../../../src/providers/provider.ts";

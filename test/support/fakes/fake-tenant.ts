@@ -1,7 +1,7 @@
 // A tenant's records, a key and a chat request for tests of the pipeline, without storage and without crypto. Runs in Node and in
 // workerd. The whole admin plane's version is test-tenant.ts.
 import type { ChatRequest } from "../../../src/schema/chat.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import {
   type KeyRecord,
   type ProviderRecord,

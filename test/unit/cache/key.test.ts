@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { canonicalText } from "../../../src/json/canonical.ts";
 import { cacheKey, type CacheKeyInput } from "../../../src/cache/key.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { chatOf } from "../../support/fakes/fake-kv.ts";
 
 const BODY = { model: "fast", messages: [{ role: "user", content: "Hi" }] };

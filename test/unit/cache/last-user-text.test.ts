@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cutLastUserText } from "../../../src/cache/last-user-text.ts";
 import type { WireName } from "../../../src/schema/chat.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
+import { wireNamed } from "../../support/builders/wire-named.ts";
 
 const SYSTEM = { role: "system", content: "Be brief." };
 const image = { type: "image_url", image_url: { url: "https://example.com/a.png" } };
@@ -53,7 +55,7 @@ describe("the last user text", () => {
       },
     ],
   ])("is taken out of %s, and all else is the rest", (dialect, body, rest) => {
-    expect(cutLastUserText({ wireName: dialect, body: { ...body, temperature: 0 } })).toEqual({
+    expect(cutLastUserText({ wire: wireNamed(dialect), body: { ...body, temperature: 0 } })).toEqual({
       text: "Hi?",
       rest: { ...rest, temperature: 0 },
     });
@@ -64,7 +66,7 @@ describe("the last user text", () => {
       { type: "text", text: "Look" },
       { type: "text", text: "here" },
     ];
-    const cut = cutLastUserText({ wireName: "openai-chat", body: { messages: [{ role: "user", content }] } });
+    const cut = cutLastUserText({ wire: openAiChat, body: { messages: [{ role: "user", content }] } });
     expect(cut).toEqual({
       text: "Look\nhere",
       rest: {
@@ -118,13 +120,13 @@ describe("the last user text", () => {
     ["not_only_text", "gemini", { contents: [{ parts: [{ text: "Hi" }, { inlineData: { data: "" } }] }] }],
     ["text_too_long", "openai-chat", { messages: [{ role: "user", content: "x".repeat(32_001) }] }],
   ])("is none: %s (%s)", (reason, dialect, body) => {
-    expect(cutLastUserText({ wireName: dialect, body: { ...body } })).toEqual({ reason });
+    expect(cutLastUserText({ wire: wireNamed(dialect), body: { ...body } })).toEqual({ reason });
   });
 
   test("leaves the request itself as it was", () => {
     const body = { messages: [{ role: "user", content: [{ type: "text", text: "Hi" }] }] };
     const before = structuredClone(body);
-    cutLastUserText({ wireName: "openai-chat", body });
+    cutLastUserText({ wire: openAiChat, body });
     expect(body).toEqual(before);
   });
 
@@ -148,7 +150,7 @@ describe("the last user text", () => {
     fc.assert(
       fc.property(dialect, turns, (name, list) => {
         const cut = cutLastUserText({
-          wireName: name,
+          wire: wireNamed(name),
           body: { messages: list, input: list, contents: list },
         });
         expect(cut.text === undefined ? cut.reason : cut.text).not.toBe("");

@@ -1,7 +1,7 @@
 // A cached answer in the form the client wants.
 import { describe, expect, test } from "vitest";
 import { replay } from "../../../src/cache/replay.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { fixtureJson, fixtureText, parseText } from "../../support/builders/wire-fixtures.ts";
 import { chatOf, ENTRY } from "../../support/fakes/fake-kv.ts";
 

@@ -1,8 +1,8 @@
 // The pipeline where client and upstream speak different wires: what goes out, what comes back, what is left out and said to be, and
 // the trace of it. Streams are test/worker/upstream/stream-translate.test.ts; what each pair of wires can say is test/unit/matrix.
 import { describe, expect, test } from "vitest";
-import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-codec.ts";
-import { openAiResponses } from "../../../src/wires/openai-responses/client-codec.ts";
+import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-wire.ts";
+import { openAiResponses } from "../../../src/wires/openai-responses/client-wire.ts";
 import { factHeaders } from "../../../src/pipeline/request-facts.ts";
 import {
   createFakeGateway,

@@ -1,15 +1,15 @@
 // How each client wire asks for a feature, and what its client reads out of an answer. A feature that a wire has no words
 // for is undefined.
-import type { ChatResponse, WireName, FinishReason } from "../../../src/schema/chat.ts";
-import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
+import type { ChatResponse, FinishReason } from "../../../src/schema/chat.ts";
+import { anthropicMessages } from "../../../src/wires/anthropic/client-wire.ts";
 import type { ClientWire } from "../../../src/wires/client-wire.ts";
-import { gemini } from "../../../src/wires/gemini/client-codec.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
-import { openAiResponses } from "../../../src/wires/openai-responses/client-codec.ts";
+import { gemini } from "../../../src/wires/gemini/client-wire.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
+import { openAiResponses } from "../../../src/wires/openai-responses/client-wire.ts";
 import { type Feature, IMAGE, IMAGE_URL, PDF, SCHEMA } from "./features.ts";
 
 export interface Client {
-  readonly wireName: Exclude<WireName, "openai-embeddings">;
+  readonly wireName: "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini";
   readonly clientWire: ClientWire;
   /** What every request has. */
   readonly base: object;

@@ -1,8 +1,18 @@
 // In whose words a fault is told: by the path, and where several vendors share one, by how the client sends its key.
 import { expect, test } from "vitest";
-import { errorForm } from "../../../src/middleware/error-form.ts";
+import { errorForm, PROBLEM_ERRORS } from "../../../src/middleware/error-form.ts";
+import { anthropicErrors } from "../../../src/wires/anthropic/client-errors.ts";
+import { geminiErrors } from "../../../src/wires/gemini/client-errors.ts";
+import { openAiErrors } from "../../../src/wires/openai-chat/client-errors.ts";
 
-test.each<[string, Record<string, string>, string]>([
+const FORMS = {
+  openai: openAiErrors,
+  anthropic: anthropicErrors,
+  gemini: geminiErrors,
+  problem: PROBLEM_ERRORS,
+};
+
+test.each<[string, Record<string, string>, keyof typeof FORMS]>([
   ["/v1/chat/completions", {}, "openai"],
   ["/v1/chat/completions", { "anthropic-version": "2023-06-01" }, "openai"],
   ["/v1/responses", {}, "openai"],
@@ -18,5 +28,5 @@ test.each<[string, Record<string, string>, string]>([
   ["/admin/tenants", {}, "problem"],
   ["/nowhere", {}, "openai"],
 ])("%s with %j: %s", (path, headers, form) => {
-  expect(errorForm(path, new Headers(headers))).toBe(form);
+  expect(errorForm(path, new Headers(headers))).toBe(FORMS[form]);
 });

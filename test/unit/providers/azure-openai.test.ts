@@ -1,6 +1,6 @@
 // Azure OpenAI: both of its addresses, its key's header, and its errors.
 import { describe, expect, test } from "vitest";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { azureOpenAi } from "../../../src/providers/azure-openai.ts";
 import type { ProviderAccount } from "../../../src/providers/provider.ts";
 import { fixtureJson } from "../../support/builders/wire-fixtures.ts";

@@ -1,6 +1,6 @@
 // What an OpenAI-compatible upstream receives: the client's bytes with as few edits as possible.
 import { describe, expect, test } from "vitest";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { createOpenAiCompatible } from "../../../src/providers/openai-compatible.ts";
 import type { ProviderAccount, Target } from "../../../src/providers/provider.ts";
 

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../src/schema/chat.ts";
 import type { Conversation, Message } from "../../../src/schema/conversation.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
-import { gemini } from "../../../src/wires/gemini/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
+import { gemini } from "../../../src/wires/gemini/client-wire.ts";
 import { OPENAI_COMPATIBLE_ROWS } from "../../../src/providers/openai-rows.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";

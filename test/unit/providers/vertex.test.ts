@@ -2,8 +2,8 @@
 import { createVerify, generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import type { ChatRequest } from "../../../src/schema/chat.ts";
-import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
-import { gemini } from "../../../src/wires/gemini/client-codec.ts";
+import { anthropicMessages } from "../../../src/wires/anthropic/client-wire.ts";
+import { gemini } from "../../../src/wires/gemini/client-wire.ts";
 import { type SignPorts, type Target, upstreamWireFor } from "../../../src/providers/provider.ts";
 import { vertex } from "../../../src/providers/vertex.ts";
 import { createTokenBook, parseServiceAccount } from "../../../src/providers/vertex-token.ts";
@@ -40,7 +40,7 @@ function targetOf(model: string, fields: Partial<Target["account"]> = {}): Targe
 }
 
 const requestFor = (chat: ChatRequest, target: Target) =>
-  upstreamWireFor(vertex, chat.wireName, target).toRequest(chat, target);
+  upstreamWireFor(vertex, chat.wire.name, target).toRequest(chat, target);
 
 /** Google's token endpoint, and what it was asked. */
 function fakeGoogle(answer: Response | (() => Response)) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { chooseBranch, isInTimeWindow, type RequestTraits } from "../../../src/routing/conditions.ts";
 import { needsOf } from "../../../src/routing/needs.ts";
 import { routeSchema } from "../../../src/tenants/records/route-record.ts";

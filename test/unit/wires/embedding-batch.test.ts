@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { geminiEmbeddingBatch, openAiEmbeddingBatch } from "../../../src/wires/embedding-batch.ts";
 import { geminiBatchEmbed } from "../../../src/wires/gemini/client-embeddings.ts";
-import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-codec.ts";
+import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-wire.ts";
 
 const openAi = (input: unknown) =>
   openAiEmbeddings.parseRequest(JSON.stringify({ model: "m", input, dimensions: 2 }));

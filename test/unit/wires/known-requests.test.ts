@@ -1,9 +1,9 @@
 /** A request read before is read no more, and is the same as if it were; whoever asks otherwise is read anew. */
 import { describe, expect, test } from "vitest";
 import { geminiEmbed } from "../../../src/wires/gemini/client-embeddings.ts";
-import { gemini } from "../../../src/wires/gemini/client-codec.ts";
+import { gemini } from "../../../src/wires/gemini/client-wire.ts";
 import { createRequestReader } from "../../../src/wires/known-requests.ts";
-import { openAiChat } from "../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 
 const BODY = '{"model":"m","messages":[{"role":"user","content":"hi"}]}';
 
@@ -24,8 +24,8 @@ describe("a body", () => {
     expect(read(gemini, body, { defaultModel: "a" }).model).toBe("a");
     expect(read(gemini, body, { model: "a", stream: true }).stream).toBe(true);
     expect(read(gemini, body, { model: "a" }).stream).toBe(false);
-    expect(read(geminiEmbed, body, { model: "a" }).wireName).toBe(
-      geminiEmbed.parseRequest(body, { model: "a" }).wireName,
+    expect(read(geminiEmbed, body, { model: "a" }).wire).toBe(
+      geminiEmbed.parseRequest(body, { model: "a" }).wire,
     );
     const unnamed = '{"messages":[{"role":"user","content":"hi"}]}';
     expect(read(openAiChat, unnamed, { defaultModel: "x" }).model).toBe("x");

@@ -9,13 +9,7 @@ import {
   upstreamWireFor,
 } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
-import {
-  type UpstreamCall,
-  type CallLimits,
-  PASSED_HEADERS,
-  readBody,
-  sendUpstream,
-} from "../../../src/upstream/call.ts";
+import { type UpstreamCall, type CallLimits, readBody, sendUpstream } from "../../../src/upstream/call.ts";
 import { faultOf } from "../../support/fakes/fake-stream.ts";
 import { fakeChat } from "../../support/fakes/fake-tenant.ts";
 import {
@@ -63,7 +57,7 @@ function start(reply: FakeReply, setting: Setting = {}) {
       client: {
         signal: setting.signal ?? new AbortController().signal,
         headers: new Headers(setting.headers),
-        passed: PASSED_HEADERS["openai-chat"],
+        passed: fakeChat().wire.passedHeaders,
         traceparent: "00-trace-span-01",
       },
       throwOnStatus: true,

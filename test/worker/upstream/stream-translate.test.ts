@@ -1,7 +1,7 @@
 // Streams whose client speaks another wire than the upstream, in workerd: what the client is sent, how each way to end is told,
 // and that nothing is left running. The client speaks Anthropic's Messages, the upstream OpenAI's chat.
 import { describe, expect, test } from "vitest";
-import { anthropicMessages } from "../../../src/wires/anthropic/client-codec.ts";
+import { anthropicMessages } from "../../../src/wires/anthropic/client-wire.ts";
 import type { Generation } from "../../../src/pipeline/ports.ts";
 import { createSseParser, type ServerSentEvent } from "../../../src/bytes/sse.ts";
 import {

@@ -1,7 +1,7 @@
 // Tokens counted by a target's vendor: what each is asked, in which case the gateway estimates, and what ends a count under way.
 import { expect, test } from "vitest";
-import { anthropicMessages, parseCountRequest } from "../../../../src/wires/anthropic/client-codec.ts";
-import { gemini, parseCountRequest as parseGeminiCount } from "../../../../src/wires/gemini/client-codec.ts";
+import { anthropicMessages, parseCountRequest } from "../../../../src/wires/anthropic/client-wire.ts";
+import { gemini, parseCountRequest as parseGeminiCount } from "../../../../src/wires/gemini/client-wire.ts";
 import { countTokens } from "../../../../src/pipeline/operations/count-tokens.ts";
 import { providerOf } from "../../../../src/providers/registry.ts";
 import type { ProviderRecord } from "../../../../src/tenants/records/records.ts";

@@ -1,7 +1,7 @@
 // The simulated model server: its answers, in both forms, as the gateway's own readers understand them.
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../../src/schema/chat.ts";
-import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import { sim } from "../../../../src/providers/sim/sim.ts";
 import { fixtureText, parseText } from "../../../support/builders/wire-fixtures.ts";
 import { askSim, callSim } from "./sim-call.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readOpenAiContent } from "../../../../src/wires/openai-chat/client-trace.ts";
+import { readChatContent } from "../../../../src/wires/openai-chat/client-content.ts";
 import { createChoiceCollector } from "../../../../src/telemetry/content/content-choices.ts";
 import { renderContent, withContent } from "../../../../src/telemetry/content/content-render.ts";
 import {
@@ -56,7 +56,7 @@ describe("a request of the openai-chat dialect", () => {
       ],
       tools: [{ type: "function", function: { name: "look", parameters: {} } }],
     });
-    expect(readOpenAiContent(chat)).toEqual({
+    expect(readChatContent(chat)).toEqual({
       instructions: [
         { type: "text", content: "Be brief." },
         { type: "text", content: "In French." },
@@ -92,7 +92,7 @@ describe("a request of the openai-chat dialect", () => {
     [{ messages: [{ role: "assistant", tool_calls: "no", content: {} }], tools: 5 }],
   ])("is shown without a fault whatever it holds: %j", (wire) => {
     const chat = { ...fakeChat(), body: wire };
-    expect(() => renderContent({ ...readOpenAiContent(chat), output: [] }, FULL)).not.toThrow();
+    expect(() => renderContent({ ...readChatContent(chat), output: [] }, FULL)).not.toThrow();
   });
 });
 
@@ -149,7 +149,7 @@ describe("the book", () => {
   const choice = { index: 0, text: "Hello", toolCalls: [], finishReason: "stop" } as const;
 
   test("keeps each trace's content apart, and the last word on a span", async () => {
-    const book = createContentRecorder(readOpenAiContent);
+    const book = createContentRecorder();
     const [one, other] = [startTrace().trace, startTrace().trace];
     const span = one.root.child("chat m", { kind: "client" });
     book.note({ trace: one, chat: fakeChat() }, span.ref);
@@ -161,7 +161,7 @@ describe("the book", () => {
   });
 
   test("says how each choice ended in the conventions' words", () => {
-    const book = createContentRecorder(readOpenAiContent);
+    const book = createContentRecorder();
     const { trace } = startTrace();
     const toolCalls = [{ id: "c", name: "look", argumentsJson: "{}" }];
     const { finishReason: _, ...cut } = choice;

@@ -3,7 +3,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChoice, ChatChunk, ChatResponse } from "../../../../src/schema/chat.ts";
-import { anthropicMessages } from "../../../../src/wires/anthropic/client-codec.ts";
+import { anthropicMessages } from "../../../../src/wires/anthropic/client-wire.ts";
 import { createAnthropicDecoder } from "../../../../src/wires/anthropic/upstream-stream.ts";
 import { readMessage } from "../../../../src/wires/anthropic/upstream-answer.ts";
 import {

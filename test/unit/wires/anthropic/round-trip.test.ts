@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ChatRequest } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
-import { anthropicMessages } from "../../../../src/wires/anthropic/client-codec.ts";
+import { anthropicMessages } from "../../../../src/wires/anthropic/client-wire.ts";
 import type { ClientWire } from "../../../../src/wires/client-wire.ts";
-import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import { anthropic } from "../../../../src/providers/anthropic.ts";
 import type { Provider } from "../../../../src/providers/provider.ts";
 import { providerOf } from "../../../../src/providers/registry.ts";
@@ -121,7 +121,7 @@ const drop = (field: string): never => {
 function through(said: Conversation, provider: Provider, clientWire: ClientWire): Conversation {
   const bodyText = "{}";
   const chat: ChatRequest = {
-    wireName: clientWire.name,
+    wire: clientWire,
     operation: "chat",
     model: MODEL,
     stream: false,

@@ -1,4 +1,5 @@
 // What an Anthropic upstream is sent: a client's own bytes, or a conversation that another client meant.
+import { wireNamed } from "../../../support/builders/wire-named.ts";
 import { describe, expect, test } from "vitest";
 import type { ChatRequest, WireName } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
@@ -20,10 +21,10 @@ function targetOf(model = "claude-sonnet-4-5", params?: Target["params"]): Targe
   return { account, model, ...(params !== undefined && { params }) };
 }
 
-function chatOf(body: object, dialect: WireName = "anthropic-messages", stream = false): ChatRequest {
+function chatOf(body: object, wireName: WireName = "anthropic-messages", stream = false): ChatRequest {
   const bodyText = JSON.stringify(body);
   return {
-    wireName: dialect,
+    wire: wireNamed(wireName),
     operation: "chat",
     model: "r",
     stream,

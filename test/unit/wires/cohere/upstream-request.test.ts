@@ -1,5 +1,6 @@
 // What Cohere is sent for a conversation that another client meant.
 import { describe, expect, test } from "vitest";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import type { ChatRequest } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
 import { cohere } from "../../../../src/providers/cohere.ts";
@@ -15,7 +16,7 @@ function write(
 ) {
   const dropped: string[] = [];
   const chat: ChatRequest = {
-    wireName: "openai-chat",
+    wire: openAiChat,
     operation: "chat",
     model: "r",
     stream,

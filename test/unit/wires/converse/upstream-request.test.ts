@@ -1,5 +1,6 @@
 // What Bedrock is sent for a conversation, at which address, and how the request is signed.
 import { describe, expect, test } from "vitest";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import type { ChatRequest } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
 import { bedrock } from "../../../../src/providers/bedrock.ts";
@@ -42,7 +43,7 @@ function write(
 ) {
   const dropped: string[] = [];
   const chat: ChatRequest = {
-    wireName: "openai-chat",
+    wire: openAiChat,
     operation: "chat",
     model: "r",
     stream,

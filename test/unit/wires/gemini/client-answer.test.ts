@@ -1,7 +1,7 @@
 // Answers of other wires in Gemini's form: whole, streamed, stored and replayed.
 import { describe, expect, test } from "vitest";
 import type { ChatChoice, ChatChunk, ChatRequest } from "../../../../src/schema/chat.ts";
-import { gemini, geminiArray } from "../../../../src/wires/gemini/client-codec.ts";
+import { gemini, geminiArray } from "../../../../src/wires/gemini/client-wire.ts";
 import { unwrapSignature } from "../../../../src/wires/gemini/client-reasoning.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 import { fixtureText, parseText } from "../../../support/builders/wire-fixtures.ts";

@@ -1,5 +1,6 @@
 // Gemini's two embeddings methods: read from clients, answered from other wires, forwarded to Gemini.
 import { describe, expect, test } from "vitest";
+import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-wire.ts";
 import { geminiBatchEmbed, geminiEmbed } from "../../../../src/wires/gemini/client-embeddings.ts";
 import { gemini } from "../../../../src/providers/gemini.ts";
 import type { Target } from "../../../../src/providers/provider.ts";
@@ -28,7 +29,12 @@ describe("one text", () => {
       title: "T",
       output_dimensionality: 64,
     });
-    expect(chat).toMatchObject({ wireName: "gemini", operation: "embeddings", model: "g/e", stream: false });
+    expect(chat).toMatchObject({
+      wire: { name: "gemini" },
+      operation: "embeddings",
+      model: "g/e",
+      stream: false,
+    });
     expect(geminiEmbed.toEmbedding(chat, () => {})).toEqual({
       inputs: ["ab"],
       task: "RETRIEVAL_DOCUMENT",
@@ -102,7 +108,7 @@ describe("what Gemini is sent", () => {
   });
 
   test("another client's ask", () => {
-    const chat = { ...single({ content: content("a") }), wireName: "openai-embeddings" } as const;
+    const chat = { ...single({ content: content("a") }), wire: openAiEmbeddings } as const;
     const ask = { inputs: ["a", "b"], dimensions: 64 };
     const request = wire?.toRequest(chat, TARGET, { ask, drop: () => {} });
     expect(JSON.parse(request?.body ?? "").requests).toEqual([

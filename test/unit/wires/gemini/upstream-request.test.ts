@@ -1,14 +1,15 @@
 // What Gemini is sent: a Gemini client's bytes as they came, and everybody else's conversation in Gemini's words.
 import { describe, expect, test } from "vitest";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import type { ChatRequest } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
-import { gemini as dialect } from "../../../../src/wires/gemini/client-codec.ts";
+import { gemini as dialect } from "../../../../src/wires/gemini/client-wire.ts";
 import { gemini } from "../../../../src/providers/gemini.ts";
 import type { Target } from "../../../../src/providers/provider.ts";
 
 const [WIRE] = gemini.wires;
 const CLIENT: ChatRequest = {
-  wireName: "openai-chat",
+  wire: openAiChat,
   operation: "chat",
   model: "m",
   stream: false,

@@ -1,7 +1,7 @@
 // Answers of other wires as a chat client gets them: a whole completion, and a stream of chunks that adds up to the same.
 import { describe, expect, test } from "vitest";
 import type { ChatChunk, ChatRequest, ChatResponse } from "../../../../src/schema/chat.ts";
-import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import { createOpenAiDecoder } from "../../../../src/wires/openai-chat/upstream-stream.ts";
 import { readCompletion } from "../../../../src/wires/openai-chat/upstream-answer.ts";
 import { fixtureBytes, parseInPieces, parseText } from "../../../support/builders/wire-fixtures.ts";

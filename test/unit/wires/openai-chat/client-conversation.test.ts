@@ -1,7 +1,7 @@
 // What a chat request means to an upstream of another wire: its messages, its settings, and which fields have no counterpart.
 import { describe, expect, test } from "vitest";
 import type { Conversation, Part } from "../../../../src/schema/conversation.ts";
-import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import { withTargetParams } from "../../../../src/wires/target-params.ts";
 
 const USER = { role: "user", content: "Hi" };

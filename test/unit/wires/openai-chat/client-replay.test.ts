@@ -1,7 +1,7 @@
 // A stored stream as a whole answer, and a stored whole answer as a stream: the content must be the same either way.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import {
   fixtureBytes,
   fixtureJson,

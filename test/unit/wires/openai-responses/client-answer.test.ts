@@ -2,7 +2,7 @@
 // form.
 import { describe, expect, test } from "vitest";
 import type { ChatChunk, ChatRequest, ChatResponse } from "../../../../src/schema/chat.ts";
-import { openAiResponses } from "../../../../src/wires/openai-responses/client-codec.ts";
+import { openAiResponses } from "../../../../src/wires/openai-responses/client-wire.ts";
 import { wrapSealed, wrapSignature } from "../../../../src/wires/openai-responses/client-reasoning.ts";
 import {
   createResponsesDecoder,

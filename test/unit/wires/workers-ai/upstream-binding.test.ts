@@ -3,8 +3,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../../src/schema/chat.ts";
-import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
-import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-codec.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
+import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-wire.ts";
 import {
   upstreamEmbeddingWireFor,
   type ProviderAccount,

@@ -7,11 +7,14 @@
 
 import * as z from "zod";
 import type { ChatRequest } from "../../schema/chat.ts";
-import { geminiErrorBody } from "../../errors.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 import { checkFields, parseObject, refuse } from "../checked-body.ts";
 import type { ClientWire, RequestContext } from "../client-wire.ts";
+import { readConversationContent } from "../conversation-trace.ts";
+import { geminiErrorBody, geminiErrors } from "./client-errors.ts";
+import { FIELD_NAMES } from "./client-field-names.ts";
+import { geminiModels } from "./client-models.ts";
 import { formatAnswer } from "./client-answer.ts";
 import { isContentList } from "./client-content.ts";
 import { readConversation, readParams } from "./client-conversation.ts";
@@ -50,12 +53,27 @@ const checkedFields = z.object({
 const SSE: StreamFraming = { event: (json) => formatEvent(json), end: "" };
 const JSON_ARRAY: StreamFraming = { event: (json, isFirst) => `${isFirst ? "[" : ",\r\n"}${json}`, end: "]" };
 
-const shared = {
+/** What holds for all of Gemini's methods. */
+export const GEMINI_TRAITS = {
   name: "gemini",
+  passedHeaders: [],
+  // Model and form are in the path.
+  insignificantFields: new Set(["model", "labels"]),
+  turnFields: { list: "contents", content: "parts", isUserByDefault: true },
+  fieldNames: FIELD_NAMES,
+  readContent: (chat: Pick<ChatRequest, "body">) => readConversationContent(readConversation, chat),
+  errors: geminiErrors,
+  models: geminiModels,
+  paths: /^\/v1beta(\/|$)/,
+  sdkHeader: "x-goog-api-key",
+  keyHeader: "x-goog-api-key",
+} as const;
+
+const shared = {
+  ...GEMINI_TRAITS,
   parseRequest,
   toConversation: readConversation,
   formatResponse: formatAnswer,
-  errorBody: geminiErrorBody,
   wholeFromStream: answerFromStream,
 } as const satisfies Partial<ClientWire>;
 
@@ -109,7 +127,7 @@ function checkRequest(request: JsonRecord, context: RequestContext): Omit<ChatRe
   });
   checkContents(contents);
   return {
-    wireName: "gemini",
+    wire: gemini,
     operation: "chat",
     model,
     stream: context.stream === true,

@@ -1,7 +1,7 @@
 // The Responses wire: requests read and checked, their meaning for other wires, and what has no counterpart there.
 import { describe, expect, test } from "vitest";
 import type { Conversation } from "../../../../src/schema/conversation.ts";
-import { openAiResponses } from "../../../../src/wires/openai-responses/client-codec.ts";
+import { openAiResponses } from "../../../../src/wires/openai-responses/client-wire.ts";
 import { wrapSealed, wrapSignature } from "../../../../src/wires/openai-responses/client-reasoning.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 
@@ -19,7 +19,7 @@ describe("a request", () => {
     const text =
       '{"model":"m", "input":"Hi","stream":true,"max_output_tokens":9,"temperature":0.5,"brand_new":1}';
     expect(parse(text)).toMatchObject({
-      wireName: "openai-responses",
+      wire: openAiResponses,
       operation: "chat",
       model: "m",
       stream: true,

@@ -10,11 +10,11 @@ import {
   type ContentMessage,
   type ContentPart,
   type RequestContent,
-} from "../../telemetry/content/content.ts";
+} from "../../schema/request-content.ts";
 
 const INSTRUCTION_ROLES: ReadonlySet<unknown> = new Set(["system", "developer"]);
 
-export function readOpenAiContent({ body }: ChatRequest): RequestContent {
+export function readChatContent({ body }: Pick<ChatRequest, "body">): RequestContent {
   const messages = listOf(body["messages"]).map(recordOf);
   const found = messages.findIndex(({ role }) => !INSTRUCTION_ROLES.has(role));
   const firstOfTalk = found === -1 ? messages.length : found;

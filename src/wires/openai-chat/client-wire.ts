@@ -6,11 +6,14 @@
 
 import * as z from "zod";
 import type { ChatRequest, RequestParams } from "../../schema/chat.ts";
-import { openAiErrorBody } from "../../errors.ts";
 import { isPresent, isRecord, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 import { checkFields, checkMessages, parseObject } from "../checked-body.ts";
 import type { ClientWire, RequestContext } from "../client-wire.ts";
+import { readChatContent } from "./client-content.ts";
+import { openAiErrorBody, openAiErrors } from "./client-errors.ts";
+import { FIELD_NAMES } from "./client-field-names.ts";
+import { openAiModels } from "./client-models.ts";
 import { formatCompletion } from "./client-answer.ts";
 import { completionFromStream } from "./client-whole-from-stream.ts";
 import { readConversation } from "./client-conversation.ts";
@@ -58,14 +61,37 @@ const checkedFields = z.object({
 });
 type CheckedFields = z.infer<typeof checkedFields>;
 
+/** What a client may pass on to an OpenAI upstream besides the body. */
+export const OPENAI_HEADERS: readonly string[] = ["openai-beta"];
+
+/** Of the chat and the Responses wire: `chat.model` counts instead of `model`, since a default route names none. */
+export const OPENAI_INSIGNIFICANT_FIELDS: ReadonlySet<string> = new Set([
+  "model",
+  "stream",
+  "stream_options",
+  "user",
+  "safety_identifier",
+  "metadata",
+  "store",
+  "prompt_cache_key",
+  "prompt_cache_options",
+  "prompt_cache_retention",
+]);
+
 export const openAiChat: ClientWire = {
   name: "openai-chat",
+  passedHeaders: OPENAI_HEADERS,
+  insignificantFields: OPENAI_INSIGNIFICANT_FIELDS,
+  turnFields: { list: "messages", content: "content", isUserByDefault: false },
+  fieldNames: FIELD_NAMES,
+  readContent: readChatContent,
+  errors: openAiErrors,
+  models: openAiModels,
   parseRequest,
   toConversation: readConversation,
   formatResponse: formatCompletion,
   encoder: createChunkEncoder,
   streamType: () => "text/event-stream; charset=utf-8",
-  errorBody: openAiErrorBody,
   errorEvent: (error) => formatEvent(JSON.stringify(openAiErrorBody(error))),
   wholeFromStream: completionFromStream,
   streamFromWhole: (bodyText, chat) =>
@@ -78,7 +104,7 @@ function parseRequest(bodyText: string, { defaultModel }: RequestContext = {}): 
   const fields = checkFields(checkedFields, isModelNamed ? body : { ...body, model: defaultModel });
   checkMessages(body["messages"]);
   return {
-    wireName: "openai-chat",
+    wire: openAiChat,
     operation: "chat",
     model: fields.model,
     stream: fields.stream === true,

@@ -6,11 +6,16 @@
 
 import * as z from "zod";
 import type { ChatRequest } from "../../schema/chat.ts";
-import { type GatewayError, openAiErrorBody } from "../../errors.ts";
+import type { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 import { checkFields, parseObject, refuse } from "../checked-body.ts";
 import type { ClientWire, RequestContext } from "../client-wire.ts";
+import { readConversationContent } from "../conversation-trace.ts";
+import { openAiErrorBody, openAiErrors } from "../openai-chat/client-errors.ts";
+import { openAiModels } from "../openai-chat/client-models.ts";
+import { OPENAI_HEADERS, OPENAI_INSIGNIFICANT_FIELDS } from "../openai-chat/client-wire.ts";
+import { FIELD_NAMES } from "./client-field-names.ts";
 import { formatResponseBody } from "./client-answer.ts";
 import { readConversation } from "./client-conversation.ts";
 import { createResponseEncoder } from "./client-encoder.ts";
@@ -48,12 +53,18 @@ const INPUT_ELSEWHERE = ["prompt", "previous_response_id", "conversation"] as co
 
 export const openAiResponses: ClientWire = {
   name: "openai-responses",
+  passedHeaders: OPENAI_HEADERS,
+  insignificantFields: OPENAI_INSIGNIFICANT_FIELDS,
+  turnFields: { list: "input", content: "content", isUserByDefault: false },
+  fieldNames: FIELD_NAMES,
+  readContent: (chat) => readConversationContent(readConversation, chat),
+  errors: openAiErrors,
+  models: openAiModels,
   parseRequest,
   toConversation: readConversation,
   formatResponse: formatResponseBody,
   encoder: createResponseEncoder,
   streamType: () => "text/event-stream; charset=utf-8",
-  errorBody: openAiErrorBody,
   errorEvent,
   wholeFromStream: responseFromStream,
   streamFromWhole: streamFromResponse,
@@ -66,7 +77,7 @@ function parseRequest(bodyText: string, { defaultModel }: RequestContext = {}): 
   checkInput(body);
   const { max_output_tokens: maxOutputTokens, temperature, top_p: topP } = fields;
   return {
-    wireName: "openai-responses",
+    wire: openAiResponses,
     operation: "chat",
     model: fields.model,
     stream: fields.stream === true,

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatRequest } from "../../../../src/schema/chat.ts";
 import type { EmbeddingAsk } from "../../../../src/schema/embedding.ts";
-import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-codec.ts";
+import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-wire.ts";
 import {
   formatEmbeddingRequest,
   readEmbeddings,

@@ -1,7 +1,7 @@
 // The Messages wire, request side: what is refused, and what a body means to an upstream of another wire.
 import { describe, expect, test } from "vitest";
-import { anthropicMessages, parseCountRequest } from "../../../../src/wires/anthropic/client-codec.ts";
-import { formatAnthropicModels } from "../../../../src/wires/anthropic/client-models.ts";
+import { anthropicMessages, parseCountRequest } from "../../../../src/wires/anthropic/client-wire.ts";
+import { anthropicModels } from "../../../../src/wires/anthropic/client-models.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 import { parseText } from "../../../support/builders/wire-fixtures.ts";
 
@@ -33,7 +33,7 @@ describe("parseRequest", () => {
       future_field: 1,
     });
     expect(anthropicMessages.parseRequest(text)).toMatchObject({
-      wireName: "anthropic-messages",
+      wire: anthropicMessages,
       model: "r",
       stream: true,
       params: { maxOutputTokens: 64, temperature: 0.5, topP: 0.9, stopSequences: ["END"] },
@@ -278,7 +278,7 @@ describe("errors", () => {
 
   test("have the body and the event that Anthropic's SDKs read", () => {
     const body = { type: "error", error: { type: "overloaded_error", message: "Busy." } };
-    expect(anthropicMessages.errorBody(error)).toEqual(body);
+    expect(anthropicMessages.errors.body(error)).toEqual(body);
     expect(parseText(anthropicMessages.errorEvent(error))).toEqual([
       { event: "error", data: JSON.stringify(body) },
     ]);
@@ -286,8 +286,10 @@ describe("errors", () => {
 });
 
 describe("the models list", () => {
+  const listed = (id: string) => ({ id, owner: "t" });
+
   test("is one page in Anthropic's form", () => {
-    expect(formatAnthropicModels(["a", "b/c"])).toMatchObject({
+    expect(anthropicModels.list([listed("a"), listed("b/c")])).toMatchObject({
       data: [
         { type: "model", id: "a", display_name: "a" },
         { type: "model", id: "b/c", display_name: "b/c" },
@@ -296,6 +298,6 @@ describe("the models list", () => {
       first_id: "a",
       last_id: "b/c",
     });
-    expect(formatAnthropicModels([])).toMatchObject({ data: [], first_id: null, last_id: null });
+    expect(anthropicModels.list([])).toMatchObject({ data: [], first_id: null, last_id: null });
   });
 });

@@ -1,7 +1,7 @@
 // What the openai-chat wire takes from a client, what it refuses and how it says so.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { openAiChat } from "../../../../src/wires/openai-chat/client-codec.ts";
+import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 
 const MESSAGES = [{ role: "user", content: "Hi" }];
@@ -33,7 +33,7 @@ describe("a request that is taken", () => {
     expect(chat.bodyText).toBe(text);
     expect(chat.body).toEqual(JSON.parse(text));
     expect(chat).toMatchObject({
-      wireName: "openai-chat",
+      wire: openAiChat,
       operation: "chat",
       model: "chat-fast",
       stream: false,
@@ -203,7 +203,7 @@ describe("errors", () => {
   const error = new GatewayError("upstream_timeout", "Too late.");
 
   test("the body is OpenAI's", () => {
-    expect(openAiChat.errorBody(error)).toMatchObject({
+    expect(openAiChat.errors.body(error)).toMatchObject({
       error: { code: "upstream_timeout", message: "Too late." },
     });
   });

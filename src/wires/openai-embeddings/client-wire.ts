@@ -10,6 +10,11 @@ import type { EmbeddingAsk, EmbeddingResponse } from "../../schema/embedding.ts"
 import { isPresent, listOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { checkFields, parseObject, refuse } from "../checked-body.ts";
 import type { ClientEmbeddingWire, RequestContext } from "../client-wire.ts";
+import { readEmbeddingContent } from "../conversation-trace.ts";
+import { openAiErrors } from "../openai-chat/client-errors.ts";
+import { FIELD_NAMES } from "../openai-chat/client-field-names.ts";
+import { openAiModels } from "../openai-chat/client-models.ts";
+import { OPENAI_HEADERS } from "../openai-chat/client-wire.ts";
 import { openAiEmbeddingBatch } from "../embedding-batch.ts";
 
 /** As the chat wire has it. */
@@ -26,6 +31,12 @@ const checkedFields = z.object({
 export const openAiEmbeddings: ClientEmbeddingWire = {
   name: "openai-embeddings",
   operation: "embeddings",
+  passedHeaders: OPENAI_HEADERS,
+  insignificantFields: new Set(["model", "user"]),
+  fieldNames: FIELD_NAMES,
+  readContent: (chat) => readEmbeddingContent(toEmbedding, chat),
+  errors: openAiErrors,
+  models: openAiModels,
   parseRequest,
   toEmbedding,
   formatEmbedding,
@@ -43,7 +54,7 @@ function parseRequest(bodyText: string, { defaultModel }: RequestContext = {}): 
     refuse("input", fault);
   }
   return {
-    wireName: "openai-embeddings",
+    wire: openAiEmbeddings,
     operation: "embeddings",
     model,
     stream: false,
@@ -65,7 +76,7 @@ function isTokens(entry: unknown): entry is readonly number[] {
 
 const READ: ReadonlySet<string> = new Set(["model", "input", "encoding_format", "dimensions", "user"]);
 
-function toEmbedding({ body }: ChatRequest, drop: DropField): EmbeddingAsk {
+function toEmbedding({ body }: Pick<ChatRequest, "body">, drop: DropField): EmbeddingAsk {
   for (const [field, value] of Object.entries(body)) {
     if (!READ.has(field) && isPresent(value)) drop(field);
   }

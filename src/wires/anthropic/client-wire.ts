@@ -6,9 +6,12 @@
 
 import * as z from "zod";
 import type { ChatRequest, RequestParams } from "../../schema/chat.ts";
-import { anthropicErrorBody } from "../../errors.ts";
 import { isPresent, isRecord, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
+import { readConversationContent } from "../conversation-trace.ts";
+import { anthropicErrorBody, anthropicErrors } from "./client-errors.ts";
+import { FIELD_NAMES } from "./client-field-names.ts";
+import { anthropicModels } from "./client-models.ts";
 import { formatMessage } from "./client-answer.ts";
 import { toConversation } from "./client-conversation.ts";
 import { createMessageEncoder } from "./client-encoder.ts";
@@ -51,12 +54,21 @@ type CheckedFields = z.infer<typeof checkedFields>;
 
 export const anthropicMessages: ClientWire = {
   name: "anthropic-messages",
+  passedHeaders: ["anthropic-version", "anthropic-beta"],
+  insignificantFields: new Set(["model", "stream", "metadata"]),
+  turnFields: { list: "messages", content: "content", isUserByDefault: false },
+  fieldNames: FIELD_NAMES,
+  readContent: (chat) => readConversationContent(toConversation, chat),
+  errors: anthropicErrors,
+  models: anthropicModels,
+  paths: /^\/v1\/messages(\/|$)/,
+  sdkHeader: "anthropic-version",
+  keyHeader: "x-api-key",
   parseRequest,
   toConversation,
   formatResponse: formatMessage,
   encoder: createMessageEncoder,
   streamType: () => "text/event-stream; charset=utf-8",
-  errorBody: (error) => anthropicErrorBody(error),
   errorEvent: (error) => formatEvent(JSON.stringify(anthropicErrorBody(error)), "error"),
   wholeFromStream: messageFromStream,
   streamFromWhole: streamFromMessage,
@@ -67,7 +79,7 @@ function parseRequest(bodyText: string, context: RequestContext = {}): ChatReque
   const fields = checkFields(checkedFields, withModel(body, context));
   checkMessages(body["messages"]);
   return {
-    wireName: "anthropic-messages",
+    wire: anthropicMessages,
     operation: "chat",
     model: fields.model,
     stream: fields.stream === true,
@@ -83,7 +95,7 @@ export function parseCountRequest(bodyText: string, context: RequestContext = {}
   const { model } = checkFields(countedFields, withModel(body, context));
   checkMessages(body["messages"]);
   return {
-    wireName: "anthropic-messages",
+    wire: anthropicMessages,
     operation: "chat",
     model,
     stream: false,

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Conversation } from "../../../../src/schema/conversation.ts";
-import { gemini } from "../../../../src/wires/gemini/client-codec.ts";
+import { gemini } from "../../../../src/wires/gemini/client-wire.ts";
 import { wrapSignature } from "../../../../src/wires/gemini/client-reasoning.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 
@@ -35,7 +35,7 @@ describe("a request that is taken", () => {
     const body = `{ "contents":[{"parts":[{"text":"Hi","x":1}]}], "brand_new": 1 }`;
     const chat = gemini.parseRequest(body, { model: "google/gemini-2.5-flash", stream: true });
     expect(chat).toEqual({
-      wireName: "gemini",
+      wire: gemini,
       operation: "chat",
       model: "google/gemini-2.5-flash",
       stream: true,
