@@ -1,6 +1,6 @@
 /**
- * Alert rules in Prometheus' own format, which Prometheus, Mimir and Grafana's import all take. Thresholds are where to begin,
- * not where to end. Pure; called by grafana.ts.
+ * Alert rules in Prometheus' format, which Prometheus, Mimir and Grafana's import accept. The thresholds are
+ * starting points. Pure.
  */
 
 import { GEN_AI_METRICS } from "../telemetry/metrics/instruments.ts";
@@ -17,7 +17,7 @@ const ATTEMPT_OUTCOME = label("gateway.attempt.outcome");
 interface Rule {
   readonly alert: string;
   readonly expr: string;
-  /** How long it must be so. */
+  /** How long the condition must hold. */
   readonly for: string;
   readonly severity: "critical" | "warning" | "info";
   readonly summary: string;
@@ -42,7 +42,7 @@ const RULES: readonly Rule[] = [
     for: "10m",
     severity: "critical",
     summary: `More than 5 % of the requests of {{ $labels.${TENANT} }} fail`,
-    description: "Every target was tried. The failed requests' traces say which, and why each was left.",
+    description: "Every target was tried. The failed requests' traces show which ones, and why each failed.",
   },
   {
     alert: "HeadgateProviderFails",
@@ -52,7 +52,7 @@ const RULES: readonly Rule[] = [
     for: "10m",
     severity: "warning",
     summary: `More than 5 % of the calls to {{ $labels.${PROVIDER} }} fail`,
-    description: "Clients may not notice as long as retries and fallbacks answer them.",
+    description: "Clients may not notice while retries and fallbacks succeed.",
   },
   {
     alert: "HeadgateFallbacks",
@@ -62,7 +62,7 @@ const RULES: readonly Rule[] = [
     for: "10m",
     severity: "warning",
     summary: `More than a fifth of the requests of {{ $labels.${TENANT} }} fall back`,
-    description: "The first target of a route fails often enough that its place in the route is in question.",
+    description: "The first target of a route fails often. Check it, or move it down in the route.",
   },
   {
     alert: "HeadgateSlowFirstChunk",
@@ -71,8 +71,8 @@ const RULES: readonly Rule[] = [
       `(rate(${metric(GEN_AI_METRICS.firstChunk, "_bucket")}[10m]))) > 3`,
     for: "10m",
     severity: "warning",
-    summary: `Streams of {{ $labels.${PROVIDER} }} begin late: p95 is {{ $value | humanizeDuration }}`,
-    description: "From sending the call to the first chunk, more than 3 s in one of twenty streams.",
+    summary: `Streams of {{ $labels.${PROVIDER} }} start late: p95 is {{ $value | humanizeDuration }}`,
+    description: "More than 3 s from sending the call to the first chunk, in one of twenty streams.",
   },
   {
     alert: "HeadgateQueueWait",
@@ -83,7 +83,7 @@ const RULES: readonly Rule[] = [
     severity: "warning",
     summary: `Requests of {{ $labels.${TENANT} }} wait: p95 is {{ $value | humanizeDuration }}`,
     description:
-      "The tenant's limits are lower than its traffic. The waits' spans name the limit and who held the slots.",
+      "The tenant's limits are lower than its traffic. The queue spans name the limit and link to the requests that held the slots.",
   },
   {
     alert: "HeadgateRefusals",
@@ -91,7 +91,7 @@ const RULES: readonly Rule[] = [
     for: "5m",
     severity: "warning",
     summary: `Requests of {{ $labels.${TENANT} }} are refused by {{ $labels.${LIMIT} }}`,
-    description: "They would have had to wait longer than they may, or the budget is spent.",
+    description: "Their wait would have been longer than allowed, or the budget is used up.",
   },
   {
     alert: "HeadgateCacheHitsFell",
@@ -107,7 +107,7 @@ const RULES: readonly Rule[] = [
     for: "0m",
     severity: "warning",
     summary: `{{ $labels.${TENANT} }} has spent {{ $value | printf "%.2f" }} US dollars in an hour`,
-    description: "Set the amount to what is usual for you. Budgets that refuse are in the tenant's record.",
+    description: "Set the threshold to your usual spend. Hard budgets are set in the tenant's record.",
   },
   {
     alert: "HeadgateTracesDropped",
@@ -115,7 +115,7 @@ const RULES: readonly Rule[] = [
     for: "0m",
     severity: "warning",
     summary: `Traces for {{ $labels.${DESTINATION} }} are dropped: {{ $labels.${REASON} }}`,
-    description: "Needs /metrics to be scraped. GET /admin/tenants/{tenant}/export says more.",
+    description: "Needs a scrape of /metrics. Details: GET /admin/tenants/{tenant}/export.",
   },
   {
     alert: "HeadgateTracesPending",
@@ -124,7 +124,7 @@ const RULES: readonly Rule[] = [
     severity: "warning",
     summary: `{{ $value }} traces wait for {{ $labels.${DESTINATION} }}`,
     description:
-      "Needs /metrics to be scraped. The destination is down or slow; traces are kept up to a size and an age.",
+      "Needs a scrape of /metrics. The destination is down or slow; traces wait up to a size and an age.",
   },
   {
     alert: "HeadgateSilent",
@@ -132,7 +132,7 @@ const RULES: readonly Rule[] = [
     for: "10m",
     severity: "info",
     summary: "No metrics of the gateway for ten minutes",
-    description: "No traffic, or no way for the metrics to come.",
+    description: "No traffic, or the metrics don't arrive.",
   },
 ];
 

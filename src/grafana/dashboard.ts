@@ -1,6 +1,6 @@
 /**
- * Grafana's dashboard model, as much of it as the pack needs: panels in rows on the 24-column grid, each with a unit and a
- * description. Pure; called by traces-dashboard.ts and metrics-dashboard.ts.
+ * The part of Grafana's dashboard model that the pack needs: panels in rows on the 24-column grid, each with a
+ * unit and a description. Pure.
  */
 
 /** Grafana's ids of units, for `fieldConfig.defaults.unit`. */
@@ -11,11 +11,11 @@ export interface PanelAbout {
   readonly description: string;
   readonly unit: Unit;
   readonly type?: "timeseries" | "heatmap" | "table" | "stat";
-  /** Of the 24 columns; 8 unless given. */
+  /** Width in columns of 24; 8 by default. */
   readonly width?: number;
-  /** Queries, drawn together; the legend is Grafana's own where none is given. */
+  /** Queries in one panel; Grafana writes the legend where none is given. */
   readonly queries: readonly { readonly query: string; readonly legend?: string }[];
-  /** How values of several series are drawn over each other. */
+  /** Whether series are stacked. */
   readonly isStacked?: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface Variable {
   readonly label: string;
   readonly description: string;
   readonly type: "datasource" | "query" | "textbox";
-  /** What a data source's type, a query or a default text is. */
+  /** A data source's type, a query, or a default text. */
   readonly query: string;
 }
 
@@ -37,13 +37,13 @@ export interface DashboardAbout {
   readonly uid: string;
   readonly title: string;
   readonly description: string;
-  /** The type of the data source, and the variable that names it. */
+  /** The data source's type, also the name of its variable. */
   readonly source: "tempo" | "prometheus";
   readonly variables: readonly Variable[];
   readonly rows: readonly Row[];
 }
 
-/** The version of the model that Grafana 11 and later read without migrating it. */
+/** The model version that Grafana 11 and later read without migration. */
 const SCHEMA_VERSION = 39;
 const GRID_WIDTH = 24;
 const PANEL_WIDTH = 8;

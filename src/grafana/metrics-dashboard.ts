@@ -1,6 +1,4 @@
-/**
- * The dashboard over the metrics, whether they came by OTLP or from `GET /metrics`. Pure; called by grafana.ts.
- */
+/** The dashboard over the metrics, received by OTLP or scraped from `GET /metrics`. Pure. */
 
 import { GEN_AI_METRICS } from "../telemetry/metrics/instruments.ts";
 import { toDashboard, type DashboardAbout } from "./dashboard.ts";
@@ -22,14 +20,14 @@ const ABOUT: DashboardAbout = {
     {
       name: "prometheus",
       label: "Metrics",
-      description: "The data source that gets the gateway's metrics by OTLP, or scrapes its /metrics.",
+      description: "The data source that receives the gateway's metrics by OTLP or scrapes its /metrics.",
       type: "datasource",
       query: "prometheus",
     },
     {
       name: "tenant",
       label: "Tenant",
-      description: "Whose numbers; `-` stands for requests without a known tenant.",
+      description: "Tenants to show; `-` is for requests without a known tenant.",
       type: "query",
       query: `label_values(${metric("gateway.requests")}, ${TENANT})`,
     },
@@ -55,19 +53,19 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Failed share",
-          description: "Share of requests that failed by the gateway's or an upstream's fault.",
+          description: "Share of requests that failed in the gateway or at an upstream.",
           unit: "percentunit",
           queries: shareOf("gateway.requests", FAILED),
         },
         {
           title: "Errors by type",
-          description: "Requests that failed or were refused, by the row of the error table.",
+          description: "Requests that failed or were refused, by error code.",
           unit: "reqps",
           queries: rateBy("gateway.requests", "error.type", `${OF_TENANT},${label("error.type")}!=""`),
         },
         {
           title: "Refusals by limit",
-          description: "Requests refused, by the limit that was reached; without a name for other reasons.",
+          description: "Requests refused, by the limit reached; unnamed for other reasons.",
           unit: "reqps",
           queries: rateBy("gateway.refusals", "gateway.limit.name"),
         },
@@ -109,7 +107,7 @@ const ABOUT: DashboardAbout = {
         {
           title: "Wait by tenant",
           description:
-            "95th percentile of the wait in the tenant's queue; those that did not wait are in it as zeros.",
+            "95th percentile of the wait in the tenant's queue, including requests that did not wait.",
           unit: "s",
           queries: [quantile(0.95, "gateway.queue.wait", "gateway.tenant.id")],
         },
@@ -125,8 +123,8 @@ const ABOUT: DashboardAbout = {
           ],
         },
         {
-          title: "What held them",
-          description: "Requests that waited, by the limit that held them.",
+          title: "Waits by limit",
+          description: "Requests that waited, by the limit they waited for.",
           unit: "reqps",
           queries: [
             {
@@ -151,7 +149,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Failed attempts by provider",
-          description: "Calls that came to nothing; what the client saw is under Outcomes.",
+          description: "Calls that failed; what clients saw is under Outcomes.",
           unit: "reqps",
           queries: rateBy(
             "gateway.attempts",
@@ -161,7 +159,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Retries and fallbacks",
-          description: "Calls after the first of their request, by why they were made.",
+          description: "Calls after a request's first one, by reason.",
           unit: "reqps",
           queries: rateBy(
             "gateway.attempts",
@@ -190,8 +188,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Spend by tenant",
-          description:
-            "US dollars in the last hour, by the price table; models without a price are not in it.",
+          description: "US dollars in the last hour by the price table, without models that have no price.",
           unit: "currencyUSD",
           isStacked: true,
           queries: hourlyBy("gateway.cost", "gateway.tenant.id"),
@@ -216,7 +213,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Saved by the cache",
-          description: "US dollars in the last hour: what the answers out of the cache had cost.",
+          description: "US dollars in the last hour: the cost of answers served from the cache.",
           unit: "currencyUSD",
           queries: hourlyBy("gateway.cache.saved", "gateway.tenant.id"),
         },
@@ -227,7 +224,7 @@ const ABOUT: DashboardAbout = {
       panels: [
         {
           title: "Delivered by destination",
-          description: "Traces a second that their destination has accepted.",
+          description: "Traces a second accepted by their destination.",
           unit: "reqps",
           queries: [
             {
@@ -238,7 +235,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Dropped by reason",
-          description: "Traces in the last hour that their destination will never get.",
+          description: "Traces in the last hour that will not be delivered.",
           unit: "short",
           queries: [
             {
@@ -249,7 +246,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Pending",
-          description: "Traces on their way; a growing number says that a destination is down.",
+          description: "Traces not yet delivered; a growing number means that a destination is down.",
           unit: "short",
           queries: [
             {

@@ -1,13 +1,13 @@
 /**
- * The dashboard that needs nothing but the traces: each panel is a TraceQL query, most of them over root spans. Counts are
- * those of the traces that arrived. Pure; called by grafana.ts.
+ * The dashboard over traces alone: each panel is a TraceQL query, most of them over root spans. It counts the
+ * traces that Tempo received. Pure.
  */
 
 import type { AttributeName } from "../telemetry/trace/attributes.ts";
 import type { SPANS } from "../telemetry/trace/spans.ts";
 import { toDashboard, type DashboardAbout } from "./dashboard.ts";
 
-/** An attribute as TraceQL writes it. The type holds the names to those that spans carry. */
+/** An attribute in TraceQL. The type admits only names that spans have. */
 const span = (name: AttributeName): string => `span.${name}`;
 const named = (name: keyof typeof SPANS): string => `name = "${name}"`;
 
@@ -34,7 +34,7 @@ const ABOUT: DashboardAbout = {
     {
       name: "tempo",
       label: "Traces",
-      description: "The Tempo data source that gets the gateway's traces.",
+      description: "The Tempo data source that receives the gateway's traces.",
       type: "datasource",
       query: "tempo",
     },
@@ -74,13 +74,13 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Errors by type",
-          description: "Requests that failed by the gateway's or an upstream's fault; a 4xx is the caller's.",
+          description: "Requests that failed in the gateway or at an upstream; a 4xx is the caller's fault.",
           unit: "reqps",
           queries: one(`{ ${ROOT} && status = error } | rate() by (${span("error.type")})`),
         },
         {
           title: "Refusals by reason",
-          description: "Requests the gateway itself refused, by the row of its error table.",
+          description: "Requests the gateway refused, by error code.",
           unit: "reqps",
           queries: one(
             `{ ${ROOT} && ${span("gateway.outcome")} = "rejected" } | rate() by (${span("gateway.decision")})`,
@@ -88,7 +88,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Refusals by limit",
-          description: "Requests refused for want of a place, by the limit that was reached.",
+          description: "Requests refused by a limit, by the limit reached.",
           unit: "reqps",
           queries: one(
             `{ ${ROOT} && ${span("gateway.limit.name")} != nil } | rate() by (${span("gateway.limit.name")})`,
@@ -96,7 +96,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Cache",
-          description: "What the response cache said.",
+          description: "Results of the response cache.",
           unit: "reqps",
           isStacked: true,
           queries: one(
@@ -117,7 +117,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Duration, spread",
-          description: "How many requests took how long.",
+          description: "Distribution of durations.",
           unit: "s",
           type: "heatmap",
           queries: one(`{ ${ROOT} } | histogram_over_time(duration)`),
@@ -166,13 +166,13 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Depth by tenant",
-          description: "The most requests that were waiting when another arrived.",
+          description: "The highest number of requests waiting when another arrived.",
           unit: "short",
           queries: one(`{ ${ROOT} } | max_over_time(${span("gateway.queue.depth")}) by (${TENANT})`),
         },
         {
-          title: "What held them",
-          description: "Requests that waited, by the limit that held them.",
+          title: "Waits by limit",
+          description: "Requests that waited, by the limit they waited for.",
           unit: "reqps",
           queries: one(
             `{ ${SERVICE} && ${named("gateway.queue.wait")} && ${span("gateway.queue.wait_ms")} > 0 $where } | ` +
@@ -193,13 +193,13 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Failed attempts by provider",
-          description: "Calls that came to nothing; what the client saw is under Outcomes.",
+          description: "Calls that failed; what clients saw is under Outcomes.",
           unit: "reqps",
           queries: one(`{ ${ATTEMPT} && status = error } | rate() by (${PROVIDER})`),
         },
         {
           title: "Retries and fallbacks",
-          description: "Calls after the first of their request, by why they were made.",
+          description: "Calls after a request's first one, by reason.",
           unit: "reqps",
           queries: one(
             `{ ${ATTEMPT} && ${span("gateway.attempt.number")} > 1 } | rate() by (${span("gateway.attempt.reason")})`,
@@ -228,8 +228,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Spend by tenant",
-          description:
-            "US dollars in each interval, by the price table; models without a price are not in it.",
+          description: "US dollars in each interval by the price table, without models that have no price.",
           unit: "currencyUSD",
           isStacked: true,
           queries: one(`{ ${ROOT} } | sum_over_time(${span("gateway.cost.usd")}) by (${TENANT})`),
@@ -243,7 +242,7 @@ const ABOUT: DashboardAbout = {
         },
         {
           title: "Saved by the cache",
-          description: "What the answers out of the cache had cost.",
+          description: "Cost of the answers served from the cache.",
           unit: "currencyUSD",
           queries: one(`{ ${ROOT} } | sum_over_time(${span("gateway.cache.saved_usd")}) by (${TENANT})`),
         },
@@ -255,7 +254,7 @@ const ABOUT: DashboardAbout = {
         {
           title: "Failed or slow",
           description:
-            "The newest requests that failed or took more than 10 s. Open one to see where the time went.",
+            "The newest requests that failed or took more than 10 s. Open one to see where its time went.",
           unit: "short",
           type: "table",
           width: 12,
@@ -264,7 +263,7 @@ const ABOUT: DashboardAbout = {
         {
           title: "Queued or fallen back",
           description:
-            "The newest requests that waited more than a second, or were answered by another target than the first.",
+            "The newest requests that waited more than a second, or were answered by a target other than the first.",
           unit: "short",
           type: "table",
           width: 12,

@@ -1,4 +1,4 @@
-/** What `npm start` prints once the gateway is up: commands that work as they stand. Pure. */
+/** What `npm start` prints once the gateway is up: commands to copy. Pure. */
 
 import type { DemoTenant } from "./demo-tenant.ts";
 
@@ -21,7 +21,7 @@ Headgate is running on ${url}
   demo key      ${demo.key}
   admin token   ${adminToken}
 
-Ask the demo route (it fails once, falls back, and answers; its model lives in the gateway):
+Call the demo route. Its first target fails every other time, then the second one answers; both are simulated in the gateway:
 
 ${ask('{"model":"demo","messages":[{"role":"user","content":"Why is the sky blue?"}]}', "-i")}
 
@@ -29,11 +29,11 @@ The same as a stream:
 
 ${ask('{"model":"demo","stream":true,"messages":[{"role":"user","content":"Why is the sky blue?"}]}', "-iN")}
 
-Where the time went: each answer's x-trace-id header names its trace. The newest ones, and one drawn:
+See where the time went. The x-trace-id header of each answer names its trace. List the newest traces, and draw one:
 
   curl -H 'authorization: Bearer ${adminToken}' '${url}/admin/traces?tenant=demo&limit=5'
   curl -H 'authorization: Bearer ${adminToken}' -H 'accept: text/plain' ${url}/admin/traces/TRACE_ID
-${real === "" ? "\nPut OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or OLLAMA_BASE_URL into .dev.vars to reach a real model.\n" : `\nReal models that are set up:\n\n${real}\n`}
+${real === "" ? "\nTo call real models, put OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or OLLAMA_BASE_URL into .dev.vars.\n" : `\nConfigured models:\n\n${real}\n`}
 Stop with Ctrl-C.
 `;
 }

@@ -1,6 +1,6 @@
 /**
- * The tenant `demo` of a local run, made through the admin API like any other: a `sim` provider whose models live in
- * the Worker, a route `demo`, and whatever real providers the settings hold a key for.
+ * The tenant `demo` of a local run, created through the admin API: a `sim` provider whose models are simulated
+ * in the Worker, a route `demo`, and the real providers that the settings have a key for.
  */
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ const SECRET_FILE_MODE = 0o600;
 export interface DemoTenant {
   readonly key: string;
   readonly route: string;
-  /** `provider/model` examples of the real providers that are set up. */
+  /** `provider/model` examples of the configured real providers. */
   readonly models: readonly string[];
 }
 
@@ -23,10 +23,10 @@ interface Context {
   readonly settings: LocalSettings;
 }
 
-/** A local run's limits: generous, but there, so that headers and spans show them. */
+/** Generous limits, so that headers and spans show them. */
 const TENANT_RECORD = { name: "Demo", limits: { requestsPerMinute: 600, concurrency: 8 } };
 
-/** The first target fails every other time, so that a first trace shows a fallback; the second one answers. */
+/** The first target fails every other time, so that a first trace shows a fallback. */
 const ROUTE_RECORD = {
   strategy: "fallback",
   targets: [
@@ -42,7 +42,10 @@ interface RealProvider {
   readonly example: string;
 }
 
-/** Makes what is missing and leaves what is there; the key is kept beside the state, so that it stays the same. */
+/**
+ * Creates what is missing and changes nothing else; the key is kept in the state folder, so that it stays the
+ * same.
+ */
 export async function ensureDemoTenant(context: Context): Promise<DemoTenant> {
   const tenant = `/admin/tenants/${TENANT}`;
   if ((await call(context, "GET", tenant)).status === 404) await ok(context, "PUT", tenant, TENANT_RECORD);
@@ -60,7 +63,7 @@ function realProviders(values: Readonly<Record<string, string>>): readonly RealP
     const record = {
       kind: "openai",
       apiKey: openaiKey,
-      ...(openaiUrl === undefined ? {} : { baseUrl: openaiUrl }),
+      ...(openaiUrl !== undefined && { baseUrl: openaiUrl }),
     };
     found.push({ name: "openai", record, example: "openai/gpt-4o-mini" });
   }
@@ -116,6 +119,6 @@ function call({ url, settings }: Context, method: string, path: string, body?: u
       authorization: `Bearer ${settings.values["ADMIN_TOKEN"] ?? ""}`,
       "content-type": "application/json",
     },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(body !== undefined && { body: JSON.stringify(body) }),
   });
 }

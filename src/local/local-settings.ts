@@ -1,6 +1,6 @@
 /**
- * The settings of a local run: `.dev.vars`, then the environment of the same names, then defaults that only make sense
- * on one's own machine. Written to a file that only its owner can read, which the local runtime is given.
+ * The settings of a local run: `.dev.vars`, then environment variables of the same names, then defaults for a
+ * developer's machine. Written to a file for the local runtime that only its owner can read.
  */
 
 import { randomBytes } from "node:crypto";
@@ -20,7 +20,7 @@ const WORKER_SETTINGS = [
   "DEV_TENANT",
 ];
 
-/** What only the demo tenant is made of; the Worker never sees them in its environment. */
+/** Only for the demo tenant's providers; not in the Worker's environment. */
 const PROVIDER_SETTINGS = [
   "OPENAI_API_KEY",
   "OPENAI_BASE_URL",
@@ -62,7 +62,7 @@ export function prepareSettings(stateDir: string, env: NodeJS.ProcessEnv): Local
   return { values, envFile };
 }
 
-/** Made once and kept beside the state it seals: without it the stored credentials could not be opened again. */
+/** Created once and kept in the state folder: without it the stored credentials can't be decrypted. */
 function keptMasterKey(path: string): string {
   if (existsSync(path)) return readFileSync(path, "utf8").trim();
   const key = randomBytes(MASTER_KEY_BYTES).toString("base64");

@@ -1,6 +1,6 @@
 /**
- * `npm start`: the whole gateway on this machine, with no account, no key and no network. Gathers the settings, starts
- * wrangler's local runtime, makes the demo tenant through the admin API, and says what to type next. Runs in Node.
+ * `npm start`: the whole gateway on this machine, without an account, a key or the network. Gathers the
+ * settings, starts wrangler's local runtime, creates the demo tenant, and prints what to do next. Runs in Node.
  */
 
 import { spawn, type ChildProcess } from "node:child_process";
@@ -45,7 +45,7 @@ function startWrangler(): ChildProcess {
   const local = ["--ip", "localhost", "--inspector-port", "0"];
   return spawn("wrangler", ["dev", ...local, ...quiet, ...own, ...passedOn()], {
     stdio: "inherit",
-    // Nothing is asked of the network: no usage statistics, no sample of a real request's properties.
+    // No network access: no usage statistics, no sample of a real request's properties.
     env: { ...process.env, WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false" },
     shell: process.platform === "win32",
   });

@@ -1,6 +1,6 @@
 /**
- * What a generation cost: a price and its token counts in, micro-US-dollars out. Pure arithmetic; who looks the price
- * up is prices.ts. Called where a request ends (usage, spans, budgets) and where a cache hit books what it saved.
+ * The cost of a generation in micro-US-dollars, from a price and token counts. Pure arithmetic; it looks no
+ * price up.
  */
 import type { TokenUsage } from "../schema/chat.ts";
 import type { ModelPrice } from "./price-finder.ts";
@@ -11,10 +11,12 @@ const TOKENS_PER_PRICE = 1_000_000;
 const MICRO_USD_PER_USD = 1_000_000;
 
 /**
- * Cost in micro-US-dollars, unrounded (a short request costs a fraction of one), never negative; undefined without a price.
+ * Cost in micro-US-dollars, unrounded (a short request costs a fraction of one), never negative; undefined
+ * without a price.
  *
- * Cached tokens are a part of the input, reasoning a part of the output and audio a part of each (`TokenUsage`), so none is
- * counted twice. Where a vendor states no price for a cached token, it costs what an input token of its kind costs.
+ * Cached tokens are a part of the input, reasoning a part of the output and audio a part of each
+ * (`TokenUsage`), so none is counted twice. Where a vendor states no price for a cached token, it costs what an
+ * input token of its kind costs.
  */
 export function costMicroUsd(price: ModelPrice, usage: TokenUsage): number;
 export function costMicroUsd(price: ModelPrice | undefined, usage: TokenUsage): number | undefined;
@@ -30,7 +32,8 @@ export function costMicroUsd(price: ModelPrice | undefined, usage: TokenUsage): 
   const cached = cacheReadText + cacheReadAudio + cacheWrite;
   const uncachedText = Math.max(0, countTokens(usage.inputTokens) - cached - uncachedAudio);
   const outputText = Math.max(0, countTokens(usage.outputTokens) - outputAudio);
-  // Counts and prices are integers and their products stay below 2^53, so the one division is the only inexact step.
+  // Counts and prices are integers and their products stay below 2^53, so the one division is the only inexact
+  // step.
   const total =
     uncachedText * price.input +
     uncachedAudio * (price.inputAudio ?? price.input) +
@@ -42,12 +45,18 @@ export function costMicroUsd(price: ModelPrice | undefined, usage: TokenUsage): 
   return total / TOKENS_PER_PRICE;
 }
 
-/** US dollars with micro-dollar precision, for the edge: JSON, headers, spans. Add up micro-dollars first, then call this once. */
+/**
+ * US dollars with micro-dollar precision, for the edge: JSON, headers, spans. Add up micro-dollars first, then
+ * call this once.
+ */
 export function usd(microUsd: number): number {
   return Math.round(microUsd) / MICRO_USD_PER_USD;
 }
 
-/** A token count as an upstream reports it; absent, negative or not finite counts as none, since it came over a wire. */
+/**
+ * A token count as an upstream reports it; absent, negative or not finite counts as none, since it came over a
+ * wire.
+ */
 function countTokens(reported: number | undefined): number {
   return reported !== undefined && Number.isFinite(reported) && reported > 0 ? reported : 0;
 }

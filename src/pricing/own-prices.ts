@@ -1,11 +1,11 @@
 /**
- * A tenant's own prices, looked for before the list's. Pure. Called by pipeline/target-price.ts; the record is
- * tenants/records/price-record.ts.
+ * A tenant's own prices, which take precedence over list prices. Pure; the records are checked in
+ * tenants/records/.
  */
 
 import type { ModelPrice } from "./price-finder.ts";
 
-/** As the record has them, in US dollars per million tokens. */
+/** As in the record: US dollars per million tokens. */
 export type OwnPrices = Readonly<Record<string, ModelPrice>>;
 
 const MICRO_USD_PER_USD = 1_000_000;

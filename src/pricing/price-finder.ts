@@ -1,9 +1,12 @@
 /**
  * Finds a model's price in a table of price sheets. Knows how a sheet is written; not where its numbers come from
- * (compile-prices.ts) nor how to bill with them (cost.ts). Called by prices.ts with the real table, by tests with small ones.
+ * (compile-prices.ts) nor how to bill with them (cost.ts).
  */
 
-/** A model's list price in whole micro-US-dollars per million tokens (1,000,000 = one dollar). Reasoning is billed as output. */
+/**
+ * A model's list price in whole micro-US-dollars per million tokens (1,000,000 = one dollar). Reasoning is
+ * billed as output.
+ */
 export interface ModelPrice {
   readonly input: number;
   readonly output: number;
@@ -19,9 +22,10 @@ export interface ModelPrice {
 /**
  * All prices, as compact text that is only parsed for the vendors a Worker really calls.
  *
- * A line of a sheet is `input,output,cacheRead,cacheWrite,inputAudio,outputAudio,cacheReadAudio|id id …`: prices may be missing,
- * trailing ones with their commas; `-` in their place says that the ids have no price we could state. An id is exact, or a pattern: `abc*` starts with, `*abc` ends with, `*abc*` contains.
- * Ids are lower case and hold neither spaces, `*` nor `|`.
+ * A line of a sheet is `input,output,cacheRead,cacheWrite,inputAudio,outputAudio,cacheReadAudio|id id …`:
+ * prices may be missing, trailing ones with their commas; `-` in their place says that the ids have no price we
+ * could state. An id is exact, or a pattern: `abc*` starts with, `*abc` ends with, `*abc*` contains. Ids are
+ * lower case and hold neither spaces, `*` nor `|`.
  */
 export interface PriceTable {
   /** Provider kind → names of the sheets to look in, in this order. */
@@ -46,16 +50,28 @@ interface Sheet {
   readonly patterns: readonly Pattern[];
 }
 
-/** Ids come from clients. Longer than any vendor's (a Bedrock profile ARN has about 150 characters) is not worth a search. */
+/**
+ * Ids come from clients. Longer than any vendor's (a Bedrock profile ARN has about 150 characters) is not worth
+ * a search.
+ */
 const MAX_MODEL_ID_LENGTH = 256;
 
-/** Answers kept per kind, so that ids made up by clients cannot fill the isolate's memory: at most about 200 KB a kind. */
+/**
+ * Answers kept per kind, so that ids made up by clients cannot fill the isolate's memory: at most about 200 KB
+ * a kind.
+ */
 const MAX_REMEMBERED_IDS = 500;
 
-/** `gpt-4o-2024-08-06`, `claude-haiku-4-5-20251001`, `claude-opus-4@20250514`: the day a snapshot of a model was taken. */
+/**
+ * `gpt-4o-2024-08-06`, `claude-haiku-4-5-20251001`, `claude-opus-4@20250514`: the day a snapshot of a model was
+ * taken.
+ */
 export const SNAPSHOT_DATE = /[-@]20\d\d(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])$/;
 
-/** A finder over a table. Sheets are parsed at their first use and answers remembered, so a repeated look-up is one or two Map reads. */
+/**
+ * A finder over a table. Sheets are parsed at their first use and answers remembered, so a repeated look-up is
+ * one or two Map reads.
+ */
 export function createPriceFinder(table: PriceTable): PriceFinder {
   const sheets = new Map<string, Sheet>();
   const answers = new Map<string, Map<string, ModelPrice | undefined>>();
@@ -75,7 +91,8 @@ export function createPriceFinder(table: PriceTable): PriceFinder {
     const answer = remembered.get(modelId);
     if (answer !== undefined || remembered.has(modelId)) return answer;
     const searched = search(names.map(openSheet), modelId.toLowerCase());
-    // Dropping all is as good as dropping the oldest: it takes made-up ids to get here, and a search is some microseconds.
+    // Dropping all is as good as dropping the oldest: it takes made-up ids to get here, and a search is some
+    // microseconds.
     if (remembered.size >= MAX_REMEMBERED_IDS) remembered.clear();
     remembered.set(modelId, searched);
     return searched;

@@ -1,12 +1,16 @@
 /**
- * Compiles @pydantic/genai-prices' catalogue into our small price table. Pure: the catalogue and the day come in, text
- * goes out. Runs on a developer's machine (prices.ts) and in the test that keeps the committed table fresh,
- * never in the Worker. A rule of the catalogue it doesn't understand is an error, so that an update can't lose one silently.
+ * Compiles @pydantic/genai-prices' catalogue into our small price table. Pure: the catalogue and the day come
+ * in, text goes out. Runs on a developer's machine (prices.ts) and in the test that keeps the committed table
+ * fresh, never in the Worker. A rule of the catalogue that it doesn't understand is an error, so that an update
+ * can't drop one silently.
  */
 import type { MatchLogic, ModelInfo, ModelPrice as CatalogPrice, Provider } from "@pydantic/genai-prices";
 import { createPriceFinder, type PriceTable, SNAPSHOT_DATE } from "../../pricing/price-finder.ts";
 
-/** Our provider kinds → the catalogue's vendors to look in, in order (its own vendors first, then those whose models it resells). */
+/**
+ * Our provider kinds → the catalogue's vendors to look in, in order (its own vendors first, then those whose
+ * models it resells).
+ */
 export const VENDORS_BY_KIND: Readonly<Record<string, readonly string[]>> = {
   openai: ["openai"],
   anthropic: ["anthropic"],
@@ -51,10 +55,13 @@ const HOURS_PER_DAY = 24;
 /** The catalogue's prices are US dollars per million tokens; ours are micro-US-dollars. */
 const MICRO_USD_PER_USD = 1_000_000;
 
-/** Stands in a line for prices that aren't there. */
+/** Marks ids without a price. */
 const NO_PRICE = "-";
 
-/** This reseller offers models once more under `model:free`, at no cost; anywhere else a model without prices is just unknown. */
+/**
+ * This reseller offers models once more under `model:free`, at no cost; anywhere else a model without prices is
+ * just unknown.
+ */
 const FREE_VARIANT_VENDOR = "openrouter";
 const FREE_VARIANT = ":free";
 
@@ -62,19 +69,22 @@ const FREE_VARIANT = ":free";
 const NOT_TEXT =
   /(?:^|[-_./:])(?:audio|image|live|lyria|moderation|native-audio|ocr|realtime|rerank(?:er)?|sonic|transcribe|tts|voice|whisper)(?![a-z])/;
 
-/** Price keys of output that isn't text, or isn't counted in tokens: such a model's cost can't be told from its token counts. */
+/**
+ * Price keys of output that isn't text, or isn't counted in tokens: such a model's cost doesn't follow from its
+ * token counts.
+ */
 const NOT_TEXT_KEYS = ["output_image_mtok", "output_video_mtok"];
 
 /**
- * Models that speak and whose usage tells audio from text on a wire that we read: OpenAI's chat and Realtime APIs. Only where
- * both prices of audio are known, and one price of input for each kind of token.
+ * Speaking models whose usage separates audio from text: OpenAI's chat and Realtime APIs. Only where both audio
+ * prices are known.
  */
 const SPEAKING = /^gpt-(?:\d\w*-)?(?:mini-)?(?:audio|realtime)(?![a-z])/;
 
 /** Ids can't hold what a sheet's lines are made of. */
 const RESERVED = /[\s|*`$\\]/;
 
-/** Compiles the catalogue as it stands on `day` (`YYYY-MM-DD`, UTC): prices that start later are not in the table. */
+/** Compiles the catalogue as of `day` (`YYYY-MM-DD`, UTC): prices that start later are not in the table. */
 export function compilePrices(findVendor: (id: string) => Provider | undefined, day: string): CompiledPrices {
   const vendors = [...new Set(Object.values(VENDORS_BY_KIND).flat())];
   const models = vendors.map((id) => {
@@ -111,7 +121,7 @@ function readModel(vendor: string, model: ModelInfo, day: string): Row {
   const isFree = vendor === FREE_VARIANT_VENDOR && isUnstated && ids.every((id) => id.endsWith(FREE_VARIANT));
   const price = isTokenPriced(model.id, prices) ? writePrice(prices) : NO_PRICE;
   return {
-    // One pattern stands for all free variants, since they come and go by the week.
+    // One pattern for all free variants, which change weekly.
     ids: isFree ? [`*${FREE_VARIANT}`] : ids,
     price: isFree ? "0" : price,
     isTiered: Object.values(prices).some((price) => typeof price === "object"),
@@ -145,7 +155,10 @@ function writeLines(rows: readonly Row[]): string {
     .join("\n");
 }
 
-/** A dated id needs no place of its own where the id without its date has the same price: the look-up takes the date off. */
+/**
+ * A dated id needs no place of its own where the id without its date has the same price: the look-up takes the
+ * date off.
+ */
 function dropSnapshots(row: Row, rows: readonly Row[]): readonly string[] {
   return row.ids.filter((id) => {
     const undated = id.replace(SNAPSHOT_DATE, "");
@@ -169,7 +182,10 @@ function isExclusion(match: MatchLogic): boolean {
   return "regex" in match && match.regex.startsWith("^(?!");
 }
 
-/** The two shapes the catalogue uses: an id and a date (the look-up takes dates off itself), an id and any digit. */
+/**
+ * The two shapes the catalogue uses: an id and a date (the look-up takes dates off itself), an id and any
+ * digit.
+ */
 function readRegex(regex: string): readonly string[] {
   const dated = /^\^([\w./\\-]+)-(?:\\d\{8\}|\\d\{4\}-\\d\{2\}-\\d\{2\})\$$/.exec(regex)?.[1];
   if (dated !== undefined) return [readLiteral(dated.replaceAll("\\.", "."))];
@@ -207,7 +223,7 @@ function countOf(values: readonly number[], value: number): number {
   return values.filter((each) => each === value).length;
 }
 
-/** Whether a cost can be told from the counts of tokens that we read. */
+/** Whether the cost follows from the token counts that we read. */
 function isTokenPriced(modelId: string, prices: CatalogPrice): boolean {
   if (NOT_TEXT_KEYS.some((key) => key in prices) || prices["input_mtok"] === undefined) return false;
   const hasAudioPrices = "input_audio_mtok" in prices && "output_audio_mtok" in prices;

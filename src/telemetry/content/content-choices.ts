@@ -1,13 +1,13 @@
 /**
- * A streamed answer's text, gathered for a trace that may hold content. Only made when someone wants it; what usage and
- * the cache need of a stream is pipeline/answers/answer-summary.ts.
+ * The text of a streamed answer, gathered for a trace with content and only then. What usage and the cache need
+ * of a stream is gathered in pipeline/answers/.
  */
 
 import type { ChatChoice, ChatChunk, FinishReason, ToolCall } from "../../schema/chat.ts";
 
-/** More is cut by every place that content goes to; a long stream must not fill the isolate's memory. */
+/** Every destination cuts to less; a long stream must not fill the isolate's memory. */
 const MAX_KEPT_CHARS = 64 * 1024;
-/** As many as the wires let a client ask for, and more tool calls than any answer has. */
+/** As many choices as the wires allow, and more tool calls than any answer has. */
 const MAX_CHOICES = 128;
 const MAX_TOOL_CALLS = 128;
 
@@ -72,7 +72,7 @@ export function createChoiceCollector(): ChoiceCollector {
           index,
           ...texts,
           toolCalls: [...toolCalls.values()] satisfies readonly ToolCall[],
-          ...(finishReason === undefined ? {} : { finishReason }),
+          ...(finishReason !== undefined && { finishReason }),
         })),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Content as attributes of a finished trace, for one place: masked where it asks for that, cut to what it takes, and
- * always valid JSON. The only way content gets into an export. Pure; called by export-encode.ts.
+ * Content as attributes of a finished trace, for one destination or the store: masked where `redacted`, cut to
+ * what it accepts, always valid JSON. The only way content gets into an export. Pure.
  */
 
 import type { AttributeValue } from "../trace/attributes.ts";
@@ -8,22 +8,22 @@ import type { ContentAttribute, ContentMode, SpanContent, TraceContent } from ".
 import { isSecretField, MASKED_SECRET, redactNumber, redactText } from "./redact.ts";
 import type { FinishedTrace } from "../trace/trace.ts";
 
-/** What one place takes. */
+/** What one destination or the store accepts. */
 export interface ContentForm {
   readonly mode: Exclude<ContentMode, "off">;
-  /** Of one attribute. */
+  /** Length of one attribute. */
   readonly maxChars: number;
 }
 
 /** Deeper than any tool's schema; keeps a hostile body from exhausting the stack. */
 const MAX_DEPTH = 24;
-/** Looked at of a list; the newest messages are kept. */
+/** Longest list; the newest messages are kept. */
 const MAX_ITEMS = 256;
-/** A text shorter than this says nothing any more: from here on the oldest messages go instead. */
+/** Texts are not cut shorter than this: then the oldest messages are dropped instead. */
 const MIN_TEXT_CHARS = 64;
 const CUT = "…";
 
-/** The trace with its content on the spans it belongs to. */
+/** The trace with content on its inference spans. */
 export function withContent(trace: FinishedTrace, content: TraceContent, form: ContentForm): FinishedTrace {
   const spans = trace.spans.map((span) => {
     const read = content.get(span.spanId);
@@ -53,7 +53,7 @@ export function renderContent(
   return rendered;
 }
 
-/** Texts are cut first, evenly; then the oldest items go. Undefined when nothing is left. */
+/** Texts are cut first, all alike; then the oldest items are dropped. Undefined when nothing is left. */
 function renderList(list: readonly unknown[], { mode, maxChars }: ContentForm): string | undefined {
   const isMasked = mode === "redacted";
   // Masked before anything is cut: half a card number is no card number to the one who looks for them.
@@ -78,11 +78,11 @@ function keepNewest(items: readonly unknown[], maxChars: number): string | undef
   return kept.length === 0 ? undefined : `[${kept.join(",")}]`;
 }
 
-/** What is done with the leaves of a value. */
+/** How the leaves of a value are changed. */
 interface Leaves {
   readonly text: (text: string) => string;
   readonly number: (value: number) => number | string;
-  /** Stands for the whole value of a field, where its name says what it holds. */
+  /** Replaces the whole value of a field whose name says that it is a secret. */
   readonly field: (name: string, value: unknown) => string | undefined;
 }
 

@@ -1,7 +1,7 @@
 /**
- * What a client said and a model answered, kept beside the trace and never on its spans: no code that handles spans can
- * leak it. Only there when a tenant asked for it; joined to the spans as the last step of an export (content-render.ts),
- * for the places that may have it. Shapes: GenAI semantic conventions v1.41, JSON schemas of messages.
+ * Prompts and answers, kept beside the trace and never on its spans, so that no code that handles spans can
+ * leak them. Only kept when a tenant wants them; added as the last step of an export (content-render.ts), where
+ * allowed. Shapes: GenAI semantic conventions v1.41, JSON schemas of messages.
  */
 
 import type { ChatChoice, ChatRequest } from "../../schema/chat.ts";
@@ -13,12 +13,12 @@ import {
 } from "../../schema/request-content.ts";
 import type { RequestTrace, SpanContextRef } from "../trace/trace.ts";
 
-/** How much of the content a place gets. */
+/** How much of the content a destination or the store gets. */
 export type ContentMode = "off" | "redacted" | "full";
 
 /** Attributes that hold content: one JSON string each. Not on the allow-list: a span can't bring them along. */
 export const CONTENT_ATTRIBUTES = {
-  "gen_ai.system_instructions": "The system and developer messages that stand before the conversation.",
+  "gen_ai.system_instructions": "The system and developer messages before the conversation.",
   "gen_ai.input.messages": "The conversation as the client sent it.",
   "gen_ai.output.messages": "What the model answered, one message per choice.",
   "gen_ai.tool.definitions": "The tools the model could call.",
@@ -44,9 +44,9 @@ export function lesserMode(left: ContentMode, right: ContentMode): ContentMode {
   return isModeWithin(left, right) ? left : right;
 }
 
-/** Where the pipeline leaves a call's content. */
+/** Where the pipeline records a call's content. */
 export interface ContentSink {
-  /** A later word on the same span takes the place of an earlier one: first the request, then the answer too. */
+  /** A later call for the same span replaces the earlier one: first the request, then request and answer. */
   note(
     call: { readonly trace: RequestTrace; readonly chat: ChatRequest },
     span: SpanContextRef,
@@ -55,24 +55,24 @@ export interface ContentSink {
 }
 
 export interface ContentRecorder extends ContentSink {
-  /** What was left for a trace; undefined when nothing was. */
+  /** The content of a trace; undefined when there is none. */
   of(trace: RequestTrace): TraceContent | undefined;
 }
 
-/** The book of an isolate. It holds content only as long as someone holds the trace itself. */
+/** The content of an isolate's requests, each kept only as long as its trace is in memory. */
 export function createContentRecorder(): ContentRecorder {
-  const pages = new WeakMap<RequestTrace, Map<string, () => SpanContent>>();
+  const byTrace = new WeakMap<RequestTrace, Map<string, () => SpanContent>>();
   return {
     note({ trace, chat }, { spanId }, choices = () => []) {
-      let page = pages.get(trace);
-      if (page === undefined) pages.set(trace, (page = new Map()));
-      page.set(spanId, () => ({ ...chat.wire.readContent(chat), output: choices().map(messageOf) }));
+      let bySpan = byTrace.get(trace);
+      if (bySpan === undefined) byTrace.set(trace, (bySpan = new Map()));
+      bySpan.set(spanId, () => ({ ...chat.wire.readContent(chat), output: choices().map(messageOf) }));
     },
-    of: (trace) => pages.get(trace),
+    of: (trace) => byTrace.get(trace),
   };
 }
 
-/** The conventions' words where they differ from ours. */
+/** The conventions' values where they differ from ours. */
 const FINISH_REASONS: Readonly<Record<string, string>> = { tool_calls: "tool_call", unknown: "stop" };
 
 function messageOf({

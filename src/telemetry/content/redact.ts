@@ -1,8 +1,8 @@
 /**
- * Masks what should not be read in captured content: e-mail addresses, card numbers, and keys of any kind. It errs on
- * the side of masking. Pure, and linear in the text's length; called by content-render.ts for each string.
+ * Masks e-mail addresses, card numbers and credentials in captured content. When in doubt it masks. Pure, and
+ * linear in the text's length.
  *
- * It finds what looks like itself: names, addresses and secrets in plain words stay. Content that must not leave at all
+ * It matches patterns only: names, addresses and secrets in plain words stay. Content that must not be exported
  * needs the mode `off`.
  */
 
@@ -22,11 +22,11 @@ const PRIVATE_KEY =
 const SECRET_WORDS =
   "api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|secret[_-]?key|access[_-]?token|auth[_-]?token|" +
   "refresh[_-]?token|password|passwd|passphrase|secret|authorization|credentials?";
-/** `password=…`, `"api_key": "…"`. The word may be the end of a longer one: `OPENAI_API_KEY=…`. */
+/** `password=…`, `"api_key": "…"`. The name may end with the word: `OPENAI_API_KEY=…`. */
 const ASSIGNMENT = new RegExp(`((?:${SECRET_WORDS})["']?\\s{0,4}[:=]\\s{0,4}["']?)[^\\s"',;&}{]{4,}`, "gi");
 const SECRET_FIELD = new RegExp(`(?:^|[_-])(?:${SECRET_WORDS}|token)$|^(?:${SECRET_WORDS})$`, "i");
 
-/** The text with everything masked that looks like an address, a card or a key. */
+/** The text with e-mail addresses, cards and credentials masked. */
 export function redactText(text: string): string {
   const withoutKeys = text
     .replaceAll(PRIVATE_KEY, SECRET)
@@ -43,26 +43,29 @@ export function isSecretField(name: string): boolean {
   return SECRET_FIELD.test(name);
 }
 
-/** A number as it may be shown: cards come as JSON numbers too. */
+/** A number, masked if it is a card: cards can be JSON numbers too. */
 export function redactNumber(value: number): number | string {
   const text = String(value);
   return /^\d+$/.test(text) && maskCards(text) !== text ? CARD : value;
 }
 
-/** What stands in a secret field's place. */
+/** Replaces a secret field's value. */
 export const MASKED_SECRET = SECRET;
 
 /** ISO/IEC 7812: 13 to 19 digits; the first names the industry, and payment cards begin with 2 to 6. */
 const MIN_CARD_DIGITS = 13;
 const MAX_CARD_DIGITS = 19;
-/** Digits that may belong together: written in one, or in groups. */
+/** Digits that may be one number: written together, or in groups. */
 const DIGIT_RUN = /\d(?:[ \u00a0.-]?\d){12,}/g;
 
 function maskCards(text: string): string {
   return text.replaceAll(DIGIT_RUN, maskRun);
 }
 
-/** A run may hold a card among other numbers ("1 4111 1111 1111 1111"): each sequence of whole groups is looked at. */
+/**
+ * A run may contain a card among other numbers ("1 4111 1111 1111 1111"): each sequence of whole groups is
+ * checked.
+ */
 function maskRun(run: string): string {
   const groups = [...run.matchAll(/\d+/g)].map(({ 0: digits, index }) => ({ digits, index }));
   let masked = "";

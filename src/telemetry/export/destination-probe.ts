@@ -1,6 +1,6 @@
 /**
- * One test span to one destination, and what the destination said: for whoever has just written its record. Sent once,
- * counted nowhere, kept by no outbox. Called by tracing.ts.
+ * Sends one test span to one destination and reports the response. Sent once: not retried, not counted, not
+ * kept by the outbox.
  */
 
 import { encodeText } from "../../bytes/digest.ts";
@@ -15,15 +15,15 @@ import {
 import { sendOnce, toPayload, type SendPorts } from "./otlp-send.ts";
 import type { FinishedTrace } from "../trace/trace.ts";
 
-/** The answer of `POST …/destinations/{name}/test`. */
+/** The response of `POST …/destinations/{name}/test`. */
 export interface ProbeReport {
   readonly delivered: boolean;
-  /** The destination's HTTP status; null when it gave none. */
+  /** The destination's HTTP status; null without a response. */
   readonly status: number | null;
   readonly ms: number;
-  /** A short word, as in the export status: `http_401`, `timeout`, `credential`; null when it was delivered. */
+  /** A reason as in the export status: `http_401`, `timeout`, `credential`; null when it was delivered. */
   readonly error: string | null;
-  /** What to look for in the back end. */
+  /** The trace to look for in the back end. */
   readonly traceId: string;
 }
 

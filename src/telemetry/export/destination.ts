@@ -1,6 +1,6 @@
 /**
- * From a tenant's record, or the operator's settings, to a destination that traces can be sent to: its endpoint, its
- * headers, and how much of the content it may have. Pure; called by tracing.ts and trace-outbox.ts.
+ * A trace destination made from a tenant's record or the operator's settings: its endpoint, its headers, and
+ * how much content it may have. Pure; sends nothing.
  */
 
 import type { Settings } from "../../config.ts";
@@ -13,11 +13,11 @@ import { PRESETS, type PresetName } from "../../tenants/records/destination-pres
 
 export interface TraceDestination extends Destination {
   readonly preset: PresetName;
-  /** What it gets: never more than its tenant and the deployment allow. */
+  /** How much content it gets: never more than its tenant and the deployment allow. */
   readonly content: ContentMode;
 }
 
-/** A destination that can't be sent to; `fault` is a short word for counters. */
+/** A destination that can't be used; `fault` is a reason for the counters. */
 export interface UnusableDestination {
   readonly name: string;
   readonly fault: string;
@@ -37,7 +37,7 @@ export function toDestination(
   const { endpoint: presetEndpoint, extraHeaders } = PRESETS[preset];
   const endpoint = opened.endpoint ?? presetEndpoint;
   if (endpoint === undefined) return { name, fault: "no_endpoint" };
-  // Asked again before each export: the record may be older than the deployment's rules.
+  // Checked before each export: the record may be older than the deployment's rules.
   const refusal = refuseUrl(endpoint, { allowPrivate: rules.allowPrivateUpstreams });
   if (refusal !== undefined) return { name, fault: "endpoint_refused" };
   return {
@@ -50,7 +50,7 @@ export function toDestination(
   };
 }
 
-/** What a tenant's store and destinations may have at most. */
+/** The most that a tenant's store and destinations may have. */
 export function allowedContent(
   tenantContent: ContentMode,
   { isContentAllowed }: Pick<Rules, "isContentAllowed">,
@@ -58,7 +58,7 @@ export function allowedContent(
   return isContentAllowed ? tenantContent : "off";
 }
 
-/** Where every trace goes, without any content: the operator's view is of the gateway, not of what clients say. */
+/** The operator's destination: gets every trace, never any content. */
 export function operatorDestination({
   otlpEndpoint,
   otlpHeaders,

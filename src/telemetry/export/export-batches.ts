@@ -1,22 +1,22 @@
 /**
- * What an isolate has on its way to each place, and that each trace of it is settled just once: delivered, handed over,
- * dropped, or given up with the request that was sending it. Called by exporter.ts. Plain data between requests.
+ * The batches an isolate is sending, each trace of which is settled exactly once: delivered, handed over,
+ * dropped, or written off with the request that was sending it. Plain data between requests.
  */
 
 import type { ExportCounter } from "./export-counters.ts";
 import type { OutboxClient } from "./outbox-client.ts";
 
-/** One place's counter, and how much of the isolate's memory is on its way there. */
+/** One destination's counter, and how much of the isolate's memory waits for it. */
 export interface DestinationQueue {
   readonly tenantId: string | undefined;
   readonly counter: ExportCounter;
   pendingChars: number;
 }
 
-/** Traces on their way to one place. */
+/** Traces on their way to one destination or store. */
 export interface ExportBatch {
   readonly queue: DestinationQueue;
-  /** Not settled yet. */
+  /** Traces not settled yet. */
   left: number;
   chars: number;
   sentAt: number;
@@ -24,28 +24,34 @@ export interface ExportBatch {
 
 export interface ExportBatches {
   queueOf(tenantId: string | undefined, name: string): DestinationQueue;
-  /** Counts a trace in; false when there is no room for it, which is counted as well. */
+  /** Counts a trace as enqueued; false when there is no room for it, which is counted as a drop. */
   admit(queue: DestinationQueue, chars: number, isTooLarge: boolean): boolean;
-  /** Counts a trace in and out again. */
+  /** Counts a trace as enqueued and dropped. */
   refuse(queue: DestinationQueue, reason: string): void;
-  /** Batches about to be sent, as being on their way from now on. */
+  /** Marks batches as being sent from now on. */
   depart<B extends ExportBatch>(batches: readonly B[]): readonly B[];
-  /** Takes traces out of a batch for whoever settles them; false when it was given up before. */
+  /** Takes traces out of a batch, to settle them elsewhere; false when they were written off before. */
   release(batch: ExportBatch, traces: number): boolean;
   deliver(batch: ExportBatch, traces: number): void;
   drop(batch: ExportBatch, traces: number, reason: string): void;
-  /** Writes off what is on its way for longer than any send takes. */
+  /** Writes off what is being sent for longer than any send takes. */
   giveUpLost(): void;
-  /** The tenants that anything was counted for since the last time. */
+  /** The tenants with counts since the last call. */
   takeTouched(): readonly (string | undefined)[];
 }
 
-/** What one destination may hold up in an isolate of 128 MB; beyond that new traces are dropped, and counted. */
+/**
+ * The most that may wait for one destination in an isolate of 128 MB; above it, new traces are dropped and
+ * counted.
+ */
 const MAX_PENDING_CHARS = 8 * 1024 * 1024;
-/** A send that has not ended by now (its budget is 20 s) died with its request. */
+/** A send that has not ended by now (it may take 20 s) died with its request. */
 export const SEND_LOST_MS = 45_000;
 
-export function createExportBatches(link: Pick<OutboxClient, "counter">, clock: () => number): ExportBatches {
+export function createExportBatches(
+  outbox: Pick<OutboxClient, "counter">,
+  clock: () => number,
+): ExportBatches {
   const queues = new Map<ExportCounter, DestinationQueue>();
   const inFlight = new Set<ExportBatch>();
   let touched = new Set<string | undefined>();
@@ -66,7 +72,7 @@ export function createExportBatches(link: Pick<OutboxClient, "counter">, clock: 
 
   return {
     queueOf(tenantId, name) {
-      const counter = link.counter(tenantId, name);
+      const counter = outbox.counter(tenantId, name);
       let queue = queues.get(counter);
       if (queue === undefined) queues.set(counter, (queue = { tenantId, counter, pendingChars: 0 }));
       touched.add(tenantId);
@@ -102,7 +108,7 @@ export function createExportBatches(link: Pick<OutboxClient, "counter">, clock: 
     drop,
     giveUpLost() {
       const lostBefore = clock() - SEND_LOST_MS;
-      // Batches depart in order, so the oldest is the first.
+      // In order of departure, so the oldest is first.
       for (const batch of inFlight) {
         if (batch.sentAt > lostBefore) return;
         drop(batch, batch.left, "request_ended");

@@ -1,10 +1,13 @@
 /**
- * What becomes of each trace, per destination: enqueued = delivered + pending + dropped, always. An isolate counts what
- * has changed since it last told the tenant's outbox object, which keeps the sums (outbox-ledger.ts). Pure state; called
- * by export-link.ts.
+ * Counts of traces per destination: enqueued = delivered + pending + dropped, always. An isolate counts the
+ * changes since it last reported to the tenant's outbox object, which keeps the sums (outbox-ledger.ts). Pure
+ * state.
  */
 
-/** closed: batches are sent as they come. open: none is sent until a set time. half-open: one is being sent as a probe. */
+/**
+ * closed: batches are sent as they come. open: none is sent until a set time. half-open: one is being sent as a
+ * probe.
+ */
 export type ExportCircuit = "closed" | "open" | "half-open";
 
 /** `GET /admin/tenants/{tenant}/export`, one item (src/docs/admin-api.md); counted in traces. */
@@ -14,13 +17,13 @@ export interface ExportStatus {
   readonly delivered: number;
   readonly pending: number;
   readonly dropped: Readonly<Record<string, number>>;
-  /** The last reason an export failed for, also when a later one went through. */
+  /** Why the last failed export failed, also when a later one was delivered. */
   readonly lastError: string | null;
   readonly retries: number;
   readonly circuit: ExportCircuit;
 }
 
-/** Changes, counted in traces. What was handed over is the outbox's from then on. */
+/** Changes, counted in traces. Traces handed over are counted by the outbox from then on. */
 export interface ExportCounts {
   readonly enqueued: number;
   readonly delivered: number;
@@ -39,14 +42,14 @@ export interface ExportCounter {
 }
 
 export interface OpenCounter extends ExportCounter {
-  /** Everything since the last time; undefined when that is nothing. */
+  /** All changes since the last call; undefined when there are none. */
   take(): ExportCounts | undefined;
-  /** Traces that were enqueued or settled since the last time. */
-  readonly news: number;
-  /** Whether any was dropped since the last time. */
-  readonly hasLoss: boolean;
-  /** Traces that were taken as enqueued and not yet as settled: whoever was told must hear how they ended. */
-  readonly owed: number;
+  /** Traces enqueued or settled since the last `take`. */
+  readonly unreported: number;
+  /** Whether any was dropped since the last `take`. */
+  readonly hasDrops: boolean;
+  /** Traces reported as enqueued and not yet as settled: the outbox must still get their result. */
+  readonly unsettled: number;
 }
 
 export function createExportCounter(): OpenCounter {
@@ -57,7 +60,7 @@ export function createExportCounter(): OpenCounter {
   let dropped: Record<string, number> = {};
   let droppedSum = 0;
   let lastError: string | undefined;
-  let owed = 0;
+  let unsettled = 0;
 
   function reset(): void {
     enqueued = delivered = handedOver = retries = droppedSum = 0;
@@ -75,20 +78,26 @@ export function createExportCounter(): OpenCounter {
       lastError = reason;
     },
     noteRetries: (count) => void (retries += count),
-    get news() {
+    get unreported() {
       return enqueued + delivered + handedOver + droppedSum;
     },
-    get hasLoss() {
+    get hasDrops() {
       return droppedSum > 0;
     },
-    get owed() {
-      return owed;
+    get unsettled() {
+      return unsettled;
     },
     take() {
       if (enqueued + delivered + handedOver + droppedSum + retries === 0) return undefined;
-      const error = lastError === undefined ? {} : { lastError };
-      const counts = { enqueued, delivered, handedOver, dropped, retries, ...error };
-      owed += enqueued - delivered - handedOver - droppedSum;
+      const counts = {
+        enqueued,
+        delivered,
+        handedOver,
+        dropped,
+        retries,
+        ...(lastError !== undefined && { lastError }),
+      };
+      unsettled += enqueued - delivered - handedOver - droppedSum;
       reset();
       return counts;
     },

@@ -1,6 +1,6 @@
 /**
- * A finished trace as the text each place gets: with or without content, in the back end's dialect. What several places
- * share is encoded once. Pure; called by exporter.ts for each trace.
+ * A finished trace as the text that each destination and the store get: with or without content, with a
+ * preset's attributes. Text that several of them share is encoded once. Pure.
  */
 
 import type { ContentMode, TraceContent } from "../content/content.ts";
@@ -11,17 +11,17 @@ import { encodeTrace, type EncodedTrace } from "../otlp/otlp.ts";
 import { PRESETS } from "../../tenants/records/destination-presets.ts";
 import type { FinishedTrace } from "../trace/trace.ts";
 
-/** Of one trace, in memory only until it is queued. */
+/** The encodings of one trace, in memory only until it is queued. */
 export interface TraceEncoder {
   /** Without any content. */
   readonly plain: () => EncodedTrace;
-  /** As a tenant's destination may have it; the parent is kept. */
+  /** For a tenant's destination, with the content it may have; the parent is kept. */
   readonly forDestination: (destination: Pick<TraceDestination, "preset" | "content">) => string;
-  /** As the tenant's own store may have it. */
+  /** For the tenant's own store. */
   readonly forStore: (content: ContentMode) => string;
 }
 
-/** Above this a trace's row in the store would be mostly text nobody asked the store for. */
+/** Keeps a trace's row in the store from being mostly message text. */
 const STORE_CONTENT_CHARS = 16 * 1024;
 
 export function createTraceEncoder(trace: FinishedTrace, content: TraceContent | undefined): TraceEncoder {

@@ -1,7 +1,4 @@
-/**
- * Traces into bodies that a back end takes: OTLP/JSON requests of one resource. Pure; called by exporter.ts for each
- * batch.
- */
+/** Packs traces into bodies of the size a back end accepts: OTLP/JSON requests of one resource. Pure. */
 
 import { encodeText } from "../../bytes/digest.ts";
 import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "../otlp/byte-writer.ts";
@@ -13,25 +10,25 @@ export interface PackedBody {
 }
 
 export interface Packer {
-  /** Takes one trace as its comma-separated spans; see `isTooLarge`. */
+  /** Adds one trace as comma-separated spans; check `isTooLarge` first. */
   append(spans: string): void;
-  /** The bodies of what was appended, in its order; ends the packer. */
+  /** The bodies in the order of the traces; ends the packer. */
   take(): readonly PackedBody[];
 }
 
-/** Below the smallest limit of a back end we know (New Relic, Honeycomb: 1 MB), and quickly sent again. */
+/** Below the smallest known limit of a back end (New Relic, Honeycomb: 1 MB), and quick to resend. */
 const BODY_BYTES = 1_000_000;
 /** Resource, scope and brackets around the spans. */
 const ENVELOPE_BYTES = 2048;
 
-/** Whether a trace alone is more than the back end takes. */
+/** Whether one trace alone is more than the back end accepts. */
 export function isTooLarge(spans: string, maxBodyBytes: number): boolean {
   const allowed = maxBodyBytes - ENVELOPE_BYTES;
-  // To count the bytes takes as long as to write them, so only where it matters.
+  // Counting bytes takes as long as writing them, so only where it matters.
   return spans.length * MAX_BYTES_PER_CHAR > allowed && encodeText(spans).byteLength > allowed;
 }
 
-/** Packs into bodies of up to a megabyte; one trace alone may take what the back end takes at most. */
+/** Packs into bodies of up to 1 MB; a single trace may be as large as the back end accepts. */
 export function createPacker({ head, tail }: Envelope, maxBodyBytes: number): Packer {
   const roomy = Math.min(BODY_BYTES, maxBodyBytes) - ENVELOPE_BYTES;
   const bodies: PackedBody[] = [];

@@ -1,11 +1,11 @@
 /**
- * Takes finished traces out of the isolate: encodes each once, gathers those of the same moment, and sends them to the
- * operator's destination, the tenant's own and the tenant's store, in parallel and apart from each other. Called by
- * src/tracing.ts for each finished trace. How one destination is sent to is otlp-send.ts; what it does not take in its
- * request's time goes to the tenant's outbox (export-link.ts).
+ * Exports finished traces from the isolate: encodes each once, gathers those that end together, and sends them
+ * to the operator's destination, the tenant's destinations and the tenant's store, each independently.
+ * otlp-send.ts sends; what can't be delivered in the request's time goes to the tenant's outbox.
  *
- * Requests of one isolate share only plain data here: on Workers a promise of one request may not be awaited in
- * another. So one request at a time is the flusher, sleeps a moment in its own waitUntil, and sends what all have left.
+ * Requests share only plain data here: on Workers a promise of one request may not be awaited in another. So
+ * one request at a time is the flusher: it sleeps briefly in its own waitUntil, then sends what all have
+ * enqueued.
  */
 
 import { isModeWithin, type ContentMode, type TraceContent } from "../content/content.ts";
@@ -25,30 +25,30 @@ import { DEFAULT_RETENTION, UNKNOWN_TENANT } from "../store/stored-trace.ts";
 import type { Retention, TraceBatch, TraceStorePort } from "../store/stored-trace.ts";
 import type { FinishedTrace } from "../trace/trace.ts";
 
-/** A tenant's `tracing` settings, with the headers of its destinations opened. */
+/** A tenant's `tracing` settings, with the headers of its destinations decrypted. */
 export interface ExportPolicy {
   readonly sampling: SamplingPolicy;
   readonly store: Retention & { readonly enabled: boolean; readonly content: ContentMode };
-  /** Those that can't be sent to have their traces counted as dropped. */
+  /** Traces for those that can't be used are counted as dropped. */
   readonly destinations: readonly (TraceDestination | UnusableDestination)[];
 }
 
-/** Lets work go on after the response, in the context of the request that calls it. */
+/** Keeps work running after the response, in the context of the calling request. */
 export type WaitUntil = (work: Promise<unknown>) => void;
 
 export interface ExportPort {
-  /** Takes a trace over; without a policy (no known tenant) it goes to the operator and the store of the unknown. */
+  /** Exports a trace; without a policy (no known tenant) to the operator and to the store for unknown tenants. */
   export(
     trace: FinishedTrace,
     policy: ExportPolicy | undefined,
     waitUntil: WaitUntil,
     content?: TraceContent,
   ): void;
-  /** Writes what waits for the stores now, so that a reader in this isolate finds it. */
+  /** Writes enqueued traces to the stores now, so that a reader in this isolate finds them. */
   flushStores(): Promise<void>;
   /**
-   * Of a tenant's destinations and store, in all isolates; of the operator's when undefined. Rejects when the outbox
-   * can't be asked.
+   * Of a tenant's destinations and store, over all isolates; of the operator's when undefined. Rejects when the
+   * outbox is unreachable.
    */
   status(tenantId: string | undefined): Promise<readonly ExportStatus[]>;
 }
@@ -61,19 +61,19 @@ export interface ExporterDeps extends SendPorts, Pick<OutboxClientDeps, "outboxO
   readonly storeOf: (tenantId: string) => TraceStorePort;
 }
 
-/** How long the flusher gathers: long enough for a burst to leave in one POST, too short for anyone to notice. */
+/** How long the flusher gathers: enough for a burst to leave in one POST, short enough not to be noticed. */
 export const EXPORT_GATHER_MS = 50;
-/** A flusher that has not sent by now has died with its request; the next trace finds another. */
+/** A flusher that has not sent by now died with its request; the next trace starts another. */
 export const FLUSHER_STALE_MS = 3000;
-/** From here on a flush waits for nobody: a burst is not held in memory. */
+/** From this many traces on, they are sent at once: a burst is not held in memory. */
 export const FLUSH_TRACES = 256;
-/** The same for one destination's traces, as a body of half a megabyte in plain ASCII. */
+/** The same for one destination's traces: a body of half a megabyte in ASCII. */
 export const FLUSH_CHARS = 512 * 1024;
 const STORE_RETRY_MS = 200;
 
 interface OtlpBatch extends ExportBatch {
   destination: TraceDestination;
-  /** What the texts hold at most. */
+  /** The most content that any of its texts has. */
   content: ContentMode;
   readonly packer: Packer;
 }
@@ -88,8 +88,8 @@ interface StoreBatch extends ExportBatch {
 export function createExporter(deps: ExporterDeps): ExportPort {
   const { clock, sleep, operator } = deps;
   const envelope = createEnvelope(deps.resource);
-  const link = createOutboxClient(deps);
-  const inFlight = createExportBatches(link, clock);
+  const outbox = createOutboxClient(deps);
+  const inFlight = createExportBatches(outbox, clock);
   let otlpBatches = new Map<DestinationQueue, OtlpBatch>();
   let storeBatches = new Map<DestinationQueue, StoreBatch>();
   let waitingTraces = 0;
@@ -107,7 +107,7 @@ export function createExporter(deps: ExporterDeps): ExportPort {
       batch = { queue, destination, content, packer, left: 0, chars: 0, sentAt: 0 };
       otlpBatches.set(queue, batch);
     }
-    // The newest settings hold: a changed credential is used at once.
+    // The newest settings apply: a changed credential is used at once.
     batch.destination = destination;
     if (isModeWithin(batch.content, content)) batch.content = content;
     batch.packer.append(spans);
@@ -168,7 +168,7 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     const { name, gzip } = destination;
     const payload = await toPayload(bytes, gzip);
     let failure: { readonly reason: string; readonly retryAfterMs: number | undefined } | undefined;
-    if (!link.isOpen(queue.tenantId, name)) {
+    if (!outbox.isOpen(queue.tenantId, name)) {
       const delivery = await sendPayload(destination, payload, deps);
       queue.counter.noteRetries(delivery.retries);
       if (delivery.kind === "delivered") return inFlight.deliver(batch, traces);
@@ -178,7 +178,7 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     }
     if (!inFlight.release(batch, traces)) return;
     const handed = { destination: name, traces, ...payload, content };
-    await link.handOver(queue.tenantId, failure === undefined ? handed : { ...handed, failure });
+    await outbox.handOver(queue.tenantId, failure === undefined ? handed : { ...handed, failure });
   }
 
   async function sendStored(batch: StoreBatch): Promise<void> {
@@ -199,7 +199,7 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     }
   }
 
-  /** Sends all that waits, in the request of whoever calls. */
+  /** Sends everything enqueued, in the calling request. */
   async function sendAll(): Promise<void> {
     const otlp = inFlight.depart([...otlpBatches.values()]);
     const stores = inFlight.depart([...storeBatches.values()]);
@@ -208,9 +208,9 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     storeBatches = new Map();
     waitingTraces = 0;
     hasFullBatch = false;
-    const report = (): Promise<unknown> => Promise.all(tenantIds.map((id) => link.reportSoon(id)));
+    const report = (): Promise<unknown> => Promise.all(tenantIds.map((id) => outbox.reportSoon(id)));
     await Promise.all([...otlp.map(sendOtlp), ...stores.map(sendStored), report()]);
-    // What took longer than the report waited; mostly nothing.
+    // Reports what was settled after the first report; mostly nothing.
     await report();
   }
 
@@ -238,7 +238,7 @@ export function createExporter(deps: ExporterDeps): ExportPort {
     },
     status(tenantId) {
       inFlight.giveUpLost();
-      return link.status(tenantId);
+      return outbox.status(tenantId);
     },
   };
 }

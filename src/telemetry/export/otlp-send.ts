@@ -1,7 +1,6 @@
 /**
- * Sends one OTLP/JSON body to one destination, with its retries, and says what became of it. It never throws and never
- * counts; who calls does the counting: exporter.ts in a request's time, outbox-engine.ts after it. The body goes out
- * byte-identical each time.
+ * Sends one OTLP/JSON body to one destination, with retries, and returns the result. It never throws and counts
+ * nothing. The body is byte-identical in each try.
  */
 
 import { encodeText } from "../../bytes/digest.ts";
@@ -12,7 +11,7 @@ export interface Destination {
   readonly name: string;
   /** The full URL of the traces endpoint: see `tracesUrl`. */
   readonly url: string;
-  /** Opened headers: credentials in the clear, so never stored or logged. */
+  /** Decrypted headers: they hold credentials and are never stored or logged. */
   readonly headers: Readonly<Record<string, string>>;
   readonly gzip: boolean;
 }
@@ -22,19 +21,19 @@ export interface SendPorts {
   readonly clock: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly random: () => number;
-  /** A signal that aborts after so many ms: `AbortSignal.timeout`. */
+  /** A signal that aborts after this many ms: `AbortSignal.timeout`. */
   readonly timeoutSignal: (ms: number) => AbortSignal;
 }
 
-/** One POST's body, just as it goes over the wire. */
+/** The body of one POST, as it is sent. */
 export interface ExportPayload {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly isGzip: boolean;
 }
 
 /**
- * What became of an export. `reason` is a short word for counters: `http_400`, `network`, `timeout`, `redirect`,
- * `partial_success`. `mayRetry`: the fault was one that passes, only the time was up.
+ * The result of an export. `reason` is for counters: `http_400`, `network`, `timeout`, `redirect`,
+ * `partial_success`. `mayRetry`: the fault is temporary, but there was no time left.
  */
 export type Delivery =
   | { readonly kind: "delivered"; readonly retries: number }
@@ -46,7 +45,7 @@ export type Delivery =
       readonly retries: number;
     };
 
-/** What became of one try. `status` is absent where there was no answer. */
+/** The result of one try. `status` is absent without a response. */
 export type SendResult =
   | { readonly kind: "ok"; readonly status: number }
   | {
@@ -57,16 +56,19 @@ export type SendResult =
       readonly retryAfterMs?: number | undefined;
     };
 
-/** One try; a receiver that takes longer is treated as gone. */
+/** Timeout of one try. */
 export const ATTEMPT_TIMEOUT_MS = 10_000;
-/** Below this compressing costs more than it saves. */
+/** Below this, compression costs more than it saves. */
 const GZIP_FROM_BYTES = 4096;
-/** A receiver's answer is `{}` or a partial success; more is not read. */
+/** A response is `{}` or a partial success; more is not read. */
 const MAX_ANSWER_CHARS = 65_536;
 
 const TRACES_PATH = "/v1/traces";
 
-/** The traces endpoint of a base URL, as OTEL_EXPORTER_OTLP_ENDPOINT means it; one that already ends so is kept. */
+/**
+ * The traces endpoint of a base URL, as for OTEL_EXPORTER_OTLP_ENDPOINT; one that already ends in /v1/traces is
+ * kept.
+ */
 export function tracesUrl(endpoint: string): string {
   const url = new URL(endpoint);
   const path = url.pathname.replace(/\/+$/, "");
@@ -74,7 +76,7 @@ export function tracesUrl(endpoint: string): string {
   return url.href;
 }
 
-/** Sends a body, and tries again where the specification allows it and the request's time does. */
+/** Sends a body, and retries where the specification and the request's time allow it. */
 export async function sendExport(
   destination: Destination,
   body: string,
@@ -83,7 +85,7 @@ export async function sendExport(
   return sendPayload(destination, await toPayload(encodeText(body), destination.gzip), ports);
 }
 
-/** The same for a body that is ready; tries that begin within RETRY_WINDOW_MS, so that all of it ends within 20 s. */
+/** The same for a prepared body; tries begin within RETRY_WINDOW_MS, so that all of it ends within 20 s. */
 export async function sendPayload(
   destination: Destination,
   payload: ExportPayload,
@@ -102,7 +104,7 @@ export async function sendPayload(
   }
 }
 
-/** A body as it goes out: packed where that is wanted and worth it. */
+/** A body ready to send: compressed where wanted and worthwhile. */
 export async function toPayload(body: Uint8Array<ArrayBuffer>, wantsGzip: boolean): Promise<ExportPayload> {
   if (!wantsGzip || body.length < GZIP_FROM_BYTES) return { body, isGzip: false };
   const packed = new Blob([body]).stream().pipeThrough(new CompressionStream("gzip"));
@@ -119,7 +121,7 @@ export async function sendOnce(
   const allHeaders = {
     ...headers,
     "content-type": "application/json",
-    ...(isGzip ? { "content-encoding": "gzip" } : {}),
+    ...(isGzip && { "content-encoding": "gzip" }),
   };
   try {
     // A redirect could carry the credential elsewhere, and no OTLP receiver needs one.
@@ -146,7 +148,10 @@ export async function sendOnce(
   }
 }
 
-/** A partially refused batch counts as refused, since nothing says which spans it was; it MUST NOT be sent again. */
+/**
+ * A partially refused batch counts as refused, since the response doesn't name the spans; it MUST NOT be sent
+ * again.
+ */
 function judgeAnswer(status: number, text: string): SendResult {
   const rejected = rejectedSpans(text);
   if (rejected === 0) return { kind: "ok", status };
@@ -174,7 +179,7 @@ function findRejected(answer: unknown): number {
   return typeof count === "number" && count > 0 ? count : 0;
 }
 
-/** Reads an answer to its end, so that the connection can be used again; gives up on one that is too long. */
+/** Reads a response to its end, so that the connection can be reused; stops at one that is too long. */
 async function readText(response: Response): Promise<string> {
   if (response.body === null) return "";
   const decoder = new TextDecoder();

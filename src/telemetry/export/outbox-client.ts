@@ -1,10 +1,10 @@
 /**
- * An isolate's side of the outboxes: what it has counted and not yet told, which circuits are open, and the calls that
- * tell. Called by exporter.ts. Holds plain data between requests, since on Workers a promise of one request may not be
- * awaited in another.
+ * An isolate's client of the trace outboxes: counts not yet reported, circuits known to be open, and the calls
+ * that report. Plain data between requests, since on Workers a promise of one request may not be awaited in
+ * another.
  *
- * Counts travel with the next call and are never told twice: each call has an id, and one that got no answer is repeated
- * under the same id until it does.
+ * Counts are sent with the next call and counted once: each call has an id and is repeated under it until it is
+ * answered.
  */
 
 import {
@@ -26,13 +26,13 @@ import {
 export interface OutboxClient {
   /** The counter of a tenant's destination; of the operator's when the tenant is undefined. */
   counter(tenantId: string | undefined, destination: string): ExportCounter;
-  /** Whether the outbox has said to keep off the destination for now. */
+  /** Whether the destination's circuit is open, as far as the outbox has reported. */
   isOpen(tenantId: string | undefined, destination: string): boolean;
-  /** Gives a batch away, counting it as handed over; a batch that can't be given away is counted as lost. */
+  /** Hands a batch to the outbox and counts it so; a batch the outbox can't take is counted as dropped. */
   handOver(tenantId: string | undefined, batch: HandedBatch): Promise<void>;
-  /** Tells a tenant's news in a while, unless another request is about to. */
+  /** Reports a tenant's counts after a delay, unless another request is about to. */
   reportSoon(tenantId: string | undefined): Promise<void>;
-  /** Of all isolates, this one's news included. Rejects when the outbox can't be asked. */
+  /** Over all isolates, this one's counts included. Rejects when the outbox is unreachable. */
   status(tenantId: string | undefined): Promise<readonly ExportStatus[]>;
 }
 
@@ -41,33 +41,33 @@ export interface OutboxClientDeps {
   readonly outboxOf: (tenantId: string) => TraceOutboxPort;
   readonly clock: () => number;
   readonly sleep: (ms: number) => Promise<void>;
-  /** Unique for each call of it, on earth. */
+  /** Globally unique. */
   readonly newId: () => string;
 }
 
-/** One call for a tenant's news of so long: an isolate costs each outbox a call a second at the very most. */
+/** An isolate reports to each outbox at most once in this time. */
 export const REPORT_DELAY_MS = 1000;
-/** A reporter that has not spoken by now has died with its request; a push without an answer, too. */
+/** A reporter that has not reported by now died with its request; so did a push without an answer. */
 export const REPORTER_STALE_MS = 10_000;
-/** Between the tries of one push. */
+/** Pauses between the tries of one push. */
 const PUSH_PAUSES_MS = [200, 1000];
-/** Pushes under way or without an answer; beyond this an outbox is out of reach, and batches are counted as lost. */
+/** Unanswered pushes; above this, the outbox counts as unreachable and batches are dropped. */
 const MAX_OPEN_PUSHES = 64;
 /**
- * The tenant's own store is told of less often: with nothing else to tell, a call per request would cost more than
- * what it says. Drops are told at once.
+ * Counts of the tenant's own store are reported less often: without other counts, a call per request would cost
+ * too much. Drops are reported at once.
  */
-const STORE_NEWS_TRACES = 200;
-const STORE_NEWS_MS = 60_000;
+const STORE_REPORT_TRACES = 200;
+const STORE_REPORT_MS = 60_000;
 
 interface Tenant {
   readonly id: string;
   readonly counters: Map<string, OpenCounter>;
   openUntil: ReadonlyMap<string, number>;
-  /** Without an answer so far, and without their batches: those are the memory of the request that sent them. */
+  /** Unanswered pushes, without their batches, which only the sending request holds. */
   readonly openPushes: Map<string, { readonly push: Push; sentAt: number }>;
   reporterSince: number | undefined;
-  storeToldAt: number;
+  storeReportedAt: number;
 }
 
 export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClientDeps): OutboxClient {
@@ -83,7 +83,7 @@ export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClie
         openUntil: new Map(),
         openPushes: new Map(),
         reporterSince: undefined,
-        storeToldAt: clock(),
+        storeReportedAt: clock(),
       };
       tenants.set(id, tenant);
     }
@@ -96,13 +96,13 @@ export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClie
     return counter;
   }
 
-  function hasNews({ counters, openPushes, storeToldAt }: Tenant): boolean {
+  function hasUnreported({ counters, openPushes, storeReportedAt }: Tenant): boolean {
     const now = clock();
     for (const { sentAt } of openPushes.values()) if (now - sentAt >= REPORTER_STALE_MS) return true;
-    for (const [name, { news, hasLoss, owed }] of counters) {
-      if (news === 0) continue;
-      if (name !== STORE_NAME || hasLoss || owed > 0) return true;
-      if (news >= STORE_NEWS_TRACES || now - storeToldAt >= STORE_NEWS_MS) return true;
+    for (const [name, { unreported, hasDrops, unsettled }] of counters) {
+      if (unreported === 0) continue;
+      if (name !== STORE_NAME || hasDrops || unsettled > 0) return true;
+      if (unreported >= STORE_REPORT_TRACES || now - storeReportedAt >= STORE_REPORT_MS) return true;
     }
     return false;
   }
@@ -113,18 +113,18 @@ export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClie
       const taken = counter.take();
       if (taken !== undefined) counts[name] = taken;
     }
-    tenant.storeToldAt = clock();
+    tenant.storeReportedAt = clock();
     return { id: newId(), isolate: (isolate ??= newId()), tenantId: tenant.id, counts };
   }
 
-  /** Sends a push, with its batch where it has one. Never throws: without an answer it stays open. */
+  /** Sends a push, with its batch where it has one. Never throws: an unanswered push stays open. */
   async function send(tenant: Tenant, push: Push, batch?: HandedBatch): Promise<void> {
     const open = { push, sentAt: clock() };
     tenant.openPushes.set(push.id, open);
     for (const pauseMs of [...PUSH_PAUSES_MS, undefined]) {
       try {
         const answer = await outboxOf(tenant.id).push(batch === undefined ? push : { ...push, batch });
-        learn(tenant, push.id, answer);
+        readAnswer(tenant, push.id, answer);
         return;
       } catch {
         if (pauseMs === undefined) return;
@@ -134,17 +134,18 @@ export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClie
     }
   }
 
-  function learn(tenant: Tenant, pushId: string, { openUntil }: PushAnswer): void {
+  function readAnswer(tenant: Tenant, pushId: string, { openUntil }: PushAnswer): void {
     tenant.openPushes.delete(pushId);
     tenant.openUntil = new Map(Object.entries(openUntil));
   }
 
-  async function tellNews(tenant: Tenant): Promise<void> {
+  async function reportNow(tenant: Tenant): Promise<void> {
     const staleBefore = clock() - REPORTER_STALE_MS;
     const stale = [...tenant.openPushes.values()].filter(({ sentAt }) => sentAt <= staleBefore);
     await Promise.all(stale.map(({ push }) => send(tenant, push)));
     if (tenant.openPushes.size >= MAX_OPEN_PUSHES) return;
-    if ([...tenant.counters.values()].some(({ news }) => news > 0)) await send(tenant, writePush(tenant));
+    if ([...tenant.counters.values()].some(({ unreported }) => unreported > 0))
+      await send(tenant, writePush(tenant));
   }
 
   return {
@@ -157,25 +158,25 @@ export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClie
       const tenant = tenantOf(tenantId);
       const counter = counterOf(tenant, batch.destination);
       if (tenant.openPushes.size >= MAX_OPEN_PUSHES) return counter.drop(batch.traces, "outbox_error");
-      // Counted and taken in one step: the push that says so is the one that brings it.
+      // Counted and written in one step: the push that counts the batch is the one that carries it.
       counter.handOver(batch.traces);
       await send(tenant, writePush(tenant), batch);
     },
     async reportSoon(tenantId) {
       const tenant = tenantOf(tenantId);
-      if (!hasNews(tenant)) return;
+      if (!hasUnreported(tenant)) return;
       const now = clock();
       if (tenant.reporterSince !== undefined && now - tenant.reporterSince < REPORTER_STALE_MS) return;
       tenant.reporterSince = now;
       await sleep(REPORT_DELAY_MS);
       tenant.reporterSince = undefined;
-      await tellNews(tenant);
+      await reportNow(tenant);
     },
     async status(tenantId) {
       const tenant = tenantOf(tenantId);
-      await tellNews(tenant);
+      await reportNow(tenant);
       const items = await outboxOf(tenant.id).status();
-      // The operator's destination and the store of the unknown share an outbox, and have two owners.
+      // The operator's destination and the store for unknown tenants share an outbox but are reported apart.
       const other = tenantId === undefined ? STORE_NAME : OPERATOR_NAME;
       return items.filter(({ destination }) => destination !== other);
     },

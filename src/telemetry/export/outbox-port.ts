@@ -1,7 +1,4 @@
-/**
- * What travels between the isolates and a tenant's outbox, and the port to it. The Durable Object behind the port is
- * trace-outbox.ts; export-link.ts is who calls it.
- */
+/** The calls from isolates to a tenant's trace outbox. outbox/trace-outbox.ts implements them. */
 
 import type { ContentMode } from "../content/content.ts";
 import type { ExportCounts, ExportStatus } from "./export-counters.ts";
@@ -12,22 +9,22 @@ export interface HandedBatch {
   readonly traces: number;
   readonly body: Uint8Array;
   readonly isGzip: boolean;
-  /** What of the clients' words is in the body; it is not sent where less is allowed by then. */
+  /** The content in the body; it is not sent where less is allowed by then. */
   readonly content: ContentMode;
-  /** Absent when it was not tried at all, since the circuit was open. */
+  /** Absent when it was not sent because the circuit was open. */
   readonly failure?: { readonly reason: string; readonly retryAfterMs?: number | undefined };
 }
 
-/** One call of an isolate: what it has counted since the last, and perhaps a batch that is among what it counted. */
+/** One call of an isolate: its counts since the last call, and perhaps a batch that is included in them. */
 export interface Push {
-  /** Counts once, however often it arrives. */
+  /** Idempotency key: counted once, however often it arrives. */
   readonly id: string;
   readonly isolate: string;
-  /** The object's own name, which it can't ask for everywhere. */
+  /** The object's own name, which not every runtime tells it. */
   readonly tenantId: string;
   /** By destination. */
   readonly counts: Readonly<Record<string, ExportCounts>>;
-  /** A push that is repeated for want of an answer comes without: if the first never arrived, the batch is lost. */
+  /** A repeated push comes without: if the first one never arrived, the batch is lost. */
   readonly batch?: HandedBatch;
 }
 

@@ -1,24 +1,25 @@
 /**
- * What a back end's own views key on besides the conventions, added to a finished trace for it alone. Pure; called by
- * export-encode.ts.
+ * Attributes that a back end's own views need besides the conventions', added to a finished trace for that back
+ * end only. Pure.
  */
 
 import type { AttributeValue } from "../trace/attributes.ts";
 import type { FinishedSpan, FinishedTrace } from "../trace/trace.ts";
 
-/** Names that only a destination of that preset gets; SPANS.md lists them. */
+/** Names that only destinations of that preset get; SPANS.md lists them. */
 export const PRESET_ATTRIBUTES = {
   langfuse: {
-    "langfuse.observation.type": "`generation` on inference spans, else `span`: tokens are counted once.",
+    "langfuse.observation.type":
+      "`generation` on inference spans, else `span`, so that tokens are counted once.",
     "langfuse.observation.completion_start_time": "When the first chunk came, ISO 8601.",
-    "gen_ai.usage.cost": "The request's cost, on the call that answered it.",
+    "gen_ai.usage.cost": "The request's cost, on the call that answered.",
     "session.id": "The client's session, on every span.",
   },
 } as const;
 
 const MS_PER_SECOND = 1000;
 
-/** Langfuse takes each span with a model for a generation, the root too, and wants a session on every span. */
+/** Langfuse counts each span with a model as a generation, the root too, and needs the session on every span. */
 export function toLangfuse(trace: FinishedTrace): FinishedTrace {
   const session = trace.root.attributes["gen_ai.conversation.id"];
   const answered = trace.spans.findLast((span) => span.attributes["gateway.attempt.outcome"] === "ok");

@@ -1,6 +1,6 @@
 /**
- * The parameters of Jaeger's `GET /api/traces` as a search of our store. What the store has a column for is asked of the
- * store, the rest of the spans. Parameters that Jaeger's UI sends for itself are ignored. Pure; called by routes/jaeger.ts.
+ * The parameters of Jaeger's `GET /api/traces` as a search of the trace store: filters for its columns, and
+ * tags that are compared with the spans. Other parameters of Jaeger's UI are ignored. Pure.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -9,25 +9,25 @@ import { parseTenantName } from "../store/trace-query.ts";
 
 export interface JaegerQuery {
   readonly service: string;
-  /** Name that some span of the trace has; any when undefined. */
+  /** Name of a span in the trace; any when undefined. */
   readonly operation: string | undefined;
   readonly tenant: string | undefined;
   readonly filters: TraceFilters;
-  /** Tags the store has no column for: each must stand on some span of the trace. Values as text. */
+  /** Tags the store has no column for: each must be on a span of the trace. Values as text. */
   readonly tags: ReadonlyMap<string, string>;
   readonly limit: number;
 }
 
 /** Jaeger's own default. */
 const DEFAULT_LIMIT = 100;
-/** Each trace is read by itself. */
+/** Traces are read one by one. */
 const MAX_LIMIT = 200;
 const MAX_TAGS = 16;
 const US_PER_MS = 1000;
 
 type Filled = { -readonly [key in keyof TraceFilters]: TraceFilters[key] };
 
-/** Tags that the store's columns answer, by the names in use: ours, the conventions' old ones, and the admin API's. */
+/** Tags that are columns of the store: our names, the conventions' old ones, and the admin API's. */
 const COLUMN_TAGS: Readonly<Record<string, (filters: Filled, value: string, name: string) => void>> = {
   "http.status_code": setStatus,
   "http.response.status_code": setStatus,
@@ -51,7 +51,7 @@ export function parseJaegerQuery(parameters: URLSearchParams): JaegerQuery {
     else if (Object.hasOwn(COLUMN_TAGS, name)) COLUMN_TAGS[name]?.(filters, value, name);
     else tags.set(name, value);
   }
-  // The column holds a status or "error": with both asked for, the search compares the other by itself.
+  // The filter is a status or "error"; with both, the search compares `error` itself.
   if (filters.status === undefined && tags.get("error") === "true") {
     filters.status = "error";
     tags.delete("error");
@@ -79,7 +79,7 @@ function setRange(filters: Filled, parameters: URLSearchParams): void {
   if (minMs !== undefined) filters.minMs = Math.ceil(minMs);
   if (maxMs !== undefined) filters.maxMs = Math.floor(maxMs);
   if (startUs !== undefined) filters.sinceAt = Math.ceil(startUs / US_PER_MS);
-  // Ours ends before `until`, Jaeger's with `end`.
+  // Our `until` is exclusive, Jaeger's `end` inclusive.
   if (endUs !== undefined) filters.untilAt = Math.floor(endUs / US_PER_MS) + 1;
 }
 
@@ -153,8 +153,9 @@ function parseMicros(text: string, name: string): number {
 
 function parseLimit(text: string | null): number {
   if (text === null || text === "") return DEFAULT_LIMIT;
-  if (!/^\d{1,9}$/.test(text) || Number(text) < 1) throw wrong("limit", "must be a whole number from 1 on");
-  // A larger one is what people set to see everything; they get what one answer can hold.
+  if (!/^\d{1,9}$/.test(text) || Number(text) < 1)
+    throw wrong("limit", "must be a whole number of 1 or more");
+  // A larger limit is accepted and cut to what one response can hold.
   return Math.min(Number(text), MAX_LIMIT);
 }
 

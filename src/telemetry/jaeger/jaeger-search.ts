@@ -1,7 +1,4 @@
-/**
- * Answers Jaeger's questions from the trace store: traces by query, the operations that occur. Reads only; called by
- * routes/jaeger.ts.
- */
+/** Answers Jaeger's queries from the trace store: traces by query, and operation names. Reads only. */
 
 import type { AttributeValue } from "../trace/attributes.ts";
 import { toJaegerTrace, type JaegerTrace } from "./jaeger.ts";
@@ -22,14 +19,14 @@ interface FoundRequests {
   readonly requests: readonly ReadTrace[];
 }
 
-/** Summaries read in one go. */
+/** Summaries per page. */
 const PAGE_SIZE = 200;
-/** How far back a search looks that the columns can't answer, and how many traces it opens for it. */
+/** How many pages a search by tags or operation reads, and how many traces it opens. */
 const MAX_PAGES = 10;
 const MAX_OPENED = 200;
-/** Opened at a time, so that a search ends soon after it has found enough. */
+/** Opened at a time, so that a search ends soon after it found enough. */
 const CHUNK_SIZE = 32;
-/** The newest traces say which models are in use. */
+/** Traces read for the models in use. */
 const OPERATIONS_FROM = 20;
 
 /** The newest traces that match. A search by tags or operation looks at no more than MAX_OPENED traces. */
@@ -48,7 +45,7 @@ export interface JaegerOperation {
   readonly spanKind: SpanKind;
 }
 
-/** Every span name of ours, and those in the newest traces; sorted. */
+/** Every span name of the gateway, and those in the newest traces; sorted. */
 export async function listOperations(reader: Reader): Promise<readonly JaegerOperation[]> {
   const { items } = await reader.search({
     tenant: undefined,
@@ -91,7 +88,7 @@ async function find(query: JaegerQuery, reader: Reader): Promise<readonly FoundR
   return found;
 }
 
-/** Each trace id once, where it was not seen before. */
+/** Each trace id once, without those seen before. */
 function distinct(items: readonly TraceSummary[], seen: Set<string>): readonly TraceSummary[] {
   return items.filter(({ traceId }) => {
     if (seen.has(traceId)) return false;
@@ -106,7 +103,7 @@ async function open(item: TraceSummary, tenant: string | undefined, reader: Read
   return { traceId, requests: elements.map(readResourceSpans) };
 }
 
-/** Tags of the root that its summary has as well: what these rule out need not be opened. */
+/** Tags of the root that are in its summary too: a trace they exclude is not opened. */
 const SUMMARY_TAGS: Readonly<Record<string, (summary: TraceSummary) => string | null>> = {
   "gateway.request.id": ({ requestId }) => requestId,
   "gateway.key.id": ({ keyId }) => keyId,

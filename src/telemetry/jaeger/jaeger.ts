@@ -1,7 +1,4 @@
-/**
- * Stored traces in the JSON of Jaeger's query API, as jaeger-query answers it to its own UI and to Grafana. Pure; called
- * by jaeger-search.ts.
- */
+/** Stored traces in the JSON of Jaeger's query API, as Jaeger's own UI and Grafana read it. Pure. */
 
 import { isDouble, type AttributeValue } from "../trace/attributes.ts";
 import type { ReadTrace } from "../otlp/otlp-read.ts";
@@ -42,7 +39,7 @@ export interface JaegerTrace {
   readonly warnings: null;
 }
 
-/** Every answer of the API has this shape. */
+/** Every response of the API has this shape. */
 export interface JaegerAnswer {
   readonly data: unknown;
   readonly total: number;
@@ -51,18 +48,18 @@ export interface JaegerAnswer {
   readonly errors: readonly { readonly code: number; readonly msg: string }[] | null;
 }
 
-/** Attributes that say of a span that it is not the whole truth. */
+/** Attributes of a span that is incomplete. */
 const TRUNCATED = "gateway.span.truncated";
 const DROPPED_COUNT = "gateway.span.dropped_count";
 const PROCESS_ID = "p1";
 const US_PER_MS = 1000;
 
-/** A list in the envelope. */
+/** A list as a response. */
 export function answerList(items: readonly unknown[]): JaegerAnswer {
   return { data: items, total: items.length, limit: 0, offset: 0, errors: null };
 }
 
-/** A fault in the envelope. */
+/** An error as a response. */
 export function answerFault(code: number, msg: string): JaegerAnswer {
   return { data: null, total: 0, limit: 0, offset: 0, errors: [{ code, msg }] };
 }
@@ -96,7 +93,7 @@ function toSpan(span: FinishedSpan): JaegerSpan {
   };
 }
 
-/** The parent first, as Jaeger expects it; a link is a reference of the looser kind. */
+/** The parent first, as Jaeger expects; links are FOLLOWS_FROM references. */
 function referencesOf({ traceId, parentSpanId, links }: FinishedSpan): readonly JaegerReference[] {
   const followed = links.map((link): JaegerReference => ({
     refType: "FOLLOWS_FROM",
@@ -125,7 +122,7 @@ function toLog({ name, at, attributes }: FinishedSpan["events"][number]): Jaeger
   };
 }
 
-/** A reference has no attributes, so what a link means stands in a log of its span. */
+/** A reference has no attributes, so a link's meaning is in a log of its span. */
 function toLinkLog(
   { traceId, spanId, attributes }: FinishedSpan["links"][number],
   at: number,
@@ -144,9 +141,9 @@ function toLinkLog(
 function warningsOf({ attributes }: FinishedSpan): readonly string[] | null {
   const warnings: string[] = [];
   if (attributes[TRUNCATED] === true)
-    warnings.push("This span had not ended when the trace had to leave; its end is not known.");
+    warnings.push("This span was still open at export; its end time is the export time.");
   const dropped = attributes[DROPPED_COUNT];
-  if (typeof dropped === "number") warnings.push(`${dropped} more spans of this request were left out.`);
+  if (typeof dropped === "number") warnings.push(`${dropped} more spans of this request were dropped.`);
   return warnings.length === 0 ? null : warnings;
 }
 

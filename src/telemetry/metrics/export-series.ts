@@ -1,4 +1,4 @@
-/** The export's counters as metrics: enqueued = delivered + pending + dropped, per destination. Pure; called by metrics-reader.ts. */
+/** The export's counters as metrics: enqueued = delivered + pending + dropped, per destination. Pure. */
 
 import type { ExportStatus } from "../export/export-counters.ts";
 import type { EXPORT_INSTRUMENTS, Labels } from "./instruments.ts";
@@ -18,7 +18,7 @@ export function exportSeries(status: ExportStatus): readonly Series[] {
   ];
 }
 
-/** Of a moment: nothing asks when these were begun. */
+/** A reading of now: these have no start time. */
 function seriesOf(instrument: keyof typeof EXPORT_INSTRUMENTS, labels: Labels, sum: number): Series {
   return { instrument, labels, sum, buckets: [], startAt: 0, touchedAt: 0 };
 }

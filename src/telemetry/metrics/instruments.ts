@@ -1,45 +1,45 @@
 /**
- * Every metric of the gateway: its name, unit, labels and buckets, each with its meaning. SPANS.md lists them, the
- * Grafana pack is checked against them. Data only; what is recorded when is sample-trace.ts.
- * Sources: GenAI semantic conventions v1.41, "Metrics"; `gateway.*` is ours.
+ * Every metric of the gateway: its name, unit, labels, buckets and meaning. SPANS.md lists them, and the
+ * Grafana pack is checked against them. Data only; sample-trace.ts records. Sources: GenAI semantic conventions
+ * v1.41, "Metrics"; `gateway.*` is ours.
  */
 
 /**
- * The labels a metric may carry, and no others: each multiplies the number of series. No key, no request, no metadata, nothing
- * that grows with traffic.
+ * The only labels a metric may have, since each multiplies the number of series: no key, no request, no
+ * metadata, nothing that grows with traffic.
  */
 export const METRIC_LABELS = {
   "gateway.tenant.id":
     "The tenant; `-` for requests without a known one. Absent on the operator's own numbers.",
   "gen_ai.operation.name": "As on the inference span.",
-  "gen_ai.provider.name": "As on the inference span; of a request, the provider that was asked last.",
+  "gen_ai.provider.name": "As on the inference span; of a request, the provider called last.",
   "gen_ai.request.model":
-    "The model asked of the upstream; on `gateway.requests`, as the client named it, once it was found.",
+    "The model sent to the upstream; on `gateway.requests`, the model the client named, once a route was found for it.",
   "gen_ai.token.type": "input or output.",
-  "error.type": "A row of the error table or the upstream's status; absent where nothing failed.",
+  "error.type": "A code of the error table or the upstream's status; absent where nothing failed.",
   "gateway.outcome": "How the request ended, as on the root span.",
-  "gateway.decision": "The error table's row that refused the request.",
+  "gateway.decision": "The error code the request was refused with.",
   "gateway.limit.name": "The limit that refused it.",
-  "gateway.queue.limit": "The limit that held it; absent where it did not wait.",
+  "gateway.queue.limit": "The limit it waited for; absent where it did not wait.",
   "gateway.cache.status": "hit, miss or bypass.",
-  "gateway.cache.kind": "Of a hit: exact or semantic.",
-  "gateway.attempt.outcome": "ok, client_disconnected, or the error table's row.",
+  "gateway.cache.kind": "For a hit: exact or semantic.",
+  "gateway.attempt.outcome": "ok, client_disconnected, or the error code.",
   "gateway.attempt.reason": "initial, retry, fallback, hedge or cache.",
   "gateway.export.destination": "Name of the trace destination.",
   "gateway.export.reason": "Why traces were dropped.",
-  "otel.metric.overflow": "`true` on the one series that takes what is beyond the limit of series.",
+  "otel.metric.overflow": "`true` on the one series that collects everything above the series limit.",
 } as const;
 
 export type MetricLabel = keyof typeof METRIC_LABELS;
 
-/** A series' labels besides the tenant's, which whoever holds the series knows. */
+/** A series' labels without the tenant's, which belongs to the whole list. */
 export type Labels = { readonly [name in MetricLabel]?: string };
 
 interface Described {
   readonly unit: "s" | "USD" | "{token}" | "{request}" | "{attempt}" | "{lookup}" | "{trace}" | "{send}";
   readonly meaning: string;
   readonly labels: readonly MetricLabel[];
-  /** Values are kept in whole raw units (ms, micro-dollars), so that sums are exact; so many make one `unit`. */
+  /** Raw units (ms, micro-dollars) in one `unit`: values are whole raw units, so that sums are exact. */
   readonly rawPerUnit: number;
 }
 
@@ -66,7 +66,7 @@ const duration = { kind: "histogram", unit: "s", rawPerUnit: MS_PER_SECOND, boun
 const count = { kind: "counter", rawPerUnit: 1 } as const;
 const money = { kind: "counter", unit: "USD", rawPerUnit: MICRO_USD_PER_USD } as const;
 
-/** Which names of the conventions leave the gateway: THE switch, to be turned when the back ends have followed. */
+/** The version of the conventions whose names are exported: change it when back ends support the next. */
 const GEN_AI_CONVENTIONS = "1.41";
 
 const GEN_AI_NAMES = {
@@ -85,7 +85,7 @@ const GEN_AI_NAMES = {
   },
 } as const;
 
-/** The conventions' metrics by what they measure, under the names that are in force. */
+/** The conventions' metrics by what they measure, under the names in use. */
 export const GEN_AI_METRICS = GEN_AI_NAMES[GEN_AI_CONVENTIONS];
 
 const INFERENCE_LABELS = ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model"] as const;
@@ -96,16 +96,16 @@ const tokens = {
   rawPerUnit: 1,
   bounds: TOKENS,
   labels: [...INFERENCE_LABELS, "gen_ai.token.type"],
-  meaning: "Tokens of a generation, as billed or, where the provider did not say, estimated.",
+  meaning: "Tokens of a generation, as billed or, where the provider reports none, estimated.",
 } as const;
 
-/** One histogram by v1.41, two by the newer names: turning the switch makes the compiler ask for the second. */
+/** One histogram by v1.41, two by the newer names: with those, the compiler requires the second. */
 const TOKEN_INSTRUMENTS: Record<
   (typeof GEN_AI_METRICS)["inputTokens" | "outputTokens"],
   Instrument & typeof tokens
 > = { [GEN_AI_METRICS.inputTokens]: tokens };
 
-/** Every metric that is gathered from finished requests, except the depth, which is asked for when metrics are read. */
+/** Every metric gathered from finished requests, and the queue depth, which is read when metrics are read. */
 export const INSTRUMENTS = {
   [GEN_AI_METRICS.duration]: {
     ...duration,
@@ -132,7 +132,7 @@ export const INSTRUMENTS = {
   "gateway.queue.wait": {
     ...duration,
     labels: ["gateway.queue.limit"],
-    meaning: "Wait in the tenant's queue, zeros included, by the queue object's clock.",
+    meaning: "Wait in the tenant's queue by the queue object's clock, including requests that did not wait.",
   },
   "gateway.queue.depth": {
     kind: "gauge",
@@ -145,19 +145,19 @@ export const INSTRUMENTS = {
     ...count,
     unit: "{lookup}",
     labels: ["gateway.cache.status", "gateway.cache.kind"],
-    meaning: "What the response cache said, bypasses included.",
+    meaning: "Lookups in the response cache, bypasses included.",
   },
-  "gateway.cache.saved": { ...money, labels: [], meaning: "What the answers out of the cache had cost." },
+  "gateway.cache.saved": { ...money, labels: [], meaning: "Cost of the answers served from the cache." },
   "gateway.refusals": {
     ...count,
     unit: "{request}",
     labels: ["gateway.decision", "gateway.limit.name"],
-    meaning: "Requests the gateway refused, by the reason and the limit.",
+    meaning: "Requests the gateway refused, by reason and limit.",
   },
   "gateway.cost": {
     ...money,
     labels: ["gen_ai.provider.name", "gen_ai.request.model"],
-    meaning: "Spend by the price table; models without a price are not in it.",
+    meaning: "Spend by the price table, without models that have no price.",
   },
   "gateway.attempts": {
     ...count,
@@ -177,24 +177,24 @@ export type InstrumentName = keyof typeof INSTRUMENTS;
 const destination = ["gateway.export.destination"] as const;
 const exported = { ...count, unit: "{trace}", labels: destination } as const;
 
-/** What became of the traces on their way out, per destination: enqueued = delivered + pending + dropped. */
+/** Exported traces per destination: enqueued = delivered + pending + dropped. */
 export const EXPORT_INSTRUMENTS = {
-  "gateway.export.enqueued": { ...exported, meaning: "Traces meant for the destination." },
-  "gateway.export.delivered": { ...exported, meaning: "Traces it has accepted." },
+  "gateway.export.enqueued": { ...exported, meaning: "Traces to be sent to the destination." },
+  "gateway.export.delivered": { ...exported, meaning: "Traces the destination accepted." },
   "gateway.export.dropped": {
     ...exported,
     labels: [...destination, "gateway.export.reason"],
-    meaning: "Traces it will never get.",
+    meaning: "Traces that will not be delivered.",
   },
-  "gateway.export.pending": { ...exported, kind: "gauge", meaning: "Traces on their way." },
-  "gateway.export.retries": { ...exported, unit: "{send}", meaning: "Sends that had to be repeated." },
+  "gateway.export.pending": { ...exported, kind: "gauge", meaning: "Traces not yet delivered or dropped." },
+  "gateway.export.retries": { ...exported, unit: "{send}", meaning: "Sends that were retried." },
 } as const satisfies Record<string, Instrument>;
 
 type AnyInstrumentName = InstrumentName | keyof typeof EXPORT_INSTRUMENTS;
 
 const ALL: Readonly<Record<string, Instrument>> = { ...INSTRUMENTS, ...EXPORT_INSTRUMENTS };
 
-/** The instrument of a name; undefined for one that another version of the Worker knew. */
+/** The instrument of a name; undefined for a name of another version of the Worker. */
 export function findInstrument(name: string): Instrument | undefined {
   return Object.hasOwn(ALL, name) ? ALL[name] : undefined;
 }

@@ -1,12 +1,12 @@
 /**
- * A tenant's totals: batches go in once each, and the whole can be saved and opened again. Pure; the Durable Object around
- * it is tenant-metrics.ts.
+ * A tenant's metric totals: each batch is added once, and the totals can be saved and restored. Pure;
+ * tenant-metrics.ts is the Durable Object.
  */
 
 import type { MetricsBatch } from "./metrics-port.ts";
 import { createSeriesTable, type Series } from "./series.ts";
 
-/** What is stored of a ledger. */
+/** A ledger as it is stored. */
 export interface SavedMetricsLedger {
   readonly series: readonly Series[];
   /** Ids of the last batches, oldest first. */
@@ -14,13 +14,13 @@ export interface SavedMetricsLedger {
 }
 
 export interface MetricsLedger {
-  /** Adds what was not added before; false when all of it was. */
+  /** Adds the batches that are new; false when none is. */
   add(batches: readonly MetricsBatch[], at: number): boolean;
   list(): readonly Series[];
   save(): SavedMetricsLedger;
 }
 
-/** A batch is repeated within seconds; in these come far fewer from all isolates together. */
+/** A batch is repeated within seconds, in which far fewer batches arrive from all isolates together. */
 const MAX_BATCH_IDS = 256;
 
 export function createMetricsLedger(saved: SavedMetricsLedger = { series: [], batchIds: [] }): MetricsLedger {

@@ -1,8 +1,9 @@
 /**
- * Gathers the metrics of an isolate's finished requests, and takes them to each tenant's object every few seconds: a request
- * adds a few numbers in memory and no call. Called by src/tracing.ts with each finished trace.
+ * Gathers the metrics of an isolate's finished requests and sends them to each tenant's object every few
+ * seconds: a request adds a few numbers in memory and makes no call.
  *
- * Requests share plain data only, as in exporter.ts: one of them at a time sleeps in its own waitUntil and sends for all.
+ * Requests share plain data only, as in exporter.ts: one of them at a time sleeps in its own waitUntil and
+ * sends for all.
  */
 
 import { UNKNOWN_TENANT } from "../store/stored-trace.ts";
@@ -12,9 +13,9 @@ import { sampleTrace } from "./sample-trace.ts";
 import { createSeriesTable, type SeriesTable } from "./series.ts";
 
 export interface Meter {
-  /** Adds a request. `waitUntil` is that request's: it may have to send what all have left. */
+  /** Adds a request. `waitUntil` is that request's: it may have to send what all requests gathered. */
   note(trace: FinishedTrace, waitUntil: (work: Promise<unknown>) => void): void;
-  /** Sends what waits now, so that a reader finds it. */
+  /** Sends everything gathered now, so that a reader finds it. */
   flush(): Promise<void>;
 }
 
@@ -26,13 +27,13 @@ export interface MeterDeps {
   readonly newId: () => string;
 }
 
-/** One call to an object for so much of a tenant's traffic in an isolate; below every back end's own resolution. */
+/** An isolate calls a tenant's object once in this time; below the resolution of every back end. */
 export const METRICS_GATHER_MS = 5000;
-/** A flusher that has not sent by now has died with its request; the next trace finds another. */
+/** A flusher that has not sent by now died with its request; the next trace starts another. */
 const FLUSHER_STALE_MS = 3 * METRICS_GATHER_MS;
-/** A batch that was not acknowledged by now is sent again: its request may have died. */
+/** A batch not acknowledged by now is sent again: its request may have died. */
 export const RESEND_AFTER_MS = 10_000;
-/** What an isolate holds for a tenant whose object can't be reached: the oldest goes first. */
+/** Batches an isolate keeps for a tenant whose object is unreachable; the oldest is dropped first. */
 const MAX_WAITING = 8;
 
 interface WaitingBatch extends MetricsBatch {
@@ -42,7 +43,7 @@ interface WaitingBatch extends MetricsBatch {
 /** The meter of one isolate. */
 export function createMeter({ metricsOf, clock, sleep, newId }: MeterDeps): Meter {
   const tables = new Map<string, SeriesTable>();
-  /** Batches that no object has acknowledged. */
+  /** Batches not yet acknowledged. */
   const waiting = new Map<string, readonly WaitingBatch[]>();
   let flusher: { readonly since: number } | undefined;
 
@@ -52,7 +53,7 @@ export function createMeter({ metricsOf, clock, sleep, newId }: MeterDeps): Mete
     return table;
   }
 
-  /** Moves what was gathered to what waits. */
+  /** Turns what was gathered into batches to send. */
   function closeBatches(): void {
     for (const [tenantId, table] of tables) {
       const batches = waiting.get(tenantId) ?? [];

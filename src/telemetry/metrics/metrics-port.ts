@@ -1,11 +1,10 @@
 /**
- * What travels between an isolate and a tenant's metrics, and the port to who keeps them. The Durable Object behind it is
- * tenant-metrics.ts; meter.ts adds, metrics-reader.ts reads.
+ * The calls between isolates and the object that keeps a tenant's metrics. tenant-metrics.ts implements them.
  */
 
 import type { Series } from "./series.ts";
 
-/** What an isolate has gathered in some seconds. */
+/** The metrics an isolate gathered in a few seconds. */
 export interface MetricsBatch {
   /** Unique: a batch that arrives twice counts once. */
   readonly id: string;
@@ -14,8 +13,8 @@ export interface MetricsBatch {
 
 /** A tenant's metrics. */
 export interface MetricsPort {
-  /** Idempotent by the batches' ids. `tenantId` is the object's own name, which it cannot ask for everywhere. */
+  /** Idempotent by the batches' ids. `tenantId` is the object's own name, which not every runtime tells it. */
   add(tenantId: string, batches: readonly MetricsBatch[]): Promise<void>;
-  /** Totals since each series' start, and the depth of the queue at this moment. */
+  /** Totals since each series' start, and the current depth of the queue. */
   read(tenantId: string): Promise<readonly Series[]>;
 }

@@ -1,6 +1,5 @@
 /**
- * The metrics of all tenants, read from their objects a few at a time, with the export's counters. Reads only; called by
- * routes/metrics.ts.
+ * The metrics of all tenants, read from their objects a few at a time, with the export's counters. Reads only.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -12,20 +11,23 @@ import type { MetricsPort } from "./metrics-port.ts";
 import type { OwnedSeries } from "./prometheus.ts";
 
 export interface MetricsReader {
-  /** Of one tenant, or of all of them, the unknown, and the operator. Throws `invalid_request` when there are too many. */
+  /**
+   * Of one tenant, or of all tenants, of requests without a known one, and of the operator. Throws
+   * `invalid_request` above the limit of tenants.
+   */
   read(tenant?: string): Promise<readonly OwnedSeries[]>;
 }
 
 export interface MetricsReaderDeps {
   readonly metricsOf: (tenantId: string) => MetricsPort;
   readonly listTenantIds: () => Promise<readonly string[]>;
-  /** Of a tenant's destinations and store; of the operator's when undefined. */
+  /** A tenant's destinations and store; the operator's when undefined. */
   readonly exportStatusOf: (tenantId: string | undefined) => Promise<readonly ExportStatus[]>;
-  /** Sends what this isolate still holds, so that a request counts as soon as it is finished. */
+  /** Sends what this isolate has gathered, so that a request counts as soon as it is finished. */
   readonly flush: () => Promise<void>;
 }
 
-/** A third of the 1,000 calls to objects that one request has on the free plan: a tenant takes up to three. */
+/** A third of the 1,000 object calls a request has on the free plan: a tenant takes up to three. */
 const MAX_TENANTS = 333;
 
 export function createMetricsReader(deps: MetricsReaderDeps): MetricsReader {
@@ -36,8 +38,8 @@ export function createMetricsReader(deps: MetricsReaderDeps): MetricsReader {
     const tenantIds = await listTenantIds();
     if (tenantIds.length <= MAX_TENANTS) return [...tenantIds, UNKNOWN_TENANT];
     const message =
-      `There are more than ${MAX_TENANTS} tenants: read them one by one with the parameter 'tenant', ` +
-      "or have them sent by OTLP.";
+      `There are more than ${MAX_TENANTS} tenants. Read one at a time with the parameter 'tenant', ` +
+      "or set OTLP_ENDPOINT to have metrics sent.";
     throw new GatewayError("invalid_request", message, { param: "tenant" });
   }
 

@@ -1,6 +1,5 @@
 /**
- * A tenant's metrics as an OTLP/JSON ExportMetricsServiceRequest (opentelemetry-proto 1.11), cumulative. Pure; called by
- * tenant-metrics.ts.
+ * A tenant's metrics as an OTLP/JSON ExportMetricsServiceRequest (opentelemetry-proto 1.11), cumulative. Pure.
  */
 
 import { SCHEMA_URL, type OtlpResource } from "../otlp/otlp.ts";
@@ -13,7 +12,10 @@ const CUMULATIVE = 2;
 const METRICS_PATH = "/v1/metrics";
 const TRACES_PATH = "/v1/traces";
 
-/** The metrics endpoint of a base URL, as OTEL_EXPORTER_OTLP_ENDPOINT means it; beside the traces' where that is named. */
+/**
+ * The metrics endpoint of a base URL, as for OTEL_EXPORTER_OTLP_ENDPOINT; a traces endpoint is replaced by the
+ * metrics endpoint next to it.
+ */
 export function metricsUrl(endpoint: string): string {
   const url = new URL(endpoint);
   const path = url.pathname.replace(/\/+$/, "");
@@ -22,7 +24,7 @@ export function metricsUrl(endpoint: string): string {
   return url.href;
 }
 
-/** The whole body; undefined when there is nothing to say, since an empty one is not allowed. */
+/** The whole body; undefined when there are no metrics, since an empty body is not allowed. */
 export function encodeMetrics(
   tenantId: string,
   series: readonly Series[],
@@ -67,7 +69,7 @@ function encodeData({ kind }: Instrument, dataPoints: readonly object[]): object
 function encodePoint(instrument: Instrument, series: Series, tenantId: string, at: number): object {
   const point = {
     attributes: encodeAttributes({ "gateway.tenant.id": tenantId, ...series.labels }),
-    ...(instrument.kind === "gauge" ? {} : { startTimeUnixNano: toNanos(series.startAt) }),
+    ...(instrument.kind !== "gauge" && { startTimeUnixNano: toNanos(series.startAt) }),
     timeUnixNano: toNanos(at),
   };
   const value = series.sum / instrument.rawPerUnit;
@@ -80,7 +82,7 @@ function encodePoint(instrument: Instrument, series: Series, tenantId: string, a
       explicitBounds: instrument.bounds,
     };
   }
-  // A unit that is divided is a fraction by nature, also when a value happens to be whole.
+  // A divided unit is a fraction, even when a value is whole.
   return instrument.rawPerUnit === 1
     ? { ...point, asInt: String(series.sum) }
     : { ...point, asDouble: value };
@@ -89,7 +91,7 @@ function encodePoint(instrument: Instrument, series: Series, tenantId: string, a
 function encodeAttributes(labels: Labels | Readonly<Record<string, string>>): readonly object[] {
   return Object.entries(labels).map(([key, value]) => ({
     key,
-    // The SDK specification has the mark of the overflow as a boolean.
+    // The SDK specification defines the overflow attribute as a boolean.
     value: key === "otel.metric.overflow" ? { boolValue: true } : { stringValue: value },
   }));
 }

@@ -1,6 +1,6 @@
 /**
- * Metrics in Prometheus' text format 0.0.4, under the names that a Prometheus with an OTLP receiver gives them: a dashboard
- * works with both. Pure; called by routes/metrics.ts, the names also by the Grafana pack.
+ * Metrics in Prometheus' text format 0.0.4, under the names that Prometheus' OTLP receiver gives them, so that
+ * a dashboard works with both. Pure.
  */
 
 import { listInstruments, type Instrument, type Labels } from "./instruments.ts";
@@ -9,7 +9,7 @@ import { countOf, type Series } from "./series.ts";
 /** https://prometheus.io/docs/instrumenting/exposition_formats/ (seen 2026-11). */
 export const PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Series and whose they are; the operator's own have no tenant. */
+/** Series and their tenant; the operator's own have none. */
 export interface OwnedSeries {
   readonly tenantId: string | undefined;
   readonly series: readonly Series[];

@@ -1,6 +1,6 @@
 /**
- * What a finished request adds to the metrics, read off its spans: no second bookkeeping on the request's path, and the
- * numbers are those of the trace. Pure; called by meter.ts once a request, after its response.
+ * The measurements of a finished request, read from its spans: nothing is counted on the request's path, and
+ * metrics agree with traces. Pure.
  */
 
 import type { AttributeName } from "../trace/attributes.ts";
@@ -14,14 +14,14 @@ import {
   type MetricLabel,
 } from "./instruments.ts";
 
-/** Takes one measurement in raw units (instruments.ts), `times` times. */
+/** Records one measurement in raw units (instruments.ts), `times` times. */
 export type Measure = (instrument: InstrumentName, labels: Labels, value: number, times?: number) => void;
 
 const MS_PER_SECOND = 1000;
-/** An operator's own reading and writing is no traffic. */
+/** The operator's own requests are not traffic. */
 const NOT_DATA_PLANE = /^\/(admin|jaeger)(\/|$)/;
 
-/** Gives `measure` every measurement of a request. */
+/** Calls `measure` for every measurement of a request. */
 export function sampleTrace({ root, spans }: FinishedTrace, measure: Measure): void {
   if (NOT_DATA_PLANE.test(textAttribute(root, "http.route") ?? "")) return;
   const attempts = spans.filter(isAttempt);
@@ -33,13 +33,13 @@ export function sampleTrace({ root, spans }: FinishedTrace, measure: Measure): v
 }
 
 function sampleRequest(root: FinishedSpan, last: FinishedSpan | undefined, measure: Measure): void {
-  // A summary span stands for many requests, and its length is not theirs.
+  // A summary span counts many requests, and its duration is not theirs.
   const counted = numberAttribute(root, "gateway.refusals.count");
   const outcome = labelsOf(root, ["gateway.outcome"]);
   const requests = {
     ...outcome,
-    // Until a route was found the name is whatever the client made up.
-    ...(root.attributes["gateway.route.id"] === undefined ? {} : labelsOf(root, ["gen_ai.request.model"])),
+    // Until a route is found, the name can be anything a client sends.
+    ...(root.attributes["gateway.route.id"] !== undefined && labelsOf(root, ["gen_ai.request.model"])),
     ...labelsOf(last, ["gen_ai.provider.name"]),
     ...errorOf(root),
   };
@@ -50,7 +50,7 @@ function sampleRequest(root: FinishedSpan, last: FinishedSpan | undefined, measu
   }
 }
 
-/** The embedding that the cache was asked by is another model's money than the answer. */
+/** The embedding for a semantic lookup is billed by another model than the answer. */
 function sampleCost(
   root: FinishedSpan,
   attempts: readonly FinishedSpan[],
@@ -69,7 +69,7 @@ function sampleCost(
   }
 }
 
-/** A client that left, and whatever came of it, is no error. */
+/** A client that disconnected is not an error. */
 function errorOf(root: FinishedSpan): Labels {
   const outcome = root.attributes["gateway.outcome"];
   if (outcome === "ok" || outcome === "cache_hit" || outcome === "client_disconnected") return {};
@@ -104,7 +104,7 @@ function sampleAttempt(attempt: FinishedSpan, root: FinishedSpan, isLast: boolea
   if (firstChunkSeconds !== null) {
     measure(GEN_AI_METRICS.firstChunk, inference, Math.round(firstChunkSeconds * MS_PER_SECOND));
   }
-  // The root has the estimate where the provider did not say; it belongs to the attempt that answered.
+  // Where the provider reports no usage, the root has the estimate; it belongs to the attempt that answered.
   const tokensOf = (name: AttributeName): number | null =>
     numberAttribute(attempt, name) ?? (isLast ? numberAttribute(root, name) : null);
   const input = tokensOf("gen_ai.usage.input_tokens");
@@ -115,7 +115,7 @@ function sampleAttempt(attempt: FinishedSpan, root: FinishedSpan, isLast: boolea
     measure(GEN_AI_METRICS.outputTokens, { ...inference, "gen_ai.token.type": "output" }, output);
 }
 
-/** Those of a span's attributes that are text, as labels. */
+/** The text attributes of a span as labels. */
 function labelsOf(span: FinishedSpan | undefined, names: readonly (MetricLabel & AttributeName)[]): Labels {
   const labels: { [name in MetricLabel]?: string } = {};
   for (const name of names) {

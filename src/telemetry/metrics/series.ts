@@ -1,6 +1,6 @@
 /**
- * Measurements added up: one series for each instrument and set of labels, of which there are boundedly many. Pure; the
- * isolate gathers in it (meter.ts), and the tenant's object keeps its totals in it (ledger.ts).
+ * Sums of measurements: one series per instrument and set of labels, in a bounded number. Pure; used for what
+ * an isolate gathers and for a tenant's totals.
  */
 
 import {
@@ -17,7 +17,7 @@ export interface Series {
   readonly labels: Labels;
   readonly sum: number;
   readonly buckets: readonly number[];
-  /** Ms since the epoch: what happened before is not in the numbers. */
+  /** Ms since the epoch; the sums begin there. */
   readonly startAt: number;
   /** Ms since the epoch of the last measurement. */
   readonly touchedAt: number;
@@ -34,31 +34,31 @@ interface Entry extends Series {
 interface Family {
   readonly name: string;
   readonly instrument: Instrument;
-  /** The labels that tell its series apart. */
+  /** The labels that distinguish its series. */
   readonly keyLabels: readonly MetricLabel[];
   readonly entries: Map<string, Entry>;
 }
 
 export interface SeriesTable {
-  /** Adds one measurement in raw units, `times` times, taken at `at`. */
+  /** Adds one measurement in raw units, `times` times, taken at `at`, in ms since the epoch. */
   record(instrument: InstrumentName, labels: Labels, value: number, at: number, times?: number): void;
-  /** Adds what another table has gathered; series of unknown instruments or with other buckets are left out. */
+  /** Adds another table's series; unknown instruments and other buckets are skipped. */
   merge(series: Series, at: number): void;
   list(): readonly Series[];
 }
 
-/** Sets of labels an instrument may have in one table: a client can name models at will, and each would be a series. */
+/** Series per instrument in one table: clients can send any model name, and each would be a series. */
 export const MAX_SERIES = 200;
-/** When there is no room, a series that nothing was added to for a day gives up its place. */
+/** A full table replaces a series that was idle for a day. */
 const IDLE_MS = 86_400_000;
-/** Names of models are the longest values; what is longer is nobody's name. */
+/** Model names are the longest values; longer text is cut. */
 const MAX_VALUE_CHARS = 128;
 
 const OVERFLOW_LABEL = "otel.metric.overflow";
-/** All the rest: the OpenTelemetry SDK specification, "Overflow attribute". */
+/** Collects everything above the limit: the OpenTelemetry SDK specification, "Overflow attribute". */
 const OVERFLOW: Labels = { [OVERFLOW_LABEL]: "true" };
 
-/** A table, empty or with what was saved of one. */
+/** A table, empty or restored from saved series. */
 export function createSeriesTable(saved: readonly Series[] = []): SeriesTable {
   const families = new Map<string, Family>();
 
@@ -128,7 +128,7 @@ function open({ name, instrument, keyLabels, entries }: Family, key: string, lab
   return entry;
 }
 
-/** Takes the series out that was idle for longest; false when none has been idle for long. */
+/** Removes the series that was idle for longest; false when none was idle for a day. */
 function makeRoom(entries: Map<string, Entry>, at: number): boolean {
   let oldest: [string, Entry] | undefined;
   for (const entry of entries) {
@@ -138,7 +138,7 @@ function makeRoom(entries: Map<string, Entry>, at: number): boolean {
   return entries.delete(oldest[0]);
 }
 
-/** The values in the instrument's order; absent ones hold their place. */
+/** The values in the instrument's order; an absent one is an empty text. */
 function keyOf(labels: Labels, names: readonly MetricLabel[]): string {
   let key = "";
   for (const name of names) key += `${valueOf(labels[name])}\u0000`;
@@ -152,7 +152,7 @@ function cleanLabels(labels: Labels, names: readonly MetricLabel[]): Labels {
   );
 }
 
-/** The bucket a value belongs to; a bound is part of the bucket below it. */
+/** The bucket of a value; a bound belongs to the bucket below it. */
 function bucketOf(value: number, bounds: readonly number[]): number {
   const index = bounds.findIndex((bound) => value <= bound);
   return index === -1 ? bounds.length : index;
@@ -170,7 +170,7 @@ function valueOf(value: string | undefined): string {
   return value === undefined ? "" : value.slice(0, MAX_VALUE_CHARS);
 }
 
-/** How many measurements a histogram's series holds. */
+/** The number of measurements in a histogram's series. */
 export function countOf({ buckets }: Series): number {
   return buckets.reduce((sum, count) => sum + count, 0);
 }

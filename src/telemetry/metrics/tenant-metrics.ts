@@ -1,6 +1,6 @@
 /**
- * The Durable Object of one tenant's metrics: isolates add what they gathered, readers get totals, and an alarm sends them
- * by OTLP while there is traffic. What is added up how is ledger.ts; worker.ts exports the class.
+ * The Durable Object of one tenant's metrics: isolates add what they gathered, readers get totals, and an alarm
+ * exports them by OTLP while there is traffic. The sums themselves are ledger.ts.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -16,15 +16,15 @@ import type { Series } from "./series.ts";
 const LEDGER_KEY = "ledger";
 const TENANT_KEY = "tenant";
 
-/** One row at most in so many ms: a row costs as much as seven calls. A crash loses what came since. */
+/** At most one row in this time: writing a row costs as much as seven calls. A crash loses what was added since. */
 const SAVE_INTERVAL_MS = 5000;
 /** OpenTelemetry's default for periodic exports. */
 const EXPORT_INTERVAL_MS = 60_000;
-/** Whoever has just set up a destination wants to see something come. */
+/** The first export is sooner, for an operator who has just set up OTLP. */
 const FIRST_EXPORT_MS = 2000;
-/** After so many exports in a row that failed, the next one waits for new traffic. */
+/** After this many failed exports in a row, the next one waits for new traffic. */
 const MAX_FAILURES = 10;
-/** A queue that no request has left for so long is empty, since waits are shorter; its object may sleep on. */
+/** A queue without a finished request for this long is empty, since waits are shorter; its object is not woken. */
 const DEPTH_FOR_MS = 600_000;
 
 export class TenantMetrics extends DurableObject<Env> implements MetricsPort {
@@ -56,13 +56,16 @@ export class TenantMetrics extends DurableObject<Env> implements MetricsPort {
   }
 
   async read(tenantId: string): Promise<readonly Series[]> {
-    // What was seen was saved: a number that anybody has read never goes back.
+    // Saved before it is read: a total that was read never decreases.
     this.#save();
     const series = this.#ledger.list();
     return [...series, ...(await this.#depthOf(tenantId, series, Date.now()))];
   }
 
-  /** Sends all totals. The object's alarm; what fails is sent with the next one, for totals can't be lost. */
+  /**
+   * Sends all totals. The object's alarm. A failed export loses nothing: the next one sends the same totals and
+   * more.
+   */
   override async alarm(): Promise<void> {
     this.#hasAlarm = false;
     this.#exportedAt = Date.now();
@@ -116,7 +119,7 @@ export class TenantMetrics extends DurableObject<Env> implements MetricsPort {
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(at);
   }
 
-  /** The depth as the queue object has it now; nothing when it can't be asked. */
+  /** The queue object's current depth; nothing when it is unreachable. */
   async #depthOf(tenantId: string, series: readonly Series[], now: number): Promise<readonly Series[]> {
     const isRecent = series.some(({ touchedAt }) => now - touchedAt < DEPTH_FOR_MS);
     if (!isRecent || tenantId === UNKNOWN_TENANT) return [];
@@ -130,7 +133,7 @@ export class TenantMetrics extends DurableObject<Env> implements MetricsPort {
   }
 }
 
-/** Undefined when a setting is wrong: the Worker says so to everyone who asks it anything. */
+/** Undefined when a setting is wrong, which the Worker reports on every request. */
 function settingsOf(env: Env): Settings | undefined {
   try {
     return readSettings(env);

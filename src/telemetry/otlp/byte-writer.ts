@@ -1,26 +1,27 @@
 /**
- * Texts gathered as UTF-8, one behind the other. Texts that wait would be copied by V8's collector, and a long one made
- * of them would lie in its old space until a full collection; bytes lie outside of its heap (decision 072). Pure but for the buffers it uses again.
+ * Appends texts as UTF-8 to one buffer. Strings that wait are copied by V8's collector, and a long one stays in
+ * its old space until a full collection; bytes are outside its heap (decision 072). Pure except for buffers it
+ * reuses.
  */
 
 const FIRST_BYTES = 16_384;
 /** UTF-8 takes up to three bytes for a character of a JavaScript string. */
 export const MAX_BYTES_PER_CHAR = 3;
 
-/** Buffers kept for the next writers, and how large one may be; the others go back to the runtime. */
+/** Number of buffers kept for reuse, and the largest size of one. */
 const MAX_SPARES = 4;
 const MAX_SPARE_BYTES = 1_048_576;
 
 const encoder = new TextEncoder();
-/** Of writers that have ended: memory outside of V8's heap brings full collections on, too. */
+/** Buffers of finished writers: allocating outside V8's heap triggers full collections, too. */
 const spares: Uint8Array<ArrayBuffer>[] = [];
 
 export interface ByteWriter {
   /** Bytes written so far. */
   readonly length: () => number;
-  /** Gives how many bytes it took. */
+  /** Returns the number of bytes written. */
   append(text: string): number;
-  /** What was written, in a buffer of just its length; ends the writer. */
+  /** The bytes written, in a buffer of their length; ends the writer. */
   take(): Uint8Array<ArrayBuffer>;
 }
 
@@ -53,7 +54,7 @@ export function createByteWriter(): ByteWriter {
     take() {
       const taken = bytes.slice(0, used);
       if (spares.length < MAX_SPARES && bytes.length <= MAX_SPARE_BYTES) spares.push(bytes);
-      // The buffer is another's from now on, and maybe another tenant's.
+      // The buffer may be another tenant's from now on.
       bytes = new Uint8Array(0);
       return taken;
     },

@@ -1,6 +1,6 @@
 /**
- * The way back from OTLP/JSON to plain spans, for what this gateway encoded itself: the store's rows. Not a general
- * OTLP reader. Pure; called by the waterfall.
+ * OTLP/JSON back to plain spans, for what this gateway encoded itself: the store's rows. Not a general OTLP
+ * reader. Pure.
  */
 
 import type { AttributeValue } from "../trace/attributes.ts";
@@ -76,7 +76,7 @@ function readSpan(span: WireSpan): FinishedSpan {
   return {
     traceId: span.traceId,
     spanId: span.spanId,
-    ...(span.parentSpanId === undefined ? {} : { parentSpanId: span.parentSpanId }),
+    ...(span.parentSpanId !== undefined && { parentSpanId: span.parentSpanId }),
     name: span.name,
     kind: KINDS.get(span.kind) ?? "internal",
     startAt: readMs(span.startTimeUnixNano),

@@ -1,7 +1,7 @@
 /**
  * Finished traces as OTLP/JSON (opentelemetry-proto 1.11, "JSON Protobuf Encoding"): hex ids, enum numbers, 64-bit
  * integers as decimal strings. Written as text directly: one trace is encoded once and its text shared by each
- * destination and the store. Pure; called by exporter.ts.
+ * destination and the store. Pure.
  */
 
 import { ATTRIBUTES, isDouble, type AttributeValue, type LinkType } from "../trace/attributes.ts";
@@ -9,8 +9,8 @@ import { STATUS_ERROR } from "../trace/span-recorder.ts";
 import type { FinishedSpan, FinishedTrace, SpanKind } from "../trace/trace.ts";
 
 /**
- * The GenAI names are those of semantic conventions 1.41, the last release before they moved to a repository of their
- * own; the HTTP names we use mean the same there. A schema that renames them would be a lie about our bytes.
+ * The GenAI names are those of semantic conventions 1.41, the last release before they moved to a repository of
+ * their own; the HTTP names we use mean the same there. A newer schema URL would claim names that are not sent.
  */
 export const SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0";
 const SCOPE_NAME = "headgate";
@@ -22,7 +22,7 @@ export const SPAN_KIND_NUMBER: Readonly<Record<SpanKind, number>> = { internal: 
 const FLAGS_LOCAL_PARENT = 0x1_01;
 export const FLAG_REMOTE_PARENT = 0x2_00;
 
-/** What stands around the elements of an ExportTraceServiceRequest. */
+/** The text around the elements of an ExportTraceServiceRequest. */
 export const REQUEST_HEAD = '{"resourceSpans":[';
 export const REQUEST_TAIL = "]}";
 
@@ -33,9 +33,12 @@ export interface OtlpResource {
 
 /** A trace's spans as comma-separated JSON, in the two forms that destinations need. */
 export interface EncodedTrace {
-  /** As it happened: a remote parent stays the root's parent. For the tenant, who may hold the other half. */
+  /** Unchanged: a remote parent stays the root's parent. For the tenant, which may have the caller's spans. */
   readonly spans: string;
-  /** A remote parent becomes a `client_parent` link, or each trace in the operator's back end would miss its root. */
+  /**
+   * A remote parent becomes a `client_parent` link, or each trace in the operator's back end would miss its
+   * root.
+   */
   readonly rootedSpans: string;
 }
 
@@ -63,7 +66,7 @@ function turnParentIntoLink(root: FinishedSpan): FinishedSpan {
   return { ...rootless, links: [...root.links, link] };
 }
 
-/** What stands around the spans in one element of `resourceSpans`. */
+/** The text around the spans in one element of `resourceSpans`. */
 export interface Envelope {
   readonly head: string;
   readonly tail: string;

@@ -1,7 +1,4 @@
-/**
- * The store's table of batches: traces as they came, in the order of their coming. Called by store.ts, in the Durable
- * Object.
- */
+/** The store's table of batches: traces as received, in order of arrival, not yet readable as rows. */
 
 import { unpackBatch } from "./stored-batch.ts";
 import type { TraceBatch, TraceRow } from "./stored-trace.ts";
@@ -34,11 +31,11 @@ export class StoredBatches {
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     sql.exec(SCHEMA);
-    // Over the index, which has all of it: the batches themselves are long.
+    // From the index, which covers the query: the rows themselves are long.
     this.#traces = sql.exec<{ n: number }>("SELECT coalesce(sum(traces), 0) AS n FROM batches").one().n;
   }
 
-  /** In all batches. */
+  /** Traces in all batches. */
   get traces(): number {
     return this.#traces;
   }
@@ -49,8 +46,8 @@ export class StoredBatches {
   }
 
   /**
-   * Gives the rows of the oldest batch to who keeps them, and lets it go after that: a fault in between loses nothing.
-   * False where there is none.
+   * Passes the rows of the oldest batch to `keep` and deletes the batch after that, so that a fault in between
+   * loses nothing. False when there is no batch.
    */
   handOverOldest(keep: (rows: readonly TraceRow[]) => void): boolean {
     const [batch] = this.#sql
@@ -66,7 +63,7 @@ export class StoredBatches {
     return true;
   }
 
-  /** The oldest batches that together have no more traces than this. */
+  /** Deletes the oldest batches that together have at most this many traces. */
   deleteOldest(maxTraces: number): void {
     let left = maxTraces;
     while (left > 0) {
@@ -79,7 +76,7 @@ export class StoredBatches {
     }
   }
 
-  /** Batches whose youngest trace started before, in ms since the epoch. */
+  /** Deletes batches whose newest trace started before, in ms since the epoch. */
   deleteBefore(startedAt: number): void {
     const deleted = this.#sql
       .exec<{ traces: number }>(

@@ -1,13 +1,13 @@
 /**
- * The SQL of a search in the trace store. Values only ever travel as bindings. Pure; called by store.ts.
+ * The SQL of a search in the trace store. Values are only passed as bindings. Pure.
  *
- * A row's id is its position: start in ms × SLOTS_PER_MS + a number. The table is thus clustered by time: paging and
- * ageing walk the primary key, and time needs no index of its own (each index is one more row written per request).
+ * A row's id is its position: start in ms × SLOTS_PER_MS + a number. So the table is clustered by time: paging
+ * and deleting use the primary key, and time needs no index (each index is one more row written per request).
  */
 
 import type { TraceFilters } from "./stored-trace.ts";
 
-/** Requests of one tenant that may start in one millisecond; ids stay below 2^53 until the year 2248. */
+/** Requests of one tenant that can start in one millisecond; ids stay below 2^53 until the year 2248. */
 export const SLOTS_PER_MS = 1024;
 
 /** Above every position. */

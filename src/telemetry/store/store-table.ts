@@ -1,6 +1,6 @@
 /**
- * The store's table of traces: a row a request, its summary in columns, in the order of their starts. Knows rows and
- * columns, not spans. Called by store.ts, in the Durable Object.
+ * The store's table of traces: one row per request, its summary in columns, in the order of their starts. Knows
+ * rows and columns, not spans.
  */
 
 import { buildCondition, SLOTS_PER_MS } from "./store-query.ts";
@@ -72,7 +72,7 @@ export class TraceTable {
     return this.#count;
   }
 
-  /** Whether it was not there before; what is written says so, at a fifth less than a RETURNING. */
+  /** Whether the row was new, by the rows written: a fifth cheaper than RETURNING. */
   insert(row: TraceRow): boolean {
     const { rowsWritten } = this.#sql.exec(
       INSERT,
@@ -103,7 +103,7 @@ export class TraceTable {
     return true;
   }
 
-  /** The next free position in the row's millisecond; a full one runs over into the next. */
+  /** The next free position in the row's millisecond; a full one continues in the next. */
   #freeId(startedAt: number): number {
     const id = this.#findFreeId(startedAt);
     this.#newestId = Math.max(this.#newestId, id);

@@ -1,7 +1,6 @@
 /**
- * The embedded trace store: a SQLite Durable Object per tenant, a ring bounded by count and age. What comes in lies in
- * batches as it came, at one row for all traces of a moment, and becomes a row a request when somebody reads (decision
- * 043). exporter.ts appends, trace-reader.ts searches; worker.ts exports the class.
+ * The embedded trace store: a SQLite Durable Object per tenant, a ring bounded by count and age. Traces are
+ * appended in batches of one row, and become one row per request when they are read (decision 043).
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -16,12 +15,12 @@ import type {
   TraceStorePort,
 } from "./stored-trace.ts";
 
-/** Old rows are looked for this often; a row may outlive its age by as much. */
+/** How often old rows are deleted; a row may exceed its age by as much. */
 const PRUNE_INTERVAL_MS = 3_600_000;
 const MS_PER_HOUR = 3_600_000;
-/** The ring may run over by a fiftieth before it is cut, so that not every write deletes. */
+/** The ring may exceed its limit by a fiftieth, so that not every write deletes. */
 const SLACK_DIVISOR = 50;
-/** More than these are not left for a reader to wait for (some 60 µs each): the oldest become rows as new ones come. */
+/** A reader waits for no more than these (some 60 µs each): above that, the oldest become rows on append. */
 const MAX_PACKED_TRACES = 20_000;
 
 const RETENTION_KEY = "retention";
@@ -66,7 +65,7 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     return this.#table.textsOf(traceId);
   }
 
-  /** Deletes what is too old. The object sleeps for good once it is empty. */
+  /** Deletes what is too old. An empty object sets no further alarm. */
   override async alarm(): Promise<void> {
     this.#hasAlarm = false;
     const oldestAt = this.#oldestAt();
@@ -87,7 +86,7 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     while (this.#batches.traces > 0 && this.#unpackOldest());
   }
 
-  /** Whether there was one. */
+  /** Whether there was a batch. */
   #unpackOldest(): boolean {
     const oldestAt = this.#oldestAt();
     return this.#batches.handOverOldest((rows) => {
@@ -95,13 +94,13 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     });
   }
 
-  /** Rows go first, then batches: a batch is younger than what was unpacked before it. */
+  /** Rows are deleted first, then batches, which are newer than what was unpacked before. */
   #cutTo(maxTraces: number): void {
     const allowed = maxTraces + Math.floor(maxTraces / SLACK_DIVISOR);
     if (this.#count() <= allowed) return;
     this.#table.deleteOldest(this.#count() - maxTraces);
     this.#batches.deleteOldest(this.#count() - maxTraces);
-    // A batch that is larger than what has to go.
+    // Unpacks a batch of which only a part must be deleted.
     while (this.#count() > allowed && this.#unpackOldest()) {
       this.#table.deleteOldest(this.#count() - maxTraces);
     }

@@ -1,6 +1,6 @@
 /**
- * A tenant's traces on their way into the store: many in one piece, so that a write costs what its bytes cost and not a
- * row a request. exporter.ts packs, the store unpacks when somebody reads. Pure.
+ * Packs a tenant's traces into batches for the store, so that a write costs one row and not one per request,
+ * and unpacks them into rows. Pure; knows no SQL.
  */
 
 import { createByteWriter, MAX_BYTES_PER_CHAR, type ByteWriter } from "../otlp/byte-writer.ts";
@@ -10,18 +10,18 @@ import type { TraceBatch, TraceRow } from "./stored-trace.ts";
 import { summarize } from "../trace/summary.ts";
 
 export interface BatchPacker {
-  /** Takes one trace; `startedAt` in ms since the epoch. */
+  /** Adds one trace; `startedAt` in ms since the epoch. */
   append(startedAt: number, spans: string): void;
-  /** What was appended, in its order, in batches that the store has room for; ends the packer. */
+  /** The traces in their order, in batches that fit a row; ends the packer. */
   take(): readonly TraceBatch[];
 }
 
-/** A row of SQLite holds 2 MB on Workers; the rest is for lengths and envelope. */
+/** A SQLite row holds 2 MB on Workers; the rest is for lengths and envelope. */
 const MAX_BATCH_BYTES = 1_900_000;
-/** What one trace may have, whatever it is written in. */
+/** Longest stored trace, for any encoding of its characters. */
 export const MAX_STORED_CHARS = 600_000;
 
-/** Of one tenant's traces, none longer than MAX_STORED_CHARS. */
+/** Packs one tenant's traces, none longer than MAX_STORED_CHARS. */
 export function createBatchPacker(tenantId: string | undefined, envelope: Envelope): BatchPacker {
   const batches: TraceBatch[] = [];
   let open: { readonly writer: ByteWriter; readonly lengths: number[]; newestAt: number } | undefined;
@@ -53,7 +53,7 @@ export function createBatchPacker(tenantId: string | undefined, envelope: Envelo
 
 type Packed = Pick<TraceBatch, "tenantId" | "lengths" | "spans" | "envelope">;
 
-/** The traces of a batch as rows: each text as it was, and what it says of its request. */
+/** The traces of a batch as rows: each text unchanged, with its summary. */
 export function unpackBatch({ tenantId, lengths, spans, envelope }: Packed): readonly TraceRow[] {
   const decoder = new TextDecoder();
   let end = 0;

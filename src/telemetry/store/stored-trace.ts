@@ -1,12 +1,14 @@
 /**
- * What is kept of a trace and the port to who keeps it. The Durable Object behind the port is store.ts; exporter.ts
- * writes to it, trace-reader.ts reads from it.
+ * The shapes in which traces are stored, and the port of the store. store.ts implements it as a Durable Object.
  */
 
 import type { Envelope } from "../otlp/otlp.ts";
 import type { TraceSummary } from "../trace/summary.ts";
 
-/** The store of requests whose tenant is not known: no, wrong or garbage key. No tenant can have this name. */
+/**
+ * The store of requests whose tenant is unknown: a missing, wrong or malformed key. No tenant can have this
+ * name.
+ */
 export const UNKNOWN_TENANT = "-";
 
 /** One request: its summary and its spans as one `resourceSpans` element in JSON. */
@@ -14,27 +16,27 @@ export interface TraceRow extends TraceSummary {
   readonly otlp: string;
 }
 
-/** Traces of one tenant and one isolate, as they lie in the store until they are read. */
+/** Traces of one tenant and one isolate, as they are stored until they are read. */
 export interface TraceBatch {
   readonly traces: number;
   /** Undefined for requests whose tenant is not known. */
   readonly tenantId: string | undefined;
-  /** The youngest start in it, ms since the epoch. */
+  /** The newest start in it, ms since the epoch. */
   readonly newestAt: number;
   /** Bytes of each trace in `spans`: a JSON list. */
   readonly lengths: string;
-  /** Each trace's spans as comma-separated JSON, root first; the traces one behind the other. */
+  /** Each trace's spans as comma-separated JSON, root first; the traces follow each other. */
   readonly spans: Uint8Array;
   readonly envelope: Envelope;
 }
 
-/** How much of a tenant's past is kept: the oldest goes first. */
+/** How much of a tenant's past is kept; the oldest is deleted first. */
 export interface Retention {
   readonly maxTraces: number;
   readonly maxAgeHours: number;
 }
 
-/** For traces without a tenant, whose records would say. */
+/** For traces without a tenant, which have no record. */
 export const DEFAULT_RETENTION: Retention = { maxTraces: 10_000, maxAgeHours: 72 };
 
 export interface TraceFilters {
@@ -56,10 +58,13 @@ export interface FoundTrace {
   readonly summary: TraceSummary;
 }
 
-/** One tenant's store. Idempotent by trace id and request id: what is written twice is read once. */
+/** One tenant's store. Idempotent by trace id and request id. */
 export interface TraceStorePort {
   append(batch: TraceBatch, retention: Retention): Promise<void>;
-  /** Gives the request ids of those rows that were there before, and stay. For the few; costs a row each. */
+  /**
+   * Adds rows and returns the request ids of those that were already stored, which stay. For few rows: it
+   * writes one row each.
+   */
   add(rows: readonly TraceRow[], retention: Retention): Promise<readonly string[]>;
   /** Newest first, positions below `before` only. */
   search(filters: TraceFilters, before: number, limit: number): Promise<readonly FoundTrace[]>;

@@ -1,6 +1,6 @@
 /**
- * The query string of `GET /admin/traces` as filters, and the cursor of its pages. A wrong or unknown parameter is a 400
- * that names it: a misspelt filter must not look like an answer. Pure; called by routes/admin/traces.ts.
+ * The query string of `GET /admin/traces` as filters, and the cursor of its pages. A wrong or unknown parameter
+ * is a 400 that names it: a misspelt filter must not be ignored. Pure.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -25,14 +25,14 @@ const NAMES = [
 ] as const;
 type ParameterName = (typeof NAMES)[number];
 
-/** Where a page ended: the order is by position, newest first, then by tenant. */
+/** Where a page ended: items are ordered by position, newest first, then by tenant. */
 export interface Cursor {
   readonly position: number;
   readonly tenant: string;
 }
 
 export interface TraceQuery {
-  /** Undefined: all tenants and the requests of unknown ones. */
+  /** Undefined: all tenants and requests without a known one. */
   readonly tenant: string | undefined;
   readonly filters: TraceFilters;
   readonly limit: number;
@@ -42,7 +42,7 @@ export interface TraceQuery {
 /** Reads the parameters; throws `invalid_request` that names the first wrong one. */
 export function parseTraceQuery(parameters: URLSearchParams): TraceQuery {
   for (const name of parameters.keys()) {
-    if (!NAMES.some((known) => known === name)) throw wrong(name, `is not one of ${NAMES.join(", ")}`);
+    if (!NAMES.some((known) => known === name)) throw wrong(name, `is unknown. Use ${NAMES.join(", ")}`);
     if (parameters.getAll(name).length > 1) throw wrong(name, "is given more than once");
   }
   const read = <T>(name: ParameterName, parse: (text: string, name: string) => T): T | undefined => {
@@ -59,10 +59,10 @@ export function parseTraceQuery(parameters: URLSearchParams): TraceQuery {
     untilAt: read("until", parseTime),
   };
   if (filters.minMs !== undefined && filters.maxMs !== undefined && filters.minMs > filters.maxMs) {
-    throw wrong("max_ms", "is below min_ms");
+    throw wrong("max_ms", "must not be below min_ms");
   }
   if (filters.sinceAt !== undefined && filters.untilAt !== undefined && filters.sinceAt >= filters.untilAt) {
-    throw wrong("until", "is not after since");
+    throw wrong("until", "must be after since");
   }
   return {
     tenant: read("tenant", parseTenantName),
@@ -72,7 +72,7 @@ export function parseTraceQuery(parameters: URLSearchParams): TraceQuery {
   };
 }
 
-/** A cursor as the opaque text a client hands back. */
+/** A cursor as opaque text for the client. */
 export function formatCursor({ position, tenant }: Cursor): string {
   return btoa(`${position} ${tenant}`).replaceAll("=", "");
 }
@@ -80,7 +80,7 @@ export function formatCursor({ position, tenant }: Cursor): string {
 function parseCursor(text: string, name: string): Cursor {
   const [, position, tenant] = /^(\d{1,16}) ([a-z0-9._-]{1,63})$/.exec(decode(text)) ?? [];
   if (position === undefined || tenant === undefined || Number(position) > NEWEST) {
-    throw wrong(name, "is not a cursor of this list");
+    throw wrong(name, "is invalid. Use the cursor of the previous page");
   }
   return { position: Number(position), tenant };
 }
@@ -93,10 +93,10 @@ function decode(base64: string): string {
   }
 }
 
-/** A tenant's name, or the `-` of the unknown; throws a 400 that names the parameter. */
+/** A tenant's name, or `-` for unknown tenants; throws a 400 that names the parameter. */
 export function parseTenantName(text: string, name: string): string {
   if (text !== UNKNOWN_TENANT && !/^[a-z0-9][a-z0-9._-]{0,62}$/.test(text))
-    throw wrong(name, "is no tenant's name");
+    throw wrong(name, "must be a tenant's name");
   return text;
 }
 
@@ -123,7 +123,7 @@ function parseLimit(text: string, name: string): number {
   return limit;
 }
 
-/** A date with a time and an offset: without one the hour would depend on who reads it. */
+/** A date with a time and an offset: without an offset the time would be ambiguous. */
 const ISO_8601 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
 
 function parseTime(text: string, name: string): number {
@@ -138,7 +138,7 @@ function parseTime(text: string, name: string): number {
 type Filled<T> = { [key in keyof T]?: Exclude<T[key], undefined> };
 
 function withoutUndefined<T extends object>(filters: T): Filled<T> {
-  // Dropping the undefined values is just what the type says.
+  // Without its undefined values, the object has this type.
   return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined)) as Filled<T>;
 }
 

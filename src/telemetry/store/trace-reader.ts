@@ -1,6 +1,6 @@
 /**
- * Finds traces across the tenants' stores: one object when the tenant is named, else all of them, a few at a time. Reads
- * only; called by routes/admin/traces.ts.
+ * Finds traces across the tenants' stores: one object when the tenant is named, else all of them, a few at a time.
+ * Reads only.
  */
 
 import { GatewayError } from "../../errors.ts";
@@ -16,7 +16,7 @@ interface TracePage {
 }
 
 export interface TraceReader {
-  /** Newest first. Throws `invalid_request` when there are too many tenants to ask each. */
+  /** Newest first. Throws `invalid_request` when there are too many tenants to search. */
   search(query: TraceQuery): Promise<TracePage>;
   /** The stored requests of a trace as `resourceSpans` elements in JSON; of all tenants unless one is named. */
   get(traceId: string, tenant?: string): Promise<readonly string[]>;
@@ -25,11 +25,11 @@ export interface TraceReader {
 export interface TraceReaderDeps {
   readonly storeOf: (tenantId: string) => TraceStorePort;
   readonly listTenantIds: () => Promise<readonly string[]>;
-  /** Writes what this isolate still holds, so that the reader sees a trace as soon as it is finished. */
+  /** Writes this isolate's enqueued traces, so that a trace can be read as soon as it is finished. */
   readonly flush: () => Promise<void>;
 }
 
-/** Half of the 1,000 calls to objects that one request has on the free plan. */
+/** Half of the 1,000 object calls a request has on the free plan. */
 const MAX_TENANTS = 500;
 
 export function createTraceReader({ storeOf, listTenantIds, flush }: TraceReaderDeps): TraceReader {
@@ -37,7 +37,7 @@ export function createTraceReader({ storeOf, listTenantIds, flush }: TraceReader
     if (tenant !== undefined) return [tenant];
     const tenantIds = await listTenantIds();
     if (tenantIds.length > MAX_TENANTS) {
-      const message = `There are more than ${MAX_TENANTS} tenants: name one in the parameter 'tenant'.`;
+      const message = `There are more than ${MAX_TENANTS} tenants. Name one in the parameter 'tenant'.`;
       throw new GatewayError("invalid_request", message, { param: "tenant" });
     }
     return [...tenantIds, UNKNOWN_TENANT];
@@ -46,8 +46,8 @@ export function createTraceReader({ storeOf, listTenantIds, flush }: TraceReader
   return {
     async search({ tenant, filters, limit, cursor }) {
       await flush();
-      const asked = await tenantsOf(tenant);
-      const pages = await mapInParallel(asked, async (tenantId) => {
+      const tenantIds = await tenantsOf(tenant);
+      const pages = await mapInParallel(tenantIds, async (tenantId) => {
         const found = await storeOf(tenantId).search(filters, firstBefore(cursor, tenantId), limit + 1);
         return found.map((trace) => ({ ...trace, tenantId }));
       });
@@ -62,8 +62,8 @@ export function createTraceReader({ storeOf, listTenantIds, flush }: TraceReader
     },
     async get(traceId, tenant) {
       await flush();
-      const asked = await tenantsOf(tenant);
-      return (await mapInParallel(asked, (tenantId) => storeOf(tenantId).get(traceId))).flat();
+      const tenantIds = await tenantsOf(tenant);
+      return (await mapInParallel(tenantIds, (tenantId) => storeOf(tenantId).get(traceId))).flat();
     },
   };
 }
@@ -74,7 +74,10 @@ function inListOrder(a: Placed, b: Placed): number {
   return b.position - a.position || (a.tenantId < b.tenantId ? -1 : 1);
 }
 
-/** The first position that a tenant's page may not reach: tenants behind the cursor's still have its position to show. */
+/**
+ * The first position that is not in a tenant's page: tenants after the cursor's still have that position to
+ * show.
+ */
 function firstBefore(cursor: Cursor | undefined, tenantId: string): number {
   if (cursor === undefined) return NEWEST;
   return tenantId > cursor.tenant ? cursor.position + 1 : cursor.position;

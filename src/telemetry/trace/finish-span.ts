@@ -1,6 +1,6 @@
 /**
- * From a recorded span to plain data: the allow-list, the caps and the repair of text that a receiver would refuse.
- * Everything that leaves the gateway has passed through here. Pure; called by request-trace.ts when a trace is whole.
+ * A recorded span as plain data: filtered by the allow-list, capped, and with text repaired that a receiver
+ * would refuse. Every exported span passes through here. Pure.
  */
 
 import { isListed, type AttributeValue } from "./attributes.ts";
@@ -25,7 +25,7 @@ export interface SpanFacts {
   readonly kind: SpanKind;
   readonly ref: SpanContextRef;
   readonly parentSpanId: string | undefined;
-  /** Events and links that were over the cap when they came. */
+  /** Events and links that were dropped because of the caps. */
   readonly droppedEvents: number;
   readonly droppedLinks: number;
 }
@@ -66,8 +66,8 @@ function finishLink({ context, attributes = {} }: SpanRecorder["links"][number])
 }
 
 /**
- * HTTP conventions for a SERVER span: 5xx is an error, 4xx is not (the caller's fault), and below that it is one only if
- * something else failed, such as a stream that was cut.
+ * HTTP conventions for a SERVER span: 5xx is an error, 4xx is not (the caller's fault), and below that it is
+ * one only if something else failed, such as a stream that was cut.
  */
 function isRootError({ attributes, status }: SpanRecorder): boolean {
   const httpStatus = attributes["http.response.status_code"];
@@ -96,7 +96,7 @@ function filterAttributes(recorded: Readonly<Record<string, unknown>>): {
   return { kept, droppedCount };
 }
 
-/** Whether all of it may be sent as it is, as nearly always; a copy would be the most that a finished span costs. */
+/** Whether it can be sent unchanged, as nearly always: a copy would be the largest cost of finishing a span. */
 function isClean(
   recorded: Readonly<Record<string, unknown>>,
 ): recorded is Readonly<Record<string, AttributeValue>> {
@@ -121,7 +121,7 @@ function isWhole(text: string): boolean {
   return text.length <= MAX_STRING_CHARS && text.isWellFormed();
 }
 
-/** The value as it may be sent; undefined for an empty one, which says nothing and which some receivers refuse. */
+/** The value as it can be sent; undefined for an empty one, which some receivers refuse. */
 function cleanValue(value: unknown): AttributeValue | undefined {
   if (typeof value === "string") return value === "" ? undefined : cutText(value, MAX_STRING_CHARS);
   if (typeof value === "boolean") return value;
@@ -135,7 +135,10 @@ function cleanValue(value: unknown): AttributeValue | undefined {
   return items;
 }
 
-/** Cuts without splitting a character; half a surrogate pair is no UTF-8 and would have the whole batch refused. */
+/**
+ * Cuts without splitting a character: half a surrogate pair is not valid UTF-8, and a receiver would refuse the
+ * whole batch.
+ */
 function cutText(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text.isWellFormed() ? text : text.toWellFormed();
   const isSplit = (text.codePointAt(maxChars - 1) ?? 0) > 0xff_ff;

@@ -1,6 +1,6 @@
 /**
- * Trace and span ids from a pool of random bytes, refilled in bulk: a request needs a dozen ids and one call for random
- * bytes costs more than the ids themselves. The source of randomness is passed in.
+ * Trace and span ids from a pool of random bytes, refilled in bulk: a request needs a dozen ids, and a call for
+ * random bytes costs more than the ids. The source of randomness is passed in.
  */
 
 import { HEX } from "../../bytes/digest.ts";

@@ -1,7 +1,7 @@
 /**
- * The spans of one request in one bucket that the request itself holds: no ambient context, no map by trace id, so that
- * overlapping requests of one trace can't touch each other. Runs on every request; its clock, ids, sleep and span
- * objects are passed in. Who exports the result is exporter.ts.
+ * The spans of one request, held by the request itself: no ambient context and no map by trace id, so that
+ * overlapping requests of one trace can't mix. Runs on every request; clock, ids, sleep and span objects are
+ * passed in. It exports nothing.
  */
 
 import type { EventName, LinkType, SpanAttributes } from "./attributes.ts";
@@ -19,9 +19,12 @@ import {
 import type { FinishedTrace, RequestTrace, Span, SpanContextRef, SpanKind, SpanOptions } from "./trace.ts";
 import { parseTraceparent } from "./traceparent.ts";
 
-/** Work after the response lives at most 30 s on Workers; what is open 5 s before that is cut, so that it still leaves. */
+/**
+ * Work after the response may take 30 s on Workers; spans still open 5 s before that are ended, so that they
+ * are exported.
+ */
 export const SPAN_GRACE_MS = 25_000;
-/** A request with more has gone astray (a retry loop); the rest is counted in `gateway.span.dropped_count`. */
+/** No healthy request has more; the rest are counted in `gateway.span.dropped_count`. */
 const MAX_SPANS = 128;
 
 export interface RequestTraceInit {
@@ -30,10 +33,10 @@ export interface RequestTraceInit {
   readonly clock: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly ids: IdSource;
-  /** Of the root: spans.ts, `rootSpanName`. */
+  /** The root span's name: `rootSpanName` in spans.ts. */
   readonly name: string;
   readonly kind: SpanKind;
-  /** The header as it came; an invalid one starts a new trace. */
+  /** The header as received; an invalid one starts a new trace. */
   readonly traceparent?: string | null | undefined;
   readonly attributes?: SpanAttributes;
 }
@@ -120,7 +123,7 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
   function sealIfDone(): void {
     if (isSealed || openCount > 0) return;
     isSealed = true;
-    // The root has ended, so its recorder takes no more attributes by the front door.
+    // The root has ended and its handle ignores new attributes, so this is set on the recorder.
     if (droppedSpans > 0) spans[0]?.recorder.setAttribute("gateway.span.dropped_count", droppedSpans);
     const done = spans.map((open, index) => finishSpan(open.recorder, open, index === 0));
     const [rootSpan] = done;
@@ -212,7 +215,7 @@ class SpanHandle implements Span {
   }
 }
 
-/** Stands in for a span that came too late or over the cap: its work goes on, its data goes nowhere. */
+/** Replaces a span that started too late or above the cap: its work goes on, its data is dropped. */
 function createDeadSpan(ref: SpanContextRef): Span {
   const span: Span = {
     ref,
@@ -233,7 +236,7 @@ function writeAttributes(
   for (const name in attributes) {
     // `name` came from the object's own keys; its type is only wider because for-in yields strings.
     const value = attributes[name as keyof SpanAttributes];
-    // Copied; Array.from also makes an empty (and so dropped) list of what got past the compiler, and never throws.
+    // Copied. Array.from never throws: what got past the compiler becomes an empty list, which is dropped later.
     if (value !== undefined) write(name, typeof value === "object" ? Array.from(value ?? []) : value);
   }
 }
@@ -248,7 +251,7 @@ function plainAttributes(attributes: SpanAttributes | undefined): Record<string,
   return plain;
 }
 
-/** Integer milliseconds; undefined for what is no time. */
+/** Integer milliseconds; undefined for a value that is not a time. */
 function wholeMs(at: number | undefined): number | undefined {
   return at === undefined || !Number.isFinite(at) ? undefined : Math.round(at);
 }

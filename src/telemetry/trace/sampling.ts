@@ -1,8 +1,9 @@
 /**
- * Which traces a tenant keeps, decided when the request is over and all is known (src/docs/records.md). Usage, cost and
- * budgets never depend on it. Pure; called by exporter.ts for the tenant's store and destinations.
+ * Which traces a tenant keeps, decided when the request is over and all is known (src/docs/records.md). Usage,
+ * cost and budgets never depend on it. Pure.
  *
- * The operator's own destination gets every trace: a tenant's settings must not blind who runs the gateway.
+ * Not for the operator's destination, which gets every trace: a tenant's settings must not hide traffic from
+ * the operator.
  */
 
 import { isFailed, numberAttribute } from "./summary.ts";
@@ -34,11 +35,14 @@ const RULES: Readonly<Record<AlwaysKeep, Rule>> = {
   fallback: ({ root }) => root.attributes["gateway.fallback.used"] === true,
 };
 
-/** The last 13 hex digits are 52 random bits, as many as a double holds exactly (W3C Trace Context level 2, §3.2.2.3). */
+/**
+ * The last 13 hex digits are 52 random bits, as many as a double holds exactly (W3C Trace Context level 2,
+ * §3.2.2.3).
+ */
 const RANDOM_DIGITS = 13;
 const RANDOM_RANGE = 16 ** RANDOM_DIGITS;
 
-/** The same answer for each request of a trace, so that a kept trace is kept whole. */
+/** The same result for each request of a trace, so that a kept trace is complete. */
 function isChosenByRatio(traceId: string, ratio: number): boolean {
   return Number.parseInt(traceId.slice(-RANDOM_DIGITS), 16) < ratio * RANDOM_RANGE;
 }

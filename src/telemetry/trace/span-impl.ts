@@ -33,7 +33,7 @@ export const createSpan: CreateSpan = (init) =>
     onEnd: init.onEnd,
     resource: NO_RESOURCE,
     spanContext: { traceId: init.traceId, spanId: init.spanId, traceFlags: SAMPLED_FLAG },
-    ...(init.parentSpanId === undefined ? {} : { parentSpanId: init.parentSpanId }),
+    ...(init.parentSpanId !== undefined && { parentSpanId: init.parentSpanId }),
     spanKind: KIND[init.kind],
     startTime: init.startTime,
   });

@@ -1,6 +1,6 @@
 /**
- * The port between our spans and the OpenTelemetry package that holds their data: the part of OpenTelemetry's Span and
- * ReadableSpan that we use. span-impl.ts fills it in the Worker; a test may fill it with a dozen lines.
+ * The port between our spans and the OpenTelemetry package that holds their data: the part of OpenTelemetry's
+ * Span and ReadableSpan that we use. span-impl.ts implements it in the Worker, a dozen lines in tests.
  */
 
 import type { SpanKind } from "./trace.ts";
@@ -56,7 +56,7 @@ export type CreateSpan = (init: RecorderInit) => SpanRecorder;
 export const STATUS_UNSET = 0;
 export const STATUS_ERROR = 2;
 
-/** OpenTelemetry's "sampled" trace flag: we decide about keeping a trace at its end, so each one is recorded. */
+/** OpenTelemetry's "sampled" trace flag: sampling is decided when a trace ends, so each one is recorded. */
 export const SAMPLED_FLAG = 1;
 
 const MS_PER_SECOND = 1000;

@@ -1,6 +1,6 @@
 /**
- * Every span name a trace of ours may hold, with its kind and meaning. Low-cardinality: nothing of a tenant is in a name,
- * except the model of an inference span, where the conventions want it. SPANS.md is generated from here.
+ * Every span name of the gateway, with its kind and meaning. Names have low cardinality: nothing of a tenant is
+ * in one, except the model in an inference span's, as the conventions want. SPANS.md is generated from here.
  */
 
 import type { SpanKind } from "./trace.ts";
@@ -11,47 +11,48 @@ interface SpanDescription {
 }
 
 /**
- * The spans of our own, in the order in which a request meets them. An attempt is named by the GenAI conventions instead:
+ * The gateway's own spans, in the order of a request. An attempt is named by the GenAI conventions instead:
  * `{gen_ai.operation.name} {gen_ai.request.model}`, CLIENT (v1.41, inference span).
  */
 export const SPANS = {
   "gateway.auth": { kind: "internal", meaning: "The gateway key was checked." },
   "gateway.config.load": { kind: "client", meaning: "The tenant's records were looked up." },
-  "gateway.route": { kind: "internal", meaning: "The targets were put in order, and why so." },
+  "gateway.route": { kind: "internal", meaning: "The targets were put in order." },
   "gateway.idempotency": {
     kind: "client",
-    meaning: "An earlier request with the same idempotency key was looked for.",
+    meaning: "Looked for an earlier request with the same idempotency key.",
   },
-  "gateway.cache.lookup": { kind: "client", meaning: "The response cache was asked, or why it was not." },
-  // A route with the semantic cache has a second one, with the embedding's call under it.
+  "gateway.cache.lookup": { kind: "client", meaning: "The response cache was read, or bypassed." },
+  // A route with the semantic cache has a second one, whose child is the embedding's call.
   "gateway.coalesce.wait": {
     kind: "internal",
-    meaning: "An equal request under way was looked for, and its answer waited for.",
+    meaning: "Looked for an identical request in progress, and waited for its answer.",
   },
-  "gateway.admission": { kind: "client", meaning: "The tenant's queue object was asked for a slot." },
-  "gateway.queue.wait": { kind: "server", meaning: "The wait, as that object saw it by its own clock." },
+  "gateway.admission": { kind: "client", meaning: "Call to the tenant's queue object for a slot." },
+  "gateway.queue.wait": { kind: "server", meaning: "The wait in the queue, by that object's own clock." },
   "gateway.usage.count": { kind: "internal", meaning: "Tokens were read from the answer, or estimated." },
   "gateway.response.format": {
     kind: "internal",
-    meaning: "The answer was put into the client's wire format; absent where both speak the same.",
+    meaning: "The answer was translated to the client's wire; absent where both use the same.",
   },
-  "gateway.cache.store": { kind: "client", meaning: "The answer was stored; may outlive the root." },
+  "gateway.cache.store": { kind: "client", meaning: "The answer was stored; may end after the root." },
   "gateway.usage.record": {
     kind: "client",
-    meaning: "The lease was settled with what was really used; may outlive the root.",
+    meaning: "The lease was settled with the actual usage; may end after the root.",
   },
   "gateway.destination.test": {
     kind: "internal",
-    meaning: "A root of its own: the span an operator sent to try a destination.",
+    meaning: "Root of its own trace: the test span an operator sent to a destination.",
   },
   "gateway.abandoned": {
     kind: "server",
     meaning:
-      "The root of a request whose Worker died: written by the queue object when its lease ran out without a settlement.",
+      "Root of a request whose Worker died: written by the queue object when the lease expired unsettled.",
   },
   "gateway.refusals": {
     kind: "internal",
-    meaning: "A root of its own: unauthenticated refusals of one second that left no trace each.",
+    meaning:
+      "Root of its own trace: counts the unauthenticated refusals of one second that got no trace each.",
   },
 } as const satisfies Record<string, SpanDescription>;
 

@@ -6,7 +6,7 @@
 import type { AttributeName, AttributeValue } from "./attributes.ts";
 import type { FinishedSpan, FinishedTrace } from "./trace.ts";
 
-/** Null where the request never came to have the value. Times are ms since the epoch. */
+/** Null where the request has no such value. Times are ms since the epoch. */
 export interface TraceSummary {
   readonly traceId: string;
   readonly requestId: string;
@@ -63,20 +63,20 @@ export function summarize({
 }
 
 /**
- * Whether the client got an error: a status from 400 on, or a fault behind a 200 (a stream that was cut). Wider than
- * the root's span status, where 4xx is no error. A client that left by itself is none either.
+ * Whether the client got an error: a status from 400 on, or a fault behind a 200 (a stream that was cut). Wider
+ * than the root's span status, where 4xx is not an error. A client that disconnected is not a failure.
  */
 export function isFailed(root: FinishedSpan): boolean {
   if (root.attributes["gateway.outcome"] === "client_disconnected") return false;
   return root.isError || (numberAttribute(root, "http.response.status_code") ?? 0) >= FIRST_ERROR_STATUS;
 }
 
-/** Whether a span stands for one call to an upstream. */
+/** Whether a span is a call to an upstream. */
 export function isAttempt(span: FinishedSpan): boolean {
   return span.attributes["gateway.attempt.number"] !== undefined;
 }
 
-/** Whether that call was made to answer the request, and not to ask the cache by meaning. */
+/** Whether that call was made to answer the request, not to embed its text for the semantic cache. */
 export function isAnswerAttempt(span: FinishedSpan): boolean {
   return isAttempt(span) && span.attributes["gateway.attempt.reason"] !== "cache";
 }

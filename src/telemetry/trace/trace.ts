@@ -1,7 +1,7 @@
 /**
- * The spans of one request, as the rest of the code sees them: explicit parents, no ambient context, so that two
- * overlapping requests that share a trace id can never touch each other's spans. The span objects themselves come from
- * a factory (span-impl.ts); this file knows no OpenTelemetry package.
+ * The spans of one request, as the rest of the code sees them: explicit parents, no ambient context, so that
+ * two overlapping requests that share a trace id never mix their spans. The span objects themselves come from a
+ * factory (span-impl.ts); this file knows no OpenTelemetry package.
  */
 
 import type { AttributeName, AttributeValue, EventName, LinkType, SpanAttributes } from "./attributes.ts";
@@ -30,7 +30,7 @@ export interface Span {
   set(attributes: SpanAttributes): Span;
   event(name: EventName, attributes?: SpanAttributes, at?: number): Span;
   link(to: SpanContextRef, type: LinkType): Span;
-  /** Status ERROR with `error.type`; a message never. */
+  /** Status ERROR with `error.type`; never a message. */
   fail(errorType: string): Span;
   end(endAt?: number): void;
 }
@@ -45,7 +45,10 @@ export interface FinishedLink extends SpanContextRef {
   readonly attributes: Readonly<Record<string, AttributeValue>>;
 }
 
-/** A span that has ended, as plain data: what is encoded, stored and drawn. Times are integer ms since the epoch. */
+/**
+ * A span that has ended, as plain data: what is encoded, stored and drawn. Times are integer ms since the
+ * epoch.
+ */
 export interface FinishedSpan extends SpanContextRef {
   readonly name: string;
   readonly kind: SpanKind;
@@ -62,7 +65,7 @@ export interface FinishedSpan extends SpanContextRef {
     | undefined;
 }
 
-/** All spans of one request, root first, and what the sampling and the store need to know of it. */
+/** All spans of one request, root first, and what sampling and the store need. */
 export interface FinishedTrace {
   readonly traceId: string;
   readonly tenantId: string | undefined;
@@ -75,11 +78,11 @@ export interface FinishedTrace {
 export interface RequestTrace {
   readonly traceId: string;
   readonly root: Span;
-  /** Whose store and destinations get this trace; set once the key is known. */
+  /** The tenant whose store and destinations get this trace; set once the key is known. */
   setTenant(tenantId: string): void;
   /**
-   * Resolves with the whole trace when the root and all its spans have ended. Spans still open `SPAN_GRACE_MS` after
-   * the root's end are ended then and marked `gateway.span.truncated`.
+   * Resolves with the whole trace when the root and all its spans have ended. Spans still open `SPAN_GRACE_MS`
+   * after the root's end are ended then and marked `gateway.span.truncated`.
    */
   readonly finished: Promise<FinishedTrace>;
 }

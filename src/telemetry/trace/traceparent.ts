@@ -1,6 +1,6 @@
 /**
- * W3C Trace Context, level 1 and 2: reading `traceparent` strictly and writing `traceresponse`. The sampled flag and
- * `tracestate` are ignored on purpose: a caller may join a trace, but not decide what we record. Pure.
+ * W3C Trace Context, level 1 and 2: reading `traceparent` strictly and writing `traceresponse`. The sampled
+ * flag and `tracestate` are ignored on purpose: a caller may join a trace, but not decide what we record. Pure.
  */
 
 import type { SpanContextRef } from "./trace.ts";
@@ -12,8 +12,9 @@ const ZERO_TRACE_ID = "0".repeat(32);
 const ZERO_SPAN_ID = "0".repeat(16);
 
 /**
- * The caller's span, or undefined for anything that is not a valid `traceparent`. Of an unknown higher version the part
- * that version 00 defines is read, if it ends there or a dash follows; version ff is invalid (W3C Trace Context §3.2).
+ * The caller's span, or undefined for anything that is not a valid `traceparent`. Of an unknown higher version
+ * the part that version 00 defines is read, if it ends there or a dash follows; version ff is invalid (W3C
+ * Trace Context §3.2).
  */
 export function parseTraceparent(header: string | null | undefined): SpanContextRef | undefined {
   if (header === null || header === undefined || header.length < LENGTH) return undefined;
@@ -26,7 +27,7 @@ export function parseTraceparent(header: string | null | undefined): SpanContext
   return { traceId, spanId };
 }
 
-/** A span as a `traceparent` or `traceresponse` value, flagged as sampled: what we hand out, we have recorded. */
+/** A span as a `traceparent` or `traceresponse` value, flagged as sampled, since every span is recorded. */
 export function formatTraceparent({ traceId, spanId }: SpanContextRef): string {
   return `00-${traceId}-${spanId}-01`;
 }

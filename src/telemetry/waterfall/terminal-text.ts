@@ -1,10 +1,9 @@
-/**
- * Text for a terminal: cleaned, cut, padded, and numbers as people read them. Pure; called by the waterfall.
- */
+/** Text for a terminal: cleaning, cutting, padding, and readable numbers. Pure. */
 
 /**
- * Anything but printable Latin (and the arrow our own reasons use) becomes a question mark: names come from clients, and
- * an escape sequence, a right-to-left mark or a double-width character would break the drawing or worse.
+ * Anything but printable Latin (and the arrow in our own reasons) becomes a question mark: names come from
+ * clients, and an escape sequence, a right-to-left mark or a double-width character would break the drawing or
+ * attack the terminal.
  */
 export function cleanText(text: string): string {
   return text.replaceAll(/[^\x20-\x7E\u00A1-\u00AC\u00AE-\u024F→…]/gu, "?");
@@ -32,7 +31,7 @@ export function flow(parts: readonly string[], width: number, separator = " · "
   return line === "" ? lines : [...lines, line];
 }
 
-/** Two texts at the two ends of a line; the left one gives way. */
+/** Two texts at both ends of a line; the left one is cut if there is no room. */
 export function spread(left: string, right: string, width: number): string {
   const kept = cutTo(right, width);
   const room = width - kept.length - 1;

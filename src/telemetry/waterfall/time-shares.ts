@@ -1,6 +1,6 @@
 /**
- * Where a request's time went, in parts that add up to it: the queue, attempts that failed, waiting for the first token,
- * the stream, and what is left for the gateway. Pure; called by the waterfall.
+ * A request's duration in parts that add up to it: queue, failed attempts, wait for the first token, stream,
+ * and the rest for the gateway. Pure.
  */
 
 import { isAnswerAttempt, numberAttribute, textAttribute } from "../trace/summary.ts";
@@ -13,20 +13,20 @@ export interface TimeShare {
   readonly ms: number;
 }
 
-/** One call to an upstream, as it turned out. */
+/** One call to an upstream, with its result. */
 export interface AttemptView {
   readonly span: FinishedSpan;
-  /** Its bytes went to the client, all or some of them. */
+  /** Some or all of its bytes went to the client. */
   readonly hasAnswered: boolean;
-  /** The span's own end was the planned one. */
+  /** The call ended as it should. */
   readonly isWhole: boolean;
   /** Undefined where there was no stream. */
   readonly firstChunkAt: number | undefined;
-  /** Undefined where the time is too short to say. */
+  /** Undefined where the time is too short for a rate. */
   readonly tokensPerSecond: number | undefined;
 }
 
-/** Clocks count whole milliseconds: a rate over fewer is noise. */
+/** Clocks count whole milliseconds: a rate over less time is noise. */
 const MIN_RATE_MS = 20;
 const MS_PER_SECOND = 1000;
 
@@ -57,7 +57,7 @@ function viewAttempt(span: FinishedSpan): AttemptView {
   };
 }
 
-/** The parts that took any time, in the order of a request; they add up to the root's duration. */
+/** The parts that took time, in the order of a request; they add up to the root's duration. */
 export function shareTime(root: FinishedSpan, spans: readonly FinishedSpan[]): readonly TimeShare[] {
   const attempts = viewAttempts(spans);
   const answered = attempts.findLast(({ hasAnswered }) => hasAnswered);
@@ -70,7 +70,7 @@ export function shareTime(root: FinishedSpan, spans: readonly FinishedSpan[]): r
   });
   const chunkAt = answered?.firstChunkAt;
   const isHit = textAttribute(root, "gateway.outcome") === "cache_hit";
-  // A look-up that found nothing is the gateway's own time, unless a model was asked for it.
+  // A lookup that found nothing is the gateway's own time, unless it called a model for an embedding.
   const lookups = spans.filter(
     (span) =>
       span.name === "gateway.cache.lookup" &&
@@ -90,7 +90,7 @@ export function shareTime(root: FinishedSpan, spans: readonly FinishedSpan[]): r
   return withRest(parts, durationOf(root));
 }
 
-/** Cuts what would not fit into the whole (work after the response), and gives what is left to the gateway. */
+/** Cuts parts that exceed the duration (work after the response), and assigns the rest to the gateway. */
 function withRest(parts: readonly TimeShare[], totalMs: number): readonly TimeShare[] {
   let leftMs = totalMs;
   const shares = parts.map(({ kind, ms }) => {

@@ -1,13 +1,16 @@
 /**
- * The bars and the time axis of the waterfall, as rows of single-width cells. Only characters of WGL4, the set every
- * monospaced font has: a fallback glyph of another width would bend the drawing. Pure; called by waterfall.ts.
+ * The bars and the time axis of the waterfall, as rows of single-width cells. Only characters of WGL4, the set
+ * every monospaced font has: a fallback glyph of another width would misalign the drawing. Pure.
  */
 
 import type { AttemptView, ShareKind, TimeShare } from "./time-shares.ts";
 import { formatTick } from "./terminal-text.ts";
 import type { FinishedSpan } from "../trace/trace.ts";
 
-/** A meaning each, so that the drawing reads without colour: hatched is waiting in our queue, light is waiting for the model. */
+/**
+ * One glyph per meaning, so that the drawing needs no colour: hatched is waiting in our queue, light is waiting
+ * for the model.
+ */
 export const GLYPHS = {
   queue: "▒",
   failed: "×",
@@ -21,7 +24,7 @@ export const GLYPHS = {
 const REQUEST = "═";
 const WORK = "▓";
 const FIRST_CHUNK = "►";
-/** A step too short for a cell, and one that took no time the clock could see. */
+/** A step shorter than a cell, and one of 0 ms. */
 const SHORT = "▌";
 const INSTANT = "│";
 
@@ -82,10 +85,10 @@ function attemptCells(
   return cells;
 }
 
-/** Space around a note within a bar, and bar left at each end, so that the note still reads as part of it. */
+/** Bar left at each end of a note, so that the note is visibly part of it. */
 const NOTE_MARGIN = 2;
 
-/** A note written into the solid part of an answer's bar; undefined when it has no room. */
+/** A note written into the solid part of an answer's bar; undefined when there is no room. */
 export function writeInside({ from, cells }: Bar, note: string): Bar | undefined {
   const solid = cells.indexOf(GLYPHS.answer);
   if (solid === -1 || note === "") return undefined;
@@ -113,7 +116,7 @@ export function drawShares(shares: readonly TimeShare[], width: number): string 
 
 /** At least this many cells from one label of the axis to the next. */
 const MIN_TICK_CELLS = 11;
-/** Lengths people count in. */
+/** Round lengths. */
 const TICK_STEPS = [1, 2, 5] as const;
 
 /** The axis in two rows: labels, and a rule with a mark under each. */

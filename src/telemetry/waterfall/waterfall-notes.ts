@@ -1,6 +1,6 @@
 /**
- * The words of the waterfall: what a span is called in it, and the one thing worth saying beside its bar. The spans' texts
- * are clean by now. Pure; called by waterfall.ts.
+ * The texts of the waterfall: a span's label, and the note beside its bar. The spans' texts are already safe to
+ * print. Pure.
  */
 
 import type { AttemptView } from "./time-shares.ts";
@@ -21,7 +21,7 @@ export function labelOf(span: FinishedSpan, attempt: AttemptView | undefined): s
   return span.name.slice(PREFIX.length).replaceAll(".", " ");
 }
 
-/** What an attempt came to; `next` is the one after it. */
+/** The result of an attempt; `next` is the one after it. */
 export function noteOfAttempt(
   { span, isWhole, tokensPerSecond }: AttemptView,
   next: AttemptView | undefined,
@@ -38,11 +38,11 @@ export function formatRate(tokensPerSecond: number): string {
   return `${tokensPerSecond < 10 ? tokensPerSecond.toFixed(1) : Math.round(tokensPerSecond)} tok/s`;
 }
 
-/** The note of any other span; empty when its bar says it all. */
+/** The note of any other span; empty when there is nothing to add. */
 export function noteOf(span: FinishedSpan): string {
   const note = NOTES[span.name]?.(span) ?? "";
   const fault = textAttribute(span, "error.type");
-  const cut = span.attributes["gateway.span.truncated"] === true ? "not over yet" : undefined;
+  const cut = span.attributes["gateway.span.truncated"] === true ? "still open at export" : undefined;
   return sentence([note, fault, cut]);
 }
 
@@ -103,7 +103,7 @@ const NOTES: Readonly<Record<string, (span: FinishedSpan) => string>> = {
   "gateway.refusals": (span) => `${numberAttribute(span, "gateway.refusals.count") ?? 0} refused`,
 };
 
-/** Why the request was refused, in the words of its headers; undefined when it was not. */
+/** Why the request was refused, in the terms of its headers; undefined when it was not. */
 export function refusalOf(root: FinishedSpan): string | undefined {
   const decision = textAttribute(root, "gateway.decision");
   if (decision === null) return undefined;
@@ -117,7 +117,7 @@ export function refusalOf(root: FinishedSpan): string | undefined {
   ]);
 }
 
-/** The facts of a request for its head: who, what, how much. */
+/** The facts of a request for its head: tenant, key, model, tokens, cost. */
 export function factsOf(root: FinishedSpan): readonly string[] {
   const tenant = textAttribute(root, "gateway.tenant.id");
   const keyId = textAttribute(root, "gateway.key.id");

@@ -1,6 +1,6 @@
 /**
- * Draws a stored trace for a terminal: what the request was, where its time went, and each step as a bar over one axis.
- * Never wider than asked. Pure; called by routes/admin/traces.ts when a client asks for text/plain.
+ * Draws a stored trace for a terminal: the request, where its time went, and each step as a bar over one axis.
+ * Never wider than requested. Pure.
  */
 
 import type { AttributeValue } from "../trace/attributes.ts";
@@ -84,7 +84,7 @@ const SHARE_NAMES: Readonly<Record<ShareKind, string>> = {
 
 function drawTime(root: FinishedSpan, spans: readonly FinishedSpan[], width: number): string[] {
   const shares = shareTime(root, spans);
-  if (shares.length === 0) return ["the whole request took less than the clock can see"];
+  if (shares.length === 0) return ["finished in under 1 ms"];
   const answered = viewAttempts(spans).findLast(({ hasAnswered }) => hasAnswered);
   const parts = shares.map(({ kind, ms }) => {
     const isStream = kind === "answer" && answered?.firstChunkAt !== undefined;
@@ -97,7 +97,7 @@ function drawTime(root: FinishedSpan, spans: readonly FinishedSpan[], width: num
 
 interface Row {
   readonly span: FinishedSpan;
-  /** The tree's lines in front of the label, and what takes their place on a line below. */
+  /** The tree's lines before the label, and those for a second line below it. */
   readonly branch: string;
   readonly trunk: string;
   readonly attempt: AttemptView | undefined;
@@ -128,7 +128,7 @@ function drawChart(root: FinishedSpan, spans: readonly FinishedSpan[], width: nu
   return [...drawAxis(scale).map((line) => indent + line), ...lines];
 }
 
-/** A note goes into its bar, behind it, in front of it, or, with no room for it whole, on the line below. */
+/** A note goes into its bar, after it, before it, or on the line below where there is no room. */
 function place(bar: Bar, note: string, width: number): { readonly line: string; readonly below?: string } {
   const filled = writeInside(bar, note);
   if (filled !== undefined) return { line: " ".repeat(filled.from) + filled.cells.join("") };
@@ -140,7 +140,7 @@ function place(bar: Bar, note: string, width: number): { readonly line: string; 
   return { line, below: cutTo(note, width).padStart(Math.min(width, bar.from + note.length)) };
 }
 
-/** The spans as a tree, depth first, siblings in the order they began. */
+/** The spans as a tree, depth first, siblings in the order they started. */
 function layOut(root: FinishedSpan, spans: readonly FinishedSpan[]): readonly Row[] {
   const attempts = viewAttempts(spans);
   const ids = new Set(spans.map(({ spanId }) => spanId));
@@ -151,7 +151,7 @@ function layOut(root: FinishedSpan, spans: readonly FinishedSpan[]): readonly Ro
     const attempt = attempts[index];
     const note = attempt === undefined ? noteOf(span) : noteOfAttempt(attempt, attempts[index + 1]);
     rows.push({ span, branch, trunk, attempt, note: span === root ? "" : note });
-    // A span whose parent is not here would else be left out.
+    // A span whose parent is missing is drawn under the root.
     const isChild = ({ parentSpanId }: FinishedSpan): boolean =>
       parentSpanId === span.spanId || (span === root && !ids.has(parentSpanId ?? ""));
     const children = spans.filter((other) => other !== root && isChild(other)).toSorted(inOrder);

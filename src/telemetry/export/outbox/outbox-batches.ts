@@ -1,6 +1,6 @@
 /**
- * The batches that wait in an outbox: bodies in SQLite, everything else of them in memory too, so that looking for what
- * to send reads no row. Called by outbox-engine.ts only.
+ * The batches waiting in an outbox: bodies in SQLite, everything else in memory too, so that finding what to
+ * send reads no row.
  */
 
 import type { ContentMode } from "../../content/content.ts";
@@ -29,7 +29,7 @@ export interface BatchTable {
   /** Oldest first. */
   of(destination: string): readonly WaitingBatch[];
   bytesOf(destination: string): number;
-  /** Those that something waits for. */
+  /** Destinations with waiting batches. */
   destinations(): readonly string[];
   bodyOf(batch: WaitingBatch): Uint8Array<ArrayBuffer>;
 }

@@ -1,24 +1,27 @@
 /**
- * When a destination that failed is asked again: back-off with jitter, Retry-After, and a circuit that opens after some
- * failures in a row, so that nobody waits for the dead. Pure; called by outbox-engine.ts.
+ * When a failed destination is tried again: back-off with jitter, Retry-After, and a circuit that opens after
+ * consecutive failures, so that isolates stop waiting for a destination that is down. Pure.
  */
 
 import type { ExportCircuit } from "../export-counters.ts";
 
-/** Batches in a row: each has failed several times in its own request, or once here. */
+/** Consecutive failed batches; each has failed several times in its own request, or once here. */
 const OPENS_AFTER = 2;
 const FIRST_DELAY_MS = 1000;
-/** A destination that is back gets its backlog within a minute; a dead one costs a call and three rows in each. */
+/**
+ * A recovered destination gets its backlog within a minute; one that stays down costs a call and three rows a
+ * minute.
+ */
 const MAX_DELAY_MS = 60_000;
 const MAX_DOUBLINGS = 16;
-/** A destination may ask for a longer rest than ours, within reason. */
+/** The longest Retry-After that is honoured. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
-/** How long isolates keep off while one batch is under way to see. */
+/** How long isolates send nothing while one batch is sent as a probe. */
 const PROBE_MS = 1000;
 
-/** What is known of a destination's health; part of what is stored. */
+/** A destination's health; part of the stored ledger. */
 export interface Health {
-  /** In a row. */
+  /** Consecutive failures. */
   readonly failures: number;
   /** Ms since the epoch; nothing is sent before. 0: at once. */
   readonly nextAttemptAt: number;
@@ -42,8 +45,8 @@ export function afterFailure(
 }
 
 /**
- * After a batch came from an isolate that had failed with it. Many isolates say the same of one outage: a time that is
- * set already stays, or those who keep coming would put the next attempt off for ever.
+ * After an isolate handed over a batch it could not deliver. Many isolates report one outage: a time already
+ * set stays, or new batches would postpone the next attempt for ever.
  */
 export function afterHandover(
   health: Health,
@@ -60,7 +63,7 @@ export function openUntil(health: Health, now: number): number | undefined {
   return health.failures < OPENS_AFTER ? undefined : Math.max(health.nextAttemptAt, now + PROBE_MS);
 }
 
-/** Half of the pause is certain, so that nobody hammers; half is chance, so that nobody keeps step. */
+/** Half of the pause is fixed, to protect the destination; half is random, to spread the senders. */
 function delayMs(failuresBefore: number, random: number, retryAfterMs = 0): number {
   const full = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failuresBefore, MAX_DOUBLINGS));
   return Math.round(Math.max(full / 2, Math.min(retryAfterMs, MAX_RETRY_AFTER_MS)) + (random * full) / 2);

@@ -1,9 +1,9 @@
 /**
- * What an outbox does, without the Durable Object around it: takes pushes, sends what waits for each destination by
- * itself, keeps the sums. Storage, clock, chance and network are passed in; trace-outbox.ts is the object.
+ * The logic of a trace outbox: accepts pushes, sends the waiting batches of each destination independently,
+ * keeps the sums. Storage, clock, randomness and network are passed in; trace-outbox.ts is the Durable Object.
  *
- * A batch leaves the table in the same step that counts it, and what a push brings is written in the step that counts
- * it: statements without an await in between are one transaction, so a crash can't set them at odds.
+ * A batch is removed from the table in the step that counts it, and a push's batch is written in the step that
+ * counts it: statements without an await between them are one transaction, so a crash can't make them disagree.
  */
 
 import { isModeWithin } from "../../content/content.ts";
@@ -22,38 +22,41 @@ export interface OutboxEngineDeps {
   readonly now: () => number;
   /** In [0, 1). */
   readonly random: () => number;
-  /** Where a batch goes, by the newest records. "gone": nowhere any more; "unavailable": nobody can say just now. */
+  /**
+   * The destination by the newest records. "gone": it was removed; "unavailable": the records can't be read
+   * now.
+   */
   readonly resolve: (
     tenantId: string,
     destination: string,
   ) => Promise<TraceDestination | "gone" | "unavailable">;
   /** One try; never throws. */
   readonly send: (destination: TraceDestination, payload: ExportPayload) => Promise<SendResult>;
-  /** Lets work go on after the call that began it. */
+  /** Keeps work running after the call that started it. */
   readonly defer: (work: Promise<void>) => void;
-  /** Asks for a `wake` at that time at the latest. */
+  /** Schedules a `wake` at that time at the latest. */
   readonly wakeAt: (at: number) => void;
 }
 
 export interface OutboxEngine {
   push(push: Push): PushAnswer;
   status(): readonly ExportStatus[];
-  /** Sends to every destination that is due, each on its own; comes back at once. */
+  /** Starts sending to every destination that is due, each independently; returns at once. */
   wake(): void;
 }
 
-/** Per destination: what an hour's outage of a busy tenant leaves, and far below the object's 10 GB. */
+/** Per destination: an hour's outage of a busy tenant, far below the object's 10 GB. */
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_BATCHES = 10_000;
 /** A SQLite row holds 2 MB. */
 const MAX_BATCH_BYTES = 1_900_000;
-/** An outage that outlasts a day is nobody's surprise any more, and back ends refuse spans that are much older. */
+/** Back ends refuse spans that are much older than a day. */
 const MAX_AGE_MS = 24 * 3_600_000;
-/** Sends in one go: below the 50 calls that the free plan gives an invocation. */
+/** Sends per round: below the 50 calls an invocation has on the free plan. */
 const ROUND = 40;
-/** When to look again after a send whose end nobody saw: the object died with it. */
+/** When to try again after a send whose object died before it ended. */
 const SENDING_LOST_MS = 30_000;
-/** Sums of healthy traffic are written once in so many ms: a row costs as much as seven calls. */
+/** Sums without drops or batches are written once in this time: a row costs as much as seven calls. */
 export const SAVE_INTERVAL_MS = 10_000;
 
 const LEDGER_KEY = "ledger";
@@ -62,7 +65,7 @@ export function createOutboxEngine(deps: OutboxEngineDeps): OutboxEngine {
   const { kv, now, random } = deps;
   const table = createBatchTable(deps.sql);
   const ledger = createOutboxLedger(kv.get<SavedOutboxLedger>(LEDGER_KEY));
-  /** Destinations that something is being sent to, and the batch under way. */
+  /** Destinations being sent to, each with the batch in flight. */
   const sending = new Map<string, WaitingBatch | undefined>();
   let savedAt = 0;
   let isDirty = false;
@@ -73,7 +76,7 @@ export function createOutboxEngine(deps: OutboxEngineDeps): OutboxEngine {
     isDirty = false;
   }
 
-  /** At once where the last write is long enough ago, else with the next. */
+  /** Now if the last write is long enough ago, else with the next one. */
   function saveInTime(): void {
     if (now() - savedAt >= SAVE_INTERVAL_MS) return save();
     isDirty = true;
@@ -102,7 +105,7 @@ export function createOutboxEngine(deps: OutboxEngineDeps): OutboxEngine {
     ledger.setHealth(destination, afterHandover(health, now(), random(), failure.retryAfterMs));
   }
 
-  /** The oldest go first: after an outage its end says more than its beginning. */
+  /** The oldest are dropped first: newer traces are more useful after an outage. */
   function makeRoom(destination: string, bytes: number): void {
     const batches = table.of(destination);
     while (batches.length >= MAX_BATCHES || table.bytesOf(destination) + bytes > MAX_BYTES) {
@@ -117,7 +120,7 @@ export function createOutboxEngine(deps: OutboxEngineDeps): OutboxEngine {
     ledger.drop(batch.destination, batch.traces, reason);
   }
 
-  /** Sends a destination's batches one after the other, until one fails. */
+  /** Sends a destination's batches one after another, until one fails. */
   async function drain(destination: string): Promise<void> {
     sending.set(destination, undefined);
     try {
@@ -146,7 +149,7 @@ export function createOutboxEngine(deps: OutboxEngineDeps): OutboxEngine {
     return isModeWithin(batch.content, target.content) ? undefined : "content_withdrawn";
   }
 
-  /** Whether the destination took it, or refused it for good: the next one may follow. */
+  /** Whether the destination accepted it or refused it for good, so that the next one can follow. */
   async function sendBatch(batch: WaitingBatch, target: TraceDestination): Promise<boolean> {
     const { destination, isGzip, traces } = batch;
     sending.set(destination, batch);
@@ -174,7 +177,7 @@ export function createOutboxEngine(deps: OutboxEngineDeps): OutboxEngine {
     const open: Record<string, number> = {};
     for (const destination of ledger.destinations()) {
       const until = openUntil(ledger.healthOf(destination), now());
-      // Without a batch that could find out, nobody would: the isolates have to try.
+      // Without a waiting batch as a probe, the isolates have to try.
       if (until !== undefined && table.of(destination).length > 0) open[destination] = until;
     }
     return open;

@@ -1,6 +1,6 @@
 /**
- * The sums behind `enqueued = delivered + pending + dropped`, for all isolates together, and each destination's health.
- * Applied once for each push, however often it comes. Pure; the outbox stores what `save` gives.
+ * The sums behind `enqueued = delivered + pending + dropped`, for all isolates together, and each destination's
+ * health. Each push is applied once, however often it arrives. Pure; the outbox stores what `save` returns.
  */
 
 import type { ExportCounts, ExportStatus } from "../export-counters.ts";
@@ -14,7 +14,7 @@ interface Account {
   lastError: string | null;
   health: Health;
   readonly dropped: Record<string, number>;
-  /** By isolate: traces it has counted in and not yet out, and when it last spoke. */
+  /** By isolate: traces it counted as enqueued and not yet as settled, and when it last reported. */
   readonly inFlight: Record<string, { traces: number; seenAt: number }>;
 }
 
@@ -30,24 +30,24 @@ export interface OutboxLedger {
   apply(push: Push, now: number): boolean;
   deliver(destination: string, traces: number): void;
   drop(destination: string, traces: number, reason: string): void;
-  /** Another send of the same batch failed. */
+  /** A send of a waiting batch failed. */
   noteFailure(destination: string, reason: string): void;
   healthOf(destination: string): Health;
   setHealth(destination: string, health: Health): void;
-  /** Writes off what isolates took with them when they died. Whether there was any. */
+  /** Writes off the traces of isolates that died; returns whether there were any. */
   writeOffLost(now: number): boolean;
   destinations(): readonly string[];
   status(isSending: (destination: string) => boolean): readonly ExportStatus[];
   save(): SavedOutboxLedger;
 }
 
-/** A push is repeated within seconds; so many others come in between at the very most. */
+/** A push is repeated within seconds; fewer others than this arrive in between. */
 const MAX_PUSH_IDS = 128;
-/** The longest an isolate has traces under way is 45 s (exporter.ts); one that is silent for longer is gone. */
+/** An isolate has traces in flight for at most 45 s (export-batches.ts); one silent for longer has died. */
 export const ISOLATE_LOST_MS = 60_000;
 
 export function createOutboxLedger(saved?: SavedOutboxLedger): OutboxLedger {
-  // Destinations' names are the tenants': a Map has no `constructor`.
+  // Names come from tenants, so not an object: a Map has no `constructor` key.
   const accounts = new Map<string, Account>(Object.entries(structuredClone(saved?.accounts ?? {})));
   const pushIds = new Set(saved?.pushIds);
   let tenantId = saved?.tenantId ?? "";
@@ -139,13 +139,13 @@ function addCounts(
     droppedSum += traces;
   }
   account.lastError = lastError ?? account.lastError;
-  // The batch itself never got here.
+  // The batch itself never arrived.
   if (handedOver > 0 && !hasBatch) addDrop(account, handedOver, "outbox_error");
   const before = account.inFlight[isolate]?.traces ?? 0;
   const traces = before + enqueued - delivered - handedOver - droppedSum;
   if (traces > 0) account.inFlight[isolate] = { traces, seenAt: now };
   else delete account.inFlight[isolate];
-  // The isolate was written off and lives: what it has settled since was not lost after all.
+  // The isolate was written off but is alive: what it settled since was not lost.
   if (traces < 0) takeBack(account, -traces);
 }
 

@@ -1,7 +1,7 @@
 /**
- * The Durable Object of a tenant's outbox: traces whose destination was down wait here, and the sums of all isolates are
- * kept. One per tenant, by its name, and `-` for the operator's destination. Everything it decides is outbox-engine.ts's;
- * worker.ts exports the class.
+ * The Durable Object of a tenant's trace outbox: keeps traces whose destination was down, and the sums of all
+ * isolates. One per tenant, by its name, and `-` for the operator's destination. All decisions are made in
+ * outbox-engine.ts.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -18,7 +18,7 @@ import { OPERATOR_OUTBOX, type TraceOutboxPort, type Push, type PushAnswer } fro
 
 export class TraceOutbox extends DurableObject<Env> implements TraceOutboxPort {
   readonly #engine: OutboxEngine;
-  /** When the alarm rings, as far as we know; each setting of it is a row written. */
+  /** The alarm's time as far as known; setting it writes a row. */
   #alarmAt: number | undefined;
 
   constructor(state: DurableObjectState, env: Env) {
@@ -57,7 +57,7 @@ export class TraceOutbox extends DurableObject<Env> implements TraceOutboxPort {
     this.#engine.wake();
   }
 
-  /** An alarm that rings too early finds nothing due and is set again; one is never put off. */
+  /** An early alarm finds nothing due and is set again; an alarm is never postponed. */
   #wakeAt(at: number): void {
     if (this.#alarmAt !== undefined && this.#alarmAt <= at) return;
     this.#alarmAt = at;
@@ -65,12 +65,12 @@ export class TraceOutbox extends DurableObject<Env> implements TraceOutboxPort {
   }
 }
 
-/** Only destinations are opened here; their addresses are destination.ts's business. */
+/** Only destinations are opened here; destination.ts checks their addresses. */
 const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => undefined };
 
 /**
- * Asked anew for each round: the outbox keeps no credential, a changed one counts at once, and what was removed gets
- * nothing more.
+ * Read again for each round: the outbox keeps no credential, uses a changed one at once, and sends nothing to a
+ * removed destination.
  */
 async function resolve(
   env: Env,
@@ -87,7 +87,7 @@ async function resolve(
     const record = opened.find((destination) => destination.name === name);
     if (record === undefined) return "gone";
     const destination = toDestination(record, bundle.tenant.tracing.content, settings);
-    // A credential that can't be opened may be put right; until then the batches wait, and age.
+    // An unusable credential may be corrected; until then the batches wait and age.
     return "fault" in destination ? "unavailable" : destination;
   } catch {
     return "unavailable";

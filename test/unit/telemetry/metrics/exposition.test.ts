@@ -80,7 +80,7 @@ describe("Prometheus text", () => {
     const lines = renderPrometheus([{ tenantId: "acme", series: table.list() }]).split("\n");
     const labels = 'gateway_tenant_id="acme",gateway_queue_limit="concurrency"';
     expect(lines.slice(0, 3)).toEqual([
-      "# HELP gateway_queue_wait_seconds Wait in the tenant's queue, zeros included, by the queue object's clock.",
+      "# HELP gateway_queue_wait_seconds Wait in the tenant's queue by the queue object's clock, including requests that did not wait.",
       "# TYPE gateway_queue_wait_seconds histogram",
       `gateway_queue_wait_seconds_bucket{${labels},le="0.01"} 0`,
     ]);
