@@ -2,6 +2,7 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
+import { GatewayError } from "../src/errors.ts";
 import { proxy } from "../src/pipeline/operations/proxy.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { openCall, unreadRequest } from "../src/http/open-call.ts";
@@ -20,7 +21,7 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
   const answer = await proxy(
     call,
     {
-      provider: decodeURIComponent(provider),
+      provider: readProvider(provider),
       method: request.method,
       path,
       search: withoutKey(url.searchParams, url.search),
@@ -31,6 +32,15 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
   );
   if (answer.body !== null) hold();
   return new Response(answer.body, { status: answer.status, headers: answer.headers });
+}
+
+function readProvider(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch (cause) {
+    const message = "The provider's name in the path is not valid percent-encoding.";
+    throw new GatewayError("invalid_request", message, { param: "provider", cause });
+  }
 }
 
 /** Google's clients may send the gateway key here; the vendor must not get it. */

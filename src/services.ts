@@ -33,6 +33,7 @@ import { createRecordOpener } from "./tenants/records/open-records.ts";
 import type { ProviderKind, TenantBundle } from "./tenants/records/records.ts";
 import { createTenantSource } from "./tenants/source.ts";
 import { DIRECTORY_NAME } from "./tenants/storage-keys.ts";
+import { createGuardedFetch } from "./upstream/guarded-fetch.ts";
 import { startTrace, type TraceOutputs } from "./tracing.ts";
 import { VERSION } from "./version.ts";
 
@@ -93,13 +94,14 @@ export function createServices(env: Env): IsolateServices {
   const flights = createInflightClient((name) => env.INFLIGHT.getByName(name));
   const queue = createQueueClient({ queueOf: queueStub, now });
 
+  const sendUpstream = createGuardedFetch(send, { allowPrivate: settings.allowPrivateUpstreams });
   // Optional: `Env` has only what every deployment has.
   const runModel = createModelRunner(Reflect.get(env, "AI"));
 
   const depsFor = (bundle: TenantBundle, defer: Deps["defer"]): Deps => {
     const tenantQueue = queue.forTenant(bundle.id, defer);
     return {
-      fetch: send,
+      fetch: sendUpstream,
       ...(runModel && { runModel }),
       sleep,
       now,

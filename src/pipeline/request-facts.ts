@@ -107,7 +107,7 @@ export function factHeaders(facts: RequestFacts, now: number): FactHeaders {
   if (facts.savedUsd !== undefined) headers["x-headgate-saved-usd"] = formatUsd(facts.savedUsd);
   if (facts.savedMs !== undefined) headers["x-headgate-saved-ms"] = String(facts.savedMs);
   if (facts.isReplayed) headers["idempotent-replayed"] = "true";
-  if (facts.target !== undefined) headers["x-headgate-target"] = facts.target;
+  if (facts.target !== undefined) headers["x-headgate-target"] = escapeTarget(facts.target);
   if (facts.attempts !== undefined) headers["x-headgate-attempts"] = String(facts.attempts);
   if (facts.dropped !== undefined && facts.dropped.length > 0) {
     headers["x-headgate-dropped"] = facts.dropped.map(escapeFieldName).join(", ");
@@ -118,6 +118,11 @@ export function factHeaders(facts: RequestFacts, now: number): FactHeaders {
   addWindow(headers, "requests", facts.requests);
   addWindow(headers, "tokens", facts.tokens);
   return headers;
+}
+
+/** A model's name may hold what a header can't: percent-encoded as UTF-8, as in a URL. */
+function escapeTarget(label: string): string {
+  return label.toWellFormed().replaceAll(/[^\x21-\x7e]/gu, encodeURIComponent);
 }
 
 /** Field names are the client's own words: whatever can't stand in a header, or in a list of them, is percent-encoded. */

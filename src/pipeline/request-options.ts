@@ -5,6 +5,7 @@
 
 import { GatewayError } from "../errors.ts";
 import type { Lane } from "../limits/protocol.ts";
+import { hasUnsafeCharacters } from "../runtime/safe-names.ts";
 
 export interface RequestOptions {
   readonly lane: Lane;
@@ -36,6 +37,9 @@ export function readRequestOptions(headers: Headers): RequestOptions {
   const session = headers.get("x-headgate-session");
   if (session !== null && (session === "" || session.length > MAX_SESSION_CHARS)) {
     throw wrong("x-headgate-session", `must have 1 to ${MAX_SESSION_CHARS} characters`);
+  }
+  if (session !== null && hasUnsafeCharacters(session)) {
+    throw wrong("x-headgate-session", "must not contain control or bidirectional characters");
   }
   const pin = headers.get("x-headgate-target");
   return {
@@ -82,6 +86,9 @@ function readMetadata(text: string | null): Readonly<Record<string, string>> {
     if (!/^[A-Za-z0-9_.-]{1,64}$/.test(key)) throw wrong(name, "keys must have 1 to 64 of A-Z a-z 0-9 _ . -");
     if (typeof entry !== "string" || entry.length > MAX_METADATA_CHARS) {
       throw wrong(name, `'${key}' must be a string of at most ${MAX_METADATA_CHARS} characters`);
+    }
+    if (hasUnsafeCharacters(entry)) {
+      throw wrong(name, `'${key}' must not contain control or bidirectional characters`);
     }
     pairs.push([key, entry]);
   }

@@ -4,6 +4,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
+import { findNameFault } from "../runtime/safe-names.ts";
 import {
   DEFAULT_RETRIES,
   DEFAULT_TIMEOUTS,
@@ -53,9 +54,11 @@ export interface PlanContext extends Pick<OrderContext, "priceOf" | "latencyOf" 
   readonly sessionTargetOf: (routeId: string, session: string) => string | undefined;
 }
 
-/** Throws `model_not_found`, `permission_denied`, or `invalid_request` for a pin outside the route. */
+/** Throws `model_not_found`, `permission_denied`, or `invalid_request` for an unsafe name or a pin outside the route. */
 export function planTargets(routeId: string, context: PlanContext): Plan {
   const { bundle, key } = context;
+  const fault = findNameFault(routeId);
+  if (fault !== undefined) throw new GatewayError("invalid_request", `model: ${fault}.`, { param: "model" });
   if (!isModelAllowed(key.allowedModels, routeId)) {
     throw new GatewayError("permission_denied", `This key may not use the model '${routeId}'.`, {
       param: "model",

@@ -3,13 +3,14 @@
  */
 
 import { GatewayError } from "../errors.ts";
+import { leavesBase } from "../runtime/safe-names.ts";
 
 /**
  * The path after the base URL's own, with one slash between them; the base's query stays, `search` follows it. A version
  * that both name (`/v1`) appears once. Throws `invalid_request` for a path that leaves its base.
  */
 export function nativeUrl(baseUrl: string, path: string, search = ""): string {
-  if (/[?#]/.test(path) || climbs(path))
+  if (/[?#]/.test(path) || leavesBase(path))
     throw new GatewayError(
       "invalid_request",
       "The path must not contain '?', '#', or the segments '.' and '..', in any encoding.",
@@ -23,27 +24,4 @@ export function nativeUrl(baseUrl: string, path: string, search = ""): string {
     version !== undefined && rest.startsWith(`${version}/`) ? rest.slice(version.length + 1) : rest;
   const query = [base.search.slice(1), search.replace(/^\?/, "")].filter((part) => part !== "").join("&");
   return `${base.origin}${root}/${behind}${query === "" ? "" : `?${query}`}`;
-}
-
-/** Servers differ in how often they decode a path, so each reading of it must stay below its root. */
-const MAX_DECODINGS = 3;
-
-function climbs(path: string): boolean {
-  let text = path;
-  for (let round = 0; round <= MAX_DECODINGS; round += 1) {
-    if (text.split(/[\\/]/).some((segment) => /^\.\.?(;|$)/.test(segment))) return true;
-    const decoded = decode(text);
-    if (decoded === undefined) return true;
-    if (decoded === text) return false;
-    text = decoded;
-  }
-  return true;
-}
-
-function decode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }

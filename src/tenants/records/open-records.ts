@@ -81,9 +81,10 @@ export function createRecordOpener(masterKey: string | undefined, rules: RecordR
 /** The record was checked when it was written, but perhaps by a deployment that allowed more. */
 function checkAddress(
   name: string,
-  { baseUrl }: ProviderRecord,
-  { allowPrivateUpstreams: allowPrivate }: RecordRules,
+  { kind, ...record }: ProviderRecord,
+  { allowPrivateUpstreams: allowPrivate, defaultBaseUrl }: RecordRules,
 ): void {
+  const baseUrl = record.baseUrl ?? defaultBaseUrl(kind);
   const refusal = baseUrl === undefined ? undefined : refuseUrl(baseUrl, { allowPrivate });
   if (refusal === undefined) return;
   throw new GatewayError("unavailable", `The base URL of "${name}" ${refusal}.`, { param: "model" });

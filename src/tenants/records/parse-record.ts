@@ -61,8 +61,11 @@ export function parseProvider(body: unknown, name: string, rules: RecordRules): 
   if (record.baseUrl !== undefined) {
     checkUrl(record.baseUrl, "baseUrl", rules);
     if (record.baseUrl.includes("?")) throw fault("baseUrl", "baseUrl: must not have a query.");
-  } else if (record.kind !== "sim" && rules.defaultBaseUrl(record.kind) === undefined) {
-    throw fault("baseUrl", `baseUrl: is required for the kind ${record.kind}.`);
+  } else {
+    const preset = rules.defaultBaseUrl(record.kind);
+    if (preset !== undefined) checkDefaultUrl(preset, record.kind, rules);
+    else if (record.kind !== "sim")
+      throw fault("baseUrl", `baseUrl: is required for the kind ${record.kind}.`);
   }
   return record;
 }
@@ -146,6 +149,13 @@ function withoutName(body: unknown, field: "id" | "name", expected: string): unk
 function checkUrl(url: string, param: string, rules: RecordRules): void {
   const refusal = refuseUrl(url, { allowPrivate: rules.allowPrivateUpstreams });
   if (refusal !== undefined) throw fault(param, `${param}: ${refusal}.`);
+}
+
+/** A kind that runs on the operator's own machine has a default that a deployment does not allow. */
+function checkDefaultUrl(url: string, kind: ProviderKind, rules: RecordRules): void {
+  const refusal = refuseUrl(url, { allowPrivate: rules.allowPrivateUpstreams });
+  if (refusal === undefined) return;
+  throw fault("baseUrl", `baseUrl: is required for the kind ${kind} here: its default ${url} ${refusal}.`);
 }
 
 function fault(param: string, message: string): GatewayError {

@@ -7,7 +7,7 @@ import * as z from "zod";
 import { findDestinationFaults, PRESET_NAMES } from "./destination-presets.ts";
 import { pricesSchema } from "./price-record.ts";
 import { isMask } from "./sealing.ts";
-import { recordName as NAME } from "./record-name.ts";
+import { label, recordName as NAME, urlName } from "./record-name.ts";
 import type { RouteRecord } from "./route-record.ts";
 
 const count = z.int().positive();
@@ -125,7 +125,7 @@ const tracingSchema = z.strictObject({
 
 /** What `PUT /admin/tenants/{tenant}` takes. Defaults are filled in, so a stored record is whole. */
 export const tenantSchema = z.strictObject({
-  name: z.string().min(1).max(200).optional(),
+  name: label.min(1).max(200).optional(),
   status: z.enum(["active", "suspended"]).default("active"),
   limits: limitsSchema.default({}),
   budget: budgetSchema.optional(),
@@ -175,13 +175,32 @@ export const PROVIDER_KINDS = [
 ] as const;
 export type ProviderKind = (typeof PROVIDER_KINDS)[number];
 
+/** Options that become a part of a host name. */
+const HOST_OPTIONS: ReadonlySet<string> = new Set(["region", "location"]);
+const HOST_LABEL = /^[a-z0-9-]{1,40}$/;
+/** Options that become a segment of a path. */
+const PATH_OPTIONS: ReadonlySet<string> = new Set(["apiVersion", "accountId", "project", "deployment"]);
+const PATH_SEGMENT = /^[^/?#@%\\]{1,128}$/;
+
+const optionsSchema = z
+  .record(z.string(), z.union([urlName, z.number(), z.boolean()]))
+  .superRefine((options, context) => {
+    for (const [name, value] of Object.entries(options)) {
+      const pattern = HOST_OPTIONS.has(name) ? HOST_LABEL : PATH_OPTIONS.has(name) ? PATH_SEGMENT : undefined;
+      if (pattern === undefined || pattern.test(String(value))) continue;
+      const rule =
+        pattern === HOST_LABEL ? "must be 1 to 40 of a-z 0-9 -" : "must not contain any of / ? # @ % \\";
+      context.addIssue({ code: "custom", path: [name], message: rule });
+    }
+  });
+
 /** What `PUT …/providers/{name}` takes. `apiKey` is write-only: it is sealed before it is stored. */
 export const providerSchema = z.strictObject({
   kind: z.enum(PROVIDER_KINDS),
   baseUrl: z.url().optional(),
   apiKey: secretText.min(1).optional(),
   headers: headersSchema,
-  options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  options: optionsSchema.default({}),
   propagateTrace: z.boolean().default(false),
 });
 export type ProviderInput = z.infer<typeof providerSchema>;
@@ -191,14 +210,14 @@ const MAX_METADATA_PAIRS = 16;
 
 /** What `POST …/keys` takes. */
 export const keySchema = z.strictObject({
-  name: z.string().min(1).max(200),
+  name: label.min(1).max(200),
   expiresAt: z.iso.datetime().optional(),
   /** Names or `prefix*` patterns of routes and `provider/model`s; absent means all. */
   allowedModels: z.array(z.string().min(1).max(256)).max(100).optional(),
   limits: limitsSchema.optional(),
   budget: budgetSchema.optional(),
   metadata: z
-    .record(z.string().min(1).max(64), z.string().max(256))
+    .record(label.min(1).max(64), label.max(256))
     .refine(
       (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
       `must be at most ${MAX_METADATA_PAIRS}`,

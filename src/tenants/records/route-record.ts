@@ -4,12 +4,12 @@
  */
 
 import * as z from "zod";
-import { recordName as NAME } from "./record-name.ts";
+import { recordName as NAME, urlName } from "./record-name.ts";
 import { conditionSchema } from "./route-conditions.ts";
 
 const targetSchema = z.strictObject({
   provider: NAME,
-  model: z.string().min(1).max(256),
+  model: urlName.min(1).max(256),
   weight: z.number().nonnegative().optional(),
   params: z.record(z.string(), z.unknown()).optional(),
 });
@@ -38,8 +38,7 @@ const MAX_TARGET_CHARS = 321;
 /** The semantic cache: cache/semantic-index.ts. Off where absent. */
 const semanticSchema = z.strictObject({
   /** `provider/model` of one of the tenant's own providers: every miss of the exact cache is embedded by it. */
-  embedding: z
-    .string()
+  embedding: urlName
     .max(MAX_TARGET_CHARS)
     .regex(/^[^/]+\/./, "must be a provider and a model: provider/model"),
   /** Fewer dimensions than the model has, where it supports that: less to compare. */

@@ -58,6 +58,16 @@ describe("the response's headers", () => {
     });
   });
 
+  test.each([
+    ["a/模型", "a/%E6%A8%A1%E5%9E%8B"],
+    ["a/gpt\r\nx-evil: 1", "a/gpt%0D%0Ax-evil:%201"],
+    ["a/gpt\u001b[31m", "a/gpt%1B[31m"],
+    ["a/\ud800", "a/%EF%BF%BD"],
+  ])("names the target %j so that a header can hold it", (target, written) => {
+    const headers = factHeaders({ startedAt: START, target }, START);
+    expect(new Headers(headers).get("x-headgate-target")).toBe(written);
+  });
+
   test("leave out what nobody learnt", () => {
     expect(factHeaders({ startedAt: START }, START + 3)).toEqual({
       "server-timing": "queue;dur=0, cache;dur=0, upstream;dur=0, gateway;dur=3",

@@ -30,6 +30,12 @@ describe("the request's own headers", () => {
     });
   });
 
+  test("x-headgate-first-byte-timeout-ms is the newer name of x-headgate-timeout-ms", () => {
+    expect(read({ "x-headgate-first-byte-timeout-ms": "900" }).firstByteMs).toBe(900);
+    const both = { "x-headgate-timeout-ms": "1500", "x-headgate-first-byte-timeout-ms": "900" };
+    expect(read(both).firstByteMs).toBe(900);
+  });
+
   test.each([
     ["x-headgate-priority", "urgent"],
     ["x-headgate-priority", ""],
@@ -44,6 +50,10 @@ describe("the request's own headers", () => {
     ["x-headgate-timeout-ms", "3600001"],
     ["x-headgate-session", ""],
     ["x-headgate-session", "s".repeat(257)],
+    ["x-headgate-session", "s\u0085x"],
+    ["x-headgate-metadata", '{"team":"a\\u001b[31m"}'],
+    ["x-headgate-metadata", '{"team":"\\u202etxt"}'],
+    ["x-headgate-first-byte-timeout-ms", "0"],
     ["x-headgate-metadata", "team=search"],
     ["x-headgate-metadata", "null"],
     ["x-headgate-metadata", '["team"]'],

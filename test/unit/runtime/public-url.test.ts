@@ -5,12 +5,17 @@ import { refuseUrl } from "../../../src/runtime/public-url.ts";
 describe("when deployed", () => {
   const refuse = (url: string): string | undefined => refuseUrl(url, { allowPrivate: false });
 
-  it.each(["https://api.openai.com/v1", "https://api.example.com:8443/v1", "https://EXAMPLE.com."])(
-    "%s may be called",
-    (url) => {
-      expect(refuse(url)).toBeUndefined();
-    },
-  );
+  it.each([
+    "https://api.openai.com/v1",
+    "https://api.example.com:8443/v1",
+    "https://EXAMPLE.com.",
+    "https://home.example.com",
+    "https://svc.example",
+    "https://example.com/v1/chat?path=/../x",
+    "https://example.com/v1/..model/x",
+  ])("%s may be called", (url) => {
+    expect(refuse(url)).toBeUndefined();
+  });
 
   it.each([
     ["", "URL"],
@@ -42,6 +47,22 @@ describe("when deployed", () => {
     ["https://[::ffff:10.0.0.1]", "public"],
     ["https://[fd00::1]", "public"],
     ["https://１２７.0.0.1", "public"],
+    ["https://api.default.svc", "public"],
+    ["https://nas.home", "public"],
+    ["https://ldap.corp", "public"],
+    ["https://wiki.intra", "public"],
+    ["https://vault.private", "public"],
+    ["https://db.cluster", "public"],
+    ["https://box.tail1234.ts.net", "public"],
+    ["https://10.0.0.1.nip.io", "public"],
+    ["https://localtest.me", "public"],
+    ["https://a.localtest.me", "public"],
+    ["https://example.com:22", "port"],
+    ["https://example.com:25/v1", "port"],
+    ["https://example.com/v1/../admin", "segments"],
+    ["https://example.com/v1/%2E%2e/admin", "segments"],
+    ["https://example.com/v1/.%2e", "segments"],
+    ["https://example.com\\..\\x", "segments"],
   ])("%s is refused: %s", (url, reason) => {
     expect(refuse(url)).toContain(reason);
   });

@@ -14,7 +14,12 @@ import {
 const NOW = Date.UTC(2026, 0, 1);
 const DEPLOYED: RecordRules = {
   allowPrivateUpstreams: false,
-  defaultBaseUrl: (kind) => (kind === "openai" ? "https://api.openai.com/v1" : undefined),
+  defaultBaseUrl: (kind) =>
+    kind === "openai"
+      ? "https://api.openai.com/v1"
+      : kind === "ollama" || kind === "litellm"
+        ? "http://localhost:11434/v1"
+        : undefined,
 };
 const LOCAL: RecordRules = { ...DEPLOYED, allowPrivateUpstreams: true };
 
@@ -40,6 +45,7 @@ describe("a tenant record", () => {
   });
 
   it.each([
+    [{ name: "Acme\u202e" }, "name"],
     [{ limitz: {} }, "limitz"],
     [{ limits: { concurency: 1 } }, "limits.concurency"],
     [{ limits: { concurrency: -1 } }, "limits.concurrency"],
@@ -123,6 +129,14 @@ describe("a provider record", () => {
     [{ kind: "sim", headers: { ok: "line\nbreak" } }, "headers.ok"],
     [{ kind: "openai", baseUrl: "https://api.example.com/v1?x=1" }, "baseUrl"],
     [{ kind: "openai", baseUrl: "https://user:secret@api.example.com/v1" }, "baseUrl"],
+    [{ kind: "ollama" }, "baseUrl"],
+    [{ kind: "litellm" }, "baseUrl"],
+    [{ kind: "openai", options: { region: "x@127.0.0.1:25320/" } }, "options.region"],
+    [{ kind: "openai", options: { location: "evil.example/" } }, "options.location"],
+    [{ kind: "openai", options: { apiVersion: "v1/../../secret" } }, "options.apiVersion"],
+    [{ kind: "openai", options: { deployment: ".." } }, "options.deployment"],
+    [{ kind: "openai", options: { accountId: "a/b" } }, "options.accountId"],
+    [{ kind: "openai", options: { text: "a\u001b[31m" } }, "options.text"],
   ])("is refused with the field's name: %j", (body, param) => {
     expect(faultOf(() => parseProvider(body, "up", DEPLOYED)).details.param).toBe(param);
   });
@@ -157,6 +171,9 @@ describe("a route record", () => {
     [{ targets: [] }, "targets"],
     [{ targets: [{ provider: "P!", model: "m" }] }, "targets[0].provider"],
     [{ targets: [{ provider: "p", model: "m", weight: -1 }] }, "targets[0].weight"],
+    [{ targets: [{ provider: "p", model: "m/../x" }] }, "targets[0].model"],
+    [{ targets: [{ provider: "p", model: "m\u0007" }] }, "targets[0].model"],
+    [withSemantic({ embedding: "p/%2e%2e/m" }), "cache.semantic.embedding"],
     [{ targets: [{ provider: "p", model: "m" }], retries: { maxAttempts: 0 } }, "retries.maxAttempts"],
     [withSemantic({}), "cache.semantic.embedding"],
     [withSemantic({ embedding: "no-model" }), "cache.semantic.embedding"],
@@ -175,6 +192,9 @@ describe("a route record", () => {
 describe("a key", () => {
   it("needs a name and no past expiry", () => {
     expect(faultOf(() => parseKey({}, NOW)).details.param).toBe("name");
+    expect(faultOf(() => parseKey({ name: "k\n" }, NOW)).details.param).toBe("name");
+    const disguised = { name: "k", metadata: { team: "\u202eder" } };
+    expect(faultOf(() => parseKey(disguised, NOW)).details.param).toBe("metadata.team");
     const past = { name: "k", expiresAt: "2025-12-31T00:00:00Z" };
     expect(faultOf(() => parseKey(past, NOW)).details.param).toBe("expiresAt");
     expect(parseKey({ name: "k", expiresAt: "2026-02-01T00:00:00Z" }, NOW).name).toBe("k");

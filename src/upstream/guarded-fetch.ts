@@ -1,0 +1,24 @@
+/** The last check before a call leaves: the final URL, whatever made it. The rules are runtime/public-url.ts. */
+
+import { GatewayError } from "../errors.ts";
+import type { UpstreamPorts } from "./call.ts";
+import { refuseUrl } from "../runtime/public-url.ts";
+
+/**
+ * `fetch` that refuses an address before anything is sent to it, whatever the address was made of: a record's base URL,
+ * its options, a kind's default. Throws `upstream_error`, so that the next target is tried.
+ */
+export function createGuardedFetch(
+  send: UpstreamPorts["fetch"],
+  options: { readonly allowPrivate: boolean },
+): UpstreamPorts["fetch"] {
+  return async (input, init) => {
+    const url = typeof input === "string" ? input : input instanceof URL ? input.href : input.url;
+    const refusal = refuseUrl(url, options);
+    if (refusal === undefined) return send(input, init);
+    throw new GatewayError(
+      "upstream_error",
+      `The gateway may not call this provider: its address ${refusal}. Correct the provider's record.`,
+    );
+  };
+}
