@@ -1,6 +1,6 @@
-// Four test projects: `unit` (pure code, Node), `worker` (inside workerd, with KV and Durable Objects), `clients` (official SDKs
-// and raw HTTP against the built gateway in its own process) and `patient`, those of them that wait. Run by `npm test`; one project
-// alone with `--project NAME`.
+// Four test projects: `unit` (pure code, Node), `worker` (inside workerd, with KV and Durable Objects), `clients` (official SDKs and raw
+// HTTP against the built gateway in its own process) and `timing`, those of them that compare milliseconds. Run by `npm test`; one
+// project alone with `--project NAME`.
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
@@ -8,10 +8,11 @@ import { TEST_VARS } from "./support/clients/admin-client.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const CONFIG_PATH = join(ROOT, "wrangler.toml");
-/** Most of their time they wait for a lease or a pause to end, and none of them compares milliseconds: they may do so together. */
-const PATIENT = [
-  "test/clients/scenarios/**/*.test.ts",
-  "test/clients/{limits/queue-crash,realtime/realtime-end,routing/shared-circuits}.test.ts",
+/** They compare milliseconds: one file at a time, after everything else. All other client tests run beside each other. */
+const TIMING = [
+  "test/clients/limits/{crowd,queue-fairness,queue-peers}.test.ts",
+  "test/clients/routing/routing-requests.test.ts",
+  "test/clients/telemetry/export-overhead.test.ts",
 ];
 /** Generous, since two cores do all of it at once and a timeout here only says that something hangs. */
 const TIMEOUT_MS = 30_000;
@@ -42,24 +43,25 @@ export default defineConfig({
         test: {
           name: "clients",
           include: ["test/clients/**/*.test.ts"],
-          exclude: PATIENT,
+          exclude: TIMING,
           globalSetup: ["test/support/servers/worker-bundle.ts"],
           testTimeout: TIMEOUT_MS,
           hookTimeout: TIMEOUT_MS,
-          // After the other projects and one file at a time: the waits these tests compare to the clock are real.
           sequence: { groupOrder: 1 },
-          maxWorkers: 1,
+          // More than there are cores: most of the time they wait for a lease, a pause or an outage to end.
+          maxWorkers: 4,
+          maxConcurrency: 8,
         },
       },
       {
         test: {
-          name: "patient",
-          include: PATIENT,
+          name: "timing",
+          include: TIMING,
           globalSetup: ["test/support/servers/worker-bundle.ts"],
           testTimeout: TIMEOUT_MS,
           hookTimeout: TIMEOUT_MS,
           sequence: { groupOrder: 2 },
-          maxWorkers: 4,
+          maxWorkers: 1,
         },
       },
     ],

@@ -26,3 +26,16 @@ export function adminPlane(url: string): AdminPlane {
       }),
   };
 }
+
+/** What the admin plane answers, as an object; empty where it says nothing. Throws unless the status is a success. */
+export async function adminJson(
+  plane: AdminPlane,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Record<string, unknown>> {
+  const response = await plane.admin(method, path, body);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+  return text === "" ? {} : JSON.parse(text);
+}
