@@ -1,6 +1,6 @@
 /**
- * Finished answers of requests with an idempotency key, in the object's own SQLite for a day: src/storage.md. Called by
- * single-flight.ts through its port, and by the object's alarm.
+ * Finished answers of requests with an idempotency key, in the object's own SQLite for a day: src/storage.md. Knows
+ * nothing of requests under way.
  */
 
 import type { AnswerKeeper } from "./single-flight.ts";
@@ -25,11 +25,11 @@ function pieceAt(text: string, at: number): string {
 }
 
 export interface SqlAnswerKeeper extends AnswerKeeper {
-  /** Deletes what is over; gives the time of the next one to expire. */
+  /** Deletes the expired ones; returns when the next one expires. */
   expire(): number | undefined;
 }
 
-/** `onKept` is told when the first of the kept answers expires, in ms since the epoch. */
+/** `onKept` is called with the time at which the first kept answer expires, in ms since the epoch. */
 export function createAnswerKeeper(
   sql: SqlStorage,
   now: () => number,

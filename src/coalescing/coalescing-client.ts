@@ -1,5 +1,5 @@
 /**
- * The pipeline's side of the objects in which equal requests meet: which object, and a fresh stub for each call. A key
+ * The pipeline's side of request coalescing: which object has a key's flight, and a new stub for each call. A key
  * begins with the hex of its hash, by whose first digit a tenant's flights are spread over sixteen objects.
  */
 

@@ -1,10 +1,10 @@
 /**
- * One generation's bytes on their way to many clients: each gets all of them from the start, at its own pace. One copy is
- * kept, and of a very long answer only the last part: who is further behind than that is cut off. Streams only; who
- * leads and who waits is single-flight.ts.
+ * One generation's bytes on their way to many readers: each gets all of them from the start, at its own pace. One copy is
+ * kept, of a very long answer only the last part: a reader further behind than that is cut off. Streams only; which
+ * request leads is decided in single-flight.ts.
  */
 
-/** An object has 128 MB for all its flights; no model writes this much text in one answer but by accident. */
+/** An object has 128 MB for all its flights; no model means to write this much text in one answer. */
 const WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** `told`: it failed, and its bytes say so. `broken`: they don't. */
@@ -16,7 +16,7 @@ export interface Flight {
   end(how: FlightEnd): void;
   /**
    * All bytes from the first one on. `failureText` is sent where the flight breaks, or its reader falls too far behind;
-   * `onFailed` is told of any end but a complete one.
+   * `onFailed` is called at any end but a complete one.
    */
   follow(failureText: string, onFailed?: () => void): ReadableStream<Uint8Array>;
   /** Whether the first byte is still there. */

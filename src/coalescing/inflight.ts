@@ -1,6 +1,6 @@
 /**
- * The Durable Object in which equal requests of one tenant meet: the only place where one request may wait for another
- * (a Worker's request may not await another's promise). What is done when is single-flight.ts; who calls is coalescing-client.ts.
+ * The Durable Object that coalesces equal requests of one tenant: the only place where one request may wait for another
+ * (a Worker's request may not await another's promise). It decides nothing itself: the rules are in single-flight.ts.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -55,7 +55,7 @@ export class Inflight extends DurableObject<Env> implements InflightRpc {
     if (next !== undefined) await this.#wakeAt(next);
   }
 
-  /** One alarm for all kept answers: a later one is found when it rings. */
+  /** One alarm for all kept answers: when it runs, it is set for the next one. */
   async #wakeAt(at: number): Promise<void> {
     if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(at);
   }

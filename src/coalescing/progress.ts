@@ -1,6 +1,6 @@
 /**
  * A leader's progress, written and read: one line of JSON, the body's bytes, one end mark. The two sides of protocol.ts's
- * framing; knows nothing of who follows.
+ * framing; knows no followers.
  */
 
 import type { Flight } from "./flight.ts";
@@ -20,7 +20,7 @@ export function encodeLine(line: LeadLine): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(line)}\n`);
 }
 
-/** The last byte. Never rejects: where nobody reads any more there is nobody to tell. */
+/** Writes the last byte. Never rejects: a reader that is gone needs none. */
 export async function endProgress(writer: Writer, isComplete: boolean): Promise<void> {
   try {
     await writer.write(new Uint8Array([isComplete ? COMPLETE : INCOMPLETE]));
@@ -33,10 +33,10 @@ export async function endProgress(writer: Writer, isComplete: boolean): Promise<
 export type ProgressEnd =
   | { readonly kind: "complete"; readonly head: FlightHead }
   | { readonly kind: "fault"; readonly fault: FlightFault; readonly leader: FlightHead["trace"] }
-  /** The bytes ended without a mark, or before the head: the leader is no more. Or they say themselves that they fail. */
+  /** The bytes ended without a mark, or before the head: the leader is gone. Or the stream itself reported its failure. */
   | { readonly kind: "incomplete" };
 
-/** A head is some hundred bytes; whoever sends more is not one of us. */
+/** A head is some hundred bytes; a longer one does not come from our Worker. */
 const MAX_LINE_BYTES = 16_384;
 
 /** Reads to the end and hands the body's bytes to the flight, which is ended here. Never rejects. */

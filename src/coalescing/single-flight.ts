@@ -1,6 +1,6 @@
 /**
- * Who generates and who waits: the rules of one object for all its flights. The first with a key leads; the others get his
- * bytes; a leader that fails is replaced once. Knows no platform: timers, ids and the kept answers are passed in.
+ * Single-flight: the first request per key leads, followers share its bytes, a leader that fails is replaced once. The rules
+ * of one object for all its flights. Knows no platform: timers, ids and the kept answers are passed in.
  */
 
 import { createBoundedMap } from "../runtime/bounded-map.ts";
@@ -8,12 +8,12 @@ import { createFlight, type Flight } from "./flight.ts";
 import { readProgress } from "./progress.ts";
 import type { FlightFault, FlightHead, InflightRpc, JoinRequest, Joined } from "./protocol.ts";
 
-/** From `join` to `lead` a leader does nothing else: one that takes longer is no more. */
+/** A leader calls `lead` right after `join`: one that takes longer has died. */
 const LEADER_SHOWS_UP_MS = 5_000;
-/** An object has 128 MB; what goes beyond is generated apart. */
+/** An object has 128 MB; requests beyond that are not coalesced. */
 const MAX_BYTES = 48 * 1024 * 1024;
 
-/** Answers that are kept for who asks again. */
+/** Answers that are kept for a repeated key. */
 export interface AnswerKeeper {
   find(
     key: string,
@@ -50,19 +50,19 @@ interface Entry {
   head?: FlightHead;
   flight?: Flight;
   stopTimer: () => void;
-  /** Tells the leader that nobody wants its answer any more. */
+  /** Stops the leader: no client wants its answer any more. */
   stopLeader: () => void;
 }
 
 const LOST: FlightFault = {
   code: "upstream_error",
-  message: "The request that this one was joined with was lost.",
+  message: "The request that this one was coalesced with was lost. Retry.",
   concerns: "leader",
 };
 
 export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPorts): InflightRpc {
   const entries = new Map<string, Entry>();
-  /** Followers whose stream has failed, for as long as it takes to ask. */
+  /** Followers whose stream has failed, for `hasFailed`. */
   const failed = createBoundedMap<string, boolean>(MAX_FAILED);
 
   function lead(entry: Entry, ask: JoinRequest): Joined {
@@ -83,7 +83,7 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
     for (const { ask, answer } of waiters) answer(answerFor(ask));
   }
 
-  /** The leader has no answer: another takes its place, or what it says is said to all. */
+  /** The leader has failed: a follower replaces it, or all get its failure. */
   function fail(entry: Entry, fault: FlightFault, leader?: FlightHead["trace"]): void {
     entry.stopTimer();
     const isForAll = fault.concerns === "request" || entry.failures > 0;
@@ -98,7 +98,7 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
     answerAll(entry, () =>
       fault.concerns === "leader"
         ? { kind: "alone", reason: "leader_refused" }
-        : { kind: "failed", fault, ...(leader === undefined ? {} : { leader }) },
+        : { kind: "failed", fault, ...(leader !== undefined && { leader }) },
     );
   }
 
@@ -119,7 +119,7 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
     remove(entry);
     const text = flight.text();
     if (entry.keeps && text !== undefined) keeper.keep(entry.key, entry.fingerprint, head, text);
-    // Of a stream everybody has the beginning by now.
+    // Every follower of a stream has its beginning by now.
     answerAll(entry, () =>
       text === undefined ? { kind: "alone", reason: "too_much" } : { kind: "whole", head, text },
     );
@@ -137,7 +137,7 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
     if (entry.flightId !== flightId) return;
     if (end.kind === "complete") return finish(entry, end.head, flight);
     if (end.kind === "fault") return fail(entry, end.fault, end.leader);
-    // Once clients have its beginning, a stream can't be generated anew.
+    // Once clients have its beginning, a stream can't be generated again.
     if (entry.head !== undefined) return remove(entry);
     fail(entry, LOST);
   }
@@ -192,7 +192,7 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
       entry.flight = flight;
       const body = own === undefined ? null : followAs(flightId, flight, own);
       const watching = watch(entry, flight, progress);
-      // The answer tells a leader without a stream of its own that all was read: until then its request must not end.
+      // A leader without a stream of its own must not end its request before all was read.
       if (body === null) await watching;
       return body;
     },

@@ -1,5 +1,5 @@
 /**
- * What the gateway and a tenant's queue object say to each other: plain data, so that it crosses RPC as it is.
+ * The messages between the gateway and a tenant's queue object: plain data, so that they cross RPC unchanged.
  * Every call is idempotent by request id, since the runtime may repeat one. The rules are in src/docs/queue.md, Invariants.
  */
 
@@ -54,7 +54,7 @@ export interface AdmissionRequest {
   readonly spanId: string;
   readonly keyId: string;
   readonly lane: Lane;
-  /** As the asking isolate knows them; the object uses the newest version it was told of. */
+  /** As the calling isolate knows them; the object uses the newest version it has received. */
   readonly limits: Limits;
   readonly configVersion: number;
   /** The key's own limits, nested in the tenant's: both must pass. */
@@ -62,38 +62,39 @@ export interface AdmissionRequest {
   /** How long this request may wait, already the lower of header and tenant; 0 means never wait. */
   readonly maxWaitMs: number;
   readonly estimate: Estimate;
-  /** Settlements of earlier requests that ride along. */
+  /** Settlements of earlier requests, piggybacked. */
   readonly settles: readonly Settlement[];
-  /** What else the asking isolate has to tell. */
+  /** Other updates, piggybacked. */
   readonly updates?: IsolateUpdates;
   /** How long the tenant keeps traces; absent where it keeps none. For the trace of a request whose Worker died. */
   readonly traces?: Retention | undefined;
-  /** How many further requests of this key the isolate would admit by itself in the next second. */
+  /** Leases to prefetch: how many more requests of this key the isolate expects in the next second. */
   readonly prefetchCount?: number;
 }
 
-/** What an isolate tells besides settlements; each part is idempotent. */
+/** What an isolate reports besides settlements; each part is idempotent. */
 export interface IsolateUpdates {
-  /** Requests that it admitted by a lease of a batch. */
+  /** Requests that it admitted by a prefetched lease. */
   readonly starts: readonly LeaseStart[];
-  /** Leases of batches that ran out before anybody used them. */
+  /** Prefetched leases that expired unused. */
   readonly unused: readonly string[];
-  /** Targets whose upstream asked to be left alone. */
+  /** Targets whose upstream named a time to wait. */
   readonly cooldowns: readonly Cooldown[];
-  /** What was learned of targets that fail, in its order; absent when nothing. */
+  /** Failures, probes and recoveries of targets, oldest first; absent when there are none. */
   readonly circuits?: readonly CircuitUpdate[];
-  /** Money that was spent outside of any lease; absent when none was. */
+  /** Money spent outside any lease; absent when there is none. */
   readonly expenses?: readonly Expense[];
 }
 
-/** What a request cost before it was let in, or without ever asking to be (an embedding for the cache's look-up). */
+/** What a request cost before its admission, or without one (an embedding for the semantic cache). */
 export interface Expense {
-  /** The request's: one that is told twice is booked once. */
+  /** The request's id: an expense that arrives twice is recorded once. */
   readonly requestId: string;
   readonly keyId: string;
   readonly costMicroUsd: number;
 }
 
+/** Which request uses a prefetched lease. */
 export interface LeaseStart {
   readonly leaseId: string;
   readonly requestId: string;
@@ -132,7 +133,7 @@ export interface WaitRecord {
   readonly heldBy?: LimitName;
   /** Leases in force on arrival, at most MAX_LINKS. */
   readonly queuedBehind: readonly SpanRef[];
-  /** The one whose end let it in. */
+  /** The request whose end made room for this one. */
   readonly admittedBy?: SpanRef;
 }
 
@@ -154,9 +155,9 @@ export const LEASE_TTL_MS = 45_000;
 /** Renewed three times in its life, so that one lost renewal costs nothing. */
 export const LEASE_RENEW_MS = 15_000;
 
-/** An isolate may use the leases of a batch for so long. */
+/** How long an isolate may use prefetched leases. */
 export const PREFETCH_TTL_MS = 1000;
-/** A batch's lease that nobody was reported to use ends by itself: time for the report, and for repeating it. */
+/** A prefetched lease without a reported use ends after this: time for the report, and for repeating it. */
 export const UNSTARTED_TTL_MS = 10_000;
 
 export interface Lease {
@@ -166,7 +167,7 @@ export interface Lease {
   readonly expiresAt: number;
 }
 
-/** Leases for requests still to come, with consecutive tokens, to be used within PREFETCH_TTL_MS. */
+/** Prefetched leases: for requests still to come, with consecutive tokens, to be used within PREFETCH_TTL_MS. */
 export interface LeaseGrant {
   readonly firstToken: number;
   readonly count: number;
@@ -180,7 +181,7 @@ export interface ObjectState {
   readonly configVersion: number;
   /** One for each life of the object: a new one means that it was restarted and may have forgotten the last second. */
   readonly epoch: number;
-  /** Targets that are left alone; absent when there are none. */
+  /** Targets that are cooling down; absent when there are none. */
   readonly cooldowns?: readonly Cooldown[];
   /** Targets that failed too often; absent when there are none. */
   readonly openCircuits?: readonly OpenCircuit[];
@@ -189,15 +190,15 @@ export interface ObjectState {
 export interface Admitted extends ObjectState {
   readonly kind: "admitted";
   readonly lease: Lease;
-  /** Where only time was in the way: how long the caller must still sleep before it goes. Counted in `wait.waitMs`. */
+  /** How long the caller must still sleep before it starts, where a rate limit held it. Included in `wait.waitMs`. */
   readonly goInMs: number;
   readonly wait: WaitRecord;
   readonly requests?: LimitWindow;
   readonly tokens?: LimitWindow;
-  /** Slots are plentiful and nobody waits: the settlement may ride on the isolate's next call. */
+  /** Slots are plentiful and no request waits: the settlement may be piggybacked on the isolate's next call. */
   readonly canDeferSettle: boolean;
   readonly prefetched?: LeaseGrant;
-  /** Admitted by the isolate itself, from a batch. */
+  /** Admitted by the isolate itself, from a prefetched lease. */
   readonly isPrefetched?: true;
 }
 
@@ -211,7 +212,7 @@ export interface Refused extends ObjectState {
   readonly tokens?: LimitWindow;
 }
 
-/** The caller said `cancel` while its `admit` was open. */
+/** The caller sent `cancel` while its `admit` was open. */
 export interface Cancelled extends ObjectState {
   readonly kind: "cancelled";
   readonly wait: WaitRecord;
@@ -236,7 +237,7 @@ export interface ListedRequest {
 export interface QueueSnapshot {
   readonly depth: number;
   readonly leases: number;
-  /** Of the leases those that were given out in batches and not used yet. */
+  /** How many of the leases are prefetched and not used yet. */
   readonly batched: number;
   readonly oldestWaitMs: number;
   readonly waiting: readonly ListedRequest[];
@@ -244,7 +245,7 @@ export interface QueueSnapshot {
   readonly limits: Readonly<Record<string, LimitWindow>>;
   /** The ledger, in US dollars: settled in this day, week and month (UTC), and reserved by requests under way. */
   readonly spentUsd: SpentUsd;
-  /** What operators have ordered for a time; absent when nothing. */
+  /** The operator's overrides in force; absent when there are none. */
   readonly orders?: Overrides;
   /** Targets whose calls have failed lately; absent when none has. */
   readonly circuits?: readonly (CircuitStatus & { readonly target: string })[];
@@ -252,11 +253,11 @@ export interface QueueSnapshot {
 
 export type SpentUsd = Readonly<Record<BudgetPeriod | "reserved", number>>;
 
-/** Operators' orders; each ends by itself. Times are ms since the epoch. */
+/** Operators' temporary overrides; each ends by itself. Times are ms since the epoch. Stored: keep the field names. */
 export interface Overrides {
-  /** Holds in place of the records' own limits. */
+  /** In force in place of the records' limits. */
   readonly raised?: { readonly limits: Partial<Limits>; readonly untilAt: number };
-  /** Nobody new is let in. */
+  /** New requests are refused. */
   readonly drained?: { readonly untilAt: number };
 }
 
@@ -264,16 +265,16 @@ export interface Overrides {
 export interface QueueRpc {
   admit(ask: AdmissionRequest): Promise<AdmissionReply>;
   settle(settlements: readonly Settlement[], updates?: IsolateUpdates): Promise<ObjectState>;
-  /** Takes a waiting request out, or ends the lease of one that was admitted too late for its caller to know. */
+  /** Removes a waiting request, or ends the lease of one that was admitted after its caller had left. */
   cancel(requestId: string): Promise<void>;
   renew(leaseIds: readonly string[]): Promise<RenewReply>;
   snapshot(): Promise<QueueSnapshot>;
-  /** Told by the directory at each change of the tenant's records; older versions are ignored. */
+  /** Sent by the directory at each change of the tenant's records; older versions are ignored. */
   configChanged(version: number, limits: Limits): Promise<void>;
   configVersion(): Promise<number>;
   /** Puts limits in force for a time, over the records'; 0 seconds ends it. */
   raiseLimits(limits: Partial<Limits>, forMs: number): Promise<QueueSnapshot>;
-  /** Refuses newcomers for a time; those who wait are let in as ever, or refused with it. 0 ends it. */
+  /** Refuses new requests for a time; those that wait are admitted as usual (`finish`) or refused (`drop`). 0 ends it. */
   drain(forMs: number, waiting: "finish" | "drop"): Promise<QueueSnapshot>;
   /** The live view: a WebSocket upgrade. */
   fetch(request: Request): Promise<Response>;

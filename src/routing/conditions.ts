@@ -9,7 +9,7 @@ import type { Need } from "../tenants/records/route-conditions.ts";
 type Branch = NonNullable<RouteRecord["when"]>[number];
 type Condition = Branch["if"];
 
-/** What conditions ask of a request. */
+/** What conditions read of a request. */
 export interface RequestTraits {
   /** An estimate: four characters a token. */
   readonly promptTokens: number;
@@ -17,7 +17,7 @@ export interface RequestTraits {
   readonly metadata: Readonly<Record<string, string>>;
   /** ms since the epoch. */
   readonly at: number;
-  /** Worked out at the first call: most routes never ask. */
+  /** Computed at the first call: most routes never need it. */
   needs(): ReadonlySet<Need>;
 }
 
@@ -41,7 +41,7 @@ export function chooseBranch(route: RouteRecord, traits: RequestTraits): ChosenB
   return { strategy: route.strategy, targets: route.targets };
 }
 
-/** One word or two for each condition; undefined where one doesn't hold. */
+/** A short text for each condition; undefined where one doesn't hold. */
 function whyItHolds(condition: Condition, traits: RequestTraits): readonly string[] | undefined {
   const held: string[] = [];
   const { promptTokens, metadata, time, needs } = condition;

@@ -1,4 +1,4 @@
-/** A draw that comes out the same each time for the same text: what keeps a session at its target. Pure; no secret. */
+/** A draw that is the same each time for the same text: keeps a session at its target. Pure; not a secret. */
 
 import { fnv1a } from "../bytes/digest.ts";
 
@@ -14,7 +14,7 @@ export function drawFor(text: string): number {
   return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
 }
 
-/** Whose share of [0, 1) a draw falls into; -1 where nobody has a weight. */
+/** The index of the weight whose share of [0, 1) the draw falls into; -1 where all weights are zero. */
 export function pickByWeight(weights: readonly number[], draw: number): number {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   let left = draw * total;

@@ -1,4 +1,4 @@
-/** What a request needs its model to be able to do, read out of its meaning. Pure; asked for only by routes with conditions on it. */
+/** The capabilities that a request needs of its model. Pure; only routes with conditions on them read it. */
 
 import type { Conversation, Part } from "../schema/conversation.ts";
 import type { Need } from "../tenants/records/route-conditions.ts";

@@ -1,6 +1,6 @@
 /**
- * In which order a route's targets are asked: one function for each strategy. Pure but for the turns and trials that it
- * takes through `OrderContext`.
+ * The order in which a route's targets are called: one function for each strategy. Pure but for the turns and trials that
+ * it takes through `OrderContext`.
  */
 
 import type { RouteRecord } from "../tenants/records/route-record.ts";
@@ -61,7 +61,7 @@ function byStrategy(
         against: () => "later in the order",
       };
     case "least-cost":
-      return sortBy(targets, context.priceOf, "expected cost", "µ$");
+      return sortBy(targets, context.priceOf, "expected cost", formatUsd);
     case "least-latency":
       return byLatency(targets, context);
   }
@@ -89,7 +89,7 @@ function byWeight(
 
 /** A target not seen lately is tried by one request; all others go by what was measured. */
 function byLatency(targets: readonly PlannedTarget[], context: OrderContext): Ordering {
-  const made = sortBy(targets, context.latencyOf, "latency", "ms");
+  const made = sortBy(targets, context.latencyOf, "latency", formatMs);
   const unseen =
     targets.length > 1 ? targets.find((target) => context.latencyOf(target) === undefined) : undefined;
   if (unseen === undefined || !context.claimTrial(unseen)) return made;
@@ -105,13 +105,13 @@ function sortBy(
   targets: readonly PlannedTarget[],
   measure: (target: PlannedTarget) => number | undefined,
   noun: string,
-  unit: string,
+  format: (value: number) => string,
 ): Ordering {
   const values = new Map(targets.map((target) => [target, measure(target)]));
   const rank = (target: PlannedTarget): number => values.get(target) ?? Infinity;
   const say = (target: PlannedTarget): string => {
     const value = values.get(target);
-    return value === undefined ? "unknown" : `${Math.round(value)} ${unit}`;
+    return value === undefined ? "unknown" : format(value);
   };
   const ordered = targets.toSorted((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
   const [first] = ordered;
@@ -120,4 +120,16 @@ function sortBy(
     reason: `lowest ${noun} (${first ? say(first) : "none"})`,
     against: (target) => `${noun} ${say(target)}`,
   };
+}
+
+const MICRO_USD_PER_USD = 1_000_000;
+/** A request may cost a few micro-dollars. */
+const USD_DIGITS = 6;
+
+function formatUsd(microUsd: number): string {
+  return `$${(microUsd / MICRO_USD_PER_USD).toFixed(USD_DIGITS)}`;
+}
+
+function formatMs(ms: number): string {
+  return `${Math.round(ms)} ms`;
 }

@@ -1,6 +1,6 @@
 /**
- * Who may be asked for a model, in which order, and why: from the tenant's records to a plan. Pure; what was learned
- * about the targets, prices and draws are passed in. What happens when a target fails is retry.ts.
+ * Which targets may be called for a model, in which order, and why: from the tenant's records to a plan. Pure; what is known
+ * of the targets, prices and random draws are passed in. What happens when a target fails is retry.ts.
  */
 
 import { GatewayError } from "../errors.ts";
@@ -22,21 +22,21 @@ export interface Plan {
   /** The route's name, or the bare `provider/model`. */
   readonly routeId: string;
   readonly strategy: RouteRecord["strategy"] | "direct" | "pinned";
-  /** In the order they are asked; never empty. */
+  /** In the order they are called; never empty. */
   readonly targets: readonly [PlannedTarget, ...PlannedTarget[]];
   /** All that may answer, whatever their state and order: what a cached answer depends on. */
   readonly candidates: readonly PlannedTarget[];
   /** Why the first one comes first. */
   readonly reason: string;
-  /** `target: why not` for each that was passed over. */
+  /** `target: why not` for each that is not called first. */
   readonly rejected: readonly string[];
   readonly retries: RouteRecord["retries"];
   readonly timeouts: RouteRecord["timeouts"];
-  /** The second target is asked too when the first hasn't begun its answer by then. */
+  /** The second target is called too when the first hasn't begun its answer by then. */
   readonly hedge?: { readonly afterMs: number };
-  /** Whether the session is to come back to the target that answers it. */
+  /** Whether later requests of the session prefer the target that answers this one. */
   readonly isSticky: boolean;
-  /** The route's answers are looked up by meaning too, where the request may be answered from the cache. */
+  /** Settings of the semantic cache, where the route has one. */
   readonly semantic?: SemanticSettings;
 }
 
@@ -68,7 +68,7 @@ export function planTargets(routeId: string, context: PlanContext): Plan {
   return route ? planRoute(routeId, route, context) : planDirect(routeId, context);
 }
 
-/** A plan for what is not routed: one target, called once. `reason` says why. */
+/** A plan for a request without a route: one target, called once. `reason` says why. */
 export function singleTargetPlan(target: PlannedTarget, timeouts: Plan["timeouts"], reason: string): Plan {
   return {
     routeId: target.label,
@@ -128,7 +128,7 @@ function planRoute(routeId: string, route: RouteRecord, context: PlanContext): P
     retries: route.retries,
     timeouts: route.timeouts,
     isSticky,
-    ...(semantic === undefined ? {} : { semantic }),
+    ...(semantic !== undefined && { semantic }),
   };
 
   if (pin !== undefined) {
@@ -172,13 +172,13 @@ function planRoute(routeId: string, route: RouteRecord, context: PlanContext): P
     reason: branch.because === undefined ? reason : `${reason}; ${branch.because}`,
     rejected: [...rejected, ...missing],
     ...rules,
-    ...(route.hedge === undefined ? {} : { hedge: route.hedge }),
+    ...(route.hedge !== undefined && { hedge: route.hedge }),
   };
 }
 
 const MS_PER_SECOND = 1000;
 
-/** Those whose circuit is open are out; where all are, all stay: the attempts refuse them, but the cache may answer yet. */
+/** Leaves out targets with an open circuit; where all are open, all stay: the cache may still answer. */
 function orderHealthy(
   routeId: string,
   { strategy, because = "" }: ReturnType<typeof chooseBranch>,
@@ -193,7 +193,7 @@ function orderHealthy(
   const broken = new Map<PlannedTarget, string>();
   for (const target of known) {
     const circuit = context.circuitOf(target);
-    if (circuit.retryInMs > 0) broken.set(target, `${target.label}: ${sayCircuit(circuit)}`);
+    if (circuit.retryInMs > 0) broken.set(target, `${target.label}: ${describeOpenCircuit(circuit)}`);
   }
   const isAllBroken = broken.size === known.length;
   const session = isSticky ? context.session : undefined;
@@ -221,8 +221,8 @@ function orderHealthy(
   };
 }
 
-/** Why a target is left alone: since when, until when, and whose call found it out. */
-function sayCircuit({ state, retryInMs, openForMs = 0, foundBy }: CircuitStatus): string {
+/** Why a target is not called: since when, until when, and whose call opened its circuit. */
+function describeOpenCircuit({ state, retryInMs, openForMs = 0, foundBy }: CircuitStatus): string {
   if (state === "half_open") return "circuit half-open, another request probes it";
   const since = `${Math.round(openForMs / MS_PER_SECOND)} s`;
   const found = foundBy === undefined ? "" : `, found by trace ${foundBy.traceId}`;
@@ -235,7 +235,7 @@ function pinOutside(pin: string, model: string): GatewayError {
   });
 }
 
-/** What of a plan can change an answer, as one string whatever the draw was: part of the cache key. */
+/** Everything of a plan that can change an answer, as one string that no draw changes: part of the cache key. */
 export function planVersion({ candidates }: Pick<Plan, "candidates">): string {
   return JSON.stringify(
     candidates.map(({ label, params }) => JSON.stringify([label, params ?? null])).toSorted(),

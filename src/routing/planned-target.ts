@@ -1,4 +1,4 @@
-/** Routes' targets as a plan speaks of them: small words shared by plan.ts and order.ts. Pure. */
+/** A route's target as a plan lists it. Pure. */
 
 import type { TargetRecord } from "../tenants/records/route-record.ts";
 
@@ -6,7 +6,7 @@ export interface PlannedTarget {
   /** The tenant's name of the account. */
   readonly provider: string;
   readonly model: string;
-  /** `provider/model`, as headers and spans say it. */
+  /** `provider/model`, as in headers and spans. */
   readonly label: string;
   readonly weight: number;
   readonly params?: Readonly<Record<string, unknown>>;
@@ -18,6 +18,6 @@ export function toTarget({ provider, model, params, weight = 1 }: TargetRecord):
     model,
     label: `${provider}/${model}`,
     weight,
-    ...(params === undefined ? {} : { params }),
+    ...(params !== undefined && { params }),
   };
 }

@@ -1,15 +1,15 @@
 /**
- * What to do after an attempt failed: ask again, ask the next target, or tell the client. Pure. Full jitter after
+ * What to do after an attempt failed: retry the target, call the next one, or fail. Pure. Full jitter after
  * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ (seen 2026-11).
  */
 
 import type { GatewayError } from "../errors.ts";
 import type { RouteRecord } from "../tenants/records/route-record.ts";
 
-/** No pause between attempts is longer than this unless the upstream asks for it. */
+/** The longest pause between attempts unless the upstream asks for a longer one. */
 const MAX_BACKOFF_MS = 10_000;
 
-/** With another target left, a longer Retry-After than this is not slept through: the next one answers sooner. */
+/** With another target left, a Retry-After longer than this is not waited for: the next one answers sooner. */
 const PATIENCE_WITH_ALTERNATIVE_MS = 2_000;
 
 export type NextStep =
@@ -18,13 +18,13 @@ export type NextStep =
   | (Leave & { readonly kind: "give_up" });
 
 interface Leave {
-  /** Another try of the same target was due, and was not within the tenant's budget. */
+  /** A retry of the same target was due, but the tenant's retry budget is used up. */
   readonly isOverBudget?: true;
 }
 
 export interface FailedAttempt {
   readonly error: GatewayError;
-  /** Attempts made at this target, this one included. */
+  /** Attempts at this target, including this one. */
   readonly attemptsOfTarget: number;
   readonly hasNextTarget: boolean;
   /** What is left of the request's total time. */
@@ -32,7 +32,7 @@ export interface FailedAttempt {
   readonly rules: RouteRecord["retries"];
   /** A number in [0, 1). */
   readonly random: () => number;
-  /** Takes one retry out of the tenant's budget; false where nothing is left. */
+  /** Takes one retry out of the tenant's retry budget; false where none is left. */
   readonly takeRetry: () => boolean;
 }
 
@@ -50,7 +50,7 @@ export function nextStep(failed: FailedAttempt): NextStep {
   return failed.takeRetry() ? { kind: "retry", delayMs } : { ...elsewhere, isOverBudget: true };
 }
 
-/** Our own bad credential will be refused again; a fault without a status (network, timeout, garbage) may pass. */
+/** A refused credential will be refused again; a failure without a status (network, timeout, garbage) may pass. */
 function isWorthRetrying(error: GatewayError, statuses: readonly number[]): boolean {
   if (error.code === "upstream_auth") return false;
   const { upstreamStatus } = error.details;

@@ -1,10 +1,10 @@
 /**
- * A Map that forgets its oldest entries, but those that were used since it last wanted to forget them: what an isolate
- * may remember between requests. Plain data only, since a promise of one request may not be awaited by another.
+ * A bounded Map that evicts by CLOCK (second chance): the oldest entry goes unless it was used since the hand last passed
+ * it. Keeps plain data between requests, since a promise of one request may not be awaited by another.
  *
- * A look-up changes nothing but a mark. To keep the order of use instead, by putting each entry found behind the others,
- * has V8 make the Map's table anew every few look-ups, each reachable from the one before: none of them, nor what they
- * hold, is given back before a full collection (decision 072).
+ * A look-up changes nothing but a mark. LRU instead, which moves each entry found to the end, has V8 rebuild the Map's
+ * table every few look-ups, each reachable from the one before: their memory is not freed before a full collection
+ * (decision 072).
  */
 
 export interface BoundedMap<Key, Value> {
@@ -21,11 +21,11 @@ export interface Weight<Value> {
 
 interface Entry<Value> {
   readonly value: Value;
-  /** Since the map last wanted to forget it. */
+  /** Since the hand last passed it. */
   isUsed: boolean;
 }
 
-/** Holds at most `maxEntries`, and at most `maxWeight` of them all; one that is too heavy alone is not kept. */
+/** Holds at most `maxEntries`, and at most `maxWeight` of them all; an entry heavier than that is not kept. */
 export function createBoundedMap<Key, Value>(
   maxEntries: number,
   { maxWeight, weigh }: Weight<Value> = { maxWeight: 0, weigh: () => 0 },
@@ -59,7 +59,7 @@ export function createBoundedMap<Key, Value>(
       if (weigh(value) > maxWeight) return;
       entries.set(key, { value, isUsed: false });
       weight += weigh(value);
-      // Goes round: what is spared comes again, behind the others.
+      // The hand goes round: a spared entry moves behind the others.
       for (const [oldest, entry] of entries) {
         if (entries.size <= maxEntries && weight <= maxWeight) return;
         if (entry.isUsed) spare(oldest, entry);

@@ -1,6 +1,6 @@
-/** Asks many objects, a few at a time. Called by the readers of traces and metrics. */
+/** Runs work on many items, a few at a time. */
 
-/** Objects asked at once: enough to hide the way to each, few enough to hold all their answers. */
+/** Calls at once: enough to hide the latency of each, few enough to hold all their results. */
 const PARALLEL_READS = 16;
 
 /** Results in the order of the items; at most PARALLEL_READS run at a time. */
@@ -10,7 +10,7 @@ export async function mapInParallel<T, R>(
 ): Promise<readonly R[]> {
   const results: R[] = [];
   let next = 0;
-  const lane = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     for (;;) {
       const index = next++;
       const item = items[index];
@@ -18,6 +18,6 @@ export async function mapInParallel<T, R>(
       results[index] = await work(item);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL_READS, items.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(PARALLEL_READS, items.length) }, worker));
   return results;
 }

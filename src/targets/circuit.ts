@@ -1,7 +1,7 @@
 /**
- * Which targets are not worth asking: a circuit breaker for each. Pure rules over plain data of one tenant. Kept twice
- * by the same rules: by the tenant's object for all isolates, and by each isolate for what it has heard and seen
- * (targets/isolate-circuits.ts). Who may probe a target whose pause is over is given out by `claim`, to one at a time.
+ * A circuit breaker per target: pure rules over plain data of one tenant. Kept twice by the same rules: by the tenant's
+ * object for all isolates (shared-circuits.ts), and by each isolate for what it has received and seen
+ * (isolate-circuits.ts). `claim` gives the probe of a target whose pause is over to one caller at a time.
  */
 
 /** src/routing/README.md: at least 5 failures in a row, or half of 20. */
@@ -11,7 +11,7 @@ const FAILURES_IN_WINDOW = WINDOW / 2;
 /** The first pause, doubled by each probe that fails. */
 const FIRST_PAUSE_MS = 10_000;
 export const LONGEST_PAUSE_MS = 120_000;
-/** A probe that nobody reported on (its request died) is given up after the longest usual first-byte time. */
+/** A probe without a report (its request died) is given up after the longest usual first-byte time. */
 export const PROBE_MS = 60_000;
 /** A tenant has a few dozen targets; a forgotten one is closed. */
 const MAX_TARGETS = 200;
@@ -27,9 +27,9 @@ export interface CallRef {
 
 export interface CircuitStatus {
   readonly state: CircuitState;
-  /** Until a probe may be asked for: the pause's rest, or the longest that a probe under way may take; else 0. */
+  /** Until a probe may be claimed: the rest of the pause, or the longest that a probe under way may take; else 0. */
   readonly retryInMs: number;
-  /** Of the last 20 calls that were told of. */
+  /** Of the last 20 reported calls. */
   readonly failures: number;
   readonly calls: number;
   /** Since it opened; absent while closed. */
@@ -40,7 +40,7 @@ export interface CircuitStatus {
 /** A circuit that is not closed, as it crosses from the object to the isolates and back. */
 export interface OpenCircuit {
   readonly target: string;
-  /** The pause's rest; 0 once a probe may be asked for. */
+  /** The rest of the pause; 0 once a probe may be claimed. */
   readonly forMs: number;
   /** This pause's whole length: the next one is twice as long. */
   readonly pauseMs: number;
@@ -50,7 +50,7 @@ export interface OpenCircuit {
   readonly foundBy?: CallRef;
 }
 
-/** `alive`: it answered, were it with a refusal of the request. `neutral`: it says nothing about the target. */
+/** `alive`: it answered, even if with a refusal of the request. `neutral`: it says nothing about the target. */
 export type Verdict = "alive" | "failed" | "neutral";
 
 /** What came of a call that was let through. */
@@ -62,7 +62,7 @@ export interface CallReport {
   readonly call?: CallRef;
 }
 
-/** What an isolate and the object tell each other. A call is counted once, by its span; a probe goes to the first to claim it. */
+/** What an isolate sends to the object. A call is counted once, by its span; a probe goes to the first to claim it. */
 export type CircuitUpdate =
   | { readonly kind: "call"; readonly report: CallReport }
   | { readonly kind: "open"; readonly open: OpenCircuit }
@@ -70,20 +70,20 @@ export type CircuitUpdate =
 
 export interface CircuitBreakers {
   of(target: string, now: number): CircuitStatus;
-  /** Whether anything is held against a target: only then does good news of it matter. */
+  /** Whether a target has failed lately: only then does a success matter. */
   isWatched(target: string): boolean;
-  /** Gives the probe to `id` where the pause is over and nobody else has it; again to the same one. */
+  /** Gives the probe to `id` where the pause is over and no other id has it; idempotent. */
   claim(target: string, id: string, now: number): boolean;
   /** Returns whether the circuit opened by it, for the first time or again. */
-  note(report: CallReport, now: number): boolean;
-  /** Takes over what another book says. */
+  record(report: CallReport, now: number): boolean;
+  /** Takes over another copy's state of a circuit. */
   put(open: OpenCircuit, now: number): void;
-  /** Takes in what an isolate says: never shortens a pause. */
+  /** Merges an isolate's state of a circuit: never shortens a pause. */
   merge(open: OpenCircuit, now: number): void;
   close(target: string): void;
   /** Those that are not closed; undefined when all are. */
   list(now: number): readonly OpenCircuit[] | undefined;
-  /** All of which anything is known, for people to see. */
+  /** All that are known, for display. */
   all(now: number): readonly (CircuitStatus & { readonly target: string })[];
 }
 
@@ -93,7 +93,7 @@ interface Entry {
   inARow: number;
   /** ms since the epoch; 0 while closed. */
   openedAt: number;
-  /** 0 while closed; ms since the epoch until when nobody is let through. */
+  /** 0 while closed; ms since the epoch until when no call is let through. */
   openUntil: number;
   pauseMs: number;
   probe: { readonly id: string; readonly until: number } | undefined;
@@ -126,7 +126,7 @@ export function createCircuitBreakers(): CircuitBreakers {
   return {
     of(target, now) {
       const entry = entries.get(target);
-      return entry === undefined ? CLOSED : describe(entry, now);
+      return entry === undefined ? CLOSED : statusOf(entry, now);
     },
     isWatched: (target) => entries.has(target),
     claim(target, id, now) {
@@ -136,12 +136,12 @@ export function createCircuitBreakers(): CircuitBreakers {
       entry.probe = { id, until: now + PROBE_MS };
       return true;
     },
-    note(report, now) {
+    record(report, now) {
       const { target, verdict } = report;
       // A target that never failed leaves no entry: most never do.
       if (verdict !== "failed" && !entries.has(target)) return false;
       const entry = entryOf(target);
-      if (entry.openUntil > 0) return noteOpen(entry, report, now);
+      if (entry.openUntil > 0) return recordOpen(entry, report, now);
       if (verdict === "neutral") return false;
       if (count(entry, verdict)) {
         open(entry, FIRST_PAUSE_MS, report.call, now);
@@ -172,13 +172,13 @@ export function createCircuitBreakers(): CircuitBreakers {
       for (const [target, entry] of entries) if (entry.openUntil > 0) listed.push(pack(target, entry, now));
       return listed.length === 0 ? undefined : listed;
     },
-    all: (now) => Array.from(entries, ([target, entry]) => ({ target, ...describe(entry, now) })),
+    all: (now) => Array.from(entries, ([target, entry]) => ({ target, ...statusOf(entry, now) })),
   };
 
-  function noteOpen(entry: Entry, { target, verdict, probe, call }: CallReport, now: number): boolean {
+  function recordOpen(entry: Entry, { target, verdict, probe, call }: CallReport, now: number): boolean {
     // What was under way when the circuit opened neither closes it nor lengthens the pause.
     if (probe === undefined) return false;
-    // Good news counts even of a probe that was given up: a target may just be slow.
+    // A success counts even from a probe that was given up: a target may just be slow.
     if (verdict === "alive") entries.delete(target);
     else if (entry.probe?.id === probe) {
       entry.probe = undefined;
@@ -195,11 +195,11 @@ function isProbed({ probe }: Entry, now: number): boolean {
   return probe !== undefined && now < probe.until;
 }
 
-function describe(entry: Entry, now: number): CircuitStatus {
+function statusOf(entry: Entry, now: number): CircuitStatus {
   const { recent, openedAt, openUntil, probe, foundBy } = entry;
   const counts = { failures: recent.filter(Boolean).length, calls: recent.length };
   if (openUntil === 0) return { state: "closed", retryInMs: 0, ...counts };
-  const about = { ...counts, openForMs: now - openedAt, ...(foundBy === undefined ? {} : { foundBy }) };
+  const about = { ...counts, openForMs: now - openedAt, ...(foundBy !== undefined && { foundBy }) };
   if (now < openUntil) return { state: "open", retryInMs: openUntil - now, ...about };
   return { state: "half_open", retryInMs: Math.max(0, (probe?.until ?? 0) - now), ...about };
 }
@@ -211,14 +211,12 @@ function pack(target: string, entry: Entry, now: number): OpenCircuit {
     forMs: Math.max(0, openUntil - now),
     pauseMs,
     openForMs: now - openedAt,
-    ...(probe === undefined || !isProbed(entry, now)
-      ? {}
-      : { probe: { id: probe.id, forMs: probe.until - now } }),
-    ...(foundBy === undefined ? {} : { foundBy }),
+    ...(probe !== undefined && isProbed(entry, now) && { probe: { id: probe.id, forMs: probe.until - now } }),
+    ...(foundBy !== undefined && { foundBy }),
   };
 }
 
-/** Whether that was one failure too many. */
+/** Whether that failure opens the circuit. */
 function count(entry: Entry, verdict: "alive" | "failed"): boolean {
   const isFailure = verdict === "failed";
   entry.recent.push(isFailure);

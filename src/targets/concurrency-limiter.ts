@@ -1,13 +1,13 @@
 /**
- * May this target be asked now? Learned from its upstream's own refusals: a 429 or 529 closes its cooldown until its
- * Retry-After for everybody of the tenant, and lowers how many calls this isolate has under way at once (additive
- * increase, multiplicative decrease). Plain data of one tenant in one isolate; the pipeline asks before each attempt.
+ * An AIMD concurrency limiter per target (additive increase, multiplicative decrease), with its cooldowns: a 429 or 529
+ * starts a cooldown until its Retry-After for the whole tenant, and lowers how many calls this isolate has under way at
+ * once. Plain data of one tenant in one isolate.
  */
 
 import { type Cooldown, createCooldowns } from "./cooldowns.ts";
 
 const DECREASE = 0.7;
-/** Refusals of one moment are one: calls that were under way before the first say nothing new. */
+/** Refusals within this time count as one: calls that were under way before the first say nothing new. */
 const DECREASE_EVERY_MS = 500;
 /** Beyond this many calls at once the limit is forgotten. */
 const FORGOTTEN_AT = 500;
@@ -34,7 +34,7 @@ export type CallEnd =
   | { readonly kind: "limited"; readonly retryAfterMs?: number | undefined };
 
 export interface ConcurrencyLimiter {
-  /** How long to leave it alone, in ms; 0 to ask now. */
+  /** How long to wait before calling it, in ms; 0 to call now. */
   waitMs(target: string, now: number): number;
   /** A call begins; the returned function ends it, once. */
   enter(target: string, now: number): (end: CallEnd, now: number) => void;
@@ -42,9 +42,9 @@ export interface ConcurrencyLimiter {
   coolDown(cooldown: Cooldown, now: number): void;
 }
 
-/** `onClose` tells the tenant's object, and so the other isolates. */
+/** `onCooldown` sends it to the tenant's object, and so to the other isolates. */
 export function createConcurrencyLimiter(
-  onClose: (cooldown: Cooldown, now: number) => void,
+  onCooldown: (cooldown: Cooldown, now: number) => void,
 ): ConcurrencyLimiter {
   const cooldowns = createCooldowns();
   const targets = new Map<string, TargetState>();
@@ -73,11 +73,11 @@ export function createConcurrencyLimiter(
         state.limit = Math.max(1, DECREASE * Math.min(state.limit, state.flights.size + 1));
         state.decreasedAt = now;
       }
-      // One that names no time may be asked again after the usual pause: retry.ts.
+      // A refusal without Retry-After is retried after the usual pause: routing/retry.ts.
       if (end.retryAfterMs === undefined) return;
       const cooldown = { target, forMs: end.retryAfterMs };
       cooldowns.start(cooldown, now);
-      onClose(cooldown, now);
+      onCooldown(cooldown, now);
     } else if (end.kind === "ok" && state.limit !== Infinity && state.flights.size + 1 >= state.limit / 2) {
       state.limit += 1 / state.limit;
       if (state.limit > FORGOTTEN_AT) state.limit = Infinity;

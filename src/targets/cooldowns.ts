@@ -1,9 +1,9 @@
 /**
- * Targets that their upstream asked us to leave alone, and until when: learned from a 429 or 529 and its Retry-After.
- * Kept by the tenant's object for all isolates, and by each isolate for its own requests. Plain data, bounded.
+ * Targets that are cooling down, and until when: learned from a 429 or 529 with Retry-After. Kept by the tenant's object
+ * for all isolates, and by each isolate for its own requests. Plain data, bounded.
  */
 
-/** A target that its upstream asked the tenant not to call. */
+/** A target that its upstream has asked the tenant not to call for a time. */
 export interface Cooldown {
   /** `provider/model` by the tenant's names. */
   readonly target: string;
@@ -12,14 +12,14 @@ export interface Cooldown {
 
 /** A tenant has a few dozen targets; those beyond are not remembered. */
 const MAX_COOLDOWNS = 100;
-/** A longer word is not believed: a wrong header must not shut a target for a day. */
+/** A longer Retry-After is cut to this: a wrong header must not shut a target for a day. */
 export const MAX_COOLDOWN_MS = 600_000;
 
 export interface Cooldowns {
   start(cooldown: Cooldown, now: number): void;
-  /** How long a target stays closed, in ms; 0 for an open one. */
+  /** How long a target is still cooling down, in ms; 0 where it is not. */
   remainingMs(target: string, now: number): number;
-  /** Those that are closed; undefined when none is. */
+  /** Those that are cooling down; undefined when none is. */
   list(now: number): readonly Cooldown[] | undefined;
 }
 

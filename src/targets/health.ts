@@ -1,4 +1,4 @@
-/** What is known of a tenant's targets, for the operator to see. Pure; the books are targets.ts and circuit.ts. */
+/** What is known of a tenant's targets, for display. Pure; the state itself is behind targets.ts. */
 
 import type { TenantBundle } from "../tenants/records/records.ts";
 import { latencyKey, type Targets } from "./targets.ts";
@@ -9,15 +9,15 @@ export interface TargetHealth {
   readonly circuit: CircuitState;
   /** Until a call is let through; 0 where one would be. */
   readonly retryInMs: number;
-  /** Of the last calls that were told of, twenty at most. */
+  /** Of the last reported calls, twenty at most. */
   readonly failures: number;
   readonly calls: number;
-  /** Of a circuit that is not closed, ISO 8601: since when, and until when nobody is let through. */
+  /** Of a circuit that is not closed, ISO 8601: since when, and until when no call is let through. */
   readonly openedAt: string | null;
   readonly openUntil: string | null;
   /** Whose call's failure opened it. */
   readonly foundBy: { readonly requestId: string; readonly traceId: string } | null;
-  /** Smoothed, in ms: to the first token of streams, to the end of whole answers; null where none was seen lately. */
+  /** Smoothed, in ms: to the first token of streams, to the end of non-streamed answers; null where none was seen lately. */
   readonly firstTokenMs: number | null;
   readonly wholeAnswerMs: number | null;
 }
@@ -36,13 +36,13 @@ export function readHealth(
   const round = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms));
   return [...labels].map((target) => ({
     target,
-    ...describeCircuit(circuitOf(target), now),
+    ...circuitFields(circuitOf(target), now),
     firstTokenMs: round(latency.of(id, latencyKey(target, true), now)),
     wholeAnswerMs: round(latency.of(id, latencyKey(target, false), now)),
   }));
 }
 
-function describeCircuit(
+function circuitFields(
   { state, retryInMs, failures, calls, openForMs, foundBy }: CircuitStatus,
   now: number,
 ) {

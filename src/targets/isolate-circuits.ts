@@ -1,7 +1,7 @@
 /**
- * May this target be called, as far as its failures go? An isolate's part in the circuits that the tenant's object keeps
- * for all isolates: what it has heard from the object, what it has seen itself and not told yet, and the probes it was
- * given. Where the object can't be asked, the isolate's own book holds. Plain data of one tenant; client.ts makes one.
+ * Whether a target's failures allow a call: an isolate's part in the circuits that the tenant's object keeps for all
+ * isolates. It holds what it has received from the object, what it has seen itself and not sent yet, and the probes it was
+ * given. Where the object can't be called, the isolate decides alone. Plain data of one tenant.
  */
 
 import {
@@ -33,7 +33,7 @@ export interface TargetCircuits {
    */
   take(target: string, requestId: string): Promise<CallPass | undefined>;
   /** What came of a call that was let through; its first verdict decides a probe. */
-  note(pass: CallPass, verdict: Verdict, call?: CallRef): void;
+  record(pass: CallPass, verdict: Verdict, call?: CallRef): void;
 }
 
 type Taken = CallPass | "refused" | "ask";
@@ -41,28 +41,28 @@ type Taken = CallPass | "refused" | "ask";
 /** What an isolate keeps between its requests. */
 export interface IsolateCircuits {
   of(target: string, now: number): CircuitStatus;
-  /** From memory; `ask` where a probe has to be asked for. */
+  /** From memory; `ask` where a probe has to be claimed at the object. */
   take(target: string, now: number): Taken;
-  /** The isolate's own rule, for when the object can't be asked: one probe a pause in this isolate. */
+  /** The rule while the object can't be called: one probe a pause in this isolate. */
   takeAlone(target: string, id: string, now: number): CallPass | undefined;
-  /** Asks for the probe with the next call to the object, where the pause is over and nobody has it. */
+  /** Claims the probe with the next call to the object, where the pause is over and no other request has it. */
   want(target: string, id: string, now: number): void;
-  /** Returns whether others should receive of it soon. */
-  note(pass: CallPass, verdict: Verdict, call: CallRef | undefined, now: number): boolean;
-  /** Says how much of what was learned a call that begins now takes along. */
+  /** Returns whether other isolates should know soon. */
+  record(pass: CallPass, verdict: Verdict, call: CallRef | undefined, now: number): boolean;
+  /** Marks how much of what was learned a call that begins now carries. */
   mark(now: number): number;
-  /** What an answer to such a call says; it changes nothing that was learned after its mark. */
+  /** Applies a reply to such a call; it changes nothing that was learned after the mark. */
   receive(circuits: readonly OpenCircuit[] | undefined, mark: number, now: number): void;
-  /** The object was started anew and knows nothing: it is told what is open. */
+  /** The object was restarted and knows no circuit: sends the open ones again. */
   resend(now: number): void;
 }
 
-/** How one request asks and tells the object. */
+/** How one request reaches the object. */
 interface RequestPorts {
   readonly now: () => number;
-  /** Tells the object all news, and hears its answer; rejects where it can't be asked. */
+  /** Sends all updates and applies the reply; rejects where the object can't be called. */
   readonly send: () => Promise<void>;
-  /** Sees to it that the news are told within a second. */
+  /** Sends the updates within a second. */
   readonly sendSoon: () => void;
   /** Whether the last call to the object was answered. */
   readonly isReachable: () => boolean;
@@ -87,8 +87,8 @@ export function circuitsFor(
       const answered = circuits.take(target, now());
       return typeof answered === "string" ? undefined : answered;
     },
-    note(pass, verdict, call) {
-      if (circuits.note(pass, verdict, call, now())) sendSoon();
+    record(pass, verdict, call) {
+      if (circuits.record(pass, verdict, call, now())) sendSoon();
     },
   };
 }
@@ -148,7 +148,7 @@ export function createIsolateCircuits(send: (news: CircuitUpdate, now: number) =
       wanted.set(target, { id, at: ++learned });
       send({ kind: "claim", target, id }, now);
     },
-    note(pass, verdict, call, now) {
+    record(pass, verdict, call, now) {
       const { target, probe } = pass;
       if (
         probe === undefined &&
@@ -159,13 +159,13 @@ export function createIsolateCircuits(send: (news: CircuitUpdate, now: number) =
       const report: CallReport = {
         target,
         verdict,
-        ...(probe === undefined ? {} : { probe }),
-        ...(call === undefined ? {} : { call }),
+        ...(probe !== undefined && { probe }),
+        ...(call !== undefined && { call }),
       };
       const wasClosed = breakers.of(target, now).state === "closed";
-      // Good news of a call that a probe has overtaken says nothing.
+      // A success of a call that a probe has overtaken says nothing.
       if (!wasClosed && probe === undefined) return false;
-      const hasOpened = breakers.note(report, now);
+      const hasOpened = breakers.record(report, now);
       send({ kind: "call", report }, now);
       if (hasOpened) sendOpen(target, now);
       if (hasOpened || probe !== undefined) touch(target);

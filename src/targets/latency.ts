@@ -1,6 +1,6 @@
 /**
  * How fast each target has been, as seen by this isolate: an exponentially weighted mean of the time to the first token
- * of a stream, and apart from it of the time to a whole answer. Plain data, bounded; an isolate's view is enough to
+ * of a stream, and separately, of the time to a non-streamed answer. Plain data, bounded; an isolate's view is enough to
  * prefer a fast target, and costs no call.
  */
 

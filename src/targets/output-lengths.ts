@@ -1,6 +1,6 @@
 /**
  * How long a model's answers have been for a tenant, as this isolate saw them: what admission reserves where the client
- * names no `max_tokens`, or one that no answer ever reaches (src/docs/queue.md, Limits). Plain data, bounded; a wrong
+ * names no `max_tokens`, or one far above every answer (src/docs/queue.md, Limits). Plain data, bounded; a wrong
  * guess is settled with the true count and costs nothing but a little too much or too little waiting. Pure.
  */
 
@@ -16,37 +16,37 @@ const MAX_MODELS = 1000;
 export interface OutputLengthStats {
   /** Output tokens that nine of ten answers stay below; undefined for a model not seen enough. */
   expected(tenantId: string, model: string): number | undefined;
-  /** An answer came to its end with so many output tokens. */
+  /** An answer ended with so many output tokens. */
   note(tenantId: string, model: string, outputTokens: number): void;
 }
 
-interface Page {
+interface Lengths {
   readonly lengths: number[];
   next: number;
-  /** Worked out when it is asked for, and again only after a change. */
+  /** Computed on demand, and again only after a change. */
   quantile: number | undefined;
 }
 
 export function createOutputLengthStats(): OutputLengthStats {
-  const pages = new Map<string, Page>();
+  const byModel = new Map<string, Lengths>();
   const keyOf = (tenantId: string, model: string): string => `${tenantId} ${model}`;
   return {
     expected(tenantId, model) {
-      const page = pages.get(keyOf(tenantId, model));
-      if (page === undefined || page.lengths.length < MIN_SEEN) return undefined;
-      return (page.quantile ??= quantileOf(page.lengths));
+      const seen = byModel.get(keyOf(tenantId, model));
+      if (seen === undefined || seen.lengths.length < MIN_SEEN) return undefined;
+      return (seen.quantile ??= quantileOf(seen.lengths));
     },
     note(tenantId, model, outputTokens) {
       const key = keyOf(tenantId, model);
-      const page = pages.get(key) ?? { lengths: [], next: 0, quantile: undefined };
+      const seen = byModel.get(key) ?? { lengths: [], next: 0, quantile: undefined };
       // Deleted first, so that the Map's order is the order of use.
-      pages.delete(key);
-      pages.set(key, page);
-      page.lengths[page.next] = outputTokens;
-      page.next = (page.next + 1) % WINDOW;
-      page.quantile = undefined;
-      const [oldest] = pages.keys();
-      if (pages.size > MAX_MODELS && oldest !== undefined) pages.delete(oldest);
+      byModel.delete(key);
+      byModel.set(key, seen);
+      seen.lengths[seen.next] = outputTokens;
+      seen.next = (seen.next + 1) % WINDOW;
+      seen.quantile = undefined;
+      const [oldest] = byModel.keys();
+      if (byModel.size > MAX_MODELS && oldest !== undefined) byModel.delete(oldest);
     },
   };
 }

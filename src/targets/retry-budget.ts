@@ -1,6 +1,6 @@
 /**
- * How many retries a tenant may cause: a fifth of his requests, with a floor so that few requests can be retried at all.
- * An upstream that is down is then asked 1.2 times as often as before, not three times. Per isolate, plain data, bounded.
+ * How many retries a tenant may cause: a fifth of its requests, with a floor so that few requests can be retried at all.
+ * An upstream that is down is then called 1.2 times as often as before, not three times. Per isolate, plain data, bounded.
  * Fallbacks to another target don't count: they bring no load to the one that failed.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Which target a session was last answered by: what `sticky` goes by where the strategy itself would choose anew each
+ * Which target a session was last answered by: what `sticky` goes by where the strategy itself would choose again each
  * time. Per isolate, plain data, bounded: another isolate makes its own choice. (A weighted route needs no memory: the
  * session's id is the draw.)
  */

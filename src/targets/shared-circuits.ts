@@ -1,7 +1,7 @@
 /**
- * The circuits of a tenant's targets as his object keeps them for all isolates: one count of failures, one pause, one
- * probe at a time. Told by the isolates with calls that they make anyway (isolate-circuits.ts); heard by them in each
- * answer. Nothing of it is saved: an object that is started anew is told what is open by the isolates that know.
+ * The circuits of a tenant's targets as its object keeps them for all isolates: one count of failures, one pause, one
+ * probe at a time. Isolates piggyback their updates on calls that they make anyway (isolate-circuits.ts), and each reply
+ * carries the open circuits. Nothing is saved: a restarted object receives the open ones from the isolates again.
  */
 
 import { type CircuitBreakers, createCircuitBreakers, type CircuitUpdate } from "./circuit.ts";
@@ -33,7 +33,7 @@ export function createSharedCircuits(): SharedCircuits {
             if (counted.has(id, now)) return;
             counted.add(id, now);
           }
-          breakers.note(report, now);
+          breakers.record(report, now);
         }
       }
     },

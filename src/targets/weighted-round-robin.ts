@@ -1,20 +1,19 @@
 /**
- * Whose turn it is on a weighted route: smooth weighted round robin, so that shares are exact over time and each target's
- * turns are spread out. An isolate starts at a random point of the cycle, or many young isolates would all ask the same
- * target first. Plain data, bounded.
+ * Smooth weighted round robin over a route's targets: shares are exact over time and each target's turns are spread out.
+ * An isolate starts at a random point of the cycle, or many new isolates would all call the same target first. Plain data, bounded.
  */
 
 import { createBoundedMap } from "../runtime/bounded-map.ts";
 
-/** Routes remembered in one isolate; a forgotten one starts anew. */
+/** Routes remembered in one isolate; a dropped one starts over. */
 const MAX_ROUTES = 5_000;
 /** A cycle of weights in per cent is no longer than this. */
 const LONGEST_OFFSET = 100;
 
 export interface WeightedRoundRobin {
-  /** Index of the weight whose turn it is, and the turn is taken; -1 where all weights are zero. */
+  /** Takes the next turn: the index of its weight; -1 where all weights are zero. */
   next(route: string, weights: readonly number[]): number;
-  /** The same without taking it: for a dry run. */
+  /** The same without taking the turn: for a dry run. */
   peek(route: string, weights: readonly number[]): number;
 }
 

@@ -37,7 +37,7 @@ async function ask(client: TenantQueueClient, verdict: "alive" | "failed"): Prom
   );
   const pass = await client.targets.circuits.take(TARGET, id);
   if (pass !== undefined)
-    client.targets.circuits.note(pass, verdict, { requestId: id, traceId: "t", spanId: `s${id}` });
+    client.targets.circuits.record(pass, verdict, { requestId: id, traceId: "t", spanId: `s${id}` });
   if (answer.kind === "admitted")
     await client.settle(
       {

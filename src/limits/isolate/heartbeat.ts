@@ -1,4 +1,4 @@
-/** The renewal of one lease for as long as its request lives, and what is heard on that way. Called by queue-client.ts. */
+/** Renews one lease for as long as its request lives, and passes on what the replies say. */
 
 import { LEASE_RENEW_MS } from "../protocol.ts";
 import type { StartTimer } from "../../runtime/waits.ts";
@@ -6,7 +6,7 @@ import type { StartTimer } from "../../runtime/waits.ts";
 export interface HeartbeatHooks {
   /** The lease is no longer in force: its holder must stop. */
   readonly onLost?: () => void;
-  /** The version of the tenant's records that the object knows. */
+  /** The newest version of the tenant's records that the object has received. */
   readonly onVersion?: (version: number) => void;
 }
 
@@ -40,7 +40,7 @@ export function startHeartbeat(
 
   function beat(): void {
     stop = startTimer(LEASE_RENEW_MS, beat);
-    // A lost renewal is made up for by the next one: the lease lives for three of them.
+    // The next renewal makes up for a lost one: a lease lives for three of them.
     renewOnce().catch(() => {});
   }
 

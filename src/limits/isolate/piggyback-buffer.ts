@@ -1,7 +1,7 @@
 /**
- * What an isolate has to tell a tenant's queue object and has not told yet: it rides on the next call, or is sent by
- * itself a moment later. What was told lately is kept, because an object that crashes forgets its last seconds. Plain
- * data of one tenant; queue-client.ts sends.
+ * What an isolate has to send to a tenant's queue object: it is piggybacked on the next call, or sent by itself a second
+ * later. What was sent lately is kept, because an object that crashes loses its last seconds. Plain data of one tenant;
+ * sends nothing itself.
  */
 
 import type { CircuitUpdate } from "../../targets/circuit.ts";
@@ -12,56 +12,56 @@ import type { Expense, IsolateUpdates, LeaseStart, Settlement } from "../protoco
 const REMEMBERED_MS = 15_000;
 /** About 300 bytes each. */
 const MAX_REMEMBERED = 1000;
-/** What is learned of targets while no object can be reached; the newest counts most. */
+/** Updates of targets kept while the object can't be reached; the newest matter most. */
 const MAX_HEALTH = 200;
 
-/** One sending. */
+/** What one call carries. */
 export interface Piggyback {
   readonly settles: readonly Settlement[];
   readonly starts: readonly LeaseStart[];
   readonly unused: readonly string[];
   readonly cooldowns: readonly { readonly target: string; readonly until: number }[];
-  readonly circuits: readonly DatedNews[];
+  readonly circuits: readonly DatedUpdate[];
   readonly expenses: readonly Expense[];
 }
 
-interface DatedNews {
+interface DatedUpdate {
   readonly updates: CircuitUpdate;
   readonly at: number;
 }
 
 export interface PiggybackBuffer {
   readonly isEmpty: boolean;
-  /** Whether there is bad news of a target: the object should receive it before the next request goes. */
+  /** Whether a target has failed: the object should know before the next request starts. */
   readonly isUrgent: boolean;
   settle(settlement: Settlement): void;
   start(start: LeaseStart): void;
-  /** Gives the lease of a start back that was not told yet; false where there is none. */
+  /** Returns the lease of a start that was not sent yet; false where there is none. */
   withdraw(requestId: string): boolean;
   coolDown(cooldown: Cooldown, now: number): void;
   learn(updates: CircuitUpdate, now: number): void;
   giveBack(leaseIds: readonly string[]): void;
-  /** Not told again to an object that was started anew: it could not tell whether it had booked it. */
+  /** Never sent again to a restarted object: it could not tell whether it had recorded it. */
   spend(expense: Expense): void;
-  /** All there is; what is taken must be delivered or put back. */
+  /** Everything in the buffer; what is taken must be delivered or put back. */
   take(): Piggyback;
   putBack(piggyback: Piggyback): void;
   /** The object of that epoch has it. */
   delivered(piggyback: Piggyback, now: number): void;
-  /** Drops what no object could need to be told again. */
+  /** Drops what no restarted object could need again. */
   forget(now: number): void;
-  /** The object was started anew: what it was told lately is to be told again. */
+  /** The object was restarted: what was sent lately is to be sent again. */
   resend(now: number): void;
 }
 
-const NO_NEWS: readonly DatedNews[] = [];
+const NO_UPDATES: readonly DatedUpdate[] = [];
 
 export function createPiggybackBuffer(): PiggybackBuffer {
   let settles: Settlement[] = [];
   let starts: LeaseStart[] = [];
   let unused: string[] = [];
   let cooldowns: { readonly target: string; readonly until: number }[] = [];
-  let circuits: readonly DatedNews[] = NO_NEWS;
+  let circuits: readonly DatedUpdate[] = NO_UPDATES;
   let expenses: Expense[] = [];
   let sent: { readonly settlement: Settlement; readonly at: number }[] = [];
 
@@ -92,7 +92,7 @@ export function createPiggybackBuffer(): PiggybackBuffer {
       starts = [];
       unused = [];
       cooldowns = [];
-      circuits = NO_NEWS;
+      circuits = NO_UPDATES;
       expenses = [];
       return piggyback;
     },
@@ -131,7 +131,7 @@ function sizeOf({ settles, starts, unused, cooldowns, circuits, expenses }: Pigg
   );
 }
 
-/** A piggyback's news as they go over the wire; undefined where there are none. */
+/** A piggyback's updates as an RPC carries them; undefined where there are none. */
 export function updatesOf(piggyback: Piggyback, now: number): IsolateUpdates | undefined {
   const { settles, starts, unused, cooldowns, circuits, expenses } = piggyback;
   if (sizeOf(piggyback) === settles.length) return undefined;
@@ -145,8 +145,8 @@ export function updatesOf(piggyback: Piggyback, now: number): IsolateUpdates | u
   };
 }
 
-/** A pause has gone on while its news waited. */
-function asOf({ updates, at }: DatedNews, now: number): CircuitUpdate {
+/** A circuit's pause went on while its update waited. */
+function asOf({ updates, at }: DatedUpdate, now: number): CircuitUpdate {
   if (updates.kind !== "open") return updates;
   const { open } = updates;
   const passedMs = now - at;

@@ -1,18 +1,18 @@
 /**
- * An isolate's leases in advance (lease-grants.ts gives them out): which requests they let in without a call, and how many
- * more are worth asking for. Plain data of one tenant; queue-client.ts asks.
+ * An isolate's prefetched leases: which requests they admit without a call, and how many more are worth asking for. Plain
+ * data of one tenant; the object's side is lease-grants.ts.
  */
 
 import { leaseIdOf } from "../leases/lease-table.ts";
 import { PREFETCH_TTL_MS, LEASE_TTL_MS, NO_WAIT, type AdmissionRequest, type Admitted } from "../protocol.ts";
 
 const DEMAND_WINDOW_MS = 1000;
-/** With fewer requests a second than this, a batch would mostly be given back. */
+/** With fewer requests a second than this, prefetched leases would mostly be returned unused. */
 const MIN_DEMAND = 4;
-/** Keys whose prefetched and demand are remembered. */
+/** Keys whose leases and demand are remembered. */
 const MAX_KEYS = 200;
 
-interface OpenBatch {
+interface OpenGrant {
   readonly grant: Admitted;
   readonly firstToken: number;
   readonly count: number;
@@ -26,19 +26,19 @@ interface KeyState {
   windowEndsAt: number;
   arrived: number;
   arrivedBefore: number;
-  batch: OpenBatch | undefined;
+  open: OpenGrant | undefined;
 }
 
 export interface PrefetchedLeases {
-  /** The answer to an ask from a lease at hand; undefined where the object must be asked. Counts the ask as demand. */
+  /** The reply from a prefetched lease; undefined where the object must be called. Counts the request as demand. */
   take(ask: AdmissionRequest, now: number): Admitted | undefined;
-  /** How many leases the next second would use, by what the last one did. */
+  /** How many leases the next second would use, judged by the last one. */
   prefetchCount(keyId: string): number;
-  /** Puts what came with an answer of the object into use. */
+  /** Puts the leases that came with a reply into use. */
   keep(keyId: string, answer: Admitted, now: number): void;
-  /** Whether leases are at hand that will have to be given back unless they are used. */
+  /** Whether there are leases that will have to be returned unless they are used. */
   readonly hasOpen: boolean;
-  /** Leases that ran out unused since the last call. */
+  /** Leases that expired unused since the last call. */
   takeUnused(now: number): readonly string[];
 }
 
@@ -54,16 +54,16 @@ export function createPrefetchedLeases(): PrefetchedLeases {
       drop(oldest[1]);
       keys.delete(oldest[0]);
     }
-    const state: KeyState = { windowEndsAt: 0, arrived: 0, arrivedBefore: 0, batch: undefined };
+    const state: KeyState = { windowEndsAt: 0, arrived: 0, arrivedBefore: 0, open: undefined };
     keys.set(keyId, state);
     return state;
   }
 
   function drop(state: KeyState): void {
-    const { batch } = state;
-    if (batch === undefined) return;
-    for (let n = batch.used; n < batch.count; n += 1) unused.push(leaseIdOf(batch.firstToken + n));
-    state.batch = undefined;
+    const { open } = state;
+    if (open === undefined) return;
+    for (let n = open.used; n < open.count; n += 1) unused.push(leaseIdOf(open.firstToken + n));
+    state.open = undefined;
   }
 
   function count(state: KeyState, now: number): void {
@@ -80,18 +80,18 @@ export function createPrefetchedLeases(): PrefetchedLeases {
     take(ask, now) {
       const state = stateOf(ask.keyId);
       count(state, now);
-      const { batch } = state;
-      if (batch === undefined) return undefined;
-      if (now >= batch.usableUntil || ask.configVersion > batch.grant.configVersion) {
+      const { open } = state;
+      if (open === undefined) return undefined;
+      if (now >= open.usableUntil || ask.configVersion > open.grant.configVersion) {
         drop(state);
         return undefined;
       }
       const { inputTokens, outputTokens, costMicroUsd = 0 } = ask.estimate;
-      if (inputTokens + outputTokens > batch.maxTokens || costMicroUsd > batch.maxMicroUsd) return undefined;
-      const token = batch.firstToken + batch.used;
-      batch.used += 1;
-      if (batch.used === batch.count) state.batch = undefined;
-      return answerOf(batch, token, now);
+      if (inputTokens + outputTokens > open.maxTokens || costMicroUsd > open.maxMicroUsd) return undefined;
+      const token = open.firstToken + open.used;
+      open.used += 1;
+      if (open.used === open.count) state.open = undefined;
+      return answerOf(open, token, now);
     },
     prefetchCount(keyId) {
       const { arrived, arrivedBefore } = stateOf(keyId);
@@ -104,15 +104,15 @@ export function createPrefetchedLeases(): PrefetchedLeases {
       const state = stateOf(keyId);
       drop(state);
       const usableUntil = now + PREFETCH_TTL_MS;
-      state.batch = { grant, firstToken, count, maxTokens, maxMicroUsd, usableUntil, used: 0 };
+      state.open = { grant, firstToken, count, maxTokens, maxMicroUsd, usableUntil, used: 0 };
     },
     get hasOpen() {
-      for (const { batch } of keys.values()) if (batch !== undefined) return true;
+      for (const { open } of keys.values()) if (open !== undefined) return true;
       return false;
     },
     takeUnused(now) {
       for (const state of keys.values())
-        if (state.batch !== undefined && now >= state.batch.usableUntil) drop(state);
+        if (state.open !== undefined && now >= state.open.usableUntil) drop(state);
       if (unused.length === 0) return unused;
       const taken = unused;
       unused = [];
@@ -121,8 +121,8 @@ export function createPrefetchedLeases(): PrefetchedLeases {
   };
 }
 
-/** As the object would have answered it. */
-function answerOf({ grant, used, maxTokens }: OpenBatch, token: number, now: number): Admitted {
+/** The reply that the object would have sent. */
+function answerOf({ grant, used, maxTokens }: OpenGrant, token: number, now: number): Admitted {
   const { requests, tokens, configVersion, epoch } = grant;
   return {
     kind: "admitted",
@@ -133,11 +133,12 @@ function answerOf({ grant, used, maxTokens }: OpenBatch, token: number, now: num
     isPrefetched: true,
     configVersion,
     epoch,
-    ...(requests === undefined
-      ? {}
-      : { requests: { ...requests, remaining: Math.max(0, requests.remaining - used) } }),
-    ...(tokens === undefined || maxTokens === Infinity
-      ? {}
-      : { tokens: { ...tokens, remaining: Math.max(0, tokens.remaining - used * maxTokens) } }),
+    ...(requests !== undefined && {
+      requests: { ...requests, remaining: Math.max(0, requests.remaining - used) },
+    }),
+    ...(tokens !== undefined &&
+      maxTokens !== Infinity && {
+        tokens: { ...tokens, remaining: Math.max(0, tokens.remaining - used * maxTokens) },
+      }),
   };
 }

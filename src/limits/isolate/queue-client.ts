@@ -1,7 +1,7 @@
 /**
- * The gateway's side of a tenant's queue: admission by a lease at hand or by a call, `cancel` when the client leaves,
- * sleep until one's moment, settlements at once or riding along, and the lease's heartbeat. Decides nothing about
- * limits; what happens when the queue can't be reached is for the caller's tenant to say.
+ * The gateway's side of a tenant's queue: admission by a prefetched lease or by a call, `cancel` when the client leaves,
+ * sleep until the start time, settlements at once or piggybacked, and the lease's heartbeat. Decides nothing about
+ * limits, nor what happens when the queue can't be reached.
  */
 
 import { type HeartbeatHooks, type Renewal, startHeartbeat } from "./heartbeat.ts";
@@ -38,15 +38,15 @@ import type { SharedTargets } from "../../targets/targets.ts";
 
 export { QueueUnreachable } from "./queue-call.ts";
 
-/** Beyond what the object itself needs: the way there and back, and its start. */
+/** Beyond the object's own time: the network both ways, and its start. */
 const RPC_MARGIN_MS = 3000;
-/** After a client has left, its wait's record is worth so much patience. */
+/** How long to wait for the record of a wait after its client has left. */
 const FAREWELL_MS = 1000;
-/** What may be told late is told by now. */
+/** After this, what may be piggybacked is sent by itself. */
 const LATE_MS = 1000;
-/** A sender that has not sent by now has died with its request; the next one finds another. */
+/** A sender that has not sent by now has died with its request; another one takes over. */
 const SENDER_LOST_MS = 4 * LATE_MS;
-/** Tenants whose state an isolate keeps; of those beyond, one with nothing to tell is forgotten. */
+/** Tenants whose state an isolate keeps; beyond that, those with nothing to send are dropped. */
 const MAX_TENANTS = 500;
 
 export interface QueueClientDeps {
@@ -58,18 +58,18 @@ export interface QueueClientDeps {
 
 export interface TenantQueueClient {
   /**
-   * Waits as long as the ask allows, and until its moment. Answers `cancelled` when `signal` fires. Throws
-   * QueueUnreachable. `target` is whom the request is going to call first: a probe of it is asked for along the way.
+   * Waits as long as the request allows, and until its start time. Replies `cancelled` when `signal` fires. Throws
+   * QueueUnreachable. `target` is the one that the request will call first: a probe of it is claimed with the same call.
    */
   admit(ask: AdmissionRequest, signal: AbortSignal, target?: string): Promise<AdmissionReply>;
   /**
-   * Ends the lease, now or, where its admission said that it can, with the isolate's next call. Throws
-   * QueueUnreachable; a lost one ends by its time limit.
+   * Ends the lease, now or, where its admission allows it, with the isolate's next call. Throws QueueUnreachable; a lost
+   * settlement leaves the lease to expire.
    */
   settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
-  /** Books money that was spent outside of any lease; told with the isolate's next call. */
+  /** Records money spent outside any lease; sent with the isolate's next call. */
   spend(expense: Expense): void;
-  /** Takes back an admission that is not needed: it costs nothing then. Never throws. */
+  /** Undoes an admission that is not needed: it costs nothing. Never throws. */
   cancel(requestId: string): Promise<void>;
   /** Renews a lease until the returned function is called. */
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
@@ -87,11 +87,11 @@ interface TenantState {
   readonly buffer: PiggybackBuffer;
   readonly concurrency: ConcurrencyLimiter;
   readonly circuits: IsolateCircuits;
-  /** Of the object that answered last. */
+  /** Of the object that replied last. */
   epoch: number;
   /** Whether the last call was answered. */
   isReachable: boolean;
-  /** When a request began to see to the buffer; -Infinity while none does. */
+  /** Since when a request is going to send the buffer; -Infinity while none is. */
   senderSince: number;
 }
 
@@ -126,7 +126,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     const state = stateOf(tenantId);
     const { prefetched, buffer, concurrency } = state;
 
-    /** Takes in what an answer says of the object; `mark` is from before its call. */
+    /** Applies what a reply says of the object; `mark` is from before its call. */
     function learn({ epoch, cooldowns, openCircuits }: ObjectState, mark: number): void {
       state.isReachable = true;
       for (const cooldown of cooldowns ?? []) concurrency.coolDown(cooldown, now());
@@ -139,7 +139,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       state.circuits.receive(openCircuits, mark, now());
     }
 
-    /** A call that takes the isolate's news along; they come back where it fails. */
+    /** A call that carries the isolate's updates; they are put back where it fails. */
     async function callWithUpdates<T extends ObjectState>(
       ms: number,
       run: (queue: QueueRpc, piggyback: Piggyback) => Promise<T>,
@@ -160,7 +160,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       }
     }
 
-    /** Sees to it that the buffer is sent in a moment, by this request's `waitUntil` if by no other's. */
+    /** Sends the buffer within a second, by this request's `waitUntil` unless another's is already going to. */
     function sendSoon(): void {
       if (now() - state.senderSince < SENDER_LOST_MS) return;
       state.senderSince = now();
@@ -170,7 +170,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     async function sendAll(): Promise<void> {
       state.senderSince = -Infinity;
       buffer.giveBack(prefetched.takeUnused(now()));
-      // What could not be told is put back, for another sender.
+      // What could not be sent is put back, for another sender.
       if (!buffer.isEmpty) await send().catch(() => {});
       if (prefetched.hasOpen) sendSoon();
     }
@@ -187,7 +187,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       target?: string,
     ): Promise<AdmissionReply> {
       if (signal.aborted) return cancelled(ask, NO_WAIT, state);
-      // Each failed call is told before the next request goes, or a dead target would cost each isolate five.
+      // Each failure is sent before the next request starts, or a dead target would cost each isolate five calls.
       const leased = buffer.isUrgent ? undefined : prefetched.take(ask, now());
       if (leased !== undefined) {
         const { requestId, traceId, spanId } = ask;
@@ -210,12 +210,12 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
           ...ask,
           maxWaitMs,
           settles: piggyback.settles,
-          ...(updates === undefined ? {} : { updates }),
-          ...(prefetchCount === 0 ? {} : { prefetchCount }),
+          ...(updates !== undefined && { updates }),
+          ...(prefetchCount > 0 && { prefetchCount }),
         });
       });
       const answer = await unlessAborted(work, signal).catch((thrown: unknown) => {
-        // It may still be let in, with nobody there to use it.
+        // It may still be admitted, and its caller has given up.
         if (thrown instanceof QueueUnreachable && thrown.reason === "timeout") defer(cancel(ask.requestId));
         throw thrown;
       });
@@ -238,14 +238,14 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     async function cancel(requestId: string): Promise<void> {
       if (buffer.withdraw(requestId)) return;
       await call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId)).catch(() => {
-        // The time limits of the wait and of the lease do the same, only later.
+        // The deadline of the wait and the expiry of the lease do the same, only later.
       });
     }
 
     function keepAlive({ id }: Lease, hooks: HeartbeatHooks = {}): () => void {
       const renew = async (): Promise<Renewal> => {
         const { lost, ...object } = await call(tenantId, RPC_MARGIN_MS, (queue) => queue.renew([id]));
-        // It takes no news along, so what it doesn't mention may still be so.
+        // It carries no updates, so what the reply doesn't mention may still be so.
         learn(object, 0);
         return { isLost: lost.includes(id), configVersion: object.configVersion };
       };

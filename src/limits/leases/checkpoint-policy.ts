@@ -1,30 +1,30 @@
 /**
  * How old the last checkpoint may get, given what has changed since: a row written costs seven times a call, so only
- * what a crash must not forget is saved at once. Pure; queue-machine.ts marks, tenant-queue.ts saves.
+ * what a crash must not lose is saved at once. Pure; saves nothing itself.
  */
 
 import { LEASE_RENEW_MS } from "../protocol.ts";
 
 const STALE_AFTER_MS = {
-  /** Somebody was told something that must still be so after a crash. */
+  /** A reply was sent that must still be true after a crash. */
   verdict: 0,
-  /** Limits in force were used: what a crash forgets is over-admitted. */
+  /** Limits in force were used: what a crash loses is admitted twice. */
   usage: 1000,
   /** Money was spent, far below every limit: as long as an idle object stays in memory anyway. */
   ledger: 10_000,
-  /** A lease's new time limit: the saved one must still outlive the next renewal. */
+  /** A lease's new expiry: the saved one must outlive the next renewal. */
   renewal: LEASE_RENEW_MS,
   /** When a key was last used. */
   lastUse: 60_000,
 } as const;
 
-/** While leases are in force that no limit lacks, they are saved this late: a Worker that dies leaves its trace. */
+/** Leases far below every limit are saved this late: early enough that a Worker that dies leaves its trace. */
 const HELD_STALE_MS = 10_000;
 
 export type Change = keyof typeof STALE_AFTER_MS | "held";
 
 export interface CheckpointPolicy {
-  /** `held`: a lease was given far below every limit; of no account once it has ended. */
+  /** `held`: a lease was granted far below every limit; it no longer matters once it has ended. */
   mark(change: Change): void;
   /** A checkpoint was taken: it holds all changes. */
   clear(): void;

@@ -1,6 +1,6 @@
 /**
- * The keys of one tenant that the queue has met: found by id, bounded in number. A key that is dropped loses nothing
- * but its last use, since only keys that owe and hold nothing are.
+ * The gateway keys of one tenant that the queue has seen: found by id, bounded in number. Only keys that owe and hold
+ * nothing are dropped, so that nothing but their last use is lost.
  */
 
 import { isIdle, setLimits, UNLIMITED } from "../usage/allowance.ts";
@@ -11,7 +11,7 @@ import type { AdmissionRequest } from "../protocol.ts";
 const MAX_KEYS = 1000;
 
 export interface KeyTable {
-  /** The key of an ask, with the newest of its limits that was seen, marked as used. */
+  /** The key of a request, with the newest limits seen, marked as used. */
   use(ask: AdmissionRequest, now: number): Key;
   /** A key by its id; made if it is new. */
   find(id: string, now: number): Key;

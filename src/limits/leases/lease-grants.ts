@@ -1,7 +1,7 @@
 /**
- * Leases given to an isolate in advance, so that most requests of a tenant far below its limits need no call. Each is an
- * ordinary lease that has taken its share of every limit: it counts as used until its isolate says who uses it, says
- * that nobody did, or lets it run out. Pure; queue-machine.ts asks, prefetched-leases.ts spends them.
+ * Leases granted to an isolate in advance (prefetched), so that most requests of a tenant far below its limits need no
+ * call. Each is an ordinary lease that has taken its share of every limit: it counts as used until its isolate reports
+ * its request, returns it, or lets it expire. Pure; the isolate's side is prefetched-leases.ts.
  */
 
 import { isLight, roomFor, type Allowance } from "../usage/allowance.ts";
@@ -10,15 +10,15 @@ import type { Reservations } from "./reservations.ts";
 import type { LeaseTable } from "./lease-table.ts";
 import { UNSTARTED_TTL_MS, type LeaseGrant, type LeaseStart } from "../protocol.ts";
 
-/** Of what remains of the tightest limit, so much goes to one batch. */
-const BATCH_SHARE = 0.1;
-/** A second's worth of a busy isolate; more would only be lost when it dies. */
-const MAX_BATCH = 100;
+/** The share of the tightest limit's remainder that one grant may take. */
+const GRANT_SHARE = 0.1;
+/** A second's worth of a busy isolate; more would only be lost with it. */
+const MAX_GRANT = 100;
 
 export interface LeaseGrants {
-  /** As many leases like that of `model`, just admitted, as its isolate wants and the limits let it have. */
+  /** As many leases like that of `model`, just admitted, as its isolate expects to use and the limits allow. */
   grant(model: QueueEntry, prefetchCount: number, now: number): LeaseGrant | undefined;
-  /** Writes down who uses a lease. Undefined where it is not in force, or known already. */
+  /** Notes which request uses a lease. Undefined where the lease is not in force, or the request known already. */
   start(start: LeaseStart, now: number): QueueEntry | undefined;
 }
 
@@ -29,14 +29,14 @@ export function createLeaseGrants(
 ): LeaseGrants {
   function sizeFor(model: QueueEntry, prefetchCount: number, now: number): number {
     const { allowance } = model.flow;
-    // A slot in a batch is missed by those who come to need it: only where nine of ten of everything are free.
+    // A prefetched slot is missing elsewhere: only where nine tenths of every limit are free.
     if (!isLight(tenant, now) || !isLight(allowance, now)) return 0;
     const estimate = estimateOf(model);
     const room = Math.min(
       roomFor(tenant, estimate, model.costMicroUsd, now),
       roomFor(allowance, estimate, model.costMicroUsd, now),
     );
-    return Math.floor(Math.min(prefetchCount, MAX_BATCH, BATCH_SHARE * room));
+    return Math.floor(Math.min(prefetchCount, MAX_GRANT, GRANT_SHARE * room));
   }
 
   function add(model: QueueEntry, now: number): number {
@@ -59,8 +59,8 @@ export function createLeaseGrants(
       return {
         firstToken,
         count,
-        ...(countsTokens ? { maxTokens: estimateOf(model) } : {}),
-        ...(countsMoney ? { maxMicroUsd: model.costMicroUsd } : {}),
+        ...(countsTokens && { maxTokens: estimateOf(model) }),
+        ...(countsMoney && { maxMicroUsd: model.costMicroUsd }),
       };
     },
     start({ leaseId, requestId, traceId, spanId }, now) {

@@ -1,6 +1,6 @@
 /**
- * The leases in force: by token, by time limit, and which of their callers still sleep until their moment. Also the
- * fencing tokens and how long a lease is held on average. Decides nothing; queue-machine.ts does.
+ * The leases in force: by token, by expiry, and by start time of callers that still sleep. Also the fencing tokens and
+ * how long a lease is held on average. Decides nothing.
  */
 
 import { createTimerHeap, NO_SLOT, type TimerHeap } from "../structures/timer-heap.ts";
@@ -12,7 +12,7 @@ const TOKENS_PER_MS = 1024;
 const TOKEN_RADIX = 36;
 /** A new sample's share in the mean time that a lease is held. */
 const HOLD_SHARE = 0.2;
-/** What a lease is thought to be held for before any has ended. */
+/** The assumed hold before any lease has ended. */
 const UNKNOWN_HOLD_MS = 1000;
 
 export interface LeaseTable {
@@ -20,19 +20,19 @@ export interface LeaseTable {
   readonly lastToken: number;
   /** Samples behind `meanHoldMs`. */
   readonly holdSamples: number;
-  /** How long a lease is held, as far as is known. */
+  /** How long a lease is held on average. */
   meanHoldMs(now: number): number;
   nextToken(now: number): number;
-  /** Counts an admitted entry in; its `dueAt` becomes the lease's time limit. */
+  /** Puts an admitted entry's lease in force; `dueAt` is its expiry. */
   add(entry: QueueEntry, now: number): void;
   remove(entry: QueueEntry): void;
   renew(entry: QueueEntry, now: number): void;
   find(leaseId: string): QueueEntry | undefined;
-  /** A lease that ran out by `now`. */
+  /** A lease that has expired by `now`. */
   expired(now: number): QueueEntry | undefined;
-  /** The next time limit. */
+  /** The next expiry. */
   readonly nextExpiryAt: number;
-  /** Takes out one caller whose moment to go has come. */
+  /** Takes out one sleeping caller whose start time has come. */
   takeDeparted(now: number): QueueEntry | undefined;
   readonly sleeping: number;
   readonly nextDepartureAt: number;
@@ -46,12 +46,12 @@ export function leaseIdOf(token: number): string {
   return token.toString(TOKEN_RADIX);
 }
 
-/** NaN for what is no lease id. */
+/** NaN for a text that is not a lease id. */
 export function tokenOf(leaseId: string): number {
   return Number.parseInt(leaseId, TOKEN_RADIX);
 }
 
-/** The least token that an object started at `now` hands out. */
+/** The lowest token of an object started at `now`. */
 export function firstToken(now: number, lastToken: number): number {
   return Math.max(lastToken + 1, Math.floor(now) * TOKENS_PER_MS);
 }

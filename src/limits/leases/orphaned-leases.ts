@@ -1,32 +1,33 @@
 /**
- * Leases that are not in force and yet may be heard of: those that a crash forgot, known by their tokens, and those that
- * ran out while their holder lived on. The first come back when they are renewed; the money of both is booked, once.
+ * Leases that are not in force and may still be renewed or settled: those that a crash lost, known by their tokens, and
+ * those that expired while their holder lived on. Lost ones are adopted again when they are renewed; the money of both is
+ * recorded, once.
  */
 
 import { LEASE_TTL_MS } from "../protocol.ts";
 
-/** Leases that ran out and are remembered for their late settlement: about 100 bytes each. */
+/** Expired leases that are remembered for their late settlement: about 100 bytes each. */
 const MAX_EXPIRED = 4096;
 
-/** What of the last checkpoint tells which leases it missed. */
+/** What tells which leases the last checkpoint missed. */
 interface Restart {
   readonly startedAt: number;
   /** The last token the checkpoint knows; 0 without one. */
   readonly lastToken: number;
   /** Whether each lease up to there is in it. */
   readonly isWhole: boolean;
-  /** The least token that this object hands out. */
+  /** The lowest token of this object. */
   readonly firstToken: number;
 }
 
 export interface OrphanedLeases {
   /** Whether a lease of that token may be put in force again: issued before the restart, missed, and not settled. */
   canReadopt(token: number, now: number): boolean;
-  /** A lease that came back is an ordinary one from now on: its settlement counts there. */
+  /** The lease was settled: a second settlement is not recorded. */
   noteSettled(token: number): void;
   noteExpired(token: number): void;
-  /** Whether a settlement of that token, not in force, is the first to be heard of; true once. */
-  takeLate(token: number, now: number): boolean;
+  /** Whether a settlement of that token, not in force, is the first one; true once. */
+  claimLate(token: number, now: number): boolean;
 }
 
 export function createOrphanedLeases(restart: Restart): OrphanedLeases {
@@ -49,7 +50,7 @@ export function createOrphanedLeases(restart: Restart): OrphanedLeases {
       const [oldest] = expired;
       if (expired.size > MAX_EXPIRED && oldest !== undefined) expired.delete(oldest);
     },
-    takeLate(token, now) {
+    claimLate(token, now) {
       if (expired.delete(token)) return true;
       if (!isMissed(token, lastToken, now)) return false;
       settled.add(token);

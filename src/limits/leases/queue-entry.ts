@@ -1,10 +1,10 @@
 /**
- * One request from its arrival at the queue to the end of its lease, and the key it came with: the records that
- * queue-machine.ts and its tables pass around. Plain state, no rules.
+ * One request from its arrival at the queue to the end of its lease, and its gateway key: the records that the queue's
+ * rules share. Plain state, no rules.
  */
 
 import { createAllowance, type Allowance, type Reservation } from "../usage/allowance.ts";
-import { NO_SLOT, type Due } from "../structures/timer-heap.ts";
+import { NO_SLOT, type Timed } from "../structures/timer-heap.ts";
 import { createFlow, type Flow, type Queued } from "../structures/fair-queue.ts";
 import type { AdmissionRequest, Admitted, Lane, LimitName, SpanRef, WaitRecord } from "../protocol.ts";
 
@@ -19,9 +19,9 @@ export interface Key extends Flow<QueueEntry> {
   lastUsedAt: number;
 }
 
-/** `dueAt` is the deadline while it waits and the lease's time limit after that. */
-export interface QueueEntry extends Due, Queued<QueueEntry> {
-  /** These three are empty for a batch's lease until its isolate has said who uses it. */
+/** `dueAt` is its deadline while it waits and its lease's expiry after that. */
+export interface QueueEntry extends Timed, Queued<QueueEntry> {
+  /** These three are empty for a prefetched lease until its isolate has reported the request that uses it. */
   requestId: string;
   traceId: string;
   spanId: string;
@@ -32,12 +32,12 @@ export interface QueueEntry extends Due, Queued<QueueEntry> {
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly costMicroUsd: number;
-  /** Place and company on arrival. */
+  /** Position and queue depth on arrival. */
   readonly position: number;
   readonly depth: number;
-  /** It counts within the queue's depth; a newcomer without a place goes at once or not at all. */
+  /** It counts towards the queue's depth; a new request without a place is admitted at once or refused. */
   hasPlace: boolean;
-  /** Its lease came back after a crash that had forgotten it: what it reserved is not known. */
+  /** Its lease was adopted again after the object had lost it: what it reserved is not known. */
   isAdopted: boolean;
   phase: "waiting" | "holding" | "over";
   heldBy: LimitName | undefined;
@@ -48,11 +48,11 @@ export interface QueueEntry extends Due, Queued<QueueEntry> {
 /** What an entry has once it was admitted. */
 export interface LeaseState {
   readonly token: number;
-  /** When its caller goes; later than the admission where it sleeps until then. */
+  /** When its caller starts; later than the admission where it sleeps until then. */
   readonly goAt: number;
   readonly ofTenant: Reservation;
   readonly ofKey: Reservation;
-  /** What was answered, for a repeated `admit`; absent after a restart. */
+  /** The reply, for a repeated `admit`; absent after a restart. */
   answer: Admitted | undefined;
   /** Its place among the sleeping callers, while it sleeps. */
   departure: Departure | undefined;
@@ -60,8 +60,8 @@ export interface LeaseState {
   isSaved: boolean;
 }
 
-/** A sleeping caller's moment to go. */
-export interface Departure extends Due {
+/** A sleeping caller's start time. */
+export interface Departure extends Timed {
   readonly entry: QueueEntry;
 }
 
@@ -96,7 +96,7 @@ export function createEntry(source: EntrySource, key: Key, arrival: Arrival): Qu
     isAdopted: false,
     phase: "waiting",
     heldBy: undefined,
-    queuedBehind: NOBODY,
+    queuedBehind: NONE,
     lease: undefined,
     dueAt: arrival.deadlineAt,
     slot: NO_SLOT,
@@ -105,7 +105,7 @@ export function createEntry(source: EntrySource, key: Key, arrival: Arrival): Qu
   };
 }
 
-const NOBODY: readonly SpanRef[] = [];
+const NONE: readonly SpanRef[] = [];
 
 /** Tokens that an entry reserves. */
 export function estimateOf(entry: QueueEntry): number {
@@ -117,7 +117,7 @@ export function servedWeight(inputTokens: number, outputTokens: number): number 
   return REQUEST_WEIGHT + inputTokens + OUTPUT_WEIGHT * outputTokens;
 }
 
-/** A batch's lease that no request was reported to use. */
+/** A prefetched lease without a reported request. */
 export function isUnstarted({ requestId, isAdopted }: QueueEntry): boolean {
   return requestId === "" && !isAdopted;
 }
@@ -126,14 +126,14 @@ export function spanRefOf({ requestId, traceId, spanId }: QueueEntry): SpanRef {
   return { requestId, traceId, spanId };
 }
 
-/** What is told of a wait of `waitMs`; a request that did not wait has position 0 and no links. */
+/** The record of a wait of `waitMs`; a request that did not wait has position 0 and no links. */
 export function waitRecordOf(entry: QueueEntry, waitMs: number, admittedBy?: SpanRef): WaitRecord {
   return {
     waitMs,
     position: entry.heldBy === undefined ? 0 : entry.position,
     depth: entry.depth,
     queuedBehind: entry.queuedBehind,
-    ...(entry.heldBy === undefined ? {} : { heldBy: entry.heldBy }),
-    ...(admittedBy === undefined ? {} : { admittedBy }),
+    ...(entry.heldBy !== undefined && { heldBy: entry.heldBy }),
+    ...(admittedBy !== undefined && { admittedBy }),
   };
 }

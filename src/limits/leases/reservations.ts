@@ -1,21 +1,21 @@
 /**
- * What admitted requests hold of the limits: taken when they are let in, settled with the true counts, given back if
- * they never went. Keeps tenant, key and lease table in step; when to do which is queue-machine.ts.
+ * What admitted requests hold of the limits: reserved at admission, settled with the true counts, returned if they never
+ * started. Keeps tenant, key and lease table in step; decides nothing.
  */
 
-import { free, hasSlot, settleTokens, takeBack, reserve, type Allowance } from "../usage/allowance.ts";
+import { hasSlot, release, reserve, settleTokens, undo, type Allowance } from "../usage/allowance.ts";
 import { estimateOf, servedWeight, type QueueEntry, type LeaseState } from "./queue-entry.ts";
 import type { LeaseTable } from "./lease-table.ts";
 import { LEASE_TTL_MS } from "../protocol.ts";
 
 export interface Reservations {
-  /** Takes slot, request, tokens and money of an entry that goes at `goAt`, and gives it a lease. */
+  /** Reserves slot, request, tokens and money for an entry that starts at `goAt`, and gives it a lease. */
   begin(entry: QueueEntry, goAt: number, now: number, ttlMs?: number): LeaseState;
   /** Puts what was really used in place of the estimate. */
   settle(entry: QueueEntry, inputTokens: number, outputTokens: number, now: number): void;
-  /** The request never went: what it took of the rates comes back. */
-  takeBack(entry: QueueEntry, now: number): void;
-  /** Ends the lease. Returns whether its slot was what others lacked. */
+  /** The request never started: what it took of the rates is returned. */
+  undo(entry: QueueEntry, now: number): void;
+  /** Ends the lease. Returns whether the slots were all taken until now. */
   end(entry: QueueEntry): boolean;
 }
 
@@ -52,10 +52,10 @@ export function createReservations(tenant: Allowance, leases: LeaseTable): Reser
         servedWeight(inputTokens, outputTokens) - servedWeight(entry.inputTokens, entry.outputTokens);
       leases.sampleHold(now - lease.goAt);
     },
-    takeBack({ flow, lease, inputTokens, outputTokens }, now) {
+    undo({ flow, lease, inputTokens, outputTokens }, now) {
       if (lease === undefined) return;
-      takeBack(tenant, lease.ofTenant, now);
-      takeBack(flow.allowance, lease.ofKey, now);
+      undo(tenant, lease.ofTenant, now);
+      undo(flow.allowance, lease.ofKey, now);
       flow.served -= servedWeight(inputTokens, outputTokens);
     },
     end(entry) {
@@ -65,8 +65,8 @@ export function createReservations(tenant: Allowance, leases: LeaseTable): Reser
       if (lease === undefined) return wasFull;
       if (lease.departure !== undefined) allowance.waiting -= 1;
       leases.remove(entry);
-      free(tenant, lease.ofTenant);
-      free(allowance, lease.ofKey);
+      release(tenant, lease.ofTenant);
+      release(allowance, lease.ofKey);
       entry.phase = "over";
       return wasFull;
     },

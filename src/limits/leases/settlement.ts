@@ -1,6 +1,6 @@
 /**
- * How leases end: settled with what was really used, given back because their request never went, or run out. Each ends
- * once; money is booked once, even where its lease is no longer in force. Pure; queue-machine.ts owns the moment.
+ * How leases end: settled with what was really used, returned because their request never started, or expired. Each ends
+ * once; money is recorded once, even where its lease is no longer in force. Pure; when a lease ends is decided elsewhere.
  */
 
 import { isLight, spendOf, type Allowance } from "../usage/allowance.ts";
@@ -14,10 +14,10 @@ import type { Expense, Settlement } from "../protocol.ts";
 import { createRecentIds, type RecentIds } from "../../runtime/recent-ids.ts";
 import { recordSpend } from "../usage/spend.ts";
 
-/** Leases that ran out and whose record nobody has fetched yet; those beyond leave none. */
+/** Expired leases whose record was not fetched yet; those beyond leave none. */
 const MAX_ABANDONED = 1000;
 
-const NOBODY: readonly QueueEntry[] = [];
+const NONE: readonly QueueEntry[] = [];
 
 export interface SettlerDeps {
   readonly tenant: Allowance;
@@ -33,17 +33,17 @@ export interface SettlerDeps {
 }
 
 export interface Settler {
-  /** A second settlement is a no-op; one after the lease's end changes no limit but its money is booked. */
+  /** A second settlement is a no-op; one after the lease's end changes no limit, but its money is recorded. */
   settle(settlement: Settlement, now: number): void;
-  /** Books what was spent outside of any lease, once for each request. */
+  /** Records what was spent outside any lease, once for each request. */
   spend(expense: Expense, now: number): void;
-  /** Ends a lease whose request never went: it has cost nothing. */
+  /** Ends a lease whose request never started: it has cost nothing. */
   abandon(entry: QueueEntry, now: number): void;
-  /** Ends a lease that ran out: what it took stays taken, what it reserved of a budget is free. */
+  /** Ends an expired lease: its requests and tokens stay counted, the money it reserved is free again. */
   expire(entry: QueueEntry, now: number): void;
-  /** Requests whose leases ran out since the last call. */
+  /** Requests whose leases expired since the last call. */
   takeAbandoned(): readonly QueueEntry[];
-  /** Money booked since the last checkpoint, in micro-dollars. */
+  /** Money recorded since the last checkpoint, in micro-dollars. */
   readonly unsavedMicroUsd: number;
   noteSaved(): void;
 }
@@ -67,7 +67,7 @@ export function createSettler(deps: SettlerDeps): Settler {
   }
 
   function end(entry: QueueEntry, now: number): void {
-    // Judged with its slot still held: a saved lease that has ended must not haunt a small limit after a crash.
+    // Judged with its slot still held: a saved lease that has ended must not fill a small limit after a crash.
     if (entry.lease?.isSaved === true || tenant.tokens !== undefined) markUse(now, "held");
     const wasFull = reservations.end(entry);
     if (entry.requestId !== "") {
@@ -78,7 +78,7 @@ export function createSettler(deps: SettlerDeps): Settler {
   }
 
   function abandon(entry: QueueEntry, now: number): void {
-    reservations.takeBack(entry, now);
+    reservations.undo(entry, now);
     markUse(now, "held");
     end(entry, now);
   }
@@ -89,10 +89,10 @@ export function createSettler(deps: SettlerDeps): Settler {
       const token = tokenOf(leaseId);
       const entry = leases.find(leaseId);
       if (entry === undefined) {
-        if (orphaned.takeLate(token, now)) recordCost(settlement, now);
+        if (orphaned.claimLate(token, now)) recordCost(settlement, now);
         return;
       }
-      // Two calls of an isolate may overtake each other: a settlement says who used the lease as well.
+      // Two calls of an isolate may overtake each other: a settlement names the lease's request as well.
       if (isUnstarted(entry)) entry.requestId = requestId;
       else if (!entry.isAdopted && entry.requestId !== requestId) return;
       if (entry.lease?.departure !== undefined) return abandon(entry, now);
@@ -113,7 +113,7 @@ export function createSettler(deps: SettlerDeps): Settler {
       end(entry, now);
     },
     takeAbandoned() {
-      if (abandoned.length === 0) return NOBODY;
+      if (abandoned.length === 0) return NONE;
       const taken = abandoned;
       abandoned = [];
       return taken;

@@ -1,7 +1,7 @@
 /**
- * Brings the traces of requests whose Worker died to everybody who would have got them from it: the tenant's store and
- * destinations, the operator's destination. No request's time is there to send in, so what leaves goes through the
- * outboxes, which try for a day and count. Called by tenant-queue.ts; seldom, so it costs what it costs.
+ * Exports the traces of requests whose Worker died to where the Worker would have sent them: the tenant's store and
+ * destinations, and the operator's destination. They go through the outboxes, which retry for a day and count. Rare, so
+ * its cost does not matter.
  */
 
 import type { TraceDestination } from "../../telemetry/export/destination.ts";
@@ -27,7 +27,7 @@ export interface AbandonedPorts {
   readonly hasOperator: boolean;
   readonly store: TraceStorePort;
   readonly outboxOf: (tenantId: string) => TraceOutboxPort;
-  /** The tenant's newest settings; undefined where there is no such tenant any more. */
+  /** The tenant's newest settings; undefined where the tenant no longer exists. */
   readonly readTracing: () => Promise<Tracing | undefined>;
   readonly newId: () => string;
 }
@@ -45,7 +45,7 @@ export async function exportAbandoned(
   const { tenantId, store, outboxOf, hasOperator } = ports;
   const envelope = createEnvelope(ports.resource);
 
-  /** Three tries under one id: it counts once. */
+  /** Three attempts under one id: it counts once. */
   async function push(outbox: string, counts: Push["counts"], batch?: HandedBatch): Promise<void> {
     const isolate = `queue ${tenantId}`;
     const news: Push = { id: ports.newId(), isolate, tenantId: outbox, counts, ...(batch && { batch }) };
@@ -71,7 +71,7 @@ export async function exportAbandoned(
     });
   }
 
-  /** Gives the requests whose traces had arrived after all: it was only the settlement that got lost. */
+  /** Returns the requests whose traces had arrived after all: only their settlement was lost. */
   async function keep(kept: readonly FinishedTrace[], limits: Retention): Promise<ReadonlySet<string>> {
     const rows = kept.map((trace) => ({
       ...summarize(trace),

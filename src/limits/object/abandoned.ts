@@ -1,13 +1,13 @@
 /**
  * The trace of a request whose Worker died: its queue object saw the lease end without a settlement and writes the span
- * that says so, under the root's own ids, so that links of others still lead somewhere. Pure; called by tenant-queue.ts.
- * Who gets it is abandoned-export.ts.
+ * that says so, under the root's own ids, so that links of other requests still resolve. Pure; it is sent by
+ * abandoned-export.ts.
  */
 
 import type { FinishedSpan, FinishedTrace } from "../../telemetry/trace/trace.ts";
 import type { QueueEntry } from "../leases/queue-entry.ts";
 
-/** A trace of one span; who its remote parent was died with the Worker. */
+/** A trace of one span; its remote parent is unknown, since the Worker died with it. */
 export function abandonedTrace(entry: QueueEntry, tenantId: string, now: number): FinishedTrace {
   const { traceId, spanId, requestId, flow, arrivedAt, lease, heldBy } = entry;
   const root: FinishedSpan = {
@@ -26,7 +26,7 @@ export function abandonedTrace(entry: QueueEntry, tenantId: string, now: number)
       "gateway.queue.lane": entry.lane,
       "gateway.queue.wait_ms": Math.max(0, (lease?.goAt ?? arrivedAt) - arrivedAt),
       "gateway.queue.depth": entry.depth,
-      ...(heldBy === undefined ? {} : { "gateway.queue.limit": heldBy }),
+      ...(heldBy !== undefined && { "gateway.queue.limit": heldBy }),
       "error.type": "abandoned",
     },
     events: [],

@@ -1,11 +1,11 @@
 /**
- * Who watches a tenant's queue: hibernatable WebSockets that get a sample when something has changed, at most one a
- * second however much did. An object that nothing happens in may sleep while it is watched. Called by tenant-queue.ts.
+ * The live view of a tenant's queue: hibernatable WebSockets that receive a sample after a change, at most one a second.
+ * An object without traffic may hibernate while it is watched.
  */
 
 import type { QueueSnapshot } from "../protocol.ts";
 
-/** More often than this a person can't read it. */
+/** Faster than this it is unreadable. */
 const SAMPLE_EVERY_MS = 1000;
 const SWITCHING_PROTOCOLS = 101;
 const UPGRADE_REQUIRED = 426;
@@ -15,7 +15,7 @@ export interface LiveView {
   open(request: Request): Response;
   /** Something may have changed. */
   changed(): void;
-  /** A watcher has gone. */
+  /** A watcher has disconnected. */
   closed(): void;
 }
 

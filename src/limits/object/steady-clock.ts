@@ -1,6 +1,6 @@
 /**
- * A wall clock that never goes back: what the queue's rules count on. A jump back is taken as no time at all and time
- * goes on from there, so a corrected clock can't freeze the limits. Used by tenant-queue.ts.
+ * A wall clock that never goes back, which the queue's rules rely on. A jump back counts as no time passed, and time
+ * goes on from there, so a corrected clock can't freeze the limits.
  */
 
 /** Milliseconds since the epoch or a little ahead of it; `floor` is the least it may begin with. */

@@ -1,7 +1,6 @@
 /**
- * The Durable Object of one tenant's queue: open RPCs for those who wait, one timer while anybody does, one packed
- * checkpoint row, an alarm for leases whose Worker died. Which request goes when is decided by queue-machine.ts; who calls
- * is queue-client.ts, the directory, and an operator.
+ * The Durable Object of one tenant's queue: open RPCs for waiting requests, one timer while any waits, one packed
+ * checkpoint row, an alarm for leases whose Worker died. It decides nothing itself: the rules are in queue-machine.ts.
  */
 
 import { DurableObject } from "cloudflare:workers";
@@ -31,7 +30,7 @@ import { createSteadyClock } from "./steady-clock.ts";
 
 const CHECKPOINT_KEY = "checkpoint";
 const CONFIG_KEY = "config";
-const ORDERS_KEY = "orders";
+const OVERRIDES_KEY = "orders";
 
 /** A timer keeps the object alive and billed, so what may be saved later than this waits for the next call. */
 const MAX_SAVE_DELAY_MS = 10_000;
@@ -47,7 +46,7 @@ interface Config {
 type OpenCall = PromiseWithResolvers<AdmissionReply>;
 
 export class TenantQueue extends DurableObject<Env> implements QueueRpc {
-  readonly #admission: QueueMachine;
+  readonly #machine: QueueMachine;
   readonly #now: () => number;
   readonly #open = new Map<string, OpenCall>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -65,46 +64,46 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     this.#now = createSteadyClock(() => Date.now(), checkpoint?.at);
     const now = this.#now();
     this.#savedAt = now;
-    this.#admission = createQueueMachine(now, checkpoint);
-    if (config !== undefined) this.#admission.setLimits(config.version, config.limits, now);
-    const orders = ctx.storage.kv.get<Overrides>(ORDERS_KEY);
-    if (orders !== undefined) this.#admission.restoreOverrides(orders, now);
+    this.#machine = createQueueMachine(now, checkpoint);
+    if (config !== undefined) this.#machine.setLimits(config.version, config.limits, now);
+    const overrides = ctx.storage.kv.get<Overrides>(OVERRIDES_KEY);
+    if (overrides !== undefined) this.#machine.restoreOverrides(overrides, now);
     this.#live = createLiveView(ctx, {
-      snapshot: () => this.#admission.snapshot(this.#now()),
+      snapshot: () => this.#machine.snapshot(this.#now()),
       now: () => Date.now(),
     });
   }
 
   admit(ask: AdmissionRequest): Promise<AdmissionReply> {
     const now = this.#now();
-    const answer = this.#admission.admit(ask, now);
+    const answer = this.#machine.admit(ask, now);
     this.#follow(now);
     return answer === undefined ? this.#openCall(ask.requestId).promise : Promise.resolve(answer);
   }
 
   async settle(settlements: readonly Settlement[], updates?: IsolateUpdates): Promise<ObjectState> {
     const now = this.#now();
-    const state = this.#admission.settle(settlements, now, updates);
+    const state = this.#machine.settle(settlements, now, updates);
     this.#follow(now);
     return state;
   }
 
   async cancel(requestId: string): Promise<void> {
     const now = this.#now();
-    this.#admission.cancel(requestId, now);
+    this.#machine.cancel(requestId, now);
     this.#follow(now);
   }
 
   async renew(leaseIds: readonly string[]): Promise<RenewReply> {
     const now = this.#now();
-    const answer = this.#admission.renew(leaseIds, now);
+    const answer = this.#machine.renew(leaseIds, now);
     this.#follow(now);
     return answer;
   }
 
   async snapshot(): Promise<QueueSnapshot> {
     const now = this.#now();
-    const snapshot = this.#admission.snapshot(now);
+    const snapshot = this.#machine.snapshot(now);
     this.#follow(now);
     return snapshot;
   }
@@ -112,25 +111,25 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   /** Saved at once: the caller counts on it. */
   async configChanged(version: number, limits: Limits): Promise<void> {
     const now = this.#now();
-    if (this.#admission.setLimits(version, limits, now))
+    if (this.#machine.setLimits(version, limits, now))
       this.ctx.storage.kv.put<Config>(CONFIG_KEY, { version, limits });
     this.#follow(now);
   }
 
   async configVersion(): Promise<number> {
-    return this.#admission.configVersion();
+    return this.#machine.configVersion();
   }
 
   async raiseLimits(limits: Partial<Limits>, forMs: number): Promise<QueueSnapshot> {
     const now = this.#now();
-    this.#admission.raise(limits, now + forMs, now);
-    return this.#obey(now);
+    this.#machine.raise(limits, now + forMs, now);
+    return this.#applyOverrides(now);
   }
 
   async drain(forMs: number, waiting: "finish" | "drop"): Promise<QueueSnapshot> {
     const now = this.#now();
-    this.#admission.drain(now + forMs, waiting, now);
-    return this.#obey(now);
+    this.#machine.drain(now + forMs, waiting, now);
+    return this.#applyOverrides(now);
   }
 
   /** The live view. */
@@ -147,25 +146,25 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     this.#live.closed();
   }
 
-  /** A lease may have run out with nobody there to see it. */
+  /** A lease may have expired while no call came. */
   override async alarm(): Promise<void> {
     this.#alarmAt = undefined;
     const now = this.#now();
-    this.#admission.expire(now);
+    this.#machine.expire(now);
     this.#follow(now);
     this.#planAlarm(now);
   }
 
   /** When each key was last used, ms since the epoch: of the last thousand keys, exact to a minute over restarts. */
   async lastUsed(): Promise<Record<string, number>> {
-    return this.#admission.lastUsed();
+    return this.#machine.lastUsed();
   }
 
-  /** Does what has fallen due. Called by the timer, and by tests that have moved the clock. */
+  /** Does everything that is due. The timer's callback; public for tests that move the clock. */
   async wake(): Promise<void> {
     this.#timerAt = Infinity;
     const now = this.#now();
-    this.#admission.expire(now);
+    this.#machine.expire(now);
     this.#follow(now);
   }
 
@@ -177,17 +176,17 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     return call;
   }
 
-  /** Orders survive a restart: they are saved at once. */
-  #obey(now: number): QueueSnapshot {
-    this.ctx.storage.kv.put<Overrides>(ORDERS_KEY, this.#admission.orders);
-    const snapshot = this.#admission.snapshot(now);
+  /** Overrides survive a restart: they are saved at once. */
+  #applyOverrides(now: number): QueueSnapshot {
+    this.ctx.storage.kv.put<Overrides>(OVERRIDES_KEY, this.#machine.overrides);
+    const snapshot = this.#machine.snapshot(now);
     this.#follow(now);
     return snapshot;
   }
 
-  /** After each change: answers who is let in, sets the timer, sees to the checkpoint. */
+  /** After each change: answers the requests that were admitted, sets the timer, plans the checkpoint. */
   #follow(now: number): void {
-    for (const { requestId, answer } of this.#admission.takeWakeUps()) {
+    for (const { requestId, answer } of this.#machine.takeWakeUps()) {
       this.#open.get(requestId)?.resolve(answer);
       this.#open.delete(requestId);
     }
@@ -198,16 +197,16 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   }
 
   #setTimer(now: number): void {
-    const wakeAt = this.#admission.nextWakeAt();
+    const wakeAt = this.#machine.nextWakeAt();
     if (wakeAt === this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = wakeAt;
     if (wakeAt !== Infinity) this.#timer = setTimeout(() => this.wake(), Math.max(0, wakeAt - now));
   }
 
-  /** The row is written after the answer has left, at most once a second; at once where the answer rests on it. */
+  /** The row is written after the answer has left, at most once a second; before it where the answer depends on it. */
   #planSave(now: number): void {
-    const staleMs = this.#admission.staleAfterMs();
+    const staleMs = this.#machine.staleAfterMs();
     if (staleMs === 0) return this.#save();
     const dueAt = Math.max(now, this.#savedAt + staleMs);
     if (dueAt >= this.#saveAt || dueAt - now > MAX_SAVE_DELAY_MS) return;
@@ -216,11 +215,11 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     this.#saveTimer = setTimeout(() => this.#saveIfStale(), dueAt - now);
   }
 
-  /** What was to be saved may be of no account any more. */
+  /** What was to be saved may no longer matter. */
   #saveIfStale(): void {
     this.#saveAt = Infinity;
     const now = this.#now();
-    if (now - this.#savedAt >= this.#admission.staleAfterMs()) this.#save();
+    if (now - this.#savedAt >= this.#machine.staleAfterMs()) this.#save();
     else this.#planSave(now);
   }
 
@@ -228,25 +227,25 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     clearTimeout(this.#saveTimer);
     this.#saveAt = Infinity;
     this.#savedAt = this.#now();
-    this.ctx.storage.kv.put(CHECKPOINT_KEY, this.#admission.checkpoint(this.#savedAt));
+    this.ctx.storage.kv.put(CHECKPOINT_KEY, this.#machine.checkpoint(this.#savedAt));
     this.#planAlarm(this.#savedAt);
   }
 
-  /** While leases are saved there is an alarm, so that one whose Worker died is seen even when nobody calls. */
+  /** While leases are saved an alarm is set, so that one whose Worker died is noticed even when no call comes. */
   #planAlarm(now: number): void {
-    const expiresAt = this.#admission.nextExpiryAt();
+    const expiresAt = this.#machine.nextExpiryAt();
     if (this.#alarmAt !== undefined || expiresAt === Infinity) return;
     this.#alarmAt = Math.max(expiresAt, now + MIN_ALARM_GAP_MS);
     void this.ctx.storage.setAlarm(this.#alarmAt);
   }
 
   #recordAbandoned(now: number): void {
-    const entries = this.#admission.takeAbandoned();
+    const entries = this.#machine.takeAbandoned();
     const tenantId = this.ctx.id.name;
     if (entries.length === 0 || tenantId === undefined) return;
     const { serviceName, otlpEndpoint } = readSettings(this.env);
     const traces = entries.map((entry) => abandonedTrace(entry, tenantId, now));
-    const exporting = exportAbandoned(traces, this.#admission.traceRetention(), {
+    const exporting = exportAbandoned(traces, this.#machine.traceRetention(), {
       tenantId,
       resource: { serviceName, serviceVersion: VERSION },
       hasOperator: otlpEndpoint !== undefined,

@@ -1,6 +1,6 @@
 /**
- * A tenant's queue as one row, and back: what must survive an eviction or a crash. Waiting requests are not in it:
- * their callers' RPCs end with the object, and they ask again. Pure; tenant-queue.ts stores it.
+ * A tenant's queue as one row, and back: what must survive an eviction or a crash. Waiting requests are not in it: their
+ * callers' RPCs end with the object, and they call again. Pure; stores nothing itself.
  */
 
 import { setLimits, spendOf, type Allowance, type Reservation } from "../usage/allowance.ts";
@@ -13,7 +13,7 @@ import type { Retention } from "../../telemetry/store/stored-trace.ts";
 import type { Spend } from "../usage/spend.ts";
 import type { OperatorOverrides } from "./operator-overrides.ts";
 
-/** A row holds 2 MB and a lease takes about 250 bytes of it; those beyond come back when they are renewed. */
+/** A row holds 2 MB and a lease takes about 250 bytes of it; those beyond are adopted again when they are renewed. */
 const MAX_SAVED_LEASES = 4000;
 
 interface SavedAllowance {
@@ -31,7 +31,7 @@ interface SavedKey extends SavedAllowance {
   readonly lastUsedAt: number;
 }
 
-/** Token, arrival, moment to go, time limit, request, trace, span, key, lane, reserved tokens and micro-dollars. */
+/** Token, arrival, start time, expiry, request, trace, span, key, lane, reserved tokens and micro-dollars. */
 type SavedLease = readonly [
   token: number,
   arrivedAt: number,
@@ -54,7 +54,7 @@ export interface Checkpoint {
   readonly isWhole: boolean;
   /** Its limits as they were in force; `ownLimits` are the records'. */
   readonly tenant: SavedAllowance;
-  /** Absent in rows from before there were orders. */
+  /** Absent in rows from before there were overrides. */
   readonly ownLimits?: Limits;
   readonly traces?: Retention;
   readonly keys: readonly SavedKey[];
@@ -99,7 +99,7 @@ export function pack({ tenant, keys, leases, overrides, traces }: QueueState, no
     isWhole: saved.length === leases.size,
     tenant: packAllowance(tenant),
     ownLimits: overrides.ownLimits,
-    ...(traces === undefined ? {} : { traces }),
+    ...(traces !== undefined && { traces }),
     keys: Array.from(keys.all(), packKey),
     leases: saved,
   };
@@ -109,9 +109,9 @@ function packAllowance({ limits, version, requests, tokens, spend }: Allowance):
   return {
     limits,
     version,
-    ...(requests === undefined ? {} : { requests: { ...requests.limiter } }),
-    ...(tokens === undefined ? {} : { tokens: { ...tokens.limiter } }),
-    ...(spend === undefined ? {} : { spend: packSpend(spend) }),
+    ...(requests !== undefined && { requests: { ...requests.limiter } }),
+    ...(tokens !== undefined && { tokens: { ...tokens.limiter } }),
+    ...(spend !== undefined && { spend: packSpend(spend) }),
   };
 }
 
@@ -123,7 +123,7 @@ function packKey({ id, served, lastUsedAt, allowance }: Key): SavedKey {
   return { id, served, lastUsedAt, ...packAllowance(allowance) };
 }
 
-/** Puts a checkpoint into a fresh state and returns the leases' entries; those that ran out are the caller's to end. */
+/** Puts a checkpoint into a fresh state and returns the leases' entries; the caller ends the expired ones. */
 export function restore(state: QueueState, checkpoint: Checkpoint, now: number): readonly QueueEntry[] {
   restoreAllowance(state.tenant, checkpoint.tenant, now);
   state.overrides.setLimits(checkpoint.ownLimits ?? checkpoint.tenant.limits);
@@ -206,7 +206,7 @@ function takeAgain(allowance: Allowance, entry: QueueEntry): Reservation {
   return { requests: undefined, tokens, reserved };
 }
 
-/** Puts a lease in force again that the checkpoint missed: what it had reserved is not known. */
+/** Puts a lease in force again that the object had lost: what it had reserved is not known. */
 export function adopt(state: QueueState, token: number, key: Key, now: number): QueueEntry {
   const source = {
     requestId: "",

@@ -1,6 +1,6 @@
 /**
- * May this request go, at once or at a known moment, as far as rates and slots are concerned: the tenant's limits with
- * the key's nested in them. Remembers when time alone could change a "no". Changes no limit; queue-machine.ts does.
+ * Whether rates and slots admit this request, now or at a known time: the tenant's limits with the key's nested in them.
+ * Remembers when time alone could change a "no". Changes no limit.
  */
 
 import {
@@ -17,37 +17,37 @@ import type { LeaseTable } from "../leases/lease-table.ts";
 import type { LimitName } from "../protocol.ts";
 
 /**
- * How far ahead a rate's moments are given out to sleeping callers. Longer bills fewer object-seconds, but what was
- * given out can't be re-ordered: another key or lane waits behind it. The very next moment is always given.
+ * How far ahead start times are given to sleeping callers. Longer bills fewer object-seconds, but what was given can't be
+ * re-ordered: another key or lane waits behind it. The very next start time is always given.
  */
 const RESERVE_AHEAD_MS = 2000;
 
 export interface Eligibility {
-  /** When time alone may turn a refusal of `isEligible` or `canGo` round; Infinity if it can't. */
+  /** When time alone may change a "no" of `isEligible` or `canGo`; Infinity if it can't. */
   readonly recheckAt: number;
-  /** Begins a new look at who is next: forgets `recheckAt`. */
+  /** Begins a new round: resets `recheckAt`. */
   reset(): void;
-  /** Must come before `isEligible`, each time that something was taken: fixes the moment the next one could go at. */
-  aim(now: number): void;
-  /** Whether the key's own limits let this head of its line go by that moment. */
+  /** Fixes when the next request could start. Call it before `isEligible`, each time that something was reserved. */
+  fixNextStart(now: number): void;
+  /** Whether the key's own limits let its first request start by then. */
   isEligible(head: QueueEntry): boolean;
-  /** When the rates let it go: `now` at the earliest. */
+  /** When the rates let it start: `now` at the earliest. */
   goAt(entry: QueueEntry, now: number): number;
-  /** Whether the one that is next may have its moment now; one without a place can't sleep until a later one. */
+  /** Whether the next request may be admitted now, to start at once or later; one without a place can't sleep. */
   canGo(entry: QueueEntry, now: number): boolean;
-  /** The limit in the way of one that has to wait. */
+  /** The limit that holds a request that has to wait. */
   blockingLimit(entry: QueueEntry, now: number): LimitName;
   /** Whether the budgets have room for it. */
   canPay(entry: QueueEntry, now: number): boolean;
-  /** Whether the queue has no place for a newcomer, should it have to wait. */
+  /** Whether the queue has no place for a new request, should it have to wait. */
   isQueueFull(entry: QueueEntry): boolean;
 }
 
 export function createEligibility(tenant: Allowance, leases: LeaseTable): Eligibility {
   let recheckAt = Infinity;
-  let frontierAt = 0;
-  /** Who only stands behind others is held by what held the last of them. */
-  let lastHolder: LimitName = "concurrency";
+  let nextStartAt = 0;
+  /** A request that only waits behind others is held by what held the last of them. */
+  let lastBlockingLimit: LimitName = "concurrency";
 
   function recheckLater(at: number): false {
     recheckAt = Math.min(recheckAt, at);
@@ -66,15 +66,15 @@ export function createEligibility(tenant: Allowance, leases: LeaseTable): Eligib
     reset() {
       recheckAt = Infinity;
     },
-    aim(now) {
-      frontierAt = isLimited(tenant) ? Math.max(now, requestsOpenAt(tenant)) : now + RESERVE_AHEAD_MS;
+    fixNextStart(now) {
+      nextStartAt = isLimited(tenant) ? Math.max(now, requestsOpenAt(tenant)) : now + RESERVE_AHEAD_MS;
     },
     isEligible(head) {
       const { allowance } = head.flow;
       if (!hasSlot(allowance)) return false;
       const opensAt = ratesOpenAt(allowance, estimateOf(head));
-      if (opensAt <= frontierAt) return true;
-      // A moment reserved for this key would hold up the tenant's other keys, so it stands aside until then.
+      if (opensAt <= nextStartAt) return true;
+      // A start time reserved for this key would delay the tenant's other keys: they are served first.
       return recheckLater(isLimited(tenant) ? opensAt : opensAt - RESERVE_AHEAD_MS);
     },
     goAt,
@@ -88,8 +88,9 @@ export function createEligibility(tenant: Allowance, leases: LeaseTable): Eligib
     },
     blockingLimit(entry, now) {
       const estimate = estimateOf(entry);
-      lastHolder = heldBy(tenant, estimate, now) ?? heldBy(entry.flow.allowance, estimate, now) ?? lastHolder;
-      return lastHolder;
+      lastBlockingLimit =
+        heldBy(tenant, estimate, now) ?? heldBy(entry.flow.allowance, estimate, now) ?? lastBlockingLimit;
+      return lastBlockingLimit;
     },
     canPay: ({ flow, costMicroUsd }, now) =>
       canPay(tenant, costMicroUsd, now) && canPay(flow.allowance, costMicroUsd, now),

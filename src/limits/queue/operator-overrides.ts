@@ -1,23 +1,23 @@
 /**
- * Limits as they are in force: the records' own, and what an operator has ordered over them for a time. Pure state of a
- * tenant's queue; queue-machine.ts asks, tenant-queue.ts stores the orders.
+ * The limits in force: the records' limits, and an operator's temporary overrides of them. Pure state of a tenant's
+ * queue; stores nothing itself.
  */
 
 import type { Limits, Overrides } from "../protocol.ts";
 
 export interface OperatorOverrides {
   /** Those that have not ended. */
-  readonly orders: Overrides;
+  readonly current: Overrides;
   readonly ownLimits: Limits;
-  /** The records' limits with what is ordered over them. */
+  /** The records' limits with the overrides applied. */
   readonly limits: Limits;
-  /** When the refusal of newcomers ends; 0 while there is none. */
+  /** Until when new requests are refused; 0 while they are not. */
   readonly drainedUntil: number;
   setLimits(limits: Limits): void;
   raise(limits: Partial<Limits>, untilAt: number): void;
   drain(untilAt: number): void;
-  /** Takes orders over as they were stored. */
-  restore(orders: Overrides): void;
+  /** Puts stored overrides in force. */
+  restore(stored: Overrides): void;
   /** Drops what has ended. Returns whether the limits in force have changed by it. */
   expire(now: number): boolean;
 }
@@ -25,16 +25,16 @@ export interface OperatorOverrides {
 export function createOperatorOverrides(initial: Limits): OperatorOverrides {
   let own = initial;
   let inForce = initial;
-  let orders: Overrides = {};
+  let current: Overrides = {};
 
   function put(changed: Overrides): void {
-    orders = changed;
-    inForce = orders.raised === undefined ? own : { ...own, ...orders.raised.limits };
+    current = changed;
+    inForce = current.raised === undefined ? own : { ...own, ...current.raised.limits };
   }
 
   return {
-    get orders() {
-      return orders;
+    get current() {
+      return current;
     },
     get ownLimits() {
       return own;
@@ -43,23 +43,23 @@ export function createOperatorOverrides(initial: Limits): OperatorOverrides {
       return inForce;
     },
     get drainedUntil() {
-      return orders.drained?.untilAt ?? 0;
+      return current.drained?.untilAt ?? 0;
     },
     setLimits(limits) {
       own = limits;
-      put(orders);
+      put(current);
     },
-    raise: (limits, untilAt) => put({ ...orders, raised: { limits, untilAt } }),
-    drain: (untilAt) => put({ ...orders, drained: { untilAt } }),
+    raise: (limits, untilAt) => put({ ...current, raised: { limits, untilAt } }),
+    drain: (untilAt) => put({ ...current, drained: { untilAt } }),
     restore: put,
     expire(now) {
-      const { raised, drained } = orders;
+      const { raised, drained } = current;
       const hasRaiseEnded = raised !== undefined && raised.untilAt <= now;
       const hasDrainEnded = drained !== undefined && drained.untilAt <= now;
       if (!hasRaiseEnded && !hasDrainEnded) return false;
       put({
-        ...(raised === undefined || hasRaiseEnded ? {} : { raised }),
-        ...(drained === undefined || hasDrainEnded ? {} : { drained }),
+        ...(raised !== undefined && !hasRaiseEnded && { raised }),
+        ...(drained !== undefined && !hasDrainEnded && { drained }),
       });
       return hasRaiseEnded;
     },

@@ -1,11 +1,11 @@
 /**
- * The rules of one tenant's queue as a state machine: who is let in, who waits, who is refused, and when a slot comes
- * back. Pure: no promises, timers or storage; each call brings the time (ms, never decreasing). tenant-queue.ts runs
+ * The rules of one tenant's queue as a state machine: which request is admitted, waits or is refused, and when a slot is
+ * free again. Pure: no promises, timers or storage; each call passes the time (ms, never decreasing). tenant-queue.ts runs
  * it in a Durable Object. The invariants it keeps are numbered in src/docs/queue.md.
  */
 
 import { createAllowance, setLimits } from "../usage/allowance.ts";
-import { cancelledAnswer, repeatedAnswer, snapshotOf, stateOf } from "./queue-replies.ts";
+import { cancelledReply, repeatedReply, snapshotOf, stateOf } from "./queue-replies.ts";
 import { createLeaseGrants } from "../leases/lease-grants.ts";
 import { adopt, pack, restore, type Checkpoint, type QueueState } from "./checkpoint.ts";
 import { createCooldowns } from "../../targets/cooldowns.ts";
@@ -37,31 +37,31 @@ import { createScheduler, type WakeUp } from "./scheduler.ts";
 import { createWaitQueue } from "./wait-queue.ts";
 
 export interface QueueMachine {
-  /** The answer, or undefined if it waits: then it comes as a wake-up. Repeated with the same id, the same again. */
+  /** The reply, or undefined if it waits: then it comes as a wake-up. A repeated id gets the same reply. */
   admit(ask: AdmissionRequest, now: number): AdmissionReply | undefined;
   settle(settlements: readonly Settlement[], now: number, updates?: IsolateUpdates): ObjectState;
   cancel(requestId: string, now: number): void;
   renew(leaseIds: readonly string[], now: number): RenewReply;
   /** Ignores a version that is not newer. Returns whether it was taken. */
   setLimits(version: number, limits: Limits, now: number): boolean;
-  /** Puts limits in force over the records' until a moment. */
+  /** Puts limits in force over the records' until a time. */
   raise(limits: Partial<Limits>, untilAt: number, now: number): void;
-  /** Refuses newcomers until a moment, and with `drop` those who wait. */
+  /** Refuses new requests until a time, and with `drop` the waiting ones. */
   drain(untilAt: number, waiting: "finish" | "drop", now: number): void;
-  /** Orders from before a restart, as `orders` had them. */
-  restoreOverrides(orders: Overrides, now: number): void;
-  readonly orders: Overrides;
-  /** Does all that has fallen due. */
+  /** Overrides from before a restart, as `overrides` had them. */
+  restoreOverrides(stored: Overrides, now: number): void;
+  readonly overrides: Overrides;
+  /** Does everything that is due. */
   expire(now: number): void;
-  /** Answers since the last call, in order. */
+  /** Replies to waiting requests since the last call, in order. */
   takeWakeUps(): readonly WakeUp[];
-  /** Requests whose leases ran out without a settlement, since the last call. */
+  /** Requests whose leases expired without a settlement, since the last call. */
   takeAbandoned(): readonly QueueEntry[];
-  /** How long the tenant keeps traces, as the last ask said; undefined where it keeps none. */
+  /** How long the tenant keeps traces, as the last request said; undefined where it keeps none. */
   traceRetention(): Retention | undefined;
-  /** When to call `expire` next; Infinity while nobody waits. */
+  /** When to call `expire` next; Infinity while no request waits. */
   nextWakeAt(): number;
-  /** When the first lease runs out; Infinity while there is none. */
+  /** When the first lease expires; Infinity while there is none. */
   nextExpiryAt(): number;
   /** How old the last checkpoint may be, in ms; 0 before the answers leave; Infinity while it is up to date. */
   staleAfterMs(): number;
@@ -125,15 +125,15 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     for (const entry of restore(state, checkpoint, startedAt))
       if (entry.requestId !== "") byRequest.set(entry.requestId, entry);
 
-  /** Leases that come back after a crash don't tell whose they were. */
+  /** Leases that are adopted again don't name their key. */
   const unknownKey = createKey("");
 
   function admit(ask: AdmissionRequest, now: number): AdmissionReply | undefined {
     if (ask.settles.length > 0 || ask.updates !== undefined) take(ask.settles, ask.updates, now);
     expire(now);
     const known = byRequest.get(ask.requestId);
-    if (known !== undefined) return known.lease && repeatedAnswer(context, known, known.lease, now);
-    if (ended.has(ask.requestId, now)) return cancelledAnswer(context, undefined, now);
+    if (known !== undefined) return known.lease && repeatedReply(context, known, known.lease, now);
+    if (ended.has(ask.requestId, now)) return cancelledReply(context, undefined, now);
     setLimitsTo(ask.configVersion, ask.limits, now);
     state.traces = ask.traces;
     const entry = createEntry(ask, keys.use(ask, now), {
@@ -145,7 +145,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     return scheduler.arrive(entry, ask.prefetchCount ?? 0, now);
   }
 
-  /** Nobody is let in after his deadline, but whose moment is his deadline still is. */
+  /** Never admits after the deadline; exactly at it still counts. */
   function expire(now: number): void {
     if (overrides.expire(now)) setLimits(tenant, overrides.limits, tenant.version, now);
     for (let gone = leases.takeDeparted(now); gone !== undefined; gone = leases.takeDeparted(now))
@@ -157,7 +157,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     if (scheduler.refuseOverdue(now, now)) scheduler.pump(now);
   }
 
-  /** Takes in what an isolate tells: who uses a lease comes before its settlement. */
+  /** Applies an isolate's updates: a lease's start comes before its settlement. */
   function take(settlements: readonly Settlement[], updates: IsolateUpdates | undefined, now: number): void {
     expire(now);
     for (const start of updates?.starts ?? []) {
@@ -180,7 +180,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     if (entry === undefined) return ended.add(requestId, now);
     if (entry.phase === "holding") return settler.abandon(entry, now);
     ended.add(requestId, now);
-    scheduler.withdraw(entry, cancelledAnswer(context, entry, now));
+    scheduler.withdraw(entry, cancelledReply(context, entry, now));
     scheduler.pump(now);
   }
 
@@ -207,8 +207,8 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     return true;
   }
 
-  /** Standing orders have changed. */
-  function obey(now: number): void {
+  /** Overrides have changed. */
+  function applyOverrides(now: number): void {
     overrides.expire(now);
     setLimits(tenant, overrides.limits, tenant.version, now);
     scheduler.pump(now);
@@ -231,20 +231,20 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     raise(limits, untilAt, now) {
       expire(now);
       overrides.raise(limits, untilAt);
-      obey(now);
+      applyOverrides(now);
     },
     drain(untilAt, waiting, now) {
       expire(now);
       overrides.drain(untilAt);
       if (waiting === "drop" && untilAt > now) scheduler.refuseAll(now);
-      obey(now);
+      applyOverrides(now);
     },
-    restoreOverrides(orders, now) {
-      overrides.restore(orders);
-      obey(now);
+    restoreOverrides(stored, now) {
+      overrides.restore(stored);
+      applyOverrides(now);
     },
-    get orders() {
-      return overrides.orders;
+    get overrides() {
+      return overrides.current;
     },
     expire,
     takeWakeUps: scheduler.takeWakeUps,
@@ -264,7 +264,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     snapshot(now) {
       expire(now);
       const counts = { depth: queue.size + leases.sleeping, leases: leases.size - leases.sleeping };
-      const queued = snapshotOf(tenant, queue.entries(), leases.entries(), counts, overrides.orders, now);
+      const queued = snapshotOf(tenant, queue.entries(), leases.entries(), counts, overrides.current, now);
       const known = circuits.breakers.all(now);
       return known.length === 0 ? queued : { ...queued, circuits: known };
     },

@@ -1,6 +1,5 @@
 /**
- * The answers and the live view of a tenant's queue, put together from its state. Reads, changes nothing;
- * queue-machine.ts decides what to answer.
+ * The replies and the live view of a tenant's queue, put together from its state. Reads, changes nothing.
  */
 
 import {
@@ -46,15 +45,15 @@ function windowsOf(
   return windows;
 }
 
-/** What of the object's state stands in each answer. */
-export interface AnswerContext {
+/** The part of the object's state that each reply carries. */
+export interface ReplyContext {
   readonly tenant: Allowance;
   readonly epoch: number;
   readonly cooldowns: Cooldowns;
   readonly circuits: CircuitBreakers;
 }
 
-export function stateOf({ tenant, epoch, cooldowns, circuits }: AnswerContext, now: number): ObjectState {
+export function stateOf({ tenant, epoch, cooldowns, circuits }: ReplyContext, now: number): ObjectState {
   const cooling = cooldowns.list(now);
   const openCircuits = circuits.list(now);
   const state = { configVersion: tenant.version, epoch };
@@ -66,8 +65,8 @@ export function stateOf({ tenant, epoch, cooldowns, circuits }: AnswerContext, n
   };
 }
 
-export function admittedAnswer(
-  context: AnswerContext,
+export function admittedReply(
+  context: ReplyContext,
   entry: QueueEntry,
   lease: LeaseState,
   now: number,
@@ -85,15 +84,15 @@ export function admittedAnswer(
 }
 
 /** The same lease again for a repeated `admit`; after a restart the wait is no longer known. */
-export function repeatedAnswer(
-  context: AnswerContext,
+export function repeatedReply(
+  context: ReplyContext,
   entry: QueueEntry,
   lease: LeaseState,
   now: number,
 ): Admitted {
   const goInMs = Math.max(0, lease.goAt - now);
   const first = lease.answer ?? {
-    ...admittedAnswer(context, entry, lease, now, { canDeferSettle: false }),
+    ...admittedReply(context, entry, lease, now, { canDeferSettle: false }),
     wait: NO_WAIT,
   };
   return { ...first, goInMs, lease: { ...first.lease, expiresAt: entry.dueAt } };
@@ -106,8 +105,8 @@ export interface Refusal {
   readonly retryAfterMs: number;
 }
 
-export function refusedAnswer(
-  context: AnswerContext,
+export function refusedReply(
+  context: ReplyContext,
   entry: QueueEntry,
   refusal: Refusal,
   now: number,
@@ -158,11 +157,7 @@ function limitValue(name: LimitName, tenant: Allowance, key: Allowance): number 
   return Number.isFinite(value) ? value : 0;
 }
 
-export function cancelledAnswer(
-  context: AnswerContext,
-  entry: QueueEntry | undefined,
-  now: number,
-): Cancelled {
+export function cancelledReply(context: ReplyContext, entry: QueueEntry | undefined, now: number): Cancelled {
   return {
     kind: "cancelled",
     wait: entry === undefined ? NO_WAIT : waitRecordOf(entry, now - entry.arrivedAt),
@@ -170,13 +165,13 @@ export function cancelledAnswer(
   };
 }
 
-/** The live view: waiting ones include callers that sleep until their moment. */
+/** The live view; callers that sleep until their start time count as waiting. */
 export function snapshotOf(
   tenant: Allowance,
   waiting: Iterable<QueueEntry>,
   leased: Iterable<QueueEntry>,
   counts: { readonly depth: number; readonly leases: number },
-  orders: Overrides,
+  overrides: Overrides,
   now: number,
 ): QueueSnapshot {
   const waitingList: ListedRequest[] = [];
@@ -202,7 +197,7 @@ export function snapshotOf(
     holding: holdingList,
     limits: limitWindows(tenant, now),
     spentUsd: spentUsd(tenant.spend, now),
-    ...(orders.raised === undefined && orders.drained === undefined ? {} : { orders }),
+    ...((overrides.raised ?? overrides.drained) !== undefined && { orders: overrides }),
   };
 }
 

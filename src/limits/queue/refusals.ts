@@ -1,10 +1,9 @@
 /**
- * Who needs not wait because it is in vain, and what a refused request is told. Reads the queue, changes nothing;
- * queue-machine.ts takes the request out.
+ * Refuses at once what waiting can't help, with an honest `Retry-After`. Reads the queue, changes nothing.
  */
 
 import { canPay, requestsOpenAt, spendOf, spendWindow, type Allowance } from "../usage/allowance.ts";
-import { limitFacts, refusedAnswer, type AnswerContext } from "./queue-replies.ts";
+import { limitFacts, refusedReply, type ReplyContext } from "./queue-replies.ts";
 import { estimateOf, type QueueEntry } from "../leases/queue-entry.ts";
 import type { FairQueue } from "../structures/fair-queue.ts";
 import type { LeaseTable } from "../leases/lease-table.ts";
@@ -13,18 +12,18 @@ import type { LimitName, Refused } from "../protocol.ts";
 import { affordableInMs } from "../usage/spend.ts";
 
 export interface Refusals {
-  /** What a request of this key and lane has to expect that joins the queue now. */
+  /** The wait of a request of this key and lane that joins the queue now. */
   waitEstimateFor(entry: QueueEntry, now: number): WaitEstimate;
-  /** The answer with its honest `Retry-After`; `waitEstimate` is from before the entry joined or after it left. */
+  /** The refusal by a limit; `waitEstimate` is from before the entry joined or after it left. */
   refuse(entry: QueueEntry, limit: LimitName, waitEstimate: WaitEstimate, now: number): Refused;
-  /** The answer to one that a budget has no room for. */
+  /** The refusal by a budget. */
   refuseSpend(entry: QueueEntry, now: number): Refused;
-  /** The answer to a newcomer while the queue is drained. */
+  /** The refusal of a new request while the queue is drained. */
   refuseDrained(entry: QueueEntry, until: number, now: number): Refused;
 }
 
 export function createRefusals(
-  context: AnswerContext,
+  context: ReplyContext,
   queue: FairQueue<QueueEntry>,
   leases: LeaseTable,
 ): Refusals {
@@ -61,7 +60,7 @@ export function createRefusals(
         limit: limitFacts(name, tenant, entry.flow.allowance, now),
         retryAfterMs: retryAfterMs(waitEstimate, entry.maxWaitMs, placeFreesMs),
       };
-      return refusedAnswer(context, entry, refusal, now);
+      return refusedReply(context, entry, refusal, now);
     },
     refuseSpend(entry, now) {
       const { allowance } = entry.flow;
@@ -70,11 +69,11 @@ export function createRefusals(
       const window = spendWindow(ofKeyMs > ofTenantMs ? allowance : tenant, now);
       const limit = { name: "budget" as const, value: window?.limit ?? 0, remaining: window?.remaining ?? 0 };
       const retryMs = Math.max(1, ofTenantMs, ofKeyMs);
-      return refusedAnswer(context, entry, { code: "budget_exceeded", limit, retryAfterMs: retryMs }, now);
+      return refusedReply(context, entry, { code: "budget_exceeded", limit, retryAfterMs: retryMs }, now);
     },
     refuseDrained(entry, until, now) {
       const limit = { name: "queue_depth" as const, value: 0, remaining: 0 };
-      return refusedAnswer(context, entry, { code: "queue_full", limit, retryAfterMs: until - now }, now);
+      return refusedReply(context, entry, { code: "queue_full", limit, retryAfterMs: until - now }, now);
     },
   };
 }

@@ -1,10 +1,10 @@
 /**
- * Whose turn it is: lets requests in at once or in their order, or refuses them, as far as limits, slots and deadlines
- * say. Pure; queue-machine.ts calls it when a request arrives, when time has passed, and when a slot is free again.
+ * Admits requests at once or in their order, or refuses them, by limits, slots and deadlines: when a request arrives, when
+ * time has passed, and when a slot is free again. Pure.
  */
 
 import { hasSlot, isLight, tokensWindow, type Allowance } from "../usage/allowance.ts";
-import { admittedAnswer, type AnswerContext } from "./queue-replies.ts";
+import { admittedReply, type ReplyContext } from "./queue-replies.ts";
 import type { LeaseGrants } from "../leases/lease-grants.ts";
 import type { QueueEntry, Key } from "../leases/queue-entry.ts";
 import type { CheckpointPolicy } from "../leases/checkpoint-policy.ts";
@@ -24,7 +24,7 @@ export interface WakeUp {
 }
 
 export interface SchedulerDeps {
-  readonly context: AnswerContext;
+  readonly context: ReplyContext;
   readonly waitQueue: WaitQueue;
   readonly eligibility: Eligibility;
   readonly refusals: Refusals;
@@ -35,18 +35,18 @@ export interface SchedulerDeps {
   readonly overrides: OperatorOverrides;
   /** Waiting and holding entries. */
   readonly byRequest: Map<string, QueueEntry>;
-  /** Whether money was booked that a crash would forget. */
+  /** Whether money was recorded that a crash would lose. */
   hasUnsavedMoney(): boolean;
 }
 
 export interface Scheduler {
   /** The answer to a newcomer, or undefined if it waits; where it passes at once, `wants` more come with it. */
   arrive(entry: QueueEntry, prefetchCount: number, now: number): AdmissionReply | undefined;
-  /** Lets in whoever is next until something stands in the way; the first takes the slot of `endedBy`. */
+  /** Admits the next requests until a limit holds them; the first takes the slot of `endedBy`. */
   pump(now: number, endedBy?: SpanRef): void;
   /** Refuses those whose deadline was at `dueAt` or before. Returns whether there were any. */
   refuseOverdue(dueAt: number, now: number): boolean;
-  /** Refuses everybody who waits. */
+  /** Refuses all waiting requests. */
   refuseAll(now: number): void;
   /** Takes a waiting entry out, with that answer. */
   withdraw(entry: QueueEntry, answer: AdmissionReply): void;
@@ -72,7 +72,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   const { tenant } = context;
   const { queue } = waitQueue;
   let wakeUps: WakeUp[] = [];
-  /** The one that `arrive` is about: it is answered by return, not by a wake-up. */
+  /** The request that `arrive` is about: it gets its reply as the return value, not as a wake-up. */
   let arriving: QueueEntry | undefined;
 
   function arrive(entry: QueueEntry, prefetchCount: number, now: number): AdmissionReply | undefined {
@@ -86,10 +86,10 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return answer;
   }
 
-  /** The short way, when nobody waits. */
+  /** The short path, when no request waits. */
   function canPass(entry: QueueEntry, now: number): boolean {
     queue.pass(entry.flow);
-    eligibility.aim(now);
+    eligibility.fixNextStart(now);
     return hasSlot(tenant) && eligibility.isEligible(entry) && eligibility.canGo(entry, now);
   }
 
@@ -102,7 +102,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     return entry.lease.answer;
   }
 
-  /** Lets an entry in that is in no list; it goes at once or at its moment. */
+  /** Admits an entry that is not queued; it starts at once or at its start time. */
   function grant(entry: QueueEntry, now: number, admittedBy: SpanRef | undefined): Admitted {
     const goAt = eligibility.goAt(entry, now);
     if (goAt > now) markHeld(entry, now);
@@ -114,7 +114,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       leases.sleeping === 0 &&
       isSpacious(tenant, now) &&
       isSpacious(entry.flow.allowance, now);
-    const answer = admittedAnswer(context, entry, lease, now, { admittedBy, canDeferSettle });
+    const answer = admittedReply(context, entry, lease, now, { admittedBy, canDeferSettle });
     lease.answer = answer;
     return answer;
   }
@@ -148,11 +148,11 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     let admittedBy = endedBy;
     eligibility.reset();
     while (queue.size > 0 && hasSlot(tenant)) {
-      eligibility.aim(now);
+      eligibility.fixNextStart(now);
       const entry = queue.next(eligibility.isEligible);
       if (entry === undefined) return;
       const isNew = entry === arriving;
-      // Of a newcomer both were found to be well when it came: its coming lets nobody else in before it.
+      // For a new request both were checked on arrival, and nothing was admitted before it since.
       if (!isNew && (!eligibility.canPay(entry, now) || eligibility.goAt(entry, now) > entry.dueAt)) {
         refuseWaiting(entry, now);
         continue;
@@ -185,7 +185,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     }
   }
 
-  /** Notes what holds a request on its arrival, and who was there before it. */
+  /** Notes what holds a request on its arrival, and the requests before it. */
   function markHeld(entry: QueueEntry, now: number): LimitName {
     const limit = eligibility.blockingLimit(entry, now);
     if (entry.heldBy === undefined) entry.queuedBehind = leases.links();
@@ -223,7 +223,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   };
 }
 
-/** Whether half of slots and tokens are free: what is settled a moment later is missed by nobody. */
+/** Whether half of the slots and tokens are free: a settlement a second later delays no request. */
 function isSpacious(allowance: Allowance, now: number): boolean {
   const { limits, holding, tokens } = allowance;
   if (limits.concurrency !== undefined && holding > limits.concurrency / 2) return false;

@@ -1,20 +1,20 @@
 /**
- * How long a request that has to wait is going to wait, and so: is it worth queueing, and when should a refused one
- * come back. Exact for rates, an estimate from the mean hold for slots. Pure; queue-machine.ts asks.
+ * How long a request that has to wait will wait: whether queueing is worth it, and when a refused request should retry.
+ * Exact for rates, an estimate from the mean hold for slots. Pure.
  */
 
 import { requestsOpenAt, tokensOpenAt, type Allowance } from "../usage/allowance.ts";
 
-/** Ends of leases that must have been seen before an estimate may refuse anybody. */
+/** Ends of leases that must have been seen before an estimate may refuse a request. */
 const MIN_HOLD_SAMPLES = 8;
 /** An estimate of slots refuses only when it is this many times beyond the deadline. */
 const SLOT_DOUBT = 2;
 
-export interface Place {
+export interface QueuePosition {
   readonly tenant: Allowance;
   readonly key: Allowance;
   readonly estimatedTokens: number;
-  /** Requests that go first, of the tenant and of the key. */
+  /** Requests that are served first, of the tenant and of the key. */
   readonly ahead: number;
   readonly keyAhead: number;
   readonly meanHoldMs: number;
@@ -25,14 +25,14 @@ export interface Place {
 export interface WaitEstimate {
   readonly rateMs: number;
   readonly slotMs: number;
-  /** What whole milliseconds may add to `rateMs`: each of those ahead goes at one. */
+  /** What rounding may add to `rateMs`: each request ahead starts at a whole millisecond. */
   readonly roundingMs: number;
-  /** Slots lacking: the time in which one place gets free. */
-  readonly turnMs: number;
+  /** Where slots are lacking: the mean time until one is free. */
+  readonly slotFreesMs: number;
   readonly isSlotKnown: boolean;
 }
 
-export function estimateWait(place: Place, now: number): WaitEstimate {
+export function estimateWait(place: QueuePosition, now: number): WaitEstimate {
   const { tenant, key, estimatedTokens, meanHoldMs } = place;
   const opensAt = Math.max(
     requestsOpenAt(tenant, place.ahead),
@@ -48,7 +48,7 @@ export function estimateWait(place: Place, now: number): WaitEstimate {
     rateMs: Math.max(0, opensAt - now),
     slotMs,
     roundingMs: place.ahead,
-    turnMs: slotMs === 0 ? 0 : Math.max(turnMs(tenant, meanHoldMs), turnMs(key, meanHoldMs)),
+    slotFreesMs: slotMs === 0 ? 0 : Math.max(slotFreesMs(tenant, meanHoldMs), slotFreesMs(key, meanHoldMs)),
     isSlotKnown: place.holdSamples >= MIN_HOLD_SAMPLES,
   };
 }
@@ -59,18 +59,18 @@ function slotWaitMs({ limits, holding }: Allowance, ahead: number, meanHoldMs: n
   return lacking <= 0 ? 0 : (lacking * meanHoldMs) / limits.concurrency;
 }
 
-function turnMs({ limits }: Allowance, meanHoldMs: number): number {
+function slotFreesMs({ limits }: Allowance, meanHoldMs: number): number {
   return limits.concurrency === undefined ? 0 : meanHoldMs / limits.concurrency;
 }
 
-/** Whether its deadline comes before its turn, by all that is known. */
+/** Whether its deadline will come before its admission, by all that is known. */
 export function isHopeless({ rateMs, slotMs, isSlotKnown }: WaitEstimate, maxWaitMs: number): boolean {
   return rateMs > maxWaitMs || (isSlotKnown && slotMs > SLOT_DOUBT * maxWaitMs);
 }
 
-/** When the same ask would be let in within its `maxWaitMs` unless others come first; whole ms, at least 1. */
+/** When the same request would be admitted within its `maxWaitMs` unless others come first; whole ms, at least 1. */
 export function retryAfterMs(waitEstimate: WaitEstimate, maxWaitMs: number, placeFreesMs: number): number {
   const rateMs = waitEstimate.rateMs === 0 ? 0 : waitEstimate.rateMs + waitEstimate.roundingMs;
   const expectedMs = Math.max(rateMs, waitEstimate.slotMs);
-  return Math.max(1, Math.ceil(Math.max(expectedMs - maxWaitMs, waitEstimate.turnMs, placeFreesMs)));
+  return Math.max(1, Math.ceil(Math.max(expectedMs - maxWaitMs, waitEstimate.slotFreesMs, placeFreesMs)));
 }

@@ -1,6 +1,6 @@
 /**
- * The requests that wait: their order (fair-queue.ts), their deadlines, and each key's count of them, kept in step.
- * Decides nothing; queue-machine.ts does.
+ * The waiting requests: their order (fair-queue.ts), their deadlines, and each key's count of them, kept in step.
+ * Decides nothing.
  */
 
 import { createTimerHeap } from "../structures/timer-heap.ts";
@@ -10,9 +10,9 @@ import { createFairQueue, type FairQueue } from "../structures/fair-queue.ts";
 export interface WaitQueue {
   readonly queue: FairQueue<QueueEntry>;
   add(entry: QueueEntry): void;
-  /** It is let in: its lane has had its turn. */
+  /** It is admitted, and counts for its lane's share. */
   admit(entry: QueueEntry): void;
-  /** It goes without having been let in. */
+  /** It leaves without having been admitted. */
   leave(entry: QueueEntry): void;
   readonly nextDeadlineAt: number;
   /** One whose deadline was at or before `at`. */

@@ -1,7 +1,7 @@
 /**
- * Who is next among the waiting: interactive before batch (batch keeps a guaranteed share), inside a lane the key that
+ * The order of waiting requests: interactive before batch (batch keeps a guaranteed share), inside a lane the key that
  * was served least (virtual token counter, arXiv 2401.00588), inside a key first come, first served. Pure; knows
- * neither limits nor time: whether a key may go at all is the caller's `isEligible`.
+ * neither limits nor time: whether a key may be served at all is the caller's `isEligible`.
  */
 
 import type { Lane } from "../protocol.ts";
@@ -17,9 +17,9 @@ interface Fifo<E> {
 
 /** A key's place in the queue: its counter of served weight and its waiting requests. */
 export interface Flow<E> {
-  /** Weight served so far, lifted on re-entry so that idle time saves up no claim. */
+  /** Weight served so far, lifted on re-entry so that idle time earns no priority. */
   served: number;
-  /** Its own limits kept it from its turn: it claims nothing for that time either. */
+  /** Its own limits held it when it was next: that time earns no priority either. */
   wasIneligible: boolean;
   readonly interactive: Fifo<E>;
   readonly batch: Fifo<E>;
@@ -35,17 +35,17 @@ export interface Queued<E> {
 
 export interface FairQueue<E> {
   readonly size: number;
-  /** A key's request passes an empty queue: its counter is lifted as if it had waited for no time. */
+  /** A key's request passes an empty queue: its counter is lifted as if it had joined and left at once. */
   pass(flow: Flow<E>): void;
   add(entry: E): void;
   remove(entry: E): void;
-  /** The entry whose turn it is among keys that `isEligible` lets go; its key's head is what `isEligible` is asked about. */
+  /** The next entry among keys whose first request is eligible. */
   next(isEligible: (head: E) => boolean): E | undefined;
-  /** Takes the entry out because it was admitted: counts the turn of its lane. */
+  /** Takes the entry out because it was admitted, and counts it for its lane's share. */
   admit(entry: E): void;
-  /** How many of the waiting would go before a newcomer of this key and lane, at the best. */
+  /** How many waiting requests would be served before a new one of this key and lane, at the least. */
   ahead(flow: Flow<E>, lane: Lane): number;
-  /** Those of the same lane and of the lane before it: a newcomer's place less one. */
+  /** Those of the same lane and of the lane before it: a new request's position less one. */
   before(lane: Lane): number;
   entries(): Iterable<E>;
 }

@@ -1,18 +1,18 @@
 /**
- * A binary heap of things that fall due, with removal from the middle in O(log n): each item remembers its slot.
- * Used for deadlines of waiting requests, time limits of leases and moments of departure. Knows no clock.
+ * A binary heap of items by due time, with removal from the middle in O(log n): each item remembers its slot. Holds the
+ * deadlines of waiting requests, the expiry of leases and the start times of sleeping callers. Has no clock.
  */
 
 /** What the heap needs of an item. It lives in one heap at a time; `slot` belongs to the heap. */
-export interface Due {
+export interface Timed {
   dueAt: number;
   slot: number;
 }
 
-/** An item that is in no heap has this slot. */
+/** The slot of an item that is in no heap. */
 export const NO_SLOT = -1;
 
-export interface TimerHeap<T extends Due> {
+export interface TimerHeap<T extends Timed> {
   readonly size: number;
   /** The item that falls due first. */
   peek(): T | undefined;
@@ -23,7 +23,7 @@ export interface TimerHeap<T extends Due> {
   move(item: T, dueAt: number): void;
 }
 
-export function createTimerHeap<T extends Due>(): TimerHeap<T> {
+export function createTimerHeap<T extends Timed>(): TimerHeap<T> {
   const items: T[] = [];
 
   function place(item: T, slot: number): void {

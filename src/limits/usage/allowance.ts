@@ -1,6 +1,6 @@
 /**
- * What one holder of limits, a tenant or one of its keys, has used of them: two rate gates and a count of slots.
- * The two are nested by queue-machine.ts, which asks both. Pure.
+ * What one holder of limits, a tenant or one of its keys, has used of them: two rate limiters, slots and money.
+ * A key's allowance is nested in its tenant's: a request needs room in both. Pure.
  */
 
 import {
@@ -19,7 +19,7 @@ import {
 import type { LimitName, Limits, LimitWindow } from "../protocol.ts";
 import { budgetWindow, createSpend, isAffordable, spentIn, type Spend } from "./spend.ts";
 
-/** Whoever has used less than this share of each limit can't come near one within a checkpoint's time. */
+/** A holder that has used less than this share of each limit can't reach one within a checkpoint's age. */
 const LIGHT_SHARE = 0.1;
 
 /** A rate limit in force. */
@@ -42,7 +42,7 @@ export interface Allowance {
   spend: Spend | undefined;
 }
 
-/** What one admission took of an allowance, so that it can be taken back. */
+/** What one admission took of an allowance, so that it can be undone. */
 export interface Reservation {
   readonly requests: RateTicket | undefined;
   readonly tokens: RateTicket | undefined;
@@ -50,7 +50,7 @@ export interface Reservation {
   readonly reserved: number;
 }
 
-/** What holds for a key without limits of its own. */
+/** The limits of a key that has none of its own. */
 export const UNLIMITED: Limits = { maxDepth: Infinity, maxWaitMs: Infinity };
 
 export function createAllowance(limits: Limits = UNLIMITED, version = -1): Allowance {
@@ -111,7 +111,7 @@ function isRateLight({ rule, limiter }: RateLimit, now: number): boolean {
   return limiter.fullAt - now <= LIGHT_SHARE * rule.burst * rule.unitMs;
 }
 
-/** Nothing held, nothing owed, no budget to be remembered: forgetting it changes nothing. */
+/** Nothing held, nothing owed, no budget to remember: dropping it changes nothing. */
 export function isIdle({ holding, waiting, requests, tokens, limits }: Allowance, now: number): boolean {
   const owedUntil = Math.max(requests?.limiter.fullAt ?? 0, tokens?.limiter.fullAt ?? 0);
   return holding === 0 && waiting === 0 && owedUntil <= now && limits.budget === undefined;
@@ -121,7 +121,7 @@ export function hasSlot({ limits, holding }: Allowance): boolean {
   return limits.concurrency === undefined || holding < limits.concurrency;
 }
 
-/** When the request rate lets the next one pass, after `ahead` others. */
+/** When the request rate admits the next request after `ahead` others. */
 export function requestsOpenAt({ requests }: Allowance, ahead = 0): number {
   return requests === undefined ? 0 : opensAt(requests.limiter, requests.rule, 1, ahead);
 }
@@ -130,7 +130,7 @@ export function tokensOpenAt({ tokens }: Allowance, estimate: number): number {
   return tokens === undefined ? 0 : opensAt(tokens.limiter, tokens.rule, estimate);
 }
 
-/** When both rates let a request of so many tokens pass; it may lie in the past. */
+/** When both rates admit a request of so many tokens; may be in the past. */
 export function ratesOpenAt(allowance: Allowance, estimate: number): number {
   return Math.max(requestsOpenAt(allowance), tokensOpenAt(allowance, estimate));
 }
@@ -149,13 +149,13 @@ export function canPay({ limits: { budget }, spend }: Allowance, microUsd: numbe
   return budget === undefined || spend === undefined || isAffordable(spend, budget, microUsd, now);
 }
 
-/** The holder's spend, to book on. */
+/** The holder's spend, made if it is new. */
 export function spendOf(allowance: Allowance): Spend {
   allowance.spend ??= createSpend();
   return allowance.spend;
 }
 
-/** Counts an admission that goes at `at` and reserves its tokens and its cost; the slot is held until `free`. */
+/** Counts an admission that goes at `at` and reserves its tokens and its cost; the slot is held until `release`. */
 export function reserve(allowance: Allowance, estimate: number, microUsd: number, at: number): Reservation {
   const { requests, tokens, limits } = allowance;
   allowance.holding += 1;
@@ -169,15 +169,15 @@ export function reserve(allowance: Allowance, estimate: number, microUsd: number
 }
 
 /** Frees the slot and what was reserved of the budget. */
-export function free(allowance: Allowance, { reserved }: Reservation): void {
+export function release(allowance: Allowance, { reserved }: Reservation): void {
   const { spend } = allowance;
   allowance.holding -= 1;
   // Sums of fractions leave dust: with nothing under way nothing is reserved.
   if (spend !== undefined) spend.reserved = allowance.holding === 0 ? 0 : spend.reserved - reserved;
 }
 
-/** Takes an admission back that was never used. */
-export function takeBack({ requests, tokens }: Allowance, reservation: Reservation, now: number): void {
+/** Undoes an admission that was never used. */
+export function undo({ requests, tokens }: Allowance, reservation: Reservation, now: number): void {
   if (requests !== undefined && reservation.requests !== undefined)
     giveBack(requests.limiter, requests.rule, reservation.requests, now);
   if (tokens !== undefined && reservation.tokens !== undefined)
@@ -208,7 +208,7 @@ export function spendWindow({ limits: { budget }, spend }: Allowance, now: numbe
   return budget && budgetWindow(spend, budget, now);
 }
 
-/** How many more requests of that estimate may go this moment, as far as this holder is concerned. */
+/** How many more requests of that estimate this holder's limits admit now. */
 export function roomFor(allowance: Allowance, estimate: number, microUsd: number, now: number): number {
   const { limits, holding } = allowance;
   const tokens = tokensWindow(allowance, now)?.remaining ?? Infinity;

@@ -1,6 +1,6 @@
 /**
- * A rate limit as GCRA: one theoretical arrival time, from which the exact moment of the next admission follows.
- * Costs may differ from 1, so the same gate counts requests and tokens. Pure; the caller brings the clock (ms).
+ * A rate limit as GCRA (a token bucket kept as one theoretical arrival time): the exact time of the next admission follows
+ * from it. Costs may differ from 1, so it counts requests and tokens alike. Pure; the caller passes the time (ms).
  */
 
 import type { LimitWindow } from "../protocol.ts";
@@ -11,27 +11,27 @@ const BURST_SHARE = 1 / 6;
 /** Doubles at 1.8e12 ms are 0.0002 ms apart: less than this above a whole millisecond is noise. */
 const CLOCK_NOISE_MS = 0.001;
 
-/** What a gate lets through: `burst` units at once, then one each `unitMs`. */
+/** What is admitted: `burst` units at once, then one each `unitMs`. */
 export interface RateLimitRule {
   readonly perMinute: number;
   readonly burst: number;
   readonly unitMs: number;
 }
 
-/** A gate's state. `fullAt`: when the bucket is whole again (GCRA's theoretical arrival time). */
+/** The state of a limiter. `fullAt`: when the bucket is full again (GCRA's theoretical arrival time). Stored: keep the names. */
 export interface RateLimiter {
   fullAt: number;
-  /** The latest moment that anything was admitted at; may lie ahead where a caller sleeps until then. */
+  /** The latest time of an admission; in the future where a caller sleeps until then. */
   lastAt: number;
-  /** All that was ever given back, in ms: what a later ticket has to be corrected by. */
+  /** All that was ever given back, in ms: the correction for a later ticket. */
   returnedMs: number;
 }
 
-/** One admission's mark on a gate, kept so that it can be taken back. */
+/** One admission's mark on a limiter, kept so that it can be undone. */
 export interface RateTicket {
   readonly before: number;
   readonly after: number;
-  /** The gate's `returnedMs` then. */
+  /** The limiter's `returnedMs` then. */
   readonly returnedMs: number;
   readonly units: number;
 }
@@ -48,7 +48,7 @@ export function createRateLimiter(): RateLimiter {
 }
 
 /**
- * The first whole millisecond at which `units` may pass after `unitsAhead` others; it may lie in the past.
+ * The first whole millisecond at which `units` may pass after `unitsAhead` others; may be in the past.
  * More units than the burst pass when the bucket is full, and leave a debt.
  */
 export function opensAt(limiter: RateLimiter, rule: RateLimitRule, units: number, unitsAhead = 0): number {
@@ -56,7 +56,7 @@ export function opensAt(limiter: RateLimiter, rule: RateLimitRule, units: number
   return Math.ceil(limiter.fullAt - spare * rule.unitMs - CLOCK_NOISE_MS);
 }
 
-/** Counts an admission at the moment `at`, which must not be before `opensAt`. */
+/** Counts an admission at the time `at`, which must not be before `opensAt`. */
 export function take(limiter: RateLimiter, rule: RateLimitRule, units: number, at: number): RateTicket {
   const before = limiter.fullAt;
   limiter.fullAt = Math.max(before, at) + units * rule.unitMs;
@@ -65,8 +65,8 @@ export function take(limiter: RateLimiter, rule: RateLimitRule, units: number, a
 }
 
 /**
- * Undoes an admission that never went. Exact for the last one. For an earlier one it returns what surely had not
- * drained before the later ones were counted: never too much, so the limit holds at the price of a little under-use.
+ * Undoes an admission that was never used. Exact for the last one. For an earlier one it returns only what can't have
+ * drained before the later ones were counted: never too much, so the limit holds at the cost of slight under-use.
  */
 export function giveBack(limiter: RateLimiter, rule: RateLimitRule, ticket: RateTicket, now: number): void {
   const shiftMs = limiter.returnedMs - ticket.returnedMs;
@@ -100,7 +100,7 @@ export function rescale(limiter: RateLimiter, from: RateLimitRule, to: RateLimit
   limiter.fullAt = now + Math.min(usedUnits, to.burst + reservedUnits) * to.unitMs;
 }
 
-/** The numbers of the `x-ratelimit-…` headers: how many units may go this moment, and when all of the burst is back. */
+/** The numbers of the `x-ratelimit-…` headers: how many units may pass now, and when the whole burst is back. */
 export function windowOf(limiter: RateLimiter, rule: RateLimitRule, now: number): LimitWindow {
   const owedMs = Math.max(0, limiter.fullAt - now);
   const remaining = Math.floor(rule.burst - (owedMs - CLOCK_NOISE_MS) / rule.unitMs);

@@ -13,7 +13,7 @@ const EPOCH_WEEKDAY = 3;
 
 interface Tally {
   microUsd: number;
-  /** When it begins anew. */
+  /** When the next period begins. */
   endsAt: number;
 }
 
@@ -47,7 +47,7 @@ export function periodEndsAt(period: BudgetPeriod, now: number): number {
 
 const PERIODS: readonly BudgetPeriod[] = ["day", "week", "month"];
 
-/** Books what a request has cost. */
+/** Records what a request has cost. */
 export function recordSpend(spend: Spend, microUsd: number, now: number): void {
   for (const period of PERIODS) {
     const tally = spend[period];
@@ -62,7 +62,7 @@ export function spentIn(spend: Spend, period: BudgetPeriod, now: number): number
   return now < endsAt ? microUsd : 0;
 }
 
-/** The whole ledger in US dollars, for a person to read. */
+/** The whole ledger in US dollars, for display. */
 export function spentUsd(spend: Spend | undefined, now: number): SpentUsd {
   const spent = (period: BudgetPeriod): number =>
     spend === undefined ? 0 : usd(spentIn(spend, period, now));
@@ -75,8 +75,8 @@ export function spentUsd(spend: Spend | undefined, now: number): SpentUsd {
 }
 
 /**
- * Whether a request of that estimate may be paid for. One that is dearer than the whole budget counts as the whole, so
- * that it is let in when nothing was spent; one of unknown price as long as anything is left.
+ * Whether the budget has room for a request of that estimate. One dearer than the whole budget counts as the whole, so
+ * that it is admitted when nothing was spent; one of unknown price as long as anything is left.
  */
 export function isAffordable(spend: Spend, budget: Budget, estimate: number, now: number): boolean {
   if (budget.onExceeded === "alert") return true;
@@ -84,7 +84,7 @@ export function isAffordable(spend: Spend, budget: Budget, estimate: number, now
   return used < budget.microUsd && used + Math.min(estimate, budget.microUsd) <= budget.microUsd;
 }
 
-/** When a refused request can be paid for: a moment later where only reservations are in the way, else next period. */
+/** When the budget has room for a refused request: soon where only reservations block it, else in the next period. */
 export function affordableInMs(
   spend: Spend,
   budget: Budget,

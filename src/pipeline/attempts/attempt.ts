@@ -179,7 +179,7 @@ function learn(
   const { id } = call.bundle;
   const now = deps.now();
   const ref: CallRef | undefined = span && { requestId: call.requestId, ...span.ref };
-  deps.targets.circuits.note(pass, verdict, ref);
+  deps.targets.circuits.record(pass, verdict, ref);
   if (latencyMs === undefined) return;
   latency.note(id, latencyKey(target.label, call.chat.stream), latencyMs, now);
   const { session } = call.options;

@@ -62,7 +62,7 @@ describe("a circuit", () => {
   test("that is half-open lets one request probe the target, and its span says so", async () => {
     let now = START_AT;
     const circuits = createLoneCircuits(() => now);
-    for (let call = 0; call < 5; call += 1) circuits.note({ target: "a/one" }, "failed");
+    for (let call = 0; call < 5; call += 1) circuits.record({ target: "a/one" }, "failed");
     now += 10_000;
     const probe = ask({ replies: [completion()], targets: { circuits }, deps: { now: () => now } });
     await probe.generate();
@@ -81,7 +81,7 @@ describe("a circuit", () => {
     await first.generate();
     await first.finish();
     for (const target of ["a/one", "b/two"]) {
-      for (let call = 0; call < 5; call += 1) circuits.note({ target }, "failed");
+      for (let call = 0; call < 5; call += 1) circuits.record({ target }, "failed");
     }
     const { cacheStore } = first;
     const now = (): number => START_AT;

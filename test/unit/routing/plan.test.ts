@@ -288,10 +288,10 @@ describe("least-cost", () => {
     const prices: Record<string, number> = { p2: 500, p3: 20, p4: 500 };
     const made = plan("r", { priceOf: ({ model }) => prices[model] }, route);
     expect(labels(made)).toEqual(["a/p3", "a/p2", "a/p4", "a/p1"]);
-    expect(made.reason).toBe("lowest expected cost (20 µ$)");
+    expect(made.reason).toBe("lowest expected cost ($0.000020)");
     expect(made.rejected).toEqual([
-      "a/p2: expected cost 500 µ$",
-      "a/p4: expected cost 500 µ$",
+      "a/p2: expected cost $0.000500",
+      "a/p4: expected cost $0.000500",
       "a/p1: expected cost unknown",
     ]);
   });

@@ -10,21 +10,21 @@ const NOW = 1_000_000;
 const TARGET = "a/x";
 const FINDER: CallRef = { requestId: "req_1", traceId: "t1", spanId: "s1" };
 
-function noteAll(book: CircuitBreakers, verdicts: readonly Verdict[], at = NOW, probe?: string): void {
+function noteAll(breakers: CircuitBreakers, verdicts: readonly Verdict[], at = NOW, probe?: string): void {
   for (const verdict of verdicts)
-    book.note({ target: TARGET, verdict, call: FINDER, ...(probe === undefined ? {} : { probe }) }, at);
+    breakers.record({ target: TARGET, verdict, call: FINDER, ...(probe === undefined ? {} : { probe }) }, at);
 }
 
 const failures = (count: number): readonly Verdict[] => Array.from({ length: count }, () => "failed");
-const stateOf = (book: CircuitBreakers, at: number) => book.of(TARGET, at).state;
+const stateOf = (breakers: CircuitBreakers, at: number) => breakers.of(TARGET, at).state;
 
 describe("a closed circuit", () => {
   test("opens at the fifth failure in a row, for ten seconds, and knows who found out", () => {
-    const book = createCircuitBreakers();
-    noteAll(book, failures(4));
-    expect(stateOf(book, NOW)).toBe("closed");
-    expect(book.note({ target: TARGET, verdict: "failed", call: FINDER }, NOW)).toBe(true);
-    expect(book.of(TARGET, NOW + 1)).toEqual({
+    const breakers = createCircuitBreakers();
+    noteAll(breakers, failures(4));
+    expect(stateOf(breakers, NOW)).toBe("closed");
+    expect(breakers.record({ target: TARGET, verdict: "failed", call: FINDER }, NOW)).toBe(true);
+    expect(breakers.of(TARGET, NOW + 1)).toEqual({
       state: "open",
       retryInMs: 9_999,
       failures: 5,
@@ -32,115 +32,120 @@ describe("a closed circuit", () => {
       openForMs: 1,
       foundBy: FINDER,
     });
-    expect(book.claim(TARGET, "p", NOW + 9_999)).toBe(false);
+    expect(breakers.claim(TARGET, "p", NOW + 9_999)).toBe(false);
   });
 
   test("opens when half of the last twenty failed, though never five in a row", () => {
-    const book = createCircuitBreakers();
+    const breakers = createCircuitBreakers();
     noteAll(
-      book,
+      breakers,
       Array.from({ length: 19 }, (_, at) => (at % 2 === 0 ? "alive" : "failed")),
     );
-    expect(stateOf(book, NOW)).toBe("closed");
-    noteAll(book, ["failed"]);
-    expect(stateOf(book, NOW)).toBe("open");
+    expect(stateOf(breakers, NOW)).toBe("closed");
+    noteAll(breakers, ["failed"]);
+    expect(stateOf(breakers, NOW)).toBe("open");
   });
 
   test("forgets failures that lie more than twenty calls back, and then the target", () => {
-    const book = createCircuitBreakers();
-    noteAll(book, ["failed", "failed", "failed", "failed", "alive"]);
+    const breakers = createCircuitBreakers();
+    noteAll(breakers, ["failed", "failed", "failed", "failed", "alive"]);
     noteAll(
-      book,
+      breakers,
       Array.from({ length: 18 }, () => "alive"),
     );
-    expect(book.isWatched(TARGET)).toBe(true);
-    noteAll(book, ["alive"]);
-    expect([book.isWatched(TARGET), book.all(NOW)]).toEqual([false, []]);
+    expect(breakers.isWatched(TARGET)).toBe(true);
+    noteAll(breakers, ["alive"]);
+    expect([breakers.isWatched(TARGET), breakers.all(NOW)]).toEqual([false, []]);
   });
 
   test("takes no notice of what says nothing about the target", () => {
-    const book = createCircuitBreakers();
+    const breakers = createCircuitBreakers();
     noteAll(
-      book,
+      breakers,
       Array.from({ length: 50 }, () => "neutral"),
     );
-    noteAll(book, ["failed", "neutral", "failed", "neutral", "failed", "neutral", "failed", "neutral"]);
-    expect(stateOf(book, NOW)).toBe("closed");
-    noteAll(book, failures(1));
-    expect(stateOf(book, NOW)).toBe("open");
+    noteAll(breakers, ["failed", "neutral", "failed", "neutral", "failed", "neutral", "failed", "neutral"]);
+    expect(stateOf(breakers, NOW)).toBe("closed");
+    noteAll(breakers, failures(1));
+    expect(stateOf(breakers, NOW)).toBe("open");
   });
 
   test("is one for each target, and the oldest are forgotten beyond two hundred", () => {
-    const book = createCircuitBreakers();
-    noteAll(book, failures(5));
-    expect(book.of("a/y", NOW).state).toBe("closed");
-    for (let n = 0; n < 200; n += 1) book.note({ target: `a/${n}`, verdict: "failed" }, NOW);
-    expect(book.all(NOW)).toHaveLength(200);
-    expect(stateOf(book, NOW)).toBe("closed");
+    const breakers = createCircuitBreakers();
+    noteAll(breakers, failures(5));
+    expect(breakers.of("a/y", NOW).state).toBe("closed");
+    for (let n = 0; n < 200; n += 1) breakers.record({ target: `a/${n}`, verdict: "failed" }, NOW);
+    expect(breakers.all(NOW)).toHaveLength(200);
+    expect(stateOf(breakers, NOW)).toBe("closed");
   });
 });
 
 describe("an open circuit", () => {
   test("gives the probe to one caller when its pause is over, as often as he asks, and to no other", () => {
-    const book = createCircuitBreakers();
-    noteAll(book, failures(5));
+    const breakers = createCircuitBreakers();
+    noteAll(breakers, failures(5));
     const later = NOW + 10_000;
-    expect(book.of(TARGET, later)).toMatchObject({ state: "half_open", retryInMs: 0 });
-    expect(book.claim(TARGET, "p", later)).toBe(true);
-    expect(book.claim(TARGET, "q", later)).toBe(false);
-    expect(book.claim(TARGET, "p", later)).toBe(true);
-    expect(book.of(TARGET, later)).toMatchObject({ state: "half_open", retryInMs: 60_000 });
+    expect(breakers.of(TARGET, later)).toMatchObject({ state: "half_open", retryInMs: 0 });
+    expect(breakers.claim(TARGET, "p", later)).toBe(true);
+    expect(breakers.claim(TARGET, "q", later)).toBe(false);
+    expect(breakers.claim(TARGET, "p", later)).toBe(true);
+    expect(breakers.of(TARGET, later)).toMatchObject({ state: "half_open", retryInMs: 60_000 });
   });
 
   test("closes when the probe finds the target alive, with a clean record", () => {
-    const book = createCircuitBreakers();
-    noteAll(book, failures(5));
-    book.claim(TARGET, "p", NOW + 10_000);
-    noteAll(book, ["alive"], NOW + 10_500, "p");
-    expect(book.of(TARGET, NOW + 10_500)).toEqual({ state: "closed", retryInMs: 0, failures: 0, calls: 0 });
+    const breakers = createCircuitBreakers();
+    noteAll(breakers, failures(5));
+    breakers.claim(TARGET, "p", NOW + 10_000);
+    noteAll(breakers, ["alive"], NOW + 10_500, "p");
+    expect(breakers.of(TARGET, NOW + 10_500)).toEqual({
+      state: "closed",
+      retryInMs: 0,
+      failures: 0,
+      calls: 0,
+    });
   });
 
   test("costs a dead target one call per pause, and pauses twice as long each time, up to two minutes", () => {
-    const book = createCircuitBreakers();
-    noteAll(book, failures(5));
+    const breakers = createCircuitBreakers();
+    noteAll(breakers, failures(5));
     const calledAt: number[] = [];
     for (let at = NOW; at < NOW + 400_000; at += 500) {
-      if (!book.claim(TARGET, `p${at}`, at)) continue;
+      if (!breakers.claim(TARGET, `p${at}`, at)) continue;
       calledAt.push(at - NOW);
-      noteAll(book, failures(1), at, `p${at}`);
+      noteAll(breakers, failures(1), at, `p${at}`);
     }
     expect(calledAt).toEqual([10_000, 30_000, 70_000, 150_000, 270_000, 390_000]);
-    expect(book.of(TARGET, NOW + 400_000)).toMatchObject({ openForMs: 400_000, foundBy: FINDER });
+    expect(breakers.of(TARGET, NOW + 400_000)).toMatchObject({ openForMs: 400_000, foundBy: FINDER });
   });
 
   test("gives up a probe that nobody reports on after a minute, and still takes its good news", () => {
-    const book = createCircuitBreakers();
-    noteAll(book, failures(5));
-    expect(book.claim(TARGET, "p", NOW + 10_000)).toBe(true);
-    expect(book.claim(TARGET, "q", NOW + 69_999)).toBe(false);
-    expect(book.claim(TARGET, "q", NOW + 70_000)).toBe(true);
-    noteAll(book, ["failed"], NOW + 70_001, "p");
-    expect(book.of(TARGET, NOW + 70_001)).toMatchObject({ state: "half_open", retryInMs: 59_999 });
-    noteAll(book, ["alive"], NOW + 70_002, "p");
-    expect(stateOf(book, NOW + 70_002)).toBe("closed");
+    const breakers = createCircuitBreakers();
+    noteAll(breakers, failures(5));
+    expect(breakers.claim(TARGET, "p", NOW + 10_000)).toBe(true);
+    expect(breakers.claim(TARGET, "q", NOW + 69_999)).toBe(false);
+    expect(breakers.claim(TARGET, "q", NOW + 70_000)).toBe(true);
+    noteAll(breakers, ["failed"], NOW + 70_001, "p");
+    expect(breakers.of(TARGET, NOW + 70_001)).toMatchObject({ state: "half_open", retryInMs: 59_999 });
+    noteAll(breakers, ["alive"], NOW + 70_002, "p");
+    expect(stateOf(breakers, NOW + 70_002)).toBe("closed");
   });
 
   test("gives the probe to the next one when its caller left without learning anything", () => {
-    const book = createCircuitBreakers();
-    noteAll(book, failures(5));
-    book.claim(TARGET, "p", NOW + 10_000);
-    noteAll(book, ["neutral"], NOW + 10_100, "p");
-    expect(book.claim(TARGET, "q", NOW + 10_100)).toBe(true);
+    const breakers = createCircuitBreakers();
+    noteAll(breakers, failures(5));
+    breakers.claim(TARGET, "p", NOW + 10_000);
+    noteAll(breakers, ["neutral"], NOW + 10_100, "p");
+    expect(breakers.claim(TARGET, "q", NOW + 10_100)).toBe(true);
   });
 
   test("is neither closed nor prolonged by calls that were under way when it opened", () => {
-    const book = createCircuitBreakers();
-    noteAll(book, failures(5));
-    noteAll(book, ["alive", "failed", "failed"], NOW + 1000);
-    expect(book.of(TARGET, NOW + 1000)).toMatchObject({ state: "open", retryInMs: 9_000 });
+    const breakers = createCircuitBreakers();
+    noteAll(breakers, failures(5));
+    noteAll(breakers, ["alive", "failed", "failed"], NOW + 1000);
+    expect(breakers.of(TARGET, NOW + 1000)).toMatchObject({ state: "open", retryInMs: 9_000 });
   });
 
-  test("crosses to another book as it is: pause, probe, and who found it", () => {
+  test("crosses to another breakers as it is: pause, probe, and who found it", () => {
     const [one, other] = [createCircuitBreakers(), createCircuitBreakers()];
     noteAll(one, failures(5));
     one.claim(TARGET, "p", NOW + 10_000);

@@ -111,7 +111,7 @@ async function request(
     .admit(askOf(id, { limits }), new AbortController().signal, TARGET)
     .catch(() => undefined);
   const pass = await client.targets.circuits.take(TARGET, id);
-  if (pass !== undefined && outcome !== "dies") client.targets.circuits.note(pass, outcome, call);
+  if (pass !== undefined && outcome !== "dies") client.targets.circuits.record(pass, outcome, call);
   if (answer?.kind === "admitted" && outcome !== "dies") {
     const usage = { inputTokens: 1, outputTokens: 1, costMicroUsd: 0, outcome: "ok" } as const;
     await client
@@ -198,7 +198,7 @@ describe("the object", () => {
     const before = shared.calls;
     for (let turn = 0; turn < 20; turn += 1) {
       const pass = await shared.clients[0]?.targets.circuits.take(TARGET, "req_x");
-      if (pass !== undefined) shared.clients[0]?.targets.circuits.note(pass, "alive");
+      if (pass !== undefined) shared.clients[0]?.targets.circuits.record(pass, "alive");
     }
     await shared.pass(5000);
     // The last requests' settlements and nothing else.

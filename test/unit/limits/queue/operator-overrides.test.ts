@@ -40,15 +40,15 @@ describe("limits that an operator has raised", () => {
     admission.setLimits(1, limitsOf({ requestsPerMinute: 60, burst: 10 }), START_AT);
     admission.raise({ requestsPerMinute: 600, burst: 100 }, START_AT + 5000, START_AT);
     for (let n = 0; n < 50; n += 1) asAdmitted(admission.admit(askOf(`r${n}`), START_AT));
-    const { orders } = admission;
+    const { overrides } = admission;
     const after = createQueueMachine(START_AT + 1, structuredClone(admission.checkpoint(START_AT)));
-    after.restoreOverrides(structuredClone(orders), START_AT + 1);
+    after.restoreOverrides(structuredClone(overrides), START_AT + 1);
     expect(after.snapshot(START_AT + 1).limits["requestsPerMinute"]).toMatchObject({
       limit: 600,
       remaining: 50,
     });
     const late = createQueueMachine(START_AT + 6000, structuredClone(admission.checkpoint(START_AT)));
-    late.restoreOverrides(structuredClone(orders), START_AT + 6000);
+    late.restoreOverrides(structuredClone(overrides), START_AT + 6000);
     expect(late.snapshot(START_AT + 6000).limits["requestsPerMinute"]?.limit).toBe(60);
   });
 });

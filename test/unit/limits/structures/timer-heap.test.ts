@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createTimerHeap, NO_SLOT, type Due } from "../../../../src/limits/structures/timer-heap.ts";
+import { createTimerHeap, NO_SLOT, type Timed } from "../../../../src/limits/structures/timer-heap.ts";
 
 test("always shows the item that falls due first, whatever is added, moved and removed", () => {
   const step = fc.record({
@@ -10,8 +10,8 @@ test("always shows the item that falls due first, whatever is added, moved and r
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) => {
-      const heap = createTimerHeap<Due>();
-      const items: Due[] = [];
+      const heap = createTimerHeap<Timed>();
+      const items: Timed[] = [];
       for (const { kind, dueAt, which } of steps) {
         const item = items[which % Math.max(1, items.length)];
         if (kind === "add" || item === undefined) {
