@@ -1,0 +1,44 @@
+/** JSON in the documents parses, and the records in src/docs/records.md are what the gateway takes, as they are written. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { keySchema, providerSchema, tenantSchema } from "../../../src/tenants/records/records.ts";
+import { routeSchema } from "../../../src/tenants/records/route-record.ts";
+
+const DOCS = join(import.meta.dirname, "../../../src/docs");
+const read = (page: string): string => readFileSync(join(DOCS, page), "utf8");
+
+/** Comments out; none of the documents has `//` or `/*` in a string but in an address, which has a colon before it. */
+const withoutComments = (jsonc: string): string =>
+  jsonc.replaceAll(/\/\*.*?\*\//g, "").replaceAll(/(?<!:)\/\/.*$/gm, "");
+
+const blocksOf = (page: string): readonly unknown[] =>
+  [...read(page).matchAll(/^```jsonc?\n([\s\S]*?)^```$/gm)].map(([, text = ""]): unknown =>
+    JSON.parse(withoutComments(text)),
+  );
+
+describe("JSON in the documents", () => {
+  it("parses", () => {
+    for (const page of readdirSync(DOCS).filter((name) => name.endsWith(".md"))) {
+      expect(() => blocksOf(page), page).not.toThrow();
+    }
+  });
+
+  it("shows records that the gateway takes", () => {
+    const [tenant, key, provider, route] = blocksOf("records.md");
+    // The page shortens credentials with an ellipsis, which stands for a stored secret there.
+    expect(tenantSchema.safeParse(tenant).error?.issues ?? []).toEqual([]);
+    expect(keySchema.safeParse(key).error?.issues ?? []).toEqual([]);
+    expect(providerSchema.safeParse(provider).error?.issues ?? []).toEqual([]);
+    expect(routeSchema.safeParse(route).error?.issues ?? []).toEqual([]);
+  });
+
+  it("shows every field of a tenant, a key, a provider and a route", () => {
+    const [tenant, key, provider, route] = blocksOf("records.md");
+    expect(Object.keys(Object(tenant)).toSorted()).toEqual(Object.keys(tenantSchema.shape).toSorted());
+    expect(Object.keys(Object(key)).toSorted()).toEqual(Object.keys(keySchema.shape).toSorted());
+    expect(Object.keys(Object(provider)).toSorted()).toEqual(Object.keys(providerSchema.shape).toSorted());
+    expect(Object.keys(Object(route)).toSorted()).toEqual(Object.keys(routeSchema.shape).toSorted());
+  });
+});
