@@ -3,12 +3,12 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { answerTokenCount } from "../src/http/token-count.ts";
-import { anthropicMessages, parseCountRequest } from "../src/wires/anthropic/client-wire.ts";
+import { anthropicMessages, parseAnthropicCount } from "../src/wires/anthropic/client-wire.ts";
 
 export function countMessageTokens(c: Context<AppEnv>): Promise<Response> {
   return answerTokenCount(c, {
     clientWire: anthropicMessages,
-    parse: parseCountRequest,
+    parse: parseAnthropicCount,
     format: (inputTokens) => ({ input_tokens: inputTokens }),
   });
 }

@@ -7,7 +7,12 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { geminiBatchEmbed, geminiEmbed } from "../src/wires/gemini/client-embeddings.ts";
-import { gemini, geminiArray, geminiCount, parseCountRequest } from "../src/wires/gemini/client-wire.ts";
+import {
+  geminiGenerateContent,
+  geminiArray,
+  geminiCount,
+  parseGeminiCount,
+} from "../src/wires/gemini/client-wire.ts";
 import { GatewayError } from "../src/errors.ts";
 import { answerGeneration } from "../src/http/generation.ts";
 import { answerTokenCount } from "../src/http/token-count.ts";
@@ -21,15 +26,15 @@ export function geminiMethod(c: Context<AppEnv>): Promise<Response> {
   const model = call.slice(0, Math.max(0, colon)).replace(/^models\//, "");
   switch (method) {
     case "generateContent":
-      return answerGeneration(c, gemini, { model });
+      return answerGeneration(c, geminiGenerateContent, { model });
     case "streamGenerateContent": {
-      const clientWire = c.req.query("alt") === "sse" ? gemini : geminiArray;
+      const clientWire = c.req.query("alt") === "sse" ? geminiGenerateContent : geminiArray;
       return answerGeneration(c, clientWire, { model, stream: true });
     }
     case "countTokens":
       return answerTokenCount(
         c,
-        { clientWire: geminiCount, parse: parseCountRequest, format: (totalTokens) => ({ totalTokens }) },
+        { clientWire: geminiCount, parse: parseGeminiCount, format: (totalTokens) => ({ totalTokens }) },
         { model },
       );
     case "embedContent":

@@ -7,7 +7,8 @@ import { readAnthropicError } from "../wires/anthropic/upstream-errors.ts";
 import { editMessages, writeMessages } from "../wires/anthropic/upstream-request.ts";
 import { createAnthropicDecoder } from "../wires/anthropic/upstream-stream.ts";
 import { readMessage } from "../wires/anthropic/upstream-answer.ts";
-import type { Provider, ProviderAccount, TokenCounter, UpstreamRequest, UpstreamWire } from "./provider.ts";
+import type { Provider, TokenCounter } from "./provider.ts";
+import type { ProviderAccount, UpstreamRequest, UpstreamWire } from "../wires/upstream-wire.ts";
 
 /**
  * The version a translated request is written for: the last that takes sampling parameters. A client of this wire

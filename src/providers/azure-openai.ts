@@ -11,7 +11,8 @@ import {
   type OpenAiCompatibleRow,
   realtimeRequest,
 } from "./openai-compatible.ts";
-import type { Provider, Target, UpstreamRequest } from "./provider.ts";
+import type { Provider } from "./provider.ts";
+import type { Target, UpstreamRequest } from "../wires/upstream-wire.ts";
 
 /** The last version of the dated API that is no preview. */
 const DEFAULT_API_VERSION = "2024-10-21";

@@ -12,7 +12,8 @@ import { writeConverse } from "../wires/converse/upstream-request.ts";
 import { createConverseDecoder } from "../wires/converse/upstream-stream.ts";
 import { readConverse } from "../wires/converse/upstream-answer.ts";
 import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
-import type { Provider, ProviderAccount, TokenCounter, UpstreamWire } from "./provider.ts";
+import type { Provider, TokenCounter } from "./provider.ts";
+import type { ProviderAccount, UpstreamWire } from "../wires/upstream-wire.ts";
 import { signAws } from "./sigv4.ts";
 
 const DEFAULT_REGION = "us-east-1";

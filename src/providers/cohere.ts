@@ -8,7 +8,8 @@ import { writeCohereChat } from "../wires/cohere/upstream-request.ts";
 import { createCohereDecoder } from "../wires/cohere/upstream-stream.ts";
 import { readCohereChat } from "../wires/cohere/upstream-answer.ts";
 import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
-import type { Provider, ProviderAccount, UpstreamWire } from "./provider.ts";
+import type { Provider } from "./provider.ts";
+import type { ProviderAccount, UpstreamWire } from "../wires/upstream-wire.ts";
 
 const chatWire: UpstreamWire = {
   clientWireName: undefined,

@@ -3,19 +3,23 @@
  * gemini-*.ts. https://ai.google.dev/api (seen 2026-11)
  */
 
-import { readEmbeddings, forwardEmbedding, writeEmbedding } from "../wires/gemini/upstream-embeddings.ts";
+import {
+  readGeminiEmbeddings,
+  forwardEmbedding,
+  writeEmbedding,
+} from "../wires/gemini/upstream-embeddings.ts";
 import { readGeminiError } from "../wires/gemini/upstream-errors.ts";
 import { toBody, toCountBody } from "../wires/gemini/upstream-request.ts";
 import { createGeminiDecoder } from "../wires/gemini/upstream-stream.ts";
 import { readAnswer } from "../wires/gemini/upstream-answer.ts";
+import type { Provider } from "./provider.ts";
 import type {
   UpstreamEmbeddingWire,
-  Provider,
   ProviderAccount,
   Target,
   UpstreamRequest,
   UpstreamWire,
-} from "./provider.ts";
+} from "../wires/upstream-wire.ts";
 
 const DEFAULT_VERSION = "v1beta";
 
@@ -38,7 +42,7 @@ const embeddingWire: UpstreamEmbeddingWire = {
       translation === undefined ? forwardEmbedding(chat, target) : writeEmbedding(translation.ask, target);
     return toPost(target, method, body);
   },
-  toResponse: readEmbeddings,
+  toResponse: readGeminiEmbeddings,
 };
 
 export const gemini: Provider = {

@@ -10,22 +10,21 @@ import { formatChatRequest, OURS, type RequestForm } from "../wires/openai-chat/
 import { ownItems, ownTurns } from "../wires/foreign-reasoning.ts";
 import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import { createOpenAiDecoder } from "../wires/openai-chat/upstream-stream.ts";
-import { formatEmbeddingRequest, readEmbeddings } from "../wires/openai-embeddings/upstream-wire.ts";
+import { formatEmbeddingRequest, readOpenAiEmbeddings } from "../wires/openai-embeddings/upstream-wire.ts";
 import {
   createResponsesDecoder,
   readResponse,
   toResponsesNames,
 } from "../wires/openai-responses/upstream-wire.ts";
 import { readCompletion } from "../wires/openai-chat/upstream-answer.ts";
+import type { LocalUpstream, Provider } from "./provider.ts";
 import type {
   UpstreamEmbeddingWire,
-  LocalUpstream,
-  Provider,
   ProviderAccount,
   Target,
   UpstreamRequest,
   UpstreamWire,
-} from "./provider.ts";
+} from "../wires/upstream-wire.ts";
 
 /** All that tells one OpenAI-compatible vendor from another. */
 export interface OpenAiCompatibleRow extends RequestForm {
@@ -94,7 +93,7 @@ function createEmbeddingWire(row: OpenAiCompatibleRow, urlOf: UrlOf): UpstreamEm
       headers: headersOf(row, target.account),
       body: translation ? formatEmbeddingRequest(target, translation) : editBody(chat, target, {}),
     }),
-    toResponse: readEmbeddings,
+    toResponse: readOpenAiEmbeddings,
   };
 }
 

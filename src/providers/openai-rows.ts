@@ -56,7 +56,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     defaultBaseUrl: "https://api.deepseek.com",
     takesStreamOptions: true,
     maxTokensField: "max_tokens",
-    thoughts: "reasoning_content",
+    reasoningField: "reasoning_content",
     thinkingOff: { thinking: { type: "disabled" } },
     lacks: ["schema", "choiceCount"],
     lacksEmbeddings: true,
@@ -81,7 +81,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     takesStreamOptions: true,
     takesTopK: true,
     takesCacheMarks: true,
-    thoughts: "reasoning_details",
+    reasoningField: "reasoning_details",
     thinkingOff: { reasoning: { enabled: false } },
   },
   {
@@ -99,7 +99,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     defaultBaseUrl: "https://api.fireworks.ai/inference/v1",
     takesStreamOptions: true,
     takesTopK: true,
-    thoughts: "reasoning_content",
+    reasoningField: "reasoning_content",
   },
   {
     // https://docs.perplexity.ai/api-reference/chat-completions-post: searches instead of calling tools; usage and sources
@@ -119,7 +119,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     defaultBaseUrl: "https://api.cerebras.ai/v1",
     takesStreamOptions: true,
     maxTokensField: "max_completion_tokens",
-    thoughts: "reasoning",
+    reasoningField: "reasoning",
     lacks: ["frequencyPenalty", "presencePenalty"],
     lacksEmbeddings: true,
   },
@@ -153,7 +153,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     semconvName: "moonshot_ai",
     defaultBaseUrl: "https://api.moonshot.ai/v1",
     takesStreamOptions: true,
-    thoughts: "reasoning_content",
+    reasoningField: "reasoning_content",
     thinkingOff: { thinking: { type: "disabled" } },
     lacksEmbeddings: true,
   },
@@ -201,7 +201,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     takesStreamOptions: true,
     takesTopK: true,
     takesCacheMarks: true,
-    thoughts: "reasoning_content",
+    reasoningField: "reasoning_content",
     speaksRealtime: true,
   },
   {

@@ -4,7 +4,7 @@
  */
 
 import { AwsV4Signer } from "aws4fetch";
-import type { UpstreamRequest } from "./provider.ts";
+import type { UpstreamRequest } from "../wires/upstream-wire.ts";
 
 export interface AwsCredential {
   readonly accessKeyId: string;

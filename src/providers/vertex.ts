@@ -15,15 +15,14 @@ import { toBody, toCountedFields } from "../wires/gemini/upstream-request.ts";
 import { createGeminiDecoder } from "../wires/gemini/upstream-stream.ts";
 import { readAnswer } from "../wires/gemini/upstream-answer.ts";
 
+import type { Provider, TokenCounter } from "./provider.ts";
 import type {
   UpstreamEmbeddingWire,
-  Provider,
   ProviderAccount,
   Target,
-  TokenCounter,
   UpstreamRequest,
   UpstreamWire,
-} from "./provider.ts";
+} from "../wires/upstream-wire.ts";
 import { createTokenBook, parseServiceAccount } from "./vertex-token.ts";
 import { isCount, malformed } from "../wires/read-upstream.ts";
 

@@ -8,7 +8,8 @@
 import { GatewayError } from "../errors.ts";
 import { recordOf, textOf } from "../json/fields.ts";
 import { createOpenAiCompatible, joinUrl, type OpenAiCompatibleRow } from "./openai-compatible.ts";
-import type { Provider, ProviderAccount, Target } from "./provider.ts";
+import type { Provider } from "./provider.ts";
+import type { ProviderAccount, Target } from "../wires/upstream-wire.ts";
 import { boundChatWire, boundEmbeddingWire } from "../wires/workers-ai/upstream-binding.ts";
 
 const DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4";

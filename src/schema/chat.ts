@@ -92,7 +92,7 @@ export interface ChatChoice {
   /** Comes back unchanged in the next turn: Anthropic's `signature`, Gemini's `thoughtSignature`. */
   readonly reasoningSignature?: string;
   /** Thoughts that only their vendor can read (Anthropic's `redacted_thinking`). */
-  readonly sealedReasoning?: readonly string[];
+  readonly encryptedReasoning?: readonly string[];
   readonly refusal?: string;
   readonly citations?: readonly Citation[];
   readonly logprobs?: readonly TokenLogprob[];
@@ -132,7 +132,7 @@ export type ChatChunk =
   | { readonly type: "text"; readonly index: number; readonly text: string }
   | { readonly type: "reasoning"; readonly index: number; readonly text: string }
   | { readonly type: "reasoning_signature"; readonly index: number; readonly signature: string }
-  | { readonly type: "sealed_reasoning"; readonly index: number; readonly data: string }
+  | { readonly type: "encrypted_reasoning"; readonly index: number; readonly data: string }
   | { readonly type: "citation"; readonly index: number; readonly citation: Citation }
   | { readonly type: "logprobs"; readonly index: number; readonly logprobs: readonly TokenLogprob[] }
   | { readonly type: "refusal"; readonly index: number; readonly text: string }

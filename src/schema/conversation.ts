@@ -36,7 +36,7 @@ export type Part =
       readonly text: string;
       readonly signature?: string;
       /** Thought that only its vendor can read; `text` is empty then. */
-      readonly sealed?: string;
+      readonly encrypted?: string;
     }
   | { readonly type: "refusal"; readonly text: string }
   | {

@@ -5,7 +5,8 @@
 
 import { GatewayError } from "../errors.ts";
 import type { RunModel } from "./model-binding.ts";
-import { baseUrlFor, type Provider, type Target, type UpstreamRequest } from "../providers/provider.ts";
+import { baseUrlFor, type Provider } from "../providers/provider.ts";
+import type { Target, UpstreamRequest } from "../wires/upstream-wire.ts";
 
 /** Why a call was aborted; also the reason that its signal carries. */
 export type AbortCause = "first_byte" | "idle" | "total" | "client" | "revoked" | "lease_lost";

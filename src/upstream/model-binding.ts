@@ -4,18 +4,11 @@
  * https://developers.cloudflare.com/workers-ai/configuration/bindings/ (seen 2026-11)
  */
 
-import type { UpstreamRequest } from "../providers/provider.ts";
+import type { UpstreamRequest } from "../wires/upstream-wire.ts";
+import type { ModelCall } from "../wires/workers-ai/upstream-binding.ts";
 
 /** Runs the model that the request's body (a `ModelCall`) names. Rejects as `fetch` does. */
 export type RunModel = (request: UpstreamRequest, signal: AbortSignal) => Promise<Response>;
-
-/** The body of a request to a binding, as JSON. */
-export interface ModelCall {
-  readonly model: string;
-  readonly inputs: object;
-  /** Cloudflare's AI Gateway that such a call may go through. */
-  readonly gateway?: { readonly id: string };
-}
 
 interface ModelBinding {
   run(model: string, inputs: object, options: object): Promise<Response>;

@@ -5,7 +5,7 @@
 
 import type { ChatChunk } from "../schema/chat.ts";
 import { GatewayError } from "../errors.ts";
-import type { Decoder } from "../providers/provider.ts";
+import type { Decoder } from "../wires/upstream-wire.ts";
 import { type Gap, trackGaps } from "./gap-tracker.ts";
 import type { EventParser, ServerSentEvent } from "../bytes/sse.ts";
 

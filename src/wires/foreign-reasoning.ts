@@ -4,15 +4,15 @@
  * undefined, the rule, where all bytes may stay as they are. Pure.
  */
 
-import { isWrapped } from "./gemini/client-reasoning.ts";
-import { isWrappedThought } from "./openai-responses/client-reasoning.ts";
+import { isWrappedForGemini } from "./gemini/client-reasoning.ts";
+import { isWrappedForResponses } from "./openai-responses/client-reasoning.ts";
 import { isTagged, untagSignature } from "./reasoning-provenance.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 
 /** An item as it is, changed, or (undefined) left out. */
 type Keep = (item: JsonRecord) => JsonRecord | undefined;
 
-/** `messages` for Claude: without thoughts that are unsigned, or that others have signed or sealed. */
+/** `messages` for Claude: without thoughts that are unsigned, or that others have signed or encrypted. */
 export function ownMessages(messages: unknown): readonly unknown[] | undefined {
   return mapped(messages, (message) => {
     const content = message["role"] === "assistant" ? mapped(message["content"], ownBlock) : undefined;
@@ -29,9 +29,9 @@ const ownBlock: Keep = (block) => {
   return type === "redacted_thinking" && isForeign(data) ? undefined : block;
 };
 
-const isForeign = (proof: unknown): boolean => typeof proof === "string" && isTagged(proof);
+const isForeign = (opaque: unknown): boolean => typeof opaque === "string" && isTagged(opaque);
 
-/** `contents` for Gemini: without others' signatures, and without what they have sealed. */
+/** `contents` for Gemini: without others' signatures, and without what they have encrypted. */
 export function ownContents(contents: unknown): readonly unknown[] | undefined {
   return mapped(contents, (content) => {
     const parts = mapped(content["parts"], ownPart);
@@ -41,16 +41,16 @@ export function ownContents(contents: unknown): readonly unknown[] | undefined {
 }
 
 const ownPart: Keep = (part) => {
-  if (!isWrapped(part["thoughtSignature"] ?? part["thought_signature"])) return part;
+  if (!isWrappedForGemini(part["thoughtSignature"] ?? part["thought_signature"])) return part;
   const { thoughtSignature: _, thought_signature: __, ...rest } = part;
-  // A thought without words holds what is sealed.
+  // A thought without words holds what is encrypted.
   return rest["thought"] === true && (rest["text"] ?? "") === "" ? undefined : rest;
 };
 
 /** `input` for OpenAI's Responses: without others' thoughts, and with calls as that wire has them. */
 export function ownItems(input: unknown): readonly unknown[] | undefined {
   return mapped(input, (item) => {
-    if (!isWrappedThought(item["encrypted_content"])) return item;
+    if (!isWrappedForResponses(item["encrypted_content"])) return item;
     const { encrypted_content: _, ...rest } = item;
     return rest["type"] === "reasoning" ? undefined : rest;
   });

@@ -2,7 +2,7 @@
 
 import { anthropicMessages } from "./anthropic/client-wire.ts";
 import type { AnyClientWire } from "./client-wire.ts";
-import { gemini } from "./gemini/client-wire.ts";
+import { geminiGenerateContent } from "./gemini/client-wire.ts";
 import { openAiChat } from "./openai-chat/client-wire.ts";
 import { openAiEmbeddings } from "./openai-embeddings/client-wire.ts";
 import { openAiResponses } from "./openai-responses/client-wire.ts";
@@ -12,7 +12,7 @@ export const CLIENT_WIRES: readonly AnyClientWire[] = [
   openAiResponses,
   openAiEmbeddings,
   anthropicMessages,
-  gemini,
+  geminiGenerateContent,
 ];
 
 /** Where neither path nor headers tell another: OpenAI's form is the one that most clients read. */

@@ -5,7 +5,7 @@
 
 import type { Conversation } from "../schema/conversation.ts";
 import type { JsonRecord } from "../json/fields.ts";
-import { readSettings, SETTINGS, withSettings } from "./openai-chat/client-settings.ts";
+import { readChatSettings, SETTINGS, withSettings } from "./openai-chat/client-settings.ts";
 
 export interface WithParams {
   readonly conversation: Conversation;
@@ -25,5 +25,5 @@ export function withTargetParams(conversation: Conversation, params: JsonRecord 
     const [name = field] = field.split(/[.[]/, 1);
     rest[name] = params[name];
   };
-  return { conversation: withSettings(conversation, readSettings(said, keep)), rest };
+  return { conversation: withSettings(conversation, readChatSettings(said, keep)), rest };
 }

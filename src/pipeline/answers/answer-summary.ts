@@ -71,7 +71,7 @@ export function createAnswerCollector(kept?: { add(chunk: ChatChunk): void }): A
         usage = chunk.usage;
         break;
       case "reasoning_signature":
-      case "sealed_reasoning":
+      case "encrypted_reasoning":
       case "citation":
       case "logprobs":
       case "error":

@@ -3,7 +3,8 @@
 import type { Exchange } from "../attempts/exchange.ts";
 import type { Run } from "../attempts/run.ts";
 import { GatewayError } from "../../errors.ts";
-import type { Provider, Target } from "../../providers/provider.ts";
+import type { Provider } from "../../providers/provider.ts";
+import type { Target } from "../../wires/upstream-wire.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
 

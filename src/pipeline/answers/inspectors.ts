@@ -6,7 +6,7 @@
 import { type AnswerSummary, createAnswerCollector } from "./answer-summary.ts";
 import type { TokenUsage } from "../../schema/chat.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
-import type { UpstreamWire } from "../../providers/provider.ts";
+import type { UpstreamWire } from "../../wires/upstream-wire.ts";
 import { summarise } from "./answer-summary.ts";
 import { createSseParser } from "../../bytes/sse.ts";
 

@@ -6,7 +6,8 @@
 import type { AnswerSummary, CountedUsage } from "../answers/answer-summary.ts";
 import type { GatewayError } from "../../errors.ts";
 import type { BareCall } from "../ports.ts";
-import { baseUrlFor, type Provider, type ProviderAccount, type Target } from "../../providers/provider.ts";
+import { baseUrlFor, type Provider } from "../../providers/provider.ts";
+import type { ProviderAccount, Target } from "../../wires/upstream-wire.ts";
 import { usageAttributes } from "../request-facts.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 import type { StreamReport } from "../../upstream/stream.ts";

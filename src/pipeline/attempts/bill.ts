@@ -4,7 +4,7 @@ import type { AnswerSummary, CountedUsage } from "../answers/answer-summary.ts";
 import type { TokenUsage } from "../../schema/chat.ts";
 import type { BareCall, Deps } from "../ports.ts";
 import { costMicroUsd, usd } from "../../pricing/cost.ts";
-import type { Target } from "../../providers/provider.ts";
+import type { Target } from "../../wires/upstream-wire.ts";
 import { inTier, priceOfTarget } from "../target-price.ts";
 
 export interface Bill {

@@ -12,14 +12,8 @@ import type { EmbeddingResponse } from "../../schema/embedding.ts";
 import { GatewayError } from "../../errors.ts";
 import type { Inspector } from "../answers/inspectors.ts";
 import type { Call } from "../ports.ts";
-import {
-  upstreamEmbeddingWireFor,
-  type Provider,
-  type Target,
-  type UpstreamRequest,
-  type UpstreamWire,
-  upstreamWireFor,
-} from "../../providers/provider.ts";
+import { upstreamEmbeddingWireFor, type Provider, upstreamWireFor } from "../../providers/provider.ts";
+import type { Target, UpstreamRequest, UpstreamWire } from "../../wires/upstream-wire.ts";
 import type { Payload } from "../../upstream/call.ts";
 
 /** A whole answer, read: what is kept of it, and how it is said to the client. */

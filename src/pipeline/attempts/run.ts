@@ -2,7 +2,8 @@
 
 import type { Exchange } from "./exchange.ts";
 import type { BareCall, Deps } from "../ports.ts";
-import type { Provider, Target } from "../../providers/provider.ts";
+import type { Provider } from "../../providers/provider.ts";
+import type { Target } from "../../wires/upstream-wire.ts";
 import type { Plan } from "../../routing/plan.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 

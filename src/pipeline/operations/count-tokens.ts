@@ -13,7 +13,8 @@ import type { ClientWire } from "../../wires/client-wire.ts";
 import { GatewayError, toGatewayError } from "../../errors.ts";
 import type { BareCall, Call, Deps } from "../ports.ts";
 import { routeFresh } from "../routed.ts";
-import type { Provider, Target, TokenCounter } from "../../providers/provider.ts";
+import type { Provider, TokenCounter } from "../../providers/provider.ts";
+import type { Target } from "../../wires/upstream-wire.ts";
 import type { Plan } from "../../routing/plan.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 

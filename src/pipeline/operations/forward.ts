@@ -12,7 +12,8 @@ import { inspectUsage } from "../answers/inspectors.ts";
 import { nativeUrl } from "../../upstream/native-url.ts";
 import type { BareCall, Deps, Generation } from "../ports.ts";
 import { routeFresh } from "../routed.ts";
-import { baseUrlFor, type Provider, type Target } from "../../providers/provider.ts";
+import { baseUrlFor, type Provider } from "../../providers/provider.ts";
+import type { Target } from "../../wires/upstream-wire.ts";
 import type { Payload } from "../../upstream/call.ts";
 
 export interface Forwarding {

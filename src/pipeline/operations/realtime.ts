@@ -11,7 +11,8 @@ import { GatewayError } from "../../errors.ts";
 import type { RealtimeExchange } from "../attempts/exchange.ts";
 import type { BareCall, Deps } from "../ports.ts";
 import { routeFresh } from "../routed.ts";
-import type { Provider, Target } from "../../providers/provider.ts";
+import type { Provider } from "../../providers/provider.ts";
+import type { Target } from "../../wires/upstream-wire.ts";
 
 /**
  * The client's end of the session, once an upstream has taken it. Throws a row of the error table, before the client's

@@ -3,7 +3,8 @@
  * nothing of the gateway, and the gateway treats it as any upstream.
  */
 
-import type { LocalUpstream, UpstreamRequest } from "../provider.ts";
+import type { LocalUpstream } from "../provider.ts";
+import type { UpstreamRequest } from "../../wires/upstream-wire.ts";
 import { answerEmbeddings } from "./embeddings.ts";
 import { answer } from "./answer.ts";
 import { faultOf, type SimFault } from "./faults.ts";
@@ -11,7 +12,7 @@ import { readOptions, type SimOptions } from "./options.ts";
 import { createBody, createPace, type Pace } from "./pace.ts";
 import { readSimRequest, type SimRequest } from "./request.ts";
 import { fingerprint } from "./text.ts";
-import { answerId, formatChunks, formatCompletion, type SimEvent } from "./wire.ts";
+import { answerId, formatChunks, formatSimCompletion, type SimEvent } from "./wire.ts";
 
 /** Requests to `flaky` remembered in one isolate: some bytes each, forgotten all at once when full. */
 const MAX_REMEMBERED = 10_000;
@@ -61,7 +62,7 @@ export function createSimServer(): LocalUpstream {
     // As long as the stream would have taken: the model is the same.
     const workedOn = events.filter((event) => event.isPaced).length;
     await pace.wait(options.firstChunkMs + workedOn * options.paceMs);
-    return respond(exchange, "application/json", sendWhole(formatCompletion(request, given), exchange));
+    return respond(exchange, "application/json", sendWhole(formatSimCompletion(request, given), exchange));
   };
 }
 

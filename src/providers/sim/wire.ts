@@ -20,7 +20,7 @@ export function answerId(request: SimRequest): string {
   return `chatcmpl-sim${fingerprint(`${request.model}\n${request.userText}`)}`;
 }
 
-export function formatCompletion(request: SimRequest, { choices, usage }: SimAnswer): string {
+export function formatSimCompletion(request: SimRequest, { choices, usage }: SimAnswer): string {
   return JSON.stringify({
     id: answerId(request),
     object: "chat.completion",

@@ -4,7 +4,7 @@
  */
 
 import { GatewayError } from "../../errors.ts";
-import type { ProviderAccount } from "../../providers/provider.ts";
+import type { ProviderAccount } from "../../wires/upstream-wire.ts";
 import { refuseUrl } from "../../runtime/public-url.ts";
 import type { RecordRules } from "./parse-record.ts";
 import { openSecret, type SecretPlace } from "./sealing.ts";

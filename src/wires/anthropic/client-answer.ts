@@ -14,7 +14,7 @@ import type {
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 
 /** A whole answer as a message. Only the first choice: no client of this wire can ask for more. */
-export function formatMessage(response: ChatResponse, chat: ChatRequest): string {
+export function formatAnthropicMessage(response: ChatResponse, chat: ChatRequest): string {
   const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0];
   return JSON.stringify({
     ...messageHead(chat, response.id, response.model),
@@ -27,7 +27,7 @@ export function formatMessage(response: ChatResponse, chat: ChatRequest): string
           isRefusal: choice.refusal !== undefined,
           hasToolCalls: choice.toolCalls.length > 0,
         })),
-    usage: formatUsage(response.usage),
+    usage: formatAnthropicUsage(response.usage),
   });
 }
 
@@ -46,14 +46,20 @@ export function messageHead(
 }
 
 function formatBlocks(choice: ChatChoice): readonly JsonRecord[] {
-  const { reasoning, reasoningSignature: signature, sealedReasoning = [], refusal, citations = [] } = choice;
+  const {
+    reasoning,
+    reasoningSignature: signature,
+    encryptedReasoning = [],
+    refusal,
+    citations = [],
+  } = choice;
   const blocks: JsonRecord[] = [];
   if (reasoning !== undefined || signature !== undefined) {
     blocks.push({ type: "thinking", thinking: reasoning ?? "", signature: signature ?? "" });
   }
-  for (const data of sealedReasoning) blocks.push({ type: "redacted_thinking", data });
+  for (const data of encryptedReasoning) blocks.push({ type: "redacted_thinking", data });
   if (choice.text !== "") {
-    const cited = citations.length > 0 && { citations: citations.map(formatCitation) };
+    const cited = citations.length > 0 && { citations: citations.map(formatAnthropicCitation) };
     blocks.push({ type: "text", text: choice.text, ...cited });
   }
   // The wire has no place of its own for a refusal's words; `stop_reason` says that they are one.
@@ -79,7 +85,7 @@ function parseInput(argumentsJson: string): unknown {
  * What an address is known of is a web search's result; anything else a passage of the first document, whose place in it
  * is not known. Of the wire's kinds these two are the ones that every SDK reads.
  */
-export function formatCitation({ url, title, citedText = "" }: Citation): JsonRecord {
+export function formatAnthropicCitation({ url, title, citedText = "" }: Citation): JsonRecord {
   if (url !== undefined) {
     const named = { url, title: title ?? url };
     return { type: "web_search_result_location", ...named, cited_text: citedText, encrypted_index: "" };
@@ -122,7 +128,7 @@ export function formatStop({ reason, stopSequence, isRefusal, hasToolCalls }: St
 }
 
 /** This wire's input leaves cached tokens out; ours includes them. */
-export function formatUsage(usage: TokenUsage | undefined): JsonRecord {
+export function formatAnthropicUsage(usage: TokenUsage | undefined): JsonRecord {
   const { cacheReadTokens = 0, cacheWriteTokens = 0, reasoningTokens } = usage ?? {};
   return {
     input_tokens: Math.max(0, (usage?.inputTokens ?? 0) - cacheReadTokens - cacheWriteTokens),

@@ -58,7 +58,7 @@ function readBlock(
     case "thinking":
       return readThinking(block);
     case "redacted_thinking":
-      return [{ type: "reasoning", text: "", sealed: textOf(block["data"]) ?? "" }];
+      return [{ type: "reasoning", text: "", encrypted: textOf(block["data"]) ?? "" }];
     case "tool_use":
       return readToolUse(block, path, toolNames, marked, drop);
     case "tool_result":

@@ -43,7 +43,10 @@ const READ: ReadonlySet<string> = new Set([
 /** Values that ask for what happens anyway. */
 const DEFAULTS: Readonly<Record<string, unknown>> = { service_tier: "auto", speed: "standard" };
 
-export function toConversation({ body }: Pick<ChatRequest, "body">, drop: DropField): Conversation {
+export function readAnthropicConversation(
+  { body }: Pick<ChatRequest, "body">,
+  drop: DropField,
+): Conversation {
   for (const [name, value] of Object.entries(body)) {
     if (!READ.has(name) && isPresent(value) && DEFAULTS[name] !== value) drop(name);
   }

@@ -6,7 +6,7 @@
 import type { ChatChunk, ChatRequest, FinishReason, TokenUsage } from "../../schema/chat.ts";
 import type { JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
-import { formatCitation, formatStop, formatUsage, messageHead } from "./client-answer.ts";
+import { formatAnthropicCitation, formatStop, formatAnthropicUsage, messageHead } from "./client-answer.ts";
 import type { ChunkEncoder } from "../client-wire.ts";
 
 /** The block that is open: the wire has one at a time. */
@@ -42,7 +42,9 @@ export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
     isStarted = true;
     const message = { ...messageHead(chat, id, model), content: [], stop_reason: null, stop_sequence: null };
     // The output so far is none, whatever an upstream that counts ahead says.
-    send("message_start", { message: { ...message, usage: { ...formatUsage(usage), output_tokens: 0 } } });
+    send("message_start", {
+      message: { ...message, usage: { ...formatAnthropicUsage(usage), output_tokens: 0 } },
+    });
   }
 
   function close(): void {
@@ -106,7 +108,7 @@ export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
         return;
       case "citation":
         start();
-        delta(textBlock().at, { type: "citations_delta", citation: formatCitation(chunk.citation) });
+        delta(textBlock().at, { type: "citations_delta", citation: formatAnthropicCitation(chunk.citation) });
         return;
       case "reasoning":
         start();
@@ -119,7 +121,7 @@ export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
         delta(block.at, { type: "signature_delta", signature: chunk.signature });
         return;
       }
-      case "sealed_reasoning":
+      case "encrypted_reasoning":
         start();
         close();
         send("content_block_start", {
@@ -155,7 +157,7 @@ export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
       start();
       close();
       const stop = formatStop({ reason, stopSequence, isRefusal, hasToolCalls: callBlocks.size > 0 });
-      send("message_delta", { delta: stop, usage: formatUsage(usage) });
+      send("message_delta", { delta: stop, usage: formatAnthropicUsage(usage) });
       send("message_stop", {});
       return flush();
     },

@@ -10,10 +10,10 @@ import { isPresent, isRecord, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 import { readConversationContent } from "../conversation-trace.ts";
 import { anthropicErrorBody, anthropicErrors } from "./client-errors.ts";
-import { FIELD_NAMES } from "./client-field-names.ts";
+import { ANTHROPIC_FIELD_NAMES } from "./client-field-names.ts";
 import { anthropicModels } from "./client-models.ts";
-import { formatMessage } from "./client-answer.ts";
-import { toConversation } from "./client-conversation.ts";
+import { formatAnthropicMessage } from "./client-answer.ts";
+import { readAnthropicConversation } from "./client-conversation.ts";
 import { createMessageEncoder } from "./client-encoder.ts";
 import { messageFromStream, streamFromMessage } from "./client-replay.ts";
 import { checkFields, checkMessages, parseObject } from "../checked-body.ts";
@@ -57,16 +57,16 @@ export const anthropicMessages: ClientWire = {
   passedHeaders: ["anthropic-version", "anthropic-beta"],
   insignificantFields: new Set(["model", "stream", "metadata"]),
   turnFields: { list: "messages", content: "content", isUserByDefault: false },
-  fieldNames: FIELD_NAMES,
-  readContent: (chat) => readConversationContent(toConversation, chat),
+  fieldNames: ANTHROPIC_FIELD_NAMES,
+  readContent: (chat) => readConversationContent(readAnthropicConversation, chat),
   errors: anthropicErrors,
   models: anthropicModels,
   paths: /^\/v1\/messages(\/|$)/,
   sdkHeader: "anthropic-version",
   keyHeader: "x-api-key",
   parseRequest,
-  toConversation,
-  formatResponse: formatMessage,
+  toConversation: readAnthropicConversation,
+  formatResponse: formatAnthropicMessage,
   encoder: createMessageEncoder,
   streamType: () => "text/event-stream; charset=utf-8",
   errorEvent: (error) => formatEvent(JSON.stringify(anthropicErrorBody(error)), "error"),
@@ -90,7 +90,7 @@ function parseRequest(bodyText: string, context: RequestContext = {}): ChatReque
 }
 
 /** The body of `count_tokens`: a request without the fields that only matter to an answer. Throws `invalid_request`. */
-export function parseCountRequest(bodyText: string, context: RequestContext = {}): ChatRequest {
+export function parseAnthropicCount(bodyText: string, context: RequestContext = {}): ChatRequest {
   const body = parseObject(bodyText);
   const { model } = checkFields(countedFields, withModel(body, context));
   checkMessages(body["messages"]);

@@ -23,7 +23,7 @@ export function readMessage(body: unknown): ChatResponse {
   if (!Array.isArray(body["content"])) throw malformed("a response without content");
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
-  const usage = readUsage(body["usage"]);
+  const usage = readAnthropicUsage(body["usage"]);
   return {
     ...(id !== undefined && { id }),
     ...(model !== undefined && { model }),
@@ -36,12 +36,12 @@ function readChoice(body: JsonRecord): ChatChoice {
   const blocks = listOf(body["content"]).map(recordOf);
   const ofType = (type: string): readonly JsonRecord[] => blocks.filter((block) => block["type"] === type);
   const thoughts = ofType("thinking");
-  const sealed = ofType("redacted_thinking").map(({ data }) => textOf(data) ?? "");
+  const encrypted = ofType("redacted_thinking").map(({ data }) => textOf(data) ?? "");
   const reasoning = thoughts.map(({ thinking }) => textOf(thinking) ?? "").join("");
   // Each signature is of one thought alone: joined thoughts have none, so that none is sent back that doesn't fit.
   const signature = thoughts.length === 1 ? textOf(thoughts[0]?.["signature"]) : undefined;
   const { text, citations } = readTexts(ofType("text"));
-  const finishReason = readStopReason(body["stop_reason"]);
+  const finishReason = readAnthropicStopReason(body["stop_reason"]);
   const stopSequence = textOf(body["stop_sequence"]);
   const refusal = readRefusal(body);
   return {
@@ -49,7 +49,7 @@ function readChoice(body: JsonRecord): ChatChoice {
     text,
     ...(reasoning !== "" && { reasoning }),
     ...(signature !== undefined && { reasoningSignature: signature }),
-    ...(sealed.length > 0 && { sealedReasoning: sealed }),
+    ...(encrypted.length > 0 && { encryptedReasoning: encrypted }),
     ...(refusal !== undefined && { refusal }),
     ...(citations.length > 0 && { citations }),
     toolCalls: ofType("tool_use").map(readToolUse),
@@ -65,14 +65,14 @@ function readTexts(blocks: readonly JsonRecord[]): { text: string; citations: re
     const startIndex = text.length;
     text += textOf(block["text"]) ?? "";
     for (const citation of listOf(block["citations"])) {
-      citations.push(readCitation(recordOf(citation), startIndex, text.length));
+      citations.push(readAnthropicCitation(recordOf(citation), startIndex, text.length));
     }
   }
   return { text, citations };
 }
 
 /** A citation stands behind the whole text of its block: from `startIndex` to `endIndex` of the answer's text. */
-export function readCitation(citation: JsonRecord, startIndex: number, endIndex: number): Citation {
+export function readAnthropicCitation(citation: JsonRecord, startIndex: number, endIndex: number): Citation {
   const source = textOf(citation["source"]);
   const url = textOf(citation["url"]) ?? (source !== undefined && URL.canParse(source) ? source : undefined);
   const title = textOf(citation["title"]) ?? textOf(citation["document_title"]);
@@ -110,13 +110,13 @@ const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
 ]);
 
 /** Our word for why an answer ended; undefined while it has not. */
-export function readStopReason(reason: unknown): FinishReason | undefined {
+export function readAnthropicStopReason(reason: unknown): FinishReason | undefined {
   const word = textOf(reason);
   return word === undefined ? undefined : (FINISH_REASONS.get(word) ?? "unknown");
 }
 
 /** Tokens as billed; undefined where neither input nor output is named. This wire's input leaves cached tokens out. */
-export function readUsage(usage: unknown): TokenUsage | undefined {
+export function readAnthropicUsage(usage: unknown): TokenUsage | undefined {
   if (!isRecord(usage)) return undefined;
   const { input_tokens: input, output_tokens: output } = usage;
   const { cache_creation_input_tokens: written, cache_read_input_tokens: read } = usage;

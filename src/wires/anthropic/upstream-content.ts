@@ -19,7 +19,7 @@ const BROKEN_INPUT = "invalid_json";
 
 /** The turns, in the alternation that the wire wants. */
 export function writeTurns(messages: readonly Message[], drop: DropMeaning): readonly JsonRecord[] {
-  const turns = alternate(messages, (part) => writePart(part, drop));
+  const turns = alternate(messages, (part) => writeAnthropicPart(part, drop));
   return turns.map(({ role, content }) => ({ role, content: simplify(content) }));
 }
 
@@ -32,7 +32,7 @@ export function simplify(content: readonly JsonRecord[]): string | readonly Json
 }
 
 /** The blocks of one part; none for what has no place on this wire. */
-export function writePart(part: Part, drop: DropMeaning): readonly JsonRecord[] {
+export function writeAnthropicPart(part: Part, drop: DropMeaning): readonly JsonRecord[] {
   switch (part.type) {
     case "text":
     case "refusal":
@@ -50,14 +50,14 @@ export function writePart(part: Part, drop: DropMeaning): readonly JsonRecord[] 
       drop("audio");
       return [];
     case "reasoning": {
-      const { text, signature, sealed } = part;
-      const proof = sealed ?? signature;
+      const { text, signature, encrypted } = part;
+      const opaque = encrypted ?? signature;
       // Without a signature, or with another vendor's, it would be refused, and is not needed.
-      if (proof === undefined || isTagged(proof)) return [];
+      if (opaque === undefined || isTagged(opaque)) return [];
       return [
-        sealed === undefined
+        encrypted === undefined
           ? { type: "thinking", thinking: text, signature }
-          : { type: "redacted_thinking", data: sealed },
+          : { type: "redacted_thinking", data: encrypted },
       ];
     }
     case "tool_call": {
@@ -67,7 +67,7 @@ export function writePart(part: Part, drop: DropMeaning): readonly JsonRecord[] 
       ];
     }
     case "tool_result": {
-      const content = simplify(part.parts.flatMap((inner) => writePart(inner, drop)));
+      const content = simplify(part.parts.flatMap((inner) => writeAnthropicPart(inner, drop)));
       return [
         {
           type: "tool_result",

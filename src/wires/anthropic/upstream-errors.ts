@@ -6,7 +6,7 @@
 import { GatewayError } from "../../errors.ts";
 import { recordOf } from "../../json/fields.ts";
 import { readOpenAiError } from "../openai-chat/upstream-errors.ts";
-import type { Provider } from "../../providers/provider.ts";
+import type { ReadUpstreamError } from "../upstream-wire.ts";
 
 /** The account's fault whatever the status: an empty balance comes as 400 or 402. */
 const ACCOUNT_FAULTS: ReadonlySet<unknown> = new Set([
@@ -19,7 +19,7 @@ const NO_CREDIT = /credit balance is too low/i;
 /** Each limit's remainder and the time at which it is whole again. */
 const LIMITS = ["requests", "tokens", "input-tokens", "output-tokens"] as const;
 
-export const readAnthropicError: Provider["toError"] = (status, headers, body, context = {}) => {
+export const readAnthropicError: ReadUpstreamError = (status, headers, body, context = {}) => {
   const { type, message } = recordOf(recordOf(body)["error"]);
   if (ACCOUNT_FAULTS.has(type) || (typeof message === "string" && NO_CREDIT.test(message))) {
     const said =

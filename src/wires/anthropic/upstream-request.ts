@@ -7,12 +7,12 @@ import type { ChatRequest } from "../../schema/chat.ts";
 import type { Conversation, OutputFormat, Sampling, Tool } from "../../schema/conversation.ts";
 import { editTopLevel } from "../../json/edit.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
-import { type DropMeaning, simplify, writeMark, writePart, writeTurns } from "./upstream-content.ts";
+import { type DropMeaning, simplify, writeMark, writeAnthropicPart, writeTurns } from "./upstream-content.ts";
 import { writeThinking } from "./upstream-thinking.ts";
 import { type Claude, readClaude } from "./claude-capabilities.ts";
 import { closeObjects } from "../closed-schema.ts";
 import { ownMessages } from "../foreign-reasoning.ts";
-import type { Target, Translation } from "../../providers/provider.ts";
+import type { Target, Translation } from "../upstream-wire.ts";
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */
 const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages"]);
@@ -79,7 +79,7 @@ export function writeMessages(
 
 function writeSystem({ system }: Conversation, drop: DropMeaning): string | readonly JsonRecord[] {
   const blocks = system.flatMap((part) => {
-    if (part.type === "text") return writePart(part, drop);
+    if (part.type === "text") return writeAnthropicPart(part, drop);
     drop("system");
     return [];
   });

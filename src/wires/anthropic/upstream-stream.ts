@@ -5,9 +5,14 @@
 
 import type { ChatChunk } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { readCitation, readRefusal, readStopReason, readUsage } from "./upstream-answer.ts";
+import {
+  readAnthropicCitation,
+  readRefusal,
+  readAnthropicStopReason,
+  readAnthropicUsage,
+} from "./upstream-answer.ts";
 
-import type { Decoder } from "../../providers/provider.ts";
+import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent } from "../read-upstream.ts";
 
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
@@ -47,7 +52,7 @@ export function createAnthropicDecoder(): Decoder {
   function takeUsage(said: unknown): readonly ChatChunk[] {
     const counts = Object.entries(recordOf(said)).filter(([, value]) => isPresent(value));
     usage = { ...usage, ...Object.fromEntries(counts) };
-    const read = counts.length === 0 ? undefined : readUsage(usage);
+    const read = counts.length === 0 ? undefined : readAnthropicUsage(usage);
     return read === undefined ? [] : [{ type: "usage", usage: read }];
   }
 
@@ -62,9 +67,9 @@ export function createAnthropicDecoder(): Decoder {
       case "text":
         return takeText(content["text"]);
       case "thinking":
-        return takeThought(content);
+        return takeReasoning(content);
       case "redacted_thinking":
-        return [{ type: "sealed_reasoning", index: INDEX, data: textOf(content["data"]) ?? "" }];
+        return [{ type: "encrypted_reasoning", index: INDEX, data: textOf(content["data"]) ?? "" }];
       case "tool_use": {
         const { input } = content;
         const isGiven = isRecord(input) && Object.keys(input).length > 0;
@@ -94,7 +99,7 @@ export function createAnthropicDecoder(): Decoder {
     return [{ type: "text", index: INDEX, text }];
   }
 
-  function takeThought({ thinking, signature }: JsonRecord): readonly ChatChunk[] {
+  function takeReasoning({ thinking, signature }: JsonRecord): readonly ChatChunk[] {
     const text = textOf(thinking);
     const signed = textOf(signature);
     return [
@@ -113,7 +118,7 @@ export function createAnthropicDecoder(): Decoder {
         return takeText(delta["text"]);
       case "thinking_delta":
       case "signature_delta":
-        return takeThought(delta);
+        return takeReasoning(delta);
       case "citations_delta":
         block?.citations.push(recordOf(delta["citation"]));
         return [];
@@ -141,13 +146,13 @@ export function createAnthropicDecoder(): Decoder {
     return block.citations.map((citation) => ({
       type: "citation",
       index: INDEX,
-      citation: readCitation(citation, block.textStart, textLength),
+      citation: readAnthropicCitation(citation, block.textStart, textLength),
     }));
   }
 
   function readEnd(event: JsonRecord): readonly ChatChunk[] {
     const delta = recordOf(event["delta"]);
-    const reason = readStopReason(delta["stop_reason"]);
+    const reason = readAnthropicStopReason(delta["stop_reason"]);
     const stopSequence = textOf(delta["stop_sequence"]);
     const refusal = readRefusal(delta);
     const chunks: ChatChunk[] = [];

@@ -18,11 +18,13 @@ export function readCohereChat(body: unknown): ChatResponse {
   const text = content.map((item) => textOf(item["text"]) ?? "").join("");
   const thoughts = content.map(({ thinking }) => textOf(thinking) ?? "").join("");
   const reasoning = thoughts + (textOf(message["tool_plan"]) ?? "");
-  const citations = listOf(message["citations"]).flatMap((citation) => readCitation(recordOf(citation)));
+  const citations = listOf(message["citations"]).flatMap((citation) =>
+    readCohereCitation(recordOf(citation)),
+  );
   const logprobs = listOf(body["logprobs"]).flatMap((item) => readLogprob(item));
-  const finishReason = readFinishReason(reason);
+  const finishReason = readCohereFinishReason(reason);
   const id = textOf(body["id"]);
-  const usage = readUsage(body["usage"]);
+  const usage = readCohereUsage(body["usage"]);
   return {
     ...(id !== undefined && { id }),
     choices: [
@@ -44,7 +46,7 @@ export function readCohereChat(body: unknown): ChatResponse {
 }
 
 /** Which source says what a stretch of the text says: a citation for each, and none for thoughts and plans. */
-export function readCitation(citation: JsonRecord): readonly Citation[] {
+export function readCohereCitation(citation: JsonRecord): readonly Citation[] {
   const { start, end, type, sources } = citation;
   if (type !== undefined && type !== null && type !== "TEXT_CONTENT") return [];
   const span = {
@@ -86,13 +88,13 @@ const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
 ]);
 
 /** Our word for why an answer ended; undefined while it has not. */
-export function readFinishReason(reason: unknown): FinishReason | undefined {
+export function readCohereFinishReason(reason: unknown): FinishReason | undefined {
   const word = textOf(reason);
   return word === undefined ? undefined : (FINISH_REASONS.get(word) ?? "unknown");
 }
 
 /** Tokens as billed, which leave out what Cohere puts around a prompt; as counted, where it bills none. */
-export function readUsage(usage: unknown): TokenUsage | undefined {
+export function readCohereUsage(usage: unknown): TokenUsage | undefined {
   if (!isRecord(usage)) return undefined;
   const billed = recordOf(usage["billed_units"]);
   const counted = recordOf(usage["tokens"]);

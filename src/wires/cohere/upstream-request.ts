@@ -15,7 +15,7 @@ import { formatMediaUrl } from "../../bytes/media-url.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import { budgetOfEffort } from "../../schema/reasoning-effort.ts";
 import type { FieldMeaning } from "../../schema/wire-traits.ts";
-import type { Target, Translation } from "../../providers/provider.ts";
+import type { Target, Translation } from "../upstream-wire.ts";
 
 type DropMeaning = (meaning: FieldMeaning) => void;
 
@@ -98,11 +98,13 @@ function writeContent(part: Part, drop: DropMeaning): readonly JsonRecord[] {
   }
 }
 
-/** What was thought before a call is the call's plan; thoughts that their vendor signed or sealed are not Cohere's. */
+/** What was thought before a call is the call's plan; thoughts that their vendor signed or encrypted are not Cohere's. */
 function writeAssistant(parts: readonly Part[], drop: DropMeaning): readonly JsonRecord[] {
   const calls = parts.flatMap((part) => (part.type === "tool_call" ? [part] : []));
   const thoughts = parts.flatMap((part) =>
-    part.type === "reasoning" && part.signature === undefined && part.sealed === undefined ? [part.text] : [],
+    part.type === "reasoning" && part.signature === undefined && part.encrypted === undefined
+      ? [part.text]
+      : [],
   );
   const plan = thoughts.join("");
   const isPlanned = plan !== "" && calls.length > 0;

@@ -5,9 +5,15 @@
 
 import type { ChatChunk } from "../../schema/chat.ts";
 import { isPresent, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { FAILED, readCitation, readFinishReason, readLogprob, readUsage } from "./upstream-answer.ts";
+import {
+  FAILED,
+  readCohereCitation,
+  readCohereFinishReason,
+  readLogprob,
+  readCohereUsage,
+} from "./upstream-answer.ts";
 
-import type { Decoder } from "../../providers/provider.ts";
+import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent, readFunction } from "../read-upstream.ts";
 
 const END_MARK = "[DONE]";
@@ -59,7 +65,7 @@ export function createCohereDecoder(): Decoder {
       case "content-delta":
         return readContent(recordOf(message["content"]), event["logprobs"]);
       case "tool-plan-delta":
-        return readThought(message["tool_plan"]);
+        return readReasoning(message["tool_plan"]);
       case "tool-call-start":
         return openCall(event, message);
       case "tool-call-delta":
@@ -70,7 +76,7 @@ export function createCohereDecoder(): Decoder {
         return isEmpty ? takeArguments(event, "{}") : [];
       }
       case "citation-start":
-        return readCitation(recordOf(message["citations"])).map((citation) => ({
+        return readCohereCitation(recordOf(message["citations"])).map((citation) => ({
           type: "citation",
           index: INDEX,
           citation,
@@ -87,13 +93,13 @@ function readContent({ text, thinking }: JsonRecord, logprobs: unknown): readonl
   const said = textOf(text);
   const tokens = isPresent(logprobs) ? readLogprob(logprobs) : [];
   return [
-    ...readThought(thinking),
+    ...readReasoning(thinking),
     ...(said === undefined ? [] : [{ type: "text", index: INDEX, text: said } as const]),
     ...(tokens.length === 0 ? [] : [{ type: "logprobs", index: INDEX, logprobs: tokens } as const]),
   ];
 }
 
-function readThought(thought: unknown): readonly ChatChunk[] {
+function readReasoning(thought: unknown): readonly ChatChunk[] {
   const text = textOf(thought);
   return text === undefined ? [] : [{ type: "reasoning", index: INDEX, text }];
 }
@@ -101,8 +107,8 @@ function readThought(thought: unknown): readonly ChatChunk[] {
 function readEnd(delta: JsonRecord): readonly ChatChunk[] {
   const { finish_reason: word } = delta;
   if (word === FAILED || isPresent(delta["error"])) return [{ type: "error", errorType: "error" }];
-  const reason = readFinishReason(word);
-  const usage = readUsage(delta["usage"]);
+  const reason = readCohereFinishReason(word);
+  const usage = readCohereUsage(delta["usage"]);
   return [
     ...(reason === undefined ? [] : [{ type: "finish", index: INDEX, reason } as const]),
     ...(usage === undefined ? [] : [{ type: "usage", usage } as const]),

@@ -12,7 +12,7 @@ export function readConverse(body: unknown): ChatResponse {
   if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const message = recordOf(recordOf(body["output"])["message"]);
   if (!Array.isArray(message["content"])) throw malformed("a response without content");
-  const usage = readUsage(body["usage"]);
+  const usage = readConverseUsage(body["usage"]);
   return {
     choices: [readChoice(listOf(message["content"]).map(recordOf), body["stopReason"])],
     ...(usage !== undefined && { usage }),
@@ -28,7 +28,7 @@ function readChoice(blocks: readonly JsonRecord[], stopReason: unknown): ChatCho
     const pieces = listOf(cited["content"]).map((piece) => textOf(recordOf(piece)["text"]) ?? "");
     text += (textOf(block["text"]) ?? "") + pieces.join("");
     for (const citation of listOf(cited["citations"])) {
-      citations.push(readCitation(recordOf(citation), startIndex, text.length));
+      citations.push(readConverseCitation(recordOf(citation), startIndex, text.length));
     }
   }
   const thoughts = blocks.map((block) => recordOf(block["reasoningContent"]));
@@ -38,14 +38,14 @@ function readChoice(blocks: readonly JsonRecord[], stopReason: unknown): ChatCho
   const reasoning = spoken.map((thought) => textOf(thought["text"]) ?? "").join("");
   // Each signature is of one thought alone.
   const signature = spoken.length === 1 ? textOf(spoken[0]?.["signature"]) : undefined;
-  const sealed = thoughts.flatMap(({ redactedContent }) => textOf(redactedContent) ?? []);
-  const finishReason = readStopReason(stopReason);
+  const encrypted = thoughts.flatMap(({ redactedContent }) => textOf(redactedContent) ?? []);
+  const finishReason = readConverseStopReason(stopReason);
   return {
     index: 0,
     text,
     ...(reasoning !== "" && { reasoning }),
     ...(signature !== undefined && { reasoningSignature: signature }),
-    ...(sealed.length > 0 && { sealedReasoning: sealed }),
+    ...(encrypted.length > 0 && { encryptedReasoning: encrypted }),
     ...(citations.length > 0 && { citations }),
     toolCalls: blocks.flatMap((block) => (isRecord(block["toolUse"]) ? [readToolUse(block["toolUse"])] : [])),
     ...(finishReason !== undefined && { finishReason }),
@@ -57,7 +57,7 @@ function readToolUse({ toolUseId, name, input = {} }: JsonRecord) {
 }
 
 /** A citation stands behind the whole text of its block. */
-export function readCitation(citation: JsonRecord, startIndex: number, endIndex: number): Citation {
+export function readConverseCitation(citation: JsonRecord, startIndex: number, endIndex: number): Citation {
   const url = textOf(recordOf(recordOf(citation["location"])["web"])["url"]);
   const title = textOf(citation["title"]);
   const citedText = listOf(citation["sourceContent"])
@@ -83,13 +83,13 @@ const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
 ]);
 
 /** Our word for why an answer ended; undefined while it has not. */
-export function readStopReason(reason: unknown): FinishReason | undefined {
+export function readConverseStopReason(reason: unknown): FinishReason | undefined {
   const word = textOf(reason);
   return word === undefined ? undefined : (FINISH_REASONS.get(word) ?? "unknown");
 }
 
 /** Tokens as billed; this wire's input leaves cached tokens out. Undefined where neither input nor output is named. */
-export function readUsage(usage: unknown): TokenUsage | undefined {
+export function readConverseUsage(usage: unknown): TokenUsage | undefined {
   if (!isRecord(usage)) return undefined;
   const { inputTokens: input, outputTokens: output } = usage;
   const { cacheReadInputTokens: read, cacheWriteInputTokens: written } = usage;

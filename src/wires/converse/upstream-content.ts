@@ -39,7 +39,7 @@ const AUDIO_FORMATS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** The blocks of one part, its cache point behind it; none for what has no place on this wire. */
-export function writePart(part: Part, drop: DropMeaning): readonly JsonRecord[] {
+export function writeConversePart(part: Part, drop: DropMeaning): readonly JsonRecord[] {
   const blocks = writeBlocks(part, drop);
   const mark = "cacheMark" in part ? part.cacheMark : undefined;
   return blocks.length === 0 || mark === undefined ? blocks : [...blocks, writeCachePoint(mark)];
@@ -63,12 +63,14 @@ function writeBlocks(part: Part, drop: DropMeaning): readonly JsonRecord[] {
     case "document":
       return writeDocument(part, drop);
     case "reasoning": {
-      const { text, signature, sealed } = part;
-      const proof = sealed ?? signature;
+      const { text, signature, encrypted } = part;
+      const opaque = encrypted ?? signature;
       // Without a signature, or with another vendor's, it would be refused, and is not needed.
-      if (proof === undefined || isTagged(proof)) return [];
+      if (opaque === undefined || isTagged(opaque)) return [];
       const reasoningText = { text, signature };
-      return [{ reasoningContent: sealed === undefined ? { reasoningText } : { redactedContent: sealed } }];
+      return [
+        { reasoningContent: encrypted === undefined ? { reasoningText } : { redactedContent: encrypted } },
+      ];
     }
     case "tool_call": {
       const { id, name, argumentsJson } = part;

@@ -10,10 +10,10 @@ import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import type { DropMeaning } from "../anthropic/upstream-content.ts";
 import { dropForeign, fitSampling } from "../anthropic/upstream-request.ts";
 import { type Thinking, writeThinking } from "../anthropic/upstream-thinking.ts";
-import { writeCachePoint, writePart } from "./upstream-content.ts";
+import { writeCachePoint, writeConversePart } from "./upstream-content.ts";
 import { type Claude, readClaude } from "../anthropic/claude-capabilities.ts";
 import { closeObjects } from "../closed-schema.ts";
-import type { Target, Translation } from "../../providers/provider.ts";
+import type { Target, Translation } from "../upstream-wire.ts";
 import { alternate } from "../alternate-roles.ts";
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */
@@ -52,12 +52,12 @@ export function writeConverse(
     ...(sampling.stopSequences !== undefined && { stopSequences: sampling.stopSequences }),
   };
   const system = conversation.system.flatMap((part) => {
-    if (part.type === "text") return writePart(part, drop);
+    if (part.type === "text") return writeConversePart(part, drop);
     drop("system");
     return [];
   });
   return {
-    messages: alternate(conversation.messages, (part) => writePart(part, drop)),
+    messages: alternate(conversation.messages, (part) => writeConversePart(part, drop)),
     ...(system.length > 0 && { system }),
     ...(Object.keys(inference).length > 0 && { inferenceConfig: inference }),
     ...writeTools(conversation, drop),

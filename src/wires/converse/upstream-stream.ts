@@ -6,9 +6,9 @@
 import type { ChatChunk } from "../../schema/chat.ts";
 import { FAULT_PREFIX } from "../../bytes/aws-event-stream.ts";
 import { isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { readCitation, readStopReason, readUsage } from "./upstream-answer.ts";
+import { readConverseCitation, readConverseStopReason, readConverseUsage } from "./upstream-answer.ts";
 
-import type { Decoder } from "../../providers/provider.ts";
+import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent } from "../read-upstream.ts";
 
 /** The wire has one choice. */
@@ -68,7 +68,7 @@ export function createConverseDecoder(): Decoder {
       textLength += text.length;
       return [{ type: "text", index: INDEX, text }];
     }
-    if (isRecord(delta["reasoningContent"])) return takeThought(delta["reasoningContent"]);
+    if (isRecord(delta["reasoningContent"])) return takeReasoning(delta["reasoningContent"]);
     if (isRecord(delta["citation"])) {
       block.citations.push(delta["citation"]);
       return [];
@@ -91,7 +91,7 @@ export function createConverseDecoder(): Decoder {
     return block.citations.map((citation) => ({
       type: "citation",
       index: INDEX,
-      citation: readCitation(citation, block.textStart, textLength),
+      citation: readConverseCitation(citation, block.textStart, textLength),
     }));
   }
 
@@ -111,12 +111,12 @@ export function createConverseDecoder(): Decoder {
       case "contentBlockStop":
         return closeBlock(event);
       case "messageStop": {
-        const reason = readStopReason(event["stopReason"]);
+        const reason = readConverseStopReason(event["stopReason"]);
         return reason === undefined ? [] : [{ type: "finish", index: INDEX, reason }];
       }
       case "metadata": {
         // The last event: nothing comes behind the usage.
-        const usage = readUsage(event["usage"]);
+        const usage = readConverseUsage(event["usage"]);
         return usage === undefined ? [{ type: "done" }] : [{ type: "usage", usage }, { type: "done" }];
       }
       default:
@@ -125,11 +125,11 @@ export function createConverseDecoder(): Decoder {
   };
 }
 
-function takeThought(thought: JsonRecord): readonly ChatChunk[] {
+function takeReasoning(thought: JsonRecord): readonly ChatChunk[] {
   const text = textOf(thought["text"]);
   if (text !== undefined) return [{ type: "reasoning", index: INDEX, text }];
   const signature = textOf(thought["signature"]);
   if (signature !== undefined) return [{ type: "reasoning_signature", index: INDEX, signature }];
   const data = textOf(thought["redactedContent"]);
-  return data === undefined ? [] : [{ type: "sealed_reasoning", index: INDEX, data }];
+  return data === undefined ? [] : [{ type: "encrypted_reasoning", index: INDEX, data }];
 }

@@ -13,7 +13,7 @@ import type {
   ToolCall,
 } from "../../schema/chat.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
-import { wrapSignature } from "./client-reasoning.ts";
+import { wrapForGemini } from "./client-reasoning.ts";
 
 /** A whole answer's body. */
 export function formatAnswer(response: ChatResponse): string {
@@ -29,9 +29,9 @@ function toCandidate(choice: ChatChoice): JsonRecord {
   const { index, text, reasoning, reasoningSignature, refusal, logprobs, citations = [], toolCalls } = choice;
   const parts: JsonRecord[] = [];
   if (reasoning !== undefined || reasoningSignature !== undefined) {
-    parts.push(thoughtPart(reasoning ?? "", reasoningSignature));
+    parts.push(reasoningPart(reasoning ?? "", reasoningSignature));
   }
-  parts.push(...(choice.sealedReasoning ?? []).map(sealedPart));
+  parts.push(...(choice.encryptedReasoning ?? []).map(encryptedPart));
   if (text !== "") parts.push({ text });
   if (refusal !== undefined) parts.push({ text: refusal });
   const calls = toolCalls.map(callPart);
@@ -46,17 +46,17 @@ function toCandidate(choice: ChatChoice): JsonRecord {
   };
 }
 
-export function thoughtPart(text: string, signature?: string): JsonRecord {
+export function reasoningPart(text: string, signature?: string): JsonRecord {
   return {
     text,
     thought: true,
-    ...(signature !== undefined && { thoughtSignature: wrapSignature("signature", signature) }),
+    ...(signature !== undefined && { thoughtSignature: wrapForGemini("signature", signature) }),
   };
 }
 
 /** Thought that only its vendor can read: an empty thought whose signature holds it. */
-export function sealedPart(data: string): JsonRecord {
-  return { text: "", thought: true, thoughtSignature: wrapSignature("sealed", data) };
+export function encryptedPart(data: string): JsonRecord {
+  return { text: "", thought: true, thoughtSignature: wrapForGemini("encrypted", data) };
 }
 
 /** Undefined where the arguments are no JSON object: Gemini's form has no place for them. */
@@ -65,7 +65,7 @@ export function callPart({ id, name, argumentsJson, signature }: ToolCall): Json
   if (args === undefined) return undefined;
   return {
     functionCall: { ...(id !== "" && { id }), name, args },
-    ...(signature !== undefined && { thoughtSignature: wrapSignature("signature", signature) }),
+    ...(signature !== undefined && { thoughtSignature: wrapForGemini("signature", signature) }),
   };
 }
 

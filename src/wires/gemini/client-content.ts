@@ -8,7 +8,7 @@ import { isPresent, isRecord, listOf, textOf, type JsonRecord } from "../../json
 import { guessMediaType } from "../../bytes/media-url.ts";
 import { refuse } from "../checked-body.ts";
 import { camelFields, knownFields } from "./client-fields.ts";
-import { unwrapSignature } from "./client-reasoning.ts";
+import { unwrapFromGemini } from "./client-reasoning.ts";
 
 /** What belongs to a part beside its content; `partMetadata` is the client's note to himself. */
 const PART_FIELDS: ReadonlySet<string> = new Set([
@@ -47,7 +47,7 @@ export function createPartReader(drop: DropField): (parts: unknown, path: string
     calls += 1;
     const id = textOf(call["id"]) ?? `call_${calls}`;
     waiting.set(name, [...(waiting.get(name) ?? []), id]);
-    const { signature } = unwrapSignature(part["thoughtSignature"]);
+    const { signature } = unwrapFromGemini(part["thoughtSignature"]);
     return {
       type: "tool_call",
       id,
@@ -102,8 +102,8 @@ function readOutput(response: unknown): { readonly text: string; readonly isErro
 function readText(part: JsonRecord): readonly Part[] {
   const text = typeof part["text"] === "string" ? part["text"] : "";
   if (part["thought"] !== true) return text === "" ? [] : [{ type: "text", text }];
-  const { signature, sealed } = unwrapSignature(part["thoughtSignature"]);
-  if (sealed !== undefined) return [{ type: "reasoning", text: "", sealed }];
+  const { signature, encrypted } = unwrapFromGemini(part["thoughtSignature"]);
+  if (encrypted !== undefined) return [{ type: "reasoning", text: "", encrypted }];
   return [{ type: "reasoning", text, ...(signature !== undefined && { signature }) }];
 }
 

@@ -66,7 +66,7 @@ const DECLARATION_FIELDS: ReadonlySet<string> = new Set([
   "parametersJsonSchema",
 ]);
 
-export function readConversation({ body }: Pick<ChatRequest, "body">, drop: DropField): Conversation {
+export function readGeminiConversation({ body }: Pick<ChatRequest, "body">, drop: DropField): Conversation {
   const request = knownFields(body, "", REQUEST_FIELDS, drop);
   const config = knownFields(request["generationConfig"], "generationConfig", CONFIG_FIELDS, drop);
   const { choice, allowed, isValidated } = readCalling(request["toolConfig"], drop);

@@ -17,8 +17,8 @@ import type { ChunkEncoder } from "../client-wire.ts";
 import {
   callPart,
   finishFields,
-  sealedPart,
-  thoughtPart,
+  encryptedPart,
+  reasoningPart,
   toGroundingMetadata,
   toLogprobsResult,
   toUsageMetadata,
@@ -78,11 +78,11 @@ export function createAnswerEncoder(framing: StreamFraming): ChunkEncoder {
         return { index: chunk.index, part: { text: chunk.text } };
       case "reasoning":
         choiceOf(chunk.index);
-        return { index: chunk.index, part: thoughtPart(chunk.text) };
+        return { index: chunk.index, part: reasoningPart(chunk.text) };
       case "reasoning_signature":
-        return { index: chunk.index, part: thoughtPart("", chunk.signature) };
-      case "sealed_reasoning":
-        return { index: chunk.index, part: sealedPart(chunk.data) };
+        return { index: chunk.index, part: reasoningPart("", chunk.signature) };
+      case "encrypted_reasoning":
+        return { index: chunk.index, part: encryptedPart(chunk.data) };
       case "tool_call":
         addFragment(choiceOf(chunk.index).calls, chunk);
         return undefined;

@@ -2,7 +2,7 @@
 
 import type { FieldMeaning } from "../../schema/wire-traits.ts";
 
-export const FIELD_NAMES: Readonly<Record<FieldMeaning, string>> = {
+export const GEMINI_FIELD_NAMES: Readonly<Record<FieldMeaning, string>> = {
   temperature: "generationConfig.temperature",
   topP: "generationConfig.topP",
   topK: "generationConfig.topK",

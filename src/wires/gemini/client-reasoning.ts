@@ -6,24 +6,24 @@
 import { untagSignature } from "../reasoning-provenance.ts";
 
 const MARK = "headgate:";
-const KINDS = { signature: "v:", sealed: "s:" } as const;
+const KINDS = { signature: "v:", encrypted: "s:" } as const;
 
 /** MARK in base64: nine bytes fill whole groups. */
 const MARK_BASE64 = "aGVhZGdhdGU6";
 
 /** Whether a signature is another vendor's, as we gave it to the client. */
-export function isWrapped(thoughtSignature: unknown): boolean {
+export function isWrappedForGemini(thoughtSignature: unknown): boolean {
   return typeof thoughtSignature === "string" && thoughtSignature.startsWith(MARK_BASE64);
 }
 
-export interface KeptThought {
+export interface KeptReasoning {
   readonly signature?: string;
   /** Thought that only its vendor can read. */
-  readonly sealed?: string;
+  readonly encrypted?: string;
 }
 
 /** A signature as a Gemini client keeps it: Gemini's own as it is. */
-export function wrapSignature(kind: keyof typeof KINDS, value: string): string {
+export function wrapForGemini(kind: keyof typeof KINDS, value: string): string {
   const own = untagSignature(value);
   if (own !== undefined) return own;
   const bytes = new TextEncoder().encode(MARK + KINDS[kind] + value);
@@ -31,13 +31,13 @@ export function wrapSignature(kind: keyof typeof KINDS, value: string): string {
 }
 
 /** What was wrapped; nothing where it is Gemini's own. */
-export function unwrapSignature(thoughtSignature: unknown): KeptThought {
+export function unwrapFromGemini(thoughtSignature: unknown): KeptReasoning {
   if (typeof thoughtSignature !== "string") return {};
   const text = decode(thoughtSignature);
   if (text === undefined || !text.startsWith(MARK)) return {};
   const value = text.slice(MARK.length);
   if (value.startsWith(KINDS.signature)) return { signature: value.slice(KINDS.signature.length) };
-  return value.startsWith(KINDS.sealed) ? { sealed: value.slice(KINDS.sealed.length) } : {};
+  return value.startsWith(KINDS.encrypted) ? { encrypted: value.slice(KINDS.encrypted.length) } : {};
 }
 
 function decode(base64: string): string | undefined {

@@ -13,11 +13,11 @@ import { checkFields, parseObject, refuse } from "../checked-body.ts";
 import type { ClientWire, RequestContext } from "../client-wire.ts";
 import { readConversationContent } from "../conversation-trace.ts";
 import { geminiErrorBody, geminiErrors } from "./client-errors.ts";
-import { FIELD_NAMES } from "./client-field-names.ts";
+import { GEMINI_FIELD_NAMES } from "./client-field-names.ts";
 import { geminiModels } from "./client-models.ts";
 import { formatAnswer } from "./client-answer.ts";
 import { isContentList } from "./client-content.ts";
-import { readConversation, readParams } from "./client-conversation.ts";
+import { readGeminiConversation, readParams } from "./client-conversation.ts";
 import { createAnswerEncoder, type StreamFraming } from "./client-encoder.ts";
 import { camelFields } from "./client-fields.ts";
 import { answerFromStream, toEventData } from "./client-replay.ts";
@@ -60,8 +60,8 @@ export const GEMINI_TRAITS = {
   // Model and form are in the path.
   insignificantFields: new Set(["model", "labels"]),
   turnFields: { list: "contents", content: "parts", isUserByDefault: true },
-  fieldNames: FIELD_NAMES,
-  readContent: (chat: Pick<ChatRequest, "body">) => readConversationContent(readConversation, chat),
+  fieldNames: GEMINI_FIELD_NAMES,
+  readContent: (chat: Pick<ChatRequest, "body">) => readConversationContent(readGeminiConversation, chat),
   errors: geminiErrors,
   models: geminiModels,
   paths: /^\/v1beta(\/|$)/,
@@ -72,13 +72,13 @@ export const GEMINI_TRAITS = {
 const shared = {
   ...GEMINI_TRAITS,
   parseRequest,
-  toConversation: readConversation,
+  toConversation: readGeminiConversation,
   formatResponse: formatAnswer,
   wholeFromStream: answerFromStream,
 } as const satisfies Partial<ClientWire>;
 
 /** Streams as server-sent events: what the SDKs ask for. */
-export const gemini: ClientWire = {
+export const geminiGenerateContent: ClientWire = {
   ...shared,
   encoder: () => createAnswerEncoder(SSE),
   streamType: () => "text/event-stream; charset=utf-8",
@@ -88,8 +88,8 @@ export const gemini: ClientWire = {
 
 /** Asks for a count of tokens: the request itself, or its contents alone. */
 export const geminiCount: ClientWire = {
-  ...gemini,
-  toConversation: (chat, drop) => readConversation({ ...chat, body: countedRequest(chat.body) }, drop),
+  ...geminiGenerateContent,
+  toConversation: (chat, drop) => readGeminiConversation({ ...chat, body: countedRequest(chat.body) }, drop),
 };
 
 /** Streams as one JSON array that grows: what Google sends without `alt=sse`. */
@@ -108,7 +108,7 @@ function parseRequest(bodyText: string, context: RequestContext = {}): ChatReque
 }
 
 /** The body of `countTokens`. Throws `invalid_request`. https://ai.google.dev/api/tokens (seen 2026-11) */
-export function parseCountRequest(bodyText: string, context: RequestContext = {}): ChatRequest {
+export function parseGeminiCount(bodyText: string, context: RequestContext = {}): ChatRequest {
   const body = parseObject(bodyText);
   return { ...checkRequest(countedRequest(body), context), bodyText, body };
 }
@@ -127,7 +127,7 @@ function checkRequest(request: JsonRecord, context: RequestContext): Omit<ChatRe
   });
   checkContents(contents);
   return {
-    wire: gemini,
+    wire: geminiGenerateContent,
     operation: "chat",
     model,
     stream: context.stream === true,

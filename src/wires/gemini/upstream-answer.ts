@@ -21,7 +21,7 @@ export function readAnswer(body: unknown): ChatResponse {
   if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const { candidates } = body;
   if (isPresent(body["error"]) && !Array.isArray(candidates)) throw errorWithGoodStatus();
-  const usage = readUsage(body["usageMetadata"]);
+  const usage = readGeminiUsage(body["usageMetadata"]);
   return {
     ...readHead(body),
     choices: readChoices(body),
@@ -61,10 +61,10 @@ function readChoice(candidate: JsonRecord, position: number, responseId: string 
   const reasoning = thoughts.map((part) => textOf(part["text"]) ?? "").join("");
   const signature = [...thoughts, ...textParts].map(readSignature).findLast((known) => known !== undefined);
   const calls = parts.filter((part) => isPresent(part["functionCall"]));
-  const toolCalls = calls.map((part, at) => readCall(part, callId(responseId, index, at)));
-  const finishReason = readFinishReason(candidate["finishReason"], toolCalls.length > 0);
-  const citations = readCitations(candidate, text);
-  const logprobs = readLogprobs(candidate["logprobsResult"]);
+  const toolCalls = calls.map((part, at) => readGeminiCall(part, callId(responseId, index, at)));
+  const finishReason = readGeminiFinishReason(candidate["finishReason"], toolCalls.length > 0);
+  const citations = readGeminiCitations(candidate, text);
+  const logprobs = readGeminiLogprobs(candidate["logprobsResult"]);
   return {
     index,
     text,
@@ -87,7 +87,7 @@ export function readSignature(part: JsonRecord): string | undefined {
   return signature === undefined ? undefined : tagSignature(signature);
 }
 
-export function readCall(part: JsonRecord, madeUpId: string): ToolCall {
+export function readGeminiCall(part: JsonRecord, madeUpId: string): ToolCall {
   const call = recordOf(part["functionCall"]);
   const signature = readSignature(part);
   return {
@@ -122,7 +122,7 @@ const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
 ]);
 
 /** Our word for why a candidate ended; undefined while it has not. Gemini stops for a call as for anything else. */
-export function readFinishReason(reason: unknown, hasCalls: boolean): FinishReason | undefined {
+export function readGeminiFinishReason(reason: unknown, hasCalls: boolean): FinishReason | undefined {
   const word = textOf(reason);
   if (word === undefined || word === "FINISH_REASON_UNSPECIFIED") return undefined;
   const known = FINISH_REASONS.get(word) ?? "unknown";
@@ -130,7 +130,7 @@ export function readFinishReason(reason: unknown, hasCalls: boolean): FinishReas
 }
 
 /** Tokens as billed; undefined where none are named. This wire counts thoughts and tools' results beside the others. */
-export function readUsage(usage: unknown): TokenUsage | undefined {
+export function readGeminiUsage(usage: unknown): TokenUsage | undefined {
   if (!isRecord(usage)) return undefined;
   const countOf = (name: string): number | undefined => {
     const count = usage[name];
@@ -163,7 +163,7 @@ function readAudio(details: unknown): number {
 }
 
 /** What search found (`groundingMetadata`) and what the model recites (`citationMetadata`). */
-export function readCitations(candidate: JsonRecord, text: string): readonly Citation[] {
+export function readGeminiCitations(candidate: JsonRecord, text: string): readonly Citation[] {
   const grounding = recordOf(candidate["groundingMetadata"]);
   const chunks = listOf(grounding["groundingChunks"]).map(recordOf);
   const citations: Citation[] = [];
@@ -202,7 +202,7 @@ function readRange(start: unknown, end: unknown, text: string): Citation {
   return { startIndex: unitsBefore(typeof start === "number" ? start : 0), endIndex: unitsBefore(end) };
 }
 
-export function readLogprobs(result: unknown): readonly TokenLogprob[] {
+export function readGeminiLogprobs(result: unknown): readonly TokenLogprob[] {
   const tops = listOf(recordOf(result)["topCandidates"]);
   return listOf(recordOf(result)["chosenCandidates"]).map((chosen, at) => ({
     ...readTokenLogprob(chosen),

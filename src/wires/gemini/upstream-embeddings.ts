@@ -8,9 +8,9 @@ import type { EmbeddingAsk, EmbeddingResponse } from "../../schema/embedding.ts"
 import { GatewayError } from "../../errors.ts";
 import { editTopLevel } from "../../json/edit.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
-import { readUsage } from "./upstream-answer.ts";
+import { readGeminiUsage } from "./upstream-answer.ts";
 
-import type { Target } from "../../providers/provider.ts";
+import type { Target } from "../upstream-wire.ts";
 import { malformed } from "../read-upstream.ts";
 
 type EmbeddingMethod = "embedContent" | "batchEmbedContents";
@@ -60,12 +60,12 @@ export function writeEmbedding(ask: EmbeddingAsk, { model }: Target): EmbeddingC
 }
 
 /** Throws `upstream_malformed`. */
-export function readEmbeddings(body: unknown): EmbeddingResponse {
+export function readGeminiEmbeddings(body: unknown): EmbeddingResponse {
   if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const { embedding, embeddings } = body;
   const found = Array.isArray(embeddings) ? embeddings : isRecord(embedding) ? [embedding] : [];
   if (found.length === 0) throw malformed("a response without embeddings");
-  const usage = readUsage(body["usageMetadata"]);
+  const usage = readGeminiUsage(body["usageMetadata"]);
   const vectors = found.map(readVector);
   return { vectors: () => vectors, ...(usage !== undefined && { usage }) };
 }

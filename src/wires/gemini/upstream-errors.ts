@@ -7,11 +7,11 @@
 import { GatewayError } from "../../errors.ts";
 import { listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readOpenAiError } from "../openai-chat/upstream-errors.ts";
-import type { Provider } from "../../providers/provider.ts";
+import type { ReadUpstreamError } from "../upstream-wire.ts";
 
 const MS_PER_SECOND = 1000;
 
-export const readGeminiError: Provider["toError"] = (status, headers, body, context) => {
+export const readGeminiError: ReadUpstreamError = (status, headers, body, context) => {
   // Where a stream was asked for as a JSON array, its error is the only element of one.
   const error = recordOf(recordOf(Array.isArray(body) ? body[0] : body)["error"]);
   if (isKeyRefused(status, error)) {

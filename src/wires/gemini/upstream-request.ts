@@ -11,7 +11,7 @@ import { isRecord, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { ownContents } from "../foreign-reasoning.ts";
 import { signCalls, toContents } from "./upstream-contents.ts";
 import { toThinkingConfig } from "./gemini-capabilities.ts";
-import type { Target, Translation } from "../../providers/provider.ts";
+import type { Target, Translation } from "../upstream-wire.ts";
 
 /** Fields of the body that are the client's: a target's `params` may not set them. */
 const NOT_PARAMS: ReadonlySet<string> = new Set(["contents", "model", "stream", "messages"]);

@@ -8,17 +8,17 @@ import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "
 import {
   callId,
   isBlocked,
-  readCall,
-  readCitations,
-  readFinishReason,
+  readGeminiCall,
+  readGeminiCitations,
+  readGeminiFinishReason,
   readHead,
-  readLogprobs,
+  readGeminiLogprobs,
   readParts,
   readSignature,
-  readUsage,
+  readGeminiUsage,
 } from "./upstream-answer.ts";
 
-import type { Decoder } from "../../providers/provider.ts";
+import type { Decoder } from "../upstream-wire.ts";
 import { malformed, parseEvent, readIndex } from "../read-upstream.ts";
 
 /** A status of google.rpc.Code, as spans may carry it. */
@@ -52,14 +52,14 @@ export function createGeminiDecoder(): Decoder {
   ): void {
     const known = seenOf(index);
     for (const part of readParts(candidate)) readPart(part, index, id, known, chunks);
-    const logprobs = readLogprobs(candidate["logprobsResult"]);
+    const logprobs = readGeminiLogprobs(candidate["logprobsResult"]);
     if (logprobs.length > 0) chunks.push({ type: "logprobs", index, logprobs });
     // Sources are repeated as they grow.
-    const citations = readCitations(candidate, known.text);
+    const citations = readGeminiCitations(candidate, known.text);
     for (const citation of citations.slice(known.citations))
       chunks.push({ type: "citation", index, citation });
     known.citations = Math.max(known.citations, citations.length);
-    const reason = readFinishReason(candidate["finishReason"], known.calls > 0);
+    const reason = readGeminiFinishReason(candidate["finishReason"], known.calls > 0);
     if (reason !== undefined) chunks.push({ type: "finish", index, reason });
   }
 
@@ -84,7 +84,7 @@ export function createGeminiDecoder(): Decoder {
     if (listOf(candidates).length === 0 && isBlocked(body)) {
       chunks.push({ type: "finish", index: 0, reason: "content_filter" });
     }
-    const usage = readUsage(body["usageMetadata"]);
+    const usage = readGeminiUsage(body["usageMetadata"]);
     if (usage !== undefined) chunks.push({ type: "usage", usage });
     return chunks;
   };
@@ -100,7 +100,7 @@ function readPart(
   if (isPresent(part["functionCall"])) {
     const call = seen.calls;
     seen.calls += 1;
-    const { argumentsJson, ...opening } = readCall(part, callId(id, index, call));
+    const { argumentsJson, ...opening } = readGeminiCall(part, callId(id, index, call));
     chunks.push({ type: "tool_call", index, call, ...opening, argumentsFragment: argumentsJson });
     return;
   }

@@ -23,7 +23,7 @@ export function formatCompletion(response: ChatResponse, chat: ChatRequest): str
   return JSON.stringify({
     ...formatHead("chat.completion", response, chat),
     choices: response.choices.map(formatChoice),
-    ...(response.usage !== undefined && { usage: formatUsage(response.usage) }),
+    ...(response.usage !== undefined && { usage: formatChatUsage(response.usage) }),
   });
 }
 
@@ -43,7 +43,7 @@ export function formatHead(
 
 function formatChoice(choice: ChatChoice): JsonRecord {
   const { index, text, reasoning, refusal, citations = [], logprobs, toolCalls, finishReason } = choice;
-  const details = formatThoughts(choice);
+  const details = formatReasoning(choice);
   return {
     index,
     message: {
@@ -52,7 +52,7 @@ function formatChoice(choice: ChatChoice): JsonRecord {
       refusal: refusal ?? null,
       ...(reasoning !== undefined && { reasoning_content: reasoning }),
       ...(details.length > 0 && { reasoning_details: details }),
-      annotations: citations.flatMap(formatCitation),
+      annotations: citations.flatMap(formatChatCitation),
       ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(formatToolCall) }),
     },
     logprobs: logprobs === undefined ? null : formatLogprobs(logprobs),
@@ -61,30 +61,30 @@ function formatChoice(choice: ChatChoice): JsonRecord {
 }
 
 /** Thoughts that must come back unchanged; those that need not are `reasoning_content` alone. */
-function formatThoughts({
+function formatReasoning({
   reasoning,
   reasoningSignature,
-  sealedReasoning = [],
+  encryptedReasoning = [],
 }: ChatChoice): readonly JsonRecord[] {
-  const sealed = sealedReasoning.map(formatSealedThought);
-  if (reasoningSignature === undefined) return sealed;
-  return [formatSignedThought(reasoning ?? "", reasoningSignature), ...sealed];
+  const encrypted = encryptedReasoning.map(formatEncryptedReasoning);
+  if (reasoningSignature === undefined) return encrypted;
+  return [formatSignedReasoning(reasoning ?? "", reasoningSignature), ...encrypted];
 }
 
 /** https://openrouter.ai/docs/use-cases/reasoning-tokens (seen 2026-11). */
-export function formatSignedThought(text: string, signature: string): JsonRecord {
+export function formatSignedReasoning(text: string, signature: string): JsonRecord {
   const { value, format } = detailOf(signature);
   return { type: "reasoning.text", text, signature: value, ...(format !== undefined && { format }) };
 }
 
-export function formatSealedThought(sealed: string): JsonRecord {
-  const { value, format } = detailOf(sealed);
+export function formatEncryptedReasoning(encrypted: string): JsonRecord {
+  const { value, format } = detailOf(encrypted);
   return { type: "reasoning.encrypted", data: value, ...(format !== undefined && { format }) };
 }
 
 /** Gemini's keeps its tag: no format is its own. */
-function detailOf(proof: string): ReturnType<typeof untagDetail> & object {
-  return untagDetail(proof) ?? { value: proof };
+function detailOf(opaque: string): ReturnType<typeof untagDetail> & object {
+  return untagDetail(opaque) ?? { value: opaque };
 }
 
 export function formatToolCall({ id, name, argumentsJson, signature }: ToolCall): JsonRecord {
@@ -102,7 +102,7 @@ export function formatCallSignature(signature: string): JsonRecord {
 }
 
 /** The wire knows citations of addresses only. */
-export function formatCitation({
+export function formatChatCitation({
   url,
   title = "",
   startIndex = 0,
@@ -129,7 +129,7 @@ export function formatFinishReason(reason: FinishReason, hasToolCalls: boolean):
   return hasToolCalls ? "tool_calls" : "stop";
 }
 
-export function formatUsage(usage: TokenUsage): JsonRecord {
+export function formatChatUsage(usage: TokenUsage): JsonRecord {
   const { inputTokens, outputTokens, cacheReadTokens = 0, cacheWriteTokens, reasoningTokens = 0 } = usage;
   return {
     prompt_tokens: inputTokens,

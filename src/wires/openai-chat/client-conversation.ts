@@ -7,7 +7,7 @@ import type { ChatRequest } from "../../schema/chat.ts";
 import type { Conversation, DropField } from "../../schema/conversation.ts";
 import { isPresent, listOf, textOf } from "../../json/fields.ts";
 import { readMessages } from "./client-messages.ts";
-import { readSettings, SETTINGS } from "./client-settings.ts";
+import { readChatSettings, SETTINGS } from "./client-settings.ts";
 
 /** The route's, or read elsewhere here. Of `stream_options` the encoder reads what concerns it. */
 const READ: ReadonlySet<string> = new Set([
@@ -28,7 +28,7 @@ const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   verbosity: (value) => value === "medium",
 };
 
-export function readConversation({ body }: Pick<ChatRequest, "body">, drop: DropField): Conversation {
+export function readChatConversation({ body }: Pick<ChatRequest, "body">, drop: DropField): Conversation {
   for (const [field, value] of Object.entries(body)) {
     if (READ.has(field) || SETTINGS.has(field) || !isPresent(value)) continue;
     if (!Object.hasOwn(NEUTRAL, field) || NEUTRAL[field]?.(value) !== true) drop(field);
@@ -38,6 +38,6 @@ export function readConversation({ body }: Pick<ChatRequest, "body">, drop: Drop
     tools: [],
     ...(endUser !== undefined && { endUser }),
     ...readMessages(body["messages"], drop),
-    ...readSettings(body, drop),
+    ...readChatSettings(body, drop),
   };
 }

@@ -9,13 +9,13 @@ import { formatEvent } from "../../bytes/sse.ts";
 import type { ChunkEncoder } from "../client-wire.ts";
 import {
   formatCallSignature,
-  formatCitation,
+  formatChatCitation,
   formatFinishReason,
   formatHead,
   formatLogprobs,
-  formatSealedThought,
-  formatSignedThought,
-  formatUsage,
+  formatEncryptedReasoning,
+  formatSignedReasoning,
+  formatChatUsage,
 } from "./client-answer.ts";
 
 type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
@@ -66,7 +66,7 @@ export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
   function encodeSignature(index: number, signature: string): string {
     const text = thoughts.get(index) ?? "";
     thoughts.delete(index);
-    return formatDelta(index, { reasoning_details: [formatSignedThought(text, signature)] });
+    return formatDelta(index, { reasoning_details: [formatSignedReasoning(text, signature)] });
   }
 
   function encodeIndexed(chunk: Indexed): string {
@@ -81,10 +81,10 @@ export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
         return formatDelta(index, { reasoning_content: chunk.text });
       case "reasoning_signature":
         return encodeSignature(index, chunk.signature);
-      case "sealed_reasoning":
-        return formatDelta(index, { reasoning_details: [formatSealedThought(chunk.data)] });
+      case "encrypted_reasoning":
+        return formatDelta(index, { reasoning_details: [formatEncryptedReasoning(chunk.data)] });
       case "citation": {
-        const annotations = formatCitation(chunk.citation);
+        const annotations = formatChatCitation(chunk.citation);
         return annotations.length === 0 ? "" : formatDelta(index, { annotations });
       }
       case "logprobs":
@@ -118,6 +118,6 @@ export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
   return {
     push: (chunks) => chunks.map(encode).join(""),
     end: () =>
-      (wantsUsage && usage !== undefined ? format([], formatUsage(usage)) : "") + formatEvent("[DONE]"),
+      (wantsUsage && usage !== undefined ? format([], formatChatUsage(usage)) : "") + formatEvent("[DONE]"),
   };
 }

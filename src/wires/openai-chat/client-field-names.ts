@@ -2,7 +2,7 @@
 
 import type { FieldMeaning } from "../../schema/wire-traits.ts";
 
-export const FIELD_NAMES: Readonly<Record<FieldMeaning, string>> = {
+export const CHAT_FIELD_NAMES: Readonly<Record<FieldMeaning, string>> = {
   temperature: "temperature",
   topP: "top_p",
   topK: "top_k",

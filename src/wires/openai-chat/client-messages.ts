@@ -5,7 +5,7 @@
 
 import type { DropField, Message, Part } from "../../schema/conversation.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { readChatContent } from "./client-parts.ts";
+import { readChatParts } from "./client-parts.ts";
 import { isTagged, tagDetail, tagSignature } from "../reasoning-provenance.ts";
 
 export interface ReadMessages {
@@ -25,10 +25,10 @@ export function readMessages(wire: unknown, drop: DropField): ReadMessages {
     switch (message["role"]) {
       case "system":
       case "developer":
-        system.push(...readChatContent(message["content"], `${path}.content`, drop));
+        system.push(...readChatParts(message["content"], `${path}.content`, drop));
         break;
       case "user":
-        messages.push({ role: "user", parts: readChatContent(message["content"], `${path}.content`, drop) });
+        messages.push({ role: "user", parts: readChatParts(message["content"], `${path}.content`, drop) });
         break;
       case "assistant":
         messages.push({ role: "assistant", parts: readAssistant(message, path, toolNames, drop) });
@@ -58,8 +58,8 @@ function readAssistant(
     return read === undefined ? [] : [read];
   });
   return [
-    ...readThoughts(message),
-    ...readChatContent(message["content"], `${path}.content`, drop),
+    ...readReasoning(message),
+    ...readChatParts(message["content"], `${path}.content`, drop),
     ...(refusal === undefined ? [] : [{ type: "refusal", text: refusal } as const]),
     ...calls,
   ];
@@ -70,15 +70,15 @@ function readAssistant(
  * where they must come back unchanged, as `reasoning_details`:
  * https://openrouter.ai/docs/use-cases/reasoning-tokens (seen 2026-11)
  */
-function readThoughts(message: JsonRecord): readonly Part[] {
+function readReasoning(message: JsonRecord): readonly Part[] {
   const details = listOf(message["reasoning_details"]).map(recordOf);
   const read = details.flatMap((detail): readonly Part[] => {
-    const sealed = readProof(detail["data"], detail);
+    const encrypted = readOpaque(detail["data"], detail);
     if (detail["type"] === "reasoning.encrypted") {
-      return sealed === undefined ? [] : [{ type: "reasoning", text: "", sealed }];
+      return encrypted === undefined ? [] : [{ type: "reasoning", text: "", encrypted }];
     }
     const text = textOf(detail["text"]) ?? textOf(detail["summary"]) ?? "";
-    const signature = readProof(detail["signature"], detail);
+    const signature = readOpaque(detail["signature"], detail);
     if (text === "" && signature === undefined) return [];
     return [{ type: "reasoning", text, ...(signature !== undefined && { signature }) }];
   });
@@ -88,7 +88,7 @@ function readThoughts(message: JsonRecord): readonly Part[] {
 }
 
 /** One with a format is its upstream's own; without one it is what we wrote for the client. */
-function readProof(value: unknown, { format }: JsonRecord): string | undefined {
+function readOpaque(value: unknown, { format }: JsonRecord): string | undefined {
   const said = textOf(value);
   const made = textOf(format);
   return said === undefined || made === undefined ? said : tagDetail(said, made);
@@ -129,6 +129,6 @@ function readToolResult(
     type: "tool_result",
     callId,
     ...(name !== undefined && { name }),
-    parts: readChatContent(message["content"], `${path}.content`, drop),
+    parts: readChatParts(message["content"], `${path}.content`, drop),
   };
 }

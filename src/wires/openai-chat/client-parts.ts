@@ -10,7 +10,7 @@ import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "
 const PDF = "application/pdf";
 
 /** A string, or a list of parts. `path` is where the content stands, for `drop`. */
-export function readChatContent(content: unknown, path: string, drop: DropField): readonly Part[] {
+export function readChatParts(content: unknown, path: string, drop: DropField): readonly Part[] {
   if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content }];
   return listOf(content).flatMap((part, at) => readPart(recordOf(part), `${path}[${at}]`, drop));
 }

@@ -38,7 +38,7 @@ export const SETTINGS: ReadonlySet<string> = new Set([
 ]);
 
 /** What a request says of each; absent where it says nothing. */
-export interface Settings {
+export interface ChatSettings {
   readonly tools?: readonly Tool[];
   readonly toolChoice?: ToolChoice;
   readonly parallelToolCalls?: boolean;
@@ -48,7 +48,7 @@ export interface Settings {
   readonly endUser?: string;
 }
 
-export function readSettings(body: JsonRecord, drop: DropField): Settings {
+export function readChatSettings(body: JsonRecord, drop: DropField): ChatSettings {
   const toolChoice = readToolChoice(body["tool_choice"], drop);
   const output = readOutput(body["response_format"], drop);
   const reasoning = readEffort(body["reasoning_effort"], "reasoning_effort", drop);
@@ -176,6 +176,6 @@ function readSampling(body: JsonRecord): Sampling {
 }
 
 /** The conversation with these settings in the place of its own. */
-export function withSettings(conversation: Conversation, settings: Settings): Conversation {
+export function withSettings(conversation: Conversation, settings: ChatSettings): Conversation {
   return { ...conversation, ...settings, sampling: { ...conversation.sampling, ...settings.sampling } };
 }

@@ -12,11 +12,11 @@ import { checkFields, checkMessages, parseObject } from "../checked-body.ts";
 import type { ClientWire, RequestContext } from "../client-wire.ts";
 import { readChatContent } from "./client-content.ts";
 import { openAiErrorBody, openAiErrors } from "./client-errors.ts";
-import { FIELD_NAMES } from "./client-field-names.ts";
+import { CHAT_FIELD_NAMES } from "./client-field-names.ts";
 import { openAiModels } from "./client-models.ts";
 import { formatCompletion } from "./client-answer.ts";
 import { completionFromStream } from "./client-whole-from-stream.ts";
-import { readConversation } from "./client-conversation.ts";
+import { readChatConversation } from "./client-conversation.ts";
 import { createChunkEncoder } from "./client-encoder.ts";
 import { streamFromCompletion } from "./client-stream-from-whole.ts";
 
@@ -83,12 +83,12 @@ export const openAiChat: ClientWire = {
   passedHeaders: OPENAI_HEADERS,
   insignificantFields: OPENAI_INSIGNIFICANT_FIELDS,
   turnFields: { list: "messages", content: "content", isUserByDefault: false },
-  fieldNames: FIELD_NAMES,
+  fieldNames: CHAT_FIELD_NAMES,
   readContent: readChatContent,
   errors: openAiErrors,
   models: openAiModels,
   parseRequest,
-  toConversation: readConversation,
+  toConversation: readChatConversation,
   formatResponse: formatCompletion,
   encoder: createChunkEncoder,
   streamType: () => "text/event-stream; charset=utf-8",

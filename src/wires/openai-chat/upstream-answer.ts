@@ -15,10 +15,10 @@ import type {
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import {
   readCallSignature,
-  readCitations,
-  readLogprobs,
+  readChatCitations,
+  readChatLogprobs,
   readSources,
-  readThoughts,
+  readReasoning,
 } from "./upstream-details.ts";
 import { withTier } from "../service-tier.ts";
 import { errorWithGoodStatus, isCount, malformed, readFunction, readIndex } from "../read-upstream.ts";
@@ -33,7 +33,7 @@ export function readCompletion(body: unknown): ChatResponse {
   if (!Array.isArray(choices) || choices.length === 0) throw malformed("a response without choices");
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
-  const usage = withTier(readUsage(body["usage"]), body["service_tier"]);
+  const usage = withTier(readChatUsage(body["usage"]), body["service_tier"]);
   return {
     ...(id !== undefined && { id }),
     ...(model !== undefined && { model }),
@@ -52,17 +52,17 @@ function withSources(choices: readonly ChatChoice[], sources: readonly Citation[
 function readChoice(choice: unknown, position: number): ChatChoice {
   if (!isRecord(choice) || !isRecord(choice["message"])) throw malformed("a choice without a message");
   const { message } = choice;
-  const thoughts = readThoughts(message);
+  const thoughts = readReasoning(message);
   const refusal = textOf(message["refusal"]);
-  const citations = readCitations(message["annotations"]);
-  const logprobs = readLogprobs(recordOf(choice["logprobs"])["content"]);
-  const finishReason = readFinishReason(choice["finish_reason"]);
+  const citations = readChatCitations(message["annotations"]);
+  const logprobs = readChatLogprobs(recordOf(choice["logprobs"])["content"]);
+  const finishReason = readChatFinishReason(choice["finish_reason"]);
   return {
     index: readIndex(choice["index"], position),
     text: readText(message["content"]),
     ...(thoughts.text !== undefined && { reasoning: thoughts.text }),
     ...(thoughts.signature !== undefined && { reasoningSignature: thoughts.signature }),
-    ...(thoughts.sealed.length > 0 && { sealedReasoning: thoughts.sealed }),
+    ...(thoughts.encrypted.length > 0 && { encryptedReasoning: thoughts.encrypted }),
     ...(refusal !== undefined && { refusal }),
     ...(citations.length > 0 && { citations }),
     ...(logprobs.length > 0 && { logprobs }),
@@ -91,7 +91,7 @@ function readToolCall(call: JsonRecord): ToolCall {
 }
 
 /** Our word for why a choice ended; undefined while it has not. */
-export function readFinishReason(reason: unknown): FinishReason | undefined {
+export function readChatFinishReason(reason: unknown): FinishReason | undefined {
   const word = textOf(reason);
   return word === undefined ? undefined : (FINISH_REASONS.get(word) ?? "unknown");
 }
@@ -109,7 +109,7 @@ const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
 ]);
 
 /** Tokens as billed; undefined where the upstream named neither input nor output. */
-export function readUsage(usage: unknown): TokenUsage | undefined {
+export function readChatUsage(usage: unknown): TokenUsage | undefined {
   if (!isRecord(usage)) return undefined;
   const { prompt_tokens: input, completion_tokens: output } = usage;
   if (!isCount(input) && !isCount(output)) return undefined;

@@ -7,38 +7,38 @@ import type { Citation, TokenLogprob } from "../../schema/chat.ts";
 import { isTagged, tagDetail, tagSignature } from "../reasoning-provenance.ts";
 import { listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
-export interface Thoughts {
+export interface ReadReasoning {
   readonly text?: string;
   readonly signature?: string;
-  readonly sealed: readonly string[];
+  readonly encrypted: readonly string[];
 }
 
-const NO_THOUGHTS: Thoughts = { sealed: [] };
+const NO_THOUGHTS: ReadReasoning = { encrypted: [] };
 
 /**
  * `reasoning_content` (DeepSeek, vLLM, xAI) or `reasoning` (OpenRouter, Groq), and OpenRouter's `reasoning_details`:
  * https://openrouter.ai/docs/use-cases/reasoning-tokens (seen 2026-11)
  */
-export function readThoughts(message: JsonRecord): Thoughts {
+export function readReasoning(message: JsonRecord): ReadReasoning {
   const text =
     textOf(message["reasoning_content"]) ??
     textOf(message["reasoning"]) ??
     textOf(readThinkingParts(message["content"]));
   const { reasoning_details: list } = message;
-  if (!Array.isArray(list)) return text === undefined ? NO_THOUGHTS : { text, sealed: [] };
+  if (!Array.isArray(list)) return text === undefined ? NO_THOUGHTS : { text, encrypted: [] };
   const details = list.map(recordOf);
-  const signature = details.flatMap(({ signature: said, format }) => readProof(said, format)).at(-1);
-  const sealed = details.flatMap(({ type, data, format }) =>
-    type === "reasoning.encrypted" ? readProof(data, format) : [],
+  const signature = details.flatMap(({ signature: said, format }) => readOpaque(said, format)).at(-1);
+  const encrypted = details.flatMap(({ type, data, format }) =>
+    type === "reasoning.encrypted" ? readOpaque(data, format) : [],
   );
   return {
     ...(text !== undefined && { text }),
     ...(signature !== undefined && { signature }),
-    sealed,
+    encrypted,
   };
 }
 
-function readProof(value: unknown, format: unknown): readonly string[] {
+function readOpaque(value: unknown, format: unknown): readonly string[] {
   const said = textOf(value);
   return said === undefined ? [] : [tagDetail(said, textOf(format))];
 }
@@ -72,7 +72,7 @@ export function readCallSignature(call: JsonRecord): string | undefined {
 }
 
 /** `annotations` of a message or a delta. */
-export function readCitations(annotations: unknown): readonly Citation[] {
+export function readChatCitations(annotations: unknown): readonly Citation[] {
   return listOf(annotations).flatMap((entry) => {
     const annotation = recordOf(entry);
     if (annotation["type"] !== "url_citation") return [];
@@ -94,7 +94,7 @@ function readCitation(citation: JsonRecord): Citation {
 }
 
 /** `logprobs.content` of a choice. */
-export function readLogprobs(content: unknown): readonly TokenLogprob[] {
+export function readChatLogprobs(content: unknown): readonly TokenLogprob[] {
   return listOf(content).flatMap((entry) => {
     const read = readLogprob(recordOf(entry));
     if (read === undefined) return [];

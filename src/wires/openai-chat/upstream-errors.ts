@@ -6,7 +6,7 @@
 import { GatewayError, type ErrorDetails } from "../../errors.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
 import { parseRetryAfter } from "../../runtime/retry-after.ts";
-import type { ErrorContext, Provider } from "../../providers/provider.ts";
+import type { ErrorContext, ReadUpstreamError } from "../upstream-wire.ts";
 import { scrubCredentials } from "../scrub-credentials.ts";
 
 /** The caller's fault: the same request fails at any target. */
@@ -20,7 +20,7 @@ const MAX_PARAM_CHARS = 200;
 const MIN_SECRET_CHARS = 8;
 
 /** An OpenAI-style refusal as a row of the table. */
-export const readOpenAiError: Provider["toError"] = (status, headers, body, context = {}) => {
+export const readOpenAiError: ReadUpstreamError = (status, headers, body, context = {}) => {
   const facts: ErrorDetails = { upstreamStatus: status };
   if (status === 401 || status === 403) {
     const message = "The upstream refused the credential of this provider account.";

@@ -5,7 +5,7 @@
 
 import type { Conversation, Message, Part } from "../../schema/conversation.ts";
 import { formatMediaUrl } from "../../bytes/media-url.ts";
-import { formatSealedThought, formatSignedThought } from "./client-answer.ts";
+import { formatEncryptedReasoning, formatSignedReasoning } from "./client-answer.ts";
 import { untagDetail } from "../reasoning-provenance.ts";
 import type { JsonRecord } from "../../json/fields.ts";
 import type { FieldMeaning } from "../../schema/wire-traits.ts";
@@ -16,7 +16,7 @@ type DropMeaning = (meaning: FieldMeaning) => void;
 /** What vendors of this wire differ in when they read a history. */
 export interface HistoryForm {
   /** Where they take thoughts of earlier turns; without it these are left out, as OpenAI has no place for them. */
-  readonly thoughts?: "reasoning_content" | "reasoning" | "reasoning_details";
+  readonly reasoningField?: "reasoning_content" | "reasoning" | "reasoning_details";
   /** Anthropic's marks are passed on; elsewhere prompts are cached unasked, and the marks say nothing. */
   readonly takesCacheMarks?: boolean;
 }
@@ -64,7 +64,7 @@ function formatAssistant(parts: readonly Part[], form: HistoryForm, drop: DropMe
     role: "assistant",
     content: said.length === 0 ? null : formatContent(said, form, drop),
     ...(refusal !== "" && { refusal }),
-    ...formatThoughts(parts, form),
+    ...formatReasoningDetails(parts, form),
     ...(calls.length > 0 && { tool_calls: calls }),
   };
 }
@@ -73,22 +73,25 @@ function formatCall({ id, name, argumentsJson }: Extract<Part, { readonly type: 
   return { id, type: "function", function: { name, arguments: argumentsJson } };
 }
 
-function formatThoughts(parts: readonly Part[], { thoughts }: HistoryForm): JsonRecord {
-  const thought = parts.filter((part) => part.type === "reasoning");
-  if (thoughts === undefined || thought.length === 0) return {};
-  if (thoughts !== "reasoning_details") return { [thoughts]: thought.map(({ text }) => text).join("\n") };
-  return { reasoning_details: thought.flatMap(formatThought) };
+function formatReasoningDetails(parts: readonly Part[], { reasoningField }: HistoryForm): JsonRecord {
+  const reasoning = parts.filter((part) => part.type === "reasoning");
+  if (reasoningField === undefined || reasoning.length === 0) return {};
+  if (reasoningField !== "reasoning_details") {
+    return { [reasoningField]: reasoning.map(({ text }) => text).join("\n") };
+  }
+  return { reasoning_details: reasoning.flatMap(formatReasoningDetail) };
 }
 
-/** Without a proof that is Gemini's; what Gemini has sealed is nothing to others. */
-function formatThought({
+/** Without a proof that is Gemini's; what Gemini has encrypted is nothing to others. */
+function formatReasoningDetail({
   text,
   signature,
-  sealed,
+  encrypted,
 }: Extract<Part, { readonly type: "reasoning" }>): readonly JsonRecord[] {
-  if (sealed !== undefined) return untagDetail(sealed) === undefined ? [] : [formatSealedThought(sealed)];
+  if (encrypted !== undefined)
+    return untagDetail(encrypted) === undefined ? [] : [formatEncryptedReasoning(encrypted)];
   const isSigned = signature !== undefined && untagDetail(signature) !== undefined;
-  return [isSigned ? formatSignedThought(text, signature) : { type: "reasoning.text", text }];
+  return [isSigned ? formatSignedReasoning(text, signature) : { type: "reasoning.text", text }];
 }
 
 /** A string where it can be one: many servers of this wire take nothing else from system and assistant. */

@@ -9,7 +9,7 @@ import type { JsonRecord } from "../../json/fields.ts";
 import { effortOfBudget } from "../../schema/reasoning-effort.ts";
 import { fitConversation, type Lacking } from "./upstream-fit.ts";
 import { formatMessages, type HistoryForm } from "./upstream-messages.ts";
-import type { Target, Translation } from "../../providers/provider.ts";
+import type { Target, Translation } from "../upstream-wire.ts";
 
 /** What vendors of this wire differ in when they read a request. */
 export interface RequestForm extends HistoryForm {

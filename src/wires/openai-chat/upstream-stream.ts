@@ -8,13 +8,13 @@ import type { ChatChunk, TokenUsage } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import {
   readCallSignature,
-  readCitations,
-  readLogprobs,
+  readChatCitations,
+  readChatLogprobs,
   readSources,
-  readThoughts,
+  readReasoning,
 } from "./upstream-details.ts";
-import type { Decoder } from "../../providers/provider.ts";
-import { readFinishReason, readText, readUsage } from "./upstream-answer.ts";
+import type { Decoder } from "../upstream-wire.ts";
+import { readChatFinishReason, readText, readChatUsage } from "./upstream-answer.ts";
 import { withTier } from "../service-tier.ts";
 import { isCount, malformed, parseEvent, readFunction, readIndex } from "../read-upstream.ts";
 
@@ -49,7 +49,7 @@ export function createOpenAiDecoder(): Decoder {
       isSourced = sources.length > 0;
       for (const citation of sources) chunks.push({ type: "citation", index: 0, citation });
     }
-    const usage = readUsage(body["usage"]) ?? readUsageElsewhere(body);
+    const usage = readChatUsage(body["usage"]) ?? readUsageElsewhere(body);
     if (usage !== undefined) chunks.push({ type: "usage", usage: withTier(usage, body["service_tier"]) });
     return chunks;
   };
@@ -58,7 +58,7 @@ export function createOpenAiDecoder(): Decoder {
 /** Where Groq and Moonshot put it: `x_groq.usage`, and the usage of the choice that ends. */
 function readUsageElsewhere(body: JsonRecord): TokenUsage | undefined {
   const [first] = listOf(body["choices"]);
-  return readUsage(recordOf(body["x_groq"])["usage"]) ?? readUsage(recordOf(first)["usage"]);
+  return readChatUsage(recordOf(body["x_groq"])["usage"]) ?? readChatUsage(recordOf(first)["usage"]);
 }
 
 /** The place of a call within its choice, also where the vendor leaves it out and only the id tells calls apart. */
@@ -97,12 +97,12 @@ function readChoices(choices: unknown, placeCall: CallPlacer, chunks: ChatChunk[
 
 function readChoice(choice: JsonRecord, index: number, placeCall: CallPlacer, chunks: ChatChunk[]): void {
   const delta = recordOf(choice["delta"]);
-  const thoughts = readThoughts(delta);
+  const thoughts = readReasoning(delta);
   if (thoughts.text !== undefined) chunks.push({ type: "reasoning", index, text: thoughts.text });
   if (thoughts.signature !== undefined) {
     chunks.push({ type: "reasoning_signature", index, signature: thoughts.signature });
   }
-  for (const data of thoughts.sealed) chunks.push({ type: "sealed_reasoning", index, data });
+  for (const data of thoughts.encrypted) chunks.push({ type: "encrypted_reasoning", index, data });
   const text = readText(delta["content"]);
   if (text !== "") chunks.push({ type: "text", index, text });
   const refusal = textOf(delta["refusal"]);
@@ -122,11 +122,11 @@ function readChoice(choice: JsonRecord, index: number, placeCall: CallPlacer, ch
       ...(signature !== undefined && { signature }),
     });
   });
-  for (const citation of readCitations(delta["annotations"]))
+  for (const citation of readChatCitations(delta["annotations"]))
     chunks.push({ type: "citation", index, citation });
-  const logprobs = readLogprobs(recordOf(choice["logprobs"])["content"]);
+  const logprobs = readChatLogprobs(recordOf(choice["logprobs"])["content"]);
   if (logprobs.length > 0) chunks.push({ type: "logprobs", index, logprobs });
-  const reason = readFinishReason(choice["finish_reason"]);
+  const reason = readChatFinishReason(choice["finish_reason"]);
   if (reason !== undefined) chunks.push({ type: "finish", index, reason });
 }
 

@@ -12,7 +12,7 @@ import { checkFields, parseObject, refuse } from "../checked-body.ts";
 import type { ClientEmbeddingWire, RequestContext } from "../client-wire.ts";
 import { readEmbeddingContent } from "../conversation-trace.ts";
 import { openAiErrors } from "../openai-chat/client-errors.ts";
-import { FIELD_NAMES } from "../openai-chat/client-field-names.ts";
+import { CHAT_FIELD_NAMES } from "../openai-chat/client-field-names.ts";
 import { openAiModels } from "../openai-chat/client-models.ts";
 import { OPENAI_HEADERS } from "../openai-chat/client-wire.ts";
 import { openAiEmbeddingBatch } from "../embedding-batch.ts";
@@ -33,7 +33,7 @@ export const openAiEmbeddings: ClientEmbeddingWire = {
   operation: "embeddings",
   passedHeaders: OPENAI_HEADERS,
   insignificantFields: new Set(["model", "user"]),
-  fieldNames: FIELD_NAMES,
+  fieldNames: CHAT_FIELD_NAMES,
   readContent: (chat) => readEmbeddingContent(toEmbedding, chat),
   errors: openAiErrors,
   models: openAiModels,

@@ -6,7 +6,7 @@
 import type { TokenUsage } from "../../schema/chat.ts";
 import type { EmbeddingResponse } from "../../schema/embedding.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
-import type { EmbeddingTranslation, Target } from "../../providers/provider.ts";
+import type { EmbeddingTranslation, Target } from "../upstream-wire.ts";
 import { isCount, malformed } from "../read-upstream.ts";
 
 /** The body of a request whose client speaks another wire. */
@@ -28,7 +28,7 @@ export function formatEmbeddingRequest(
 }
 
 /** Throws `upstream_malformed`. */
-export function readEmbeddings(body: unknown): EmbeddingResponse {
+export function readOpenAiEmbeddings(body: unknown): EmbeddingResponse {
   if (!isRecord(body) || !Array.isArray(body["data"])) throw malformed("a response without embeddings");
   const data: readonly unknown[] = body["data"];
   const model = textOf(body["model"]);

@@ -14,7 +14,7 @@ import type {
   ToolCall,
 } from "../../schema/chat.ts";
 import { isPresent, recordOf, type JsonRecord } from "../../json/fields.ts";
-import { wrapSealed, wrapSignature } from "./client-reasoning.ts";
+import { wrapEncryptedForResponses, wrapSignatureForResponses } from "./client-reasoning.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 
@@ -90,7 +90,7 @@ function formatOutput(choice: ChatChoice, base: string): readonly JsonRecord[] {
     text,
     reasoning,
     reasoningSignature,
-    sealedReasoning = [],
+    encryptedReasoning = [],
     refusal,
     toolCalls,
     finishReason,
@@ -98,21 +98,25 @@ function formatOutput(choice: ChatChoice, base: string): readonly JsonRecord[] {
   const status = formatEnd(finishReason)["status"] === "completed" ? "completed" : "incomplete";
   const items: ((id: string) => JsonRecord)[] = [];
   if (reasoning !== undefined || reasoningSignature !== undefined) {
-    items.push((id) => formatThought(`rs_${id}`, reasoning ?? "", reasoningSignature));
+    items.push((id) => formatReasoningItem(`rs_${id}`, reasoning ?? "", reasoningSignature));
   }
-  for (const sealed of sealedReasoning) items.push((id) => formatSealed(`rs_${id}`, sealed));
+  for (const encrypted of encryptedReasoning) items.push((id) => formatEncryptedItem(`rs_${id}`, encrypted));
   const parts = [
     ...(text !== "" || (toolCalls.length === 0 && refusal === undefined)
       ? [formatText(text, choice.citations, choice.logprobs)]
       : []),
     ...(refusal === undefined ? [] : [formatRefusal(refusal)]),
   ];
-  if (parts.length > 0) items.push((id) => formatMessage(`msg_${id}`, parts, status));
+  if (parts.length > 0) items.push((id) => formatMessageItem(`msg_${id}`, parts, status));
   for (const call of toolCalls) items.push((id) => formatCall(`fc_${id}`, call, status));
   return items.map((format, at) => format(`${base}_${at}`));
 }
 
-export function formatMessage(id: string, content: readonly JsonRecord[], status: ItemStatus): JsonRecord {
+export function formatMessageItem(
+  id: string,
+  content: readonly JsonRecord[],
+  status: ItemStatus,
+): JsonRecord {
   return { id, type: "message", status, role: "assistant", content };
 }
 
@@ -124,7 +128,7 @@ export function formatText(
   return {
     type: "output_text",
     text,
-    annotations: citations.flatMap(formatCitation),
+    annotations: citations.flatMap(formatResponsesCitation),
     logprobs: logprobs.map(formatLogprob),
   };
 }
@@ -133,17 +137,17 @@ export function formatRefusal(refusal: string): JsonRecord {
   return { type: "refusal", refusal };
 }
 
-export function formatThought(id: string, text: string, signature: string | undefined): JsonRecord {
+export function formatReasoningItem(id: string, text: string, signature: string | undefined): JsonRecord {
   return {
     id,
     type: "reasoning",
     summary: text === "" ? [] : [{ type: "summary_text", text }],
-    encrypted_content: wrapSignature(signature),
+    encrypted_content: wrapSignatureForResponses(signature),
   };
 }
 
-export function formatSealed(id: string, sealed: string): JsonRecord {
-  return { id, type: "reasoning", summary: [], encrypted_content: wrapSealed(sealed) };
+export function formatEncryptedItem(id: string, encrypted: string): JsonRecord {
+  return { id, type: "reasoning", summary: [], encrypted_content: wrapEncryptedForResponses(encrypted) };
 }
 
 /** The wire has no place for a call's signature: it stands where a thought's does. */
@@ -155,12 +159,12 @@ export function formatCall(id: string, call: ToolCall, status: ItemStatus): Json
     call_id: call.id,
     name: call.name,
     arguments: call.argumentsJson,
-    ...(call.signature !== undefined && { encrypted_content: wrapSignature(call.signature) }),
+    ...(call.signature !== undefined && { encrypted_content: wrapSignatureForResponses(call.signature) }),
   };
 }
 
 /** The wire knows citations of addresses only, among those of other vendors. */
-export function formatCitation({
+export function formatResponsesCitation({
   url,
   title = "",
   startIndex = 0,

@@ -51,7 +51,10 @@ const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   metadata: (value) => typeof value === "object" && Object.keys(value ?? {}).length === 0,
 };
 
-export function readConversation({ body }: Pick<ChatRequest, "body">, drop: DropField): Conversation {
+export function readResponsesConversation(
+  { body }: Pick<ChatRequest, "body">,
+  drop: DropField,
+): Conversation {
   for (const [field, value] of Object.entries(body)) {
     if (READ.has(field) || !isPresent(value)) continue;
     if (!Object.hasOwn(NEUTRAL, field) || NEUTRAL[field]?.(value) !== true) drop(field);

@@ -4,16 +4,16 @@ import type { ChatChunk, ChatRequest, FinishReason, TokenUsage, ToolCall } from 
 import type { JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 import type { ChunkEncoder } from "../client-wire.ts";
-import { formatEnd, formatResponse, formatSealed, idBase } from "./client-answer.ts";
+import { formatEnd, formatResponse, formatEncryptedItem, idBase } from "./client-answer.ts";
 import {
   type Emit,
-  openCall,
-  type OpenCall,
+  openFunctionCall,
+  type OpenFunctionCall,
   type OpenItem,
   openMessage,
   type OpenMessage,
-  openThought,
-  type OpenThought,
+  openReasoning,
+  type OpenReasoning,
 } from "./client-items.ts";
 
 type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
@@ -34,8 +34,8 @@ export function createResponseEncoder(chat: ChatRequest): ChunkEncoder {
   let isBegun = false;
   const output: Pick<OpenItem, "format">[] = [];
   /** The thought or message that grows; calls grow beside it until the end, since their fragments may interleave. */
-  let current: OpenThought | OpenMessage | undefined;
-  const calls = new Map<number, OpenCall>();
+  let current: OpenReasoning | OpenMessage | undefined;
+  const calls = new Map<number, OpenFunctionCall>();
 
   const nextId = (kind: string): string => `${kind}_${base}_${output.length}`;
   const responseNow = (end: JsonRecord): JsonRecord => ({
@@ -56,10 +56,10 @@ export function createResponseEncoder(chat: ChatRequest): ChunkEncoder {
     return closing;
   }
 
-  function withThought(use: (item: OpenThought) => string): string {
-    if (current?.kind === "thought") return use(current);
+  function withReasoning(use: (item: OpenReasoning) => string): string {
+    if (current?.kind === "reasoning") return use(current);
     const closing = closeCurrent();
-    const [opening, item] = openThought(emit, nextId("rs"), output.length);
+    const [opening, item] = openReasoning(emit, nextId("rs"), output.length);
     current = item;
     output.push(item);
     return closing + opening + use(item);
@@ -74,10 +74,10 @@ export function createResponseEncoder(chat: ChatRequest): ChunkEncoder {
     return closing + opening + use(item);
   }
 
-  function addSealed(data: string): string {
+  function addEncrypted(data: string): string {
     const closing = closeCurrent();
     const index = output.length;
-    const item = formatSealed(nextId("rs"), data);
+    const item = formatEncryptedItem(nextId("rs"), data);
     output.push({ format: () => item });
     const place = { output_index: index, item };
     return closing + emit("response.output_item.added", place) + emit("response.output_item.done", place);
@@ -93,7 +93,7 @@ export function createResponseEncoder(chat: ChatRequest): ChunkEncoder {
     const known = calls.get(call);
     if (known) return known.add(fragment);
     const closing = closeCurrent();
-    const [opening, item] = openCall(emit, nextId("fc"), output.length, fragment);
+    const [opening, item] = openFunctionCall(emit, nextId("fc"), output.length, fragment);
     calls.set(call, item);
     output.push(item);
     return closing + opening + item.add(fragment);
@@ -125,19 +125,19 @@ export function createResponseEncoder(chat: ChatRequest): ChunkEncoder {
       case "logprobs":
         return begin() + withMessage((item) => item.addLogprobs(chunk.logprobs));
       case "reasoning":
-        return begin() + withThought((item) => item.add(chunk.text));
+        return begin() + withReasoning((item) => item.add(chunk.text));
       case "reasoning_signature": {
         const { signature } = chunk;
         return (
           begin() +
-          withThought((item) => {
+          withReasoning((item) => {
             item.sign(signature);
             return "";
           })
         );
       }
-      case "sealed_reasoning":
-        return begin() + addSealed(chunk.data);
+      case "encrypted_reasoning":
+        return begin() + addEncrypted(chunk.data);
       case "tool_call":
         return begin() + addToolCall(chunk);
     }

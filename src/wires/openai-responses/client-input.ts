@@ -7,7 +7,7 @@ import type { DropField, MediaSource, Message, Part } from "../../schema/convers
 import { readMediaUrl } from "../../bytes/media-url.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readChatCacheMark, readDetail, readFileData } from "../openai-chat/client-parts.ts";
-import { unwrapThought } from "./client-reasoning.ts";
+import { unwrapFromResponses } from "./client-reasoning.ts";
 
 export interface ReadInput {
   readonly system: readonly Part[];
@@ -30,7 +30,7 @@ export function readInput(input: unknown, drop: DropField): ReadInput {
         readMessage(item, path, system, turns, drop);
         break;
       case "reasoning":
-        turns.say("assistant", readThought(item));
+        turns.say("assistant", readReasoningItem(item));
         break;
       case "function_call":
         turns.say("assistant", [readCall(item, toolNames)]);
@@ -134,12 +134,12 @@ function readFileSource(part: JsonRecord): MediaSource | undefined {
   return url === undefined ? undefined : { kind: "url", url };
 }
 
-/** The summary is what can be read of it; what is sealed goes back only to the vendor whose it is. */
-function readThought(item: JsonRecord): readonly Part[] {
+/** The summary is what can be read of it; what is encrypted goes back only to the vendor whose it is. */
+function readReasoningItem(item: JsonRecord): readonly Part[] {
   const said = [...listOf(item["summary"]), ...listOf(item["content"])];
   const text = said.flatMap((part) => textOf(recordOf(part)["text"]) ?? []).join("\n");
-  const { signature, sealed } = unwrapThought(item["encrypted_content"]);
-  if (sealed !== undefined) return [{ type: "reasoning", text: "", sealed }];
+  const { signature, encrypted } = unwrapFromResponses(item["encrypted_content"]);
+  if (encrypted !== undefined) return [{ type: "reasoning", text: "", encrypted }];
   if (text === "" && signature === undefined) return [];
   return [{ type: "reasoning", text, ...(signature !== undefined && { signature }) }];
 }
@@ -148,7 +148,7 @@ function readCall(item: JsonRecord, toolNames: Map<string, string>): Part {
   const id = textOf(item["call_id"]) ?? "";
   const name = textOf(item["name"]) ?? "";
   toolNames.set(id, name);
-  const { signature } = unwrapThought(item["encrypted_content"]);
+  const { signature } = unwrapFromResponses(item["encrypted_content"]);
   return {
     type: "tool_call",
     id,

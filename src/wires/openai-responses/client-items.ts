@@ -8,12 +8,12 @@ import type { Citation, TokenLogprob, ToolCall } from "../../schema/chat.ts";
 import type { JsonRecord } from "../../json/fields.ts";
 import {
   formatCall,
-  formatCitation,
+  formatResponsesCitation,
   formatLogprob,
-  formatMessage,
+  formatMessageItem,
   formatRefusal,
   formatText,
-  formatThought,
+  formatReasoningItem,
 } from "./client-answer.ts";
 
 /** Writes one event; counts them. */
@@ -27,19 +27,19 @@ export interface OpenItem {
   format(): JsonRecord;
 }
 
-export interface OpenThought extends OpenItem {
-  readonly kind: "thought";
+export interface OpenReasoning extends OpenItem {
+  readonly kind: "reasoning";
   add(text: string): string;
   sign(signature: string): void;
 }
 
-export function openThought(emit: Emit, id: string, outputIndex: number): [string, OpenThought] {
+export function openReasoning(emit: Emit, id: string, outputIndex: number): [string, OpenReasoning] {
   const place = { item_id: id, output_index: outputIndex, summary_index: 0 };
   let text = "";
   let signature: string | undefined;
-  const format = (): JsonRecord => formatThought(id, text, signature);
-  const item: OpenThought = {
-    kind: "thought",
+  const format = (): JsonRecord => formatReasoningItem(id, text, signature);
+  const item: OpenReasoning = {
+    kind: "reasoning",
     format,
     sign(given) {
       signature = given;
@@ -91,7 +91,7 @@ export function openMessage(emit: Emit, id: string, outputIndex: number): [strin
     content_index: Math.max(0, parts.length - 1),
   });
   const format = (): JsonRecord =>
-    formatMessage(id, parts.map(formatPart), isClosed ? "completed" : "in_progress");
+    formatMessageItem(id, parts.map(formatPart), isClosed ? "completed" : "in_progress");
 
   function closePart(): string {
     const part = parts.at(-1);
@@ -128,7 +128,7 @@ export function openMessage(emit: Emit, id: string, outputIndex: number): [strin
     },
     cite(citation) {
       const [opening, part] = openPart("text");
-      const [annotation] = formatCitation(citation);
+      const [annotation] = formatResponsesCitation(citation);
       if (annotation === undefined) return opening;
       const index = part.citations.length;
       part.citations.push(citation);
@@ -150,22 +150,22 @@ export function openMessage(emit: Emit, id: string, outputIndex: number): [strin
   return [emit("response.output_item.added", { output_index: outputIndex, item: format() }), item];
 }
 
-export interface OpenCall extends OpenItem {
+export interface OpenFunctionCall extends OpenItem {
   readonly kind: "call";
   add(fragment: Partial<ToolCall>): string;
 }
 
-export function openCall(
+export function openFunctionCall(
   emit: Emit,
   id: string,
   outputIndex: number,
   begun: Partial<ToolCall>,
-): [string, OpenCall] {
+): [string, OpenFunctionCall] {
   let call: ToolCall = { id: begun.id ?? id, name: begun.name ?? "", argumentsJson: "" };
   let isClosed = false;
   const place = { item_id: id, output_index: outputIndex };
   const format = (): JsonRecord => formatCall(id, call, isClosed ? "completed" : "in_progress");
-  const item: OpenCall = {
+  const item: OpenFunctionCall = {
     kind: "call",
     format,
     add({ argumentsJson = "", ...others }) {

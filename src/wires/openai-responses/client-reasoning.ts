@@ -1,30 +1,32 @@
 /**
- * Other vendors' signatures and sealed thoughts as a Responses client keeps them: `encrypted_content`, a string that he
+ * Other vendors' signatures and encrypted thoughts as a Responses client keeps them: `encrypted_content`, a string that he
  * gives back unread. A mark tells ours from OpenAI's own, which no other vendor can use.
  */
 
 const MARK = "headgate:";
 const SIGNATURE = `${MARK}v:`;
-const SEALED = `${MARK}s:`;
+const ENCRYPTED = `${MARK}s:`;
 
 /** Also of a thought that nobody has signed: the mark tells that it is none of OpenAI's. */
-export function wrapSignature(signature = ""): string {
+export function wrapSignatureForResponses(signature = ""): string {
   return SIGNATURE + signature;
 }
 
-export function wrapSealed(sealed: string): string {
-  return SEALED + sealed;
+export function wrapEncryptedForResponses(encrypted: string): string {
+  return ENCRYPTED + encrypted;
 }
 
 /** Whether it is another vendor's. */
-export function isWrappedThought(encrypted: unknown): boolean {
+export function isWrappedForResponses(encrypted: unknown): boolean {
   return typeof encrypted === "string" && encrypted.startsWith(MARK);
 }
 
 /** What was wrapped; nothing where it is OpenAI's own. */
-export function unwrapThought(encrypted: unknown): { readonly signature?: string; readonly sealed?: string } {
-  if (typeof encrypted !== "string") return {};
-  if (encrypted === SIGNATURE) return {};
-  if (encrypted.startsWith(SIGNATURE)) return { signature: encrypted.slice(SIGNATURE.length) };
-  return encrypted.startsWith(SEALED) ? { sealed: encrypted.slice(SEALED.length) } : {};
+export function unwrapFromResponses(content: unknown): {
+  readonly signature?: string;
+  readonly encrypted?: string;
+} {
+  if (typeof content !== "string" || content === SIGNATURE) return {};
+  if (content.startsWith(SIGNATURE)) return { signature: content.slice(SIGNATURE.length) };
+  return content.startsWith(ENCRYPTED) ? { encrypted: content.slice(ENCRYPTED.length) } : {};
 }

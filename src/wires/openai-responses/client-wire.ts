@@ -15,9 +15,9 @@ import { readConversationContent } from "../conversation-trace.ts";
 import { openAiErrorBody, openAiErrors } from "../openai-chat/client-errors.ts";
 import { openAiModels } from "../openai-chat/client-models.ts";
 import { OPENAI_HEADERS, OPENAI_INSIGNIFICANT_FIELDS } from "../openai-chat/client-wire.ts";
-import { FIELD_NAMES } from "./client-field-names.ts";
+import { RESPONSES_FIELD_NAMES } from "./client-field-names.ts";
 import { formatResponseBody } from "./client-answer.ts";
-import { readConversation } from "./client-conversation.ts";
+import { readResponsesConversation } from "./client-conversation.ts";
 import { createResponseEncoder } from "./client-encoder.ts";
 import { responseFromStream, streamFromResponse } from "./client-replay.ts";
 
@@ -56,12 +56,12 @@ export const openAiResponses: ClientWire = {
   passedHeaders: OPENAI_HEADERS,
   insignificantFields: OPENAI_INSIGNIFICANT_FIELDS,
   turnFields: { list: "input", content: "content", isUserByDefault: false },
-  fieldNames: FIELD_NAMES,
-  readContent: (chat) => readConversationContent(readConversation, chat),
+  fieldNames: RESPONSES_FIELD_NAMES,
+  readContent: (chat) => readConversationContent(readResponsesConversation, chat),
   errors: openAiErrors,
   models: openAiModels,
   parseRequest,
-  toConversation: readConversation,
+  toConversation: readResponsesConversation,
   formatResponse: formatResponseBody,
   encoder: createResponseEncoder,
   streamType: () => "text/event-stream; charset=utf-8",

@@ -13,9 +13,9 @@ import type {
   ToolCall,
 } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { readCitations, readLogprobs } from "../openai-chat/upstream-details.ts";
+import { readChatCitations, readChatLogprobs } from "../openai-chat/upstream-details.ts";
 
-import type { Decoder } from "../../providers/provider.ts";
+import type { Decoder } from "../upstream-wire.ts";
 import { withTier } from "../service-tier.ts";
 import { errorWithGoodStatus, isCount, malformed, parseEvent } from "../read-upstream.ts";
 
@@ -64,18 +64,18 @@ function readOutput(body: JsonRecord, items: readonly JsonRecord[]): ChatChoice 
     item["type"] === "message" ? listOf(item["content"]).map(recordOf) : [],
   );
   const thoughts = items.filter(({ type }) => type === "reasoning");
-  const reasoning = thoughts.flatMap(readThought).join("\n");
-  const sealed = thoughts.flatMap((item) => textOf(item["encrypted_content"]) ?? []);
+  const reasoning = thoughts.flatMap(readReasoningItem).join("\n");
+  const encrypted = thoughts.flatMap((item) => textOf(item["encrypted_content"]) ?? []);
   const refusal = parts.flatMap((part) => textOf(part["refusal"]) ?? []).join("");
-  const citations = parts.flatMap((part) => readCitations(part["annotations"]));
-  const logprobs = parts.flatMap((part) => readLogprobs(part["logprobs"]));
+  const citations = parts.flatMap((part) => readChatCitations(part["annotations"]));
+  const logprobs = parts.flatMap((part) => readChatLogprobs(part["logprobs"]));
   const toolCalls = items.flatMap(readCall);
   const finishReason = readEnd(body, toolCalls.length > 0);
   return {
     index: 0,
     text: parts.flatMap((part) => textOf(part["text"]) ?? []).join(""),
     ...(reasoning !== "" && { reasoning }),
-    ...(sealed.length > 0 && { sealedReasoning: sealed }),
+    ...(encrypted.length > 0 && { encryptedReasoning: encrypted }),
     ...(refusal !== "" && { refusal }),
     ...(citations.length > 0 && { citations }),
     ...(logprobs.length > 0 && { logprobs }),
@@ -84,7 +84,7 @@ function readOutput(body: JsonRecord, items: readonly JsonRecord[]): ChatChoice 
   };
 }
 
-function readThought(item: JsonRecord): readonly string[] {
+function readReasoningItem(item: JsonRecord): readonly string[] {
   return [...listOf(item["summary"]), ...listOf(item["content"])].flatMap(
     (part) => textOf(recordOf(part)["text"]) ?? [],
   );
@@ -145,7 +145,7 @@ export function createResponsesDecoder(): Decoder {
       case "response.reasoning_text.delta":
         return textChunk("reasoning", body["delta"]);
       case "response.output_text.annotation.added":
-        return readCitations([body["annotation"]]).map((citation) => ({
+        return readChatCitations([body["annotation"]]).map((citation) => ({
           type: "citation",
           index: 0,
           citation,
@@ -177,7 +177,7 @@ function readStart(response: JsonRecord): readonly ChatChunk[] {
 }
 
 function readTextDelta(body: JsonRecord): readonly ChatChunk[] {
-  const logprobs = readLogprobs(body["logprobs"]);
+  const logprobs = readChatLogprobs(body["logprobs"]);
   const text = textChunk("text", body["delta"]);
   return logprobs.length === 0 ? text : [...text, { type: "logprobs", index: 0, logprobs }];
 }

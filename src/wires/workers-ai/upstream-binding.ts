@@ -7,17 +7,19 @@
 import type { ChatResponse } from "../../schema/chat.ts";
 import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
-import type { ModelCall } from "../../upstream/model-binding.ts";
 import { type RequestForm, writeChatRequest } from "../openai-chat/upstream-request.ts";
-import { readCompletion, readFinishReason, readUsage } from "../openai-chat/upstream-answer.ts";
-import type {
-  UpstreamEmbeddingWire,
-  Target,
-  UpstreamRequest,
-  UpstreamWire,
-} from "../../providers/provider.ts";
-import { createBoundDecoder, INDEX, readCall, readResponseText } from "./upstream-stream.ts";
+import { readCompletion, readChatFinishReason, readChatUsage } from "../openai-chat/upstream-answer.ts";
+import type { UpstreamEmbeddingWire, Target, UpstreamRequest, UpstreamWire } from "../upstream-wire.ts";
+import { createBoundDecoder, INDEX, readBindingCall, readResponseText } from "./upstream-stream.ts";
 import { malformed } from "../read-upstream.ts";
+
+/** The body of a request to a binding, as JSON. */
+export interface ModelCall {
+  readonly model: string;
+  readonly inputs: object;
+  /** Cloudflare's AI Gateway that such a call may go through. */
+  readonly gateway?: { readonly id: string };
+}
 
 /** Usage comes unasked with a stream's last event. */
 const FORM: RequestForm = { maxTokensField: "max_tokens", takesTopK: true, takesStreamOptions: false };
@@ -60,7 +62,7 @@ export const boundEmbeddingWire: UpstreamEmbeddingWire = {
       if (Array.isArray(vector) && vector.every((value) => typeof value === "number")) return vector;
       throw malformed("an embedding that is not a list of numbers");
     });
-    const usage = readUsage(recordOf(body)["usage"]);
+    const usage = readChatUsage(recordOf(body)["usage"]);
     return {
       vectors: () => vectors,
       ...(usage !== undefined && { usage }),
@@ -95,16 +97,17 @@ function bareSchema(format: unknown): unknown {
 /** A whole answer; throws `upstream_malformed`. */
 function readBoundAnswer(body: unknown): ChatResponse {
   if (!isRecord(body) || Array.isArray(body["choices"])) return readCompletion(body);
-  const calls = listOf(body["tool_calls"]).map((call, at) => readCall(recordOf(call), at));
+  const calls = listOf(body["tool_calls"]).map((call, at) => readBindingCall(recordOf(call), at));
   if (!("response" in body) && calls.length === 0) throw malformed("a response without a response");
-  const usage = readUsage(body["usage"]);
+  const usage = readChatUsage(body["usage"]);
   return {
     choices: [
       {
         index: INDEX,
         text: readResponseText(body["response"]),
         toolCalls: calls,
-        finishReason: readFinishReason(body["finish_reason"]) ?? (calls.length > 0 ? "tool_calls" : "stop"),
+        finishReason:
+          readChatFinishReason(body["finish_reason"]) ?? (calls.length > 0 ? "tool_calls" : "stop"),
       },
     ],
     ...(usage !== undefined && { usage }),

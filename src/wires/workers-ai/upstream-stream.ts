@@ -6,8 +6,8 @@
 import type { ChatChunk, ToolCall } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { createOpenAiDecoder } from "../openai-chat/upstream-stream.ts";
-import { readFinishReason, readUsage } from "../openai-chat/upstream-answer.ts";
-import type { Decoder } from "../../providers/provider.ts";
+import { readChatFinishReason, readChatUsage } from "../openai-chat/upstream-answer.ts";
+import type { Decoder } from "../upstream-wire.ts";
 import { isCount, malformed } from "../read-upstream.ts";
 
 const END_MARK = "[DONE]";
@@ -48,7 +48,7 @@ function createOlderDecoder(): Decoder {
     const { index } = call;
     const known = isCount(index) ? places.get(index) : undefined;
     const isWhole = !isRecord(call["function"]);
-    const { id, name, argumentsJson } = readCall(call, known ?? calls);
+    const { id, name, argumentsJson } = readBindingCall(call, known ?? calls);
     const fragment = isWhole ? argumentsJson : (textOf(recordOf(call["function"])["arguments"]) ?? "");
     if (known !== undefined) {
       return [{ type: "tool_call", index: INDEX, call: known, argumentsFragment: fragment }];
@@ -70,8 +70,8 @@ function createOlderDecoder(): Decoder {
     if (!isRecord(body)) throw malformed("a stream event that is no JSON object");
     if (isPresent(body["error"]) || isPresent(body["errors"])) return [{ type: "error", errorType: "error" }];
     const text = readResponseText(body["response"]);
-    const reason = readFinishReason(body["finish_reason"]);
-    const usage = readUsage(body["usage"]);
+    const reason = readChatFinishReason(body["finish_reason"]);
+    const usage = readChatUsage(body["usage"]);
     isFinished ||= reason !== undefined;
     return [
       ...(text === "" ? [] : [{ type: "text", index: INDEX, text } as const]),
@@ -89,7 +89,7 @@ export function readResponseText(response: unknown): string {
 }
 
 /** A call in the chat wire's form, or with name and arguments at its top. The same call always gets the same made-up id. */
-export function readCall(call: JsonRecord, at: number): ToolCall {
+export function readBindingCall(call: JsonRecord, at: number): ToolCall {
   const called = isRecord(call["function"]) ? call["function"] : call;
   const name = textOf(called["name"]) ?? "";
   const given = called["arguments"];

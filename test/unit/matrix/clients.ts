@@ -3,7 +3,7 @@
 import type { ChatResponse, FinishReason } from "../../../src/schema/chat.ts";
 import { anthropicMessages } from "../../../src/wires/anthropic/client-wire.ts";
 import type { ClientWire } from "../../../src/wires/client-wire.ts";
-import { gemini } from "../../../src/wires/gemini/client-wire.ts";
+import { geminiGenerateContent } from "../../../src/wires/gemini/client-wire.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { openAiResponses } from "../../../src/wires/openai-responses/client-wire.ts";
 import { type Feature, IMAGE, IMAGE_URL, PDF, SCHEMA } from "./features.ts";
@@ -248,7 +248,7 @@ const geminiResult = (id: string, output: string) => ({
 
 const geminiClient: Client = {
   wireName: "gemini",
-  clientWire: gemini,
+  clientWire: geminiGenerateContent,
   base: parts({ text: "Hi" }),
   requests: {
     "system prompt": { systemInstruction: { parts: [{ text: "Be brief." }] } },

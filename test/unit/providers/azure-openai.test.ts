@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { azureOpenAi } from "../../../src/providers/azure-openai.ts";
-import type { ProviderAccount } from "../../../src/providers/provider.ts";
+import type { ProviderAccount } from "../../../src/wires/upstream-wire.ts";
 import { fixtureJson } from "../../support/builders/wire-fixtures.ts";
 
 const CHAT = openAiChat.parseRequest(

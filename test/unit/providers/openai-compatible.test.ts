@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { createOpenAiCompatible } from "../../../src/providers/openai-compatible.ts";
-import type { ProviderAccount, Target } from "../../../src/providers/provider.ts";
+import type { ProviderAccount, Target } from "../../../src/wires/upstream-wire.ts";
 
 const provider = createOpenAiCompatible({ kind: "x", semconvName: "x", takesStreamOptions: true });
 

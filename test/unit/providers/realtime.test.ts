@@ -1,6 +1,6 @@
 /** Where a Realtime session goes at each provider that has one, and with which credential. */
 import { describe, expect, it } from "vitest";
-import type { ProviderAccount } from "../../../src/providers/provider.ts";
+import type { ProviderAccount } from "../../../src/wires/upstream-wire.ts";
 import { providerOf, REGISTERED_KINDS } from "../../../src/providers/registry.ts";
 
 const account = (about: Partial<ProviderAccount>): ProviderAccount => ({

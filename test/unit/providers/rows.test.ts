@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../src/schema/chat.ts";
 import type { Conversation, Message } from "../../../src/schema/conversation.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
-import { gemini } from "../../../src/wires/gemini/client-wire.ts";
+import { geminiGenerateContent } from "../../../src/wires/gemini/client-wire.ts";
 import { OPENAI_COMPATIBLE_ROWS } from "../../../src/providers/openai-rows.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
@@ -11,7 +11,9 @@ import { providerOf } from "../../../src/providers/registry.ts";
 type Row = (typeof OPENAI_COMPATIBLE_ROWS)[number];
 type Kind = Row["kind"];
 
-const GEMINI_CLIENT = gemini.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', { model: "p/m" });
+const GEMINI_CLIENT = geminiGenerateContent.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', {
+  model: "p/m",
+});
 const NOTHING: Conversation = { system: [], messages: [], tools: [], sampling: {} };
 
 function targetOf({ kind, defaultBaseUrl = "https://up.test/v1" }: Provider) {

@@ -3,13 +3,16 @@ import { createVerify, generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import type { ChatRequest } from "../../../src/schema/chat.ts";
 import { anthropicMessages } from "../../../src/wires/anthropic/client-wire.ts";
-import { gemini } from "../../../src/wires/gemini/client-wire.ts";
-import { type SignPorts, type Target, upstreamWireFor } from "../../../src/providers/provider.ts";
+import { geminiGenerateContent } from "../../../src/wires/gemini/client-wire.ts";
+import { type SignPorts, upstreamWireFor } from "../../../src/providers/provider.ts";
+import type { Target } from "../../../src/wires/upstream-wire.ts";
 import { vertex } from "../../../src/providers/vertex.ts";
 import { createTokenBook, parseServiceAccount } from "../../../src/providers/vertex-token.ts";
 import { fixtureJson } from "../../support/builders/wire-fixtures.ts";
 
-const GEMINI_CHAT = gemini.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', { model: "v/m" });
+const GEMINI_CHAT = geminiGenerateContent.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', {
+  model: "v/m",
+});
 const CLAUDE_CHAT = anthropicMessages.parseRequest(
   '{"model":"v/claude","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"x":1}',
 );
@@ -185,7 +188,7 @@ describe("the wire is the model's", () => {
     const target = targetOf(CLAUDE);
     const wire = upstreamWireFor(vertex, "gemini", target);
     expect(wire.clientWireName).toBe("anthropic-messages");
-    const conversation = gemini.toConversation(GEMINI_CHAT, () => {});
+    const conversation = geminiGenerateContent.toConversation(GEMINI_CHAT, () => {});
     const json = JSON.parse(wire.toRequest(GEMINI_CHAT, target, { conversation, drop: () => {} }).body ?? "");
     expect(json).toMatchObject({ anthropic_version: "vertex-2023-10-16", messages: [{ role: "user" }] });
     expect(json).not.toHaveProperty("model");

@@ -1,7 +1,7 @@
 // Workers AI: the account in its address, and the errors that Cloudflare wraps in a list.
 import { expect, test } from "vitest";
 import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
-import type { ProviderAccount } from "../../../src/providers/provider.ts";
+import type { ProviderAccount } from "../../../src/wires/upstream-wire.ts";
 import { workersAi } from "../../../src/providers/workers-ai.ts";
 import { fixtureJson } from "../../support/builders/wire-fixtures.ts";
 

@@ -13,7 +13,7 @@ import { createCohereDecoder } from "../../../src/wires/cohere/upstream-stream.t
 import { createGeminiDecoder } from "../../../src/wires/gemini/upstream-stream.ts";
 import { createResponsesDecoder } from "../../../src/wires/openai-responses/upstream-wire.ts";
 import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-stream.ts";
-import type { Decoder } from "../../../src/providers/provider.ts";
+import type { Decoder } from "../../../src/wires/upstream-wire.ts";
 import { createBoundDecoder } from "../../../src/wires/workers-ai/upstream-stream.ts";
 import { createSseParser } from "../../../src/bytes/sse.ts";
 import { fixtureBytes, SPLITS } from "../../support/builders/wire-fixtures.ts";

@@ -1,7 +1,7 @@
 /** A request read before is read no more, and is the same as if it were; whoever asks otherwise is read anew. */
 import { describe, expect, test } from "vitest";
 import { geminiEmbed } from "../../../src/wires/gemini/client-embeddings.ts";
-import { gemini } from "../../../src/wires/gemini/client-wire.ts";
+import { geminiGenerateContent } from "../../../src/wires/gemini/client-wire.ts";
 import { createRequestReader } from "../../../src/wires/known-requests.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 
@@ -19,11 +19,11 @@ describe("a body", () => {
   test("means another thing in another dialect, path or tenant", () => {
     const read = createRequestReader();
     const body = '{"contents":[{"parts":[{"text":"hi"}]}],"content":{"parts":[{"text":"hi"}]}}';
-    expect(read(gemini, body, { model: "a" }).model).toBe("a");
-    expect(read(gemini, body, { model: "b" }).model).toBe("b");
-    expect(read(gemini, body, { defaultModel: "a" }).model).toBe("a");
-    expect(read(gemini, body, { model: "a", stream: true }).stream).toBe(true);
-    expect(read(gemini, body, { model: "a" }).stream).toBe(false);
+    expect(read(geminiGenerateContent, body, { model: "a" }).model).toBe("a");
+    expect(read(geminiGenerateContent, body, { model: "b" }).model).toBe("b");
+    expect(read(geminiGenerateContent, body, { defaultModel: "a" }).model).toBe("a");
+    expect(read(geminiGenerateContent, body, { model: "a", stream: true }).stream).toBe(true);
+    expect(read(geminiGenerateContent, body, { model: "a" }).stream).toBe(false);
     expect(read(geminiEmbed, body, { model: "a" }).wire).toBe(
       geminiEmbed.parseRequest(body, { model: "a" }).wire,
     );

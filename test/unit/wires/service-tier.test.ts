@@ -5,7 +5,7 @@ import { readMessage } from "../../../src/wires/anthropic/upstream-answer.ts";
 import { createResponsesDecoder, readResponse } from "../../../src/wires/openai-responses/upstream-wire.ts";
 import { createOpenAiDecoder } from "../../../src/wires/openai-chat/upstream-stream.ts";
 import { readCompletion } from "../../../src/wires/openai-chat/upstream-answer.ts";
-import type { Decoder } from "../../../src/providers/provider.ts";
+import type { Decoder } from "../../../src/wires/upstream-wire.ts";
 
 const tierOf = (decode: Decoder, event: object) => {
   const chunks = decode({ event: "message", data: JSON.stringify(event) });

@@ -3,11 +3,8 @@ import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test"
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { GatewayError } from "../../../src/errors.ts";
 import { createOpenAiCompatible } from "../../../src/providers/openai-compatible.ts";
-import {
-  type LocalUpstream,
-  type ProviderAccount,
-  upstreamWireFor,
-} from "../../../src/providers/provider.ts";
+import { type LocalUpstream, upstreamWireFor } from "../../../src/providers/provider.ts";
+import type { ProviderAccount } from "../../../src/wires/upstream-wire.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import { type UpstreamCall, type CallLimits, readBody, sendUpstream } from "../../../src/upstream/call.ts";
 import { faultOf } from "../../support/fakes/fake-stream.ts";

@@ -1,7 +1,7 @@
 // Tokens counted by a target's vendor: what each is asked, in which case the gateway estimates, and what ends a count under way.
 import { expect, test } from "vitest";
-import { anthropicMessages, parseCountRequest } from "../../../../src/wires/anthropic/client-wire.ts";
-import { gemini, parseCountRequest as parseGeminiCount } from "../../../../src/wires/gemini/client-wire.ts";
+import { anthropicMessages, parseAnthropicCount } from "../../../../src/wires/anthropic/client-wire.ts";
+import { geminiGenerateContent, parseGeminiCount } from "../../../../src/wires/gemini/client-wire.ts";
 import { countTokens } from "../../../../src/pipeline/operations/count-tokens.ts";
 import { providerOf } from "../../../../src/providers/registry.ts";
 import type { ProviderRecord } from "../../../../src/tenants/records/records.ts";
@@ -16,7 +16,7 @@ function open(kind: ProviderRecord["kind"], model: string, ...replies: readonly 
   const baseUrl = providerOf(kind).defaultBaseUrl;
   const far = { kind, options: { project: "p" }, ...(baseUrl !== undefined && { baseUrl }) };
   const gateway = createFakeGateway({ bundle: fakeBundle({ providers: { far } }), replies });
-  const chat = parseCountRequest(JSON.stringify({ ...BODY, model: `far/${model}` }));
+  const chat = parseAnthropicCount(JSON.stringify({ ...BODY, model: `far/${model}` }));
   const call = { ...gateway.call, chat, clientWire: anthropicMessages };
   return { gateway, count: () => countTokens(call, gateway.deps) };
 }
@@ -42,7 +42,9 @@ test("Gemini on Vertex gets the counted request without its frame", async () => 
   const contents = [{ role: "user", parts: [{ text: "Hi" }] }];
   const body = JSON.stringify({ generateContentRequest: { model: "models/x", contents } });
   const chat = parseGeminiCount(body, { model: "far/gemini-2.5-flash" });
-  expect(await countTokens({ ...gateway.call, chat, clientWire: gemini }, gateway.deps)).toEqual({
+  expect(
+    await countTokens({ ...gateway.call, chat, clientWire: geminiGenerateContent }, gateway.deps),
+  ).toEqual({
     source: "provider",
     body: '{"totalTokens":3}',
   });

@@ -1,6 +1,6 @@
 // The Messages wire, request side: what is refused, and what a body means to an upstream of another wire.
 import { describe, expect, test } from "vitest";
-import { anthropicMessages, parseCountRequest } from "../../../../src/wires/anthropic/client-wire.ts";
+import { anthropicMessages, parseAnthropicCount } from "../../../../src/wires/anthropic/client-wire.ts";
 import { anthropicModels } from "../../../../src/wires/anthropic/client-models.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 import { parseText } from "../../../support/builders/wire-fixtures.ts";
@@ -77,7 +77,11 @@ describe("parseRequest", () => {
 
   test("of a count needs no limit of tokens", () => {
     const { max_tokens: _, ...rest } = BODY;
-    expect(parseCountRequest(JSON.stringify(rest))).toMatchObject({ model: "r", stream: false, params: {} });
+    expect(parseAnthropicCount(JSON.stringify(rest))).toMatchObject({
+      model: "r",
+      stream: false,
+      params: {},
+    });
   });
 });
 
@@ -152,7 +156,7 @@ describe("toConversation", () => {
     expect(conversation.messages.flatMap(({ parts }) => parts)).toEqual([
       { type: "reasoning", text: "hm", signature: "sig" },
       { type: "reasoning", text: "another vendor's" },
-      { type: "reasoning", text: "", sealed: "xyz" },
+      { type: "reasoning", text: "", encrypted: "xyz" },
       { type: "tool_call", id: "t1", name: "w", argumentsJson: '{"city":"Zürich"}' },
       {
         type: "tool_result",

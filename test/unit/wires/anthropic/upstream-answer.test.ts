@@ -36,7 +36,7 @@ describe("a whole message", () => {
           text: "It is prime.",
           reasoning: "Seventeen is odd.",
           reasoningSignature: expect.stringMatching(/^EqQB/),
-          sealedReasoning: ["EmwKAhgBEgy3va3pzix"],
+          encryptedReasoning: ["EmwKAhgBEgy3va3pzix"],
           finishReason: "stop",
           stopSequence: "END",
         },

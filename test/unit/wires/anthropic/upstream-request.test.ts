@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { ChatRequest, WireName } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
 import { anthropic } from "../../../../src/providers/anthropic.ts";
-import type { Target } from "../../../../src/providers/provider.ts";
+import type { Target } from "../../../../src/wires/upstream-wire.ts";
 
 const [wire] = anthropic.wires;
 
@@ -161,7 +161,7 @@ describe("turns", () => {
       messages: [
         assistant(
           { type: "reasoning", text: "mine", signature: "s" },
-          { type: "reasoning", text: "", sealed: "xyz" },
+          { type: "reasoning", text: "", encrypted: "xyz" },
           { type: "reasoning", text: "another vendor's" },
           text("So."),
         ),

@@ -73,7 +73,7 @@ const EXPECTED: Readonly<Record<string, readonly object[]>> = {
       index: 0,
       signature: "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds",
     },
-    { type: "sealed_reasoning", index: 0, data: "EmwKAhgBEgy3va3pzix" },
+    { type: "encrypted_reasoning", index: 0, data: "EmwKAhgBEgy3va3pzix" },
     text("It is"),
     text(" prime."),
     { type: "finish", index: 0, reason: "stop", stopSequence: "END" },

@@ -121,7 +121,7 @@ describe("messages", () => {
       messages: [
         assistant(
           { type: "reasoning", text: "x", signature: "s" },
-          { type: "reasoning", text: "", sealed: "y" },
+          { type: "reasoning", text: "", encrypted: "y" },
         ),
         user(text("Hi")),
       ],

@@ -62,7 +62,7 @@ const EXPECTED: Readonly<Record<string, readonly object[]>> = {
     { type: "reasoning", index: 0, text: "Seventeen is" },
     { type: "reasoning", index: 0, text: " odd." },
     { type: "reasoning_signature", index: 0, signature: "EqQBCgIYAhIM" },
-    { type: "sealed_reasoning", index: 0, data: "EmwKAhgB" },
+    { type: "encrypted_reasoning", index: 0, data: "EmwKAhgB" },
     text("It is"),
     text(" prime."),
     ...end("stop", 19, 40),
@@ -163,7 +163,7 @@ describe("a whole answer", () => {
       text: "It is prime.",
       reasoning: "Seventeen is odd.",
       reasoningSignature: "EqQBCgIYAhIM",
-      sealedReasoning: ["EmwKAhgB"],
+      encryptedReasoning: ["EmwKAhgB"],
     });
     expect(read("citations").choices[0]).toMatchObject({
       text: "It has 450,000 people",

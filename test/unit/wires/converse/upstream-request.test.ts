@@ -4,7 +4,7 @@ import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import type { ChatRequest } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
 import { bedrock } from "../../../../src/providers/bedrock.ts";
-import type { ProviderAccount } from "../../../../src/providers/provider.ts";
+import type { ProviderAccount } from "../../../../src/wires/upstream-wire.ts";
 import { signAws } from "../../../../src/providers/sigv4.ts";
 
 const [wire] = bedrock.wires;
@@ -182,7 +182,7 @@ describe("turns", () => {
       messages: [
         assistant(
           { type: "reasoning", text: "mine", signature: "s" },
-          { type: "reasoning", text: "", sealed: "xyz" },
+          { type: "reasoning", text: "", encrypted: "xyz" },
           { type: "reasoning", text: "unsigned" },
           { type: "reasoning", text: "google's", signature: "gemini:abc" },
         ),

@@ -1,24 +1,24 @@
 // Answers of other wires in Gemini's form: whole, streamed, stored and replayed.
 import { describe, expect, test } from "vitest";
 import type { ChatChoice, ChatChunk, ChatRequest } from "../../../../src/schema/chat.ts";
-import { gemini, geminiArray } from "../../../../src/wires/gemini/client-wire.ts";
-import { unwrapSignature } from "../../../../src/wires/gemini/client-reasoning.ts";
+import { geminiGenerateContent, geminiArray } from "../../../../src/wires/gemini/client-wire.ts";
+import { unwrapFromGemini } from "../../../../src/wires/gemini/client-reasoning.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 import { fixtureText, parseText } from "../../../support/builders/wire-fixtures.ts";
 
-const CHAT: ChatRequest = gemini.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', {
+const CHAT: ChatRequest = geminiGenerateContent.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', {
   model: "m",
   stream: true,
 });
 
 function format(choice: Partial<ChatChoice>, rest: object = {}) {
   const choices = [{ index: 0, text: "", toolCalls: [], ...choice }];
-  return JSON.parse(gemini.formatResponse({ choices, ...rest }, CHAT));
+  return JSON.parse(geminiGenerateContent.formatResponse({ choices, ...rest }, CHAT));
 }
 
 /** The events of these chunks, each pushed by itself. */
 function encode(...chunks: readonly ChatChunk[]) {
-  const encoder = gemini.encoder(CHAT);
+  const encoder = geminiGenerateContent.encoder(CHAT);
   const text = chunks.map((chunk) => encoder.push([chunk])).join("") + encoder.end();
   return parseText(text).map(({ data }) => JSON.parse(data));
 }
@@ -49,7 +49,7 @@ describe("a whole answer", () => {
       text: "It is.",
       reasoning: "Odd.",
       reasoningSignature: "of-claude",
-      sealedReasoning: ["secret"],
+      encryptedReasoning: ["secret"],
       toolCalls: [
         { id: "c1", name: "f", argumentsJson: '{"city":"Zürich"}', signature: "gemini:Ci==" },
         { id: "", name: "g", argumentsJson: "" },
@@ -63,8 +63,8 @@ describe("a whole answer", () => {
       { functionCall: { id: "c1", name: "f", args: { city: "Zürich" } }, thoughtSignature: "Ci==" },
       { functionCall: { name: "g", args: {} } },
     ]);
-    expect(unwrapSignature(candidate.content.parts[0].thoughtSignature)).toEqual({ signature: "of-claude" });
-    expect(unwrapSignature(candidate.content.parts[1].thoughtSignature)).toEqual({ sealed: "secret" });
+    expect(unwrapFromGemini(candidate.content.parts[0].thoughtSignature)).toEqual({ signature: "of-claude" });
+    expect(unwrapFromGemini(candidate.content.parts[1].thoughtSignature)).toEqual({ encrypted: "secret" });
     expect(candidate.finishReason).toBe("STOP");
   });
 
@@ -133,7 +133,7 @@ describe("a streamed answer", () => {
   });
 
   test("chunks that come together go out together", () => {
-    const encoder = gemini.encoder(CHAT);
+    const encoder = geminiGenerateContent.encoder(CHAT);
     const text = encoder.push([
       { type: "reasoning", index: 0, text: "Odd." },
       { type: "text", index: 0, text: "It " },
@@ -208,7 +208,9 @@ describe("a stream without alt=sse", () => {
 });
 
 test("an error in mid-stream is an event that Google's SDK throws for: a code from 400 to 599", () => {
-  const [event] = parseText(gemini.errorEvent(new GatewayError("upstream_timeout", "Silence.")));
+  const [event] = parseText(
+    geminiGenerateContent.errorEvent(new GatewayError("upstream_timeout", "Silence.")),
+  );
   expect(JSON.parse(event?.data ?? "")).toEqual({
     error: { code: 504, message: "Silence.", status: "DEADLINE_EXCEEDED" },
   });
@@ -219,7 +221,9 @@ describe("what the cache kept", () => {
     ["text.sse", "text.json"],
     ["thinking.sse", "thinking.json"],
   ])("%s adds up to %s", (stream, whole) => {
-    const assembled = JSON.parse(gemini.wholeFromStream(parseText(fixtureText(`gemini/${stream}`))));
+    const assembled = JSON.parse(
+      geminiGenerateContent.wholeFromStream(parseText(fixtureText(`gemini/${stream}`))),
+    );
     const { avgLogprobs: _, ...candidate } = JSON.parse(fixtureText(`gemini/${whole}`)).candidates[0];
     expect(assembled.candidates).toEqual([candidate]);
     expect(assembled.usageMetadata).toEqual(JSON.parse(fixtureText(`gemini/${whole}`)).usageMetadata);
@@ -227,7 +231,7 @@ describe("what the cache kept", () => {
 
   test("calls are not joined, candidates are told apart, a blocked prompt stays one", () => {
     const assemble = (name: string) =>
-      JSON.parse(gemini.wholeFromStream(parseText(fixtureText(`gemini/${name}`))));
+      JSON.parse(geminiGenerateContent.wholeFromStream(parseText(fixtureText(`gemini/${name}`))));
     expect(assemble("tools.sse").candidates[0].content.parts).toHaveLength(3);
     expect(assemble("two-candidates.sse").candidates).toMatchObject([
       { content: { parts: [{ text: "Tails" }] }, finishReason: "MAX_TOKENS" },
@@ -240,14 +244,14 @@ describe("what the cache kept", () => {
     "%s comes back from its own stream",
     (name) => {
       const body = fixtureText(`gemini/${name}`);
-      const events = parseText(gemini.streamFromWhole(body, CHAT));
+      const events = parseText(geminiGenerateContent.streamFromWhole(body, CHAT));
       expect(events).toHaveLength(1);
-      expect(JSON.parse(gemini.wholeFromStream(events))).toEqual(JSON.parse(body));
+      expect(JSON.parse(geminiGenerateContent.wholeFromStream(events))).toEqual(JSON.parse(body));
     },
   );
 
   test.each(["", "data: {\n\n", 'data: {"error":{}}\n\n', "data: 5\n\n"])("%j is no answer", (text) => {
-    expect(() => gemini.wholeFromStream(parseText(text))).toThrow(
+    expect(() => geminiGenerateContent.wholeFromStream(parseText(text))).toThrow(
       expect.objectContaining({ code: "upstream_malformed" }),
     );
   });

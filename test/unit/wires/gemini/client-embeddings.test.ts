@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-wire.ts";
 import { geminiBatchEmbed, geminiEmbed } from "../../../../src/wires/gemini/client-embeddings.ts";
 import { gemini } from "../../../../src/providers/gemini.ts";
-import type { Target } from "../../../../src/providers/provider.ts";
+import type { Target } from "../../../../src/wires/upstream-wire.ts";
 
 const TARGET: Target = {
   model: "gemini-embedding-001",

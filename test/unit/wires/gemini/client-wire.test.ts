@@ -2,24 +2,30 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Conversation } from "../../../../src/schema/conversation.ts";
-import { gemini } from "../../../../src/wires/gemini/client-wire.ts";
-import { wrapSignature } from "../../../../src/wires/gemini/client-reasoning.ts";
+import { geminiGenerateContent } from "../../../../src/wires/gemini/client-wire.ts";
+import { wrapForGemini } from "../../../../src/wires/gemini/client-reasoning.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 
 const CONTENTS = [{ role: "user", parts: [{ text: "Hi" }] }];
 
 const parse = (fields: object, stream = false) =>
-  gemini.parseRequest(JSON.stringify({ contents: CONTENTS, ...fields }), { model: "g/m", stream });
+  geminiGenerateContent.parseRequest(JSON.stringify({ contents: CONTENTS, ...fields }), {
+    model: "g/m",
+    stream,
+  });
 
 function read(fields: object): { readonly conversation: Conversation; readonly dropped: readonly string[] } {
   const dropped: string[] = [];
-  const conversation = gemini.toConversation(parse(fields), (field) => void dropped.push(field));
+  const conversation = geminiGenerateContent.toConversation(
+    parse(fields),
+    (field) => void dropped.push(field),
+  );
   return { conversation, dropped };
 }
 
 function refusalOf(bodyText: string, context: object = { model: "g/m" }): GatewayError {
   try {
-    gemini.toConversation(gemini.parseRequest(bodyText, context), () => {});
+    geminiGenerateContent.toConversation(geminiGenerateContent.parseRequest(bodyText, context), () => {});
   } catch (error) {
     if (error instanceof GatewayError) return error;
     throw error;
@@ -33,9 +39,9 @@ const partsOf = (parts: readonly object[], role = "user") =>
 describe("a request that is taken", () => {
   test("keeps the client's bytes; model and form come from the path", () => {
     const body = `{ "contents":[{"parts":[{"text":"Hi","x":1}]}], "brand_new": 1 }`;
-    const chat = gemini.parseRequest(body, { model: "google/gemini-2.5-flash", stream: true });
+    const chat = geminiGenerateContent.parseRequest(body, { model: "google/gemini-2.5-flash", stream: true });
     expect(chat).toEqual({
-      wire: gemini,
+      wire: geminiGenerateContent,
       operation: "chat",
       model: "google/gemini-2.5-flash",
       stream: true,
@@ -119,7 +125,10 @@ describe("a request that is refused", () => {
     fc.assert(
       fc.property(body, (value) => {
         try {
-          gemini.toConversation(gemini.parseRequest(JSON.stringify(value), { model: "m" }), () => {});
+          geminiGenerateContent.toConversation(
+            geminiGenerateContent.parseRequest(JSON.stringify(value), { model: "m" }),
+            () => {},
+          );
         } catch (error) {
           expect(error).toMatchObject({ code: "invalid_request" });
         }
@@ -211,8 +220,8 @@ describe("messages", () => {
     expect(
       partsOf(
         [
-          { text: "Odd.", thought: true, thoughtSignature: wrapSignature("signature", "of-claude") },
-          { text: "", thought: true, thoughtSignature: wrapSignature("sealed", "secret") },
+          { text: "Odd.", thought: true, thoughtSignature: wrapForGemini("signature", "of-claude") },
+          { text: "", thought: true, thoughtSignature: wrapForGemini("encrypted", "secret") },
           { text: "Even.", thought: true, thoughtSignature: "CiQB0e2Kb8mT" },
           { functionCall: { name: "f" }, thoughtSignature: "CiQB0e2Kb8mT" },
         ],
@@ -220,7 +229,7 @@ describe("messages", () => {
       ),
     ).toEqual([
       { type: "reasoning", text: "Odd.", signature: "of-claude" },
-      { type: "reasoning", text: "", sealed: "secret" },
+      { type: "reasoning", text: "", encrypted: "secret" },
       { type: "reasoning", text: "Even." },
       { type: "tool_call", id: "call_1", name: "f", argumentsJson: "{}" },
     ]);

@@ -6,7 +6,7 @@ import type { ChatChoice, ChatRequest, ChatResponse } from "../../../../src/sche
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
 import { anthropicMessages } from "../../../../src/wires/anthropic/client-wire.ts";
 import type { ClientWire } from "../../../../src/wires/client-wire.ts";
-import { gemini } from "../../../../src/wires/gemini/client-wire.ts";
+import { geminiGenerateContent } from "../../../../src/wires/gemini/client-wire.ts";
 import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import type { Provider } from "../../../../src/providers/provider.ts";
 import { providerOf } from "../../../../src/providers/registry.ts";
@@ -18,7 +18,11 @@ interface Side {
   readonly model: string;
 }
 
-const GEMINI: Side = { clientWire: gemini, provider: providerOf("gemini"), model: "gemini-2.5-flash" };
+const GEMINI: Side = {
+  clientWire: geminiGenerateContent,
+  provider: providerOf("gemini"),
+  model: "gemini-2.5-flash",
+};
 const OPENAI: Side = { clientWire: openAiChat, provider: providerOf("openai-compatible"), model: "m" };
 const CLAUDE: Side = {
   clientWire: anthropicMessages,
@@ -220,7 +224,9 @@ describe("an answer written for a Gemini client", () => {
   test("is read by Gemini's own reader as it was", () => {
     fc.assert(
       fc.property(response, (answer) => {
-        expect(wire.toResponse(JSON.parse(gemini.formatResponse(answer, CHAT)))).toEqual(answer);
+        expect(wire.toResponse(JSON.parse(geminiGenerateContent.formatResponse(answer, CHAT)))).toEqual(
+          answer,
+        );
       }),
     );
   });
@@ -230,7 +236,7 @@ describe("an answer written for a Gemini client", () => {
       fc.property(response, fc.integer({ min: 1, max: 5 }), (answer, size) => {
         const [only] = answer.choices;
         if (only === undefined) return;
-        const encoder = gemini.encoder(CHAT);
+        const encoder = geminiGenerateContent.encoder(CHAT);
         const cut = (said: string): readonly string[] => said.match(new RegExp(`[^]{1,${size}}`, "gu")) ?? [];
         const streamed = [
           encoder.push([{ type: "start", id: "r-1", model: "some-model" }]),
@@ -249,7 +255,7 @@ describe("an answer written for a Gemini client", () => {
           encoder.end(),
         ].join("");
         const events = createSseParser().push(new TextEncoder().encode(streamed));
-        expect(wire.toResponse(JSON.parse(gemini.wholeFromStream(events)))).toEqual(answer);
+        expect(wire.toResponse(JSON.parse(geminiGenerateContent.wholeFromStream(events)))).toEqual(answer);
       }),
     );
   });

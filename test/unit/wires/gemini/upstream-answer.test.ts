@@ -3,8 +3,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../../src/errors.ts";
 import { readGeminiError } from "../../../../src/wires/gemini/upstream-errors.ts";
-import { readAnswer, readFinishReason, readUsage } from "../../../../src/wires/gemini/upstream-answer.ts";
-import { readEmbeddings } from "../../../../src/wires/gemini/upstream-embeddings.ts";
+import {
+  readAnswer,
+  readGeminiFinishReason,
+  readGeminiUsage,
+} from "../../../../src/wires/gemini/upstream-answer.ts";
+import { readGeminiEmbeddings } from "../../../../src/wires/gemini/upstream-embeddings.ts";
 import { fixtureJson } from "../../../support/builders/wire-fixtures.ts";
 
 const read = (name: string) => readAnswer(fixtureJson(`gemini/${name}`));
@@ -148,23 +152,23 @@ describe("what is no answer", () => {
 
 test("usage counts thoughts as output and tools' results as input", () => {
   expect(
-    readUsage({
+    readGeminiUsage({
       promptTokenCount: 10,
       candidatesTokenCount: 5,
       thoughtsTokenCount: 20,
       toolUsePromptTokenCount: 3,
     }),
   ).toEqual({ inputTokens: 13, outputTokens: 25, reasoningTokens: 20 });
-  expect(readUsage({ promptTokenCount: 3 })).toEqual({ inputTokens: 3, outputTokens: 0 });
+  expect(readGeminiUsage({ promptTokenCount: 3 })).toEqual({ inputTokens: 3, outputTokens: 0 });
   const audio = (tokenCount: number) => [
     { modality: "TEXT", tokenCount: 1 },
     { modality: "AUDIO", tokenCount },
   ];
   expect(
-    readUsage({ promptTokenCount: 9, promptTokensDetails: audio(8), cacheTokensDetails: audio(5) }),
+    readGeminiUsage({ promptTokenCount: 9, promptTokensDetails: audio(8), cacheTokensDetails: audio(5) }),
   ).toMatchObject({ inputAudioTokens: 8, cacheReadAudioTokens: 5 });
   for (const none of [undefined, null, {}, 5, { promptTokenCount: "3" }, { promptTokenCount: -1 }]) {
-    expect(readUsage(none)).toBeUndefined();
+    expect(readGeminiUsage(none)).toBeUndefined();
   }
 });
 
@@ -177,19 +181,21 @@ test.each([
   ["FINISH_REASON_UNSPECIFIED", false, undefined],
   [undefined, true, undefined],
 ])("the finish reason %s with calls: %s is %s", (word, hasCalls, reason) => {
-  expect(readFinishReason(word, hasCalls)).toBe(reason);
+  expect(readGeminiFinishReason(word, hasCalls)).toBe(reason);
 });
 
 describe("embeddings", () => {
   test("one or many", () => {
-    expect(readEmbeddings(fixtureJson("gemini/embed.json")).vectors()).toEqual([[0.0125, -0.25, 0.5]]);
-    expect(readEmbeddings(fixtureJson("gemini/batch-embed.json")).vectors()).toHaveLength(2);
+    expect(readGeminiEmbeddings(fixtureJson("gemini/embed.json")).vectors()).toEqual([[0.0125, -0.25, 0.5]]);
+    expect(readGeminiEmbeddings(fixtureJson("gemini/batch-embed.json")).vectors()).toHaveLength(2);
   });
 
   test.each([null, {}, { embeddings: [] }, { embeddings: [{}] }, { embedding: { values: ["1"] } }])(
     "%j is malformed",
     (body) => {
-      expect(() => readEmbeddings(body)).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
+      expect(() => readGeminiEmbeddings(body)).toThrow(
+        expect.objectContaining({ code: "upstream_malformed" }),
+      );
     },
   );
 });

@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import type { ChatRequest } from "../../../../src/schema/chat.ts";
 import type { Conversation, Message, Part } from "../../../../src/schema/conversation.ts";
-import { gemini as dialect } from "../../../../src/wires/gemini/client-wire.ts";
+import { geminiGenerateContent as dialect } from "../../../../src/wires/gemini/client-wire.ts";
 import { gemini } from "../../../../src/providers/gemini.ts";
-import type { Target } from "../../../../src/providers/provider.ts";
+import type { Target } from "../../../../src/wires/upstream-wire.ts";
 
 const [WIRE] = gemini.wires;
 const CLIENT: ChatRequest = {
@@ -291,7 +291,7 @@ describe("thoughts", () => {
     const [content] = contentsOf([
       assistant(
         { type: "reasoning", text: "Odd.", signature: "claude" },
-        { type: "reasoning", text: "", sealed: "x" },
+        { type: "reasoning", text: "", encrypted: "x" },
         text("Prime."),
       ),
     ]);

@@ -23,7 +23,7 @@ const ANSWER: ChatResponse = {
       text: "Zürich.",
       reasoning: "hm",
       reasoningSignature: "sig",
-      sealedReasoning: ["sealed"],
+      encryptedReasoning: ["sealed"],
       citations: [
         { url: "https://a.test", title: "A", startIndex: 0, endIndex: 6 },
         { citedText: "of a book" },
@@ -41,7 +41,7 @@ const CHUNKS: readonly ChatChunk[] = [
   { type: "reasoning", index: 0, text: "h" },
   { type: "reasoning", index: 0, text: "m" },
   { type: "reasoning_signature", index: 0, signature: "sig" },
-  { type: "sealed_reasoning", index: 0, data: "sealed" },
+  { type: "encrypted_reasoning", index: 0, data: "sealed" },
   { type: "text", index: 0, text: "Zür" },
   { type: "text", index: 0, text: "ich." },
   {

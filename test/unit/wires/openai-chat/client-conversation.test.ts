@@ -109,7 +109,7 @@ describe("messages", () => {
       },
       [
         { type: "reasoning", text: "hm", signature: "s" },
-        { type: "reasoning", text: "", sealed: "e" },
+        { type: "reasoning", text: "", encrypted: "e" },
       ],
     ],
   ])("bring thoughts back: %j", (fields, thoughts) => {

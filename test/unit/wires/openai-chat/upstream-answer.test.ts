@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../../src/errors.ts";
 import {
   readCompletion,
-  readFinishReason,
-  readUsage,
+  readChatFinishReason,
+  readChatUsage,
 } from "../../../../src/wires/openai-chat/upstream-answer.ts";
 import { fixtureJson } from "../../../support/builders/wire-fixtures.ts";
 
@@ -102,7 +102,7 @@ describe("what is no answer", () => {
 
 describe("usage", () => {
   test("tells audio from text where a model hears or speaks", () => {
-    const usage = readUsage({
+    const usage = readChatUsage({
       prompt_tokens: 30,
       completion_tokens: 20,
       prompt_tokens_details: { audio_tokens: 12, text_tokens: 18 },
@@ -112,12 +112,12 @@ describe("usage", () => {
   });
 
   test("leaves out what the upstream left out", () => {
-    expect(readUsage({ prompt_tokens: 3, completion_tokens: 0 })).toEqual({
+    expect(readChatUsage({ prompt_tokens: 3, completion_tokens: 0 })).toEqual({
       inputTokens: 3,
       outputTokens: 0,
     });
-    expect(readUsage({ prompt_tokens: 3 })).toEqual({ inputTokens: 3, outputTokens: 0 });
-    expect(readUsage({ prompt_tokens: 3, prompt_tokens_details: null })).toEqual({
+    expect(readChatUsage({ prompt_tokens: 3 })).toEqual({ inputTokens: 3, outputTokens: 0 });
+    expect(readChatUsage({ prompt_tokens: 3, prompt_tokens_details: null })).toEqual({
       inputTokens: 3,
       outputTokens: 0,
     });
@@ -126,7 +126,7 @@ describe("usage", () => {
   test.each([undefined, null, {}, 5, [], { prompt_tokens: "3" }, { prompt_tokens: -1 }, { total_tokens: 5 }])(
     "%j is none",
     (usage) => {
-      expect(readUsage(usage)).toBeUndefined();
+      expect(readChatUsage(usage)).toBeUndefined();
     },
   );
 });
@@ -144,6 +144,6 @@ describe("finish reasons", () => {
     [null, undefined],
     [undefined, undefined],
   ])("%j is %j", (word, reason) => {
-    expect(readFinishReason(word)).toBe(reason);
+    expect(readChatFinishReason(word)).toBe(reason);
   });
 });

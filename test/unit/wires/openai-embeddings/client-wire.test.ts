@@ -6,9 +6,9 @@ import type { EmbeddingAsk } from "../../../../src/schema/embedding.ts";
 import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-wire.ts";
 import {
   formatEmbeddingRequest,
-  readEmbeddings,
+  readOpenAiEmbeddings,
 } from "../../../../src/wires/openai-embeddings/upstream-wire.ts";
-import type { Target } from "../../../../src/providers/provider.ts";
+import type { Target } from "../../../../src/wires/upstream-wire.ts";
 
 const parse = (body: object): ChatRequest =>
   openAiEmbeddings.parseRequest(JSON.stringify({ model: "m", input: "a", ...body }));
@@ -84,14 +84,14 @@ describe("an answer", () => {
     fc.assert(
       fc.property(fc.array(fc.array(fc.float({ noNaN: true }))), (vectors) => {
         const body: unknown = JSON.parse(openAiEmbeddings.formatEmbedding({ vectors: () => vectors }, chat));
-        expect(readEmbeddings(body).vectors()).toEqual(vectors);
+        expect(readOpenAiEmbeddings(body).vectors()).toEqual(vectors);
       }),
     );
   });
 
   test("is read with its usage", () => {
     const body = { model: "e", data: [{ embedding: [1] }], usage: { prompt_tokens: 4, total_tokens: 4 } };
-    const { model, vectors, usage } = readEmbeddings(body);
+    const { model, vectors, usage } = readOpenAiEmbeddings(body);
     expect({ model, vectors: vectors(), usage }).toEqual({
       model: "e",
       vectors: [[1]],
@@ -100,11 +100,11 @@ describe("an answer", () => {
   });
 
   test.each([undefined, [], {}, { data: {} }])("%j is malformed", (body) => {
-    expect(() => readEmbeddings(body)).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
+    expect(() => readOpenAiEmbeddings(body)).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
   });
 
   test.each([[["x"]], [null], ["&&"]])("with a vector of %j is malformed when it is read", (embedding) => {
-    const read = readEmbeddings({ data: [{ embedding }] });
+    const read = readOpenAiEmbeddings({ data: [{ embedding }] });
     expect(() => read.vectors()).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
   });
 });

@@ -3,7 +3,10 @@
 import { describe, expect, test } from "vitest";
 import type { ChatChunk, ChatRequest, ChatResponse } from "../../../../src/schema/chat.ts";
 import { openAiResponses } from "../../../../src/wires/openai-responses/client-wire.ts";
-import { wrapSealed, wrapSignature } from "../../../../src/wires/openai-responses/client-reasoning.ts";
+import {
+  wrapEncryptedForResponses,
+  wrapSignatureForResponses,
+} from "../../../../src/wires/openai-responses/client-reasoning.ts";
 import {
   createResponsesDecoder,
   readResponse,
@@ -39,7 +42,7 @@ const ANSWER: ChatResponse = {
       text: "Zürich.",
       reasoning: "hm",
       reasoningSignature: "sig",
-      sealedReasoning: ["sealed"],
+      encryptedReasoning: ["sealed"],
       citations: [{ url: "https://a.test", title: "A", startIndex: 0, endIndex: 6 }],
       logprobs: [{ token: "Z", logprob: -0.1, top: [{ token: "B", logprob: -2 }] }],
       toolCalls: [{ id: "c1", name: "look", argumentsJson: '{"a":1}' }],
@@ -54,7 +57,7 @@ const CHUNKS: readonly ChatChunk[] = [
   { type: "reasoning", index: 0, text: "h" },
   { type: "reasoning", index: 0, text: "m" },
   { type: "reasoning_signature", index: 0, signature: "sig" },
-  { type: "sealed_reasoning", index: 0, data: "sealed" },
+  { type: "encrypted_reasoning", index: 0, data: "sealed" },
   { type: "text", index: 0, text: "Zür" },
   { type: "text", index: 0, text: "ich." },
   { type: "citation", index: 0, citation: { url: "https://a.test", title: "A", startIndex: 0, endIndex: 6 } },
@@ -88,9 +91,14 @@ describe("a whole response", () => {
         id: "rs_msg_1_0",
         type: "reasoning",
         summary: [{ type: "summary_text", text: "hm" }],
-        encrypted_content: wrapSignature("sig"),
+        encrypted_content: wrapSignatureForResponses("sig"),
       },
-      { id: "rs_msg_1_1", type: "reasoning", summary: [], encrypted_content: wrapSealed("sealed") },
+      {
+        id: "rs_msg_1_1",
+        type: "reasoning",
+        summary: [],
+        encrypted_content: wrapEncryptedForResponses("sealed"),
+      },
       {
         id: "msg_msg_1_2",
         type: "message",

@@ -2,7 +2,10 @@
 import { describe, expect, test } from "vitest";
 import type { Conversation } from "../../../../src/schema/conversation.ts";
 import { openAiResponses } from "../../../../src/wires/openai-responses/client-wire.ts";
-import { wrapSealed, wrapSignature } from "../../../../src/wires/openai-responses/client-reasoning.ts";
+import {
+  wrapEncryptedForResponses,
+  wrapSignatureForResponses,
+} from "../../../../src/wires/openai-responses/client-reasoning.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 
 const parse = (body: object | string) =>
@@ -68,7 +71,7 @@ describe("its input", () => {
           type: "reasoning",
           id: "rs",
           summary: [{ type: "summary_text", text: "hm" }],
-          encrypted_content: wrapSignature("v"),
+          encrypted_content: wrapSignatureForResponses("v"),
         },
         { type: "message", role: "assistant", content: [{ type: "output_text", text: "A" }] },
         { type: "function_call", call_id: "c1", name: "f", arguments: "{}" },
@@ -77,7 +80,7 @@ describe("its input", () => {
           call_id: "c2",
           name: "g",
           arguments: "{}",
-          encrypted_content: wrapSignature("gs"),
+          encrypted_content: wrapSignatureForResponses("gs"),
         },
         { type: "function_call_output", call_id: "c1", output: "one" },
         { type: "function_call_output", call_id: "c2", output: [{ type: "input_text", text: "two" }] },
@@ -131,7 +134,7 @@ describe("its input", () => {
     const thought = (encrypted: string) => ({ type: "reasoning", summary: [], encrypted_content: encrypted });
     const parts = (encrypted: string) =>
       read({ input: [thought(encrypted), { role: "user", content: "x" }] }).conversation.messages[0]?.parts;
-    expect(parts(wrapSealed("e"))).toEqual([{ type: "reasoning", text: "", sealed: "e" }]);
+    expect(parts(wrapEncryptedForResponses("e"))).toEqual([{ type: "reasoning", text: "", encrypted: "e" }]);
     expect(parts("gAAAAB")).toEqual([]);
   });
 });

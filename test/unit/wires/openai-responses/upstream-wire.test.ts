@@ -109,7 +109,7 @@ describe("a whole response", () => {
         index: 0,
         text: "",
         reasoning: "Two calls.",
-        sealedReasoning: ["gAAAAB"],
+        encryptedReasoning: ["gAAAAB"],
         toolCalls: [
           { id: "call_1", name: "get_weather", argumentsJson: '{"city":"Zürich"}' },
           { id: "call_2", name: "get_time", argumentsJson: '{"zone":"CET"}' },

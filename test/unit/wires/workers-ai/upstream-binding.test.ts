@@ -5,11 +5,8 @@ import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../../src/schema/chat.ts";
 import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import { openAiEmbeddings } from "../../../../src/wires/openai-embeddings/client-wire.ts";
-import {
-  upstreamEmbeddingWireFor,
-  type ProviderAccount,
-  upstreamWireFor,
-} from "../../../../src/providers/provider.ts";
+import { upstreamEmbeddingWireFor, upstreamWireFor } from "../../../../src/providers/provider.ts";
+import type { ProviderAccount } from "../../../../src/wires/upstream-wire.ts";
 import { workersAi } from "../../../../src/providers/workers-ai.ts";
 import { createBoundDecoder } from "../../../../src/wires/workers-ai/upstream-stream.ts";
 import { fixtureBytes, fixtureJson, parseInPieces, SPLITS } from "../../../support/builders/wire-fixtures.ts";
