@@ -94,7 +94,7 @@ export function createFlight(onEmpty: () => void = () => {}, windowBytes = WINDO
       type: "bytes",
       async pull(controller) {
         const chunk = await take(reader);
-        // A byte stream takes the buffer for itself, and it is everybody's.
+        // A byte stream takes the buffer over, and all readers share it.
         if (chunk !== undefined) return controller.enqueue(chunk.slice());
         const how = reader.isLost ? "broken" : ending;
         if (how === "broken" && !isTold && failureText !== "") {

@@ -93,7 +93,7 @@ export function circuitsFor(
   };
 }
 
-export function createIsolateCircuits(send: (news: CircuitUpdate, now: number) => void): IsolateCircuits {
+export function createIsolateCircuits(send: (update: CircuitUpdate, now: number) => void): IsolateCircuits {
   const breakers = createCircuitBreakers();
   /** Grows with each thing learned here. */
   let learned = 0;

@@ -10,7 +10,7 @@ import { createRecentIds } from "../runtime/recent-ids.ts";
 export interface SharedCircuits {
   readonly breakers: CircuitBreakers;
   /** Idempotent: the runtime may repeat a call. */
-  take(news: CircuitUpdate, now: number): void;
+  take(update: CircuitUpdate, now: number): void;
 }
 
 export function createSharedCircuits(): SharedCircuits {
@@ -18,16 +18,16 @@ export function createSharedCircuits(): SharedCircuits {
   const counted = createRecentIds();
   return {
     breakers,
-    take(news, now) {
-      switch (news.kind) {
+    take(update, now) {
+      switch (update.kind) {
         case "claim":
-          breakers.claim(news.target, news.id, now);
+          breakers.claim(update.target, update.id, now);
           return;
         case "open":
-          breakers.merge(news.open, now);
+          breakers.merge(update.open, now);
           return;
         case "call": {
-          const { report } = news;
+          const { report } = update;
           if (report.call !== undefined) {
             const id = `${report.call.spanId} ${report.verdict}`;
             if (counted.has(id, now)) return;

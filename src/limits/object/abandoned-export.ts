@@ -48,8 +48,8 @@ export async function exportAbandoned(
   /** Three attempts under one id: it counts once. */
   async function push(outbox: string, counts: Push["counts"], batch?: HandedBatch): Promise<void> {
     const isolate = `queue ${tenantId}`;
-    const news: Push = { id: ports.newId(), isolate, tenantId: outbox, counts, ...(batch && { batch }) };
-    const send = (): Promise<unknown> => outboxOf(outbox).push(news);
+    const message: Push = { id: ports.newId(), isolate, tenantId: outbox, counts, ...(batch && { batch }) };
+    const send = (): Promise<unknown> => outboxOf(outbox).push(message);
     await send()
       .catch(send)
       .catch(send)
@@ -90,12 +90,12 @@ export async function exportAbandoned(
   const known = isStored ? await keep(kept, retention) : new Set<string>();
   const isNew = ({ root }: FinishedTrace): boolean =>
     !known.has(String(root.attributes["gateway.request.id"]));
-  const [news, keptNews] = [traces.filter(isNew), kept.filter(isNew)];
+  const [added, keptAdded] = [traces.filter(isNew), kept.filter(isNew)];
   const sendings: Promise<void>[] = [];
-  if (hasOperator && news.length > 0) sendings.push(handOver(OPERATOR_OUTBOX, OPERATOR, news));
-  if (keptNews.length > 0) {
+  if (hasOperator && added.length > 0) sendings.push(handOver(OPERATOR_OUTBOX, OPERATOR, added));
+  if (keptAdded.length > 0) {
     for (const destination of tracing?.destinations ?? [])
-      sendings.push(handOver(tenantId, destination, keptNews));
+      sendings.push(handOver(tenantId, destination, keptAdded));
   }
   await Promise.all(sendings);
 }

@@ -16,7 +16,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe("a flight", () => {
-  test("gives everybody all bytes from the first one, whenever they come and however fast they read", async () => {
+  test("gives each reader all bytes from the first one, whenever they come and however fast they read", async () => {
     const pieces = fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 12 });
     await fc.assert(
       fc.asyncProperty(pieces, fc.array(fc.nat(12), { minLength: 1, maxLength: 5 }), async (all, joinsAt) => {
@@ -36,7 +36,7 @@ describe("a flight", () => {
     );
   });
 
-  test("holds its leader back while nobody takes the bytes, and never holds more than its window", async () => {
+  test("holds its leader back while no reader takes the bytes, and never holds more than its window", async () => {
     const flight = createFlight(() => {}, 10);
     const reader = flight.follow("").getReader();
     await flight.append(bytes("12345678"));
@@ -47,7 +47,7 @@ describe("a flight", () => {
     expect(flight.bytes).toBe(8);
   });
 
-  test("cuts off who is further behind than the window, with his own error event, and nobody else", async () => {
+  test("cuts off only a reader further behind than the window, with its own error event", async () => {
     const flight = createFlight(() => {}, 10);
     let failed = 0;
     const slow = flight.follow("data: broke\n\n", () => (failed += 1));

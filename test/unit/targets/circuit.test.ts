@@ -81,7 +81,7 @@ describe("a closed circuit", () => {
 });
 
 describe("an open circuit", () => {
-  test("gives the probe to one caller when its pause is over, as often as he asks, and to no other", () => {
+  test("gives the probe to one caller when its pause is over, as often as it asks, and to no other", () => {
     const breakers = createCircuitBreakers();
     noteAll(breakers, failures(5));
     const later = NOW + 10_000;
@@ -118,7 +118,7 @@ describe("an open circuit", () => {
     expect(breakers.of(TARGET, NOW + 400_000)).toMatchObject({ openForMs: 400_000, foundBy: FINDER });
   });
 
-  test("gives up a probe that nobody reports on after a minute, and still takes its good news", () => {
+  test("gives up a probe without a report after a minute, and still counts its success", () => {
     const breakers = createCircuitBreakers();
     noteAll(breakers, failures(5));
     expect(breakers.claim(TARGET, "p", NOW + 10_000)).toBe(true);

@@ -8,26 +8,26 @@ import { asAdmitted, askOf, START_AT } from "../../support/builders/admission.ts
 const TARGET = "openai/gpt-4o-mini";
 
 function rig() {
-  const told: Cooldown[] = [];
-  const limiter = createConcurrencyLimiter((gate) => told.push(gate));
-  return { limiter, told };
+  const sent: Cooldown[] = [];
+  const limiter = createConcurrencyLimiter((cooldown) => sent.push(cooldown));
+  return { limiter, sent };
 }
 
-describe("a target's gate", () => {
+describe("a target's limiter", () => {
   test("cooldowns with the upstream's own Retry-After, for this target only, and tells the others", () => {
-    const { limiter, told } = rig();
+    const { limiter, sent } = rig();
     limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 7000 }, START_AT + 100);
     expect(limiter.waitMs(TARGET, START_AT + 100)).toBe(7000);
     expect(limiter.waitMs(TARGET, START_AT + 7099)).toBe(1);
     expect(limiter.waitMs(TARGET, START_AT + 7100)).toBe(0);
     expect(limiter.waitMs("other/model", START_AT + 100)).toBe(0);
-    expect(told).toEqual([{ target: TARGET, forMs: 7000 }]);
+    expect(sent).toEqual([{ target: TARGET, forMs: 7000 }]);
   });
 
   test("stays open where the upstream names no time, and never cooldowns for longer than ten minutes", () => {
-    const { limiter, told } = rig();
+    const { limiter, sent } = rig();
     limiter.enter(TARGET, START_AT)({ kind: "limited" }, START_AT);
-    expect([limiter.waitMs(TARGET, START_AT), told]).toEqual([0, []]);
+    expect([limiter.waitMs(TARGET, START_AT), sent]).toEqual([0, []]);
     limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 86_400_000 }, START_AT);
     expect(limiter.waitMs(TARGET, START_AT)).toBe(MAX_COOLDOWN_MS);
   });
@@ -40,9 +40,9 @@ describe("a target's gate", () => {
   });
 
   test("is left alone by faults that are not about limits", () => {
-    const { limiter, told } = rig();
+    const { limiter, sent } = rig();
     limiter.enter(TARGET, START_AT)({ kind: "other" }, START_AT);
-    expect([limiter.waitMs(TARGET, START_AT), told]).toEqual([0, []]);
+    expect([limiter.waitMs(TARGET, START_AT), sent]).toEqual([0, []]);
   });
 
   test("lets fewer calls through at once after a refusal, and slowly more with each that goes well", () => {
@@ -67,7 +67,7 @@ describe("a target's gate", () => {
     expect(room).toBeGreaterThan(20);
   });
 
-  test.each([100, undefined])("takes many refusals of one moment for one: Retry-After %s", (retryAfterMs) => {
+  test.each([100, undefined])("counts many refusals at once as one: Retry-After %s", (retryAfterMs) => {
     const { limiter } = rig();
     const open = Array.from({ length: 20 }, () => limiter.enter(TARGET, START_AT));
     for (const end of open) end({ kind: "limited", retryAfterMs }, START_AT);

@@ -1,5 +1,5 @@
 // The circuits that isolates share through the tenant's object: the real queue clients of several isolates against the object's
-// own rules, with answers that are lost, objects that are started anew, and requests that die.
+// own rules, with answers that are lost, objects that are restarted, and requests that die.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createQueueMachine, type QueueMachine } from "../../../src/limits/queue/queue-machine.ts";
@@ -36,7 +36,7 @@ function rig(isolates: number) {
         if (answer === undefined) throw new Error("it waits");
         return answer;
       }),
-    settle: (settlements, news) => ask((admission) => admission.settle(settlements, now, news)),
+    settle: (settlements, updates) => ask((machine) => machine.settle(settlements, now, updates)),
     cancel: (id) => ask((admission) => admission.cancel(id, now)),
     renew: (ids) => ask((admission) => admission.renew(ids, now)),
   } satisfies Partial<QueueRpc>;
@@ -177,7 +177,7 @@ describe("a dead target", () => {
     expect(shared.now - probedAt).toBe(PROBE_MS);
   });
 
-  test("whose probe is given to a request that then calls nobody gets another in some seconds", async () => {
+  test("whose probe goes to a request that then makes no call gets another in some seconds", async () => {
     const shared = rig(2);
     for (let turn = 0; turn < 5; turn += 1) await request(shared, 0, "failed");
     await shared.pass(FIRST_PAUSE_MS + 1000);
@@ -192,7 +192,7 @@ describe("a dead target", () => {
 });
 
 describe("the object", () => {
-  test("is asked by no request more while nothing fails", async () => {
+  test("costs no call while nothing fails", async () => {
     const shared = rig(1);
     for (let turn = 0; turn < 20; turn += 1) await request(shared, 0, "alive");
     const before = shared.calls;
@@ -205,7 +205,7 @@ describe("the object", () => {
     expect(shared.calls - before).toBeLessThanOrEqual(2);
   });
 
-  test("that counts a call counts it once, though it was told twice", async () => {
+  test("counts a call once, though it was reported twice", async () => {
     const shared = rig(1);
     for (let turn = 0; turn < 3; turn += 1) {
       shared.be("answer_lost");
@@ -217,7 +217,7 @@ describe("the object", () => {
     expect(shared.object.snapshot(shared.now).circuits).toMatchObject([{ failures: 3, calls: 3 }]);
   });
 
-  test("that is started anew hears of an open circuit from whoever knows", async () => {
+  test("that was restarted receives an open circuit from an isolate that knows it", async () => {
     const shared = rig(3);
     for (let turn = 0; turn < 6; turn += 1) await request(shared, turn % 2, "failed");
     await shared.pass(1500);
@@ -229,7 +229,7 @@ describe("the object", () => {
     expect(await request(shared, 2, "failed")).toBe(false);
   });
 
-  test("that can't be reached leaves each isolate to its own book: one probe a pause", async () => {
+  test("that can't be reached leaves each isolate to its own circuits: one probe a pause", async () => {
     const shared = rig(2);
     shared.be("down");
     const called = [0, 0];

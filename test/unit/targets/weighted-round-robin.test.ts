@@ -21,7 +21,7 @@ describe("turns by weight", () => {
     }
   });
 
-  test("keep every share within the number of targets at any moment, whatever the weights", () => {
+  test("keep every share within the number of targets at any time, whatever the weights", () => {
     const weights = fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(
@@ -52,7 +52,7 @@ describe("turns by weight", () => {
     expect(starts.filter((index) => index === 1)).toHaveLength(20);
   });
 
-  test("never fall to a weight of zero, and to nobody where all are zero", () => {
+  test("never fall to a weight of zero, and to none where all are zero", () => {
     expect(count(10, [0, 3])).toEqual([0, 10]);
     expect(createWeightedRoundRobin(() => 0).next("r", [0, 0])).toBe(-1);
   });

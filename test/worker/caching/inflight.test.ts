@@ -53,7 +53,7 @@ interface Leader {
 
 /** Calls of one stub arrive in order: when this is answered, the object has taken in all that were made before. */
 async function arrived(rpc: InflightRpc): Promise<void> {
-  await rpc.leave("nobody's", "nobody");
+  await rpc.leave("unknown", "none");
 }
 
 function leadingOf(joined: Joined): string {
@@ -161,7 +161,7 @@ describe("a stream that several want", () => {
     expect(await rpc.hasFailed("k", flightOf(joined), ask.requestId)).toBe(true);
   });
 
-  test("goes on when its leader's own client leaves, and ends when nobody is left", async () => {
+  test("goes on when its leader's own client leaves, and ends when no client is left", async () => {
     const { rpc } = board();
     const leader = await leadWith(rpc, await rpc.join(askFor()));
     await leader.line({ head: HEAD });
@@ -201,7 +201,7 @@ describe("a whole answer that several want", () => {
 });
 
 describe("a leader that fails before its answer begins", () => {
-  test("is replaced once by one who waits; the second fault is everybody's", async () => {
+  test("is replaced once by a follower; the second failure is for all", async () => {
     const { rpc } = board();
     const first = await leadWith(rpc, await rpc.join(askFor()));
     const waiting = [rpc.join(askFor()), rpc.join(askFor()), rpc.join(askFor())];
@@ -246,7 +246,7 @@ describe("a leader that fails before its answer begins", () => {
     expect(await waiting).toMatchObject({ kind: "lead", isReplacement: true });
   });
 
-  test("by its client's leaving goes on for those who wait, and ends where nobody does", async () => {
+  test("by its client's leaving goes on for those that wait, and ends where none does", async () => {
     const { rpc } = board();
     const ask = askFor();
     await leadWith(rpc, await rpc.join(ask));

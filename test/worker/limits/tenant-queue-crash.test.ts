@@ -38,7 +38,7 @@ afterEach(() => {
 });
 
 describe("a Worker that dies with a lease", () => {
-  test("leaves a trace under its own ids, though nobody calls any more and the object was evicted", async () => {
+  test("leaves a trace under its own ids, though no call comes and the object was evicted", async () => {
     const { stub, name } = newQueue();
     const traceId = "0af7651916cd43dd8448eb211c80319c";
     const ids = { traceId, spanId: "b7ad6b7169203331" };
@@ -80,7 +80,7 @@ describe("a Worker that dies with a lease", () => {
 });
 
 describe("an object that dies in the middle", () => {
-  test("never has more in than its limit on top of what the crash forgot, and forgets nobody for longer than a lease", async () => {
+  test("never admits more than its limit on top of what the crash lost, and loses none for longer than a lease", async () => {
     const { stub, name } = newQueue();
     const limits = { concurrency: 4, maxDepth: 100 };
     await stub.configChanged(1, limitsOf(limits));
@@ -105,7 +105,7 @@ describe("an object that dies in the middle", () => {
     expect(await again.snapshot()).toMatchObject({ leases: 0 });
   });
 
-  test("is told its last seconds again by the isolates, so no money is lost and no slot haunted", async () => {
+  test("receives its last seconds again from the isolates, so that no money and no slot is lost", async () => {
     const { stub, name } = newQueue();
     await stub.configChanged(1, limitsOf({ budget: BUDGET, concurrency: 2 }));
     const client = createQueueClient({
@@ -128,7 +128,7 @@ describe("an object that dies in the middle", () => {
     }, 4000);
   });
 
-  test("has written a spent budget down before it refused anybody by it", async () => {
+  test("has saved a spent budget before it refuses a request by it", async () => {
     const { stub, name } = newQueue();
     await stub.configChanged(1, limitsOf({ budget: BUDGET }));
     const holder = asAdmitted(await stub.admit(askOf("a")));

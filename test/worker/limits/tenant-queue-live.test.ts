@@ -1,4 +1,4 @@
-// What an operator sees of a tenant's queue while it happens, and what he may order.
+// What an operator sees of a tenant's queue while it happens, and which overrides it may set.
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";

@@ -32,7 +32,7 @@ function isolate(name: string) {
   return { client, fire };
 }
 
-test("BerriAI/litellm#16011: many isolates with leases at hand don't pass the limit together", async () => {
+test("BerriAI/litellm#16011: many isolates with prefetched leases don't pass the limit together", async () => {
   const name = "tenant-queue-peers-16011";
   const stub = env.TENANT_QUEUE.getByName(name);
   const limits = { requestsPerMinute: 60, burst: 500, maxDepth: 0 };

@@ -60,7 +60,7 @@ describe("a request in flight", () => {
 });
 
 describe("an admission", () => {
-  test("from a lease at hand says so, and has neither a call nor a wait in its trace", async () => {
+  test("from a prefetched lease says so, and has neither a call nor a wait in its trace", async () => {
     const gateway = createFakeGateway({
       replies: [completion()],
       queue: { answer: { ...ADMITTED, isPrefetched: true, canDeferSettle: true } },
@@ -76,7 +76,7 @@ describe("an admission", () => {
     });
   });
 
-  test("reserves the first target's price where somebody has a budget, and says how long traces are kept", async () => {
+  test("reserves the first target's price where tenant or key has a budget, and says how long traces are kept", async () => {
     const budget = { usd: 2, period: "week", onExceeded: "reject" } as const;
     const rich = createFakeGateway({ bundle: fakeBundle({ key: { budget } }), replies: [completion()] });
     await rich.generate();

@@ -23,7 +23,7 @@ const ANSWER: Admitted = {
   epoch: 1,
 };
 
-/** An object that writes down what it is told; `answer` changes with the test. */
+/** An object that records what it receives; `answer` changes with the test. */
 function rig() {
   const clock = createTestClock();
   const deferred: Promise<unknown>[] = [];
@@ -76,7 +76,7 @@ describe("a settlement that can be late", () => {
     expect(tells).toEqual([]);
   });
 
-  test("goes by itself within a second where there is no other call, once for all of them", async () => {
+  test("is sent by itself within a second where there is no other call, once for all of them", async () => {
     const { client, clock, tells, deferred } = rig();
     await client.settle(settlement("a"), true);
     await clock.pass(900);
@@ -96,7 +96,7 @@ describe("a settlement that can be late", () => {
     expect(tells.map(({ settles }) => settles)).toEqual([[settlement("a"), settlement("b")]]);
   });
 
-  test("is told again until the object takes it", async () => {
+  test("is sent again until the object takes it", async () => {
     const { client, clock, object, asks, tells, admit } = rig();
     await client.settle(settlement("a"), true);
     object.isDown = true;
@@ -119,8 +119,8 @@ describe("a settlement that can be late", () => {
   });
 });
 
-describe("an object that was started anew", () => {
-  test("is told once more what it was told in the last seconds, and nothing older", async () => {
+describe("a restarted object", () => {
+  test("receives once more what was sent in the last seconds, and nothing older", async () => {
     const { client, clock, object, tells, admit } = rig();
     await admit("first");
     await client.settle(settlement("old"), false);
@@ -147,10 +147,10 @@ describe("an object that was started anew", () => {
   });
 });
 
-describe("a request let in by a lease at hand", () => {
+describe("a request admitted by a prefetched lease", () => {
   const BATCH = { ...ANSWER, prefetched: { firstToken: 100, count: 2 } };
 
-  test("asks nobody, and is reported within a second with the leases that nobody used", async () => {
+  test("makes no call, and is reported within a second with the unused leases", async () => {
     const { clock, object, asks, tells, admit } = rig();
     object.answer = BATCH;
     await admit("a");
@@ -179,7 +179,7 @@ describe("a request let in by a lease at hand", () => {
     expect(tells.map(({ updates }) => updates?.unused)).toEqual([[(100).toString(36), (101).toString(36)]]);
   });
 
-  test("costs nothing when it is cancelled before anybody was told", async () => {
+  test("costs nothing when it is cancelled before it was reported", async () => {
     const { client, clock, object, tells, cancels, admit } = rig();
     object.answer = BATCH;
     await admit("a");
@@ -190,7 +190,7 @@ describe("a request let in by a lease at hand", () => {
     expect(tells[0]?.updates).toMatchObject({ starts: [], unused: [leased.lease.id, (101).toString(36)] });
   });
 
-  test("is asked for in advance by an isolate that is busy, as many as the last second brought", async () => {
+  test("is prefetched by a busy isolate, as many as the last second brought", async () => {
     const { asks, admit } = rig();
     for (let n = 0; n < 6; n += 1) await admit(`r${n}`);
     expect(asks.map(({ prefetchCount }) => prefetchCount)).toEqual([
@@ -207,7 +207,7 @@ describe("a request let in by a lease at hand", () => {
 describe("money spent outside of any lease", () => {
   const expense = { requestId: "a", keyId: "key", costMicroUsd: 0.2 };
 
-  test("is told with the next call, or within a second, and again where that failed", async () => {
+  test("is sent with the next call, or within a second, and again where that failed", async () => {
     const { client, clock, object, asks, tells, admit } = rig();
     client.spend(expense);
     await admit("b");
@@ -223,8 +223,8 @@ describe("money spent outside of any lease", () => {
   });
 });
 
-describe("a gate that closed", () => {
-  test("is told with the next call, with what is left of its time, and heard of in an answer", async () => {
+describe("a cooldown", () => {
+  test("is sent with the next call, with what is left of its time, and received in a reply", async () => {
     const { client, clock, object, asks, admit } = rig();
     client.targets.concurrency.enter("a/m", START_AT)({ kind: "limited", retryAfterMs: 5000 }, START_AT);
     await clock.pass(2000);

@@ -130,7 +130,7 @@ describe("the queue's client", () => {
     expect(stubs()).toBe(0);
   });
 
-  test("sleeps until its moment, and takes it back when the client leaves before", async () => {
+  test("sleeps until its start time, and undoes the admission when the client leaves before", async () => {
     const { client, clock, cancels } = rig({ admit: async () => ({ ...ADMITTED, goInMs: 700 }) });
     const staying = client.admit(askOf("a"), new AbortController().signal);
     const leaving = new AbortController();

@@ -13,7 +13,7 @@ import {
 import { asAdmitted, askOf, asRefused, settlementOf, START_AT } from "../../../support/builders/admission.ts";
 
 const ROOMY = { requestsPerMinute: 6000, burst: 1000, concurrency: 1000 };
-const NO_NEWS = { starts: [], unused: [], cooldowns: [] };
+const NO_UPDATES = { starts: [], unused: [], cooldowns: [] };
 
 function grant(
   admission: QueueMachine,
@@ -60,7 +60,7 @@ describe("a batch of leases", () => {
     });
   });
 
-  test("is given to nobody while somebody waits", () => {
+  test("is not given while a request waits", () => {
     const admission = createQueueMachine(START_AT);
     const limits = { concurrency: 1000, requestsPerMinute: 60, burst: 1 };
     asAdmitted(admission.admit(askOf("a", { limits }), START_AT));
@@ -80,9 +80,9 @@ describe("a batch of leases", () => {
   test("turns into ordinary leases as its isolate reports who uses them", () => {
     const admission = createQueueMachine(START_AT);
     const { prefetched } = grant(admission, { limits: ROOMY }, 3);
-    const news = { ...NO_NEWS, starts: [startOf(prefetched, 0), startOf(prefetched, 1)] };
-    admission.settle([], START_AT + 500, news);
-    admission.settle([], START_AT + 501, news);
+    const updates = { ...NO_UPDATES, starts: [startOf(prefetched, 0), startOf(prefetched, 1)] };
+    admission.settle([], START_AT + 500, updates);
+    admission.settle([], START_AT + 501, updates);
     const snapshot = admission.snapshot(START_AT + 600);
     expect(snapshot).toMatchObject({ leases: 4, batched: 1 });
     expect(snapshot.holding.map(({ requestId }) => requestId)).toEqual(["own", "leased-0", "leased-1"]);
@@ -91,12 +91,12 @@ describe("a batch of leases", () => {
     expect(admission.snapshot(START_AT + 500 + LEASE_TTL_MS - 1).leases).toBe(2);
   });
 
-  test("gives back what nobody used: it has cost nothing", () => {
+  test("takes back what was not used: it has cost nothing", () => {
     const admission = createQueueMachine(START_AT);
     const { prefetched } = grant(admission, { limits: ROOMY }, 4);
     const unused = [1, 2, 3].map((n) => startOf(prefetched, n).leaseId);
-    admission.settle([], START_AT, { ...NO_NEWS, starts: [startOf(prefetched, 0)], unused });
-    admission.settle([], START_AT, { ...NO_NEWS, unused: [...unused, startOf(prefetched, 0).leaseId] });
+    admission.settle([], START_AT, { ...NO_UPDATES, starts: [startOf(prefetched, 0)], unused });
+    admission.settle([], START_AT, { ...NO_UPDATES, unused: [...unused, startOf(prefetched, 0).leaseId] });
     expect(admission.snapshot(START_AT)).toMatchObject({
       leases: 2,
       batched: 0,
@@ -110,7 +110,7 @@ describe("a batch of leases", () => {
     const start = startOf(prefetched, 0);
     const settlement = { ...settlementOf(own, start.requestId), leaseId: start.leaseId, costMicroUsd: 7 };
     admission.settle([settlement], START_AT);
-    admission.settle([settlement], START_AT, { ...NO_NEWS, starts: [start] });
+    admission.settle([settlement], START_AT, { ...NO_UPDATES, starts: [start] });
     expect(admission.snapshot(START_AT)).toMatchObject({ leases: 1, batched: 0 });
     expect(admission.takeAbandoned()).toEqual([]);
   });
@@ -156,7 +156,7 @@ describe("an isolate's batches", () => {
     prefetched: { firstToken: 101, count: 3 },
   };
 
-  test("let requests in by themselves, each by a lease of its own, until there are no more", () => {
+  test("admit requests by themselves, each by a lease of its own, until none is left", () => {
     const batches = createPrefetchedLeases();
     batches.keep("key", GRANT, START_AT);
     const taken = [1, 2, 3].map((n) => batches.take(askOf(`r${n}`), START_AT + n));

@@ -103,7 +103,7 @@ describe("the traces of requests whose Worker died", () => {
     expect((await play({ retention: undefined })).stored).toEqual([]);
   });
 
-  test("are nobody's but the tenant's where there is no operator's destination", async () => {
+  test("go to the tenant only where the operator has no destination", async () => {
     expect((await play({ tracing: OWN, hasOperator: false })).handed).toEqual(["acme: own"]);
   });
 

@@ -13,7 +13,7 @@ test("goes on with the clock it reads, but never back and never frozen", () => {
   expect(now()).toBe(1600);
 });
 
-test("begins no earlier than it is told", () => {
+test("begins no earlier than its floor", () => {
   let reading = 1000;
   const now = createSteadyClock(() => reading, 5000);
   expect(now()).toBe(5000);

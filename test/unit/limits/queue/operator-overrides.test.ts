@@ -12,7 +12,7 @@ import {
 const ONE_SLOT = { concurrency: 1 };
 
 describe("limits that an operator has raised", () => {
-  test("let the waiting in at once, and hold no longer than he said", () => {
+  test("admit the waiting at once, and hold no longer than the operator said", () => {
     const admission = createQueueMachine(START_AT);
     asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     expect(admission.admit(askOf("b", { limits: ONE_SLOT }), START_AT)).toBeUndefined();
@@ -72,7 +72,7 @@ describe("a drained queue", () => {
     );
   });
 
-  test("drops those who wait where it is told to, each with an answer", () => {
+  test("refuses the waiting where the operator says so, each with a reply", () => {
     const admission = createQueueMachine(START_AT);
     asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     for (const id of ["b", "c"]) expect(admission.admit(askOf(id), START_AT)).toBeUndefined();
@@ -84,7 +84,7 @@ describe("a drained queue", () => {
     expect(admission.snapshot(START_AT)).toMatchObject({ depth: 0, leases: 1 });
   });
 
-  test("is open again at once when it is told so", () => {
+  test("ends at once when the operator says so", () => {
     const admission = createQueueMachine(START_AT);
     admission.drain(START_AT + 60_000, "finish", START_AT);
     asRefused(admission.admit(askOf("a"), START_AT + 1));

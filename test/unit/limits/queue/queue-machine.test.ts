@@ -31,7 +31,7 @@ describe("admission", () => {
     expect(answer.lease.expiresAt).toBe(START_AT + LEASE_TTL_MS);
   });
 
-  test("tells a request its moment at once where only time is in the way", () => {
+  test("gives a request its start time at once where only a rate holds it", () => {
     const { admission } = rig();
     const limits = { requestsPerMinute: 60, burst: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
@@ -40,7 +40,7 @@ describe("admission", () => {
     expect(answer.wait).toMatchObject({ waitMs: 900, position: 1, depth: 0, heldBy: "requests_per_minute" });
   });
 
-  test("lets the very next one know its moment however far it is, and the one after it when that is near", () => {
+  test("gives the next request its start time however far it is, and the one after it when that is near", () => {
     const { admission, answers, collect } = rig();
     const limits = { requestsPerMinute: 6, burst: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
@@ -226,7 +226,7 @@ describe("admission", () => {
     expect(admission.admit(askOf("d", { limits, keyId: "big" }), START_AT)).toBeUndefined();
   });
 
-  test("lets other keys pass one whose own rate opens later, and reserves no moment for that one", () => {
+  test("serves other keys before one whose own rate opens later, and reserves no start time for it", () => {
     const { admission, answers, collect } = rig();
     const limits = { requestsPerMinute: 600, burst: 2 };
     const keyLimits = limitsOf({ requestsPerMinute: 60, burst: 1 });
@@ -239,7 +239,7 @@ describe("admission", () => {
     expect(asAdmitted(answers.get("b"))).toMatchObject({ goInMs: 0, wait: { waitMs: 1000 } });
   });
 
-  test("counts a lease's time from its sleeper's moment, renewed or not", () => {
+  test("counts a lease's time from its sleeper's start time, renewed or not", () => {
     const { admission } = rig();
     const limits = { requestsPerMinute: 6, burst: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
@@ -250,7 +250,7 @@ describe("admission", () => {
     expect(again).toMatchObject({ goInMs: 5000, lease: { expiresAt: START_AT + 10_000 + LEASE_TTL_MS } });
   });
 
-  test("takes a sleeper that settles before its moment for one that never went", () => {
+  test("treats a sleeper that settles before its start time as one that never started", () => {
     const { admission } = rig();
     const limits = { requestsPerMinute: 60, burst: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
@@ -271,7 +271,7 @@ describe("admission", () => {
     expect(admission.snapshot(START_AT).limits["tokensPerMinute"]?.resetMs).toBe(15_000);
   });
 
-  test("uses the newest limits that it was told of, whoever told", () => {
+  test("uses the newest limits that it has received, from any caller", () => {
     const { admission, answers, collect } = rig();
     admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT);
     expect(admission.admit(askOf("b", { limits: ONE_SLOT }), START_AT)).toBeUndefined();

@@ -71,7 +71,7 @@ function run(given: World, steps: readonly Step[]): void {
   model.finish();
 }
 
-test("keeps its invariants whatever is asked, settled, cancelled, repeated and however time passes", () => {
+test("keeps its invariants over any admissions, settlements, cancellations, repeats and leaps of time", () => {
   expect.hasAssertions();
   fc.assert(fc.property(world, fc.array(step, { maxLength: 60, size: "max" }), run), { numRuns: RUNS });
 }, 60_000);
@@ -85,7 +85,7 @@ test("keeps them over crashes, with only what was admitted since the last checkp
   fc.assert(fc.property(world, steps, run), { numRuns: RUNS });
 }, 60_000);
 
-test("lets a refused one in that comes back when it was told to, if no other came", () => {
+test("admits a refused request that retries after its Retry-After, if no other came", () => {
   expect.hasAssertions();
   const rate = fc.record({
     requestsPerMinute: fc.integer({ min: 1, max: 1000 }),

@@ -35,7 +35,7 @@ export type Step =
     }
   /** With what it really cost, in tenths of the estimate. */
   | { readonly do: "settle" | "ride"; readonly which: number; readonly tenths: number }
-  /** The word that a batch's lease is used, or that nobody uses it. */
+  /** The report that a prefetched lease is used, or that it is returned. */
   | { readonly do: "start" | "give back"; readonly which: number }
   | { readonly do: "repeat" | "cancel" | "renew"; readonly which: number }
   /** A cancel that overtakes its admit. */
@@ -56,10 +56,10 @@ interface Known {
   isUndone: boolean;
   /** Admitted after the last checkpoint and before a crash: what invariant 7 allows on top. */
   isForgotten: boolean;
-  /** Given in a batch; `isStarted` once the queue was told who uses it. */
+  /** Prefetched; `isStarted` once the queue knows which request uses it. */
   readonly isBatched: boolean;
   isStarted: boolean;
-  /** Its first settlement was told. */
+  /** Its first settlement was sent. */
   isSettled: boolean;
 }
 
@@ -338,7 +338,7 @@ export function createModel({ limits, keyLimits }: World) {
     check();
   }
 
-  /** Its isolates see that the object was started anew, and tell once more what they told lately. */
+  /** Its isolates see that the object was restarted, and resend what they sent lately. */
   function retell(): void {
     const again = told.filter(({ at }) => at > now - TOLD_MS).map(({ settlement }) => settlement);
     // Of one that was cancelled the queue no longer knows that nothing was due.
@@ -372,7 +372,7 @@ export function createModel({ limits, keyLimits }: World) {
     known.expiresAt = known.goAt + LEASE_TTL_MS;
     for (let n = 0; n < (answer.prefetched?.count ?? 0); n += 1)
       noteBatched(known, (answer.prefetched?.firstToken ?? 0) + n);
-    // Invariant 5: nobody goes after his deadline.
+    // Invariant 5: no request starts after its deadline.
     expect(known.goAt).toBeLessThanOrEqual(known.deadlineAt);
     expect(answer.wait.waitMs).toBe(known.goAt - (known.deadlineAt - known.ask.maxWaitMs));
   }
@@ -387,7 +387,7 @@ export function createModel({ limits, keyLimits }: World) {
     known.expiresAt = now + UNSTARTED_TTL_MS;
   }
 
-  /** Nobody is let in whom the budget has no room for. */
+  /** No request is admitted that the budget has no room for. */
   function expectAffordable({ ask }: Known): void {
     const { budget } = limits;
     if (budget === undefined || budget.onExceeded === "alert" || hasCrashed) return;
@@ -432,7 +432,7 @@ export function createModel({ limits, keyLimits }: World) {
     else expect(admission.nextWakeAt()).toBe(Infinity);
   }
 
-  /** Nobody waits for what is there. */
+  /** No request waits for what is free. */
   function expectNothingFree({ limits: windows }: ReturnType<QueueMachine["snapshot"]>): void {
     if (limits.tokensPerMinute !== undefined) return;
     const hasSlot = (windows["concurrency"]?.remaining ?? 1) > 0;

@@ -100,14 +100,14 @@ describe("the fair queue", () => {
     expect(order.flatMap((name, at) => (name.startsWith("b") ? [at] : []))).toEqual([9, 19, 29]);
   });
 
-  test("serves the other lane when nobody of the first may go", () => {
+  test("serves the other lane when no key of the first is eligible", () => {
     const { add, serve } = rig();
     add("i", "closed");
     add("b", "open", "batch");
     expect(serve(1, 1, (item) => item.name !== "i")).toEqual(["b"]);
   });
 
-  test("serves nobody when no key may go, and keeps all", () => {
+  test("serves none when no key is eligible, and keeps all", () => {
     const { add, serve, queue } = rig();
     add("a", "a");
     add("b", "b");

@@ -57,7 +57,7 @@ describe("a rate limiter", () => {
     expect(opensAt(limiter, rule, 100)).toBe(START_AT + 5000);
   });
 
-  test("counts a debt from the moment it is known when it was idle before", () => {
+  test("counts a debt from the time it is known when it was idle before", () => {
     const limiter = createRateLimiter();
     const rule = createRateLimitRule(600, 100);
     adjust(limiter, rule, 10, START_AT);

@@ -78,7 +78,7 @@ describe("a budget", () => {
     asAdmitted(admission.admit(ask("d", 10), again));
   });
 
-  test("refuses for a moment only where nothing but reservations is in the way", () => {
+  test("refuses for a short time only where nothing but reservations blocks it", () => {
     const admission = createQueueMachine(START_AT);
     const holder = asAdmitted(admission.admit(ask("a", 900_000), START_AT));
     const refused = asRefused(admission.admit(ask("b", 200_000), START_AT));
@@ -154,7 +154,7 @@ describe("the ledger", () => {
     });
   });
 
-  test("is whole after a crash once the settlements of the last seconds are told again", () => {
+  test("is whole after a crash once the settlements of the last seconds are sent again", () => {
     const admission = createQueueMachine(START_AT);
     const before = asAdmitted(admission.admit(ask("a", 0), START_AT));
     const kept = asAdmitted(admission.admit(ask("b", 0), START_AT));
@@ -187,15 +187,15 @@ describe("the ledger", () => {
     expect(after.snapshot(START_AT + 120).limits["budgetMicroUsd"]?.remaining).toBe(999_000);
   });
 
-  test("books what was spent outside of any lease, to tenant and key, and once though it is told twice", () => {
+  test("records what was spent outside any lease, for tenant and key, once though it arrives twice", () => {
     const admission = createQueueMachine(START_AT);
     const limits = { budget: ONE_DOLLAR };
     const keyLimits = { maxDepth: 9, maxWaitMs: 0, budget: { ...ONE_DOLLAR, microUsd: 500 } };
     admission.admit(askOf("a", { limits, keyLimits }), START_AT);
     const expense = { requestId: "b", keyId: "key", costMicroUsd: 499.5 };
-    const news = { starts: [], unused: [], cooldowns: [], expenses: [expense] };
-    admission.settle([], START_AT, news);
-    admission.settle([], START_AT + 10, news);
+    const updates = { starts: [], unused: [], cooldowns: [], expenses: [expense] };
+    admission.settle([], START_AT, updates);
+    admission.settle([], START_AT + 10, updates);
     expect(admission.snapshot(START_AT).limits["budgetMicroUsd"]?.remaining).toBe(999_500);
     const refused = asRefused(admission.admit({ ...ask("c", 1), keyLimits }, START_AT));
     expect(refused.limit.value).toBe(500);

@@ -2,8 +2,8 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createQueueClient, type TenantQueueClient } from "../../src/limits/isolate/queue-client.ts";
-import { askOf, limitsOf } from "../support/builders/admission.ts";
+import { createQueueClient, type TenantQueueClient } from "../../../src/limits/isolate/queue-client.ts";
+import { askOf, limitsOf } from "../../support/builders/admission.ts";
 
 const TARGET = "up/dead";
 const PAUSE_MS = 10_000;
@@ -74,14 +74,14 @@ describe("the tenant's object", () => {
     expect((await stub.snapshot()).circuits).toBeUndefined();
   });
 
-  test("that was started anew is told of an open circuit by the isolates that know", async () => {
+  test("that was restarted receives an open circuit from the isolates that know it", async () => {
     const { stub, name, one, other } = twoIsolates();
     for (let call = 0; call < 5; call += 1) await ask(one, "failed");
     expect(await ask(other, "failed")).toBe(false);
     await runInDurableObject(stub, (_, state) => state.abort("killed by the test")).catch(() => {});
     expect(await ask(one, "failed")).toBe(false);
     expect(await ask(other, "failed")).toBe(false);
-    const anew = env.TENANT_QUEUE.getByName(name);
-    expect((await anew.snapshot()).circuits).toMatchObject([{ target: TARGET, state: "open" }]);
+    const restarted = env.TENANT_QUEUE.getByName(name);
+    expect((await restarted.snapshot()).circuits).toMatchObject([{ target: TARGET, state: "open" }]);
   });
 });
