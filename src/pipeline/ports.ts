@@ -19,7 +19,7 @@ import type { ContentSink } from "../telemetry/content/content.ts";
 import type { Targets } from "../targets/targets.ts";
 import type { RequestTrace } from "../telemetry/trace/trace.ts";
 import type { KeyRecord, TenantBundle } from "../tenants/records/records.ts";
-import type { UpstreamPorts } from "../upstream/call.ts";
+import type { UpstreamPorts } from "../upstream/send.ts";
 import type { RequestFacts } from "./request-facts.ts";
 import type { RequestOptions } from "./request-options.ts";
 

@@ -44,17 +44,23 @@ export function nextStep(failed: FailedAttempt): NextStep {
   if (failed.attemptsOfTarget >= failed.rules.maxAttempts || !isWorthRetrying(error, failed.rules.on)) {
     return elsewhere;
   }
-  const delayMs = error.details.retryAfterMs ?? backoffMs(failed);
+  const { retryAfterMs } = error.details;
+  const delayMs = retryAfterMs ?? backoffMs(failed);
   if (delayMs >= failed.remainingMs) return elsewhere;
+  if (retryAfterMs !== undefined && retryAfterMs > failed.rules.maxRetryAfterMs) return elsewhere;
   if (hasNextTarget && delayMs > PATIENCE_WITH_ALTERNATIVE_MS) return elsewhere;
   return failed.takeRetry() ? { kind: "retry", delayMs } : { ...elsewhere, isOverBudget: true };
 }
 
-/** A refused credential will be refused again; a failure without a status (network, timeout, garbage) may pass. */
-function isWorthRetrying(error: GatewayError, statuses: readonly number[]): boolean {
+/**
+ * A refused credential will be refused again; a failure without a status (network, garbage) may pass. A call that ran into
+ * a time limit of ours may still be generating at the upstream: called again, it would be paid twice.
+ */
+function isWorthRetrying(error: GatewayError, on: RouteRecord["retries"]["on"]): boolean {
   if (error.code === "upstream_auth") return false;
-  const { upstreamStatus } = error.details;
-  return upstreamStatus === undefined || upstreamStatus < 400 || statuses.includes(upstreamStatus);
+  const { upstreamStatus, timeout } = error.details;
+  if (timeout !== undefined) return on.includes("timeout");
+  return upstreamStatus === undefined || upstreamStatus < 400 || on.includes(upstreamStatus);
 }
 
 function backoffMs({ attemptsOfTarget, rules, random }: FailedAttempt): number {

@@ -1,7 +1,7 @@
 /** The last check before a call leaves: the final URL, whatever made it. The rules are runtime/public-url.ts. */
 
 import { GatewayError } from "../errors.ts";
-import type { UpstreamPorts } from "./call.ts";
+import type { UpstreamPorts } from "./send.ts";
 import { refuseUrl } from "../runtime/public-url.ts";
 
 /**

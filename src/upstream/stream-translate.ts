@@ -43,7 +43,7 @@ export async function openTranslated(call: UpstreamCall, options: TranslationOpt
     pending += encoder.push(chunks.filter(({ type }) => type !== "error"));
   };
   const reader = createStreamReader(readAsTheyCome(bodyOf(call)), format, { onChunks }, now);
-  await awaitFirstEvent(reader, call);
+  await awaitFirstEvent(reader, call, idleMs);
   const take = (): string => {
     const text = pending;
     pending = "";

@@ -65,7 +65,7 @@ export async function openStream(call: UpstreamCall, options: StreamOptions): Pr
   // Opened before the first event is awaited: its bytes are then ready at the client's end.
   const pipe = openPipe(forClient);
   try {
-    await awaitFirstEvent(reader, call);
+    await awaitFirstEvent(reader, call, idleMs);
   } catch (thrown) {
     void pipe.readable.cancel().catch(() => {});
     throw thrown;
@@ -86,12 +86,20 @@ export function bodyOf(call: UpstreamCall): ReadableStream<Uint8Array> {
   throw new GatewayError("upstream_malformed", `'${call.name}' answered a streaming request without a body.`);
 }
 
-/** Reads until the stream has begun; where it doesn't, ends the call and throws as `openStream` does. */
-export async function awaitFirstEvent(reader: StreamReader, call: UpstreamCall): Promise<void> {
+/**
+ * Reads until the stream has begun; where it doesn't, ends the call and throws as `openStream` does. Comments, pings and
+ * white space before the first event end the first-byte limit, and restart the idle one.
+ */
+export async function awaitFirstEvent(
+  reader: StreamReader,
+  call: UpstreamCall,
+  idleMs: number,
+): Promise<void> {
   try {
     while (reader.seen.events === 0) {
       if (!(await reader.read()))
         throw new GatewayError("upstream_malformed", `'${call.name}' sent an empty stream.`);
+      call.arm("idle", idleMs);
     }
     if (reader.seen.failure) throw reader.seen.failure;
   } catch (thrown) {

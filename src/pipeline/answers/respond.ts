@@ -13,7 +13,8 @@ import { billAttempt } from "../attempts/bill.ts";
 import type { ChatExchange, CountExchange, EmbeddingExchange } from "../attempts/exchange.ts";
 import type { Answered } from "../ended.ts";
 import { GatewayError } from "../../errors.ts";
-import { readBody, type UpstreamCall } from "../../upstream/call.ts";
+import type { UpstreamCall } from "../../upstream/call.ts";
+import { readBody } from "../../upstream/read-body.ts";
 
 const JSON_TYPE = "application/json";
 

@@ -11,13 +11,17 @@ import { type Answered, type Ended, errorOf, isClientGone, isSound } from "../en
 import { type GatewayError, toGatewayError } from "../../errors.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
+import { type FirstByteLimit, firstByteLimit } from "../../routing/first-byte-limit.ts";
+import { DEFAULT_FIRST_BYTE_MS } from "../../tenants/records/route-record.ts";
 import type { CallRef, Verdict } from "../../targets/circuit.ts";
 import type { CallEnd } from "../../targets/concurrency-limiter.ts";
 import type { CallPass } from "../../targets/isolate-circuits.ts";
 import { latencyKey } from "../../targets/targets.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
-import { type CallLimits, readErrorResponse, sendUpstream, type UpstreamCall } from "../../upstream/call.ts";
+import type { UpstreamCall } from "../../upstream/call.ts";
+import { readErrorResponse } from "../../upstream/read-body.ts";
+import { type CallLimits, sendUpstream } from "../../upstream/send.ts";
 
 /** An attempt that answered nothing. */
 export interface Failed {
@@ -38,11 +42,8 @@ export type AttemptTurn = AttemptFacts & { readonly pass: CallPass };
 export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
   const { call, plan, deps } = run;
   const { label } = turn.target;
-  const limits = {
-    firstByteMs: call.options.firstByteMs ?? plan.timeouts.firstByteMs,
-    idleMs: plan.timeouts.idleMs,
-    deadlineAt: run.deadlineAt,
-  };
+  const firstByte = firstByteLimit(plan.timeouts, call.options.firstByteMs, call.chat.stream);
+  const limits = { firstByteMs: firstByte.ms, idleMs: plan.timeouts.idleMs, deadlineAt: run.deadlineAt };
   const startedAt = deps.now();
   const leaveTarget = deps.targets.concurrency.enter(label, startedAt);
   call.facts.attempts = turn.number;
@@ -76,11 +77,17 @@ export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
     }
     nameTarget(run, turn, chosen);
     call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (deps.now() - startedAt);
+    const isNeutral = span === undefined || isClientsLimit(error, firstByte);
     // A fault may come fast; it counts as the longest wait allowed, or least-latency would seek out what is broken.
-    const latencyMs = error.canFallBack ? limits.firstByteMs : undefined;
-    learn(run, turn, span === undefined ? "neutral" : verdictOf(error), span, latencyMs);
+    const latencyMs = isNeutral || !error.canFallBack ? undefined : (firstByte.ms ?? DEFAULT_FIRST_BYTE_MS);
+    learn(run, turn, isNeutral ? "neutral" : verdictOf(error), span, latencyMs);
     return { error, span };
   }
+}
+
+/** The call ran into a limit that only this request's client set: another client's call may be answered. */
+function isClientsLimit({ details }: GatewayError, { isClientsOwn }: FirstByteLimit): boolean {
+  return isClientsOwn && details.timeout === "first_byte";
 }
 
 /** What an attempt calls, once its credential is open. */
@@ -113,7 +120,7 @@ async function send(
   );
   const { status, headers } = sent.response;
   if (exchange.kind === "native" && exchange.isWithheld(status)) {
-    throw await readErrorResponse(sent, provider, target, deps);
+    throw await readErrorResponse(sent, provider, target, limits.idleMs, deps.now());
   }
   span.set({
     "gateway.upstream.request_id": headers.get("x-request-id") ?? headers.get("request-id") ?? undefined,

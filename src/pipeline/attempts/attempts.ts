@@ -101,10 +101,10 @@ function stepAfter(
 
 /**
  * Whether this target may be called, once it may. One that is cooling down is passed over where there is another, else
- * waited for. Throws `upstream_rate_limited` where that takes longer than the request may.
+ * waited for. Throws `upstream_rate_limited` where that takes longer than the route or the request may.
  */
 async function mayCall(
-  { call, deps, deadlineAt }: Run,
+  { call, plan, deps, deadlineAt }: Run,
   { label }: PlannedTarget,
   next: PlannedTarget | undefined,
 ): Promise<boolean> {
@@ -119,7 +119,7 @@ async function mayCall(
       call.trace.root.event("gateway.fallback", { ...why, "gateway.attempt.target": next.label });
       return false;
     }
-    if (deps.now() + waitMs >= deadlineAt) {
+    if (waitMs > plan.retries.maxRetryAfterMs || deps.now() + waitMs >= deadlineAt) {
       call.trace.root.event("gateway.gate_closed", { ...why, "gateway.attempt.target": label });
       const seconds = Math.ceil(waitMs / MS_PER_SECOND);
       const message = `'${label}' is rate-limiting us (Retry-After ${seconds} s) and the route has no other target.`;

@@ -14,7 +14,7 @@ import type { Inspector } from "../answers/inspectors.ts";
 import type { Call } from "../ports.ts";
 import { upstreamEmbeddingWireFor, type Provider, upstreamWireFor } from "../../providers/provider.ts";
 import type { Target, UpstreamRequest, UpstreamWire } from "../../wires/upstream-wire.ts";
-import type { Payload } from "../../upstream/call.ts";
+import type { Payload } from "../../upstream/send.ts";
 
 /** A whole answer, read: what is kept of it, and how it is said to the client. */
 export interface ReadAnswer {

@@ -16,6 +16,7 @@ import { routeFresh } from "../routed.ts";
 import type { Provider, TokenCounter } from "../../providers/provider.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
 import type { Plan } from "../../routing/plan.ts";
+import { DEFAULT_FIRST_BYTE_MS } from "../../tenants/records/route-record.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 
 /** The vendor's own body, or a number of ours. */
@@ -74,7 +75,9 @@ async function countAt(
   if (first === undefined) return ESTIMATED;
   const once = { ...plan.retries, maxAttempts: 1 };
   const { hedge: _, ...unhedged } = plan;
-  const countPlan: Plan = { ...unhedged, targets: [first, ...others], retries: once };
+  // Counting is quick, and no generation is lost with a call that is not.
+  const timeouts = { firstByteMs: DEFAULT_FIRST_BYTE_MS, ...plan.timeouts };
+  const countPlan: Plan = { ...unhedged, targets: [first, ...others], retries: once, timeouts };
   try {
     return await callTargets(call, countPlan, { open: counting.open }, deps);
   } catch (thrown) {

@@ -14,7 +14,7 @@ import type { BareCall, Deps, Generation } from "../ports.ts";
 import { routeFresh } from "../routed.ts";
 import { baseUrlFor, type Provider } from "../../providers/provider.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
-import type { Payload } from "../../upstream/call.ts";
+import type { Payload } from "../../upstream/send.ts";
 
 export interface Forwarding {
   /** Behind the base URL: `/images/generations`. */

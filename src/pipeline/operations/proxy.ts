@@ -14,7 +14,7 @@ import type { Target } from "../../wires/upstream-wire.ts";
 import { singleTargetPlan } from "../../routing/plan.ts";
 import type { TenantBundle } from "../../tenants/records/records.ts";
 import { DEFAULT_TIMEOUTS } from "../../tenants/records/route-record.ts";
-import type { Payload } from "../../upstream/call.ts";
+import type { Payload } from "../../upstream/send.ts";
 import { headersToVendor } from "../../upstream/native-headers.ts";
 import { nativeUrl } from "../../upstream/native-url.ts";
 
@@ -37,9 +37,6 @@ export interface NativeAnswer {
   readonly body: ReadableStream<Uint8Array> | null;
 }
 
-/** What may take long is the vendor's to say: the first byte has as much time as the whole. */
-const TIMEOUTS = { ...DEFAULT_TIMEOUTS, firstByteMs: DEFAULT_TIMEOUTS.totalMs };
-
 /** Throws a row of the error table for what the gateway refuses, and for the vendor's 401, 403 and redirects. */
 export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promise<NativeAnswer> {
   if (asked.key.allowedModels !== undefined) {
@@ -48,7 +45,7 @@ export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promis
   const call = { ...asked, bundle: await bundleWith(asked.bundle, ask.provider, deps) };
   const { provider: name, method } = ask;
   const target = { provider: name, model: "", label: name, weight: 1 };
-  const plan = singleTargetPlan(target, TIMEOUTS, "a vendor's own API");
+  const plan = singleTargetPlan(target, DEFAULT_TIMEOUTS, "a vendor's own API");
   const open = (provider: Provider, opened: Target): Promise<NativeExchange> =>
     openNative(call, ask, provider, opened);
   const { native, body } = await withLease(call, undefined, deps, (admitted) =>

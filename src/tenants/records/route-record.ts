@@ -15,17 +15,22 @@ const targetSchema = z.strictObject({
 });
 
 /** Statuses that are retried on the same target. */
-const RETRY_STATUSES = [408, 429, 500, 502, 503, 504, 529];
+const RETRY_STATUSES: (number | "timeout")[] = [408, 429, 500, 502, 503, 504, 529];
 
 const retriesSchema = z.strictObject({
   /** Per target; 1 still falls back. */
   maxAttempts: z.int().min(1).max(10).default(3),
   baseDelayMs: z.int().nonnegative().max(60_000).default(250),
-  on: z.array(z.int().min(400).max(599)).default(RETRY_STATUSES),
+  /** Statuses, and `timeout`: a call that ran into a time limit is still running and billed at the upstream. */
+  on: z.array(z.union([z.int().min(400).max(599), z.literal("timeout")])).default(RETRY_STATUSES),
+  /** A longer `Retry-After` is not slept through. */
+  maxRetryAfterMs: z.int().nonnegative().max(600_000).default(10_000),
 });
 
 const timeoutsSchema = z.strictObject({
-  firstByteMs: z.int().positive().max(600_000).default(30_000),
+  /** Absent: DEFAULT_FIRST_BYTE_MS for streams, none for whole answers, which come when they are finished. */
+  firstByteMs: z.int().positive().max(600_000).optional(),
+  /** The longest gap between two bytes of any kind. */
   idleMs: z.int().positive().max(600_000).default(30_000),
   totalMs: z.int().positive().max(3_600_000).default(600_000),
 });
@@ -75,4 +80,6 @@ export type TargetRecord = z.infer<typeof targetSchema>;
 
 /** The defaults, which a bare `provider/model` uses too. */
 export const DEFAULT_RETRIES = retriesSchema.parse({});
+/** Of streamed answers, where the route sets none. */
+export const DEFAULT_FIRST_BYTE_MS = 30_000;
 export const DEFAULT_TIMEOUTS = timeoutsSchema.parse({});

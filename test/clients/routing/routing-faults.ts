@@ -62,7 +62,7 @@ export const FAULTS: readonly FaultRow[] = [
     "422 upstream_rejected",
     "422 upstream_rejected",
   ),
-  row("no first byte", { kind: "hang" }, "upstream_timeout", 2, "200", "504 upstream_timeout"),
+  row("no first byte", { kind: "hang" }, "upstream_timeout", 1, "200", "504 upstream_timeout"),
   row(
     "a body that is no answer",
     { kind: "raw", body: "<html>" },
@@ -149,7 +149,7 @@ export const FAULTS: readonly FaultRow[] = [
     "200",
     "429 upstream_rate_limited",
   ),
-  row("`sim/timeout`", { sim: "timeout" }, "upstream_timeout", 2, "200", "504 upstream_timeout"),
+  row("`sim/timeout`", { sim: "timeout" }, "upstream_timeout", 1, "200", "504 upstream_timeout"),
   row("`sim/malformed`", { sim: "malformed" }, "upstream_malformed", 2, "200", "502 upstream_malformed"),
   row("`sim/cut`", { sim: "cut" }, "upstream_error", 2, "200", "502 upstream_error"),
   row(
@@ -161,7 +161,7 @@ export const FAULTS: readonly FaultRow[] = [
     "200, then an error event",
     true,
   ),
-  row("`sim/stall`", { sim: "stall" }, "upstream_timeout", 2, "200", "504 upstream_timeout"),
+  row("`sim/stall`", { sim: "stall" }, "upstream_timeout", 1, "200", "504 upstream_timeout"),
   row(
     "`sim/stall`",
     { sim: "stall" },

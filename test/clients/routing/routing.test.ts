@@ -249,7 +249,7 @@ describe("a hedged route", () => {
 
 describe("each limit of time", () => {
   test.each<[string, object, object, boolean, string]>([
-    ["first_byte", { kind: "hang" }, { firstByteMs: 100 }, false, "no byte"],
+    ["first_byte", { kind: "hang" }, { firstByteMs: 100 }, false, "(first-byte timeout)"],
     [
       "idle",
       { kind: "answer", text: "a b c d", end: "stall", endAfterChunks: 1 },

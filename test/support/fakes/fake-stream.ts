@@ -9,7 +9,8 @@ import { upstreamWireFor } from "../../../src/providers/provider.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
 import { createSseParser, type ServerSentEvent } from "../../../src/bytes/sse.ts";
 import { openStream, type OpenStream } from "../../../src/upstream/stream.ts";
-import { type CallLimits, sendUpstream, type UpstreamCall } from "../../../src/upstream/call.ts";
+import type { UpstreamCall } from "../../../src/upstream/call.ts";
+import { type CallLimits, sendUpstream } from "../../../src/upstream/send.ts";
 import { fakeChat } from "./fake-tenant.ts";
 
 /**

@@ -60,8 +60,19 @@ describe("whose fault it was", () => {
     expect(step({ rules })).toEqual({ kind: "give_up" });
   });
 
-  test.each<ErrorCode>(["upstream_error", "upstream_timeout", "upstream_malformed"])(
-    "%s without a status (network, silence, garbage) is retried whatever the route lists",
+  test.each(["first_byte", "idle", "total"] as const)(
+    "a call that ran into our %s limit is asked of the next target only, unless the route lists time-outs",
+    (timeout) => {
+      const error = fault("upstream_timeout", { timeout });
+      expect(step({ error })).toEqual({ kind: "give_up" });
+      expect(step({ error, hasNextTarget: true })).toEqual({ kind: "fallback" });
+      const rules = { ...DEFAULT_RETRIES, on: ["timeout" as const] };
+      expect(step({ error, rules }).kind).toBe("retry");
+    },
+  );
+
+  test.each<ErrorCode>(["upstream_error", "upstream_malformed"])(
+    "%s without a status (network, garbage) is retried whatever the route lists",
     (code) => {
       expect(step({ error: fault(code), rules: { ...DEFAULT_RETRIES, on: [] } }).kind).toBe("retry");
     },
@@ -122,9 +133,17 @@ describe("Retry-After", () => {
     expect(step({ error: limited(0) })).toEqual({ kind: "retry", delayMs: 0 });
   });
 
-  test("is waited for as long as the request's time allows where nobody else can be asked", () => {
-    expect(step({ error: limited(59_999), remainingMs: 60_000 })).toEqual({ kind: "retry", delayMs: 59_999 });
-    expect(step({ error: limited(60_000), remainingMs: 60_000 })).toEqual({ kind: "give_up" });
+  test("is waited for up to ten seconds where no other target can be asked", () => {
+    expect(step({ error: limited(10_000) })).toEqual({ kind: "retry", delayMs: 10_000 });
+    expect(step({ error: limited(10_001) })).toEqual({ kind: "give_up" });
+  });
+
+  test("is waited for as long as the route allows, within the request's time", () => {
+    const rules = { ...DEFAULT_RETRIES, maxRetryAfterMs: 60_000 };
+    const ask = (ms: number) => step({ error: limited(ms), remainingMs: 60_000, rules });
+    expect(ask(59_999)).toEqual({ kind: "retry", delayMs: 59_999 });
+    expect(ask(60_000)).toEqual({ kind: "give_up" });
+    expect(step({ error: limited(1), rules: { ...rules, maxRetryAfterMs: 0 } })).toEqual({ kind: "give_up" });
   });
 
   test("is not slept through when the next target would answer sooner", () => {

@@ -6,7 +6,9 @@ import { createOpenAiCompatible } from "../../../src/providers/openai-compatible
 import { type LocalUpstream, upstreamWireFor } from "../../../src/providers/provider.ts";
 import type { ProviderAccount } from "../../../src/wires/upstream-wire.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
-import { type UpstreamCall, type CallLimits, readBody, sendUpstream } from "../../../src/upstream/call.ts";
+import type { UpstreamCall } from "../../../src/upstream/call.ts";
+import { readBody } from "../../../src/upstream/read-body.ts";
+import { type CallLimits, sendUpstream } from "../../../src/upstream/send.ts";
 import { faultOf } from "../../support/fakes/fake-stream.ts";
 import { fakeChat } from "../../support/fakes/fake-tenant.ts";
 import {

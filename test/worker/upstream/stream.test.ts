@@ -196,14 +196,42 @@ describe.each(KINDS)("the first event of a %s stream", (kind) => {
   });
 
   test("missing for too long is a timeout that names the first byte", async () => {
-    const stream = await createFakeStream((source) => source.send(": ping\n\n"), {
-      kind,
-      limits: { firstByteMs: 60 },
-    });
+    const stream = await createFakeStream(async () => {}, { kind, limits: { firstByteMs: 60 } });
     const fault = await faultOf(stream.open());
     expect(fault).toMatchObject({
       code: "upstream_timeout",
       message: expect.stringContaining("(first-byte timeout)"),
+    });
+  });
+
+  test.each([": ping\n\n", "\n", " "])(
+    "may come late, while bytes like %j keep the stream alive",
+    async (bytes) => {
+      const stream = await createFakeStream(
+        async (source) => {
+          for (let sent = 0; sent < 8; sent += 1) {
+            await source.send(bytes);
+            await source.pause(40);
+          }
+          await source.send(`\n\n${textEvent("Hi", "stop")}${END}`);
+          await source.end();
+        },
+        { kind, limits: { firstByteMs: 100, idleMs: 150 } },
+      );
+      const { body, done } = await stream.start();
+      expect(await readAll(body)).toContain("[DONE]");
+      expect((await done).outcome).toBe("complete");
+    },
+  );
+
+  test("missing behind comments that cease is an idle timeout", async () => {
+    const stream = await createFakeStream((source) => source.send(": ping\n\n"), {
+      kind,
+      limits: { idleMs: 60 },
+    });
+    expect(await faultOf(stream.open())).toMatchObject({
+      code: "upstream_timeout",
+      message: "'up' sent no data for 0.06 s (idle timeout).",
     });
   });
 

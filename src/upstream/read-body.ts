@@ -1,0 +1,96 @@
+/**
+ * Bodies that are read whole: answers and error bodies. Read in pieces, so that each piece restarts the idle limit and a
+ * body that is too large is stopped where it is, however well it was compressed. Streams are stream.ts.
+ */
+
+import { GatewayError } from "../errors.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { Target } from "../wires/upstream-wire.ts";
+import type { UpstreamCall } from "./call.ts";
+
+/** Decoded; an isolate has 128 MB for all tenants. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Error bodies are read this far; the rest is never needed. */
+const MAX_ERROR_BYTES = 64 * 1024;
+
+/**
+ * A whole answer. `idleMs` limits the gaps between its pieces; the time to its first one is limited only where the call
+ * has a first-byte limit. Throws as `sendUpstream` does, `upstream_error` for a body that is cut and
+ * `upstream_malformed` for one above 64 MB.
+ */
+export async function readBody(call: UpstreamCall, idleMs: number): Promise<string> {
+  // The head is the first byte of an answer that was given a limit for it.
+  if (call.hasFirstByteLimit) call.arm("idle", idleMs);
+  let text = "";
+  try {
+    const isWhole = await readPieces(call, idleMs, MAX_ANSWER_BYTES, (piece) => (text += piece));
+    if (isWhole) return text;
+  } catch (thrown) {
+    throw call.toError(thrown);
+  } finally {
+    call.release();
+  }
+  throw new GatewayError("upstream_malformed", `'${call.name}' sent an answer of more than 64 MB.`);
+}
+
+/** The provider's reading of a bad status, from as much of its body as arrives in time; ends the call. */
+export async function readErrorResponse(
+  call: UpstreamCall,
+  provider: Provider,
+  { account }: Target,
+  idleMs: number,
+  nowMs: number,
+): Promise<GatewayError> {
+  const { status, headers } = call.response;
+  let text = "";
+  call.arm("idle", idleMs);
+  try {
+    await readPieces(call, idleMs, MAX_ERROR_BYTES, (piece) => (text += piece));
+  } catch (thrown) {
+    // The status is known; a body that stays away or breaks takes nothing from it.
+    const cause = call.abortedBy();
+    if (cause !== undefined && cause !== "idle") return call.toError(thrown);
+  } finally {
+    call.release();
+  }
+  return provider.toError(status, headers, parseLoosely(text), { account, nowMs });
+}
+
+/** Gives `take` the body's text piece by piece; false where it was stopped at `maxBytes`. */
+async function readPieces(
+  call: UpstreamCall,
+  idleMs: number,
+  maxBytes: number,
+  take: (piece: string) => void,
+): Promise<boolean> {
+  const { body } = call.response;
+  if (!body) return true;
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let bytes = 0;
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    bytes += value.byteLength;
+    take(
+      decoder.decode(bytes > maxBytes ? value.subarray(0, value.byteLength - (bytes - maxBytes)) : value, {
+        stream: true,
+      }),
+    );
+    if (bytes > maxBytes) {
+      void reader.cancel().catch(() => {});
+      return false;
+    }
+    call.arm("idle", idleMs);
+  }
+  take(decoder.decode());
+  return true;
+}
+
+function parseLoosely(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
