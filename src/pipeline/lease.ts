@@ -92,10 +92,10 @@ async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<HeldLease
         maxWaitMs: Math.min(options.maxWaitMs ?? limits.maxWaitMs, limits.maxWaitMs),
         estimate,
         settles: [],
-        ...(store.enabled ? { traces: store } : {}),
-        ...(key.limits === undefined && key.budget === undefined
-          ? {}
-          : { keyLimits: toQueueLimits(key.limits ?? {}, key.budget) }),
+        ...(store.enabled && { traces: store }),
+        ...((key.limits !== undefined || key.budget !== undefined) && {
+          keyLimits: toQueueLimits(key.limits ?? {}, key.budget),
+        }),
       },
       call.signal(),
       plan?.targets[0].label,

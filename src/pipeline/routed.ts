@@ -78,8 +78,8 @@ export function planContext(asking: Asking, deps: Deps, isRehearsal = false): Pl
     takeTurn: (branch, weights) =>
       roundRobin[isRehearsal ? "peek" : "next"](`${bundle.id} ${branch}`, weights),
     sessionTargetOf: (routeId, session) => sessions.of(`${bundle.id} ${routeId}`, session, now),
-    ...(options.pin === undefined ? {} : { pin: options.pin }),
-    ...(options.session === undefined ? {} : { session: options.session }),
+    ...(options.pin !== undefined && { pin: options.pin }),
+    ...(options.session !== undefined && { session: options.session }),
   };
 }
 

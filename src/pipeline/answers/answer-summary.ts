@@ -83,9 +83,9 @@ export function createAnswerCollector(kept?: { add(chunk: ChatChunk): void }): A
   return {
     add: (chunks) => chunks.forEach(take),
     summary: () => ({
-      ...(id === undefined ? {} : { id }),
-      ...(model === undefined ? {} : { model }),
-      ...(usage === undefined ? {} : { usage }),
+      ...(id !== undefined && { id }),
+      ...(model !== undefined && { model }),
+      ...(usage !== undefined && { usage }),
       finishReasons,
       hasToolCalls,
       isRefusal,
@@ -98,9 +98,9 @@ export function createAnswerCollector(kept?: { add(chunk: ChatChunk): void }): A
 export function summarise(response: ChatResponse): AnswerSummary {
   const { id, model, usage, choices } = response;
   return {
-    ...(id === undefined ? {} : { id }),
-    ...(model === undefined ? {} : { model }),
-    ...(usage === undefined ? {} : { usage }),
+    ...(id !== undefined && { id }),
+    ...(model !== undefined && { model }),
+    ...(usage !== undefined && { usage }),
     finishReasons: choices.map(({ finishReason }) => finishReason),
     hasToolCalls: choices.some(({ toolCalls }) => toolCalls.length > 0),
     isRefusal: choices.some(({ refusal }) => refusal !== undefined),
@@ -119,8 +119,8 @@ export function summarise(response: ChatResponse): AnswerSummary {
 /** The same of an answer of vectors: nothing is said in it, so nothing ends. */
 export function summariseEmbedding({ model, usage }: EmbeddingResponse): AnswerSummary {
   return {
-    ...(model === undefined ? {} : { model }),
-    ...(usage === undefined ? {} : { usage }),
+    ...(model !== undefined && { model }),
+    ...(usage !== undefined && { usage }),
     finishReasons: [],
     hasToolCalls: false,
     isRefusal: false,

@@ -143,5 +143,5 @@ function addressOf(
   if (baseUrl === undefined || !URL.canParse(baseUrl)) return undefined;
   const { hostname, port, protocol } = new URL(baseUrl);
   const number = port === "" ? DEFAULT_PORTS[protocol] : Number(port);
-  return { host: hostname, ...(number === undefined ? {} : { port: number }) };
+  return { host: hostname, ...(number !== undefined && { port: number }) };
 }

@@ -45,8 +45,8 @@ export async function leadFlight(
     contentType,
     form: typeof body === "string" ? "json" : "sse",
     trace: trace.root.ref,
-    ...(facts.target === undefined ? {} : { target: facts.target }),
-    ...(facts.provider === undefined ? {} : { provider: facts.provider }),
+    ...(facts.target !== undefined && { target: facts.target }),
+    ...(facts.provider !== undefined && { provider: facts.provider }),
   };
   if (typeof body === "string") {
     deps.defer(sendWhole(writer, head, body));

@@ -35,7 +35,7 @@ function readMessage(message: JsonRecord): ContentMessage {
   return {
     role: textOf(role) ?? "user",
     parts,
-    ...(typeof name === "string" ? { name } : {}),
+    ...(typeof name === "string" && { name }),
   };
 }
 

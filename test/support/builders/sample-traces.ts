@@ -5,7 +5,7 @@ import { startTrace, type TraceRig } from "../fakes/fake-trace.ts";
 
 function begin(model: string, traceparent?: string): TraceRig {
   const rig = startTrace({
-    ...(traceparent === undefined ? {} : { traceparent }),
+    ...(traceparent !== undefined && { traceparent }),
     attributes: {
       "gateway.request.id": "req_7Fq2",
       "http.request.method": "POST",

@@ -136,7 +136,7 @@ export function createModel({ limits, keyLimits }: World) {
       estimate: { inputTokens: step.tokens, outputTokens: 0, costMicroUsd: step.cost },
       prefetchCount: step.prefetchCount,
       settles,
-      ...(step.key === "small" ? { keyLimits } : {}),
+      ...(step.key === "small" && { keyLimits }),
     });
     for (const settlement of settles) endOf(settlement);
     send(ask);

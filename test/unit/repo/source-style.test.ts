@@ -1,0 +1,27 @@
+// What the linter can't hold: a field that is there only on a condition has one spelling.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { readSourceFiles } from "./source-graph.ts";
+
+const ROOT = join(import.meta.dirname, "../../..");
+
+/** `...(a ? {} : { b })` and `...(a ? { b } : {})`, also over several lines. */
+const CONDITIONAL_SPREAD = /\.\.\.\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*?(?:\?\s*\{\}\s*:|:\s*\{\}\s*\))/g;
+
+const spreadsIn = (text: string): readonly string[] => text.match(CONDITIONAL_SPREAD) ?? [];
+
+it("writes conditional fields as ...(x !== undefined && { x })", () => {
+  const breaches = readSourceFiles("src", "routes", "test").flatMap(({ path }) =>
+    path.endsWith("source-style.test.ts")
+      ? []
+      : spreadsIn(readFileSync(join(ROOT, path), "utf8")).map((spread) => `${path}: ${spread}`),
+  );
+  expect(breaches).toEqual([]);
+});
+
+it("sees both of the other spellings", () => {
+  expect(spreadsIn("{ ...(a === undefined ? {} : { a }) }")).toHaveLength(1);
+  expect(spreadsIn("{\n  ...(isOn(b(c))\n    ? { c: f(b) }\n    : {}),\n}")).toHaveLength(1);
+  expect(spreadsIn("{ ...(a !== undefined && { a }), ...(b ?? {}), c: d ? {} : e }")).toEqual([]);
+});
