@@ -12,7 +12,7 @@ const FINDER: CallRef = { requestId: "req_1", traceId: "t1", spanId: "s1" };
 
 function noteAll(breakers: CircuitBreakers, verdicts: readonly Verdict[], at = NOW, probe?: string): void {
   for (const verdict of verdicts)
-    breakers.record({ target: TARGET, verdict, call: FINDER, ...(probe === undefined ? {} : { probe }) }, at);
+    breakers.record({ target: TARGET, verdict, call: FINDER, ...(probe !== undefined && { probe }) }, at);
 }
 
 const failures = (count: number): readonly Verdict[] => Array.from({ length: count }, () => "failed");
