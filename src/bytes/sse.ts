@@ -50,7 +50,7 @@ export function createSseParser(): EventParser {
       const text = rest + decoder.decode(bytes, { stream: true });
       if (text === "") return out;
       let from = isAfterCr && text.startsWith("\n") ? 1 : 0;
-      // Each is searched anew only once it is passed: looking for a CR that never comes, line by line, is quadratic.
+      // Each is searched again only once it is passed: looking for a CR that never comes, line by line, is quadratic.
       let lf = text.indexOf("\n", from);
       let cr = text.indexOf("\r", from);
       for (;;) {

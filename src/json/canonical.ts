@@ -28,7 +28,7 @@ export function canonicalText(value: unknown, skip?: ReadonlySet<string>): strin
   }
 
   function writeNumber(number: number): void {
-    // What is no safe integer and yet has no fraction may have been another number before it was parsed.
+    // A number that isn't a safe integer and yet has no fraction may have been another number before it was parsed.
     if (!Number.isFinite(number) || (Number.isInteger(number) && !Number.isSafeInteger(number)))
       isExact = false;
     text += `${number};`;

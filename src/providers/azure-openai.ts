@@ -1,7 +1,7 @@
 /**
  * Azure OpenAI. Two addresses are in use, and the account's base URL tells which: `https://RESOURCE.openai.azure.com/openai/v1`,
  * where the model in the body names the deployment, and the older resource's own, `https://RESOURCE.openai.azure.com`,
- * where deployment and API version stand in the path. Options: `deployment` (in place of the model's name) and `apiVersion`.
+ * whose path holds deployment and API version. Options: `deployment` (in place of the model's name) and `apiVersion`.
  * https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference (seen 2026-11)
  */
 
@@ -14,7 +14,7 @@ import {
 import type { Provider } from "./provider.ts";
 import type { Target, UpstreamRequest } from "../wires/upstream-wire.ts";
 
-/** The last version of the dated API that is no preview. */
+/** The last version of the dated API that isn't a preview. */
 const DEFAULT_API_VERSION = "2024-10-21";
 /** Of the dated API only previews have sessions; this is the last one. */
 const DEFAULT_REALTIME_VERSION = "2025-04-01-preview";

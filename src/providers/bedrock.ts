@@ -117,7 +117,7 @@ function regionOf({ options, baseUrl }: ProviderAccount): string {
   return typeof region === "string" ? region : (REGION_IN_HOST.exec(baseUrl)?.[1] ?? DEFAULT_REGION);
 }
 
-/** Exceptions whose status says less than their name, which stands in a header. */
+/** Exceptions whose status says less than their name, which is in a header. */
 const ROWS: ReadonlyMap<
   string,
   "upstream_auth" | "upstream_rate_limited" | "upstream_overloaded" | "upstream_timeout"

@@ -103,7 +103,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   },
   {
     // https://docs.perplexity.ai/api-reference/chat-completions-post: searches instead of calling tools; usage and sources
-    // (`search_results`) stand in each event.
+    // (`search_results`) are in each event.
     kind: "perplexity",
     semconvName: "perplexity",
     defaultBaseUrl: "https://api.perplexity.ai",
@@ -147,7 +147,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     lacksEmbeddings: true,
   },
   {
-    // https://platform.moonshot.ai/docs/api/chat: a stream's usage stands in the choice that ends, cached tokens in
+    // https://platform.moonshot.ai/docs/api/chat: a stream's usage is in the choice that ends, cached tokens in
     // `usage.cached_tokens`; thoughts of turns with tool calls must come back.
     kind: "moonshot",
     semconvName: "moonshot_ai",

@@ -36,7 +36,7 @@ export const REGISTERED_KINDS: readonly string[] = [...BY_KIND.keys()];
 
 /**
  * The provider of a kind. Records are checked when they are written, so an unknown kind means one written by a newer
- * deployment: it throws `upstream_error`, and the next target is asked.
+ * deployment: it throws `upstream_error`, and the next target is called.
  */
 export function providerOf(kind: string): Provider {
   const provider = BY_KIND.get(kind);

@@ -16,7 +16,7 @@ const GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /** The longest that Google allows. */
 const CLAIM_SECONDS = 3600;
 const MS_PER_SECOND = 1000;
-/** A token is no longer used this long before it ends, so that none ends on its way. */
+/** A token is not used in the last part of its life, so that none expires on its way. */
 const MARGIN_MS = 60_000;
 const TOKEN_TIMEOUT_MS = 10_000;
 /** Accounts whose tokens an isolate keeps. */
@@ -63,7 +63,7 @@ interface KeptToken {
 export function createTokenBook(): (account: ServiceAccount, ports: SignPorts) => Promise<string> {
   const kept = new Map<string, KeptToken>();
   return async (account, ports) => {
-    // The key's own id is not enough: anyone may write it into a record of his, beside another key.
+    // The key's own id is not enough: any record can name it beside another key.
     const name = await digest(`${account.clientEmail}\n${account.privateKey}`);
     const known = kept.get(name);
     if (known !== undefined && known.expiresAt - MARGIN_MS > ports.now()) return known.token;

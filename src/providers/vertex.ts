@@ -66,7 +66,7 @@ function withoutModel(body: string): string {
   return editTopLevel(editTopLevel(body, { set }), { set: {}, rename: { model: "anthropic_version" } });
 }
 
-/** A model of its own, which is told in the body whose tokens: https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens (seen 2026-11). */
+/** A model of its own, whose body names the model to count for: https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens (seen 2026-11). */
 const claudeCounter: TokenCounter = {
   clientWireName: "anthropic-messages",
   toRequest(chat, target) {
@@ -153,7 +153,7 @@ function isClaude(model: string): boolean {
   return /^(anthropic\/)?claude-/.test(model);
 }
 
-/** Without the publisher, which stands in the path. */
+/** Without the publisher, which is in the path. */
 function bareModel(model: string): string {
   return model.replace(/^(google|anthropic)\//, "");
 }

@@ -1,7 +1,7 @@
 /**
  * Cloudflare's Workers AI, in two ways. By the deployment's `AI` binding, where the account names no other (option `binding`
  * says it outright): no key, no address, the deployment's own account pays. By its OpenAI-compatible REST API, where the
- * account's id stands in the path: option `accountId`, or a base URL that ends in `/ai/v1`. decisions/062-workers-ai-binding.md.
+ * account's id is in the path: option `accountId`, or a base URL that ends in `/ai/v1`. decisions/062-workers-ai-binding.md.
  * https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/ (seen 2026-11)
  */
 
@@ -38,7 +38,7 @@ function isBound({ baseUrl, options }: ProviderAccount): boolean {
   return baseUrl === DEFAULT_BASE_URL && accountId === undefined;
 }
 
-/** Throws `upstream_error` where the account names no id: the next target is asked. */
+/** Throws `upstream_error` where the account names no id: the next target is called. */
 function urlOf({ account }: Target, path: string): string {
   const { baseUrl, options, name } = account;
   if (/\/ai\/v1\/?$/.test(baseUrl)) return joinUrl(baseUrl, path);

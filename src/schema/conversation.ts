@@ -91,7 +91,7 @@ export type OutputFormat =
       readonly strict?: boolean;
     };
 
-/** How much the model shall think; `budgetTokens` where the client named a number, `effort` where he named a degree. */
+/** How much the model shall think; `budgetTokens` where the client named a number, `effort` where it named a degree. */
 export interface Reasoning {
   readonly effort?: "none" | "minimal" | "low" | "medium" | "high";
   readonly budgetTokens?: number;
@@ -123,12 +123,12 @@ export interface Conversation {
   readonly output?: OutputFormat;
   readonly reasoning?: Reasoning;
   readonly sampling: Sampling;
-  /** The client's own name for his end user: passed on where the wire has a place for it, never traced. */
+  /** The client's own name for its end user: passed on where the wire has a place for it, never traced. */
   readonly endUser?: string;
 }
 
 /**
- * Told of a field of the client's request that the other side has no counterpart for, by its name on the client's wire
+ * Called for a field of the client's request that the other side has no counterpart for, by its name on the client's wire
  * (`logit_bias`, `tools[0].input_examples`). Throws `invalid_request` that names it, or, for a lenient client, notes it
  * for `x-headgate-dropped`.
  */

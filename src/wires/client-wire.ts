@@ -70,7 +70,7 @@ export interface ClientWire extends WireDescription {
   encoder(chat: ChatRequest): ChunkEncoder;
   /**
    * `content-type` of its streams; Gemini's may be a JSON array. Only `text/event-stream` is ever forwarded: an upstream
-   * of the same wire is asked for events all the same, and `encoder` puts them into another form.
+   * of the same wire is called for events all the same, and `encoder` puts them into another form.
    */
   streamType(chat: ChatRequest): string;
   /** What a stream says when it fails after its first byte; the end mark never follows it. */

@@ -1,6 +1,6 @@
 /**
  * A request's meaning in the shape of the GenAI conventions' messages, for traces that may hold content: for every
- * wire that can be read into a Conversation. Called only when somebody gets that content.
+ * wire that can be read into a Conversation. Called only when that content goes somewhere.
  */
 
 import type { ChatRequest } from "../schema/chat.ts";

@@ -18,7 +18,7 @@ export interface EmbeddingBatch {
 }
 
 interface BatchFields {
-  /** Where the texts stand in a request, and the vectors in an answer. */
+  /** Where the texts are in a request, and the vectors in an answer. */
   readonly inputs: string;
   readonly vectors: string;
   readonly usage: string;

@@ -1,5 +1,5 @@
 /**
- * A client's history on its way to an upstream of his own wire, without what that upstream would refuse since another
+ * A client's history on its way to an upstream of its own wire, without what that upstream would refuse since another
  * vendor thought it: such a history comes of a route that answers by several. Looks at what was parsed anyway;
  * undefined, the rule, where all bytes may stay as they are. Pure.
  */
@@ -87,7 +87,7 @@ const ownCall: Keep = (call) => {
   return { ...call, extra_content: { ...extra, google: { ...google, thought_signature: signature } } };
 };
 
-/** The list with each object as `keep` has it; undefined where it is no list or nothing changes. */
+/** The list with each object as `keep` has it; undefined where it isn't a list or nothing changes. */
 function mapped(list: unknown, keep: Keep): readonly unknown[] | undefined {
   const items = listOf(list);
   if (!items.some((item) => isRecord(item) && keep(item) !== item)) return undefined;

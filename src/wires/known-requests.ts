@@ -15,7 +15,7 @@ const MAX_ENTRIES = 128;
 const MAX_CHARS = 4096;
 
 /**
- * Reads a body by its client wire, or finds what that made of the same body before: nobody may write to it. Throws as the
+ * Reads a body by its client wire, or finds what that made of the same body before: it must not be changed. Throws as the
  * wire does, each time again.
  */
 export function createRequestReader(): ReadRequest {

@@ -39,7 +39,7 @@ export interface UpstreamRequest {
 /** One event of a stream in, the chunks it means out; holds one stream's state. Throws `upstream_malformed`. */
 export type Decoder = (event: ServerSentEvent) => readonly ChatChunk[];
 
-/** The meaning of a request whose client speaks another wire, and whom to tell what can't be said on this one. */
+/** The meaning of a request whose client speaks another wire, and what to call for what can't be said on this one. */
 export interface Translation {
   readonly conversation: Conversation;
   readonly drop: DropField;
@@ -54,14 +54,14 @@ export interface UpstreamWire {
    * as possible. May throw `invalid_request` through `drop`.
    */
   toRequest(chat: ChatRequest, target: Target, translation?: Translation): UpstreamRequest;
-  /** Throws `upstream_malformed` on a body that is no answer. */
+  /** Throws `upstream_malformed` on a body that is not an answer. */
   toResponse(body: unknown): ChatResponse;
   decoder(): Decoder;
   /** Bytes to events, where the wire is not server-sent events (Bedrock's event stream). */
   createParser?(): EventParser;
   /**
    * The native paths (behind the base URL) whose answers are of this format: `/proxy` reads usage out of them. A group
-   * `model` is the one that is asked, for answers that don't name it.
+   * `model` is the one that was called, for answers that don't name it.
    */
   readonly paths?: RegExp;
 }

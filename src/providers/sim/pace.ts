@@ -11,7 +11,7 @@ export interface Pace {
   wait(ms: number): Promise<void>;
   /** Waits for the abort. A timer runs meanwhile: a Worker that waits for nothing is killed as hung. */
   waitForever(): Promise<never>;
-  /** Ends all waits with this reason: nobody reads the answer any more. */
+  /** Ends all waits with this reason: the answer is no longer read. */
   stop(reason: unknown): void;
 }
 
@@ -23,7 +23,7 @@ export interface PaceSource {
 /** The pace of one call. */
 export function createPace({ signal, sleep }: PaceSource): Pace {
   const stopped = Promise.withResolvers<never>();
-  // An abort while nothing waits is no unhandled rejection: the next wait reports it.
+  // An abort while nothing waits is not an unhandled rejection: the next wait reports it.
   stopped.promise.catch(() => undefined);
   if (signal.aborted) stopped.reject(signal.reason);
   else signal.addEventListener("abort", () => stopped.reject(signal.reason), { once: true });
@@ -34,14 +34,14 @@ export function createPace({ signal, sleep }: PaceSource): Pace {
     wait,
     async waitForever() {
       await wait(FOREVER_MS);
-      throw new Error("The simulated server gave up on a call that nobody aborted.");
+      throw new Error("The simulated server gave up on a call that was not aborted.");
     },
     stop: stopped.reject,
   };
 }
 
 /**
- * A body of these pieces, each made when it is asked for; a generator that throws breaks the body. A byte stream, as the
+ * A body of these pieces, each made when it is pulled; a generator that throws breaks the body. A byte stream, as the
  * body of a fetched response is.
  */
 export function createBody(pieces: AsyncGenerator<string, void>, pace: Pace): ReadableStream<Uint8Array> {

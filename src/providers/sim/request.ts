@@ -32,7 +32,7 @@ const TOKENS_PER_MESSAGE = 4;
 const TOKENS_PER_IMAGE = 85;
 const MAX_CHOICES = 128;
 
-/** The request, or undefined where the body is no chat request. */
+/** The request, or undefined where the body is not a chat request. */
 export function readSimRequest(bodyText: string): SimRequest | undefined {
   const wire = parseJson(bodyText);
   if (!isRecord(wire) || !Array.isArray(wire["messages"])) return undefined;

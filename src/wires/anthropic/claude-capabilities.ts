@@ -1,13 +1,13 @@
 /**
- * What differs between Claude models and must be known before one is asked: read off the model's name, since every
+ * What differs between Claude models and must be known before one is called: read off the model's name, since every
  * cloud that serves Claude keeps family and version in it. Pure. https://platform.claude.com/docs/en/models/overview
  * (seen 2026-11)
  */
 
-/** How a model is told to think: by a budget, or by an effort that it budgets itself. */
+/** How thinking is switched on: by a budget, or by an effort that it budgets itself. */
 type ThinkingForm = "budget" | "adaptive";
 
-/** How a model is told not to think. `never`: it can't be; the least effort is the nearest. */
+/** How thinking is switched off. `never`: it can't be; the least effort is the nearest. */
 type ThinkingOff = "omit" | "disabled" | "between_tools" | "never";
 
 export interface Claude {
@@ -15,7 +15,7 @@ export interface Claude {
   readonly thinkingOff: ThinkingOff;
   /** Whether `temperature`, `top_p` and `top_k` may say anything but their defaults. */
   readonly takesSampling: boolean;
-  /** The most it may write, in tokens: stands in where a client set no limit, since the wire must have one. */
+  /** The most it may write, in tokens: used where a client set no limit, since the wire must have one. */
   readonly maxOutputTokens: number;
 }
 

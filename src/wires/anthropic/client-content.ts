@@ -7,7 +7,7 @@ import type { CacheMark, DropField, MediaSource, Part } from "../../schema/conve
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
 /**
- * A string or a list of blocks as parts. `toolNames` is told the name of each call's tool and asked for it by the
+ * A string or a list of blocks as parts. `toolNames` takes the name of each call's tool and gives it to the
  * results, which don't say it. `path` is where the content stands, for `drop`.
  */
 export function readContent(
@@ -99,7 +99,7 @@ function readDocument(
   return [];
 }
 
-/** The text of a document that is given as blocks; undefined where one of them is no text. */
+/** The text of a document that is given as blocks; undefined where one of them is not text. */
 function readPlainContent(content: unknown): string | undefined {
   if (typeof content === "string") return content;
   if (!Array.isArray(content)) return undefined;

@@ -14,7 +14,7 @@ const TEXT_OF_DELTA: Readonly<Record<string, string>> = {
   signature_delta: "signature",
 };
 
-/** The JSON text of the message; throws `upstream_malformed` where the events are no whole one. */
+/** The JSON text of the message; throws `upstream_malformed` where the events don't add up to one. */
 export function messageFromStream(events: readonly ServerSentEvent[]): string {
   let message: JsonRecord | undefined;
   const blocks = new Map<number, JsonRecord>();
@@ -80,7 +80,7 @@ function parseInput(json: string): unknown {
   }
 }
 
-/** The stream's text; throws `upstream_malformed` where the body is no message. */
+/** The stream's text; throws `upstream_malformed` where the body is not a message. */
 export function streamFromMessage(bodyText: string): string {
   const body = parse(bodyText, "the stored answer");
   if (body["type"] !== "message" || !Array.isArray(body["content"])) {

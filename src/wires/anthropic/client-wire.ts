@@ -29,7 +29,7 @@ const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
 const textOrArray = z.union([z.string(), array], "expected a string or an array of blocks");
 
 /**
- * The fields whose type the gateway vouches for. Whatever is not here is the upstream's to judge: it is forwarded
+ * The fields whose type the gateway checks. Whatever is not here is the upstream's to judge: it is forwarded
  * unread, since a new parameter must not need a new gateway.
  */
 const countedFields = z.object({

@@ -1,6 +1,6 @@
 /**
  * What an Anthropic refusal means, as rows of the error table: status and message as for the OpenAI wire, whose errors
- * stand in the same place, and what only this API says. https://platform.claude.com/docs/en/api/errors (seen 2026-11)
+ * are in the same place, and what only this API says. https://platform.claude.com/docs/en/api/errors (seen 2026-11)
  */
 
 import { GatewayError } from "../../errors.ts";

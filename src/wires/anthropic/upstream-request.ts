@@ -1,5 +1,5 @@
 /**
- * What is sent to a Messages upstream: the client's own bytes with few edits, or a conversation written anew.
+ * What is sent to a Messages upstream: the client's own bytes with few edits, or a body written from the conversation.
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
@@ -21,7 +21,7 @@ const NATIVE_NAMES: ReadonlyMap<string, string> = new Map([
   ["max_completion_tokens", "max_tokens"],
   ["stop", "stop_sequences"],
 ]);
-/** What these parameters are when nobody sets them; models that take no others take these. */
+/** What these parameters are when they aren't set; models that take no others take these. */
 const DEFAULT_TEMPERATURE = 1;
 const DEFAULT_TOP_P = 1;
 /** The wire's bound; OpenAI's is 2. */

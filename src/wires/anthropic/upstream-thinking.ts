@@ -19,7 +19,7 @@ export interface Thinking {
 
 /**
  * `maxTokens` bounds thoughts and words together: a budget that leaves no room for an answer is made smaller, and where
- * there is no room for the least budget the model is not told to think.
+ * there is no room for the least budget thinking stays off.
  */
 export function writeThinking(reasoning: Reasoning, claude: Claude, maxTokens: number): Thinking {
   if (reasoning.effort === "none" || reasoning.budgetTokens === 0) return writeOff(claude);

@@ -130,7 +130,7 @@ function writeAssistant(parts: readonly Part[], drop: DropMeaning): readonly Jso
 function writeTools({ tools, toolChoice, parallelToolCalls }: Conversation, drop: DropMeaning): JsonRecord {
   if (tools.length === 0) return {};
   if (parallelToolCalls === false) drop("parallelToolCalls");
-  // The wire can't name a tool: it is the one that must be called where there is no other.
+  // The wire can't name a tool: where there is only one tool, it must be called.
   const offered = toolChoice?.type === "tool" ? tools.filter(({ name }) => name === toolChoice.name) : tools;
   const choice = toolChoice === undefined ? undefined : CHOICES[toolChoice.type];
   return {

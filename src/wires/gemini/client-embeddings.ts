@@ -1,6 +1,6 @@
 /**
  * Gemini's embeddings wire, as clients speak it: `embedContent` for one text, `batchEmbedContents` for several, a wire
- * for each. The model stands in the path. https://ai.google.dev/api/embeddings (seen 2026-11)
+ * for each. The model is in the path. https://ai.google.dev/api/embeddings (seen 2026-11)
  */
 
 import * as z from "zod";

@@ -24,7 +24,7 @@ import {
   toUsageMetadata,
 } from "./client-answer.ts";
 
-/** How one event stands in the stream. */
+/** How one event is framed in the stream. */
 export interface StreamFraming {
   event(json: string, isFirst: boolean): string;
   /** What stands behind the last event. */

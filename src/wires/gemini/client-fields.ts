@@ -18,7 +18,7 @@ function toCamel(name: string): string {
   return name.replace(/(?<=.)_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** The fields, after `drop` was told of each one that is neither null nor in `known`, by its path in the request. */
+/** The fields, after `drop` was called for each one that is neither null nor in `known`, by its path in the request. */
 export function knownFields(
   value: unknown,
   path: string,

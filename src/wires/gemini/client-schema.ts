@@ -40,7 +40,7 @@ function convert(schema: unknown, path: string, depth: number): unknown {
     else if (COUNTS.has(name)) converted[name] = Number(value);
     else converted[name] = value;
   }
-  // `enum` as a format only says that there is a list of values, which JSON Schema needs nobody to say.
+  // `enum` as a format only says that there is a list of values, which JSON Schema doesn't need to say.
   if (isPresent(format) && format !== "enum") converted["format"] = format;
   if (isPresent(example)) converted["examples"] = [example];
   return nullable === true ? withNull(converted) : converted;

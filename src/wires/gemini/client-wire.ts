@@ -1,5 +1,5 @@
 /**
- * Gemini's wire, as clients speak it: request bodies in, answers of other wires out. Model and form stand in the path,
+ * Gemini's wire, as clients speak it: request bodies in, answers of other wires out. Model and form are in the path,
  * which routes/gemini.ts reads. A stream is server-sent events with `alt=sse`, else one JSON array: a descriptor for each.
  * What an upstream says in the same wire format is read by wires/gemini/upstream-answer.ts.
  * https://ai.google.dev/api/generate-content (seen 2026-11)
@@ -30,7 +30,7 @@ const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
 const number = z.number().nullish();
 const integer = z.int().nullish();
 
-/** The fields whose type the gateway vouches for; the rest is the upstream's to judge. */
+/** The fields whose type the gateway checks; the rest is the upstream's to judge. */
 const checkedFields = z.object({
   model: z.string().min(1).max(MAX_MODEL_CHARS),
   tools: array.nullish(),

@@ -1,5 +1,5 @@
 /**
- * What differs between Gemini models and must be known before one is asked, read off the model's name. A name that tells
+ * What differs between Gemini models and must be known before one is called, read off the model's name. A name that tells
  * no generation counts as one of today's. Pure. https://ai.google.dev/gemini-api/docs/thinking (seen 2026-11)
  */
 

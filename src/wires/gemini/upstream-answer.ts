@@ -47,7 +47,7 @@ function readChoices(body: JsonRecord): readonly ChatChoice[] {
   });
 }
 
-/** Whether the prompt was refused, so that there is no candidate at all. */
+/** Whether the prompt was refused, so that there are no candidates at all. */
 export function isBlocked(body: JsonRecord): boolean {
   return isPresent(recordOf(body["promptFeedback"])["blockReason"]);
 }

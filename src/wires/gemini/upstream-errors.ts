@@ -1,6 +1,6 @@
 /**
  * What a refusal of Google's means, from its status, headers and body: rows of the error table. Differs from the OpenAI
- * reading where Google does: a wrong key is a 400, and the wait stands in the body.
+ * reading where Google does: a wrong key is a 400, and the wait is in the body.
  * https://cloud.google.com/apis/design/errors (seen 2026-11)
  */
 

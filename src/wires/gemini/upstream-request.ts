@@ -1,5 +1,5 @@
 /**
- * What Gemini is sent: the client's own bytes where he speaks Gemini, else a body written from the conversation.
+ * What Gemini is sent: the client's own bytes where it speaks Gemini, else a body written from the conversation.
  * https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
@@ -44,7 +44,7 @@ function forwardContents(contents: unknown, model: string): readonly unknown[] |
   return signCalls(own ?? contents, model) ?? own;
 }
 
-/** A count is asked with the client's bytes; a request that it wraps names the model again. */
+/** A count goes out with the client's bytes; a request that it wraps names the model again. */
 export function toCountBody({ body, bodyText }: ChatRequest, { model }: Target): string {
   for (const name of ["generateContentRequest", "generate_content_request"]) {
     const request = body[name];

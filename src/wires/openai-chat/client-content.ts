@@ -1,6 +1,6 @@
 /**
  * A chat-completions request in the shape of the GenAI conventions' messages, for traces that may hold content. Called
- * only when somebody gets that content; what it does not know it keeps as it came.
+ * only when that content goes somewhere; what it does not know it keeps as it came.
  */
 
 import type { ChatRequest } from "../../schema/chat.ts";

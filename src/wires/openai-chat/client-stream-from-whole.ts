@@ -7,7 +7,7 @@ import { GatewayError } from "../../errors.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 
-/** The stream's text; throws `upstream_malformed` where the body is no completion. */
+/** The stream's text; throws `upstream_malformed` where the body is not a completion. */
 export function streamFromCompletion(bodyText: string, includeUsage: boolean): string {
   const completion = parseCompletion(bodyText);
   const { choices, usage, ...rest } = completion;

@@ -20,7 +20,7 @@ const STREAMED_TEXT: ReadonlySet<string> = new Set([
   "transcript",
 ]);
 
-/** The JSON text of the `chat.completion`; throws `upstream_malformed` where the events are no whole answer. */
+/** The JSON text of the `chat.completion`; throws `upstream_malformed` where the events don't add up to one. */
 export function completionFromStream(events: readonly ServerSentEvent[]): string {
   let envelope: JsonRecord = {};
   const choices = new Map<number, JsonRecord>();

@@ -34,7 +34,7 @@ const object = z.custom<JsonRecord>(isRecord, "expected an object");
 const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
 
 /**
- * The fields whose type the gateway vouches for. Whatever is not here is the upstream's to judge: it is forwarded
+ * The fields whose type the gateway checks. Whatever is not here is the upstream's to judge: it is forwarded
  * unread, since a new parameter must not need a new gateway. `messages` is checked apart, without being copied.
  */
 const checkedFields = z.object({

@@ -16,7 +16,7 @@ const FIRST_CLIENT_ERROR = 400;
 const MAX_MESSAGE_CHARS = 2000;
 /** `messages.[0].content.[1].image_url` and the like. */
 const MAX_PARAM_CHARS = 200;
-/** A header value shorter than this is no secret, and cutting it out would only garble the message. */
+/** A header value shorter than this is not a secret, and cutting it out would only garble the message. */
 const MIN_SECRET_CHARS = 8;
 
 /** An OpenAI-style refusal as a row of the table. */

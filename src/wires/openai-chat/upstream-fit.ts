@@ -26,7 +26,7 @@ interface Limits {
 
 type Meaning = Exclude<Lacking, "schema"> | "output";
 
-/** `drop` is told of what the client asked for and does not get. */
+/** `drop` is called for what the client asked for and does not get. */
 export function fitConversation(
   conversation: Conversation,
   { lacks = [], takesShortCallIdsOnly = false }: Limits,

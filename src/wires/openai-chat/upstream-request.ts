@@ -16,7 +16,7 @@ export interface RequestForm extends HistoryForm {
   /** `max_tokens` is what most know; OpenAI's reasoning models refuse it. */
   readonly maxTokensField?: "max_tokens" | "max_completion_tokens";
   readonly takesTopK?: boolean;
-  /** What its models can't do or refuse to be told: a client of another wire hears of it by his field's name. */
+  /** What its models can't do or refuse to be told: a client of another wire is refused by its own field's name. */
   readonly lacks?: readonly Lacking[];
   /** Its name for `seed`. */
   readonly seedField?: "random_seed";

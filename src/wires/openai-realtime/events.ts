@@ -1,5 +1,5 @@
 /**
- * OpenAI's Realtime events, as far as a gateway reads them: what a session's responses used, and how it is told of a
+ * OpenAI's Realtime events, as far as a gateway reads them: what a session's responses used, and how it learns of a
  * fault. All other events pass unread. Pure. https://platform.openai.com/docs/api-reference/realtime-server-events
  * (seen 2026-11)
  */

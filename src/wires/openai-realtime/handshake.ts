@@ -27,7 +27,7 @@ export function isWebSocketUpgrade(headers: Headers): boolean {
   return headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
-/** The gateway key among the subprotocols; null where there is none, or no WebSocket is asked for. */
+/** The gateway key among the subprotocols; null where there is none, or the request is not for a WebSocket. */
 export function keyInSubprotocols(headers: Headers): string | null {
   if (!isWebSocketUpgrade(headers)) return null;
   const bearer = protocolsOf(headers).find((protocol) => protocol.startsWith(KEY_PREFIX));

@@ -39,7 +39,7 @@ interface ResponseState {
   readonly usage: TokenUsage | undefined;
 }
 
-/** The response object; its end is `formatEnd`'s. What the client asked stands in it again, as the API has it. */
+/** The response object; its end is `formatEnd`'s. It repeats what the client asked for, as the API does. */
 export function formatResponse({ body, model: asked, stamp }: ChatRequest, state: ResponseState): JsonRecord {
   const { base, model, output, usage } = state;
   const { instructions, temperature, tools, top_p: topP, user, metadata } = body;

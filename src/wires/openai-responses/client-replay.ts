@@ -20,7 +20,7 @@ export function responseFromStream(events: readonly ServerSentEvent[]): string {
   throw new GatewayError("upstream_malformed", "The stream held no whole response.");
 }
 
-/** The stream's text; throws `upstream_malformed` where the body is no response. */
+/** The stream's text; throws `upstream_malformed` where the body is not a response. */
 export function streamFromResponse(bodyText: string): string {
   const whole = parse(bodyText);
   if (!isRecord(whole) || !Array.isArray(whole["output"])) {

@@ -29,7 +29,7 @@ const MAX_TOP_LOGPROBS = 20;
 const object = z.custom<JsonRecord>(isRecord, "expected an object");
 const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
 
-/** The fields whose type the gateway vouches for; all else is the upstream's to judge. `input` is checked apart. */
+/** The fields whose type the gateway checks; all else is the upstream's to judge. `input` is checked apart. */
 const checkedFields = z.object({
   model: z.string().min(1).max(MAX_MODEL_CHARS),
   stream: z.boolean().nullish(),
@@ -48,7 +48,7 @@ const checkedFields = z.object({
   user: z.string().nullish(),
 });
 
-/** What may stand in for an input: what the vendor keeps. */
+/** What may replace an input: what the vendor keeps. */
 const INPUT_ELSEWHERE = ["prompt", "previous_response_id", "conversation"] as const;
 
 export const openAiResponses: ClientWire = {
