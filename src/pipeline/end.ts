@@ -96,8 +96,13 @@ const DEFERRED = { "gateway.span.cpu_only": true } as const;
 function settle(call: BareCall, held: HeldLease, outcome: SettleOutcome, deps: Deps): void {
   held.stopRenewal();
   const { lease, canDeferSettle } = held;
-  if (!lease) return;
   const { facts } = call;
+  const costMicroUsd = billedMicroUsd(facts.bills ?? []);
+  if (!lease) {
+    // Let through without the queue's knowledge: what it cost is booked all the same, as soon as the queue is back.
+    if (costMicroUsd > 0) deps.queue.spend({ requestId: call.requestId, keyId: call.key.id, costMicroUsd });
+    return;
+  }
   const { inputTokens = 0, outputTokens = 0 } = facts.usage ?? {};
   const span = call.trace.root.child("gateway.usage.record", {
     kind: "client",
@@ -114,7 +119,7 @@ function settle(call: BareCall, held: HeldLease, outcome: SettleOutcome, deps: D
     outcome,
     inputTokens,
     outputTokens,
-    costMicroUsd: (billedMicroUsd(facts.bills ?? []) ?? 0) + (facts.hedgeMicroUsd ?? 0),
+    costMicroUsd,
   };
   deps.defer(
     deps.queue.settle(settlement, canDeferSettle).then(

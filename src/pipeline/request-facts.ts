@@ -63,7 +63,10 @@ export interface RequestFacts {
   bills?: Bill[];
   usage?: TokenUsage;
   usageIsEstimate?: boolean;
+  /** The sum over all attempts, and what the semantic cache's embedding cost. */
   costUsd?: number;
+  /** `list` and `own`: whose prices; `partial`: a part has no price; `estimate`: a part of the usage was estimated. */
+  costBasis?: "list" | "own" | "partial" | "estimate";
   /** What calls cost that a hedge made needless: a part of `costUsd`. */
   hedgeMicroUsd?: number;
   requests?: LimitWindow;
@@ -200,6 +203,7 @@ export function rootAttributes(facts: RequestFacts): SpanAttributes {
     "gateway.queue.limit": facts.queueLimit,
     "gateway.ttfb_ms": facts.firstByteAt === undefined ? undefined : facts.firstByteAt - facts.startedAt,
     "gateway.cost.usd": facts.costUsd,
+    "gateway.cost.basis": facts.costBasis,
     "gateway.hedge.cost_usd": facts.hedgeMicroUsd === undefined ? undefined : usd(facts.hedgeMicroUsd),
     "gateway.usage.source":
       facts.usageIsEstimate === undefined ? undefined : facts.usageIsEstimate ? "estimate" : "provider",

@@ -1,4 +1,4 @@
-/** What a target's tokens cost a tenant: his own price, else the list's. Called by whoever reserves, compares or counts money. */
+/** What a target's tokens cost a tenant: its own price, else the list's. */
 
 import type { TokenUsage } from "../schema/chat.ts";
 import type { Deps } from "./ports.ts";
@@ -13,22 +13,38 @@ interface PricedTarget {
   readonly model: string;
 }
 
+/** A price, and whose it is. */
+export interface FoundPrice {
+  readonly price: ModelPrice;
+  readonly basis: "own" | "list";
+}
+
 /**
- * In micro-US-dollars per million tokens; undefined where nobody knows it. `answered` is the model that the upstream says it
- * was: it is asked for first on the list, whose names are the vendors', and last among the tenant's, whose names are his.
+ * In micro-US-dollars per million tokens; undefined where it is not known. `answered` is the model that the upstream says it
+ * was: it is looked up first on the list, whose names are the vendors', and last among the tenant's own prices.
  */
-export function priceOfTarget(
+export function lookUpPrice(
   { tenant: { prices }, providers }: TenantBundle,
   { provider, model }: PricedTarget,
   { priceOf }: Pick<Deps, "priceOf">,
   answered = model,
-): ModelPrice | undefined {
+): FoundPrice | undefined {
   const own =
     prices &&
     (findOwnPrice(prices, `${provider}/${model}`) ?? findOwnPrice(prices, `${provider}/${answered}`));
-  if (own) return own;
+  if (own) return { price: own, basis: "own" };
   const kind = Object.hasOwn(providers, provider) ? providers[provider]?.kind : undefined;
-  return kind === undefined ? undefined : (priceOf(kind, answered) ?? priceOf(kind, model));
+  const price = kind === undefined ? undefined : (priceOf(kind, answered) ?? priceOf(kind, model));
+  return price && { price, basis: "list" };
+}
+
+/** The price alone, before anything was answered. */
+export function priceOfTarget(
+  bundle: TenantBundle,
+  target: PricedTarget,
+  deps: Pick<Deps, "priceOf">,
+): ModelPrice | undefined {
+  return lookUpPrice(bundle, target, deps)?.price;
 }
 
 const HALF = 0.5;

@@ -154,7 +154,7 @@ export interface CountedUsage {
 }
 
 /**
- * As the upstream has billed it, else estimated; undefined for a cut answer that never began. Of a cut one the upstream's
+ * As the upstream has billed it, else estimated: the prompt at least. Of a cut one the upstream's
  * count is final only where every choice had ended: before that it is a count so far (Gemini's), or of the prompt alone
  * (Anthropic's), and what had come of the output is counted by its length.
  */
@@ -162,10 +162,9 @@ export function countUsage(
   chat: ChatRequest,
   { usage, finishReasons, outputChars }: AnswerSummary,
   isCut: boolean,
-): CountedUsage | undefined {
+): CountedUsage {
   const hasEnded = finishReasons.length > 0 && finishReasons.every((reason) => reason !== undefined);
   if (usage !== undefined && (hasEnded || !isCut)) return { usage, isEstimate: false };
-  if (usage === undefined && isCut && outputChars === 0) return undefined;
   const guess = estimateUsage(chat, outputChars);
   const outputTokens = Math.max(usage?.outputTokens ?? 0, guess.outputTokens);
   return { usage: { ...guess, ...usage, outputTokens }, isEstimate: true };

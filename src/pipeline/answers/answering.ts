@@ -1,7 +1,7 @@
 /** What the answers of all kinds share: the attempt they come from, and the claim that makes one of them the request's. */
 
 import type { Exchange } from "../attempts/exchange.ts";
-import type { Run } from "../attempts/run.ts";
+import type { AttemptTurn, Run } from "../attempts/run.ts";
 import { GatewayError } from "../../errors.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
@@ -10,6 +10,7 @@ import type { UpstreamCall } from "../../upstream/call.ts";
 
 export interface Answering {
   readonly run: Run;
+  readonly turn: AttemptTurn;
   readonly provider: Provider;
   readonly target: Target;
   readonly exchange: Exchange;
@@ -34,9 +35,4 @@ export function openFormat({ run: { call }, exchange }: Answering): Span {
       "gateway.dialect.upstream": exchange.upstreamWireName,
     },
   });
-}
-
-/** `account/model`, as headers and cache entries name a target. */
-export function labelOf({ account, model }: Target): string {
-  return `${account.name}/${model}`;
 }

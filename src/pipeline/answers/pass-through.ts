@@ -7,7 +7,7 @@ import { type Answering, claim } from "./answering.ts";
 import { countRelayed } from "./answer-summary.ts";
 import { type Inspector } from "./inspectors.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
-import { billAttempt } from "../attempts/bill.ts";
+import { billAnswer } from "../attempts/bill.ts";
 import type { ForwardExchange, NativeExchange } from "../attempts/exchange.ts";
 import type { Answered, RelayEnd } from "../ended.ts";
 import type { GatewayError } from "../../errors.ts";
@@ -65,7 +65,7 @@ export async function passThrough(
 
 /** Ends the attempt's span and puts on the bill what could be read. */
 function relayEnd(
-  { run: { call, deps }, target, span }: Answering,
+  ctx: Answering,
   status: number,
   inspector: Inspector | undefined,
   refusal?: GatewayError,
@@ -73,16 +73,16 @@ function relayEnd(
 ): RelayEnd {
   const answer = inspector?.summary();
   const isCut = report !== undefined && report.outcome !== "complete";
-  const counted = countRelayed(call.chat, answer, isCut);
+  const counted = countRelayed(ctx.run.call.chat, answer, isCut);
+  const bill = answer && counted && billAnswer(ctx, answer, counted, isCut);
   const error = report?.error ?? refusal;
-  endAttempt(span, {
+  endAttempt(ctx.span, {
     status,
-    counted,
+    bill,
     ...(answer && { answer }),
     ...(report && { report }),
     ...(error && { error }),
   });
-  if (answer) billAttempt(call, target, answer, counted, deps, isCut);
   return { kind: "relay", ...(report && { report }), ...(refusal && { refusal }) };
 }
 

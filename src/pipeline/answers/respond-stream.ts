@@ -1,9 +1,9 @@
 /** A chat stream on its way to the client: forwarded untouched where both sides speak one wire, else translated. */
 
-import { type Answering, claim, labelOf, openFormat } from "./answering.ts";
+import { type Answering, claim, openFormat } from "./answering.ts";
 import { type AnswerSummary, countUsage, createAnswerCollector } from "./answer-summary.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
-import { billAttempt } from "../attempts/bill.ts";
+import { billAnswer } from "../attempts/bill.ts";
 import type { ChatExchange } from "../attempts/exchange.ts";
 import type { Answered, StreamEnd } from "../ended.ts";
 import { createSseParser, formatEvent, type ServerSentEvent } from "../../bytes/sse.ts";
@@ -26,7 +26,7 @@ export async function answerStream(
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Answered> {
-  const { run, target, span, startedAt } = ctx;
+  const { run, turn, span, startedAt } = ctx;
   const { call, deps } = run;
   const open = exchange.isForwarded ? forward : translate;
   const { opened, sent, summary } = await open(ctx, exchange, upstreamCall, idleMs);
@@ -40,13 +40,13 @@ export async function answerStream(
     const report = await done;
     const answer = summary();
     const isCut = report.outcome !== "complete";
-    const counted = countUsage(call.chat, answer, isCut);
+    const bill = billAnswer(ctx, answer, countUsage(call.chat, answer, isCut), isCut);
     const { error } = report;
     formatting?.end();
     const { status } = upstreamCall.response;
     endAttempt(span, {
       answer,
-      counted,
+      bill,
       status,
       report,
       firstChunkMs,
@@ -55,8 +55,8 @@ export async function answerStream(
     return {
       kind: "stream",
       answer,
-      bill: billAttempt(call, target, answer, counted, deps, isCut),
-      target: labelOf(target),
+      bill,
+      target: turn.target.label,
       span: span.ref,
       durationMs: deps.now() - startedAt,
       report,

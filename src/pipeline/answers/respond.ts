@@ -3,13 +3,13 @@
  * the answer; what the request makes of it is end.ts.
  */
 
-import { type Answering, claim, labelOf, openFormat } from "./answering.ts";
+import { type Answering, claim, openFormat } from "./answering.ts";
 import { countUsage } from "./answer-summary.ts";
 import { passThrough } from "./pass-through.ts";
 import { answerStream } from "./respond-stream.ts";
 import { openSession } from "./session.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
-import { billAttempt } from "../attempts/bill.ts";
+import { billAnswer } from "../attempts/bill.ts";
 import type { ChatExchange, CountExchange, EmbeddingExchange } from "../attempts/exchange.ts";
 import type { Answered } from "../ended.ts";
 import { GatewayError } from "../../errors.ts";
@@ -44,24 +44,24 @@ async function answerWhole(
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Answered> {
-  const { run, target, span, startedAt } = ctx;
+  const { run, turn, target, span, startedAt } = ctx;
   const { call, deps } = run;
   const received = await readBody(upstreamCall, idleMs);
   const { answer, choices = [], format } = exchange.read(parseBody(received, target.account.name));
   deps.content?.note(call, span.ref, () => choices);
+  // Before the claim: an answer that comes too late costs as much.
+  const bill = billAnswer(ctx, answer, countUsage(call.chat, answer, false), false);
   claim(ctx, upstreamCall);
   call.facts.firstByteAt = deps.now();
-  const counted = countUsage(call.chat, answer, false);
-  endAttempt(span, { answer, counted, status: upstreamCall.response.status });
+  endAttempt(span, { answer, bill, status: upstreamCall.response.status });
   const body = exchange.isSameWire ? received : formatSpanned(ctx, format);
-  const bill = billAttempt(call, target, answer, counted, deps);
   return {
     generation: { contentType: JSON_TYPE, body },
     ended: {
       kind: "whole",
       answer,
       bill,
-      target: labelOf(target),
+      target: turn.target.label,
       span: span.ref,
       durationMs: deps.now() - startedAt,
       body,

@@ -5,7 +5,7 @@
 
 import { type Answering, claim } from "./answering.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
-import { billAttempt } from "../attempts/bill.ts";
+import { billAnswer } from "../attempts/bill.ts";
 import type { Answered, SessionEnd } from "../ended.ts";
 import {
   createSessionReader,
@@ -60,16 +60,16 @@ export async function openSession(ctx: Answering, upstreamCall: UpstreamCall): P
     span.set(about);
     call.trace.root.set(about);
     const answer = { ...session, finishReasons: [], hasToolCalls: false, isRefusal: false, outputChars: 0 };
-    const counted = session.usage && { usage: session.usage, isEstimate: false };
+    // Many answers in one: the length of one can't be learned from it.
+    const { usage } = session;
+    const bill = usage && billAnswer(ctx, answer, { usage, isEstimate: false }, true);
     endAttempt(span, {
       answer,
-      counted,
+      bill,
       status,
       ...(firstFrameAt !== undefined && { firstChunkMs: firstFrameAt - startedAt }),
       ...(error !== undefined && { error }),
     });
-    // Many answers in one: the length of one can't be learned from it.
-    billAttempt(call, target, answer, counted, deps, true);
     return { kind: "session", ...(error !== undefined && { error }) };
   };
   return { generation: { contentType: "", body: "", socket: client }, ended: finish() };

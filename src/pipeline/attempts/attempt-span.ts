@@ -3,8 +3,10 @@
  * number, reason and outcome beside them.
  */
 
-import type { AnswerSummary, CountedUsage } from "../answers/answer-summary.ts";
+import type { AnswerSummary } from "../answers/answer-summary.ts";
+import type { Bill } from "./bill.ts";
 import type { GatewayError } from "../../errors.ts";
+import { usd } from "../../pricing/cost.ts";
 import type { BareCall } from "../ports.ts";
 import { baseUrlFor, type Provider } from "../../providers/provider.ts";
 import type { ProviderAccount, Target } from "../../wires/upstream-wire.ts";
@@ -87,7 +89,7 @@ function openNative(
 
 export interface AttemptEnd {
   readonly answer?: AnswerSummary;
-  readonly counted?: CountedUsage | undefined;
+  readonly bill?: Bill | undefined;
   readonly status?: number;
   readonly report?: StreamReport;
   readonly firstChunkMs?: number;
@@ -98,7 +100,7 @@ export interface AttemptEnd {
 
 /** Writes how the call ended and ends its span. A client who left is not an error of the upstream. */
 export function endAttempt(span: Span, end: AttemptEnd): void {
-  const { answer, counted, report, error, firstChunkMs, isLost = false } = end;
+  const { answer, bill, report, error, firstChunkMs, isLost = false } = end;
   const isLeft = report?.outcome === "client_disconnected" || error?.code === "client_disconnected";
   const status = end.status ?? error?.details.upstreamStatus;
   span.set({
@@ -115,8 +117,9 @@ export function endAttempt(span: Span, end: AttemptEnd): void {
     "gateway.stream.chunks": report?.events,
     "gateway.stream.bytes": report?.bytes,
     "gateway.stream.max_gap_ms": report?.maxGapMs,
-    "gateway.usage.source": counted?.isEstimate ? "estimate" : undefined,
-    ...usageAttributes(counted?.usage),
+    "gateway.usage.source": bill?.isEstimate ? "estimate" : undefined,
+    "gateway.attempt.cost_usd": bill?.costMicroUsd === undefined ? undefined : usd(bill.costMicroUsd),
+    ...usageAttributes(bill?.usage),
   });
   if (report?.stalledAt !== undefined)
     span.event("gateway.stream.stall", { "gateway.stream.max_gap_ms": report.maxGapMs }, report.stalledAt);

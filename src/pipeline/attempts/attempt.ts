@@ -3,9 +3,10 @@
  * follows is attempts.ts; what the request's end makes of it is end.ts.
  */
 
-import { type AttemptFacts, openAttempt } from "./attempt-span.ts";
+import { openAttempt } from "./attempt-span.ts";
+import { type Bill, billFailure, type Progress } from "./bill.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Run } from "./run.ts";
+import type { AttemptTurn, Run } from "./run.ts";
 import { answerClient } from "../answers/respond.ts";
 import { type Answered, type Ended, errorOf, isClientGone, isSound } from "../ended.ts";
 import { type GatewayError, toGatewayError } from "../../errors.ts";
@@ -15,7 +16,6 @@ import { type FirstByteLimit, firstByteLimit } from "../../routing/first-byte-li
 import { DEFAULT_FIRST_BYTE_MS } from "../../tenants/records/route-record.ts";
 import type { CallRef, Verdict } from "../../targets/circuit.ts";
 import type { CallEnd } from "../../targets/concurrency-limiter.ts";
-import type { CallPass } from "../../targets/isolate-circuits.ts";
 import { latencyKey } from "../../targets/targets.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
@@ -29,14 +29,13 @@ export interface Failed {
   readonly error: GatewayError;
   /** Still open: what is done next belongs on it. Absent where there was no one to call. */
   readonly span: Span | undefined;
+  /** What it owes all the same. */
+  readonly bill: Bill | undefined;
   /** It was called off since another attempt had answered. */
   readonly isLost?: boolean;
 }
 
 export type Tried = { readonly answered: Answered; readonly error?: undefined } | Failed;
-
-/** An attempt's place in the request. `pass`: the target's circuit lets the call through. */
-export type AttemptTurn = AttemptFacts & { readonly pass: CallPass };
 
 /** Calls one target once. Never throws: a fault comes back as an error row, with the attempt's span still open. */
 export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
@@ -49,6 +48,7 @@ export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
   call.facts.attempts = turn.number;
   let span: Span | undefined;
   let chosen: Chosen | undefined;
+  const progress: Progress = {};
   try {
     const account = await deps.accountOf(call.bundle, turn.target.provider);
     const provider = deps.providerOf(account.kind);
@@ -58,9 +58,12 @@ export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
     if (turn.pass.probe !== undefined) span.set({ "gateway.circuit.state": "half_open" });
     const exchange = await run.open(provider, target);
     chosen = { provider, target, exchange, span };
+    // A client that has left already is not called for.
+    if (!call.signal().aborted) progress.sentAt = deps.now();
     const upstreamCall = await send(run, chosen, limits);
+    progress.hasHead = true;
     span.set({ "gateway.upstream.headers_ms": deps.now() - startedAt });
-    const answering = { run, provider, target, exchange, span, startedAt };
+    const answering = { run, turn, provider, target, exchange, span, startedAt };
     const answered = await answerClient(answering, upstreamCall, limits.idleMs);
     const endedAt = deps.now();
     nameTarget(run, turn, chosen);
@@ -71,9 +74,12 @@ export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
   } catch (thrown) {
     const error = toGatewayError(thrown);
     leaveTarget(callEnd(error), deps.now());
-    if (run.isLost?.()) {
+    const isLost = run.isLost?.() === true;
+    const { exchange, target } = chosen ?? {};
+    const bill = exchange && target && billFailure({ run, turn, target }, exchange, error, progress, isLost);
+    if (isLost) {
       learn(run, turn, "neutral", span);
-      return { error, span, isLost: true };
+      return { error, span, bill, isLost };
     }
     nameTarget(run, turn, chosen);
     call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (deps.now() - startedAt);
@@ -81,7 +87,7 @@ export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
     // A fault may come fast; it counts as the longest wait allowed, or least-latency would seek out what is broken.
     const latencyMs = isNeutral || !error.canFallBack ? undefined : (firstByte.ms ?? DEFAULT_FIRST_BYTE_MS);
     learn(run, turn, isNeutral ? "neutral" : verdictOf(error), span, latencyMs);
-    return { error, span };
+    return { error, span, bill };
   }
 }
 

@@ -157,13 +157,13 @@ function passOver(
 /** Ends a failed attempt's span with what is done instead, and records the same on the request's own. */
 function leaveAttempt(
   call: BareCall,
-  { span, error, isLost }: Failed,
+  { span, error, bill, isLost }: Failed,
   next: NextStep,
   nextTarget: PlannedTarget | undefined,
 ): void {
   if (isLost) {
     span?.set({ "gateway.attempt.left_for": "hedge" });
-    if (span) endAttempt(span, { error, isLost });
+    if (span) endAttempt(span, { error, bill, isLost });
     return;
   }
   const isOverBudget = next.kind !== "retry" && next.isOverBudget;
@@ -172,7 +172,7 @@ function leaveAttempt(
       "gateway.attempt.left_for": next.kind,
       "gateway.retry.refused": isOverBudget ? "budget" : undefined,
     });
-    endAttempt(span, { error });
+    endAttempt(span, { error, bill });
   }
   const why = { "error.type": error.code, "http.response.status_code": error.details.upstreamStatus };
   if (next.kind === "retry") {

@@ -1,43 +1,119 @@
-/** What one attempt used and cost. The request's own sum is made of these. */
+/**
+ * What each attempt used and cost, and the request's sum of them. An attempt whose request left the gateway owes its prompt
+ * at least, whatever became of it: vendors bill what they have read.
+ */
 
-import type { AnswerSummary, CountedUsage } from "../answers/answer-summary.ts";
-import type { TokenUsage } from "../../schema/chat.ts";
-import type { BareCall, Deps } from "../ports.ts";
+import type { Exchange } from "./exchange.ts";
+import type { AttemptTurn, Run } from "./run.ts";
+import { type AnswerSummary, type CountedUsage, estimateTokens } from "../answers/answer-summary.ts";
+import type { ErrorCode, GatewayError } from "../../errors.ts";
+import type { BareCall } from "../ports.ts";
 import { costMicroUsd, usd } from "../../pricing/cost.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
-import { inTier, priceOfTarget } from "../target-price.ts";
+import type { RequestFacts } from "../request-facts.ts";
+import type { TokenUsage } from "../../schema/chat.ts";
+import { inTier, lookUpPrice } from "../target-price.ts";
 
 export interface Bill {
+  /** The attempt's number: each attempt has one bill, its last. */
+  readonly attempt: number;
   readonly usage: TokenUsage;
   readonly isEstimate: boolean;
   /** In micro-US-dollars; undefined for a model without a known price. */
   readonly costMicroUsd: number | undefined;
+  /** Whose price it is: the tenant's own or the list's. */
+  readonly basis: "own" | "list" | undefined;
+  /** Another attempt's answer was the request's. */
+  readonly isLost: boolean;
 }
 
-/**
- * Puts what an attempt used on the request's bill; gives undefined where nothing is known to have been used. `isPartial`: the
- * answer was cut, or is several in one, so its length says nothing of how long a whole one gets.
- */
-export function billAttempt(
-  call: BareCall,
-  target: Target,
+/** Whose bill it is. */
+export interface Billed {
+  readonly run: Run;
+  readonly turn: AttemptTurn;
+  readonly target: Target;
+}
+
+/** Bills an attempt that answered. `isPartial`: its length says nothing of how long a whole answer gets. */
+export function billAnswer(
+  billed: Billed,
   answer: Pick<AnswerSummary, "model">,
-  counted: CountedUsage | undefined,
-  deps: Deps,
-  isPartial = false,
-): Bill | undefined {
-  if (counted === undefined) return undefined;
-  const { usage, isEstimate } = counted;
-  const { account, model } = target;
-  if (!isEstimate && !isPartial) {
-    const each = Math.ceil(usage.outputTokens / (call.chat.params.choiceCount ?? 1));
-    deps.targets.outputLengths.note(call.bundle.id, `${account.name}/${model}`, each);
+  counted: CountedUsage,
+  isPartial: boolean,
+): Bill {
+  if (!counted.isEstimate && !isPartial) {
+    const { call, deps } = billed.run;
+    const each = Math.ceil(counted.usage.outputTokens / (call.chat.params.choiceCount ?? 1));
+    deps.targets.outputLengths.note(call.bundle.id, billed.turn.target.label, each);
   }
-  const price = priceOfTarget(call.bundle, { provider: account.name, model }, deps, answer.model);
-  const cost = costMicroUsd(inTier(price, deps.providerOf(account.kind), usage), usage);
-  const bill: Bill = { usage, isEstimate, costMicroUsd: cost };
-  (call.facts.bills ??= []).push(bill);
-  return bill;
+  return bill(billed, answer, counted, false);
+}
+
+/** How far a failed attempt had come. */
+export interface Progress {
+  /** When its request was sent, ms since the epoch; absent where it never was. */
+  sentAt?: number;
+  /** A response's head has come. */
+  hasHead?: boolean;
+}
+
+/** Bills an attempt that failed; undefined where it owes nothing. One that had read its whole answer keeps that bill. */
+export function billFailure(
+  billed: Billed,
+  exchange: Exchange,
+  error: GatewayError,
+  progress: Progress,
+  isLost: boolean,
+): Bill | undefined {
+  const { call, deps } = billed.run;
+  const { bills = [] } = call.facts;
+  const at = bills.findIndex(({ attempt }) => attempt === billed.turn.number);
+  const earlier = bills[at];
+  if (earlier !== undefined) return (bills[at] = { ...earlier, isLost });
+  if (!GENERATING.has(exchange.kind) || !owesPrompt(error, progress, deps.now())) return undefined;
+  const { inputTokens } = estimateTokens(call.chat);
+  return bill(billed, {}, { usage: { inputTokens, outputTokens: 0 }, isEstimate: true }, isLost);
+}
+
+const GENERATING: ReadonlySet<Exchange["kind"]> = new Set(["chat", "embeddings", "forward"]);
+
+/** Vendors bill none of the requests that they refuse. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  "upstream_rejected",
+  "upstream_auth",
+  "upstream_rate_limited",
+  "upstream_overloaded",
+]);
+
+/**
+ * workerd tells a refused connection from one that was lost later by nothing but its time: refusals come at once, and a
+ * vendor that has begun to work holds the connection.
+ */
+const UNREACHED_MS = 1000;
+
+function owesPrompt({ code, details }: GatewayError, { sentAt, hasHead }: Progress, now: number): boolean {
+  if (sentAt === undefined || REFUSALS.has(code) || (details.upstreamStatus ?? 0) >= 400) return false;
+  return code !== "upstream_error" || hasHead === true || now - sentAt >= UNREACHED_MS;
+}
+
+function bill(
+  { run: { call, deps }, turn, target: { account, model } }: Billed,
+  { model: answered }: Pick<AnswerSummary, "model">,
+  { usage, isEstimate }: CountedUsage,
+  isLost: boolean,
+): Bill {
+  const found = lookUpPrice(call.bundle, { provider: account.name, model }, deps, answered);
+  const price = inTier(found?.price, deps.providerOf(account.kind), usage);
+  const made: Bill = {
+    attempt: turn.number,
+    usage,
+    isEstimate,
+    costMicroUsd: costMicroUsd(price, usage),
+    basis: found?.basis,
+    isLost,
+  };
+  (call.facts.bills ??= []).push(made);
+  return made;
 }
 
 /** Writes usage and cost of all attempts onto the facts, with a span that says who counted. */
@@ -47,9 +123,13 @@ export function recordBills(call: BareCall): void {
   if (bills === undefined) return;
   facts.usage = bills.map(({ usage }) => usage).reduce(addUsage);
   facts.usageIsEstimate = bills.some(({ isEstimate }) => isEstimate);
-  const costMicroUsd = billedMicroUsd(bills);
-  if (costMicroUsd === undefined) delete facts.costUsd;
-  else facts.costUsd = usd(costMicroUsd + (facts.hedgeMicroUsd ?? 0) + (facts.embeddingMicroUsd ?? 0));
+  facts.costBasis = basisOf(bills);
+  const lost = bills.filter(({ isLost }) => isLost);
+  if (lost.length > 0) facts.hedgeMicroUsd = billedMicroUsd(lost);
+  const isKnown = bills.some(({ costMicroUsd: cost }) => cost !== undefined);
+  if (isKnown || facts.embeddingMicroUsd !== undefined) {
+    facts.costUsd = usd(billedMicroUsd(bills) + (facts.embeddingMicroUsd ?? 0));
+  }
   call.trace.root
     .child("gateway.usage.count", {
       attributes: {
@@ -59,6 +139,18 @@ export function recordBills(call: BareCall): void {
       },
     })
     .end();
+}
+
+/** In micro-US-dollars: what has a known price. */
+export function billedMicroUsd(bills: readonly Bill[]): number {
+  return bills.reduce((sum, { costMicroUsd: cost = 0 }) => sum + cost, 0);
+}
+
+/** `partial`: a part of it has no price. `estimate`: a part of its usage was estimated. */
+function basisOf(bills: readonly Bill[]): NonNullable<RequestFacts["costBasis"]> {
+  if (bills.some(({ basis }) => basis === undefined)) return "partial";
+  if (bills.some(({ isEstimate }) => isEstimate)) return "estimate";
+  return bills.every(({ basis }) => basis === "own") ? "own" : "list";
 }
 
 const ADDED = [
@@ -80,14 +172,4 @@ function addUsage(sum: TokenUsage, usage: TokenUsage): TokenUsage {
       added[name] = (sum[name] ?? 0) + (usage[name] ?? 0);
   }
   return added;
-}
-
-/** In micro-US-dollars; undefined where one of them has no known price. */
-export function billedMicroUsd(bills: readonly Bill[]): number | undefined {
-  let sum = 0;
-  for (const { costMicroUsd } of bills) {
-    if (costMicroUsd === undefined) return undefined;
-    sum += costMicroUsd;
-  }
-  return sum;
 }

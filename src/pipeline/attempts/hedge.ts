@@ -1,15 +1,12 @@
 /**
  * A hedged request: where the first target has not begun its answer after a while, a second one is called beside it. The
- * first answer counts; the other call is stopped, and what its prompt costs is counted. Opt-in on a route.
+ * first answer counts; the other call is stopped, and billed like any failed one. Opt-in on a route.
  */
 
 import type { AttemptFacts } from "./attempt-span.ts";
 import type { Run } from "./run.ts";
 import type { Answered } from "../ended.ts";
-import { expectedUsage } from "../routed.ts";
-import { costMicroUsd } from "../../pricing/cost.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
-import { priceOfTarget } from "../target-price.ts";
 
 /** A call that was stopped says so at once; one that doesn't is not waited for. */
 const CALL_OFF_MS = 20;
@@ -54,8 +51,6 @@ export async function raceWithHedge(run: Run, afterMs: number, callInTurn: CallI
     winner = branch;
     for (const other of branches) {
       if (other === branch) continue;
-      const stopped = other.run.calling.target;
-      if (stopped) call.facts.hedgeMicroUsd = (call.facts.hedgeMicroUsd ?? 0) + promptMicroUsd(run, stopped);
       other.calledOff.abort();
     }
     return true;
@@ -80,18 +75,11 @@ export async function raceWithHedge(run: Run, afterMs: number, callInTurn: CallI
   const hedge = callInTurn(openBranch(new Set()).run, [target], "hedge");
   try {
     const answered = await Promise.any([answer, hedge]);
-    // The other's span ends with its call, and that before the request does.
+    // The other's span ends, and its bill is made, with its call: before the request ends.
     await Promise.race([Promise.allSettled([answer, hedge]), deps.sleep(CALL_OFF_MS)]);
     return answered;
   } catch {
     // Both failed: the first error is what a request without a hedge would get.
     return answer;
   }
-}
-
-/** The upstream has read the prompt by then; what it had begun to write is not known. */
-function promptMicroUsd({ call, deps }: Run, target: PlannedTarget): number {
-  const price = priceOfTarget(call.bundle, target, deps);
-  const { inputTokens } = expectedUsage(call.chat);
-  return costMicroUsd(price, { inputTokens, outputTokens: 0 }) ?? 0;
 }

@@ -1,10 +1,12 @@
 /** What the attempts of one request share. Types only: attempts, hedge, attempt and respond all read them. */
 
+import type { AttemptFacts } from "./attempt-span.ts";
 import type { Exchange } from "./exchange.ts";
 import type { BareCall, Deps } from "../ports.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
 import type { Plan } from "../../routing/plan.ts";
+import type { CallPass } from "../../targets/isolate-circuits.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 
 /** How a target is called; throws `invalid_request` for what can't be said to it. */
@@ -32,3 +34,6 @@ export interface Run {
   /** Whether another answer is the request's already. */
   readonly isLost?: () => boolean;
 }
+
+/** An attempt's place in the request. `pass`: the target's circuit lets the call through. */
+export type AttemptTurn = AttemptFacts & { readonly pass: CallPass };

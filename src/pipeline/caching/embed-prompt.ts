@@ -5,7 +5,7 @@
 
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { tryOnce } from "../attempts/attempt.ts";
-import { recordBills } from "../attempts/bill.ts";
+import { billedMicroUsd, recordBills } from "../attempts/bill.ts";
 import type { OpenExchange, Run } from "../attempts/run.ts";
 import { normalise, type Vector } from "../../cache/vectors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
@@ -71,10 +71,10 @@ export async function embedPrompt(
   const leftMs = Math.max(0, deadlineAt - deps.now()) + STRAGGLER_MS;
   const tried = await withDeadline(trying, leftMs, target.label).catch(() => undefined);
   recordBills(embedding);
-  const costMicroUsd = facts.bills?.[0]?.costMicroUsd ?? 0;
+  const costMicroUsd = billedMicroUsd(facts.bills ?? []);
   if (tried === undefined) return none("embedding_timeout");
   if (tried.answered === undefined) {
-    if (tried.span) endAttempt(tried.span, { error: tried.error });
+    if (tried.span) endAttempt(tried.span, tried);
     return none(reasonOf(tried.error));
   }
   const vector = normalise(values);

@@ -122,8 +122,9 @@ export const ATTRIBUTES = {
   "gateway.circuit.found_by": "Trace id of the call whose failure opened the circuit.",
   "gateway.timeout.kind": "The timeout that expired: first_byte, idle or total.",
   "gateway.hedge.after_ms": "Milliseconds without an answer after which a second target was called too.",
-  "gateway.hedge.cost_usd":
-    "Cost of the call that lost to another one; an estimate, and a part of gateway.cost.usd.",
+  "gateway.hedge.cost_usd": "Cost of the hedge's losing call; a part of gateway.cost.usd.",
+  "gateway.attempt.cost_usd":
+    "Cost of this call, failed ones included; absent when the model's price is unknown or the call is free.",
   "gateway.upstream.headers_ms": "Milliseconds from sending the call to its response headers.",
   "gateway.upstream.request_id": "The upstream's own id of the call, for its support team.",
   "gateway.stream.chunks": "Events the upstream sent.",
@@ -150,7 +151,10 @@ export const ATTRIBUTES = {
   "gateway.dialect.upstream": "The upstream's wire format; absent for one that only upstreams use.",
 
   // Money.
-  "gateway.cost.usd": "Cost of the request by the price table; absent when the model's price is unknown.",
+  "gateway.cost.usd":
+    "Cost of the request: the sum of gateway.attempt.cost_usd over its calls, and the semantic cache's embedding.",
+  "gateway.cost.basis":
+    "Whose prices: list or own; partial where a part has no price, estimate where a part of the usage is estimated.",
   "gateway.usage.source": "provider where the upstream reported it, else estimate.",
   "gateway.usage.input_audio_tokens":
     "Input tokens of audio, cached ones included; a part of the input tokens.",
@@ -198,6 +202,7 @@ const DOUBLES: ReadonlySet<string> = new Set<AttributeName>([
   "gateway.cache.threshold",
   "gateway.cache.embedding_cost_usd",
   "gateway.cost.usd",
+  "gateway.attempt.cost_usd",
   "gateway.hedge.cost_usd",
 ]);
 
