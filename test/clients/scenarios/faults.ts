@@ -10,6 +10,7 @@ import {
   CHAT,
   FIRST_OF_TWO,
   PASSED,
+  ESTIMATED,
   SETTLED,
   targets,
   type Scenario,
@@ -174,9 +175,9 @@ export const FAULTS: readonly Scenario[] = [
     tree: [
       `${CHAT} ok 200 fallback=true +fallback(target=up/m2 error=upstream_malformed)`,
       ...FIRST_OF_TWO,
-      "  chat m1 upstream_malformed left_for=fallback ERROR",
+      "  chat m1 upstream_malformed left_for=fallback usage=estimate ERROR",
       "  chat m2 200 reason=fallback ok",
-      ...SETTLED,
+      ...ESTIMATED,
     ],
     play: (stage) => withSecond(stage, { kind: "raw", body: "<html>" }),
   },
@@ -186,9 +187,9 @@ export const FAULTS: readonly Scenario[] = [
     tree: [
       `${CHAT} ok 200 fallback=true +fallback(target=up/m2 error=upstream_timeout)`,
       ...FIRST_OF_TWO,
-      "  chat m1 upstream_timeout left_for=fallback timeout=first_byte ERROR",
+      "  chat m1 upstream_timeout left_for=fallback timeout=first_byte usage=estimate ERROR",
       "  chat m2 200 reason=fallback ok",
-      ...SETTLED,
+      ...ESTIMATED,
     ],
     play: (stage) => withSecond(stage, { kind: "hang" }, { route: { timeouts: { firstByteMs: 200 } } }),
   },
@@ -198,8 +199,8 @@ export const FAULTS: readonly Scenario[] = [
     tree: [
       `${CHAT} upstream_error 504 decision=upstream_timeout error=upstream_timeout ERROR`,
       ...ALONE,
-      "  chat m upstream_timeout left_for=give_up timeout=total ERROR",
-      "  usage.record",
+      "  chat m upstream_timeout left_for=give_up timeout=total usage=estimate ERROR",
+      ...ESTIMATED,
     ],
     play: (stage) => alone(stage, { kind: "hang" }, { route: { timeouts: { totalMs: 300 } } }),
   },
@@ -224,9 +225,9 @@ export const FAULTS: readonly Scenario[] = [
     tree: [
       `${CHAT} ok 200 fallback=true +fallback(target=up/m2 error=upstream_malformed)`,
       ...FIRST_OF_TWO,
-      "  chat m1 upstream_malformed left_for=fallback ERROR",
+      "  chat m1 upstream_malformed left_for=fallback usage=estimate ERROR",
       "  chat m2 200 reason=fallback ok +stream.first_chunk",
-      ...SETTLED,
+      ...ESTIMATED,
     ],
     play: (stage) =>
       withSecond(stage, { kind: "raw", body: "", contentType: "text/event-stream" }, { stream: true }),
@@ -397,9 +398,9 @@ export const FAULTS: readonly Scenario[] = [
       "  cache.lookup cache=bypass cache_reason=tenant_off",
       "  admission",
       "    queue.wait",
-      "  chat slow hedge_lost left_for=hedge",
+      "  chat slow hedge_lost left_for=hedge usage=estimate",
       "  chat fast 200 reason=hedge ok",
-      ...SETTLED,
+      ...ESTIMATED,
     ],
     async play(stage) {
       // A model with a price, so that what the lost call cost is on the root.

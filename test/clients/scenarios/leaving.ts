@@ -81,7 +81,8 @@ export const LEAVING: readonly Scenario[] = [
     tree: [
       `${CHAT} client_disconnected 499 decision=client_disconnected`,
       ...PASSED,
-      "  chat m client_disconnected left_for=give_up",
+      "  chat m client_disconnected left_for=give_up usage=estimate",
+      "  usage.count usage=estimate",
       "  usage.record",
     ],
     async play(stage) {

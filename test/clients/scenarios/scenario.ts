@@ -117,6 +117,8 @@ export const FIRST_OF_TWO = passed(
 );
 /** The end of one that was answered, and its usage told. */
 export const SETTLED = ["  usage.count usage=provider", "  usage.record"] as const;
+/** The same where a part of the usage is an estimate: a failed call owes its prompt. */
+export const ESTIMATED = ["  usage.count usage=estimate", "  usage.record"] as const;
 
 /** A body for `send`. */
 export function post(body: unknown, headers: Readonly<Record<string, string>> = {}): RequestInit {

@@ -1,6 +1,7 @@
 // The pipeline against upstreams that fail: what is retried, who is asked next, what the client is told, and that the lease goes back
 // exactly once whatever happens.
 import { describe, expect, test } from "vitest";
+import { estimateTokens } from "../../../src/pipeline/answers/answer-summary.ts";
 import { createMeasuredTargets } from "../../../src/targets/targets.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import {
@@ -48,17 +49,24 @@ const outcomes = (trace: FinishedTrace) =>
       attributes["gateway.attempt.left_for"],
     ]);
 
-/** The lease went back once, with that outcome and without any usage, and nothing of it is still running. */
-function expectSettledInVain(gateway: FakeGateway, outcome: "error" | "client_disconnected"): void {
+/** The fake gateway's price of an input token. */
+const MICRO_USD_PER_INPUT_TOKEN = 0.15;
+
+/** The lease went back once, with that outcome and no usage but these prompt tokens, and nothing of it is still running. */
+function expectSettledInVain(
+  gateway: FakeGateway,
+  outcome: "error" | "client_disconnected",
+  inputTokens = 0,
+): void {
   expect(gateway.queue.settlements).toEqual([
     {
       requestId: "req_1",
       keyId: "key-1",
       leaseId: "lease-1",
       outcome,
-      inputTokens: 0,
+      inputTokens,
       outputTokens: 0,
-      costMicroUsd: 0,
+      costMicroUsd: inputTokens * MICRO_USD_PER_INPUT_TOKEN,
     },
   ]);
   expect(gateway.queue.heartbeats).toBe(0);
@@ -375,7 +383,7 @@ describe("a client who leaves", () => {
     expect(await gateway.refusal()).toMatchObject({ code: "client_disconnected" });
     const trace = await gateway.finish();
     expect(gateway.upstream.calls[0]?.signal.aborted).toBe(true);
-    expectSettledInVain(gateway, "client_disconnected");
+    expectSettledInVain(gateway, "client_disconnected", estimateTokens(gateway.call.chat).inputTokens);
     expect(gateway.facts.outcome).toBe("client_disconnected");
     // Nobody's fault: the attempt's span is no error.
     expect(spanNamed(trace, "chat one")).toMatchObject({

@@ -154,9 +154,13 @@ describe("what an answer has used", () => {
     expect(countUsage(chat, collect(text(9)), true)).toEqual(estimate);
   });
 
-  test("is nothing where a cut answer never began", () => {
-    expect(countUsage(chat, collect({ type: "start", id: "1" }), true)).toBeUndefined();
-    expect(countUsage(chat, collect(end), false)?.usage.outputTokens).toBe(0);
+  test("is the prompt where a cut answer never began: the vendor has read it", () => {
+    const { inputTokens } = estimateTokens(chat);
+    expect(countUsage(chat, collect({ type: "start", id: "1" }), true)).toEqual({
+      usage: { inputTokens, outputTokens: 0 },
+      isEstimate: true,
+    });
+    expect(countUsage(chat, collect(end), false).usage.outputTokens).toBe(0);
   });
 
   test("of a cut answer is the prompt as billed, and the output as far as it had come", () => {
