@@ -13,6 +13,7 @@ import {
   type Sums,
 } from "../../support/checkers/ledger-sums.ts";
 import { attemptsOf, chat, post, rootOf, spansOf, type Ask } from "../../support/clients/chat-client.ts";
+import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
 import { startRig, type Rig } from "../../support/servers/gateway-stack.ts";
 import { anthropicMessage } from "../../support/servers/scripted-anthropic.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../../support/clients/test-tenant.ts";
@@ -55,6 +56,19 @@ const routed = (models: readonly string[], more: object = {}): Promise<TestTenan
 const billed = (...models: readonly string[]): Sums =>
   addUp(models.map((model) => billedBy(rig.upstream, model)));
 
+/** What the trace says that a call which answered nothing owes: its prompt, marked as an estimate. */
+function promptOf(spans: readonly FlatSpan[], model: string): Pick<Sums, "input" | "microUsd"> {
+  const attempt = spans.find(({ name }) => name === `chat ${model}`);
+  const { "gen_ai.usage.input_tokens": input = 0, "gateway.attempt.cost_usd": usd = 0 } =
+    attempt?.attributes ?? {};
+  if (Number(input) > 0) expect(attempt?.attributes["gateway.usage.source"]).toBe("estimate");
+  return { input: Number(input), microUsd: Number(usd) * 1e6 };
+}
+
+function withPrompt(sums: Sums, { input, microUsd }: Pick<Sums, "input" | "microUsd">): Sums {
+  return { ...sums, input: sums.input + input, microUsd: Math.round(sums.microUsd + microUsd) };
+}
+
 async function sourceOf(asked: Asked): Promise<unknown> {
   return rootOf(await spansOf(rig, asked)).attributes["gateway.usage.source"];
 }
@@ -93,19 +107,24 @@ describe.concurrent("a request that", () => {
     expect(billed(model).input).toBe(7000);
   });
 
-  test.each<[string, Reply]>([
-    ["fails", { kind: "error", status: 500 }],
-    ["sends no answer", { kind: "raw", body: "<html>" }],
-    ["is cut before its first word", { ...ANSWER, end: "cut", endAfterChunks: 0 }],
-  ])("falls back since its first target %s costs what the second billed, at its price", async (_, reply) => {
-    const [bad, good] = [pricedModel(), pricedModel("gpt-4o")];
-    rig.upstream.script(bad, reply);
-    rig.upstream.script(good, ANSWER);
-    const tenant = await routed([bad, good]);
-    const answer = await chat(rig, tenant.key, { model: "r", stream: true });
-    expect(answer.headers.get("x-headgate-target")).toBe(`up/${good}`);
-    expect(await settledSums(rig, tenant, [answer])).toEqual(billed(good));
-  });
+  test.each<[string, Reply, boolean]>([
+    ["fails", { kind: "error", status: 500 }, false],
+    ["sends no answer", { kind: "raw", body: "<html>" }, true],
+    ["is cut before its first word", { ...ANSWER, end: "cut", endAfterChunks: 0 }, true],
+  ])(
+    "falls back since its first target %s costs what the second billed, and a prompt that was read",
+    async (_, reply, wasRead) => {
+      const [bad, good] = [pricedModel(), pricedModel("gpt-4o")];
+      rig.upstream.script(bad, reply);
+      rig.upstream.script(good, ANSWER);
+      const tenant = await routed([bad, good]);
+      const answer = await chat(rig, tenant.key, { model: "r", stream: true });
+      expect(answer.headers.get("x-headgate-target")).toBe(`up/${good}`);
+      const prompt = promptOf(await spansOf(rig, answer), bad);
+      expect(prompt.input > 0).toBe(wasRead);
+      expect(await settledSums(rig, tenant, [answer])).toEqual(withPrompt(billed(good), prompt));
+    },
+  );
 
   test("is hedged costs what the winner billed and the prompt of the other, which is marked as an estimate", async () => {
     const [slow, fast] = [pricedModel(), pricedModel("gpt-4o")];
@@ -122,7 +141,7 @@ describe.concurrent("a request that", () => {
     expect(hedgeMicroUsd / priceOf("openai", slow, { input, output: 0 })).toBeCloseTo(1, 2);
     const winner = billed(fast);
     const sums = await settledSums(rig, tenant, [answer]);
-    expect(sums).toEqual({ ...winner, microUsd: winner.microUsd + hedgeMicroUsd });
+    expect(sums).toEqual(withPrompt(winner, { ...promptOf(spans, slow), microUsd: hedgeMicroUsd }));
   });
 
   test.each<[string, Reply]>([
@@ -246,7 +265,7 @@ describe.concurrent("a client who leaves", () => {
     expect(sums.microUsd).toBe(Math.round(priceOf("anthropic", model, { ...sums, cacheRead: 2000 })));
   });
 
-  test("before the first byte owes nothing, and his slot is free", async () => {
+  test("before the first byte owes the prompt, which the vendor has read, and its slot is free", async () => {
     const model = pricedModel();
     rig.upstream.script(model, { kind: "hang" });
     const tenant = await tenantWith();
@@ -260,10 +279,14 @@ describe.concurrent("a client who leaves", () => {
       body: JSON.stringify({ model: `up/${model}`, messages: [{ role: "user", content: "Hi" }] }),
     });
     expect(answer.status).toBe(499);
+    const traceId = answer.headers.get("x-trace-id") ?? "";
     await (
       await rig.upstream.waitForRequest(model)
     ).ended;
-    expect(await settledSums(rig, tenant, [])).toEqual(NOTHING);
+    const sums = await settledSums(rig, tenant, [{ traceId, headers: answer.headers }]);
+    const input = Math.ceil((rig.upstream.requestsFor(model)[0]?.body.length ?? 0) / CHARS_PER_TOKEN);
+    expect(sums).toMatchObject({ input, output: 0 });
+    expect(sums.microUsd).toBe(Math.round(priceOf("openai", model, { input, output: 0 })));
   });
 });
 
