@@ -290,7 +290,7 @@ describe("a dry run", () => {
     expect(body).toMatchObject({
       route: "r",
       strategy: "least-cost",
-      reason: expect.stringMatching(/^lowest expected cost \(\d+ µ\$\)$/),
+      reason: expect.stringMatching(/^lowest expected cost \(\$\d+\.\d+\)$/),
       targets: [
         { target: "up/gpt-4o-mini", circuit: "closed", expectedCostUsd: expect.any(Number), latencyMs: null },
         { target: "up/gpt-4o" },
