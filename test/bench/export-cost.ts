@@ -1,6 +1,5 @@
 // What each step of a trace's way costs, in microseconds of CPU a trace: made, encoded, packed with others, compressed. The
 // gateway's own code in this process, without network; what a POST costs is in the whole process's CPU (targets.ts).
-// Called by run.ts.
 import { createEnvelope, encodeTrace, type Envelope } from "../../src/telemetry/otlp/otlp.ts";
 import { createPacker } from "../../src/telemetry/export/export-pack.ts";
 import { toPayload } from "../../src/telemetry/export/otlp-send.ts";

@@ -1,5 +1,5 @@
 // A keep-alive HTTP/1.1 client on a bare socket, for the load generator: one request at a time a connection, timed to the first
-// body byte and to the end. It knows content-length and chunked bodies and nothing else. Called by load.ts.
+// body byte and to the end. It knows content-length and chunked bodies and nothing else.
 import { connect, type Socket } from "node:net";
 
 export type Exchange = {

@@ -1,4 +1,4 @@
-// Tables and numbers as RESULTS.md has them. Pure. Called by report.ts and report-tracing.ts.
+// Tables and numbers as RESULTS.md has them. Pure.
 
 /** Empty for what was not measured. */
 export function format(value: number, digits: number): string {

@@ -1,4 +1,4 @@
-// What a choice of target costs, by strategy: plans of four targets in a loop, in Node. Called by cache.ts.
+// What a choice of target costs, by strategy: plans of four targets in a loop, in Node.
 import { createLatencyStats } from "../../src/targets/latency.ts";
 import { CLOSED } from "../../src/targets/circuit.ts";
 import { planTargets, type PlanContext } from "../../src/routing/plan.ts";

@@ -1,5 +1,4 @@
 // Child processes of the bench: pinned to a CPU where `taskset` is there, measured through /proc (Linux), ended without fail.
-// Called by targets.ts and run.ts.
 import { spawn, spawnSync, type ChildProcess, type StdioOptions } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,4 +1,4 @@
-// The chapter of RESULTS.md on what a trace costs, and what was done to lower it. Pure. Called by report.ts.
+// The chapter of RESULTS.md on what a trace costs, and what was done to lower it. Pure.
 import { CASES } from "./cases.ts";
 import type { StepCosts } from "./export-cost.ts";
 import { format, table } from "./markdown.ts";

@@ -1,5 +1,5 @@
 // Turns what was measured into the Markdown of RESULTS.md: ratios are taken inside each round and then their median, so that a
-// busy moment of the machine hits both sides. Pure. Called by run.ts.
+// busy moment of the machine hits both sides. Pure.
 import { BUNDLE_BAR_KIB, CASES, TTFT_BAR_MS, type MockCounts } from "./cases.ts";
 import type { StepCosts } from "./export-cost.ts";
 import { format, table } from "./markdown.ts";

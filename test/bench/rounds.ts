@@ -1,5 +1,5 @@
 // The measuring: interleaved rounds over all targets and cases, each round's order turned and every second one reversed, so that
-// no target always runs first or after the same neighbour. Called by run.ts; how the numbers become a table is report.ts.
+// no target always runs first or after the same neighbour. How the numbers become a table is report.ts.
 import type { ChildProcess } from "node:child_process";
 import { CASES, PACED, PACED_BODY, type CaseName } from "./cases.ts";
 import type { LoadJob, LoadResult } from "./load.ts";

@@ -1,5 +1,5 @@
 // What is measured: the mock itself, two floor Workers and the gateway in its variants, each in its own workerd. A variant is a
-// row of VARIANTS: what it changes of the environment and of the tenant record. Called by run.ts.
+// row of VARIANTS: what it changes of the environment and of the tenant record.
 import { join } from "node:path";
 import { adminPlane } from "../support/clients/admin-client.ts";
 import { makeTenant } from "../support/clients/test-tenant.ts";

@@ -1,5 +1,4 @@
 // Writes the folder plain `workerd serve` starts a Worker from: its configuration, its module and what the module is bound to.
-// Called by targets.ts, and by the tests that need a workerd with flags of its own.
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { unstable_readConfig } from "wrangler";

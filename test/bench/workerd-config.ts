@@ -1,5 +1,5 @@
 // Writes the Cap'n Proto configuration with which plain `workerd serve` runs the gateway or one of the floor Workers.
-// Plain workerd, because any development proxy costs several times what is to be measured. Called by worker-folder.ts.
+// Plain workerd, because any development proxy costs several times what is to be measured.
 
 export type WorkerConfig = {
   /** The Worker's module, relative to the configuration file. */

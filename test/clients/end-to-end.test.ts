@@ -4,15 +4,15 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkOtlp } from "../support/checkers/otlp-proto.ts";
 import type { FlatSpan } from "../support/checkers/otlp-spans.ts";
-import { startRig, uniqueModel, type Rig } from "../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../support/servers/gateway-stack.ts";
 import { makeTenant, type TestTenant } from "../support/clients/test-tenant.ts";
 import { checkTrace, splitRequests } from "../support/checkers/trace-invariants.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 type Ask = {
   readonly model: string;
@@ -25,7 +25,7 @@ function chat(
   key: string,
   { model, prompt = "Hello?", stream = false, headers = {} }: Ask,
 ): Promise<Response> {
-  return fetch(`${rig.gateway.url}/v1/chat/completions`, {
+  return fetch(`${stack.gateway.url}/v1/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json", ...headers },
     body: JSON.stringify({ model, stream, messages: [{ role: "user", content: prompt }] }),
@@ -39,12 +39,12 @@ async function traceOf(
 ): Promise<{ readonly status: number; readonly spans: readonly FlatSpan[] }> {
   const response = await chat(key, ask);
   await response.text();
-  const spans = await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
+  const spans = await stack.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
   return { status: response.status, spans };
 }
 
 const tenantWithUpstream = (options: object = {}): Promise<TestTenant> =>
-  makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, ...options });
+  makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, ...options });
 
 function rootOf(spans: readonly FlatSpan[]): FlatSpan | undefined {
   return spans.find(({ parentSpanId }) => parentSpanId === undefined);
@@ -55,7 +55,7 @@ describe("traces", () => {
     const { key } = await tenantWithUpstream();
     const sound = `up/${uniqueModel()}`;
     const failing = uniqueModel();
-    rig.upstream.script(failing, { kind: "error", status: 400 });
+    stack.upstream.script(failing, { kind: "error", status: 400 });
     const asks: (Ask & { readonly expected: number })[] = [
       { model: sound, expected: 200 },
       { model: sound, stream: true, expected: 200 },
@@ -68,7 +68,7 @@ describe("traces", () => {
       expect(status).toBe(ask.expected);
       expect(spans.filter(({ parentSpanId }) => parentSpanId === undefined)).toHaveLength(1);
       expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(spans.length);
-      const posts = rig.otlp.exports.filter(
+      const posts = stack.otlp.exports.filter(
         ({ path, text }) => path === "/v1/traces" && text.includes(traceId),
       );
       expect(posts).toHaveLength(1);
@@ -81,7 +81,7 @@ describe("traces", () => {
     const { key } = await tenantWithUpstream();
     const model = uniqueModel();
     const usage = { inputTokens: 12, outputTokens: 34 };
-    rig.upstream.script(model, { kind: "answer", text: "a b c d e", paceMs: 50, usage });
+    stack.upstream.script(model, { kind: "answer", text: "a b c d e", paceMs: 50, usage });
     const { spans } = await traceOf(key, { model: `up/${model}`, stream: true });
     const root = rootOf(spans);
     const inference = spans.find(({ name }) => name === `chat ${model}`);
@@ -89,15 +89,15 @@ describe("traces", () => {
       Number(BigInt(root?.endTimeUnixNano ?? 0) - BigInt(root?.startTimeUnixNano ?? 0)) / 1e6;
     expect(durationMs).toBeGreaterThanOrEqual(200);
     expect(inference?.attributes).toMatchObject({
-      "gen_ai.usage.input_tokens": rig.upstream.requestsFor(model)[0]?.billed?.inputTokens,
-      "gen_ai.usage.output_tokens": rig.upstream.requestsFor(model)[0]?.billed?.outputTokens,
+      "gen_ai.usage.input_tokens": stack.upstream.requestsFor(model)[0]?.billed?.inputTokens,
+      "gen_ai.usage.output_tokens": stack.upstream.requestsFor(model)[0]?.billed?.outputTokens,
     });
   });
 
   test("two overlapping requests that share the caller's trace keep their own spans", async () => {
     const { key } = await tenantWithUpstream();
     const model = uniqueModel();
-    rig.upstream.script(model, ({ earlier }) => ({
+    stack.upstream.script(model, ({ earlier }) => ({
       kind: "answer",
       text: "x",
       delayMs: earlier === 0 ? 300 : 0,
@@ -106,24 +106,24 @@ describe("traces", () => {
     const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-01` };
     const ask = { model: `up/${model}`, headers };
     const slow = chat(key, ask).then((response) => response.text());
-    await rig.upstream.waitForRequest(model);
+    await stack.upstream.waitForRequest(model);
     await Promise.all([slow, chat(key, ask).then((response) => response.text())]);
     const rootsOf = (): readonly FlatSpan[] =>
-      rig.otlp.spansOf(traceId).filter(({ name }) => name === "POST /v1/chat/completions");
-    await rig.otlp.waitUntil(() => rootsOf().length === 2);
+      stack.otlp.spansOf(traceId).filter(({ name }) => name === "POST /v1/chat/completions");
+    await stack.otlp.waitUntil(() => rootsOf().length === 2);
     const durations = rootsOf().map(
       (root) => Number(BigInt(root.endTimeUnixNano) - BigInt(root.startTimeUnixNano)) / 1e6,
     );
     expect(Math.max(...durations)).toBeGreaterThanOrEqual(300);
     expect(Math.min(...durations)).toBeLessThan(300);
-    expect(rig.otlp.spansOf(traceId).filter(({ name }) => name === `chat ${model}`)).toHaveLength(2);
-    expect(splitRequests(rig.otlp.spansOf(traceId)).flatMap((spans) => checkTrace(spans))).toEqual([]);
+    expect(stack.otlp.spansOf(traceId).filter(({ name }) => name === `chat ${model}`)).toHaveLength(2);
+    expect(splitRequests(stack.otlp.spansOf(traceId)).flatMap((spans) => checkTrace(spans))).toEqual([]);
   });
 
   test("a client that left is in the trace as such", async () => {
     const { key } = await tenantWithUpstream();
     const model = uniqueModel();
-    rig.upstream.script(model, {
+    stack.upstream.script(model, {
       kind: "answer",
       chunks: Array.from({ length: 100 }, () => "x "),
       paceMs: 30,
@@ -132,10 +132,10 @@ describe("traces", () => {
     const reader = response.body?.getReader();
     await reader?.read();
     await reader?.cancel();
-    const spans = await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
+    const spans = await stack.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
     expect(rootOf(spans)?.attributes["gateway.outcome"]).toBe("client_disconnected");
     expect(checkTrace(spans)).toEqual([]);
-    expect(rig.upstream.requestsFor(model)[0]?.outcome).toBe("client_closed");
+    expect(stack.upstream.requestsFor(model)[0]?.outcome).toBe("client_closed");
   });
 });
 
@@ -144,12 +144,12 @@ describe("two tenants", () => {
     const route = { targets: [{ provider: "up", model: uniqueModel() }] };
     const [a, b] = await Promise.all([
       tenantWithUpstream({ routes: { mine: route } }),
-      makeTenant(rig.gateway),
+      makeTenant(stack.gateway),
     ]);
     expect((await chat(a.key, { model: "mine" })).status).toBe(200);
     expect((await chat(b.key, { model: "mine" })).status).toBe(404);
     expect((await chat(b.key, { model: `up/${route.targets[0]?.model}` })).status).toBe(404);
-    const models = await fetch(`${rig.gateway.url}/v1/models`, {
+    const models = await fetch(`${stack.gateway.url}/v1/models`, {
       headers: { authorization: `Bearer ${b.key}` },
     });
     expect(await models.text()).not.toContain("mine");
@@ -159,7 +159,7 @@ describe("two tenants", () => {
     const model = uniqueModel();
     const [a, b] = await Promise.all([tenantWithUpstream(), tenantWithUpstream()]);
     for (const { key } of [a, b]) expect((await chat(key, { model: `up/${model}` })).status).toBe(200);
-    const seen = rig.upstream.requestsFor(model).map(({ headers }) => headers.authorization);
+    const seen = stack.upstream.requestsFor(model).map(({ headers }) => headers.authorization);
     expect(seen).toEqual([`Bearer ${a.credential}`, `Bearer ${b.credential}`]);
   });
 
@@ -170,7 +170,7 @@ describe("two tenants", () => {
     const statusOf = async ({ key }: TestTenant): Promise<string | null> => {
       const response = await chat(key, { model });
       await response.text();
-      await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
+      await stack.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
       return response.headers.get("x-headgate-cache");
     };
     expect(await statusOf(a)).toBe("MISS");
@@ -184,7 +184,7 @@ describe("two tenants", () => {
     const { spans } = await traceOf(a.key, { model });
     await traceOf(b.key, { model });
     expect(rootOf(spans)?.attributes["gateway.tenant.id"]).toBe(a.id);
-    const list = await (await rig.gateway.admin("GET", `/admin/traces?tenant=${b.id}`)).text();
+    const list = await (await stack.gateway.admin("GET", `/admin/traces?tenant=${b.id}`)).text();
     expect(list).toContain(b.id);
     expect(list).not.toContain(a.id);
     expect(list).not.toContain(spans[0]?.traceId);
@@ -198,15 +198,15 @@ describe("secrets", () => {
     const sound = uniqueModel();
     const quoting = uniqueModel();
     const cutting = uniqueModel();
-    rig.upstream.script(sound, { kind: "answer", text: completion });
-    rig.upstream.script(quoting, ({ headers }) => ({
+    stack.upstream.script(sound, { kind: "answer", text: completion });
+    stack.upstream.script(quoting, ({ headers }) => ({
       kind: "error",
       status: 400,
       body: {
         error: { message: `bad key ${headers.authorization} for ${prompt}`, type: "invalid_request_error" },
       },
     }));
-    rig.upstream.script(cutting, {
+    stack.upstream.script(cutting, {
       kind: "answer",
       text: `${completion} x x`,
       end: "cut",
@@ -223,16 +223,16 @@ describe("secrets", () => {
       const response = await chat(key, ask);
       const answer = await response.text().catch(() => "");
       expect(answer).not.toContain(credential);
-      await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
+      await stack.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
     }
-    const garbage = await fetch(`${rig.gateway.url}/v1/chat/completions?key=${key}`, {
+    const garbage = await fetch(`${stack.gateway.url}/v1/chat/completions?key=${key}`, {
       method: "POST",
       body: prompt,
     });
     await garbage.text();
 
-    const traces = await (await rig.gateway.admin("GET", "/admin/traces?limit=100")).text();
-    const written = [rig.otlp.allText(), rig.gateway.logs(), traces].join("\n");
+    const traces = await (await stack.gateway.admin("GET", "/admin/traces?limit=100")).text();
+    const written = [stack.otlp.allText(), stack.gateway.logs(), traces].join("\n");
     expect(written).toContain(`chat ${sound}`);
     const canaries = { prompt, completion, key, keyWithoutItsForm: key.slice(3, 35), credential };
     const found = Object.entries(canaries).filter(([, canary]) => written.includes(canary));

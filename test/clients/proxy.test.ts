@@ -2,24 +2,24 @@
 import OpenAI from "openai";
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../support/servers/gateway-stack.ts";
 import { checkTrace } from "../support/checkers/trace-invariants.ts";
 import { fixtureText } from "../support/builders/wire-fixtures.ts";
 import { makeKey, makeTenant, type TenantOptions, type TestTenant } from "../support/clients/test-tenant.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 const setUp = (options: TenantOptions = {}): Promise<TestTenant> =>
-  makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, ...options });
+  makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, ...options });
 
 function call(tenant: TestTenant, path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
   headers.set("authorization", `Bearer ${tenant.key}`);
-  return fetch(`${rig.gateway.url}/proxy/${tenant.provider}/${path}`, { ...init, headers });
+  return fetch(`${stack.gateway.url}/proxy/${tenant.provider}/${path}`, { ...init, headers });
 }
 
 describe("a call", () => {
@@ -27,7 +27,7 @@ describe("a call", () => {
     const tenant = await setUp();
     const mark = randomUUID();
     const body = JSON.stringify({ model: "", mark });
-    rig.upstream.script("", { kind: "raw", body: '{"ok":true}' });
+    stack.upstream.script("", { kind: "raw", body: '{"ok":true}' });
     const response = await call(tenant, `files/${mark}?limit=2&after=a%2Fb`, {
       method: "PUT",
       headers: { "content-type": "application/json", "x-custom": "1", cookie: "a=b" },
@@ -35,7 +35,7 @@ describe("a call", () => {
     });
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ ok: true });
-    const request = rig.upstream.requests.findLast(({ path }) => path.includes(mark));
+    const request = stack.upstream.requests.findLast(({ path }) => path.includes(mark));
     expect(request).toMatchObject({ method: "PUT", path: `/v1/files/${mark}?limit=2&after=a%2Fb`, body });
     expect(request?.headers).toMatchObject({ authorization: `Bearer ${tenant.credential}`, "x-custom": "1" });
     expect(request?.headers).not.toHaveProperty("cookie");
@@ -45,22 +45,22 @@ describe("a call", () => {
   test("of the SDK with its base URL there does what it does at the vendor's", async () => {
     const tenant = await setUp();
     const model = uniqueModel();
-    rig.upstream.script(model, { kind: "answer", text: "Füße 🚀", writeBytes: 1 });
-    const baseURL = `${rig.gateway.url}/proxy/${tenant.provider}`;
+    stack.upstream.script(model, { kind: "answer", text: "Füße 🚀", writeBytes: 1 });
+    const baseURL = `${stack.gateway.url}/proxy/${tenant.provider}`;
     const client = new OpenAI({ apiKey: tenant.key, baseURL, maxRetries: 0 });
     const messages = [{ role: "user" as const, content: "Hi" }];
     const stream = await client.chat.completions.create({ model, messages, stream: true });
     let text = "";
     for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
     expect(text).toBe("Füße 🚀");
-    const { body } = rig.upstream.requestsFor(model)[0] ?? {};
+    const { body } = stack.upstream.requestsFor(model)[0] ?? {};
     expect(JSON.parse(body ?? "")).toEqual({ model, messages, stream: true });
   });
 
   test("of bytes that are no text brings and takes them unchanged", async () => {
     const tenant = await setUp();
     const bytes = Uint8Array.from({ length: 256 }, (_, at) => at);
-    rig.upstream.script("", { kind: "pieces", contentType: "application/octet-stream", pieces: [bytes] });
+    stack.upstream.script("", { kind: "pieces", contentType: "application/octet-stream", pieces: [bytes] });
     const response = await call(tenant, "files/f1/content");
     expect(new Uint8Array(await response.arrayBuffer())).toEqual(bytes);
   });
@@ -69,7 +69,7 @@ describe("a call", () => {
     const tenant = await setUp();
     const refuse = async (status: number): Promise<Response> => {
       const body = { error: { message: `said ${status}`, type: "t" } };
-      rig.upstream.script("", { kind: "error", status, body, headers: { "retry-after": "7" } });
+      stack.upstream.script("", { kind: "error", status, body, headers: { "retry-after": "7" } });
       return call(tenant, "anything");
     };
     const limited = await refuse(429);
@@ -87,7 +87,7 @@ describe("a call", () => {
 
   test("of a redirect is not followed", async () => {
     const tenant = await setUp();
-    rig.upstream.script("", { kind: "redirect", location: `${rig.gateway.url}/healthz` });
+    stack.upstream.script("", { kind: "redirect", location: `${stack.gateway.url}/healthz` });
     const response = await call(tenant, "moved", { redirect: "manual" });
     expect(response.status).toBe(502);
     expect(response.headers.get("location")).toBeNull();
@@ -95,7 +95,7 @@ describe("a call", () => {
 
   test("of a cut answer breaks off", async () => {
     const tenant = await setUp();
-    rig.upstream.script("", { kind: "raw", contentType: "text/plain", body: "half", cut: true });
+    stack.upstream.script("", { kind: "raw", contentType: "text/plain", body: "half", cut: true });
     const response = await call(tenant, "half");
     await expect(response.text()).rejects.toThrow(/terminated|other side closed|aborted/);
   });
@@ -104,9 +104,9 @@ describe("a call", () => {
 describe("who may call", () => {
   test("nobody without a key, nor with one that is bound to models", async () => {
     const tenant = await setUp();
-    const keyless = await fetch(`${rig.gateway.url}/proxy/${tenant.provider}/models`);
+    const keyless = await fetch(`${stack.gateway.url}/proxy/${tenant.provider}/models`);
     expect(keyless.status).toBe(401);
-    const { key } = await makeKey(rig.gateway, tenant.id, { allowedModels: ["up/*"] });
+    const { key } = await makeKey(stack.gateway, tenant.id, { allowedModels: ["up/*"] });
     expect((await call({ ...tenant, key }, "models")).status).toBe(403);
   });
 
@@ -119,16 +119,16 @@ describe("who may call", () => {
     "never outside the vendor's base: %s",
     async (path) => {
       const tenant = await setUp();
-      const before = rig.upstream.requests.length;
+      const before = stack.upstream.requests.length;
       const response = await call(tenant, path);
       expect(response.status).toBe(400);
-      expect(rig.upstream.requests.length).toBe(before);
+      expect(stack.upstream.requests.length).toBe(before);
     },
   );
 
   test("within the tenant's limits", async () => {
     const tenant = await setUp({ limits: { requestsPerMinute: 1, burst: 1, queue: { maxWaitMs: 0 } } });
-    rig.upstream.script("", { kind: "raw", body: "{}" });
+    stack.upstream.script("", { kind: "raw", body: "{}" });
     expect((await call(tenant, "models")).status).toBe(200);
     const second = await call(tenant, "models");
     expect(second.status).toBe(429);
@@ -137,7 +137,7 @@ describe("who may call", () => {
 
   test("with a body no larger than allowed, also where it doesn't tell its length", async () => {
     const tenant = await setUp({ limits: { maxBodyBytes: 1000 } });
-    rig.upstream.script("", { kind: "raw", body: "{}" });
+    stack.upstream.script("", { kind: "raw", body: "{}" });
     const big = "x".repeat(2000);
     expect((await call(tenant, "files", { method: "POST", body: big })).status).toBe(413);
     const stream = new Blob([big]).stream();
@@ -150,7 +150,7 @@ describe("its trace", () => {
   test.for([true, false])("has the call with the usage read from the answer (stream: %s)", async (stream) => {
     const tenant = await setUp();
     const model = uniqueModel();
-    rig.upstream.script(model, {
+    stack.upstream.script(model, {
       kind: "answer",
       text: "a b",
       usage: { inputTokens: 12, outputTokens: 3 },
@@ -161,7 +161,7 @@ describe("its trace", () => {
       body: JSON.stringify({ model, stream, messages: [{ role: "user", content: "Hi" }] }),
     });
     await response.text();
-    const spans = await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
+    const spans = await stack.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
     expect(checkTrace(spans)).toEqual([]);
     const named = (name: string) => spans.find((span) => span.name === name);
     const root = named("POST /proxy/:provider/:path{.+}");
@@ -187,13 +187,13 @@ describe("its trace", () => {
     "of %s has usage and cost too, by the model in the path",
     async ([kind, path, fixture, output]) => {
       const tenant = await setUp();
-      const account = { kind, baseUrl: rig.upstream.url, apiKey: "canary", options: { project: "p" } };
-      const made = await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/up`, account);
+      const account = { kind, baseUrl: stack.upstream.url, apiKey: "canary", options: { project: "p" } };
+      const made = await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/up`, account);
       expect(made.status).toBe(200);
-      rig.upstream.script("", { kind: "raw", body: fixtureText(fixture) });
+      stack.upstream.script("", { kind: "raw", body: fixtureText(fixture) });
       const response = await call(tenant, path, { method: "POST", body: "{}" });
       await response.text();
-      const spans = await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
+      const spans = await stack.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
       const root = spans.find(({ parentSpanId }) => parentSpanId === undefined);
       expect(root?.attributes).toMatchObject({ "gen_ai.usage.output_tokens": output });
       expect(root?.attributes["gateway.cost.usd"]).toBeGreaterThan(0);

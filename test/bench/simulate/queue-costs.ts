@@ -1,5 +1,5 @@
 // How many calls of the queue object and how many written rows a request costs, and so what a million costs, at several rates:
-// the real client and the real rules in virtual time, many isolates, one tenant. Called by queue.ts.
+// the real client and the real rules in virtual time, many isolates, one tenant.
 import { createQueueMachine } from "../../../src/limits/queue/queue-machine.ts";
 import { createQueueClient } from "../../../src/limits/isolate/queue-client.ts";
 import type { AdmissionReply, AdmissionRequest, Limits, QueueRpc } from "../../../src/limits/protocol.ts";

@@ -2,35 +2,35 @@
 // cache.test.ts.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Answer, type Ask, chat, rootOf, spanOf, spansOf } from "../../support/clients/chat-client.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 const caching = (): Promise<TestTenant> =>
-  makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, cache: { enabled: true } });
+  makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, cache: { enabled: true } });
 const cacheOf = ({ headers }: Answer): string | null => headers.get("x-headgate-cache");
-const callsOf = (model: string): number => rig.upstream.requestsFor(model).length;
+const callsOf = (model: string): number => stack.upstream.requestsFor(model).length;
 
 /** Answered, with its trace complete: what was to be stored is. */
 async function ask(key: string, question: Ask): Promise<Answer> {
-  const answer = await chat(rig, key, question);
-  await spansOf(rig, answer);
+  const answer = await chat(stack, key, question);
+  await spansOf(stack, answer);
   return answer;
 }
 
 test("Portkey: a refusal of the upstream came out of the cache as a 200", async () => {
   const model = uniqueModel();
-  rig.upstream.script(model, ({ earlier }) =>
+  stack.upstream.script(model, ({ earlier }) =>
     earlier === 0 ? { kind: "error", status: 429 } : { kind: "answer", text: "sound" },
   );
   const tenant = await caching();
   const route = { targets: [{ provider: "up", model }], retries: { maxAttempts: 1 } };
-  await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/routes/r`, route);
+  await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/routes/r`, route);
   expect(await ask(tenant.key, { model: "r" })).toMatchObject({
     status: 429,
     error: "upstream_rate_limited",
@@ -41,7 +41,7 @@ test("Portkey: a refusal of the upstream came out of the cache as a 200", async 
 
 test("Portkey: an answer was given to whoever had any other key", async () => {
   const model = uniqueModel();
-  rig.upstream.script(model, ({ earlier }) => ({ kind: "answer", text: `secret ${earlier}` }));
+  stack.upstream.script(model, ({ earlier }) => ({ kind: "answer", text: `secret ${earlier}` }));
   const [one, other] = await Promise.all([caching(), caching()]);
   expect((await ask(one.key, { model: `up/${model}` })).content).toBe("secret 0");
   const theirs = await ask(other.key, { model: `up/${model}` });
@@ -70,7 +70,7 @@ test('Portkey: `"stream": false` was never cached', async () => {
 
 test("Portkey: a stream that was cut ended like a whole one, and could be kept as such", async () => {
   const model = uniqueModel();
-  rig.upstream.script(model, ({ earlier }) =>
+  stack.upstream.script(model, ({ earlier }) =>
     earlier === 0
       ? { kind: "answer", text: "a b c d", end: "cut", endAfterChunks: 2 }
       : { kind: "answer", text: "a b c d" },
@@ -79,7 +79,7 @@ test("Portkey: a stream that was cut ended like a whole one, and could be kept a
   const cut = await ask(key, { model: `up/${model}`, stream: true });
   expect(cut.error).toBe("upstream_error");
   expect(cut.text).not.toContain("[DONE]");
-  const spans = await spansOf(rig, cut);
+  const spans = await spansOf(stack, cut);
   expect(rootOf(spans).attributes["gateway.outcome"]).toBe("upstream_error");
   expect(spanOf(spans, "gateway.cache.store").attributes["gateway.cache.reason"]).toBe("incomplete");
   const whole = await ask(key, { model: `up/${model}`, stream: true });

@@ -11,24 +11,24 @@ import {
   spanOf,
   spansOf,
 } from "../../support/clients/chat-client.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeKey, makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 import type { Reply } from "../../support/servers/upstream-replies.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 let tenant: TestTenant;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
   tenant = await caching();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 const caching = (options: object = {}): Promise<TestTenant> =>
-  makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, cache: { enabled: true }, ...options });
+  makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, cache: { enabled: true }, ...options });
 
 const cacheOf = ({ headers }: Answer): string | null => headers.get("x-headgate-cache");
-const callsOf = (model: string): number => rig.upstream.requestsFor(model).length;
+const callsOf = (model: string): number => stack.upstream.requestsFor(model).length;
 
 /** Asks, and again when what was to be stored is. */
 async function twice(
@@ -36,10 +36,10 @@ async function twice(
   second: Ask = first,
   keys = [tenant.key, tenant.key],
 ): Promise<[Answer, Answer]> {
-  const one = await chat(rig, keys[0] ?? "", first);
+  const one = await chat(stack, keys[0] ?? "", first);
   // The trace leaves when all of it has ended: the store, too.
-  await spansOf(rig, one);
-  return [one, await chat(rig, keys[1] ?? "", second)];
+  await spansOf(stack, one);
+  return [one, await chat(stack, keys[1] ?? "", second)];
 }
 
 describe("a hit", () => {
@@ -50,7 +50,7 @@ describe("a hit", () => {
     [true, true],
   ])("gives what was stored (stream: %s) as the client wants it (stream: %s)", async (stored, wanted) => {
     const model = uniqueModel();
-    rig.upstream.script(model, ({ earlier }) => ({ kind: "answer", text: `Grüezi 🚀 number ${earlier}` }));
+    stack.upstream.script(model, ({ earlier }) => ({ kind: "answer", text: `Grüezi 🚀 number ${earlier}` }));
     const [first, hit] = await twice(
       { model: `up/${model}`, stream: stored },
       { model: `up/${model}`, stream: wanted },
@@ -64,7 +64,7 @@ describe("a hit", () => {
 
   test("says its age, what it saved, and whose answer it is; costs no limit and no attempt", async () => {
     const model = uniqueModel();
-    rig.upstream.script("gpt-4o-mini", {
+    stack.upstream.script("gpt-4o-mini", {
       kind: "answer",
       text: model,
       delayMs: 120,
@@ -79,7 +79,7 @@ describe("a hit", () => {
     expect(Number(hit.headers.get("x-headgate-saved-ms"))).toBeGreaterThanOrEqual(110);
     expect(hit.headers.get("x-headgate-cost-usd")).toBe("0");
     expect(hit.headers.get("x-headgate-attempts")).toBe("0");
-    const [own, spans] = await Promise.all([spansOf(rig, first), spansOf(rig, hit)]);
+    const [own, spans] = await Promise.all([spansOf(stack, first), spansOf(stack, hit)]);
     expect(checkTrace(spans, { others: own })).toEqual([]);
     expect(linksOf(spanOf(spans, "gateway.cache.lookup"), "cached_from")).toEqual([first.traceId]);
     expect(rootOf(spans).attributes).toMatchObject({ "gateway.outcome": "cache_hit", "gateway.cost.usd": 0 });
@@ -89,7 +89,7 @@ describe("a hit", () => {
 
   test("is refused to a key that may not use the model: policies come before the cache", async () => {
     const model = uniqueModel();
-    const bound = await makeKey(rig.gateway, tenant.id, { allowedModels: ["up/other"] });
+    const bound = await makeKey(stack.gateway, tenant.id, { allowedModels: ["up/other"] });
     const ask = { model: `up/${model}` };
     const [, refused] = await twice(ask, ask, [tenant.key, bound.key]);
     expect(refused).toMatchObject({ status: 403, error: "permission_denied" });
@@ -98,11 +98,11 @@ describe("a hit", () => {
   test("is shared by the tenant's keys, and never by another tenant", async () => {
     const model = uniqueModel();
     const other = await caching();
-    const sibling = await makeKey(rig.gateway, tenant.id);
+    const sibling = await makeKey(stack.gateway, tenant.id);
     const ask = { model: `up/${model}` };
     const [, hit] = await twice(ask, ask, [tenant.key, sibling.key]);
     expect(cacheOf(hit)).toBe("HIT");
-    expect(cacheOf(await chat(rig, other.key, ask))).toBe("MISS");
+    expect(cacheOf(await chat(stack, other.key, ask))).toBe("MISS");
     expect(callsOf(model)).toBe(2);
   });
 });
@@ -125,7 +125,7 @@ describe("what is never stored", () => {
     ["the same as a stream", { kind: "answer", toolCalls: calls }, true],
   ])("%s", async (_, reply, stream) => {
     const model = uniqueModel();
-    rig.upstream.script(model, reply);
+    stack.upstream.script(model, reply);
     const routes = { [model]: { targets: [{ provider: "up", model }], retries: { maxAttempts: 1 } } };
     const { key } = await caching({ routes });
     const [, second] = await twice({ model, stream }, { model, stream }, [key, key]);
@@ -135,7 +135,7 @@ describe("what is never stored", () => {
 
   test("but a call of tools is, where the tenant has opted in", async () => {
     const model = uniqueModel();
-    rig.upstream.script(model, { kind: "answer", toolCalls: calls });
+    stack.upstream.script(model, { kind: "answer", toolCalls: calls });
     const { key } = await caching({ cache: { enabled: true, toolCalls: true } });
     const [first, hit] = await twice({ model: `up/${model}` }, { model: `up/${model}` }, [key, key]);
     expect(cacheOf(hit)).toBe("HIT");
@@ -151,16 +151,16 @@ describe("the request's own word", () => {
 
   test("refresh asks anew, answers MISS and stores what it got", async () => {
     const model = uniqueModel();
-    rig.upstream.script(model, ({ earlier }) => ({ kind: "answer", text: `number ${earlier}` }));
+    stack.upstream.script(model, ({ earlier }) => ({ kind: "answer", text: `number ${earlier}` }));
     const [, fresh] = await twice({ model: `up/${model}` }, withCache(model, "refresh"));
     expect([cacheOf(fresh), fresh.content]).toEqual(["MISS", "number 1"]);
-    await spansOf(rig, fresh);
-    expect((await chat(rig, tenant.key, { model: `up/${model}` })).content).toBe("number 1");
+    await spansOf(stack, fresh);
+    expect((await chat(stack, tenant.key, { model: `up/${model}` })).content).toBe("number 1");
   });
 
   test("only-if-cached answers 504 to what is not there, and calls nobody", async () => {
     const model = uniqueModel();
-    const answer = await chat(rig, tenant.key, withCache(model, "only-if-cached"));
+    const answer = await chat(stack, tenant.key, withCache(model, "only-if-cached"));
     expect(answer).toMatchObject({ status: 504, error: "cache_miss" });
     expect(callsOf(model)).toBe(0);
   });
@@ -177,10 +177,10 @@ describe("the request's own word", () => {
   test("about the ttl is in seconds: 60 are a minute, and 0.5 or 60000000 are refused by name", async () => {
     const model = uniqueModel();
     const [first] = await twice(withCache(model, "on", { "x-headgate-cache-ttl": "60" }));
-    const store = spanOf(await spansOf(rig, first), "gateway.cache.store");
+    const store = spanOf(await spansOf(stack, first), "gateway.cache.store");
     expect(store.attributes["gateway.cache.ttl_s"]).toBe(60);
     for (const ttl of ["0.5", "60000000", "59"]) {
-      const answer = await chat(rig, tenant.key, withCache(model, "on", { "x-headgate-cache-ttl": ttl }));
+      const answer = await chat(stack, tenant.key, withCache(model, "on", { "x-headgate-cache-ttl": ttl }));
       expect(answer).toMatchObject({ status: 400, error: "invalid_request" });
       expect(answer.text).toContain("x-headgate-cache-ttl");
     }
@@ -210,19 +210,19 @@ describe("a purge", () => {
     const [, before] = await twice(ask);
     await twice(ask, ask, [other.key, other.key]);
     expect(cacheOf(before)).toBe("HIT");
-    const purged = await rig.gateway.admin("POST", `/admin/tenants/${tenant.id}/cache/purge`);
+    const purged = await stack.gateway.admin("POST", `/admin/tenants/${tenant.id}/cache/purge`);
     expect(purged.status).toBe(200);
-    const after = await chat(rig, tenant.key, ask);
+    const after = await chat(stack, tenant.key, ask);
     expect(cacheOf(after)).toBe("MISS");
-    expect(cacheOf(await chat(rig, other.key, ask))).toBe("HIT");
-    await spansOf(rig, after);
-    expect(cacheOf(await chat(rig, tenant.key, ask))).toBe("HIT");
+    expect(cacheOf(await chat(stack, other.key, ask))).toBe("HIT");
+    await spansOf(stack, after);
+    expect(cacheOf(await chat(stack, tenant.key, ask))).toBe("HIT");
   });
 });
 
 describe("embeddings", () => {
   async function embed(key: string, input: unknown) {
-    const response = await fetch(`${rig.gateway.url}/v1/embeddings`, {
+    const response = await fetch(`${stack.gateway.url}/v1/embeddings`, {
       method: "POST",
       headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
       body: JSON.stringify({ model: "sim/echo", input }),
@@ -231,13 +231,13 @@ describe("embeddings", () => {
       readonly data: readonly { readonly index: number; readonly embedding: readonly number[] }[];
       readonly usage: { readonly prompt_tokens: number };
     }>();
-    const spans = await spansOf(rig, { traceId: response.headers.get("x-trace-id") ?? "" });
+    const spans = await spansOf(stack, { traceId: response.headers.get("x-trace-id") ?? "" });
     expect(checkTrace(spans)).toEqual([]);
     return { headers: response.headers, body, spans };
   }
 
   test("are cached text by text: only new ones are asked for, and the answer is the whole one", async () => {
-    const { key } = await makeTenant(rig.gateway, { cache: { enabled: true } });
+    const { key } = await makeTenant(stack.gateway, { cache: { enabled: true } });
     const first = await embed(key, ["one text", "another text"]);
     const mixed = await embed(key, ["a third", "one text", "another text"]);
     const all = await embed(key, ["another text", "a third"]);

@@ -12,7 +12,7 @@ import {
   spansOf,
 } from "../../support/clients/chat-client.ts";
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 import type { Reply } from "../../support/servers/upstream-replies.ts";
@@ -24,16 +24,16 @@ const EMBEDDING_USD = 0.000_02;
 /** Long enough for a crowd to gather. */
 const SLOW_MS = 400;
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
-  rig.upstream.script(EMBEDDING_MODEL, async ({ json }) => {
+  stack = await startGatewayStack();
+  stack.upstream.script(EMBEDDING_MODEL, async ({ json }) => {
     const text = String(json["input"]);
     if (text.startsWith("Slow")) await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
     return vectorReply(text);
   });
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 /** `… @0.97`: a text whose cosine to any `… @1` is 0.97. */
 function vectorReply(text: string): Reply {
@@ -56,13 +56,13 @@ interface Setup {
 }
 
 async function setUp(semantic: object = {}, options: object = {}, model = uniqueModel()): Promise<Setup> {
-  rig.upstream.script(model, ({ earlier }) => ({ kind: "answer", text: `Grüezi 🚀 number ${earlier}` }));
+  stack.upstream.script(model, ({ earlier }) => ({ kind: "answer", text: `Grüezi 🚀 number ${earlier}` }));
   const route = {
     targets: [{ provider: "up", model }],
     cache: { semantic: { embedding: `up/${EMBEDDING_MODEL}`, ...semantic } },
   };
-  const tenant = await makeTenant(rig.gateway, {
-    upstreamUrl: rig.upstream.url,
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
     cache: { enabled: true },
     routes: { chat: route },
     ...options,
@@ -72,14 +72,14 @@ async function setUp(semantic: object = {}, options: object = {}, model = unique
 
 const cacheOf = ({ headers }: Answer): string | null => headers.get("x-headgate-cache");
 const similarityOf = ({ headers }: Answer): string | null => headers.get("x-headgate-cache-similarity");
-const callsOf = (model: string): number => rig.upstream.requestsFor(model).length;
+const callsOf = (model: string): number => stack.upstream.requestsFor(model).length;
 const embeddingsOf = (text: string): number =>
-  rig.upstream.requestsFor(EMBEDDING_MODEL).filter(({ json }) => json["input"] === text).length;
+  stack.upstream.requestsFor(EMBEDDING_MODEL).filter(({ json }) => json["input"] === text).length;
 
 /** Asks, and waits until what was to be stored is: the trace leaves after that. */
 async function ask({ tenant }: Setup, prompt: string, more: Partial<Ask> = {}): Promise<Answer> {
-  const answer = await chat(rig, tenant.key, { model: "chat", prompt, ...more });
-  await spansOf(rig, answer);
+  const answer = await chat(stack, tenant.key, { model: "chat", prompt, ...more });
+  await spansOf(stack, answer);
   return answer;
 }
 
@@ -112,7 +112,7 @@ describe("a question in other words", () => {
   test("says how near it was, whose answer it is, what it saved and what it cost", async () => {
     const limits = { requestsPerMinute: 1, burst: 1, queue: { maxDepth: 0 } };
     const setup = await setUp({}, { limits }, "gpt-4o-mini");
-    rig.upstream.script("gpt-4o-mini", {
+    stack.upstream.script("gpt-4o-mini", {
       kind: "answer",
       text: "330 m",
       usage: { inputTokens: 1000, outputTokens: 1000 },
@@ -126,7 +126,7 @@ describe("a question in other words", () => {
     expect(hit.headers.get("x-headgate-cost-usd")).toBe("0.00002");
     expect(hit.headers.get("x-headgate-attempts")).toBe("0");
 
-    const [own, spans] = await Promise.all([spansOf(rig, first), spansOf(rig, hit)]);
+    const [own, spans] = await Promise.all([spansOf(stack, first), spansOf(stack, hit)]);
     expect(checkTrace(own)).toEqual([]);
     expect(checkTrace(spans, { others: own })).toEqual([]);
     expect(rootOf(spans).attributes).toMatchObject({
@@ -163,7 +163,7 @@ describe("a question in other words", () => {
     const setup = await setUp();
     await ask(setup, "One @1");
     const hit = await ask(setup, "Two @1");
-    const listed = await rig.gateway.admin("GET", `/admin/traces?tenant=${setup.tenant.id}`);
+    const listed = await stack.gateway.admin("GET", `/admin/traces?tenant=${setup.tenant.id}`);
     const { items } = await listed.json<{ items: readonly Readonly<Record<string, unknown>>[] }>();
     expect(items.find(({ traceId }) => traceId === hit.traceId)).toMatchObject({
       model: "chat",
@@ -180,13 +180,13 @@ describe("a question in other words", () => {
   ])("is answered on %s", async (path, bodyOf) => {
     const setup = await setUp({}, { providerKind: "openai-compatible" });
     const send = async (text: string) => {
-      const response = await fetch(`${rig.gateway.url}${path}`, {
+      const response = await fetch(`${stack.gateway.url}${path}`, {
         method: "POST",
         headers: { authorization: `Bearer ${setup.tenant.key}`, "content-type": "application/json" },
         body: JSON.stringify({ ...(path.startsWith("/v1/") && { model: "chat" }), ...bodyOf(text) }),
       });
       const body = await response.text();
-      await spansOf(rig, { traceId: response.headers.get("x-trace-id") ?? "" });
+      await spansOf(stack, { traceId: response.headers.get("x-trace-id") ?? "" });
       return { cache: response.headers.get("x-headgate-cache"), body };
     };
     const first = await send("How tall is it? @1");
@@ -197,11 +197,11 @@ describe("a question in other words", () => {
 
   test("is answered to the official SDK", async () => {
     const { tenant, model } = await setUp();
-    const client = new OpenAI({ apiKey: tenant.key, baseURL: `${rig.gateway.url}/v1`, maxRetries: 0 });
+    const client = new OpenAI({ apiKey: tenant.key, baseURL: `${stack.gateway.url}/v1`, maxRetries: 0 });
     const create = (content: string) =>
       client.chat.completions.create({ model: "chat", messages: [{ role: "user", content }] }).withResponse();
     const first = await create("How tall is it? @1");
-    await spansOf(rig, { traceId: first.response.headers.get("x-trace-id") ?? "" });
+    await spansOf(stack, { traceId: first.response.headers.get("x-trace-id") ?? "" });
     const second = await create("What is its height? @0.99");
     expect(second.data).toEqual(first.data);
     expect(second.response.headers.get("x-headgate-cache-similarity")).toBe("0.99");
@@ -210,7 +210,7 @@ describe("a question in other words", () => {
 
   test("works with nothing but the simulated models, as a first run has them", async () => {
     const cache = { semantic: { embedding: "sim/embed", threshold: 0.8 } };
-    const tenant = await makeTenant(rig.gateway, {
+    const tenant = await makeTenant(stack.gateway, {
       cache: { enabled: true },
       routes: { chat: { targets: [{ provider: "sim", model: "echo" }], cache } },
     });
@@ -227,7 +227,7 @@ test("a dry run shows what would be looked up by meaning, and embeds nothing", a
   const { tenant, model } = await setUp({ threshold: 0.9 });
   const path = `/admin/tenants/${tenant.id}/routes/chat/dry-run`;
   const text = `Rehearsed ${model}`;
-  const response = await rig.gateway.admin("POST", path, { messages: [{ role: "user", content: text }] });
+  const response = await stack.gateway.admin("POST", path, { messages: [{ role: "user", content: text }] });
   expect(await response.json()).toMatchObject({
     cache: {
       status: "miss",
@@ -248,8 +248,8 @@ describe("what is not near enough", () => {
     const first = await ask(setup, "One @1");
     const second = await ask(setup, `Two @${cosine}`);
     expect(cacheOf(second)).toBe(status);
-    const spans = await spansOf(rig, second);
-    expect(checkTrace(spans, { others: await spansOf(rig, first) })).toEqual([]);
+    const spans = await spansOf(stack, second);
+    expect(checkTrace(spans, { others: await spansOf(stack, first) })).toEqual([]);
     expect(rootOf(spans).attributes["gateway.cache.similarity"]).toBe(cosine);
     expect(nearOf(spans)?.attributes["gateway.cache.similarity"]).toBe(cosine);
     if (status === "HIT") return;
@@ -282,14 +282,14 @@ describe("who never gets it", () => {
     await ask(setup, "One @1");
     const answer = await ask(other, "Two @1");
     expect(cacheOf(answer)).toBe("MISS");
-    expect(nearOf(await spansOf(rig, answer))?.attributes["gateway.cache.compared"]).toBe(0);
+    expect(nearOf(await spansOf(stack, answer))?.attributes["gateway.cache.compared"]).toBe(0);
   });
 
   test("one who asks after a purge", async () => {
     const setup = await setUp();
     await ask(setup, "One @1");
     expect(cacheOf(await ask(setup, "Two @1"))).toBe("HIT");
-    const purged = await rig.gateway.admin("POST", `/admin/tenants/${setup.tenant.id}/cache/purge`);
+    const purged = await stack.gateway.admin("POST", `/admin/tenants/${setup.tenant.id}/cache/purge`);
     expect(purged.status).toBe(200);
     const after = await ask(setup, "Three @1");
     expect([cacheOf(after), after.content]).toEqual(["MISS", "Grüezi 🚀 number 1"]);
@@ -305,7 +305,7 @@ describe("who never gets it", () => {
       { type: "image_url", image_url: { url } },
     ];
     const answer = await ask(setup, "", { body: { messages: [{ role: "user", content }] } });
-    expect(nearOf(await spansOf(rig, answer))?.attributes).toMatchObject({
+    expect(nearOf(await spansOf(stack, answer))?.attributes).toMatchObject({
       "gateway.cache.status": "bypass",
       "gateway.cache.reason": "not_only_text",
     });
@@ -322,7 +322,7 @@ describe("the request's own word", () => {
     expect(cacheOf(await ask(setup, "Two @1", say("only-if-cached")))).toBe("HIT");
     const missed = await ask(setup, "Three @0.2", say("only-if-cached"));
     expect(missed).toMatchObject({ status: 504, error: "cache_miss" });
-    expect(checkTrace(await spansOf(rig, missed))).toEqual([]);
+    expect(checkTrace(await spansOf(stack, missed))).toEqual([]);
     expect(callsOf(setup.model)).toBe(1);
   });
 
@@ -342,7 +342,7 @@ describe("the request's own word", () => {
     await ask(setup, "One @1", say("on"));
     expect(cacheOf(await ask(setup, "Two @1", say("on")))).toBe("HIT");
     const off = await ask(setup, "Three @1");
-    expect([cacheOf(off), nearOf(await spansOf(rig, off))]).toEqual(["BYPASS", undefined]);
+    expect([cacheOf(off), nearOf(await spansOf(stack, off))]).toEqual(["BYPASS", undefined]);
   });
 });
 
@@ -354,11 +354,11 @@ describe("an embedding target in trouble", () => {
     ["embedding_timeout", { kind: "hang" }, { timeoutMs: 200 }],
   ])("costs a request nothing but a moment (%s)", async (reason, reply, semantic) => {
     const embedder = uniqueModel();
-    rig.upstream.script(embedder, reply);
+    stack.upstream.script(embedder, reply);
     const setup = await setUp({ embedding: `up/${embedder}`, ...semantic });
     const answer = await ask(setup, "One @1");
     expect([answer.status, answer.content]).toEqual([200, "Grüezi 🚀 number 0"]);
-    const spans = await spansOf(rig, answer);
+    const spans = await spansOf(stack, answer);
     expect(checkTrace(spans)).toEqual([]);
     expect(nearOf(spans)?.attributes).toMatchObject({
       "gateway.cache.status": "miss",
@@ -372,11 +372,11 @@ describe("an embedding target in trouble", () => {
 
   test("is not asked any more after five failures: its circuit is open", async () => {
     const embedder = uniqueModel();
-    rig.upstream.script(embedder, { kind: "error", status: 503 });
+    stack.upstream.script(embedder, { kind: "error", status: 503 });
     const setup = await setUp({ embedding: `up/${embedder}` });
     for (let n = 0; n < 5; n += 1) await ask(setup, `Number ${n}`);
     const sixth = await ask(setup, "Number 5");
-    expect(nearOf(await spansOf(rig, sixth))?.attributes["gateway.cache.reason"]).toBe("embedding_open");
+    expect(nearOf(await spansOf(stack, sixth))?.attributes["gateway.cache.reason"]).toBe("embedding_open");
     expect(callsOf(embedder)).toBe(5);
     expect(sixth.status).toBe(200);
   });
@@ -384,23 +384,25 @@ describe("an embedding target in trouble", () => {
   test("whose provider was deleted is a miss too", async () => {
     const setup = await setUp();
     const root = `/admin/tenants/${setup.tenant.id}`;
-    await rig.gateway.admin("PUT", `${root}/providers/emb`, { kind: "sim" });
-    await rig.gateway.admin("PUT", `${root}/routes/chat`, {
+    await stack.gateway.admin("PUT", `${root}/providers/emb`, { kind: "sim" });
+    await stack.gateway.admin("PUT", `${root}/routes/chat`, {
       targets: [{ provider: "up", model: setup.model }],
       cache: { semantic: { embedding: "emb/x" } },
     });
-    await rig.gateway.admin("DELETE", `${root}/providers/emb`);
+    await stack.gateway.admin("DELETE", `${root}/providers/emb`);
     const answer = await ask(setup, "One");
     expect(answer.status).toBe(200);
-    expect(nearOf(await spansOf(rig, answer))?.attributes["gateway.cache.reason"]).toBe("embedding_unknown");
+    expect(nearOf(await spansOf(stack, answer))?.attributes["gateway.cache.reason"]).toBe(
+      "embedding_unknown",
+    );
   });
 
   test("that could never work is refused when the route is written", async () => {
     const { tenant } = await setUp();
     const root = `/admin/tenants/${tenant.id}`;
-    await rig.gateway.admin("PUT", `${root}/providers/claude`, { kind: "anthropic", apiKey: "sk-1" });
+    await stack.gateway.admin("PUT", `${root}/providers/claude`, { kind: "anthropic", apiKey: "sk-1" });
     for (const embedding of ["nobody/e", "claude/e", "up"]) {
-      const refused = await rig.gateway.admin("PUT", `${root}/routes/chat`, {
+      const refused = await stack.gateway.admin("PUT", `${root}/routes/chat`, {
         targets: [{ provider: "up", model: "m" }],
         cache: { semantic: { embedding } },
       });
@@ -414,14 +416,14 @@ describe("the money", () => {
   test("of each embedding is on the ledger, hit or miss, and equals what the traces say", async () => {
     const budget = { usd: 1, period: "day" };
     const setup = await setUp({}, { record: { budget } }, "gpt-4o-mini");
-    rig.upstream.script("gpt-4o-mini", {
+    stack.upstream.script("gpt-4o-mini", {
       kind: "answer",
       text: "330 m",
       usage: { inputTokens: 1000, outputTokens: 1000 },
     });
     const answers = [await ask(setup, "One @1"), await ask(setup, "Two @1"), await ask(setup, "Three @0.1")];
     expect(answers.map(cacheOf)).toEqual(["MISS", "HIT", "MISS"]);
-    const traces = await Promise.all(answers.map((answer) => spansOf(rig, answer)));
+    const traces = await Promise.all(answers.map((answer) => spansOf(stack, answer)));
     const costs = traces.map((spans) => Number(rootOf(spans).attributes["gateway.cost.usd"]));
     expect(costs).toEqual([0.000_77, 0.000_02, 0.000_77]);
     await expect
@@ -430,7 +432,7 @@ describe("the money", () => {
   });
 
   async function spentMicroUsd({ id }: TestTenant): Promise<number> {
-    const response = await rig.gateway.admin("GET", `/admin/tenants/${id}/queue`);
+    const response = await stack.gateway.admin("GET", `/admin/tenants/${id}/queue`);
     const { limits } = await response.json<{
       limits: { budgetMicroUsd: { limit: number; remaining: number } };
     }>();
@@ -444,7 +446,7 @@ describe("equal requests under way", () => {
     await ask(setup, "One @1");
     const text = `Slow ${setup.model} @1`;
     const crowd = Array.from({ length: 20 }, async () => {
-      const response = await post(rig.gateway.url, setup.tenant.key, { model: "chat", prompt: text });
+      const response = await post(stack.gateway.url, setup.tenant.key, { model: "chat", prompt: text });
       return [response.headers.get("x-headgate-cache"), await response.text()];
     });
     const answers = await Promise.all(crowd);

@@ -3,7 +3,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 
@@ -18,11 +18,11 @@ const TOLERANCE_MS = 50;
 const NS_PER_MS = 1e6;
 const CROWD_TIMEOUT_MS = 60_000;
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 type TimedAnswer = {
   readonly index: number;
@@ -35,7 +35,7 @@ type TimedAnswer = {
 
 async function sendRequest(key: string, model: string, index: number): Promise<TimedAnswer> {
   const sentAt = Date.now();
-  const response = await fetch(`${rig.gateway.url}/v1/chat/completions`, {
+  const response = await fetch(`${stack.gateway.url}/v1/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
     body: JSON.stringify({ model: `up/${model}`, messages: [{ role: "user", content: `client ${index}` }] }),
@@ -61,9 +61,9 @@ test(
   { timeout: CROWD_TIMEOUT_MS },
   async () => {
     const model = uniqueModel();
-    rig.upstream.script(model, { kind: "answer", delayMs: UPSTREAM_MS });
-    const { key } = await makeTenant(rig.gateway, {
-      upstreamUrl: rig.upstream.url,
+    stack.upstream.script(model, { kind: "answer", delayMs: UPSTREAM_MS });
+    const { key } = await makeTenant(stack.gateway, {
+      upstreamUrl: stack.upstream.url,
       limits: { concurrency: CONCURRENCY, queue: { maxDepth: CLIENTS, maxWaitMs: 30_000 } },
     });
     // The tenant's first request loads its record and starts its object, which is no wait in its queue.
@@ -76,14 +76,14 @@ test(
     const toleranceMs = TOLERANCE_MS + lag.max / NS_PER_MS;
 
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
-    expect(rig.upstream.maxInFlight(model)).toBe(CONCURRENCY);
-    expect(rig.upstream.requestsFor(model)).toHaveLength(CLIENTS);
+    expect(stack.upstream.maxInFlight(model)).toBe(CONCURRENCY);
+    expect(stack.upstream.requestsFor(model)).toHaveLength(CLIENTS);
 
     const startedAt = new Map(
-      rig.upstream.requestsFor(model).map(({ body, startedAt: at }) => [indexIn(body), at]),
+      stack.upstream.requestsFor(model).map(({ body, startedAt: at }) => [indexIn(body), at]),
     );
     const traces = await Promise.all(
-      answers.map(({ headers }) => rig.otlp.waitForTrace(headers.get("x-trace-id") ?? "")),
+      answers.map(({ headers }) => stack.otlp.waitForTrace(headers.get("x-trace-id") ?? "")),
     );
     const waits = answers.map(({ index, sentAt, headers }) => ({
       index,
@@ -104,14 +104,14 @@ test(
   { timeout: CROWD_TIMEOUT_MS },
   async () => {
     const model = uniqueModel();
-    rig.upstream.script(model, { kind: "answer", delayMs: UPSTREAM_MS });
-    const { key } = await makeTenant(rig.gateway, {
-      upstreamUrl: rig.upstream.url,
+    stack.upstream.script(model, { kind: "answer", delayMs: UPSTREAM_MS });
+    const { key } = await makeTenant(stack.gateway, {
+      upstreamUrl: stack.upstream.url,
       limits: { concurrency: CONCURRENCY, queue: { maxDepth: 40, maxWaitMs: 30_000 } },
     });
     const answers = await crowd(key, model);
 
-    expect(rig.upstream.maxInFlight(model)).toBe(CONCURRENCY);
+    expect(stack.upstream.maxInFlight(model)).toBe(CONCURRENCY);
     const refused = answers.filter(({ status }) => status !== 200);
     expect(refused.length).toBeGreaterThan(0);
     for (const { status, code, headers, sentAt, answeredAt } of refused) {

@@ -14,16 +14,16 @@ import {
 } from "../../support/checkers/ledger-sums.ts";
 import { attemptsOf, chat, post, rootOf, spansOf, type Ask } from "../../support/clients/chat-client.ts";
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
-import { startRig, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { anthropicMessage } from "../../support/servers/scripted-anthropic.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../../support/clients/test-tenant.ts";
 import type { Reply } from "../../support/servers/upstream-replies.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 /** Thousands, so that every price comes to whole micro-dollars. */
 const BILL = { inputTokens: 7000, outputTokens: 3000, cachedTokens: 2000 };
@@ -39,7 +39,7 @@ const CHARS_PER_TOKEN = 4;
 const NOTHING: Sums = { input: 0, output: 0, microUsd: 0 };
 
 const tenantWith = (options: TenantOptions = {}): Promise<TestTenant> =>
-  makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, ...options });
+  makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, ...options });
 
 /** A tenant whose route `r` has these models in turn. */
 const routed = (models: readonly string[], more: object = {}): Promise<TestTenant> =>
@@ -54,7 +54,7 @@ const routed = (models: readonly string[], more: object = {}): Promise<TestTenan
   });
 
 const billed = (...models: readonly string[]): Sums =>
-  addUp(models.map((model) => billedBy(rig.upstream, model)));
+  addUp(models.map((model) => billedBy(stack.upstream, model)));
 
 /** What the trace says that calls which answered nothing owe: their prompts, marked as estimates. */
 function promptOf(spans: readonly FlatSpan[], model: string): Pick<Sums, "input" | "microUsd"> {
@@ -73,13 +73,13 @@ function withPrompt(sums: Sums, { input, microUsd }: Pick<Sums, "input" | "micro
 }
 
 async function sourceOf(asked: Asked): Promise<unknown> {
-  return rootOf(await spansOf(rig, asked)).attributes["gateway.usage.source"];
+  return rootOf(await spansOf(stack, asked)).attributes["gateway.usage.source"];
 }
 
 /** Reads a stream until it has brought so much text, leaves, and says how much text it had got. */
 async function leaveAfter(key: string, ask: Ask, chars: number): Promise<Asked & { readonly chars: number }> {
   const leaving = new AbortController();
-  const response = await post(rig.gateway.url, key, { ...ask, stream: true, signal: leaving.signal });
+  const response = await post(stack.gateway.url, key, { ...ask, stream: true, signal: leaving.signal });
   const decoder = new TextDecoder();
   let text = "";
   for await (const bytes of response.body ?? []) {
@@ -102,11 +102,11 @@ function charsIn(sse: string): number {
 describe.concurrent("a request that", () => {
   test.each([false, true])("is tried again costs its one answer (stream: %j)", async (stream) => {
     const model = pricedModel();
-    rig.upstream.script(model, ({ earlier }) => (earlier === 0 ? BUSY : ANSWER));
+    stack.upstream.script(model, ({ earlier }) => (earlier === 0 ? BUSY : ANSWER));
     const tenant = await routed([model]);
-    const answer = await chat(rig, tenant.key, { model: "r", stream });
+    const answer = await chat(stack, tenant.key, { model: "r", stream });
     expect(answer.headers.get("x-headgate-attempts")).toBe("2");
-    expect(await settledSums(rig, tenant, [answer])).toEqual(billed(model));
+    expect(await settledSums(stack, tenant, [answer])).toEqual(billed(model));
     expect(billed(model).input).toBe(7000);
   });
 
@@ -118,32 +118,32 @@ describe.concurrent("a request that", () => {
     "falls back since its first target %s costs what the second billed, and a prompt that was read",
     async (_, reply, wasRead) => {
       const [bad, good] = [pricedModel(), pricedModel("gpt-4o")];
-      rig.upstream.script(bad, reply);
-      rig.upstream.script(good, ANSWER);
+      stack.upstream.script(bad, reply);
+      stack.upstream.script(good, ANSWER);
       const tenant = await routed([bad, good]);
-      const answer = await chat(rig, tenant.key, { model: "r", stream: true });
+      const answer = await chat(stack, tenant.key, { model: "r", stream: true });
       expect(answer.headers.get("x-headgate-target")).toBe(`up/${good}`);
-      const prompt = promptOf(await spansOf(rig, answer), bad);
+      const prompt = promptOf(await spansOf(stack, answer), bad);
       expect(prompt.input > 0).toBe(wasRead);
-      expect(await settledSums(rig, tenant, [answer])).toEqual(withPrompt(billed(good), prompt));
+      expect(await settledSums(stack, tenant, [answer])).toEqual(withPrompt(billed(good), prompt));
     },
   );
 
   test("is hedged costs what the winner billed and the prompt of the other, which is marked as an estimate", async () => {
     const [slow, fast] = [pricedModel(), pricedModel("gpt-4o")];
-    rig.upstream.script(slow, { ...ANSWER, delayMs: 3000 });
-    rig.upstream.script(fast, ANSWER);
+    stack.upstream.script(slow, { ...ANSWER, delayMs: 3000 });
+    stack.upstream.script(fast, ANSWER);
     const tenant = await routed([slow, fast], { hedge: { afterMs: 100 } });
     const ask = { model: "r", prompt: "word ".repeat(8000) };
-    const answer = await chat(rig, tenant.key, ask);
-    const spans = await spansOf(rig, answer);
+    const answer = await chat(stack, tenant.key, ask);
+    const spans = await spansOf(stack, answer);
     expect(attemptsOf(spans)).toEqual([`up/${slow} initial hedge_lost hedge`, `up/${fast} hedge ok`]);
     const hedgeMicroUsd = Math.round(Number(rootOf(spans).attributes["gateway.hedge.cost_usd"]) * 1e6);
-    const input = Math.ceil((rig.upstream.requestsFor(slow)[0]?.body.length ?? 0) / CHARS_PER_TOKEN);
+    const input = Math.ceil((stack.upstream.requestsFor(slow)[0]?.body.length ?? 0) / CHARS_PER_TOKEN);
     // The client's body names the route where the upstream's names the model.
     expect(hedgeMicroUsd / priceOf("openai", slow, { input, output: 0 })).toBeCloseTo(1, 2);
     const winner = billed(fast);
-    const sums = await settledSums(rig, tenant, [answer]);
+    const sums = await settledSums(stack, tenant, [answer]);
     expect(sums).toEqual(withPrompt(winner, { ...promptOf(spans, slow), microUsd: hedgeMicroUsd }));
   });
 
@@ -153,15 +153,15 @@ describe.concurrent("a request that", () => {
     ["was not billed", { ...ANSWER, usageChunk: "never" }],
   ])("%s in its stream costs an estimate of what had come, and says so", async (_, reply) => {
     const model = pricedModel();
-    rig.upstream.script(model, reply);
+    stack.upstream.script(model, reply);
     const tenant = await tenantWith();
-    const answer = await chat(rig, tenant.key, {
+    const answer = await chat(stack, tenant.key, {
       model: `up/${model}`,
       stream: true,
       prompt: "x".repeat(40_000),
     });
     expect(await sourceOf(answer)).toBe("estimate");
-    const sums = await settledSums(rig, tenant, [answer]);
+    const sums = await settledSums(stack, tenant, [answer]);
     expect(sums.output).toBe(Math.ceil(answer.content.length / CHARS_PER_TOKEN));
     expect(sums.input).toBeGreaterThanOrEqual(10_000);
     expect(sums.microUsd).toBe(Math.round(priceOf("openai", model, sums)));
@@ -172,56 +172,56 @@ describe.concurrent("a request that", () => {
     const choices = [
       { index: 0, message: { role: "assistant", content: "x".repeat(4000) }, finish_reason: "stop" },
     ];
-    rig.upstream.script(model, {
+    stack.upstream.script(model, {
       kind: "raw",
       body: JSON.stringify({ id: "1", object: "chat.completion", model, choices }),
     });
     const tenant = await tenantWith();
-    const answer = await chat(rig, tenant.key, { model: `up/${model}` });
+    const answer = await chat(stack, tenant.key, { model: `up/${model}` });
     expect(await sourceOf(answer)).toBe("estimate");
-    expect((await settledSums(rig, tenant, [answer])).output).toBe(1000);
+    expect((await settledSums(stack, tenant, [answer])).output).toBe(1000);
   });
 
   test("is refused, by us or by the upstream, costs nothing", async () => {
     const model = pricedModel();
-    rig.upstream.script(model, { kind: "error", status: 400 });
+    stack.upstream.script(model, { kind: "error", status: 400 });
     const tenant = await tenantWith();
     const answers = [
-      await chat(rig, tenant.key, { model: `up/${model}` }),
-      await chat(rig, tenant.key, { model: "no-such-route" }),
-      await chat(rig, tenant.key, { model: `up/${model}`, body: { messages: "none" } }),
-      await chat(rig, tenant.key, {
+      await chat(stack, tenant.key, { model: `up/${model}` }),
+      await chat(stack, tenant.key, { model: "no-such-route" }),
+      await chat(stack, tenant.key, { model: `up/${model}`, body: { messages: "none" } }),
+      await chat(stack, tenant.key, {
         model: `up/${model}`,
         headers: { "x-headgate-cache": "only-if-cached" },
       }),
     ];
     expect(answers.map(({ status }) => status)).toEqual([400, 404, 400, 504]);
-    expect(await settledSums(rig, tenant, answers)).toEqual(NOTHING);
+    expect(await settledSums(stack, tenant, answers)).toEqual(NOTHING);
   });
 
   test("came over a spent budget costs nothing, and the ledger is what it was", async () => {
     const model = pricedModel();
-    rig.upstream.script(model, ANSWER);
+    stack.upstream.script(model, ANSWER);
     const budget = { usd: 0.000_1, period: "month", onExceeded: "reject" };
     const tenant = await tenantWith({ record: { budget } });
-    const answers = [await chat(rig, tenant.key, { model: `up/${model}` })];
-    await settledSums(rig, tenant, answers);
-    answers.push(await chat(rig, tenant.key, { model: `up/${model}` }));
+    const answers = [await chat(stack, tenant.key, { model: `up/${model}` })];
+    await settledSums(stack, tenant, answers);
+    answers.push(await chat(stack, tenant.key, { model: `up/${model}` }));
     expect(answers.map(({ error }) => error)).toEqual([undefined, "budget_exceeded"]);
-    expect(await settledSums(rig, tenant, answers)).toEqual(billed(model));
+    expect(await settledSums(stack, tenant, answers)).toEqual(billed(model));
   });
 });
 
 describe.concurrent("a client who leaves", () => {
   test("in the stream owes an estimate: his prompt, and what had been written by then", async () => {
     const model = pricedModel();
-    rig.upstream.script(model, ENDLESS);
+    stack.upstream.script(model, ENDLESS);
     const tenant = await tenantWith();
     const left = await leaveAfter(tenant.key, { model: `up/${model}`, prompt: "x".repeat(40_000) }, 70);
-    const request = await rig.upstream.waitForRequest(model);
+    const request = await stack.upstream.waitForRequest(model);
     await request.ended;
     expect(request.outcome).toBe("client_closed");
-    const sums = await settledSums(rig, tenant, [left]);
+    const sums = await settledSums(stack, tenant, [left]);
     expect(await sourceOf(left)).toBe("estimate");
     expect(sums.output).toBeGreaterThanOrEqual(Math.floor(left.chars / CHARS_PER_TOKEN));
     const sent = (request.billed?.outputTokens ?? 0) * "a word ".length;
@@ -244,9 +244,9 @@ describe.concurrent("a client who leaves", () => {
       type: "text",
       text: "some words, and more of them",
     }));
-    rig.upstream.script(model, anthropicMessage({ content, usage, paceMs: 25 }));
+    stack.upstream.script(model, anthropicMessage({ content, usage, paceMs: 25 }));
     const tenant = await tenantWith({ providerKind: "anthropic" });
-    const response = await fetch(rig.gateway.url + path, {
+    const response = await fetch(stack.gateway.url + path, {
       method: "POST",
       headers: { authorization: `Bearer ${tenant.key}`, "content-type": "application/json" },
       body: JSON.stringify({
@@ -260,7 +260,7 @@ describe.concurrent("a client who leaves", () => {
     for (let reads = 0; reads < 20; reads += 1) await reader?.read();
     await reader?.cancel();
     const left = { traceId: response.headers.get("x-trace-id") ?? "", headers: response.headers };
-    const sums = await settledSums(rig, tenant, [left]);
+    const sums = await settledSums(stack, tenant, [left]);
     expect(await sourceOf(left)).toBe("estimate");
     expect(sums.input).toBe(7000);
     expect(sums.output).toBeGreaterThan(20);
@@ -270,9 +270,9 @@ describe.concurrent("a client who leaves", () => {
 
   test("before the first byte owes the prompt, which the vendor has read, and its slot is free", async () => {
     const model = pricedModel();
-    rig.upstream.script(model, { kind: "hang" });
+    stack.upstream.script(model, { kind: "hang" });
     const tenant = await tenantWith();
-    const answer = await fetch(`${rig.gateway.leaverUrl}/v1/chat/completions`, {
+    const answer = await fetch(`${stack.gateway.leaverUrl}/v1/chat/completions`, {
       method: "POST",
       headers: {
         authorization: `Bearer ${tenant.key}`,
@@ -283,13 +283,13 @@ describe.concurrent("a client who leaves", () => {
     });
     expect(answer.status).toBe(499);
     await (
-      await rig.upstream.waitForRequest(model)
+      await stack.upstream.waitForRequest(model)
     ).ended;
-    const listed = await rig.gateway.admin("GET", `/admin/traces?tenant=${tenant.id}`);
+    const listed = await stack.gateway.admin("GET", `/admin/traces?tenant=${tenant.id}`);
     const { items } = await listed.json<{ readonly items: readonly { readonly traceId: string }[] }>();
     const traceId = items[0]?.traceId ?? "";
-    const sums = await settledSums(rig, tenant, [{ traceId, headers: answer.headers }]);
-    const input = Math.ceil((rig.upstream.requestsFor(model)[0]?.body.length ?? 0) / CHARS_PER_TOKEN);
+    const sums = await settledSums(stack, tenant, [{ traceId, headers: answer.headers }]);
+    const input = Math.ceil((stack.upstream.requestsFor(model)[0]?.body.length ?? 0) / CHARS_PER_TOKEN);
     expect(sums).toMatchObject({ input, output: 0 });
     expect(sums.microUsd).toBe(Math.round(priceOf("openai", model, { input, output: 0 })));
   });
@@ -298,48 +298,48 @@ describe.concurrent("a client who leaves", () => {
 describe.concurrent("an answer that is given again", () => {
   test.each([false, true])("from the cache costs its first client only (stream: %j)", async (stream) => {
     const model = pricedModel();
-    rig.upstream.script(model, ANSWER);
+    stack.upstream.script(model, ANSWER);
     const tenant = await tenantWith({ cache: { enabled: true } });
-    const first = await chat(rig, tenant.key, { model: `up/${model}`, stream });
-    await spansOf(rig, first);
-    const again = await chat(rig, tenant.key, { model: `up/${model}`, stream });
+    const first = await chat(stack, tenant.key, { model: `up/${model}`, stream });
+    await spansOf(stack, first);
+    const again = await chat(stack, tenant.key, { model: `up/${model}`, stream });
     expect(again.headers.get("x-headgate-cache")).toBe("HIT");
-    expect(await settledSums(rig, tenant, [first, again])).toEqual(billed(model));
-    expect(rig.upstream.requestsFor(model)).toHaveLength(1);
+    expect(await settledSums(stack, tenant, [first, again])).toEqual(billed(model));
+    expect(stack.upstream.requestsFor(model)).toHaveLength(1);
   });
 
   test("for an idempotency key costs once, also where its first client had left", async () => {
     const model = pricedModel();
-    rig.upstream.script(model, { ...ANSWER, text: "one two three four five six", paceMs: 100 });
+    stack.upstream.script(model, { ...ANSWER, text: "one two three four five six", paceMs: 100 });
     const tenant = await tenantWith();
     const ask = { model: `up/${model}`, stream: true, headers: { "idempotency-key": randomUUID() } };
     const left = await leaveAfter(tenant.key, ask, 1);
     await (
-      await rig.upstream.waitForRequest(model)
+      await stack.upstream.waitForRequest(model)
     ).ended;
-    const again = await chat(rig, tenant.key, ask);
+    const again = await chat(stack, tenant.key, ask);
     expect(again.headers.get("idempotent-replayed")).toBe("true");
-    expect(await settledSums(rig, tenant, [left, again])).toEqual(billed(model));
+    expect(await settledSums(stack, tenant, [left, again])).toEqual(billed(model));
     expect(billed(model).output).toBe(3000);
   });
 
   test("to all who asked at once costs once, also where the one who led had left", async () => {
     const model = pricedModel();
-    rig.upstream.script(model, { ...ANSWER, firstChunkDelayMs: 300, paceMs: 200 });
+    stack.upstream.script(model, { ...ANSWER, firstChunkDelayMs: 300, paceMs: 200 });
     const tenant = await tenantWith({ cache: { coalesce: true } });
     const ask = { model: `up/${model}`, stream: true };
     const leader = leaveAfter(tenant.key, ask, 1);
-    await rig.upstream.waitForRequest(model);
-    const followers = await Promise.all([chat(rig, tenant.key, ask), chat(rig, tenant.key, ask)]);
+    await stack.upstream.waitForRequest(model);
+    const followers = await Promise.all([chat(stack, tenant.key, ask), chat(stack, tenant.key, ask)]);
     expect(followers.map(({ content }) => content)).toEqual([ANSWER.text, ANSWER.text]);
-    expect(await settledSums(rig, tenant, [await leader, ...followers])).toEqual(billed(model));
-    expect(rig.upstream.requestsFor(model)).toHaveLength(1);
+    expect(await settledSums(stack, tenant, [await leader, ...followers])).toEqual(billed(model));
+    expect(stack.upstream.requestsFor(model)).toHaveLength(1);
   });
 });
 
 describe.concurrent("beside chat", () => {
   const embed = async ({ key }: TestTenant, model: string, input: readonly string[]): Promise<Asked> => {
-    const response = await fetch(`${rig.gateway.url}/v1/embeddings`, {
+    const response = await fetch(`${stack.gateway.url}/v1/embeddings`, {
       method: "POST",
       headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
       body: JSON.stringify({ model: `up/${model}`, input }),
@@ -351,7 +351,7 @@ describe.concurrent("beside chat", () => {
 
   test("embeddings cost the texts that were not there yet", async () => {
     const model = pricedModel("text-embedding-3-small");
-    rig.upstream.script(model, (request) => {
+    stack.upstream.script(model, (request) => {
       const texts: readonly unknown[] = Array.isArray(request.json["input"]) ? request.json["input"] : [];
       const tokens = 100_000 * texts.length;
       request.billed = { inputTokens: tokens, outputTokens: 0 };
@@ -368,34 +368,34 @@ describe.concurrent("beside chat", () => {
     });
     const tenant = await tenantWith({ cache: { enabled: true } });
     const first = await embed(tenant, model, ["one", "two"]);
-    await spansOf(rig, first);
+    await spansOf(stack, first);
     const mixed = await embed(tenant, model, ["one", "three", "two"]);
     const known = await embed(tenant, model, ["two", "one"]);
-    expect(await settledSums(rig, tenant, [first, mixed, known])).toEqual(billed(model));
+    expect(await settledSums(stack, tenant, [first, mixed, known])).toEqual(billed(model));
     expect(billed(model).input).toBe(300_000);
   });
 
   test.each([false, true])("a vendor's own API costs what was billed (stream: %j)", async (stream) => {
     const model = pricedModel();
-    rig.upstream.script(model, { ...ANSWER, usageChunk: "always" });
+    stack.upstream.script(model, { ...ANSWER, usageChunk: "always" });
     const tenant = await tenantWith();
-    const response = await fetch(`${rig.gateway.url}/proxy/up/chat/completions`, {
+    const response = await fetch(`${stack.gateway.url}/proxy/up/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${tenant.key}`, "content-type": "application/json" },
       body: JSON.stringify({ model, stream, messages: [{ role: "user", content: "Hi" }] }),
     });
     await response.text();
     const asked = { traceId: response.headers.get("x-trace-id") ?? "", headers: response.headers };
-    expect(await settledSums(rig, tenant, [asked])).toEqual(billed(model));
+    expect(await settledSums(stack, tenant, [asked])).toEqual(billed(model));
     expect(billed(model).input).toBe(7000);
   });
 });
 
 test("a crowd of all kinds adds up to what was billed", async () => {
   const [sound, flaky, refusing] = [pricedModel(), pricedModel("gpt-4o"), pricedModel()];
-  rig.upstream.script(sound, { ...ANSWER, paceMs: 5 });
-  rig.upstream.script(flaky, ({ earlier }) => (earlier % 2 === 0 ? BUSY : ANSWER));
-  rig.upstream.script(refusing, { kind: "error", status: 422 });
+  stack.upstream.script(sound, { ...ANSWER, paceMs: 5 });
+  stack.upstream.script(flaky, ({ earlier }) => (earlier % 2 === 0 ? BUSY : ANSWER));
+  stack.upstream.script(refusing, { kind: "error", status: 422 });
   const tenant = await routed([flaky, sound]);
   const asks: readonly Ask[] = [
     { model: `up/${sound}` },
@@ -406,7 +406,7 @@ test("a crowd of all kinds adds up to what was billed", async () => {
     { model: "nowhere" },
   ];
   const crowd = Array.from({ length: 60 }, (_, at) => asks[at % asks.length] ?? { model: "" });
-  const answers = await Promise.all(crowd.map((ask) => chat(rig, tenant.key, ask)));
+  const answers = await Promise.all(crowd.map((ask) => chat(stack, tenant.key, ask)));
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 404, 422]));
-  expect(await settledSums(rig, tenant, answers)).toEqual(billed(sound, flaky));
+  expect(await settledSums(stack, tenant, answers)).toEqual(billed(sound, flaky));
 });

@@ -9,7 +9,7 @@ import {
   type Asked,
   type Tokens,
 } from "../../support/checkers/ledger-sums.ts";
-import { startRig, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { anthropicMessage } from "../../support/servers/scripted-anthropic.ts";
 import {
   candidate,
@@ -21,12 +21,12 @@ import type { Script } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../../support/clients/test-tenant.ts";
 import type { Billing } from "../../support/servers/upstream-replies.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 let google: ScriptedGemini;
 beforeAll(async () => {
-  [rig, google] = await Promise.all([startRig(), startScriptedGemini()]);
+  [stack, google] = await Promise.all([startGatewayStack(), startScriptedGemini()]);
 });
-afterAll(() => Promise.all([rig.close(), google.close()]));
+afterAll(() => Promise.all([stack.close(), google.close()]));
 
 /** Thousands, so that every price comes to whole micro-dollars and no two ways of counting them come to the same. */
 const USED: Tokens = { input: 7000, output: 3000, cacheRead: 2000 };
@@ -41,7 +41,7 @@ async function ask(
   { key }: TestTenant,
   { path = "/v1/chat/completions", body }: Ask,
 ): Promise<Asked & { readonly status: number }> {
-  const response = await fetch(rig.gateway.url + path, {
+  const response = await fetch(stack.gateway.url + path, {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
     body: JSON.stringify(body),
@@ -52,7 +52,7 @@ async function ask(
 }
 
 const tenantWith = (options: TenantOptions = {}): Promise<TestTenant> =>
-  makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, ...options });
+  makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, ...options });
 
 const CLAUDE = "claude-haiku-4-5";
 const CLAUDE_USED: Tokens = { ...USED, cacheWrite: 1000 };
@@ -110,21 +110,21 @@ describe.concurrent.each([false, true])("with stream %j", (stream) => {
   test.each(ROWS)("a %s costs what was billed", async (_, providerKind, name, used, script, body) => {
     const tenant = await tenantWith({ providerKind });
     const model = pricedModel(name);
-    rig.upstream.script(model, script);
+    stack.upstream.script(model, script);
     const requests = [
       await ask(tenant, body(`up/${model}`, stream)),
       await ask(tenant, body(`up/${model}`, stream)),
     ];
     expect(requests.map(({ status }) => status)).toEqual([200, 200]);
     const once = { input: used.input, output: used.output, microUsd: priceOf(providerKind, model, used) };
-    expect(await settledSums(rig, tenant, requests)).toEqual(addUp([once, once]));
-    expect(rig.upstream.requestsFor(model)).toHaveLength(2);
+    expect(await settledSums(stack, tenant, requests)).toEqual(addUp([once, once]));
+    expect(stack.upstream.requestsFor(model)).toHaveLength(2);
   });
 
   test("a Gemini's own costs what was billed", async () => {
     const tenant = await tenantWith();
     const record = { kind: "gemini", baseUrl: google.url, apiKey: "AIza" };
-    await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
+    await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
     const model = pricedModel("gemini-2.5-flash");
     const usage = {
       promptTokenCount: 7000,
@@ -140,7 +140,7 @@ describe.concurrent.each([false, true])("with stream %j", (stream) => {
     const request = await ask(tenant, geminiBody(`gem/${model}`, stream));
     expect(request.status).toBe(200);
     const { input, output } = USED;
-    expect(await settledSums(rig, tenant, [request])).toEqual({
+    expect(await settledSums(stack, tenant, [request])).toEqual({
       input,
       output,
       microUsd: priceOf("gemini", model, USED),

@@ -2,20 +2,20 @@
 // alone, since it compares milliseconds; the queue's other behaviour through HTTP is queue.test.ts.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { adminJson } from "../../support/clients/admin-client.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import { pause, percentile, sendRequest, type TimedAnswer } from "../../support/clients/queued-request.ts";
 
 const LONG_MS = 90_000;
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 const admin = (method: string, path: string, body?: unknown): Promise<Record<string, unknown>> =>
-  adminJson(rig.gateway, method, path, body);
+  adminJson(stack.gateway, method, path, body);
 
 const anotherKey = async (tenant: TestTenant): Promise<string> =>
   String((await admin("POST", `/admin/tenants/${tenant.id}/keys`, { name: "other" }))["key"]);
@@ -27,12 +27,12 @@ describe("two keys of a tenant", () => {
     async () => {
       const model = uniqueModel();
       const serviceMs = 500;
-      rig.upstream.script(model, { kind: "answer", delayMs: serviceMs });
-      const tenant = await makeTenant(rig.gateway, {
-        upstreamUrl: rig.upstream.url,
+      stack.upstream.script(model, { kind: "answer", delayMs: serviceMs });
+      const tenant = await makeTenant(stack.gateway, {
+        upstreamUrl: stack.upstream.url,
         limits: { concurrency: 20, queue: { maxDepth: 2000, maxWaitMs: 120_000 } },
       });
-      const url = rig.gateway.url;
+      const url = stack.gateway.url;
       const quietKey = await anotherKey(tenant);
       const flood = Promise.all(
         Array.from({ length: 1000 }, async (_, n) => {
@@ -57,7 +57,7 @@ describe("two keys of a tenant", () => {
         ),
       ).toBeGreaterThan(15_000);
       expect(percentile(waits, 0.95)).toBeLessThanOrEqual(2 * serviceMs);
-      expect(rig.upstream.maxInFlight(model)).toBeLessThanOrEqual(20);
+      expect(stack.upstream.maxInFlight(model)).toBeLessThanOrEqual(20);
     },
   );
 });
@@ -66,17 +66,17 @@ describe("two tenants", () => {
   test("the queue of one is nothing to the other", { timeout: LONG_MS }, async () => {
     const slow = uniqueModel();
     const quick = uniqueModel();
-    rig.upstream.script(slow, { kind: "answer", delayMs: 2000 });
-    rig.upstream.script(quick, { kind: "answer", delayMs: 20 });
+    stack.upstream.script(slow, { kind: "answer", delayMs: 2000 });
+    stack.upstream.script(quick, { kind: "answer", delayMs: 20 });
     const options = {
-      upstreamUrl: rig.upstream.url,
+      upstreamUrl: stack.upstream.url,
       limits: { concurrency: 4, queue: { maxDepth: 1000, maxWaitMs: 60_000 } },
     };
     const [busy, calm] = await Promise.all([
-      makeTenant(rig.gateway, options),
-      makeTenant(rig.gateway, options),
+      makeTenant(stack.gateway, options),
+      makeTenant(stack.gateway, options),
     ]);
-    const url = rig.gateway.url;
+    const url = stack.gateway.url;
     const measure = async (): Promise<number[]> => {
       const times: number[] = [];
       for (let n = 0; n < 40; n += 1)

@@ -1,29 +1,32 @@
 // Faults that other gateways' limiters shipped, as tests, each named by where it was reported. What needs the object's clock or
 // several isolates is in test/worker/limits/tenant-queue-peers.test.ts.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 import { pause, sendRequest } from "../../support/clients/queued-request.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 const leasesOf = async (tenantId: string): Promise<unknown> => {
-  const response = await rig.gateway.admin("GET", `/admin/tenants/${tenantId}/queue`);
+  const response = await stack.gateway.admin("GET", `/admin/tenants/${tenantId}/queue`);
   return Object(await response.json())["leases"];
 };
 
 test("BerriAI/litellm#20256: a request that times out gives its slot back at once", async () => {
   const stuck = uniqueModel();
-  rig.upstream.script(stuck, { kind: "hang" });
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, limits: { concurrency: 1 } });
-  const { url } = rig.gateway;
+  stack.upstream.script(stuck, { kind: "hang" });
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
+    limits: { concurrency: 1 },
+  });
+  const { url } = stack.gateway;
   const headers = { "x-headgate-timeout-ms": "200", "x-headgate-max-wait-ms": "5000" };
   const route = { targets: [{ provider: "up", model: stuck }], retries: { maxAttempts: 1 } };
-  await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/routes/stuck`, route);
+  await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/routes/stuck`, route);
   for (let n = 0; n < 3; n += 1) {
     const timedOut = await sendRequest({ url, key: tenant.key, model: "stuck", headers });
     expect(timedOut).toMatchObject({ status: 504, code: "upstream_timeout" });
@@ -37,12 +40,12 @@ test("BerriAI/litellm#20256: a request that times out gives its slot back at onc
 
 test("BerriAI/litellm#27955: answers from the cache hold no slot and cost no limit", async () => {
   const model = uniqueModel();
-  const tenant = await makeTenant(rig.gateway, {
-    upstreamUrl: rig.upstream.url,
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
     limits: { concurrency: 1, requestsPerMinute: 60, burst: 3 },
     cache: { enabled: true },
   });
-  const { url } = rig.gateway;
+  const { url } = stack.gateway;
   const body = { temperature: 0 };
   const ask = () => sendRequest({ url, key: tenant.key, model: `up/${model}`, body });
   await ask();
@@ -62,11 +65,11 @@ test("BerriAI/litellm#27955: answers from the cache hold no slot and cost no lim
 const NEVER_WAIT = { "x-headgate-max-wait-ms": "0" };
 
 test("BerriAI/litellm#39309: a refused request consumes nothing of the rate", async () => {
-  const tenant = await makeTenant(rig.gateway, {
-    upstreamUrl: rig.upstream.url,
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
     limits: { requestsPerMinute: 30, burst: 2 },
   });
-  const { url } = rig.gateway;
+  const { url } = stack.gateway;
   const ask = () => sendRequest({ url, key: tenant.key, model: `up/${uniqueModel()}`, headers: NEVER_WAIT });
   expect([(await ask()).status, (await ask()).status]).toEqual([200, 200]);
   const refused = [];
@@ -80,12 +83,16 @@ test("BerriAI/litellm#39309: a refused request consumes nothing of the rate", as
 
 test("BerriAI/litellm#18730: calls of one moment can't pass the token limit together", async () => {
   const model = uniqueModel();
-  rig.upstream.script(model, { kind: "answer", delayMs: 200, usage: { inputTokens: 10, outputTokens: 290 } });
-  const tenant = await makeTenant(rig.gateway, {
-    upstreamUrl: rig.upstream.url,
+  stack.upstream.script(model, {
+    kind: "answer",
+    delayMs: 200,
+    usage: { inputTokens: 10, outputTokens: 290 },
+  });
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
     limits: { tokensPerMinute: 6000 },
   });
-  const { url } = rig.gateway;
+  const { url } = stack.gateway;
   // A burst is a thousand tokens; each call reserves a little over 300.
   const call = () =>
     sendRequest({

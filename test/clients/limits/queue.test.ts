@@ -2,30 +2,30 @@
 // and orders. Its fairness, in milliseconds, is queue-fairness.test.ts.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { adminJson } from "../../support/clients/admin-client.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 import { pause, sendRequest, type TimedAnswer } from "../../support/clients/queued-request.ts";
 
 const LONG_MS = 90_000;
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 const admin = (method: string, path: string, body?: unknown): Promise<Record<string, unknown>> =>
-  adminJson(rig.gateway, method, path, body);
+  adminJson(stack.gateway, method, path, body);
 
 const seen = (answers: readonly TimedAnswer[]): readonly unknown[] =>
   answers.map(({ status, code }) => code ?? status);
 
 describe.concurrent("a budget", () => {
   test("refuses once it is spent, in numbers that agree, and starts with what was spent before it was set", async () => {
-    const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+    const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
     const model = "up/gpt-4o-mini";
-    const url = rig.gateway.url;
-    rig.upstream.script("gpt-4o-mini", {
+    const url = stack.gateway.url;
+    stack.upstream.script("gpt-4o-mini", {
       kind: "answer",
       usage: { inputTokens: 1_000_000, outputTokens: 100_000 },
     });
@@ -54,28 +54,28 @@ describe.concurrent("an upstream's Retry-After", () => {
   test("closes that target for everybody until then: others are asked, and it is not", async () => {
     const limited = uniqueModel();
     const spare = uniqueModel();
-    rig.upstream.script(limited, ({ earlier }) =>
+    stack.upstream.script(limited, ({ earlier }) =>
       earlier === 0
         ? { kind: "error", status: 429, headers: { "retry-after": "3" } }
         : { kind: "answer", text: "back" },
     );
     const targets = [limited, spare].map((model) => ({ provider: "up", model }));
-    const tenant = await makeTenant(rig.gateway, {
-      upstreamUrl: rig.upstream.url,
+    const tenant = await makeTenant(stack.gateway, {
+      upstreamUrl: stack.upstream.url,
       routes: { chat: { targets }, alone: { targets: targets.slice(0, 1) } },
     });
-    const { url } = rig.gateway;
+    const { url } = stack.gateway;
     const sentAt = Date.now();
     const answers = [];
     for (let n = 0; n < 5; n += 1) answers.push(await sendRequest({ url, key: tenant.key, model: "chat" }));
     expect(answers.map(({ headers }) => headers.get("x-headgate-target"))).toEqual(
       answers.map(() => `up/${spare}`),
     );
-    expect(rig.upstream.requestsFor(limited)).toHaveLength(1);
+    expect(stack.upstream.requestsFor(limited)).toHaveLength(1);
     // With no other target it is waited for.
     const waited = await sendRequest({ url, key: tenant.key, model: "alone" });
     expect([waited.status, Date.now() - sentAt >= 3000]).toEqual([200, true]);
-    expect(rig.upstream.requestsFor(limited)).toHaveLength(2);
+    expect(stack.upstream.requestsFor(limited)).toHaveLength(2);
     const again = await sendRequest({ url, key: tenant.key, model: "chat" });
     expect(again.headers.get("x-headgate-target")).toBe(`up/${limited}`);
   });
@@ -88,10 +88,10 @@ describe.concurrent("a key that is revoked while it streams", () => {
     async () => {
       const model = uniqueModel();
       const chunks = Array.from({ length: 600 }, (_, n) => `w${n} `);
-      rig.upstream.script(model, { kind: "answer", chunks, paceMs: 100 });
-      const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+      stack.upstream.script(model, { kind: "answer", chunks, paceMs: 100 });
+      const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
       const ask = (path: string, name: string): Promise<Response> =>
-        fetch(`${rig.gateway.url}/${path}`, {
+        fetch(`${stack.gateway.url}/${path}`, {
           method: "POST",
           headers: { authorization: `Bearer ${tenant.key}`, "content-type": "application/json" },
           body: JSON.stringify({ model: name, stream: true, messages: [{ role: "user", content: "hello" }] }),
@@ -108,7 +108,7 @@ describe.concurrent("a key that is revoked while it streams", () => {
       expect(text).not.toContain("[DONE]");
       expect(nativeText).not.toContain("[DONE]");
       const traces = [translated, native].map(({ headers }) =>
-        rig.otlp.waitForTrace(headers.get("x-trace-id") ?? ""),
+        stack.otlp.waitForTrace(headers.get("x-trace-id") ?? ""),
       );
       const roots = (await Promise.all(traces)).map(
         (spans) => spans.find(({ parentSpanId }) => parentSpanId === undefined)?.attributes,
@@ -124,12 +124,12 @@ describe.concurrent("a key that is revoked while it streams", () => {
 describe.concurrent("an operator", () => {
   test("watches the queue live, raises a limit for those who wait, and drains it", async ({ expect }) => {
     const model = uniqueModel();
-    rig.upstream.script(model, { kind: "answer", delayMs: 3000 });
-    const tenant = await makeTenant(rig.gateway, {
-      upstreamUrl: rig.upstream.url,
+    stack.upstream.script(model, { kind: "answer", delayMs: 3000 });
+    const tenant = await makeTenant(stack.gateway, {
+      upstreamUrl: stack.upstream.url,
       limits: { concurrency: 1, queue: { maxDepth: 10, maxWaitMs: 30_000 } },
     });
-    const { url } = rig.gateway;
+    const { url } = stack.gateway;
     const samples: Record<string, unknown>[] = [];
     // Node's WebSocket takes headers; the browser's type, which is all that is declared, has protocols there.
     const options = { headers: { authorization: "Bearer test-admin" } } as unknown as string[];
@@ -155,14 +155,14 @@ describe.concurrent("an operator", () => {
         leases: 3,
         orders: { raised: { limits: { concurrency: 3 } } },
       });
-    expect(rig.upstream.inFlight(model)).toBe(3);
+    expect(stack.upstream.inFlight(model)).toBe(3);
     await admin("POST", `/admin/tenants/${tenant.id}/queue/drain`, { forSeconds: 60 });
     const refused = await sendRequest({ url, key: tenant.key, model: `up/${model}` });
     expect(refused).toMatchObject({ status: 429, code: "queue_full" });
     expect(seen(await Promise.all(answers))).toEqual([200, 200, 200]);
     await admin("POST", `/admin/tenants/${tenant.id}/queue/drain`, { forSeconds: 0 });
     expect((await sendRequest({ url, key: tenant.key, model: `up/${model}` })).status).toBe(200);
-    const response = await rig.gateway.admin("GET", "/admin/audit?limit=100");
+    const response = await stack.gateway.admin("GET", "/admin/audit?limit=100");
     const { items }: { items: { tenant: string; action: string }[] } = JSON.parse(await response.text());
     const orders = items.filter((entry) => entry.tenant === tenant.id && entry.action.startsWith("queue."));
     expect(orders.map(({ action }) => action)).toEqual(["queue.drain", "queue.drain", "queue.limits"]);
@@ -170,14 +170,17 @@ describe.concurrent("an operator", () => {
   });
 
   test("is told what is wrong with an order, and that the live view wants a WebSocket", async () => {
-    const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+    const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
     const path = `/admin/tenants/${tenant.id}/queue`;
-    const misspelt = await rig.gateway.admin("POST", `${path}/limits`, { limits: { rpm: 1 }, forSeconds: 5 });
+    const misspelt = await stack.gateway.admin("POST", `${path}/limits`, {
+      limits: { rpm: 1 },
+      forSeconds: 5,
+    });
     expect([misspelt.status, await misspelt.text()]).toEqual([400, expect.stringContaining("limits.rpm")]);
-    expect((await rig.gateway.admin("POST", `${path}/drain`, { forSeconds: -1 })).status).toBe(400);
-    expect((await rig.gateway.admin("GET", `${path}/live`)).status).toBe(426);
+    expect((await stack.gateway.admin("POST", `${path}/drain`, { forSeconds: -1 })).status).toBe(400);
+    expect((await stack.gateway.admin("GET", `${path}/live`)).status).toBe(426);
     expect(
-      (await rig.gateway.admin("POST", "/admin/tenants/nobody/queue/drain", { forSeconds: 1 })).status,
+      (await stack.gateway.admin("POST", "/admin/tenants/nobody/queue/drain", { forSeconds: 1 })).status,
     ).toBe(404);
   });
 });

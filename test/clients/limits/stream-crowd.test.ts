@@ -6,7 +6,7 @@ import { post } from "../../support/clients/chat-client.ts";
 import { checkOtlp } from "../../support/checkers/otlp-proto.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 import { checkTrace, splitRequests } from "../../support/checkers/trace-invariants.ts";
 import type { Reply } from "../../support/servers/upstream-replies.ts";
@@ -19,12 +19,12 @@ const BROKEN_AFTER = 2;
 /** Longer than the test: plain workerd notices that a client has left when it writes to him. */
 const ENDLESS_CHUNKS = 2000;
 
-let rig: Rig;
+let stack: GatewayStack;
 let own: OtlpReceiver;
 beforeAll(async () => {
-  [rig, own] = await Promise.all([startRig(), startOtlpReceiver()]);
+  [stack, own] = await Promise.all([startGatewayStack(), startOtlpReceiver()]);
 });
-afterAll(() => Promise.all([rig.close(), own.close()]));
+afterAll(() => Promise.all([stack.close(), own.close()]));
 
 type Fate = "complete" | "cut" | "error" | "left";
 
@@ -58,7 +58,7 @@ async function sendRequest(
   { traceId, spanId }: Caller,
 ): Promise<TimedAnswer> {
   const leaving = new AbortController();
-  const response = await post(rig.gateway.url, key, {
+  const response = await post(stack.gateway.url, key, {
     model,
     prompt: `stream ${index}.`,
     stream: true,
@@ -85,13 +85,13 @@ test(
     const model = uniqueModel();
     // Nobody gets a word before all have come.
     const all = Promise.withResolvers<void>();
-    rig.upstream.script(model, async ({ body, earlier }) => {
+    stack.upstream.script(model, async ({ body, earlier }) => {
       if (earlier === STREAMS - 1) all.resolve();
       await all.promise;
       return replyTo(Number(/stream (\d+)\./.exec(body)?.[1]));
     });
-    const { key } = await makeTenant(rig.gateway, {
-      upstreamUrl: rig.upstream.url,
+    const { key } = await makeTenant(stack.gateway, {
+      upstreamUrl: stack.upstream.url,
       record: { tracing: { destinations: [{ name: "own", endpoint: own.url }] } },
       limits: { concurrency: STREAMS },
     });
@@ -106,14 +106,14 @@ test(
         return sendRequest(key, `up/${model}`, index, caller);
       }),
     );
-    expect(rig.upstream.maxInFlight(model)).toBe(STREAMS);
+    expect(stack.upstream.maxInFlight(model)).toBe(STREAMS);
     // No client got a byte of another's.
     for (const { index, text } of answers) {
       const words = [...text.matchAll(/(\d+)\.\d+ /g)].map(([, whose]) => Number(whose));
       expect(new Set(words)).toEqual(new Set([index]));
     }
 
-    for (const receiver of [rig.otlp, own]) {
+    for (const receiver of [stack.otlp, own]) {
       const requests = await treesAt(receiver, callers);
       expect(requests).toHaveLength(STREAMS);
       expect(requests.flatMap((spans) => checkTrace(spans, { others: requests.flat() }))).toEqual([]);

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Answer, attemptsOf, chat, rootOf, spanOf, spansOf } from "../../support/clients/chat-client.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { FAULTS, type FaultRow, renderFaults } from "./routing-faults.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
@@ -12,31 +12,31 @@ import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 const STRATEGIES = ["fallback", "weighted", "least-latency", "least-cost"] as const;
 const README = join(import.meta.dirname, "../../../src/routing/README.md");
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 /** One tenant with a route whose first target is at fault; a second one is sound, or is not there. */
 async function route(row: FaultRow, strategy: string, hasSecond: boolean) {
   const [bad, good] = [uniqueModel(), uniqueModel()];
   const isSim = "sim" in row.reply;
   const model = "sim" in row.reply ? row.reply.sim : bad;
-  if (!("sim" in row.reply)) rig.upstream.script(bad, row.reply);
-  rig.upstream.script(good, { kind: "answer", text: "from the second" });
+  if (!("sim" in row.reply)) stack.upstream.script(bad, row.reply);
+  stack.upstream.script(good, { kind: "answer", text: "from the second" });
   // Weight 0 and an unknown price come last, and so does what comes second where nothing was measured.
   const targets = [
     { provider: isSim ? "sim" : "up", model, weight: 1 },
     { provider: "up", model: good, weight: 0 },
   ].slice(0, hasSecond ? 2 : 1);
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
   const root = `/admin/tenants/${tenant.id}`;
-  await rig.gateway.admin("PUT", `${root}/providers/sim`, {
+  await stack.gateway.admin("PUT", `${root}/providers/sim`, {
     kind: "sim",
     options: { firstChunkMs: 1, paceMs: 1 },
   });
-  await rig.gateway.admin("PUT", `${root}/routes/r`, {
+  await stack.gateway.admin("PUT", `${root}/routes/r`, {
     strategy,
     targets,
     retries: { maxAttempts: 2, baseDelayMs: 5 },
@@ -68,8 +68,8 @@ describe.concurrent.each(STRATEGIES)("%s", (strategy) => {
   test.each(FAULTS.map((row) => [row.fault, row] as const))("%s", async (_, row) => {
     for (const hasSecond of [true, false]) {
       const { tenant, first, second } = await route(row, strategy, hasSecond);
-      const answer = await chat(rig, tenant.key, { model: "r", stream: row.stream });
-      const spans = await spansOf(rig, answer);
+      const answer = await chat(stack, tenant.key, { model: "r", stream: row.stream });
+      const spans = await spansOf(stack, answer);
       const attempts = attemptsOf(spans);
       // What was never measured and costs nothing known is in the route's order: the first target is the one at fault.
       expect(attempts).toEqual(expectedAttempts(row, first, hasSecond ? second : undefined));

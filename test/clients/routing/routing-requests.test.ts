@@ -2,20 +2,20 @@
 // as orders, an upstream's Retry-After in each form, and the deadline that all attempts share.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { attemptsOf, chat, spanOf, spansOf } from "../../support/clients/chat-client.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 const withRoute = (route: object): Promise<TestTenant> =>
-  makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, routes: { r: route } });
+  makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, routes: { r: route } });
 const targets = (...models: readonly string[]) => models.map((model) => ({ provider: "up", model }));
-const callsOf = (model: string): number => rig.upstream.requestsFor(model).length;
+const callsOf = (model: string): number => stack.upstream.requestsFor(model).length;
 const targetOf = ({ headers }: { readonly headers: Headers }) => headers.get("x-headgate-target");
 
 describe("x-headgate-target", () => {
@@ -23,14 +23,14 @@ describe("x-headgate-target", () => {
     const [first, second] = [uniqueModel(), uniqueModel()];
     const { key } = await withRoute({ targets: targets(first, second), retries: { maxAttempts: 1 } });
     const pin = { "x-headgate-target": `up/${second}` };
-    const answer = await chat(rig, key, { model: "r", headers: pin });
+    const answer = await chat(stack, key, { model: "r", headers: pin });
     expect(targetOf(answer)).toBe(`up/${second}`);
-    expect(spanOf(await spansOf(rig, answer), "gateway.route").attributes).toMatchObject({
+    expect(spanOf(await spansOf(stack, answer), "gateway.route").attributes).toMatchObject({
       "gateway.route.strategy": "pinned",
       "gateway.route.rejected": [`up/${first}: another target is pinned`],
     });
-    rig.upstream.script(second, { kind: "error", status: 500 });
-    expect(await chat(rig, key, { model: "r", headers: pin })).toMatchObject({
+    stack.upstream.script(second, { kind: "error", status: 500 });
+    expect(await chat(stack, key, { model: "r", headers: pin })).toMatchObject({
       status: 502,
       error: "upstream_error",
     });
@@ -40,7 +40,7 @@ describe("x-headgate-target", () => {
   test("outside the route is refused by name, and nobody is called", async () => {
     const [own, other] = [uniqueModel(), uniqueModel()];
     const { key } = await withRoute({ targets: targets(own) });
-    const answer = await chat(rig, key, { model: "r", headers: { "x-headgate-target": `up/${other}` } });
+    const answer = await chat(stack, key, { model: "r", headers: { "x-headgate-target": `up/${other}` } });
     expect(answer).toMatchObject({ status: 400, error: "invalid_request" });
     expect(answer.text).toContain("x-headgate-target");
     expect(callsOf(own) + callsOf(other)).toBe(0);
@@ -49,7 +49,7 @@ describe("x-headgate-target", () => {
 
 test("a target's own parameters win over the client's, for that target only", async () => {
   const [first, second] = [uniqueModel(), uniqueModel()];
-  rig.upstream.script(first, { kind: "error", status: 500 });
+  stack.upstream.script(first, { kind: "error", status: 500 });
   const { key } = await withRoute({
     targets: [
       { provider: "up", model: first, params: { temperature: 0, max_tokens: 7 } },
@@ -57,14 +57,14 @@ test("a target's own parameters win over the client's, for that target only", as
     ],
     retries: { maxAttempts: 1 },
   });
-  const answer = await chat(rig, key, { model: "r", body: { temperature: 0.9, top_p: 0.5 } });
+  const answer = await chat(stack, key, { model: "r", body: { temperature: 0.9, top_p: 0.5 } });
   expect(targetOf(answer)).toBe(`up/${second}`);
-  expect(rig.upstream.requestsFor(first)[0]?.json).toMatchObject({
+  expect(stack.upstream.requestsFor(first)[0]?.json).toMatchObject({
     temperature: 0,
     max_tokens: 7,
     top_p: 0.5,
   });
-  const [plain] = rig.upstream.requestsFor(second);
+  const [plain] = stack.upstream.requestsFor(second);
   expect(plain?.json).toMatchObject({ temperature: 0.9, top_p: 0.5 });
   expect(plain?.json).not.toHaveProperty("max_tokens");
 });
@@ -72,9 +72,9 @@ test("a target's own parameters win over the client's, for that target only", as
 describe("an order by what is known", () => {
   test("least-cost asks the cheaper model first, whatever the route's order", async () => {
     const { key } = await withRoute({ strategy: "least-cost", targets: targets("gpt-4o", "gpt-4o-mini") });
-    const answer = await chat(rig, key, { model: "r" });
+    const answer = await chat(stack, key, { model: "r" });
     expect(targetOf(answer)).toBe("up/gpt-4o-mini");
-    const { attributes } = spanOf(await spansOf(rig, answer), "gateway.route");
+    const { attributes } = spanOf(await spansOf(stack, answer), "gateway.route");
     expect(attributes["gateway.route.reason"]).toMatch(/^lowest expected cost \(\d+ µ\$\)$/);
     expect(attributes["gateway.route.rejected"]).toEqual([
       expect.stringMatching(/^up\/gpt-4o: expected cost \d+ µ\$$/),
@@ -83,14 +83,14 @@ describe("an order by what is known", () => {
 
   test("least-latency tries what it doesn't know, then stays with the faster one", async () => {
     const [slow, fast] = [uniqueModel(), uniqueModel()];
-    rig.upstream.script(slow, { kind: "answer", text: "x", delayMs: 150 });
+    stack.upstream.script(slow, { kind: "answer", text: "x", delayMs: 150 });
     const { key } = await withRoute({ strategy: "least-latency", targets: targets(slow, fast) });
     const answers = [];
-    for (let asked = 0; asked < 8; asked += 1) answers.push(await chat(rig, key, { model: "r" }));
+    for (let asked = 0; asked < 8; asked += 1) answers.push(await chat(stack, key, { model: "r" }));
     expect([callsOf(slow), callsOf(fast)]).toEqual([1, 7]);
     const reasons = [];
     for (const answer of answers.slice(0, 3))
-      reasons.push(spanOf(await spansOf(rig, answer), "gateway.route").attributes["gateway.route.reason"]);
+      reasons.push(spanOf(await spansOf(stack, answer), "gateway.route").attributes["gateway.route.reason"]);
     expect(reasons).toEqual([
       "not measured lately",
       "not measured lately",
@@ -117,18 +117,18 @@ describe("an upstream's wish to be left alone", () => {
     "by %s is heeded: the same target is asked again, and not before",
     async (_, headers, ms) => {
       const model = uniqueModel();
-      rig.upstream.script(model, ({ earlier }) =>
+      stack.upstream.script(model, ({ earlier }) =>
         earlier === 0 ? { kind: "error", status: 429, headers: headers() } : { kind: "answer" },
       );
       const { key } = await withRoute({
         targets: targets(model),
         retries: { maxAttempts: 2, baseDelayMs: 1 },
       });
-      const answer = await chat(rig, key, { model: "r" });
+      const answer = await chat(stack, key, { model: "r" });
       expect(answer.status).toBe(200);
-      const [first, second] = rig.upstream.requestsFor(model);
+      const [first, second] = stack.upstream.requestsFor(model);
       expect((second?.startedAt ?? 0) - (first?.startedAt ?? 0)).toBeGreaterThanOrEqual(ms - 20);
-      const spans = await spansOf(rig, answer);
+      const spans = await spansOf(stack, answer);
       expect(checkTrace(spans)).toEqual([]);
       expect(attemptsOf(spans)).toEqual([
         `up/${model} initial upstream_rate_limited retry`,
@@ -140,21 +140,21 @@ describe("an upstream's wish to be left alone", () => {
 
 test("the total is a deadline for all attempts together: the last is cut by it, not by its own limit", async () => {
   const [one, two] = [uniqueModel(), uniqueModel()];
-  for (const model of [one, two]) rig.upstream.script(model, { kind: "hang" });
+  for (const model of [one, two]) stack.upstream.script(model, { kind: "hang" });
   const { key } = await withRoute({
     targets: targets(one, two),
     retries: { maxAttempts: 1 },
     timeouts: { firstByteMs: 500, totalMs: 800 },
   });
   const startedAt = Date.now();
-  const answer = await chat(rig, key, { model: "r" });
+  const answer = await chat(stack, key, { model: "r" });
   expect(answer).toMatchObject({ status: 504, error: "upstream_timeout" });
   expect(Date.now() - startedAt).toBeGreaterThanOrEqual(790);
-  const spans = await spansOf(rig, answer);
+  const spans = await spansOf(stack, answer);
   expect(checkTrace(spans)).toEqual([]);
   const kinds = spans.map(({ attributes }) => attributes["gateway.timeout.kind"]).filter(Boolean);
   expect(kinds).toEqual(["first_byte", "total"]);
-  const [last] = rig.upstream.requestsFor(two);
+  const [last] = stack.upstream.requestsFor(two);
   await last?.ended;
   expect((last?.endedAt ?? 0) - (last?.startedAt ?? 0)).toBeLessThan(480);
 });

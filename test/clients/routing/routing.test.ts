@@ -2,21 +2,21 @@
 // shown of it. Faults one by one are in routing-faults.test.ts.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { attemptsOf, chat, rootOf, spanOf, spansOf } from "../../support/clients/chat-client.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 const withRoute = (route: object, options: object = {}): Promise<TestTenant> =>
-  makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, routes: { r: route }, ...options });
+  makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, routes: { r: route }, ...options });
 
 const targets = (...models: readonly string[]) => models.map((model) => ({ provider: "up", model }));
-const callsOf = (model: string): number => rig.upstream.requestsFor(model).length;
+const callsOf = (model: string): number => stack.upstream.requestsFor(model).length;
 
 /** As many requests, some at a time. */
 async function askMany(count: number, key: string): Promise<readonly number[]> {
@@ -24,7 +24,7 @@ async function askMany(count: number, key: string): Promise<readonly number[]> {
   const AT_ONCE = 50;
   for (let done = 0; done < count; done += AT_ONCE) {
     const some = Array.from({ length: Math.min(AT_ONCE, count - done) }, () =>
-      chat(rig, key, { model: "r" }),
+      chat(stack, key, { model: "r" }),
     );
     statuses.push(...(await Promise.all(some)).map(({ status }) => status));
   }
@@ -32,7 +32,7 @@ async function askMany(count: number, key: string): Promise<readonly number[]> {
 }
 
 async function dryRun(tenant: TestTenant, body: object, headers: Record<string, string> = {}, query = "") {
-  const response = await fetch(`${rig.gateway.url}/admin/tenants/${tenant.id}/routes/r/dry-run${query}`, {
+  const response = await fetch(`${stack.gateway.url}/admin/tenants/${tenant.id}/routes/r/dry-run${query}`, {
     method: "POST",
     headers: { authorization: "Bearer test-admin", "content-type": "application/json", ...headers },
     body: JSON.stringify(body),
@@ -63,7 +63,7 @@ describe("a weighted route", () => {
     const ask = { model: "r", headers: { "x-headgate-session": "conversation-7" } };
     const answered = new Set<string | null>();
     for (let turn = 0; turn < 6; turn += 1)
-      answered.add((await chat(rig, key, ask)).headers.get("x-headgate-target"));
+      answered.add((await chat(stack, key, ask)).headers.get("x-headgate-target"));
     expect(answered.size).toBe(1);
   });
 });
@@ -71,7 +71,7 @@ describe("a weighted route", () => {
 describe("a session on a fallback route", () => {
   test("stays with the target that answered it, when the first one is back", async () => {
     const [first, second] = [uniqueModel(), uniqueModel()];
-    rig.upstream.script(first, ({ earlier }) =>
+    stack.upstream.script(first, ({ earlier }) =>
       earlier === 0 ? { kind: "error", status: 500 } : { kind: "answer" },
     );
     const { key } = await withRoute({
@@ -81,16 +81,16 @@ describe("a session on a fallback route", () => {
     });
     const session = { model: "r", headers: { "x-headgate-session": "s1" } };
     const answered = [
-      await chat(rig, key, session),
-      await chat(rig, key, session),
-      await chat(rig, key, { model: "r" }),
+      await chat(stack, key, session),
+      await chat(stack, key, session),
+      await chat(stack, key, { model: "r" }),
     ];
     expect(answered.map(({ headers }) => headers.get("x-headgate-target"))).toEqual([
       `up/${second}`,
       `up/${second}`,
       `up/${first}`,
     ]);
-    const route = spanOf(await spansOf(rig, answered[1] ?? { traceId: "" }), "gateway.route");
+    const route = spanOf(await spansOf(stack, answered[1] ?? { traceId: "" }), "gateway.route");
     expect(route.attributes["gateway.route.reason"]).toBe("the session's target");
   });
 });
@@ -114,11 +114,11 @@ describe("conditions", () => {
       { model: "r", body: { tools: [f] } },
     ];
     const answers = [];
-    for (const ask of asks) answers.push(await chat(rig, key, ask));
+    for (const ask of asks) answers.push(await chat(stack, key, ask));
     expect(answers.map(({ headers }) => headers.get("x-headgate-target"))).toEqual(
       [own, long, gold, tools].map((model) => `up/${model}`),
     );
-    const route = spanOf(await spansOf(rig, answers[3] ?? { traceId: "" }), "gateway.route");
+    const route = spanOf(await spansOf(stack, answers[3] ?? { traceId: "" }), "gateway.route");
     expect(route.attributes["gateway.route.reason"]).toBe("first in the route's order; when[2]: needs tools");
   });
 });
@@ -126,14 +126,14 @@ describe("conditions", () => {
 describe("a dead target", () => {
   test("is asked five times, then once per pause; the other answers everything", async () => {
     const [dead, good] = [uniqueModel(), uniqueModel()];
-    rig.upstream.script(dead, { kind: "error", status: 500 });
+    stack.upstream.script(dead, { kind: "error", status: 500 });
     const tenant = await withRoute({ targets: targets(dead, good), retries: { maxAttempts: 1 } });
     for (let asked = 0; asked < 40; asked += 1)
-      expect((await chat(rig, tenant.key, { model: "r" })).status).toBe(200);
+      expect((await chat(stack, tenant.key, { model: "r" })).status).toBe(200);
     expect(callsOf(dead)).toBe(5);
     expect(callsOf(good)).toBe(40);
-    const answer = await chat(rig, tenant.key, { model: "r" });
-    const route = spanOf(await spansOf(rig, answer), "gateway.route");
+    const answer = await chat(stack, tenant.key, { model: "r" });
+    const route = spanOf(await spansOf(stack, answer), "gateway.route");
     expect(route.attributes["gateway.route.chosen"]).toBe(`up/${good}`);
     expect(route.attributes["gateway.route.rejected"]).toEqual([
       expect.stringMatching(
@@ -142,7 +142,7 @@ describe("a dead target", () => {
         ),
       ),
     ]);
-    const health = await rig.gateway.admin("GET", `/admin/tenants/${tenant.id}/health`);
+    const health = await stack.gateway.admin("GET", `/admin/tenants/${tenant.id}/health`);
     expect(await health.json()).toMatchObject({
       circuitsOf: "tenant",
       items: [
@@ -154,15 +154,15 @@ describe("a dead target", () => {
 
   test("without another is a 503 with a retry-after, and no call", async () => {
     const dead = uniqueModel();
-    rig.upstream.script(dead, { kind: "error", status: 500 });
+    stack.upstream.script(dead, { kind: "error", status: 500 });
     const { key } = await withRoute({ targets: targets(dead), retries: { maxAttempts: 5, baseDelayMs: 1 } });
-    expect((await chat(rig, key, { model: "r" })).status).toBe(502);
-    const refused = await chat(rig, key, { model: "r" });
+    expect((await chat(stack, key, { model: "r" })).status).toBe(502);
+    const refused = await chat(stack, key, { model: "r" });
     expect(refused).toMatchObject({ status: 503, error: "upstream_overloaded" });
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
     expect(refused.headers.get("x-headgate-attempts")).toBeNull();
     expect(callsOf(dead)).toBe(5);
-    const spans = await spansOf(rig, refused);
+    const spans = await spansOf(stack, refused);
     expect(rootOf(spans).events.map(({ name }) => name)).toContain("gateway.circuit_open");
     expect(checkTrace(spans)).toEqual([]);
   });
@@ -172,7 +172,7 @@ describe("the retry budget", () => {
   test("holds retries at a fifth of the requests while everything fails", async () => {
     const model = uniqueModel();
     // A limit is no defect: no circuit opens, and every attempt would be repeated.
-    rig.upstream.script(model, { kind: "error", status: 429, headers: { "retry-after-ms": "1" } });
+    stack.upstream.script(model, { kind: "error", status: 429, headers: { "retry-after-ms": "1" } });
     const { key } = await withRoute({ targets: targets(model), retries: { maxAttempts: 3, baseDelayMs: 1 } });
     const startedAt = Date.now();
     const statuses = await askMany(400, key);
@@ -181,8 +181,8 @@ describe("the retry budget", () => {
     const windows = 1 + Math.floor((Date.now() - startedAt) / 10_000);
     expect(callsOf(model)).toBeLessThanOrEqual(400 + Math.max(80, 10 * windows) + 10);
     expect(callsOf(model)).toBeGreaterThanOrEqual(400 + 10);
-    const last = await chat(rig, key, { model: "r" });
-    const spans = await spansOf(rig, last);
+    const last = await chat(stack, key, { model: "r" });
+    const spans = await spansOf(stack, last);
     const refusals = spans.map(({ attributes }) => attributes["gateway.retry.refused"]).filter(Boolean);
     expect(refusals).toEqual(["budget"]);
   }, 60_000);
@@ -198,16 +198,16 @@ describe("a hedged route", () => {
       // A model with a price, whose script is shared by name: this test is alone in using it.
       const slow = stream ? "gpt-4.1-mini" : "gpt-4.1";
       const fast = uniqueModel();
-      rig.upstream.script(slow, { kind: "answer", text: "slow", delayMs: 5_000 });
-      rig.upstream.script(fast, { kind: "answer", text: "fast" });
+      stack.upstream.script(slow, { kind: "answer", text: "slow", delayMs: 5_000 });
+      stack.upstream.script(fast, { kind: "answer", text: "fast" });
       const { key } = await hedged(slow, fast);
-      const answer = await chat(rig, key, { model: "r", stream, prompt: "word ".repeat(400) });
+      const answer = await chat(stack, key, { model: "r", stream, prompt: "word ".repeat(400) });
       expect(answer.content).toBe("fast");
       expect(answer.headers.get("x-headgate-target")).toBe(`up/${fast}`);
-      const request = await rig.upstream.waitForRequest(slow);
+      const request = await stack.upstream.waitForRequest(slow);
       await request.ended;
       expect(request.outcome).toBe("client_closed");
-      const spans = await spansOf(rig, answer);
+      const spans = await spansOf(stack, answer);
       expect(checkTrace(spans)).toEqual([]);
       expect(attemptsOf(spans)).toEqual([`up/${slow} initial hedge_lost hedge`, `up/${fast} hedge ok`]);
       expect(rootOf(spans).events.map(({ name }) => name)).toEqual(["gateway.hedge"]);
@@ -218,21 +218,21 @@ describe("a hedged route", () => {
   test("asks nobody else where the first answers in time, or fails in time", async () => {
     const [first, second] = [uniqueModel(), uniqueModel()];
     const { key } = await hedged(first, second);
-    expect((await chat(rig, key, { model: "r" })).headers.get("x-headgate-target")).toBe(`up/${first}`);
+    expect((await chat(stack, key, { model: "r" })).headers.get("x-headgate-target")).toBe(`up/${first}`);
     expect(callsOf(second)).toBe(0);
-    rig.upstream.script(first, { kind: "error", status: 422 });
-    expect((await chat(rig, key, { model: "r" })).status).toBe(422);
+    stack.upstream.script(first, { kind: "error", status: 422 });
+    expect((await chat(stack, key, { model: "r" })).status).toBe(422);
     expect(callsOf(second)).toBe(0);
   });
 
   test("still answers with the slow one where the hedge fails", async () => {
     const [slow, bad] = [uniqueModel(), uniqueModel()];
-    rig.upstream.script(slow, { kind: "answer", text: "slow but sound", delayMs: 400 });
-    rig.upstream.script(bad, { kind: "error", status: 500 });
+    stack.upstream.script(slow, { kind: "answer", text: "slow but sound", delayMs: 400 });
+    stack.upstream.script(bad, { kind: "error", status: 500 });
     const { key } = await hedged(slow, bad);
-    const answer = await chat(rig, key, { model: "r" });
+    const answer = await chat(stack, key, { model: "r" });
     expect(answer.content).toBe("slow but sound");
-    const spans = await spansOf(rig, answer);
+    const spans = await spansOf(stack, answer);
     expect(attemptsOf(spans)).toEqual([`up/${slow} initial ok`, `up/${bad} hedge upstream_error give_up`]);
     expect(rootOf(spans).attributes["gateway.outcome"]).toBe("ok");
     expect(checkTrace(spans)).toEqual([]);
@@ -240,10 +240,13 @@ describe("a hedged route", () => {
 
   test("says the first one's fault where both fail", async () => {
     const [slow, bad] = [uniqueModel(), uniqueModel()];
-    rig.upstream.script(slow, { kind: "error", status: 503, delayMs: 300 });
-    rig.upstream.script(bad, { kind: "error", status: 500 });
+    stack.upstream.script(slow, { kind: "error", status: 503, delayMs: 300 });
+    stack.upstream.script(bad, { kind: "error", status: 500 });
     const { key } = await hedged(slow, bad);
-    expect(await chat(rig, key, { model: "r" })).toMatchObject({ status: 503, error: "upstream_overloaded" });
+    expect(await chat(stack, key, { model: "r" })).toMatchObject({
+      status: 503,
+      error: "upstream_overloaded",
+    });
   });
 });
 
@@ -266,12 +269,12 @@ describe("each limit of time", () => {
     ],
   ])("%s is an error of its own", async (kind, reply, timeouts, stream, words) => {
     const model = uniqueModel();
-    rig.upstream.script(model, reply as Parameters<Rig["upstream"]["script"]>[1]);
+    stack.upstream.script(model, reply as Parameters<GatewayStack["upstream"]["script"]>[1]);
     const { key } = await withRoute({ targets: targets(model), timeouts, retries: { maxAttempts: 1 } });
-    const answer = await chat(rig, key, { model: "r", stream });
+    const answer = await chat(stack, key, { model: "r", stream });
     expect(answer.error).toBe("upstream_timeout");
     expect(answer.text).toContain(words);
-    const spans = await spansOf(rig, answer);
+    const spans = await spansOf(stack, answer);
     expect(spans.map(({ attributes }) => attributes["gateway.timeout.kind"]).filter(Boolean)).toEqual([kind]);
   });
 });
@@ -283,10 +286,10 @@ describe("a dry run", () => {
       { strategy: "least-cost", targets: targets(model, "gpt-4o", "gpt-4o-mini"), hedge: { afterMs: 50 } },
       { cache: { enabled: true } },
     );
-    const before = rig.upstream.requests.length;
+    const before = stack.upstream.requests.length;
     const { status, body } = await dryRun(tenant, { ...HELLO, max_tokens: 100, stream: true });
     expect(status).toBe(200);
-    expect(rig.upstream.requests.length).toBe(before);
+    expect(stack.upstream.requests.length).toBe(before);
     expect(body).toMatchObject({
       route: "r",
       strategy: "least-cost",
@@ -315,9 +318,9 @@ describe("a dry run", () => {
     };
     const expected = await first();
     expect(await first()).toBe(expected);
-    const answer = await chat(rig, tenant.key, { model: "r" });
+    const answer = await chat(stack, tenant.key, { model: "r" });
     expect(answer.headers.get("x-headgate-target")).toBe(expected);
-    await spansOf(rig, answer);
+    await spansOf(stack, answer);
     expect((await dryRun(tenant, HELLO)).body["cache"]).toMatchObject({
       status: "hit",
       ageSeconds: expect.any(Number),

@@ -2,7 +2,7 @@
 // other knows; the object gives the probe to one of them; and the operator and the traces see it.
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Answer, post, read, rootOf, spanOf, spansOf } from "../../support/clients/chat-client.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 
@@ -11,30 +11,30 @@ const PAUSE_MS = 10_000;
 /** By then an isolate has told what it knows. */
 const TOLD_MS = 1_500;
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig({}, { hasTwin: true });
+  stack = await startGatewayStack({}, { hasTwin: true });
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 async function ask(isolate: number, key: string): Promise<Answer> {
-  const url = isolate % 2 === 0 ? rig.gateway.url : rig.gateway.twinUrl;
+  const url = isolate % 2 === 0 ? stack.gateway.url : stack.gateway.twinUrl;
   const response = await post(url, key, { model: "r" });
   return read(response, await response.text());
 }
 
 async function withDeadTarget(): Promise<TestTenant & { readonly dead: string; readonly good: string }> {
   const [dead, good] = [uniqueModel(), uniqueModel()];
-  rig.upstream.script(dead, { kind: "error", status: 500 });
+  stack.upstream.script(dead, { kind: "error", status: 500 });
   const targets = [dead, good].map((model) => ({ provider: "up", model }));
-  const tenant = await makeTenant(rig.gateway, {
-    upstreamUrl: rig.upstream.url,
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
     routes: { r: { targets, retries: { maxAttempts: 1 } } },
   });
   return { ...tenant, dead, good };
 }
 
-const callsOf = (model: string): number => rig.upstream.requestsFor(model).length;
+const callsOf = (model: string): number => stack.upstream.requestsFor(model).length;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Health {
@@ -43,7 +43,7 @@ interface Health {
 }
 
 async function healthOf({ id }: TestTenant): Promise<Health> {
-  const response = await rig.gateway.admin("GET", `/admin/tenants/${id}/health`);
+  const response = await stack.gateway.admin("GET", `/admin/tenants/${id}/health`);
   // The route's own shape; each member is checked where it is used.
   return JSON.parse(await response.text()) as Health;
 }
@@ -74,7 +74,7 @@ describe("a dead target of two isolates", () => {
     const foundBy = Object(health.items[0]?.["foundBy"])["traceId"];
     for (const isolate of [0, 1]) {
       const answer = await ask(isolate, key);
-      const spans = await spansOf(rig, answer);
+      const spans = await spansOf(stack, answer);
       expect(checkTrace(spans)).toEqual([]);
       const [against = ""] = spanOf(spans, "gateway.route").attributes["gateway.route.rejected"] as string[];
       expect(against).toMatch(/circuit open for \d+ s, asked again in \d+ s, found by trace/);
@@ -96,11 +96,11 @@ describe("a dead target of two isolates", () => {
     const { key, dead } = tenant;
     for (let asked = 0; asked < 10; asked += 1) await ask(asked, key);
     const opening = callsOf(dead);
-    rig.upstream.script(dead, { kind: "answer", text: "back" });
+    stack.upstream.script(dead, { kind: "answer", text: "back" });
     await sleep(PAUSE_MS + TOLD_MS);
     const probe = await ask(0, key);
     expect(probe.content).toBe("back");
-    const spans = await spansOf(rig, probe);
+    const spans = await spansOf(stack, probe);
     expect(checkTrace(spans)).toEqual([]);
     expect(spanOf(spans, `chat ${dead}`).attributes["gateway.circuit.state"]).toBe("half_open");
     expect(spanOf(spans, "gateway.route").attributes["gateway.route.reason"]).toContain(

@@ -3,18 +3,18 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chat } from "../../support/clients/chat-client.ts";
 import { makeKey, makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import type { Reply } from "../../support/servers/upstream-replies.ts";
 
 /** Beyond the 30 s of `firstByteMs` and `idleMs`. */
 const LONG_MS = 31_500;
 const TEST_MS = 60_000;
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 interface Scripted extends TestTenant {
   readonly model: string;
@@ -23,12 +23,12 @@ interface Scripted extends TestTenant {
 /** A tenant with the route `r` to one target of that behaviour; `route` says the rest of it. */
 async function withTarget(reply: Reply, route: object = {}): Promise<Scripted> {
   const model = uniqueModel();
-  rig.upstream.script(model, reply);
+  stack.upstream.script(model, reply);
   const routes = { r: { targets: [{ provider: "up", model }], ...route } };
-  return { ...(await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, routes })), model };
+  return { ...(await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, routes })), model };
 }
 
-const callsOf = ({ model }: Scripted): number => rig.upstream.requestsFor(model).length;
+const callsOf = ({ model }: Scripted): number => stack.upstream.requestsFor(model).length;
 
 const COMPLETION = JSON.stringify({
   id: "c-1",
@@ -65,7 +65,7 @@ describe.concurrent("an answer that takes longer than the default limits", () =>
     "%s, arrives and is asked for once",
     async (_, stream, reply) => {
       const tenant = await withTarget(reply);
-      const answer = await chat(rig, tenant.key, { model: "r", stream });
+      const answer = await chat(stack, tenant.key, { model: "r", stream });
       expect(answer).toMatchObject({
         status: 200,
         error: undefined,
@@ -86,7 +86,7 @@ describe("bytes of any kind restart the idle limit", () => {
     ["line feeds of a stream", true, "\n"],
   ])("%s", async (_, stream, sign) => {
     const tenant = await withTarget(after(10, sign, 100, stream), { timeouts });
-    const answer = await chat(rig, tenant.key, { model: "r", stream });
+    const answer = await chat(stack, tenant.key, { model: "r", stream });
     expect(answer).toMatchObject({ status: 200, text: expect.stringContaining("at last") });
     expect(callsOf(tenant)).toBe(1);
   });
@@ -100,7 +100,7 @@ describe("bytes of any kind restart the idle limit", () => {
     ["a stream", { kind: "pieces", pieces: [": ping\n\n"], end: "stall" }, true],
   ])("and %s without any for that long is an idle timeout", async (_, reply, stream) => {
     const tenant = await withTarget(reply, { timeouts });
-    const answer = await chat(rig, tenant.key, { model: "r", stream });
+    const answer = await chat(stack, tenant.key, { model: "r", stream });
     expect(answer).toMatchObject({ status: 504, error: "upstream_timeout" });
     expect(answer.text).toContain("sent no data for 0.4 s (idle timeout)");
   });
@@ -111,7 +111,7 @@ describe("a limit that was reached", () => {
 
   test.each([false, true])("is not tried again at the same target (stream: %s)", async (stream) => {
     const tenant = await withTarget({ kind: "hang" }, { timeouts });
-    const answer = await chat(rig, tenant.key, { model: "r", stream });
+    const answer = await chat(stack, tenant.key, { model: "r", stream });
     expect(answer).toMatchObject({ status: 504, error: "upstream_timeout" });
     expect(callsOf(tenant)).toBe(1);
   });
@@ -119,22 +119,22 @@ describe("a limit that was reached", () => {
   test("is, where the route lists time-outs", async () => {
     const retries = { maxAttempts: 2, baseDelayMs: 1, on: ["timeout"] };
     const tenant = await withTarget({ kind: "hang" }, { timeouts, retries });
-    expect((await chat(rig, tenant.key, { model: "r" })).status).toBe(504);
+    expect((await chat(stack, tenant.key, { model: "r" })).status).toBe(504);
     expect(callsOf(tenant)).toBe(2);
   });
 
   test("leads to the next target", async () => {
     const good = uniqueModel();
     const slow = uniqueModel();
-    rig.upstream.script(slow, { kind: "hang" });
-    rig.upstream.script(good, { kind: "answer", text: "at last" });
+    stack.upstream.script(slow, { kind: "hang" });
+    stack.upstream.script(good, { kind: "answer", text: "at last" });
     const targets = [slow, good].map((model) => ({ provider: "up", model }));
-    const { key } = await makeTenant(rig.gateway, {
-      upstreamUrl: rig.upstream.url,
+    const { key } = await makeTenant(stack.gateway, {
+      upstreamUrl: stack.upstream.url,
       routes: { r: { targets, timeouts } },
     });
-    expect((await chat(rig, key, { model: "r" })).content).toBe("at last");
-    expect(rig.upstream.requestsFor(slow)).toHaveLength(1);
+    expect((await chat(stack, key, { model: "r" })).content).toBe("at last");
+    expect(stack.upstream.requestsFor(slow)).toHaveLength(1);
   });
 });
 
@@ -148,16 +148,16 @@ describe("whom a limit concerns", () => {
   test.each([false, true])("the client's own closes a model to no other key (stream: %s)", async (stream) => {
     const tenant = await withTarget(SLOW);
     for (let asked = 0; asked < MANY; asked += 1)
-      expect((await chat(rig, tenant.key, { model: "r", stream, headers: IMPATIENT })).status).toBe(504);
-    const other = await makeKey(rig.gateway, tenant.id);
-    expect((await chat(rig, other.key, { model: "r", stream })).content).toBe("at last");
+      expect((await chat(stack, tenant.key, { model: "r", stream, headers: IMPATIENT })).status).toBe(504);
+    const other = await makeKey(stack.gateway, tenant.id);
+    expect((await chat(stack, other.key, { model: "r", stream })).content).toBe("at last");
   });
 
   test("the route's own opens the circuit", async () => {
     const tenant = await withTarget({ kind: "hang" }, { timeouts: { firstByteMs: 20 } });
     const errors: (string | undefined)[] = [];
     for (let asked = 0; asked < MANY; asked += 1)
-      errors.push((await chat(rig, tenant.key, { model: "r" })).error);
+      errors.push((await chat(stack, tenant.key, { model: "r" })).error);
     expect(errors.at(0)).toBe("upstream_timeout");
     expect(errors.at(-1)).toBe("upstream_overloaded");
     expect(callsOf(tenant)).toBeLessThan(MANY);
@@ -166,7 +166,7 @@ describe("whom a limit concerns", () => {
   test("the client's own, where it is longer than the route's, opens it too", async () => {
     const tenant = await withTarget({ kind: "hang" }, { timeouts: { firstByteMs: 10 } });
     for (let asked = 0; asked < MANY; asked += 1)
-      await chat(rig, tenant.key, { model: "r", headers: IMPATIENT });
+      await chat(stack, tenant.key, { model: "r", headers: IMPATIENT });
     expect(callsOf(tenant)).toBeLessThan(MANY);
   });
 });
@@ -181,13 +181,13 @@ describe("a Retry-After", () => {
   test("of 20 s is not slept through: the client hears of it at once", async () => {
     const tenant = await withTarget(limited(20_000));
     const startedAt = Date.now();
-    const answer = await chat(rig, tenant.key, { model: "r" });
+    const answer = await chat(stack, tenant.key, { model: "r" });
     expect(answer).toMatchObject({ status: 429, error: "upstream_rate_limited" });
     expect(Number(answer.headers.get("retry-after"))).toBeGreaterThanOrEqual(19);
     expect(Date.now() - startedAt).toBeLessThan(5000);
     expect(callsOf(tenant)).toBe(1);
     // Nor by the next request, which finds the target in its cooldown.
-    const next = await chat(rig, tenant.key, { model: "r" });
+    const next = await chat(stack, tenant.key, { model: "r" });
     expect(next).toMatchObject({ status: 429, error: "upstream_rate_limited" });
     expect(Date.now() - startedAt).toBeLessThan(10_000);
     expect(callsOf(tenant)).toBe(1);
@@ -199,7 +199,7 @@ describe("a Retry-After", () => {
   ])("of %i ms under a limit of %i ms: %i calls", async (ms, maxRetryAfterMs, calls) => {
     const retries = { maxAttempts: 2, maxRetryAfterMs };
     const tenant = await withTarget(limited(ms), { retries });
-    expect((await chat(rig, tenant.key, { model: "r" })).status).toBe(429);
+    expect((await chat(stack, tenant.key, { model: "r" })).status).toBe(429);
     expect(callsOf(tenant)).toBe(calls);
   });
 });

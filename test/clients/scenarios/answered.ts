@@ -14,10 +14,13 @@ export const ANSWERED: readonly Scenario[] = [
     name: "answered",
     done: "A model is asked, and answers as a whole.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
-    async play(stage) {
-      const model = stage.model("m", { kind: "answer", headers: { "x-request-id": "req_of_the_upstream" } });
-      const { headers, traceId } = await stage.ask(await stage.tenant(), { model: `up/${model}` });
-      const spans = await stage.spansOf({ traceId });
+    async play(context) {
+      const model = context.model("m", {
+        kind: "answer",
+        headers: { "x-request-id": "req_of_the_upstream" },
+      });
+      const { headers, traceId } = await context.ask(await context.tenant(), { model: `up/${model}` });
+      const spans = await context.spansOf({ traceId });
       const root = spanOf(spans, CHAT);
       expect(headers.get("traceresponse")).toBe(`00-${traceId}-${root.spanId}-01`);
       expect(root.attributes).toMatchObject({
@@ -39,7 +42,7 @@ export const ANSWERED: readonly Scenario[] = [
       expect(spanOf(spans, `chat ${model}`).attributes).toMatchObject({
         "gateway.upstream.request_id": "req_of_the_upstream",
         "server.address": "127.0.0.1",
-        "server.port": Number(new URL(stage.rig.upstream.url).port),
+        "server.port": Number(new URL(context.stack.upstream.url).port),
       });
       return spans;
     },
@@ -48,9 +51,9 @@ export const ANSWERED: readonly Scenario[] = [
     name: "streamed",
     done: "A model is asked for a stream.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok +stream.first_chunk", ...SETTLED],
-    async play(stage) {
-      const model = stage.model("m", { kind: "answer", text: "one two three" });
-      const spans = await stage.trace(await stage.tenant(), { model: `up/${model}`, stream: true });
+    async play(context) {
+      const model = context.model("m", { kind: "answer", text: "one two three" });
+      const spans = await context.trace(await context.tenant(), { model: `up/${model}`, stream: true });
       const [chunk] = spans.flatMap(({ events }) => events);
       const root = spans.find(({ name }) => name === CHAT);
       expect(BigInt(chunk?.timeUnixNano ?? 0)).toBeGreaterThanOrEqual(BigInt(root?.startTimeUnixNano ?? 0));
@@ -68,9 +71,9 @@ export const ANSWERED: readonly Scenario[] = [
       "  usage.count usage=estimate",
       "  usage.record",
     ],
-    async play(stage) {
-      const model = stage.model("m", { kind: "answer", text: "one two three", usageChunk: "never" });
-      const spans = await stage.trace(await stage.tenant(), { model: `up/${model}`, stream: true });
+    async play(context) {
+      const model = context.model("m", { kind: "answer", text: "one two three", usageChunk: "never" });
+      const spans = await context.trace(await context.tenant(), { model: `up/${model}`, stream: true });
       expect(spanOf(spans, CHAT).attributes["gateway.usage.source"]).toBe("estimate");
       return spans;
     },
@@ -79,9 +82,9 @@ export const ANSWERED: readonly Scenario[] = [
     name: "streamed with a pause",
     done: "The upstream falls silent for two seconds in the middle of its stream, and goes on.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok +stream.first_chunk +stream.stall", ...SETTLED],
-    async play(stage) {
-      const model = stage.model("m", { kind: "answer", text: "one two", paceMs: 2300 });
-      const spans = await stage.trace(await stage.tenant(), { model: `up/${model}`, stream: true });
+    async play(context) {
+      const model = context.model("m", { kind: "answer", text: "one two", paceMs: 2300 });
+      const spans = await context.trace(await context.tenant(), { model: `up/${model}`, stream: true });
       const [first, stall] = spans.flatMap(({ events }) => events);
       const gapMs = Number(stall?.attributes["gateway.stream.max_gap_ms"]);
       expect(gapMs).toBeGreaterThanOrEqual(2000);
@@ -102,12 +105,12 @@ export const ANSWERED: readonly Scenario[] = [
       "  response.format client=anthropic-messages upstream=openai-chat",
       ...SETTLED,
     ],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const model = `up/${stage.model("m")}`;
-      const sent = await stage.send("/v1/messages", { key, ...post({ model, ...MESSAGE }, ANTHROPIC) });
+    async play(context) {
+      const { key } = await context.tenant();
+      const model = `up/${context.model("m")}`;
+      const sent = await context.send("/v1/messages", { key, ...post({ model, ...MESSAGE }, ANTHROPIC) });
       expect(JSON.parse(sent.text)).toMatchObject({ type: "message" });
-      return stage.spansOf(sent);
+      return context.spansOf(sent);
     },
   },
   {
@@ -120,24 +123,24 @@ export const ANSWERED: readonly Scenario[] = [
       "  response.format client=anthropic-messages upstream=openai-chat",
       ...SETTLED,
     ],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const model = `up/${stage.model("m", { kind: "answer", text: "one two three", paceMs: 50 })}`;
+    async play(context) {
+      const { key } = await context.tenant();
+      const model = `up/${context.model("m", { kind: "answer", text: "one two three", paceMs: 50 })}`;
       const ask = post({ model, stream: true, ...MESSAGE }, ANTHROPIC);
-      const sent = await stage.send("/v1/messages", { key, ...ask });
+      const sent = await context.send("/v1/messages", { key, ...ask });
       expect(sent.text).toContain("event: message_stop");
-      return stage.spansOf(sent);
+      return context.spansOf(sent);
     },
   },
   {
     name: "with tool calls",
     done: "The model wants a tool called; the request brings parameters, metadata and a session.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok finish=tool_calls", ...SETTLED],
-    async play(stage) {
+    async play(context) {
       const toolCalls = [{ id: "call_1", name: "look", arguments: '{"at":"it"}' }];
-      const model = `up/${stage.model("m", { kind: "answer", toolCalls })}`;
+      const model = `up/${context.model("m", { kind: "answer", toolCalls })}`;
       const params = { temperature: 1, top_p: 0.5, max_tokens: 9, seed: 7, n: 2, frequency_penalty: 0.1 };
-      const spans = await stage.trace(await stage.tenant(), {
+      const spans = await context.trace(await context.tenant(), {
         model,
         body: { ...params, presence_penalty: 0.2 },
         headers: { "x-headgate-session": "s-1", "x-headgate-metadata": '{"team":"blue"}' },
@@ -163,7 +166,7 @@ export const ANSWERED: readonly Scenario[] = [
     name: "usage in detail",
     done: "The upstream bills cached and reasoning tokens apart; the root has the numbers too, and what they cost.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat gpt-4o 200 ok", ...SETTLED],
-    async play(stage) {
+    async play(context) {
       const usage = {
         prompt_tokens: 100,
         completion_tokens: 50,
@@ -173,11 +176,11 @@ export const ANSWERED: readonly Scenario[] = [
       };
       const choices = [{ index: 0, message: { role: "assistant", content: "Yes." }, finish_reason: "stop" }];
       // A model with a price, so that the cost is on the spans too; who shares its script gets the same answer.
-      stage.rig.upstream.script("gpt-4o", {
+      context.stack.upstream.script("gpt-4o", {
         kind: "raw",
         body: JSON.stringify({ id: "c-1", object: "chat.completion", model: "gpt-4o", choices, usage }),
       });
-      const spans = await stage.trace(await stage.tenant(), { model: "up/gpt-4o" });
+      const spans = await context.trace(await context.tenant(), { model: "up/gpt-4o" });
       const billed = {
         "gen_ai.usage.input_tokens": 100,
         "gen_ai.usage.output_tokens": 50,
@@ -209,8 +212,8 @@ export const ANSWERED: readonly Scenario[] = [
     name: "prompt cache written",
     done: "An Anthropic model bills what it wrote to and read from its prompt cache: all of it is input.",
     tree: ["POST /v1/messages ok 200", ...PASSED, "  chat m 200 ok", ...SETTLED],
-    async play(stage) {
-      const { key } = await stage.tenant({ providerKind: "anthropic" });
+    async play(context) {
+      const { key } = await context.tenant({ providerKind: "anthropic" });
       const usage = {
         input_tokens: 5,
         cache_creation_input_tokens: 70,
@@ -218,7 +221,7 @@ export const ANSWERED: readonly Scenario[] = [
         output_tokens: 9,
       };
       const content = [{ type: "text", text: "Yes." }];
-      const model = stage.model("m", ({ model: asked }) => ({
+      const model = context.model("m", ({ model: asked }) => ({
         kind: "raw",
         body: JSON.stringify({
           id: "msg_1",
@@ -231,11 +234,11 @@ export const ANSWERED: readonly Scenario[] = [
           usage,
         }),
       }));
-      const sent = await stage.send("/v1/messages", {
+      const sent = await context.send("/v1/messages", {
         key,
         ...post({ model: `up/${model}`, ...MESSAGE }, ANTHROPIC),
       });
-      const spans = await stage.spansOf(sent);
+      const spans = await context.spansOf(sent);
       expect(spanOf(spans, `chat ${model}`).attributes).toMatchObject({
         "gen_ai.provider.name": "anthropic",
         "gen_ai.usage.input_tokens": 95,
@@ -250,12 +253,12 @@ export const ANSWERED: readonly Scenario[] = [
     name: "embeddings",
     done: "A text's embedding is asked for.",
     tree: ["POST /v1/embeddings ok 200", ...PASSED, "  embeddings m 200 ok", ...SETTLED],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const model = stage.model("m");
-      stage.rig.upstream.script(model, { kind: "raw", body: embeddingOf(model, 1) });
-      return stage.spansOf(
-        await stage.send("/v1/embeddings", { key, ...post({ model: `up/${model}`, input: "a" }) }),
+    async play(context) {
+      const { key } = await context.tenant();
+      const model = context.model("m");
+      context.stack.upstream.script(model, { kind: "raw", body: embeddingOf(model, 1) });
+      return context.spansOf(
+        await context.send("/v1/embeddings", { key, ...post({ model: `up/${model}`, input: "a" }) }),
       );
     },
   },
@@ -270,10 +273,10 @@ export const ANSWERED: readonly Scenario[] = [
       "  usage.count usage=estimate",
       "  usage.record",
     ],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const ask = post({ model: `up/${stage.model("m")}`, messages: HELLO }, ANTHROPIC);
-      return stage.spansOf(await stage.send("/v1/messages/count_tokens", { key, ...ask }));
+    async play(context) {
+      const { key } = await context.tenant();
+      const ask = post({ model: `up/${context.model("m")}`, messages: HELLO }, ANTHROPIC);
+      return context.spansOf(await context.send("/v1/messages/count_tokens", { key, ...ask }));
     },
   },
   {
@@ -287,11 +290,11 @@ export const ANSWERED: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const { key } = await stage.tenant({ providerKind: "anthropic" });
-      const model = stage.model("m", { kind: "raw", body: '{"input_tokens":12}' });
+    async play(context) {
+      const { key } = await context.tenant({ providerKind: "anthropic" });
+      const model = context.model("m", { kind: "raw", body: '{"input_tokens":12}' });
       const ask = post({ model: `up/${model}`, messages: HELLO }, ANTHROPIC);
-      return stage.spansOf(await stage.send("/v1/messages/count_tokens", { key, ...ask }));
+      return context.spansOf(await context.send("/v1/messages/count_tokens", { key, ...ask }));
     },
   },
   {
@@ -305,11 +308,11 @@ export const ANSWERED: readonly Scenario[] = [
       "  moderation m 200 ok",
       "  usage.record",
     ],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const model = stage.model("m", { kind: "raw", body: '{"id":"modr-1","results":[]}' });
-      return stage.spansOf(
-        await stage.send("/v1/moderations", { key, ...post({ model: `up/${model}`, input: "a" }) }),
+    async play(context) {
+      const { key } = await context.tenant();
+      const model = context.model("m", { kind: "raw", body: '{"id":"modr-1","results":[]}' });
+      return context.spansOf(
+        await context.send("/v1/moderations", { key, ...post({ model: `up/${model}`, input: "a" }) }),
       );
     },
   },
@@ -325,10 +328,10 @@ export const ANSWERED: readonly Scenario[] = [
       "  POST openai 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const body = post({ model: stage.model("m"), messages: HELLO });
-      return stage.spansOf(await stage.send("/proxy/up/chat/completions", { key, ...body }));
+    async play(context) {
+      const { key } = await context.tenant();
+      const body = post({ model: context.model("m"), messages: HELLO });
+      return context.spansOf(await context.send("/proxy/up/chat/completions", { key, ...body }));
     },
   },
   {
@@ -343,10 +346,10 @@ export const ANSWERED: readonly Scenario[] = [
       "  POST openai 404 upstream_rejected ERROR",
       "  usage.record",
     ],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const body = post({ model: stage.model("m", { kind: "error", status: 404 }) });
-      return stage.spansOf(await stage.send("/proxy/up/chat/completions", { key, ...body }));
+    async play(context) {
+      const { key } = await context.tenant();
+      const body = post({ model: context.model("m", { kind: "error", status: 404 }) });
+      return context.spansOf(await context.send("/proxy/up/chat/completions", { key, ...body }));
     },
   },
   {
@@ -359,12 +362,12 @@ export const ANSWERED: readonly Scenario[] = [
       "  response.format client=openai-chat",
       ...SETTLED,
     ],
-    async play(stage) {
+    async play(context) {
       const model = "@cf/meta/llama-3.1-8b-instruct";
-      stage.aliases.set(model, "m");
+      context.aliases.set(model, "m");
       // The binding is a deployment's: a gateway that has it, and what is behind it.
       const platform = await startScriptedUpstream();
-      const vars = { OTLP_ENDPOINT: stage.rig.otlp.url };
+      const vars = { OTLP_ENDPOINT: context.stack.otlp.url };
       const gateway = await startGateway({ vars, aiUrl: platform.url });
       try {
         const usage = { prompt_tokens: 19, completion_tokens: 15, total_tokens: 34 };
@@ -373,7 +376,7 @@ export const ANSWERED: readonly Scenario[] = [
         const { id, key } = await makeTenant(gateway);
         await gateway.admin("PUT", `/admin/tenants/${id}/providers/cf`, { kind: "workers-ai" });
         const response = await send(gateway.url, key, { model: `cf/${model}` });
-        const spans = await stage.spansOf(read(response, await response.text()));
+        const spans = await context.spansOf(read(response, await response.text()));
         const { attributes } = spanOf(spans, `chat ${model}`);
         expect(attributes).toMatchObject({
           "gen_ai.provider.name": "cloudflare.workers_ai",
@@ -391,13 +394,13 @@ export const ANSWERED: readonly Scenario[] = [
     name: "record written",
     done: "An operator writes a route: an order leaves a trace, a look at something doesn't.",
     tree: ["PUT /admin/tenants/:tenant/routes/:name ok 201"],
-    async play(stage) {
-      const { id } = await stage.tenant();
+    async play(context) {
+      const { id } = await context.tenant();
       const path = `/admin/tenants/${id}/routes/r`;
-      const response = await stage.gateway.admin("PUT", path, { targets: targets(stage.model("m")) });
-      const looked = await stage.gateway.admin("GET", path);
-      const spans = await stage.spansOf({ traceId: response.headers.get("x-trace-id") ?? "" });
-      expect(stage.rig.otlp.spansOf(looked.headers.get("x-trace-id") ?? "")).toEqual([]);
+      const response = await context.gateway.admin("PUT", path, { targets: targets(context.model("m")) });
+      const looked = await context.gateway.admin("GET", path);
+      const spans = await context.spansOf({ traceId: response.headers.get("x-trace-id") ?? "" });
+      expect(context.stack.otlp.spansOf(looked.headers.get("x-trace-id") ?? "")).toEqual([]);
       return spans;
     },
   },
@@ -405,9 +408,9 @@ export const ANSWERED: readonly Scenario[] = [
     name: "models listed",
     done: "A client asks which models there are: nobody is called, nothing is limited.",
     tree: ["GET /v1/models ok 200", "  auth", "  config.load"],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      return stage.spansOf(await stage.send("/v1/models", { key }));
+    async play(context) {
+      const { key } = await context.tenant();
+      return context.spansOf(await context.send("/v1/models", { key }));
     },
   },
   {
@@ -424,10 +427,10 @@ export const ANSWERED: readonly Scenario[] = [
       "  chat m2 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const [one, other] = [stage.model("m1"), stage.model("m2")];
-      const tenant = await stage.tenant({ routes: { r: { targets: targets(one, other) } } });
-      return stage.trace(tenant, { model: "r", headers: { "x-headgate-target": `up/${other}` } });
+    async play(context) {
+      const [one, other] = [context.model("m1"), context.model("m2")];
+      const tenant = await context.tenant({ routes: { r: { targets: targets(one, other) } } });
+      return context.trace(tenant, { model: "r", headers: { "x-headgate-target": `up/${other}` } });
     },
   },
 ];

@@ -14,7 +14,7 @@ import {
   SETTLED,
   targets,
   type Scenario,
-  type Stage,
+  type ScenarioContext,
 } from "./scenario.ts";
 
 const error = (status: number, headers: Readonly<Record<string, string>> = {}): Reply => ({
@@ -34,16 +34,20 @@ interface Playing {
 }
 
 /** Asks a route whose only target does that, once unless the route says otherwise. */
-async function alone(stage: Stage, script: Script, { route = {}, stream = false }: Playing = {}) {
-  const r = { targets: targets(stage.model("m", script)), retries: { maxAttempts: 1 }, ...route };
-  return stage.trace(await stage.tenant({ routes: { r } }), { model: "r", stream });
+async function alone(context: ScenarioContext, script: Script, { route = {}, stream = false }: Playing = {}) {
+  const r = { targets: targets(context.model("m", script)), retries: { maxAttempts: 1 }, ...route };
+  return context.trace(await context.tenant({ routes: { r } }), { model: "r", stream });
 }
 
 /** The same with a sound second target. */
-async function withSecond(stage: Stage, script: Script, { route = {}, stream = false }: Playing = {}) {
-  const both = targets(stage.model("m1", script), stage.model("m2"));
+async function withSecond(
+  context: ScenarioContext,
+  script: Script,
+  { route = {}, stream = false }: Playing = {},
+) {
+  const both = targets(context.model("m1", script), context.model("m2"));
   const r = { targets: both, retries: { maxAttempts: 1 }, ...route };
-  return stage.trace(await stage.tenant({ routes: { r } }), { model: "r", stream });
+  return context.trace(await context.tenant({ routes: { r } }), { model: "r", stream });
 }
 
 /** So few slots that an isolate gets none in advance, however fast the requests come. */
@@ -56,7 +60,7 @@ const sleepUntil = (at: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, at - Date.now()));
 
 /** What the tenant's operator sees of a target's circuit. */
-async function circuitOf({ gateway }: Stage, { id }: TestTenant, model: string) {
+async function circuitOf({ gateway }: ScenarioContext, { id }: TestTenant, model: string) {
   const response = await gateway.admin("GET", `/admin/tenants/${id}/health`);
   const { items } = await response.json<{ items: readonly Readonly<Record<string, unknown>>[] }>();
   return items.find(({ target }) => target === `up/${model}`) ?? {};
@@ -75,7 +79,7 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m1 400 upstream_rejected left_for=give_up ERROR",
       "  usage.record",
     ],
-    play: (stage) => withSecond(stage, error(400)),
+    play: (context) => withSecond(context, error(400)),
   },
   {
     name: "credential refused",
@@ -86,7 +90,7 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m 401 upstream_auth left_for=give_up ERROR",
       "  usage.record",
     ],
-    play: (stage) => alone(stage, error(401)),
+    play: (context) => alone(context, error(401)),
   },
   {
     name: "upstream limited, then retried",
@@ -98,8 +102,8 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m 200 reason=retry ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const spans = await alone(stage, once(error(429, { "retry-after-ms": "300" })), { route: RETRY });
+    async play(context) {
+      const spans = await alone(context, once(error(429, { "retry-after-ms": "300" })), { route: RETRY });
       const [first, second] = spans.filter(({ name }) => name.startsWith("chat "));
       const pauseNs = BigInt(second?.startTimeUnixNano ?? 0) - BigInt(first?.endTimeUnixNano ?? 0);
       expect(Number(pauseNs) / 1e6).toBeGreaterThanOrEqual(250);
@@ -117,8 +121,8 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m2 200 reason=fallback ok",
       ...SETTLED,
     ],
-    play: (stage) =>
-      withSecond(stage, error(429, { "retry-after": "60" }), {
+    play: (context) =>
+      withSecond(context, error(429, { "retry-after": "60" }), {
         route: { ...RETRY, timeouts: { totalMs: 9000 } },
       }),
   },
@@ -132,7 +136,7 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m 200 reason=retry ok",
       ...SETTLED,
     ],
-    play: (stage) => alone(stage, once(error(500)), { route: RETRY }),
+    play: (context) => alone(context, once(error(500)), { route: RETRY }),
   },
   {
     name: "upstream error to the end",
@@ -144,7 +148,7 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m 500 reason=retry upstream_error left_for=give_up ERROR",
       "  usage.record",
     ],
-    play: (stage) => alone(stage, error(500), { route: RETRY }),
+    play: (context) => alone(context, error(500), { route: RETRY }),
   },
   {
     name: "overloaded, then fallback",
@@ -156,7 +160,7 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m2 200 reason=fallback ok",
       ...SETTLED,
     ],
-    play: (stage) => withSecond(stage, error(503)),
+    play: (context) => withSecond(context, error(503)),
   },
   {
     name: "overloaded, no other",
@@ -167,7 +171,7 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m 529 upstream_overloaded left_for=give_up ERROR",
       "  usage.record",
     ],
-    play: (stage) => alone(stage, error(529)),
+    play: (context) => alone(context, error(529)),
   },
   {
     name: "malformed answer",
@@ -179,7 +183,7 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m2 200 reason=fallback ok",
       ...ESTIMATED,
     ],
-    play: (stage) => withSecond(stage, { kind: "raw", body: "<html>" }),
+    play: (context) => withSecond(context, { kind: "raw", body: "<html>" }),
   },
   {
     name: "no first byte",
@@ -191,7 +195,7 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m2 200 reason=fallback ok",
       ...ESTIMATED,
     ],
-    play: (stage) => withSecond(stage, { kind: "hang" }, { route: { timeouts: { firstByteMs: 200 } } }),
+    play: (context) => withSecond(context, { kind: "hang" }, { route: { timeouts: { firstByteMs: 200 } } }),
   },
   {
     name: "no time left",
@@ -202,7 +206,7 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m upstream_timeout left_for=give_up timeout=total usage=estimate ERROR",
       ...ESTIMATED,
     ],
-    play: (stage) => alone(stage, { kind: "hang" }, { route: { timeouts: { totalMs: 300 } } }),
+    play: (context) => alone(context, { kind: "hang" }, { route: { timeouts: { totalMs: 300 } } }),
   },
   {
     name: "connection reset",
@@ -213,8 +217,8 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m upstream_error left_for=give_up ERROR",
       "  usage.record",
     ],
-    play: (stage) =>
-      alone(stage, () => {
+    play: (context) =>
+      alone(context, () => {
         // The scripted upstream destroys the connection of a script that throws.
         throw new Error("reset");
       }),
@@ -229,8 +233,8 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m2 200 reason=fallback ok +stream.first_chunk",
       ...ESTIMATED,
     ],
-    play: (stage) =>
-      withSecond(stage, { kind: "raw", body: "", contentType: "text/event-stream" }, { stream: true }),
+    play: (context) =>
+      withSecond(context, { kind: "raw", body: "", contentType: "text/event-stream" }, { stream: true }),
   },
   {
     name: "stream falls silent",
@@ -242,9 +246,9 @@ export const FAULTS: readonly Scenario[] = [
       "  usage.count usage=estimate",
       "  usage.record",
     ],
-    async play(stage) {
+    async play(context) {
       const script = { ...TEXT, end: "stall", endAfterChunks: 2 } as const;
-      const spans = await alone(stage, script, { stream: true, route: { timeouts: { idleMs: 400 } } });
+      const spans = await alone(context, script, { stream: true, route: { timeouts: { idleMs: 400 } } });
       const [, stall] = spans.flatMap(({ events }) => events);
       expect(Number(stall?.attributes["gateway.stream.max_gap_ms"])).toBeGreaterThanOrEqual(300);
       return spans;
@@ -260,7 +264,7 @@ export const FAULTS: readonly Scenario[] = [
       "  usage.count usage=estimate",
       "  usage.record",
     ],
-    play: (stage) => withSecond(stage, { ...TEXT, end: "cut", endAfterChunks: 2 }, { stream: true }),
+    play: (context) => withSecond(context, { ...TEXT, end: "cut", endAfterChunks: 2 }, { stream: true }),
   },
   {
     name: "stream with an error in it",
@@ -272,7 +276,7 @@ export const FAULTS: readonly Scenario[] = [
       "  usage.count usage=estimate",
       "  usage.record",
     ],
-    play: (stage) => alone(stage, { ...TEXT, end: "error-event", endAfterChunks: 2 }, { stream: true }),
+    play: (context) => alone(context, { ...TEXT, end: "error-event", endAfterChunks: 2 }, { stream: true }),
   },
   {
     name: "translated stream cut",
@@ -285,18 +289,18 @@ export const FAULTS: readonly Scenario[] = [
       "  usage.count usage=estimate",
       "  usage.record",
     ],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const model = `up/${stage.model("m", { ...TEXT, end: "cut", endAfterChunks: 2 })}`;
+    async play(context) {
+      const { key } = await context.tenant();
+      const model = `up/${context.model("m", { ...TEXT, end: "cut", endAfterChunks: 2 })}`;
       const messages = [{ role: "user", content: "Hello?" }];
-      const sent = await stage.send("/v1/messages", {
+      const sent = await context.send("/v1/messages", {
         key,
         method: "POST",
         headers: { "anthropic-version": "2023-06-01" },
         body: JSON.stringify({ model, max_tokens: 9, stream: true, messages }),
       });
       expect(sent.text).toContain("event: error");
-      return stage.spansOf(sent);
+      return context.spansOf(sent);
     },
   },
   {
@@ -313,15 +317,15 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m2 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const both = targets(stage.model("m1", error(500)), stage.model("m2"));
-      const tenant = await stage.tenant({
+    async play(context) {
+      const both = targets(context.model("m1", error(500)), context.model("m2"));
+      const tenant = await context.tenant({
         limits: NO_BATCHES,
         routes: { r: { targets: both, retries: { maxAttempts: 1 } } },
       });
       let found = "";
-      for (let asked = 0; asked < 5; asked += 1) found = (await stage.ask(tenant, { model: "r" })).traceId;
-      const spans = await stage.trace(tenant, { model: "r" });
+      for (let asked = 0; asked < 5; asked += 1) found = (await context.ask(tenant, { model: "r" })).traceId;
+      const spans = await context.trace(tenant, { model: "r" });
       const rejected = spanOf(spans, "gateway.route").attributes["gateway.route.rejected"];
       expect(String(rejected)).toContain(`found by trace ${found}`);
       return spans;
@@ -341,20 +345,20 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m1 200 ok circuit=half_open",
       ...SETTLED,
     ],
-    async play(stage) {
-      const model = stage.model("m1", error(500));
-      const r = { targets: targets(model, stage.model("m2")), retries: { maxAttempts: 1 } };
-      const tenant = await stage.tenant({ limits: NO_BATCHES, routes: { r } });
-      for (let asked = 0; asked < 5; asked += 1) await stage.ask(tenant, { model: "r" });
-      const circuit = () => circuitOf(stage, tenant, model);
+    async play(context) {
+      const model = context.model("m1", error(500));
+      const r = { targets: targets(model, context.model("m2")), retries: { maxAttempts: 1 } };
+      const tenant = await context.tenant({ limits: NO_BATCHES, routes: { r } });
+      for (let asked = 0; asked < 5; asked += 1) await context.ask(tenant, { model: "r" });
+      const circuit = () => circuitOf(context, tenant, model);
       const soon = { interval: 50, timeout: TOLD_MS };
       await expect.poll(circuit, soon).toMatchObject({ circuit: "open" });
       const { openUntil } = await circuit();
-      stage.rig.upstream.script(model, { kind: "answer" });
+      context.stack.upstream.script(model, { kind: "answer" });
       await sleepUntil(Date.parse(String(openUntil)) + CLOCK_GRAIN_MS);
-      const spans = await stage.trace(tenant, { model: "r" });
+      const spans = await context.trace(tenant, { model: "r" });
       await expect.poll(circuit, soon).toMatchObject({ circuit: "closed" });
-      const after = await stage.trace(tenant, { model: "r" });
+      const after = await context.trace(tenant, { model: "r" });
       expect(spanOf(after, `chat ${model}`).attributes).not.toHaveProperty("gateway.circuit.state");
       return spans;
     },
@@ -368,23 +372,23 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m2 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const both = targets(stage.model("m1", error(429, { "retry-after": "30" })), stage.model("m2"));
-      const tenant = await stage.tenant({ routes: { r: { targets: both, retries: { maxAttempts: 1 } } } });
-      await stage.ask(tenant, { model: "r" });
-      return stage.trace(tenant, { model: "r" });
+    async play(context) {
+      const both = targets(context.model("m1", error(429, { "retry-after": "30" })), context.model("m2"));
+      const tenant = await context.tenant({ routes: { r: { targets: both, retries: { maxAttempts: 1 } } } });
+      await context.ask(tenant, { model: "r" });
+      return context.trace(tenant, { model: "r" });
     },
   },
   {
     name: "gate closed, waited for",
     done: "The only target asked to be left alone for a second: the request waits, and is answered.",
     tree: [`${CHAT} ok 200 +retry(error=target_closed)`, ...ALONE, "  chat m 200 ok", ...SETTLED],
-    async play(stage) {
-      const model = stage.model("m", once(error(429, { "retry-after": "1" })));
+    async play(context) {
+      const model = context.model("m", once(error(429, { "retry-after": "1" })));
       const r = { targets: targets(model), retries: { maxAttempts: 1 } };
-      const tenant = await stage.tenant({ routes: { r } });
-      await stage.ask(tenant, { model: "r" });
-      return stage.trace(tenant, { model: "r" });
+      const tenant = await context.tenant({ routes: { r } });
+      await context.ask(tenant, { model: "r" });
+      return context.trace(tenant, { model: "r" });
     },
   },
   {
@@ -402,13 +406,13 @@ export const FAULTS: readonly Scenario[] = [
       "  chat fast 200 reason=hedge ok",
       ...ESTIMATED,
     ],
-    async play(stage) {
+    async play(context) {
       // A model with a price, so that what the lost call cost is on the root.
-      stage.aliases.set("gpt-4.1-nano", "slow");
-      stage.rig.upstream.script("gpt-4.1-nano", { kind: "answer", delayMs: 3000 });
-      const r = { targets: targets("gpt-4.1-nano", stage.model("fast")), hedge: { afterMs: 100 } };
-      const tenant = await stage.tenant({ routes: { r } });
-      const spans = await stage.trace(tenant, { model: "r", prompt: "word ".repeat(400) });
+      context.aliases.set("gpt-4.1-nano", "slow");
+      context.stack.upstream.script("gpt-4.1-nano", { kind: "answer", delayMs: 3000 });
+      const r = { targets: targets("gpt-4.1-nano", context.model("fast")), hedge: { afterMs: 100 } };
+      const tenant = await context.tenant({ routes: { r } });
+      const spans = await context.trace(tenant, { model: "r", prompt: "word ".repeat(400) });
       expect(spanOf(spans, CHAT).attributes["gateway.hedge.cost_usd"]).toBeGreaterThan(0);
       return spans;
     },
@@ -422,16 +426,16 @@ export const FAULTS: readonly Scenario[] = [
       "  chat m 429 upstream_rate_limited left_for=give_up retry_refused=budget retry_after_s=1 ERROR",
       "  usage.record",
     ],
-    async play(stage) {
+    async play(context) {
       // A limit is no defect: no circuit opens.
-      const model = stage.model("m", error(429, { "retry-after-ms": "1" }));
+      const model = context.model("m", error(429, { "retry-after-ms": "1" }));
       const r = { targets: targets(model), retries: { maxAttempts: 2, baseDelayMs: 1 } };
-      const tenant = await stage.tenant({ limits: NO_BATCHES, routes: { r } });
+      const tenant = await context.tenant({ limits: NO_BATCHES, routes: { r } });
       let spans: readonly FlatSpan[] = [];
       const isRefused = (): boolean =>
         spans.some(({ attributes }) => attributes["gateway.retry.refused"] !== undefined);
       for (let asked = 0; asked < 40 && !isRefused(); asked += 1)
-        spans = await stage.trace(tenant, { model: "r" });
+        spans = await context.trace(tenant, { model: "r" });
       return spans;
     },
   },

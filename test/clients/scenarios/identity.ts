@@ -13,7 +13,7 @@ import {
   SETTLED,
   targets,
   type Scenario,
-  type Stage,
+  type ScenarioContext,
 } from "./scenario.ts";
 
 const CALLER = "00f067aa0ba902b7";
@@ -24,24 +24,24 @@ const traceparent = (traceId: string): Readonly<Record<string, string>> => ({
 
 /** A tenant with a destination of its own; `tracing` is the rest of its settings. */
 function withOwn(
-  stage: Stage,
+  context: ScenarioContext,
   tracing: object = {},
   destination: object = {},
   options: object = {},
 ): Promise<TestTenant> {
-  const destinations = [{ name: "own", endpoint: stage.own.url, ...destination }];
-  return stage.tenant({ record: { tracing: { destinations, ...tracing } }, ...options });
+  const destinations = [{ name: "own", endpoint: context.own.url, ...destination }];
+  return context.tenant({ record: { tracing: { destinations, ...tracing } }, ...options });
 }
 
 /** What such a tenant gets of a request that its ratio leaves out. */
 async function sampled(
-  stage: Stage,
+  context: ScenarioContext,
   options: object,
   play: (tenant: TestTenant) => Promise<{ readonly traceId: string }>,
 ) {
-  const tenant = await withOwn(stage, { sampleRatio: 0 }, {}, options);
+  const tenant = await withOwn(context, { sampleRatio: 0 }, {}, options);
   const { traceId } = await play(tenant);
-  return stage.own.waitForTrace(traceId);
+  return context.own.waitForTrace(traceId);
 }
 
 const SECRETS = ["ada@engine.example", "4111 1111 1111 1111"];
@@ -53,20 +53,20 @@ const CONTENT = [
 ];
 
 /** A talk whose every part holds secrets, to a tenant and a destination with that content mode. */
-async function talk(stage: Stage, mode: string) {
+async function talk(context: ScenarioContext, mode: string) {
   const canary = `canary-${randomUUID()}`;
   const said = `${canary} ${SECRETS.join(" ")}`;
-  const tenant = await withOwn(stage, { content: mode }, { content: mode });
-  const model = stage.model("m", { kind: "answer", text: said });
+  const tenant = await withOwn(context, { content: mode }, { content: mode });
+  const model = context.model("m", { kind: "answer", text: said });
   const tools = [{ type: "function", function: { name: "look", description: said, parameters: {} } }];
   const messages = [
     { role: "system", content: said },
     { role: "user", content: said },
   ];
-  const { traceId } = await stage.ask(tenant, { model: `up/${model}`, body: { messages, tools } });
-  const spans = await stage.own.waitForTrace(traceId);
-  await stage.spansOf({ traceId });
-  expect(stage.rig.otlp.allText()).not.toContain(canary);
+  const { traceId } = await context.ask(tenant, { model: `up/${model}`, body: { messages, tools } });
+  const spans = await context.own.waitForTrace(traceId);
+  await context.spansOf({ traceId });
+  expect(context.stack.otlp.allText()).not.toContain(canary);
   const { attributes } = spanOf(spans, `chat ${model}`);
   return { spans, canary, texts: CONTENT.map((name) => attributes[name]) };
 }
@@ -76,10 +76,10 @@ export const IDENTITY: readonly Scenario[] = [
     name: "remote parent, at the operator's",
     done: "A `traceparent` comes with the request: same trace id; the caller's span is a link, or the trace would miss its root here.",
     tree: [`${CHAT} ok 200 →client_parent`, ...PASSED, "  chat m 200 ok", ...SETTLED],
-    async play(stage) {
+    async play(context) {
       const traceId = newTraceId();
-      const spans = await stage.trace(await withOwn(stage), {
-        model: `up/${stage.model("m")}`,
+      const spans = await context.trace(await withOwn(context), {
+        model: `up/${context.model("m")}`,
         headers: traceparent(traceId),
       });
       expect(rootOf(spans)).toMatchObject({ traceId, links: [{ traceId, spanId: CALLER }] });
@@ -90,13 +90,13 @@ export const IDENTITY: readonly Scenario[] = [
     name: "remote parent, at the tenant's",
     done: "The same request at the tenant's own destination, where the caller's half may be: the caller's span is the parent.",
     tree: [`${CHAT} ok 200 ←remote_parent`, ...PASSED, "  chat m 200 ok", ...SETTLED],
-    async play(stage) {
+    async play(context) {
       const traceId = newTraceId();
-      await stage.ask(await withOwn(stage), {
-        model: `up/${stage.model("m")}`,
+      await context.ask(await withOwn(context), {
+        model: `up/${context.model("m")}`,
         headers: traceparent(traceId),
       });
-      const spans = await stage.own.waitForTrace(traceId);
+      const spans = await context.own.waitForTrace(traceId);
       expect(spanOf(spans, CHAT)).toMatchObject({ traceId, parentSpanId: CALLER, links: [] });
       return spans;
     },
@@ -105,30 +105,35 @@ export const IDENTITY: readonly Scenario[] = [
     name: "garbage traceparent",
     done: "A `traceparent` that is none: a trace of its own, as without any.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
-    async play(stage) {
+    async play(context) {
       const traceId = newTraceId();
       const headers = { traceparent: `00-${traceId}-${"0".repeat(16)}-01` };
-      const answer = await stage.ask(await stage.tenant(), { model: `up/${stage.model("m")}`, headers });
+      const answer = await context.ask(await context.tenant(), {
+        model: `up/${context.model("m")}`,
+        headers,
+      });
       expect(answer.traceId).toMatch(/^[0-9a-f]{32}$/);
       expect(answer.traceId).not.toBe(traceId);
-      return stage.spansOf(answer);
+      return context.spansOf(answer);
     },
   },
   {
     name: "overlapping requests of one trace",
     done: "Four requests at once under one `traceparent`, one of them refused: each keeps its own spans.",
     tree: [`${CHAT} ok 200 →client_parent`, ...PASSED, "  chat slow 200 ok", ...SETTLED],
-    async play(stage) {
+    async play(context) {
       const traceId = newTraceId();
-      const { otlp, upstream } = stage.rig;
-      const tenant = await withOwn(stage);
-      const slow = stage.model("slow", { kind: "answer", delayMs: 400 });
+      const { otlp, upstream } = context.stack;
+      const tenant = await withOwn(context);
+      const slow = context.model("slow", { kind: "answer", delayMs: 400 });
       const headers = traceparent(traceId);
-      const asked = stage.ask(tenant, { model: `up/${slow}`, headers });
+      const asked = context.ask(tenant, { model: `up/${slow}`, headers });
       await upstream.waitForRequest(slow);
-      const quick = [1, 2].map((n) => stage.ask(tenant, { model: `up/${stage.model(`m${n}`)}`, headers }));
-      await Promise.all([asked, ...quick, stage.ask(tenant, { model: "no-such-model", headers })]);
-      for (const receiver of [otlp, stage.own])
+      const quick = [1, 2].map((n) =>
+        context.ask(tenant, { model: `up/${context.model(`m${n}`)}`, headers }),
+      );
+      await Promise.all([asked, ...quick, context.ask(tenant, { model: "no-such-model", headers })]);
+      for (const receiver of [otlp, context.own])
         await receiver.waitUntil(
           () => receiver.spansOf(traceId).filter(({ name }) => name === CHAT).length === 4,
         );
@@ -136,7 +141,7 @@ export const IDENTITY: readonly Scenario[] = [
       expect(requests.map(({ length }) => length).toSorted((one, other) => one - other)).toEqual([
         4, 10, 10, 10,
       ]);
-      const own = stage.own.spansOf(traceId);
+      const own = context.own.spansOf(traceId);
       expect(own.filter(({ parentSpanId }) => parentSpanId === CALLER)).toHaveLength(4);
       expect(own).toHaveLength(34);
       return requests.find((spans) => spans.some(({ name }) => name === `chat ${slow}`)) ?? [];
@@ -146,15 +151,15 @@ export const IDENTITY: readonly Scenario[] = [
     name: "sampled out",
     done: "A tenant that keeps none of what is ordinary (`sampleRatio: 0`): its destination and its store get nothing, the operator all.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
-    async play(stage) {
-      const tenant = await withOwn(stage, { sampleRatio: 0 });
-      const answer = await stage.ask(tenant, { model: `up/${stage.model("m")}` });
-      const spans = await stage.spansOf(answer);
+    async play(context) {
+      const tenant = await withOwn(context, { sampleRatio: 0 });
+      const answer = await context.ask(tenant, { model: `up/${context.model("m")}` });
+      const spans = await context.spansOf(answer);
       // The same flush brings what the tenant gets; a later request of another tenant there shows that it has passed.
-      const later = await stage.ask(await withOwn(stage), { model: `up/${stage.model("m")}` });
-      await stage.own.waitForTrace(later.traceId);
-      expect(stage.own.spansOf(answer.traceId)).toEqual([]);
-      expect((await stage.gateway.admin("GET", `/admin/traces/${answer.traceId}`)).status).toBe(404);
+      const later = await context.ask(await withOwn(context), { model: `up/${context.model("m")}` });
+      await context.own.waitForTrace(later.traceId);
+      expect(context.own.spansOf(answer.traceId)).toEqual([]);
+      expect((await context.gateway.admin("GET", `/admin/traces/${answer.traceId}`)).status).toBe(404);
       return spans;
     },
   },
@@ -167,9 +172,9 @@ export const IDENTITY: readonly Scenario[] = [
       "  chat m 400 upstream_rejected left_for=give_up ERROR",
       "  usage.record",
     ],
-    play: (stage) => {
-      const model = stage.model("m", { kind: "error", status: 400 });
-      return sampled(stage, {}, (tenant) => stage.ask(tenant, { model: `up/${model}` }));
+    play: (context) => {
+      const model = context.model("m", { kind: "error", status: 400 });
+      return sampled(context, {}, (tenant) => context.ask(tenant, { model: `up/${model}` }));
     },
   },
   {
@@ -184,11 +189,11 @@ export const IDENTITY: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    play: (stage) =>
-      sampled(stage, { limits: { requestsPerMinute: 240, burst: 1 } }, async (tenant) => {
-        const ask = { model: `up/${stage.model("m")}` };
-        await stage.ask(tenant, ask);
-        return stage.ask(tenant, ask);
+    play: (context) =>
+      sampled(context, { limits: { requestsPerMinute: 240, burst: 1 } }, async (tenant) => {
+        const ask = { model: `up/${context.model("m")}` };
+        await context.ask(tenant, ask);
+        return context.ask(tenant, ask);
       }),
   },
   {
@@ -201,20 +206,20 @@ export const IDENTITY: readonly Scenario[] = [
       "  chat m2 200 reason=fallback ok",
       ...SETTLED,
     ],
-    play: (stage) => {
-      const models = targets(stage.model("m1", { kind: "error", status: 503 }), stage.model("m2"));
+    play: (context) => {
+      const models = targets(context.model("m1", { kind: "error", status: 503 }), context.model("m2"));
       const r = { targets: models, retries: { maxAttempts: 1 } };
-      return sampled(stage, { routes: { r } }, (tenant) => stage.ask(tenant, { model: "r" }));
+      return sampled(context, { routes: { r } }, (tenant) => context.ask(tenant, { model: "r" }));
     },
   },
   {
     name: "content off",
     done: "Nobody has asked for content: no word of prompt or answer leaves, to anybody.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
-    async play(stage) {
-      const { spans, canary, texts } = await talk(stage, "off");
+    async play(context) {
+      const { spans, canary, texts } = await talk(context, "off");
       expect(texts).toEqual(CONTENT.map(() => undefined));
-      expect(stage.own.allText()).not.toContain(canary);
+      expect(context.own.allText()).not.toContain(canary);
       return spans;
     },
   },
@@ -223,8 +228,8 @@ export const IDENTITY: readonly Scenario[] = [
     done: "Tenant and destination want it masked: what was said, without addresses and card numbers. The operator gets none.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok content×4", ...SETTLED],
     gets: ["content"],
-    async play(stage) {
-      const { spans, canary, texts } = await talk(stage, "redacted");
+    async play(context) {
+      const { spans, canary, texts } = await talk(context, "redacted");
       for (const text of texts) {
         expect(text).toContain(canary);
         expect(text).toContain("[email] [card]");
@@ -238,8 +243,8 @@ export const IDENTITY: readonly Scenario[] = [
     done: "Tenant and destination want it whole. The operator gets none.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok content×4", ...SETTLED],
     gets: ["content"],
-    async play(stage) {
-      const { spans, texts } = await talk(stage, "full");
+    async play(context) {
+      const { spans, texts } = await talk(context, "full");
       for (const text of texts) for (const secret of SECRETS) expect(text).toContain(secret);
       return spans;
     },
@@ -254,16 +259,16 @@ export const IDENTITY: readonly Scenario[] = [
       ...SETTLED,
     ],
     gets: ["langfuse"],
-    async play(stage) {
+    async play(context) {
       const headers = { authorization: `Basic ${btoa("pk-lf-1:sk-lf-2")}` };
-      const tenant = await withOwn(stage, {}, { preset: "langfuse", headers });
-      const { traceId } = await stage.ask(tenant, {
+      const tenant = await withOwn(context, {}, { preset: "langfuse", headers });
+      const { traceId } = await context.ask(tenant, {
         // With a price, which Langfuse shows.
         model: "up/gpt-4o-mini",
         stream: true,
         headers: { "x-headgate-session": "s-1" },
       });
-      const spans = await stage.own.waitForTrace(traceId);
+      const spans = await context.own.waitForTrace(traceId);
       for (const span of spans) expect(span.attributes["session.id"]).toBe("s-1");
       expect(spanOf(spans, "chat gpt-4o-mini").attributes["gen_ai.usage.cost"]).toBeGreaterThan(0);
       return spans;
@@ -273,11 +278,11 @@ export const IDENTITY: readonly Scenario[] = [
     name: "destination tried",
     done: "An operator sends the test span to a tenant's destination.",
     tree: ["destination.test"],
-    async play(stage) {
-      const tenant = await withOwn(stage);
-      const tried = await stage.gateway.admin("POST", `/admin/tenants/${tenant.id}/destinations/own/test`);
+    async play(context) {
+      const tenant = await withOwn(context);
+      const tried = await context.gateway.admin("POST", `/admin/tenants/${tenant.id}/destinations/own/test`);
       const { traceId }: { traceId: string } = JSON.parse(await tried.text());
-      const spans: readonly FlatSpan[] = stage.own.spansOf(traceId);
+      const spans: readonly FlatSpan[] = context.own.spansOf(traceId);
       return spans;
     },
   },

@@ -1,4 +1,4 @@
-// Clients that leave, at each stage, and a gateway that dies. Played by scenarios.test.ts.
+// Clients that leave, at each context, and a gateway that dies. Played by scenarios.test.ts.
 import { connect } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { post as send } from "../../support/clients/chat-client.ts";
 import { startGateway } from "../../support/servers/gateway-process.ts";
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
-import { CHAT, ENTRY, PASSED, SETTLED, type Scenario, type Stage } from "./scenario.ts";
+import { CHAT, ENTRY, PASSED, SETTLED, type Scenario, type ScenarioContext } from "./scenario.ts";
 
 /** The lease's time limit of 45 s, an alarm's grain, and an outbox's. */
 const ABANDONED_MS = 90_000;
@@ -18,8 +18,8 @@ const SLOW = { kind: "answer", text: "one two three four five six", paceMs: 200 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The trace of the one request of this tenant whose client has left: he was told no id. */
-async function findTrace(stage: Stage, tenantId: string) {
-  const { otlp } = stage.rig;
+async function findTrace(context: ScenarioContext, tenantId: string) {
+  const { otlp } = context.stack;
   const root = (): FlatSpan | undefined =>
     otlp
       .spans()
@@ -29,7 +29,7 @@ async function findTrace(stage: Stage, tenantId: string) {
           attributes["gateway.outcome"] === "client_disconnected",
       );
   await otlp.waitUntil(() => root() !== undefined);
-  return stage.spansOf({ traceId: root()?.traceId ?? "" });
+  return context.spansOf({ traceId: root()?.traceId ?? "" });
 }
 
 export const LEAVING: readonly Scenario[] = [
@@ -37,9 +37,9 @@ export const LEAVING: readonly Scenario[] = [
     name: "client gone while it sends",
     done: "A client leaves in the middle of its request's body.",
     tree: [`${CHAT} client_disconnected 499 decision=client_disconnected`, "  auth", "  config.load"],
-    async play(stage) {
-      const tenant = await stage.tenant();
-      const { port, hostname } = new URL(stage.gateway.url);
+    async play(context) {
+      const tenant = await context.tenant();
+      const { port, hostname } = new URL(context.gateway.url);
       const socket = connect(Number(port), hostname);
       const head = [
         `authorization: Bearer ${tenant.key}`,
@@ -51,7 +51,7 @@ export const LEAVING: readonly Scenario[] = [
       );
       await pause(200);
       socket.destroy();
-      return findTrace(stage, tenant.id);
+      return findTrace(context, tenant.id);
     },
   },
   {
@@ -64,14 +64,17 @@ export const LEAVING: readonly Scenario[] = [
       "  admission queue=cancelled",
       "    queue.wait queue=cancelled held_by=concurrency position=1 waited →queued_behind",
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { concurrency: 1 } });
-      const slow = stage.model("slow", { kind: "answer", delayMs: 1000 });
-      const holding = stage.ask(tenant, { model: `up/${slow}` });
-      await stage.rig.upstream.waitForRequest(slow);
-      await send(stage.gateway.leaverUrl, tenant.key, { model: `up/${stage.model("m")}`, headers: LEAVE });
-      const spans = await findTrace(stage, tenant.id);
-      await stage.spansOf(await holding);
+    async play(context) {
+      const tenant = await context.tenant({ limits: { concurrency: 1 } });
+      const slow = context.model("slow", { kind: "answer", delayMs: 1000 });
+      const holding = context.ask(tenant, { model: `up/${slow}` });
+      await context.stack.upstream.waitForRequest(slow);
+      await send(context.gateway.leaverUrl, tenant.key, {
+        model: `up/${context.model("m")}`,
+        headers: LEAVE,
+      });
+      const spans = await findTrace(context, tenant.id);
+      await context.spansOf(await holding);
       return spans;
     },
   },
@@ -85,13 +88,13 @@ export const LEAVING: readonly Scenario[] = [
       "  usage.count usage=estimate",
       "  usage.record",
     ],
-    async play(stage) {
-      const tenant = await stage.tenant();
-      const model = stage.model("m", { kind: "hang" });
-      await send(stage.gateway.leaverUrl, tenant.key, { model: `up/${model}`, headers: LEAVE });
-      const [request] = stage.rig.upstream.requestsFor(model);
+    async play(context) {
+      const tenant = await context.tenant();
+      const model = context.model("m", { kind: "hang" });
+      await send(context.gateway.leaverUrl, tenant.key, { model: `up/${model}`, headers: LEAVE });
+      const [request] = context.stack.upstream.requestsFor(model);
       await request?.ended;
-      return findTrace(stage, tenant.id);
+      return findTrace(context, tenant.id);
     },
   },
   {
@@ -104,17 +107,17 @@ export const LEAVING: readonly Scenario[] = [
       "  usage.count usage=estimate",
       "  usage.record",
     ],
-    async play(stage) {
-      const tenant = await stage.tenant();
-      const model = stage.model("m", SLOW);
-      const response = await send(stage.gateway.url, tenant.key, { model: `up/${model}`, stream: true });
+    async play(context) {
+      const tenant = await context.tenant();
+      const model = context.model("m", SLOW);
+      const response = await send(context.gateway.url, tenant.key, { model: `up/${model}`, stream: true });
       const reader = response.body?.getReader();
       await reader?.read();
       await reader?.cancel();
-      const [request] = stage.rig.upstream.requestsFor(model);
+      const [request] = context.stack.upstream.requestsFor(model);
       await request?.ended;
       expect(request?.outcome).toBe("client_closed");
-      return stage.spansOf({ traceId: response.headers.get("x-trace-id") ?? "" });
+      return context.spansOf({ traceId: response.headers.get("x-trace-id") ?? "" });
     },
   },
   {
@@ -128,10 +131,10 @@ export const LEAVING: readonly Scenario[] = [
       "  usage.count usage=estimate",
       "  usage.record",
     ],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const model = `up/${stage.model("m", SLOW)}`;
-      const response = await fetch(`${stage.gateway.url}/v1/messages`, {
+    async play(context) {
+      const { key } = await context.tenant();
+      const model = `up/${context.model("m", SLOW)}`;
+      const response = await fetch(`${context.gateway.url}/v1/messages`, {
         method: "POST",
         headers: { "x-api-key": key, "content-type": "application/json", "anthropic-version": "2023-06-01" },
         body: JSON.stringify({
@@ -144,7 +147,7 @@ export const LEAVING: readonly Scenario[] = [
       const reader = response.body?.getReader();
       await reader?.read();
       await reader?.cancel();
-      return stage.spansOf({ traceId: response.headers.get("x-trace-id") ?? "" });
+      return context.spansOf({ traceId: response.headers.get("x-trace-id") ?? "" });
     },
   },
   {
@@ -160,18 +163,18 @@ export const LEAVING: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ cache: { coalesce: true } });
-      const model = stage.model("m", { kind: "answer", delayMs: 1000 });
-      const leaving = send(stage.gateway.leaverUrl, tenant.key, {
+    async play(context) {
+      const tenant = await context.tenant({ cache: { coalesce: true } });
+      const model = context.model("m", { kind: "answer", delayMs: 1000 });
+      const leaving = send(context.gateway.leaverUrl, tenant.key, {
         model: `up/${model}`,
         headers: { "x-leave-after-ms": "500" },
       });
-      await stage.rig.upstream.waitForRequest(model);
-      const other = stage.ask(tenant, { model: `up/${model}` });
+      await context.stack.upstream.waitForRequest(model);
+      const other = context.ask(tenant, { model: `up/${model}` });
       await leaving;
       expect((await other).status).toBe(200);
-      return findTrace(stage, tenant.id);
+      return findTrace(context, tenant.id);
     },
   },
   {
@@ -184,12 +187,12 @@ export const LEAVING: readonly Scenario[] = [
       "  admission queue=cancelled",
       "    queue.wait queue=cancelled held_by=requests_per_minute position=1 waited",
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { requestsPerMinute: 60, burst: 1 } });
-      const ask = { model: `up/${stage.model("m")}` };
-      await stage.ask(tenant, ask);
-      await send(stage.gateway.leaverUrl, tenant.key, { ...ask, headers: LEAVE });
-      return findTrace(stage, tenant.id);
+    async play(context) {
+      const tenant = await context.tenant({ limits: { requestsPerMinute: 60, burst: 1 } });
+      const ask = { model: `up/${context.model("m")}` };
+      await context.ask(tenant, ask);
+      await send(context.gateway.leaverUrl, tenant.key, { ...ask, headers: LEAVE });
+      return findTrace(context, tenant.id);
     },
   },
   {
@@ -201,13 +204,13 @@ export const LEAVING: readonly Scenario[] = [
       "  cache.lookup cache=bypass cache_reason=tenant_off",
       "  coalesce.wait coalesce=left",
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ cache: { coalesce: true } });
-      const model = stage.model("m", { kind: "answer", delayMs: 1000 });
-      const leading = stage.ask(tenant, { model: `up/${model}` });
-      await stage.rig.upstream.waitForRequest(model);
-      await send(stage.gateway.leaverUrl, tenant.key, { model: `up/${model}`, headers: LEAVE });
-      const spans = await findTrace(stage, tenant.id);
+    async play(context) {
+      const tenant = await context.tenant({ cache: { coalesce: true } });
+      const model = context.model("m", { kind: "answer", delayMs: 1000 });
+      const leading = context.ask(tenant, { model: `up/${model}` });
+      await context.stack.upstream.waitForRequest(model);
+      await send(context.gateway.leaverUrl, tenant.key, { model: `up/${model}`, headers: LEAVE });
+      const spans = await findTrace(context, tenant.id);
       expect((await leading).status).toBe(200);
       return spans;
     },
@@ -216,21 +219,21 @@ export const LEAVING: readonly Scenario[] = [
     name: "abandoned",
     done: "The gateway is killed with a request in flight: its queue object sees the lease end and writes what it knows, to everybody who gets the tenant's traces.",
     tree: ["abandoned abandoned error=abandoned ERROR"],
-    async play(stage) {
-      const { rig, own } = stage;
+    async play(context) {
+      const { stack, own } = context;
       const persistTo = mkdtempSync(join(tmpdir(), "headgate-abandoned-"));
-      const options = { persistTo, vars: { OTLP_ENDPOINT: rig.otlp.url } };
+      const options = { persistTo, vars: { OTLP_ENDPOINT: stack.otlp.url } };
       const before = await startGateway(options);
       const destinations = [{ name: "own", endpoint: own.url }];
       const tenant = await makeTenant(before, {
-        upstreamUrl: rig.upstream.url,
+        upstreamUrl: stack.upstream.url,
         // A slot that somebody may wait for is saved at once, so it is known after the object's own death too.
         limits: { concurrency: 1 },
         record: { tracing: { destinations } },
       });
-      const model = stage.model("m", { kind: "hang" });
+      const model = context.model("m", { kind: "hang" });
       const lost = send(before.url, tenant.key, { model: `up/${model}` }).catch(() => undefined);
-      await rig.upstream.waitForRequest(model);
+      await stack.upstream.waitForRequest(model);
       // The queue's row is written within a second.
       await pause(1500);
       await before.kill();
@@ -243,9 +246,9 @@ export const LEAVING: readonly Scenario[] = [
           Object(await (await after.admin("GET", `/admin/tenants/${tenant.id}/queue`)).json())["leases"];
         await expect.poll(leases, { timeout: ABANDONED_MS, interval: 2000 }).toBe(0);
         const arrived = { timeoutMs: ABANDONED_MS };
-        await rig.otlp.waitUntil(() => ofTenant(rig.otlp.spans()).length > 0, arrived);
+        await stack.otlp.waitUntil(() => ofTenant(stack.otlp.spans()).length > 0, arrived);
         await own.waitUntil(() => ofTenant(own.spans()).length > 0, arrived);
-        const [span] = ofTenant(rig.otlp.spans());
+        const [span] = ofTenant(stack.otlp.spans());
         expect(ofTenant(own.spans()).map(({ spanId }) => spanId)).toEqual([span?.spanId]);
         const stored = await after.admin("GET", `/admin/traces/${span?.traceId}`);
         expect(await stored.text()).toContain(span?.spanId);
@@ -256,7 +259,7 @@ export const LEAVING: readonly Scenario[] = [
           for (const item of items)
             expect(item).toMatchObject({ enqueued: item["delivered"], pending: 0, dropped: {} });
         }
-        return ofTenant(rig.otlp.spans());
+        return ofTenant(stack.otlp.spans());
       } finally {
         await after.stop();
         rmSync(persistTo, { recursive: true, force: true });

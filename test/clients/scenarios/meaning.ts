@@ -4,7 +4,7 @@ import { spanOf } from "../../support/clients/chat-client.ts";
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
 import type { Script } from "../../support/servers/scripted-upstream.ts";
 import type { TestTenant } from "../../support/clients/test-tenant.ts";
-import { CHAT, SETTLED, targets, type Scenario, type Stage } from "./scenario.ts";
+import { CHAT, SETTLED, targets, type Scenario, type ScenarioContext } from "./scenario.ts";
 
 /** With a price: $0.02 a million tokens. */
 const EMBEDDER = "text-embedding-3-small";
@@ -22,20 +22,24 @@ const embed: Script = ({ json }) => {
 };
 
 /** A tenant whose route `r` looks answers up by meaning, with that embedding model. */
-function seeking(stage: Stage, embedder = EMBEDDER, model = stage.model("m")): Promise<TestTenant> {
-  stage.rig.upstream.script(EMBEDDER, embed);
-  stage.aliases.set(embedder, "e");
+function seeking(
+  context: ScenarioContext,
+  embedder = EMBEDDER,
+  model = context.model("m"),
+): Promise<TestTenant> {
+  context.stack.upstream.script(EMBEDDER, embed);
+  context.aliases.set(embedder, "e");
   const semantic = { embedding: `up/${embedder}`, threshold: THRESHOLD };
-  return stage.tenant({
+  return context.tenant({
     cache: { enabled: true },
     routes: { r: { targets: targets(model), retries: { maxAttempts: 1 }, cache: { semantic } } },
   });
 }
 
 /** Asks once, waits until what was to be stored is, and asks in other words. */
-async function twice(stage: Stage, tenant: TestTenant, first: string, second: string) {
-  const before = await stage.trace(tenant, { model: "r", prompt: first });
-  return { before, after: await stage.trace(tenant, { model: "r", prompt: second }) };
+async function twice(context: ScenarioContext, tenant: TestTenant, first: string, second: string) {
+  const before = await context.trace(tenant, { model: "r", prompt: first });
+  return { before, after: await context.trace(tenant, { model: "r", prompt: second }) };
 }
 
 /** The second look-up of a trace. */
@@ -62,8 +66,8 @@ export const BY_MEANING: readonly Scenario[] = [
       ...ASKED,
       "  cache.store indexed=true",
     ],
-    async play(stage) {
-      const spans = await stage.trace(await seeking(stage), { model: "r", prompt: "How tall is it? @1" });
+    async play(context) {
+      const spans = await context.trace(await seeking(context), { model: "r", prompt: "How tall is it? @1" });
       expect(nearOf(spans).attributes).toMatchObject({
         "gateway.cache.threshold": THRESHOLD,
         "gateway.cache.compared": 0,
@@ -86,12 +90,17 @@ export const BY_MEANING: readonly Scenario[] = [
       "  cache.lookup cache=hit kind=semantic from=memory similarity=0.96 →cached_from",
       ...EMBEDDED,
     ],
-    async play(stage) {
+    async play(context) {
       // With a price, so that there is something to save.
       const usage = { inputTokens: 900, outputTokens: 90 };
-      stage.rig.upstream.script("gpt-4o-mini", { kind: "answer", usage });
-      const tenant = await seeking(stage, EMBEDDER, "gpt-4o-mini");
-      const { before, after } = await twice(stage, tenant, "How tall is it? @1", "What is its height? @0.96");
+      context.stack.upstream.script("gpt-4o-mini", { kind: "answer", usage });
+      const tenant = await seeking(context, EMBEDDER, "gpt-4o-mini");
+      const { before, after } = await twice(
+        context,
+        tenant,
+        "How tall is it? @1",
+        "What is its height? @0.96",
+      );
       const near = nearOf(after);
       expect(near.links.map(({ spanId }) => spanId)).toEqual([spanOf(before, "chat gpt-4o-mini").spanId]);
       expect(near.attributes).toMatchObject({
@@ -119,10 +128,10 @@ export const BY_MEANING: readonly Scenario[] = [
       ...ASKED,
       "  cache.store indexed=true",
     ],
-    async play(stage) {
-      const model = stage.model("m");
-      const tenant = await seeking(stage, EMBEDDER, model);
-      const { before, after } = await twice(stage, tenant, "How tall is it? @1", "How old is it? @0.94");
+    async play(context) {
+      const model = context.model("m");
+      const tenant = await seeking(context, EMBEDDER, model);
+      const { before, after } = await twice(context, tenant, "How tall is it? @1", "How old is it? @0.94");
       expect(nearOf(after).links.map(({ spanId }) => spanId)).toEqual([
         spanOf(before, `chat ${model}`).spanId,
       ]);
@@ -140,9 +149,9 @@ export const BY_MEANING: readonly Scenario[] = [
       ...ASKED,
       "  cache.store",
     ],
-    async play(stage) {
-      const embedder = stage.model("e", { kind: "error", status: 500 });
-      return stage.trace(await seeking(stage, embedder), { model: "r" });
+    async play(context) {
+      const embedder = context.model("e", { kind: "error", status: 500 });
+      return context.trace(await seeking(context, embedder), { model: "r" });
     },
   },
   {
@@ -157,8 +166,8 @@ export const BY_MEANING: readonly Scenario[] = [
       ...ASKED,
       "  cache.store",
     ],
-    play: async (stage) =>
-      stage.trace(await seeking(stage, stage.model("e", { kind: "hang" })), { model: "r" }),
+    play: async (context) =>
+      context.trace(await seeking(context, context.model("e", { kind: "hang" })), { model: "r" }),
   },
   {
     name: "not only text",
@@ -170,10 +179,10 @@ export const BY_MEANING: readonly Scenario[] = [
       ...ASKED,
       "  cache.store",
     ],
-    async play(stage) {
+    async play(context) {
       const image = { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } };
       const content = [{ type: "text", text: "What is this?" }, image];
-      return stage.trace(await seeking(stage), {
+      return context.trace(await seeking(context), {
         model: "r",
         body: { messages: [{ role: "user", content }] },
       });

@@ -9,20 +9,20 @@ import {
 } from "../../support/servers/scripted-realtime.ts";
 import type { TenantOptions, TestTenant } from "../../support/clients/test-tenant.ts";
 import { openWebSocket, type Opened, type WebSocketPeer } from "../../support/servers/websocket-peer.ts";
-import { ENTRY, SETTLED, expectTraced, targets, type Scenario, type Stage } from "./scenario.ts";
+import { ENTRY, SETTLED, expectTraced, targets, type Scenario, type ScenarioContext } from "./scenario.ts";
 
 const REALTIME = "GET /v1/realtime";
 const ADMITTED = [...ENTRY, "  admission", "    queue.wait"];
 
 /** With an upstream that speaks Realtime as the tenant's provider `up`. */
 async function withRealtime<T>(
-  stage: Stage,
+  context: ScenarioContext,
   play: (upstream: ScriptedRealtime, tenant: TestTenant) => Promise<T>,
   options: TenantOptions = {},
 ): Promise<T> {
   const upstream = await startScriptedRealtime();
   try {
-    return await play(upstream, await stage.tenant({ upstreamUrl: upstream.url, ...options }));
+    return await play(upstream, await context.tenant({ upstreamUrl: upstream.url, ...options }));
   } finally {
     await upstream.close();
   }
@@ -32,12 +32,12 @@ type Tried = { readonly opened: Opened; readonly traceId: string };
 type Joined = { readonly client: WebSocketPeer; readonly traceId: string };
 
 async function open(
-  stage: Stage,
+  context: ScenarioContext,
   { key }: TestTenant,
   model: string,
   more: Readonly<Record<string, string>> = {},
 ): Promise<Tried> {
-  const url = `${stage.gateway.url}/v1/realtime?model=${model}`;
+  const url = `${context.gateway.url}/v1/realtime?model=${model}`;
   const opened = await openWebSocket(url, { authorization: `Bearer ${key}`, ...more });
   const headers = new Headers(
     Object.entries(opened.headers).map(([name, value]) => [name, String(value)] as [string, string]),
@@ -47,8 +47,8 @@ async function open(
   return { opened, traceId };
 }
 
-async function join(stage: Stage, tenant: TestTenant, model: string): Promise<Joined> {
-  const { opened, traceId } = await open(stage, tenant, model);
+async function join(context: ScenarioContext, tenant: TestTenant, model: string): Promise<Joined> {
+  const { opened, traceId } = await open(context, tenant, model);
   if (opened.kind !== "open") throw new Error(`refused with ${opened.status}: ${opened.body}`);
   await opened.peer.waitFor(ofType("session.created"));
   return { client: opened.peer, traceId };
@@ -74,14 +74,14 @@ export const REALTIME_SESSIONS: readonly Scenario[] = [
       "  realtime m 101 ok closed_by=client close_code=1000 +stream.first_chunk",
       ...SETTLED,
     ],
-    play: (stage) =>
-      withRealtime(stage, async (_, tenant) => {
+    play: (context) =>
+      withRealtime(context, async (_, tenant) => {
         // A model with a price for what is heard and said.
-        stage.aliases.set("gpt-realtime", "m");
-        const session = await join(stage, tenant, "up/gpt-realtime");
+        context.aliases.set("gpt-realtime", "m");
+        const session = await join(context, tenant, "up/gpt-realtime");
         await converse(session, 2);
         session.client.close(1000, "bye");
-        const spans = await stage.spansOf(session);
+        const spans = await context.spansOf(session);
         const told = {
           ...billed(2),
           "gateway.stream.chunks": 5,
@@ -109,14 +109,14 @@ export const REALTIME_SESSIONS: readonly Scenario[] = [
       "  realtime m 101 upstream_error stream=cut closed_by=upstream close_code=1006 ERROR +stream.first_chunk",
       ...SETTLED,
     ],
-    play: (stage) =>
-      withRealtime(stage, async (upstream, tenant) => {
-        const model = stage.model("m");
-        const session = await join(stage, tenant, `up/${model}`);
+    play: (context) =>
+      withRealtime(context, async (upstream, tenant) => {
+        const model = context.model("m");
+        const session = await join(context, tenant, `up/${model}`);
         await converse(session, 1);
         upstream.session(model).destroy();
         expect(await session.client.ended).toMatchObject({ kind: "closed", code: 1011 });
-        const spans = await stage.spansOf(session);
+        const spans = await context.spansOf(session);
         expect(spanOf(spans, REALTIME).attributes).toMatchObject(billed(1));
         return spans;
       }),
@@ -130,14 +130,14 @@ export const REALTIME_SESSIONS: readonly Scenario[] = [
       "  realtime m 101 client_disconnected stream=client_disconnected closed_by=client close_code=1006 +stream.first_chunk",
       ...SETTLED,
     ],
-    play: (stage) =>
-      withRealtime(stage, async (upstream, tenant) => {
-        const model = stage.model("m");
-        const session = await join(stage, tenant, `up/${model}`);
+    play: (context) =>
+      withRealtime(context, async (upstream, tenant) => {
+        const model = context.model("m");
+        const session = await join(context, tenant, `up/${model}`);
         await converse(session, 1);
         session.client.destroy();
         expect(await upstream.session(model).ended).toMatchObject({ kind: "closed", code: 1001 });
-        return stage.spansOf(session);
+        return context.spansOf(session);
       }),
   },
   {
@@ -154,16 +154,16 @@ export const REALTIME_SESSIONS: readonly Scenario[] = [
       "  realtime m2 101 reason=fallback ok closed_by=client close_code=1005 +stream.first_chunk",
       "  usage.record",
     ],
-    async play(stage) {
-      const [bad, good] = [stage.model("m1"), stage.model("m2")];
+    async play(context) {
+      const [bad, good] = [context.model("m1"), context.model("m2")];
       const r = { targets: targets(bad, good), retries: { maxAttempts: 1 } };
       const play = async (upstream: ScriptedRealtime, tenant: TestTenant) => {
         upstream.script(bad, { kind: "refuse", status: 503 });
-        const session = await join(stage, tenant, "r");
+        const session = await join(context, tenant, "r");
         session.client.close();
-        return stage.spansOf(session);
+        return context.spansOf(session);
       };
-      return withRealtime(stage, play, { routes: { r } });
+      return withRealtime(context, play, { routes: { r } });
     },
   },
   {
@@ -175,13 +175,13 @@ export const REALTIME_SESSIONS: readonly Scenario[] = [
       "  realtime m 404 upstream_rejected left_for=give_up ERROR",
       "  usage.record",
     ],
-    play: (stage) =>
-      withRealtime(stage, async (upstream, tenant) => {
-        const model = stage.model("m");
+    play: (context) =>
+      withRealtime(context, async (upstream, tenant) => {
+        const model = context.model("m");
         upstream.script(model, { kind: "refuse", status: 404 });
-        const tried = await open(stage, tenant, `up/${model}`);
+        const tried = await open(context, tenant, `up/${model}`);
         expect(tried.opened).toMatchObject({ kind: "refused", status: 404 });
-        return stage.spansOf(tried);
+        return context.spansOf(tried);
       }),
   },
   {
@@ -193,28 +193,28 @@ export const REALTIME_SESSIONS: readonly Scenario[] = [
       "  admission decision=queue_full limit=queue_depth limit_value=0 queue=refused",
       "    queue.wait queue=refused held_by=concurrency position=1 →queued_behind",
     ],
-    async play(stage) {
+    async play(context) {
       const play = async (_: ScriptedRealtime, tenant: TestTenant) => {
-        const model = `up/${stage.model("m")}`;
-        const holder = await join(stage, tenant, model);
-        const tried = await open(stage, tenant, model);
+        const model = `up/${context.model("m")}`;
+        const holder = await join(context, tenant, model);
+        const tried = await open(context, tenant, model);
         expect(tried.opened).toMatchObject({ kind: "refused", status: 429 });
         holder.client.close(1000);
-        await stage.spansOf(holder);
-        return stage.spansOf(tried);
+        await context.spansOf(holder);
+        return context.spansOf(tried);
       };
-      return withRealtime(stage, play, { limits: { concurrency: 1, queue: { maxDepth: 0 } } });
+      return withRealtime(context, play, { limits: { concurrency: 1, queue: { maxDepth: 0 } } });
     },
   },
   {
     name: "no WebSocket",
     done: "`GET /v1/realtime` without an upgrade: 426.",
     tree: [`${REALTIME} rejected 426 decision=upgrade_required`, "  auth", "  config.load"],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const sent = await stage.send("/v1/realtime?model=up/m", { key });
+    async play(context) {
+      const { key } = await context.tenant();
+      const sent = await context.send("/v1/realtime?model=up/m", { key });
       expect(sent.status).toBe(426);
-      return stage.spansOf(sent);
+      return context.spansOf(sent);
     },
   },
 ];

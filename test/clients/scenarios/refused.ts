@@ -13,7 +13,7 @@ import {
   targets,
   type Scenario,
   type Sent,
-  type Stage,
+  type ScenarioContext,
 } from "./scenario.ts";
 
 const PATH = "/v1/chat/completions";
@@ -23,9 +23,13 @@ const FLOOD_WINDOW_MS = 1100;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** After a window without any: so that this one leaves a trace of its own. */
-async function sendUnknown(stage: Stage, path: string, init: Parameters<Stage["send"]>[1]) {
+async function sendUnknown(
+  context: ScenarioContext,
+  path: string,
+  init: Parameters<ScenarioContext["send"]>[1],
+) {
   await pause(FLOOD_WINDOW_MS);
-  return stage.spansOf(await stage.send(path, init));
+  return context.spansOf(await context.send(path, init));
 }
 
 /** What the client was told is what the trace says. */
@@ -44,29 +48,29 @@ export const REFUSED: readonly Scenario[] = [
     name: "no key",
     done: "A request without a gateway key: 401.",
     tree: [`${CHAT} rejected 401 decision=invalid_api_key`, "  auth result=invalid_api_key"],
-    play: (stage) => sendUnknown(stage, PATH, post({ model: "m", messages: HELLO })),
+    play: (context) => sendUnknown(context, PATH, post({ model: "m", messages: HELLO })),
   },
   {
     name: "revoked key",
     done: "A key that is well formed, and was revoked: 401.",
     tree: [`${CHAT} rejected 401 decision=invalid_api_key`, "  auth result=invalid_api_key"],
-    async play(stage) {
-      const { id, keyId, key } = await stage.tenant();
-      await stage.gateway.admin("DELETE", `/admin/tenants/${id}/keys/${keyId}`);
-      return sendUnknown(stage, PATH, { key, ...post({ model: "m", messages: HELLO }) });
+    async play(context) {
+      const { id, keyId, key } = await context.tenant();
+      await context.gateway.admin("DELETE", `/admin/tenants/${id}/keys/${keyId}`);
+      return sendUnknown(context, PATH, { key, ...post({ model: "m", messages: HELLO }) });
     },
   },
   {
     name: "flood of refusals",
     done: "Twenty requests without a key within a second: the first leaves a trace, the others one span that counts them.",
     tree: ["refusals rejected count=19"],
-    async play(stage) {
+    async play(context) {
       const sums = (): readonly FlatSpan[] =>
-        stage.rig.otlp.spans().filter(({ name }) => name === "gateway.refusals");
+        context.stack.otlp.spans().filter(({ name }) => name === "gateway.refusals");
       await pause(FLOOD_WINDOW_MS);
       const before = sums().length;
-      await Promise.all(Array.from({ length: 20 }, () => stage.send(PATH, post({}))));
-      await stage.rig.otlp.waitUntil(() => sums().length > before);
+      await Promise.all(Array.from({ length: 20 }, () => context.send(PATH, post({}))));
+      await context.stack.otlp.waitUntil(() => sums().length > before);
       return sums().slice(before);
     },
   },
@@ -74,9 +78,9 @@ export const REFUSED: readonly Scenario[] = [
     name: "tenant suspended",
     done: "A key whose tenant is switched off: 403.",
     tree: [`${CHAT} rejected 403 decision=tenant_suspended`, "  auth", "  config.load"],
-    async play(stage) {
-      const { key } = await stage.tenant({ record: { status: "suspended" } });
-      return sendUnknown(stage, PATH, { key, ...post({ model: "m", messages: HELLO }) });
+    async play(context) {
+      const { key } = await context.tenant({ record: { status: "suspended" } });
+      return sendUnknown(context, PATH, { key, ...post({ model: "m", messages: HELLO }) });
     },
   },
   {
@@ -88,10 +92,10 @@ export const REFUSED: readonly Scenario[] = [
       "  config.load",
       "  route decision=permission_denied",
     ],
-    async play(stage) {
-      const { id } = await stage.tenant();
-      const bound = await makeKey(stage.gateway, id, { allowedModels: ["other-*"] });
-      return stage.trace(bound, { model: `up/${stage.model("m")}` });
+    async play(context) {
+      const { id } = await context.tenant();
+      const bound = await makeKey(context.gateway, id, { allowedModels: ["other-*"] });
+      return context.trace(bound, { model: `up/${context.model("m")}` });
     },
   },
   {
@@ -102,10 +106,10 @@ export const REFUSED: readonly Scenario[] = [
       "  auth",
       "  config.load",
     ],
-    async play(stage) {
-      const { id } = await stage.tenant();
-      const { key } = await makeKey(stage.gateway, id, { allowedModels: ["other-*"] });
-      return stage.spansOf(await stage.send("/proxy/up/files", { key }));
+    async play(context) {
+      const { id } = await context.tenant();
+      const { key } = await makeKey(context.gateway, id, { allowedModels: ["other-*"] });
+      return context.spansOf(await context.send("/proxy/up/files", { key }));
     },
   },
   {
@@ -117,44 +121,44 @@ export const REFUSED: readonly Scenario[] = [
       "  config.load",
       "  route decision=model_not_found",
     ],
-    play: async (stage) => stage.trace(await stage.tenant(), { model: "no-such-model" }),
+    play: async (context) => context.trace(await context.tenant(), { model: "no-such-model" }),
   },
   {
     name: "unknown path",
     done: "A path that is not in the route table: 404.",
     tree: ["GET rejected 404 decision=not_found", "  auth", "  config.load"],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      return stage.spansOf(await stage.send("/v1/no-such-path", { key }));
+    async play(context) {
+      const { key } = await context.tenant();
+      return context.spansOf(await context.send("/v1/no-such-path", { key }));
     },
   },
   {
     name: "wrong method",
     done: "`DELETE` where only `POST` is: 405 with `allow`.",
     tree: ["DELETE rejected 405 decision=method_not_allowed", "  auth", "  config.load"],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const sent = await stage.send(PATH, { key, method: "DELETE" });
+    async play(context) {
+      const { key } = await context.tenant();
+      const sent = await context.send(PATH, { key, method: "DELETE" });
       expect(sent.headers.get("allow")).toBe("POST");
-      return stage.spansOf(sent);
+      return context.spansOf(sent);
     },
   },
   {
     name: "body too large",
     done: "More than the tenant's `limits.maxBodyBytes`: 413.",
     tree: [`${CHAT} rejected 413 decision=request_too_large`, "  auth", "  config.load"],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { maxBodyBytes: 1000 } });
-      return stage.trace(tenant, { model: `up/${stage.model("m")}`, prompt: "x".repeat(2000) });
+    async play(context) {
+      const tenant = await context.tenant({ limits: { maxBodyBytes: 1000 } });
+      return context.trace(tenant, { model: `up/${context.model("m")}`, prompt: "x".repeat(2000) });
     },
   },
   {
     name: "malformed body",
     done: "A body that is not JSON: 400.",
     tree: [`${CHAT} rejected 400 decision=invalid_request`, "  auth", "  config.load"],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      return stage.spansOf(await stage.send(PATH, { key, method: "POST", body: "{" }));
+    async play(context) {
+      const { key } = await context.tenant();
+      return context.spansOf(await context.send(PATH, { key, method: "POST", body: "{" }));
     },
   },
   {
@@ -166,12 +170,12 @@ export const REFUSED: readonly Scenario[] = [
       "  chat m invalid_request left_for=give_up ERROR",
       "  usage.record",
     ],
-    async play(stage) {
-      const { key } = await stage.tenant();
-      const model = `up/${stage.model("m")}`;
+    async play(context) {
+      const { key } = await context.tenant();
+      const model = `up/${context.model("m")}`;
       const body = { model, max_tokens: 9, top_k: 5, messages: HELLO };
-      return stage.spansOf(
-        await stage.send("/v1/messages", { key, ...post(body, { "anthropic-version": "2023-06-01" }) }),
+      return context.spansOf(
+        await context.send("/v1/messages", { key, ...post(body, { "anthropic-version": "2023-06-01" }) }),
       );
     },
   },
@@ -185,12 +189,12 @@ export const REFUSED: readonly Scenario[] = [
       "  admission decision=rate_limited limit=requests_per_minute limit_value=1 queue=refused",
       "    queue.wait queue=refused held_by=requests_per_minute position=1",
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { requestsPerMinute: 1 } });
-      const ask = { model: `up/${stage.model("m")}`, headers: { "x-headgate-max-wait-ms": "0" } };
-      await stage.ask(tenant, ask);
-      const refused = await stage.ask(tenant, ask);
-      const spans = await stage.spansOf(refused);
+    async play(context) {
+      const tenant = await context.tenant({ limits: { requestsPerMinute: 1 } });
+      const ask = { model: `up/${context.model("m")}`, headers: { "x-headgate-max-wait-ms": "0" } };
+      await context.ask(tenant, ask);
+      const refused = await context.ask(tenant, ask);
+      const spans = await context.spansOf(refused);
       expectTold(spans, refused);
       return spans;
     },
@@ -205,13 +209,13 @@ export const REFUSED: readonly Scenario[] = [
       "  admission decision=rate_limited limit=tokens_per_minute limit_value=6000 queue=refused",
       "    queue.wait queue=refused held_by=tokens_per_minute position=1",
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { tokensPerMinute: 6000 } });
+    async play(context) {
+      const tenant = await context.tenant({ limits: { tokensPerMinute: 6000 } });
       const headers = { "x-headgate-max-wait-ms": "0" };
-      const ask = { model: `up/${stage.model("m")}`, headers, body: { max_tokens: 800 } };
-      await stage.ask(tenant, ask);
-      stage.rig.upstream.script(ask.model.slice(3), { kind: "answer" });
-      const spans = await stage.trace(tenant, { ...ask, body: { max_tokens: 5000 } });
+      const ask = { model: `up/${context.model("m")}`, headers, body: { max_tokens: 800 } };
+      await context.ask(tenant, ask);
+      context.stack.upstream.script(ask.model.slice(3), { kind: "answer" });
+      const spans = await context.trace(tenant, { ...ask, body: { max_tokens: 5000 } });
       return spans;
     },
   },
@@ -225,11 +229,11 @@ export const REFUSED: readonly Scenario[] = [
       "  admission decision=queue_full limit=queue_depth limit_value=0 queue=refused",
       "    queue.wait queue=refused held_by=concurrency position=1 →queued_behind",
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({
+    async play(context) {
+      const tenant = await context.tenant({
         limits: { concurrency: 1, queue: { maxDepth: 0, maxWaitMs: 5000 } },
       });
-      return meetHolder(stage, tenant, {});
+      return meetHolder(context, tenant, {});
     },
   },
   {
@@ -242,9 +246,9 @@ export const REFUSED: readonly Scenario[] = [
       "  admission decision=rate_limited limit=concurrency limit_value=1 queue=refused",
       "    queue.wait queue=refused held_by=concurrency position=1 waited →queued_behind",
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { concurrency: 1 } });
-      return meetHolder(stage, tenant, { "x-headgate-max-wait-ms": "300" });
+    async play(context) {
+      const tenant = await context.tenant({ limits: { concurrency: 1 } });
+      return meetHolder(context, tenant, { "x-headgate-max-wait-ms": "300" });
     },
   },
   {
@@ -257,14 +261,14 @@ export const REFUSED: readonly Scenario[] = [
       "  admission decision=budget_exceeded limit=budget limit_value=10000 queue=refused",
       "    queue.wait queue=refused",
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ record: { budget: { usd: 0.01, period: "day" } } });
+    async play(context) {
+      const tenant = await context.tenant({ record: { budget: { usd: 0.01, period: "day" } } });
       // A model with a price. The trace comes when the first one's usage is settled.
       const usage = { inputTokens: 1_000_000, outputTokens: 1000 };
-      stage.rig.upstream.script("gpt-4o-mini", { kind: "answer", usage });
-      await stage.trace(tenant, { model: "up/gpt-4o-mini" });
-      const refused = await stage.ask(tenant, { model: "up/gpt-4o-mini" });
-      const spans = await stage.spansOf(refused);
+      context.stack.upstream.script("gpt-4o-mini", { kind: "answer", usage });
+      await context.trace(tenant, { model: "up/gpt-4o-mini" });
+      const refused = await context.ask(tenant, { model: "up/gpt-4o-mini" });
+      const spans = await context.spansOf(refused);
       expectTold(spans, refused);
       return spans;
     },
@@ -282,13 +286,13 @@ export const REFUSED: readonly Scenario[] = [
       "    queue.wait",
       "  usage.record",
     ],
-    async play(stage) {
-      const dead = stage.model("m", { kind: "error", status: 500 });
-      const tenant = await stage.tenant({
+    async play(context) {
+      const dead = context.model("m", { kind: "error", status: 500 });
+      const tenant = await context.tenant({
         routes: { r: { targets: targets(dead), retries: { maxAttempts: 5, baseDelayMs: 1 } } },
       });
-      const found = await stage.ask(tenant, { model: "r" });
-      const spans = await stage.trace(tenant, { model: "r" });
+      const found = await context.ask(tenant, { model: "r" });
+      const spans = await context.trace(tenant, { model: "r" });
       const [open] = spanOf(spans, CHAT).events;
       expect(open?.attributes["gateway.circuit.found_by"]).toBe(found.traceId);
       return spans;
@@ -302,29 +306,29 @@ export const REFUSED: readonly Scenario[] = [
       ...ALONE,
       "  usage.record",
     ],
-    async play(stage) {
-      const limited = stage.model("m", { kind: "error", status: 429, headers: { "retry-after": "60" } });
-      const tenant = await stage.tenant({
+    async play(context) {
+      const limited = context.model("m", { kind: "error", status: 429, headers: { "retry-after": "60" } });
+      const tenant = await context.tenant({
         routes: { r: { targets: targets(limited), timeouts: { totalMs: 5000 } } },
       });
-      await stage.ask(tenant, { model: "r" });
-      return stage.trace(tenant, { model: "r" });
+      await context.ask(tenant, { model: "r" });
+      return context.trace(tenant, { model: "r" });
     },
   },
 ];
 
 /** A request beside one that holds the tenant's only slot. */
 async function meetHolder(
-  stage: Stage,
-  tenant: Parameters<Stage["ask"]>[0],
+  context: ScenarioContext,
+  tenant: Parameters<ScenarioContext["ask"]>[0],
   headers: Readonly<Record<string, string>>,
 ): Promise<readonly FlatSpan[]> {
-  const slow = stage.model("slow", { kind: "answer", delayMs: 1000 });
-  const holding = stage.ask(tenant, { model: `up/${slow}` });
-  await stage.rig.upstream.waitForRequest(slow);
-  const refused = await stage.ask(tenant, { model: `up/${stage.model("m")}`, headers });
-  const spans = await stage.spansOf(refused);
+  const slow = context.model("slow", { kind: "answer", delayMs: 1000 });
+  const holding = context.ask(tenant, { model: `up/${slow}` });
+  await context.stack.upstream.waitForRequest(slow);
+  const refused = await context.ask(tenant, { model: `up/${context.model("m")}`, headers });
+  const spans = await context.spansOf(refused);
   expectTold(spans, refused);
-  await stage.spansOf(await holding);
+  await context.spansOf(await holding);
   return spans;
 }

@@ -1,11 +1,11 @@
-// What a scenario is, and the stage it is played on: the real gateway, a scripted upstream, real OTLP receivers for the operator and
-// for a tenant. A scenario does something and gives the spans it left; the player compares. Called by scenarios.test.ts.
+// What a scenario is, and the context it is played in: the real gateway, a scripted upstream, real OTLP receivers for the operator and
+// for a tenant. A scenario does something and gives the spans it left; the player compares.
 import { expect } from "vitest";
 import { chat, type Answer, type Ask } from "../../support/clients/chat-client.ts";
 import type { Gateway } from "../../support/servers/gateway-process.ts";
 import type { OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
-import { uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import type { Script } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../../support/clients/test-tenant.ts";
 
@@ -19,11 +19,11 @@ export interface Scenario {
   /** What the receiver that was looked at may have beyond the allow-list. */
   readonly gets?: readonly ("content" | "langfuse")[];
   /** Spans of the one request that the tree is of. */
-  readonly play: (stage: Stage) => Promise<readonly FlatSpan[]>;
+  readonly play: (context: ScenarioContext) => Promise<readonly FlatSpan[]>;
 }
 
-export interface Stage {
-  readonly rig: Rig;
+export interface ScenarioContext {
+  readonly stack: GatewayStack;
   readonly gateway: Gateway;
   /** A tenant's own destination. */
   readonly own: OtlpReceiver;
@@ -50,11 +50,11 @@ export interface Sent {
   readonly traceId: string;
 }
 
-export function setStage(rig: Rig, own: OtlpReceiver): Stage {
+export function createContext(stack: GatewayStack, own: OtlpReceiver): ScenarioContext {
   const aliases = new Map<string, string>();
-  const { gateway, upstream, otlp } = rig;
-  const stage: Stage = {
-    rig,
+  const { gateway, upstream, otlp } = stack;
+  const context: ScenarioContext = {
+    stack,
     gateway,
     own,
     aliases,
@@ -66,11 +66,11 @@ export function setStage(rig: Rig, own: OtlpReceiver): Stage {
     },
     tenant: (options) => makeTenant(gateway, { upstreamUrl: upstream.url, ...options }),
     async ask(tenant, ask) {
-      const answer = await chat(rig, tenant.key, ask);
+      const answer = await chat(stack, tenant.key, ask);
       expectTraced(answer);
       return answer;
     },
-    trace: async (tenant, ask) => stage.spansOf(await stage.ask(tenant, ask)),
+    trace: async (tenant, ask) => context.spansOf(await context.ask(tenant, ask)),
     async send(path, { key, ...init } = {}) {
       const headers = new Headers(init.headers);
       if (key !== undefined) headers.set("authorization", `Bearer ${key}`);
@@ -85,7 +85,7 @@ export function setStage(rig: Rig, own: OtlpReceiver): Stage {
     },
     spansOf: ({ traceId }) => otlp.waitForTrace(traceId),
   };
-  return stage;
+  return context;
 }
 
 /** Every response says where its trace is and where its time went, an error's too. */

@@ -9,38 +9,38 @@ import { SPANS } from "../../../src/telemetry/trace/spans.ts";
 import { checkOtlp } from "../../support/checkers/otlp-proto.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
-import { startRig, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 import { CHAPTERS } from "./chapters.ts";
-import { setStage } from "./scenario.ts";
+import { createContext } from "./scenario.ts";
 import { drawTree } from "./tree.ts";
 
 /** The slowest waits for a lease to end, an alarm and an outbox. */
 const SLOWEST_MS = 180_000;
 
-let rig: Rig;
+let stack: GatewayStack;
 /** A tenant's own destination. */
 let own: OtlpReceiver;
 beforeAll(async () => {
-  [rig, own] = await Promise.all([
-    startRig({}, { hasTwin: true }),
+  [stack, own] = await Promise.all([
+    startGatewayStack({}, { hasTwin: true }),
     startOtlpReceiver({ gets: ["content", "langfuse"] }),
   ]);
 });
 afterAll(async () => {
-  await rig.close();
+  await stack.close();
   await own.close();
 });
 
 describe.each(CHAPTERS)("$title", ({ scenarios }) => {
   test.each(scenarios)("$name", { timeout: SLOWEST_MS }, async ({ tree, gets = [], play }) => {
-    const stage = setStage(rig, own);
-    const spans = await play(stage);
-    expect(checkTrace(spans, { others: [...rig.otlp.spans(), ...own.spans()], gets })).toEqual([]);
+    const context = createContext(stack, own);
+    const spans = await play(context);
+    expect(checkTrace(spans, { others: [...stack.otlp.spans(), ...own.spans()], gets })).toEqual([]);
     const traceId = spans[0]?.traceId ?? "none";
-    const posts = [...rig.otlp.exports, ...own.exports].filter(({ text }) => text.includes(traceId));
+    const posts = [...stack.otlp.exports, ...own.exports].filter(({ text }) => text.includes(traceId));
     expect(posts.flatMap(({ json }) => checkOtlp(json))).toEqual([]);
-    expect(drawTree(spans, stage.aliases)).toEqual(tree);
+    expect(drawTree(spans, context.aliases)).toEqual(tree);
   });
 });
 
@@ -52,7 +52,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 
 /** What is listed and was on no span of all that was played. */
 function unseen(listed: object, seen: (span: FlatSpan) => readonly string[]): readonly string[] {
-  const found = new Set([...rig.otlp.spans(), ...own.spans()].flatMap(seen));
+  const found = new Set([...stack.otlp.spans(), ...own.spans()].flatMap(seen));
   return Object.keys(listed).filter((name) => !found.has(name) && !Object.hasOwn(ELSEWHERE, name));
 }
 

@@ -4,18 +4,19 @@ import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { linksOf, post as send, read, spanOf, type Ask } from "../../support/clients/chat-client.ts";
 import type { TestTenant } from "../../support/clients/test-tenant.ts";
-import { CHAT, ENTRY, SETTLED, post, type Scenario, type Stage } from "./scenario.ts";
+import { CHAT, ENTRY, SETTLED, post, type Scenario, type ScenarioContext } from "./scenario.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-const caching = (stage: Stage): Promise<TestTenant> => stage.tenant({ cache: { enabled: true } });
+const caching = (context: ScenarioContext): Promise<TestTenant> =>
+  context.tenant({ cache: { enabled: true } });
 const cacheHeader = (value: string): Readonly<Record<string, string>> => ({ "x-headgate-cache": value });
 
 /** Asks once, waits until what was to be stored is, and asks again. */
-async function twice(stage: Stage, tenant: TestTenant, first: Ask, second: Ask = first) {
-  const one = await stage.ask(tenant, first);
-  const before = await stage.spansOf(one);
-  return { before, after: await stage.trace(tenant, second) };
+async function twice(context: ScenarioContext, tenant: TestTenant, first: Ask, second: Ask = first) {
+  const one = await context.ask(tenant, first);
+  const before = await context.spansOf(one);
+  return { before, after: await context.trace(tenant, second) };
 }
 
 export const SHARED: readonly Scenario[] = [
@@ -32,20 +33,20 @@ export const SHARED: readonly Scenario[] = [
       ...SETTLED,
       "  cache.store",
     ],
-    play: async (stage) => stage.trace(await caching(stage), { model: `up/${stage.model("m")}` }),
+    play: async (context) => context.trace(await caching(context), { model: `up/${context.model("m")}` }),
   },
   {
     name: "cache hit",
     done: "The same again, at the same isolate, which has it at hand: no model is called. The link leads to the call that made the answer.",
     tree: [`${CHAT} cache_hit 200 cache=hit`, ...ENTRY, "  cache.lookup cache=hit from=memory →cached_from"],
-    async play(stage) {
+    async play(context) {
       // With a price, so that there is something to save.
-      stage.rig.upstream.script("gpt-4o-mini", {
+      context.stack.upstream.script("gpt-4o-mini", {
         kind: "answer",
         usage: { inputTokens: 900, outputTokens: 90 },
       });
       const ask = { model: "up/gpt-4o-mini", prompt: randomUUID() };
-      const { before, after } = await twice(stage, await caching(stage), ask);
+      const { before, after } = await twice(context, await caching(context), ask);
       const lookup = spanOf(after, "gateway.cache.lookup");
       expect(lookup.links.map(({ spanId }) => spanId)).toEqual([spanOf(before, "chat gpt-4o-mini").spanId]);
       expect(lookup.attributes["gateway.cache.saved_usd"]).toBeGreaterThan(0);
@@ -60,13 +61,13 @@ export const SHARED: readonly Scenario[] = [
     name: "cache hit, from KV",
     done: "The same again, at another isolate: it has to read the answer from KV, and has it at hand from then on.",
     tree: [`${CHAT} cache_hit 200 cache=hit`, ...ENTRY, "  cache.lookup cache=hit →cached_from"],
-    async play(stage) {
-      const { key } = await caching(stage);
-      const ask = { model: `up/${stage.model("m")}` };
-      await stage.trace({ key }, ask);
+    async play(context) {
+      const { key } = await caching(context);
+      const ask = { model: `up/${context.model("m")}` };
+      await context.trace({ key }, ask);
       const elsewhere = async () => {
-        const response = await send(stage.gateway.twinUrl, key, ask);
-        return stage.spansOf(read(response, await response.text()));
+        const response = await send(context.gateway.twinUrl, key, ask);
+        return context.spansOf(read(response, await response.text()));
       };
       const spans = await elsewhere();
       expect(spanOf(spans, "gateway.cache.lookup").attributes).toMatchObject({
@@ -91,8 +92,11 @@ export const SHARED: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    play: async (stage) =>
-      stage.trace(await caching(stage), { model: `up/${stage.model("m")}`, headers: cacheHeader("off") }),
+    play: async (context) =>
+      context.trace(await caching(context), {
+        model: `up/${context.model("m")}`,
+        headers: cacheHeader("off"),
+      }),
   },
   {
     name: "cache refreshed",
@@ -107,8 +111,11 @@ export const SHARED: readonly Scenario[] = [
       ...SETTLED,
       "  cache.store",
     ],
-    play: async (stage) =>
-      stage.trace(await caching(stage), { model: `up/${stage.model("m")}`, headers: cacheHeader("refresh") }),
+    play: async (context) =>
+      context.trace(await caching(context), {
+        model: `up/${context.model("m")}`,
+        headers: cacheHeader("refresh"),
+      }),
   },
   {
     name: "only if cached, and it is not",
@@ -118,9 +125,9 @@ export const SHARED: readonly Scenario[] = [
       ...ENTRY,
       "  cache.lookup cache=miss",
     ],
-    play: async (stage) =>
-      stage.trace(await caching(stage), {
-        model: `up/${stage.model("m")}`,
+    play: async (context) =>
+      context.trace(await caching(context), {
+        model: `up/${context.model("m")}`,
         headers: cacheHeader("only-if-cached"),
       }),
   },
@@ -137,10 +144,10 @@ export const SHARED: readonly Scenario[] = [
       ...SETTLED,
       "  cache.store cache=bypass cache_reason=tool_calls",
     ],
-    async play(stage) {
+    async play(context) {
       const toolCalls = [{ id: "call_1", name: "look", arguments: "{}" }];
-      const model = stage.model("m", { kind: "answer", toolCalls });
-      return stage.trace(await caching(stage), { model: `up/${model}` });
+      const model = context.model("m", { kind: "answer", toolCalls });
+      return context.trace(await caching(context), { model: `up/${model}` });
     },
   },
   {
@@ -156,18 +163,18 @@ export const SHARED: readonly Scenario[] = [
       ...SETTLED,
       "  cache.store inputs=2",
     ],
-    async play(stage) {
-      const { key } = await caching(stage);
-      const model = stage.model("m", ({ json }) => {
+    async play(context) {
+      const { key } = await caching(context);
+      const model = context.model("m", ({ json }) => {
         const input = Array.isArray(json["input"]) ? json["input"] : [json["input"]];
         const data = input.map((_, index) => ({ object: "embedding", index, embedding: [0.5, 0.25] }));
         const usage = { prompt_tokens: 2 * input.length, total_tokens: 2 * input.length };
         return { kind: "raw", body: JSON.stringify({ object: "list", data, model, usage }) };
       });
       const embed = (...input: readonly string[]) =>
-        stage.send("/v1/embeddings", { key, ...post({ model: `up/${model}`, input }) });
-      await stage.spansOf(await embed("a", "b"));
-      return stage.spansOf(await embed("a", "c", "d"));
+        context.send("/v1/embeddings", { key, ...post({ model: `up/${model}`, input }) });
+      await context.spansOf(await embed("a", "b"));
+      return context.spansOf(await embed("a", "c", "d"));
     },
   },
   {
@@ -183,7 +190,7 @@ export const SHARED: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    play: async (stage) => (await overlap(stage)).leader,
+    play: async (context) => (await overlap(context)).leader,
   },
   {
     name: "coalesced",
@@ -194,8 +201,8 @@ export const SHARED: readonly Scenario[] = [
       "  cache.lookup cache=bypass cache_reason=tenant_off",
       "  coalesce.wait coalesce=attached →coalesced_into",
     ],
-    async play(stage) {
-      const { leader, follower } = await overlap(stage);
+    async play(context) {
+      const { leader, follower } = await overlap(context);
       const [root] = leader;
       expect(linksOf(spanOf(follower, "gateway.coalesce.wait"), "coalesced_into")).toEqual([root?.traceId]);
       return follower;
@@ -210,7 +217,7 @@ export const SHARED: readonly Scenario[] = [
       "  cache.lookup cache=bypass cache_reason=tenant_off",
       "  coalesce.wait coalesce=attached →coalesced_into",
     ],
-    play: async (stage) => (await overlap(stage, STREAM, true)).follower,
+    play: async (context) => (await overlap(context, STREAM, true)).follower,
   },
   {
     name: "coalesced stream, cut",
@@ -221,8 +228,8 @@ export const SHARED: readonly Scenario[] = [
       "  cache.lookup cache=bypass cache_reason=tenant_off",
       "  coalesce.wait coalesce=attached →coalesced_into",
     ],
-    play: async (stage) =>
-      (await overlap(stage, { ...STREAM, end: "cut", endAfterChunks: 4 }, true)).follower,
+    play: async (context) =>
+      (await overlap(context, { ...STREAM, end: "cut", endAfterChunks: 4 }, true)).follower,
   },
   {
     name: "coalesced into a failure",
@@ -233,7 +240,7 @@ export const SHARED: readonly Scenario[] = [
       "  cache.lookup cache=bypass cache_reason=tenant_off",
       "  coalesce.wait coalesce=failed →coalesced_into",
     ],
-    play: async (stage) => (await overlap(stage, { kind: "error", status: 422, delayMs: 300 })).follower,
+    play: async (context) => (await overlap(context, { kind: "error", status: 422, delayMs: 300 })).follower,
   },
   {
     name: "goes on alone",
@@ -248,33 +255,33 @@ export const SHARED: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { concurrency: 1 }, cache: { coalesce: true } });
-      const slow = stage.model("slow", { kind: "answer", delayMs: 2000 });
-      const holding = stage.ask(tenant, { model: `up/${slow}` });
-      await stage.rig.upstream.waitForRequest(slow);
-      const model = `up/${stage.model("m")}`;
+    async play(context) {
+      const tenant = await context.tenant({ limits: { concurrency: 1 }, cache: { coalesce: true } });
+      const slow = context.model("slow", { kind: "answer", delayMs: 2000 });
+      const holding = context.ask(tenant, { model: `up/${slow}` });
+      await context.stack.upstream.waitForRequest(slow);
+      const model = `up/${context.model("m")}`;
       const impatient = { model, headers: { "x-headgate-max-wait-ms": "600" } };
       // Each must have joined before the next does: they take the lead in that order.
       const asked = [];
       for (const ask of [impatient, impatient, { model }]) {
-        asked.push(stage.ask(tenant, ask));
+        asked.push(context.ask(tenant, ask));
         await pause(200);
       }
       const [first, second, third] = await Promise.all(asked);
       expect([first?.status, second?.status, third?.status]).toEqual([429, 429, 200]);
-      await stage.spansOf(await holding);
-      return stage.spansOf(third ?? { traceId: "" });
+      await context.spansOf(await holding);
+      return context.spansOf(third ?? { traceId: "" });
     },
   },
   {
     name: "idempotent replay",
     done: "A client tries again with its `idempotency-key`. The link leads to the request that was answered.",
     tree: [`${CHAT} replayed 200`, ...ENTRY, "  idempotency key=replayed →retried_from"],
-    async play(stage) {
+    async play(context) {
       const headers = { "idempotency-key": randomUUID() };
-      const { before, after } = await twice(stage, await stage.tenant(), {
-        model: `up/${stage.model("m")}`,
+      const { before, after } = await twice(context, await context.tenant(), {
+        model: `up/${context.model("m")}`,
         headers,
       });
       expect(spanOf(before, "gateway.idempotency").attributes["gateway.idempotency.status"]).toBe("lead");
@@ -287,9 +294,12 @@ export const SHARED: readonly Scenario[] = [
     name: "idempotency conflict",
     done: "The same key with another question: 409.",
     tree: [`${CHAT} rejected 409 decision=conflict`, ...ENTRY, "  idempotency key=conflict"],
-    async play(stage) {
-      const ask = { model: `up/${stage.model("m")}`, headers: { "idempotency-key": randomUUID() } };
-      const { after } = await twice(stage, await stage.tenant(), ask, { ...ask, prompt: "Something else?" });
+    async play(context) {
+      const ask = { model: `up/${context.model("m")}`, headers: { "idempotency-key": randomUUID() } };
+      const { after } = await twice(context, await context.tenant(), ask, {
+        ...ask,
+        prompt: "Something else?",
+      });
       return after;
     },
   },
@@ -298,15 +308,15 @@ export const SHARED: readonly Scenario[] = [
 const STREAM = { kind: "answer", text: "one two three four five six", paceMs: 100 } as const;
 
 async function overlap(
-  stage: Stage,
-  reply: Parameters<Stage["model"]>[1] = { kind: "answer", delayMs: 300 },
+  context: ScenarioContext,
+  reply: Parameters<ScenarioContext["model"]>[1] = { kind: "answer", delayMs: 300 },
   stream = false,
 ) {
-  const tenant = await stage.tenant({ cache: { coalesce: true } });
-  const model = stage.model("m", reply);
+  const tenant = await context.tenant({ cache: { coalesce: true } });
+  const model = context.model("m", reply);
   const ask = { model: `up/${model}`, stream };
-  const leading = stage.ask(tenant, ask);
-  await stage.rig.upstream.waitForRequest(model);
-  const [first, second] = await Promise.all([leading, stage.ask(tenant, ask)]);
-  return { leader: await stage.spansOf(first), follower: await stage.spansOf(second) };
+  const leading = context.ask(tenant, ask);
+  await context.stack.upstream.waitForRequest(model);
+  const [first, second] = await Promise.all([leading, context.ask(tenant, ask)]);
+  return { leader: await context.spansOf(first), follower: await context.spansOf(second) };
 }

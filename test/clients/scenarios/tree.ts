@@ -1,5 +1,5 @@
 // A request's trace as lines a person can read and a test can compare: a span a line, in the order in which they began, indented
-// under its parent, with what tells something of it. What is the same in every sound request is left out. Called by scenario.ts.
+// under its parent, with what tells something of it. What is the same in every sound request is left out.
 import { CONTENT_ATTRIBUTES } from "../../../src/telemetry/content/content.ts";
 import type { Attributes, FlatSpan } from "../../support/checkers/otlp-spans.ts";
 

@@ -3,19 +3,24 @@ import { expect } from "vitest";
 import { linksOf, spanOf } from "../../support/clients/chat-client.ts";
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
 import { makeKey } from "../../support/clients/test-tenant.ts";
-import { CHAT, ENTRY, SETTLED, type Scenario, type Stage } from "./scenario.ts";
+import { CHAT, ENTRY, SETTLED, type Scenario, type ScenarioContext } from "./scenario.ts";
 
 const waitMsOf = (spans: readonly FlatSpan[]): number =>
   Number(spanOf(spans, "gateway.queue.wait").attributes["gateway.queue.wait_ms"]);
 
 /** One slot, which somebody holds for half a second; who comes then has to wait. */
-async function behind(stage: Stage, headers: Readonly<Record<string, string>> = {}) {
-  const tenant = await stage.tenant({ limits: { concurrency: 1 } });
-  const slow = stage.model("slow", { kind: "answer", delayMs: 500 });
-  const holding = stage.ask(tenant, { model: `up/${slow}` });
-  await stage.rig.upstream.waitForRequest(slow);
-  const answer = await stage.ask(tenant, { model: `up/${stage.model("m")}`, headers });
-  return { tenant, answer, spans: await stage.spansOf(answer), holder: await stage.spansOf(await holding) };
+async function behind(context: ScenarioContext, headers: Readonly<Record<string, string>> = {}) {
+  const tenant = await context.tenant({ limits: { concurrency: 1 } });
+  const slow = context.model("slow", { kind: "answer", delayMs: 500 });
+  const holding = context.ask(tenant, { model: `up/${slow}` });
+  await context.stack.upstream.waitForRequest(slow);
+  const answer = await context.ask(tenant, { model: `up/${context.model("m")}`, headers });
+  return {
+    tenant,
+    answer,
+    spans: await context.spansOf(answer),
+    holder: await context.spansOf(await holding),
+  };
 }
 
 export const WAITING: readonly Scenario[] = [
@@ -31,8 +36,8 @@ export const WAITING: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const { tenant, answer, spans, holder } = await behind(stage);
+    async play(context) {
+      const { tenant, answer, spans, holder } = await behind(context);
       const wait = spanOf(spans, "gateway.queue.wait");
       const root = spanOf(holder, CHAT);
       const held = { traceId: root.traceId, spanId: root.spanId };
@@ -46,7 +51,7 @@ export const WAITING: readonly Scenario[] = [
         `/admin/traces/${held.traceId}?tenant=${tenant.id}`,
         `/jaeger/api/traces/${held.traceId}`,
       ]) {
-        const opened = await stage.gateway.admin("GET", path);
+        const opened = await context.gateway.admin("GET", path);
         expect([opened.status, await opened.text()]).toEqual([200, expect.stringContaining(held.spanId)]);
       }
       return spans;
@@ -64,7 +69,7 @@ export const WAITING: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    play: async (stage) => (await behind(stage, { "x-headgate-priority": "batch" })).spans,
+    play: async (context) => (await behind(context, { "x-headgate-priority": "batch" })).spans,
   },
   {
     name: "third in the queue",
@@ -78,17 +83,19 @@ export const WAITING: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { concurrency: 2 } });
-      const slow = stage.model("slow", { kind: "answer", delayMs: 500 });
-      const holding = [1, 2].map(() => stage.ask(tenant, { model: `up/${slow}` }));
-      await stage.rig.upstream.waitForRequest(slow, { nth: 2 });
-      const before = stage.ask(tenant, { model: `up/${slow}` });
+    async play(context) {
+      const tenant = await context.tenant({ limits: { concurrency: 2 } });
+      const slow = context.model("slow", { kind: "answer", delayMs: 500 });
+      const holding = [1, 2].map(() => context.ask(tenant, { model: `up/${slow}` }));
+      await context.stack.upstream.waitForRequest(slow, { nth: 2 });
+      const before = context.ask(tenant, { model: `up/${slow}` });
       const depth = async (): Promise<unknown> =>
-        Object(await (await stage.gateway.admin("GET", `/admin/tenants/${tenant.id}/queue`)).json())["depth"];
+        Object(await (await context.gateway.admin("GET", `/admin/tenants/${tenant.id}/queue`)).json())[
+          "depth"
+        ];
       await expect.poll(depth, { interval: 20 }).toBe(1);
-      const spans = await stage.trace(tenant, { model: `up/${stage.model("m")}` });
-      for (const answer of [...holding, before]) await stage.spansOf(await answer);
+      const spans = await context.trace(tenant, { model: `up/${context.model("m")}` });
+      for (const answer of [...holding, before]) await context.spansOf(await answer);
       const wait = spanOf(spans, "gateway.queue.wait");
       expect(new Set(linksOf(wait, "queued_behind")).size).toBe(2);
       return spans;
@@ -106,13 +113,13 @@ export const WAITING: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { concurrency: 10 } });
-      const slow = stage.model("slow", { kind: "answer", delayMs: 600 });
-      const holding = Array.from({ length: 10 }, () => stage.ask(tenant, { model: `up/${slow}` }));
-      await stage.rig.upstream.waitForRequest(slow, { nth: 10 });
-      const spans = await stage.trace(tenant, { model: `up/${stage.model("m")}` });
-      for (const answer of holding) await stage.spansOf(await answer);
+    async play(context) {
+      const tenant = await context.tenant({ limits: { concurrency: 10 } });
+      const slow = context.model("slow", { kind: "answer", delayMs: 600 });
+      const holding = Array.from({ length: 10 }, () => context.ask(tenant, { model: `up/${slow}` }));
+      await context.stack.upstream.waitForRequest(slow, { nth: 10 });
+      const spans = await context.trace(tenant, { model: `up/${context.model("m")}` });
+      for (const answer of holding) await context.spansOf(await answer);
       return spans;
     },
   },
@@ -128,11 +135,11 @@ export const WAITING: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { requestsPerMinute: 120, burst: 1 } });
-      const ask = { model: `up/${stage.model("m")}` };
-      await stage.ask(tenant, ask);
-      const spans = await stage.trace(tenant, ask);
+    async play(context) {
+      const tenant = await context.tenant({ limits: { requestsPerMinute: 120, burst: 1 } });
+      const ask = { model: `up/${context.model("m")}` };
+      await context.ask(tenant, ask);
+      const spans = await context.trace(tenant, ask);
       expect(waitMsOf(spans)).toBeGreaterThan(250);
       return spans;
     },
@@ -149,14 +156,14 @@ export const WAITING: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const { id } = await stage.tenant();
-      const key = await makeKey(stage.gateway, id, { limits: { concurrency: 1 } });
-      const slow = stage.model("slow", { kind: "answer", delayMs: 400 });
-      const holding = stage.ask(key, { model: `up/${slow}` });
-      await stage.rig.upstream.waitForRequest(slow);
-      const spans = await stage.trace(key, { model: `up/${stage.model("m")}` });
-      await stage.spansOf(await holding);
+    async play(context) {
+      const { id } = await context.tenant();
+      const key = await makeKey(context.gateway, id, { limits: { concurrency: 1 } });
+      const slow = context.model("slow", { kind: "answer", delayMs: 400 });
+      const holding = context.ask(key, { model: `up/${slow}` });
+      await context.stack.upstream.waitForRequest(slow);
+      const spans = await context.trace(key, { model: `up/${context.model("m")}` });
+      await context.spansOf(await holding);
       return spans;
     },
   },
@@ -171,14 +178,14 @@ export const WAITING: readonly Scenario[] = [
       "  chat m 200 ok",
       ...SETTLED,
     ],
-    async play(stage) {
-      const tenant = await stage.tenant({ limits: { concurrency: 1000 } });
-      const ask = { model: `up/${stage.model("m")}` };
+    async play(context) {
+      const tenant = await context.tenant({ limits: { concurrency: 1000 } });
+      const ask = { model: `up/${context.model("m")}` };
       const isLeased = (spans: readonly FlatSpan[]): boolean =>
         spanOf(spans, "gateway.admission").attributes["gateway.queue.leased"] === true;
       for (let round = 0; round < 20; round += 1) {
-        const answers = await Promise.all(Array.from({ length: 8 }, () => stage.ask(tenant, ask)));
-        const traces = await Promise.all(answers.map((answer) => stage.spansOf(answer)));
+        const answers = await Promise.all(Array.from({ length: 8 }, () => context.ask(tenant, ask)));
+        const traces = await Promise.all(answers.map((answer) => context.spansOf(answer)));
         const leased = traces.find(isLeased);
         if (leased !== undefined) return leased;
       }

@@ -13,7 +13,7 @@ import {
   tool,
 } from "ai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import {
   candidate,
   startScriptedGemini,
@@ -23,12 +23,12 @@ import {
 import type { Script } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 let google: ScriptedGemini;
 beforeAll(async () => {
-  [rig, google] = await Promise.all([startRig(), startScriptedGemini()]);
+  [stack, google] = await Promise.all([startGatewayStack(), startScriptedGemini()]);
 });
-afterAll(() => Promise.all([rig.close(), google.close()]));
+afterAll(() => Promise.all([stack.close(), google.close()]));
 
 const STOP = { finishReason: "STOP" };
 const USAGE = { promptTokenCount: 5, candidatesTokenCount: 3, thoughtsTokenCount: 4, totalTokenCount: 12 };
@@ -37,14 +37,14 @@ const CITIES = ["Zürich", "Bern"];
 const PIXEL = "iVBORw0KGgo=";
 
 async function setUp(scripts: { readonly gem: GeminiReply; readonly up: Script }, upstream: string) {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
   const record = { kind: "gemini", baseUrl: google.url, apiKey: "AIza-canary" };
-  await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
-  const provider = createGoogleGenerativeAI({ apiKey: tenant.key, baseURL: `${rig.gateway.url}/v1beta` });
+  await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
+  const provider = createGoogleGenerativeAI({ apiKey: tenant.key, baseURL: `${stack.gateway.url}/v1beta` });
   const name = uniqueModel();
   google.script(name, scripts.gem);
-  rig.upstream.script(name, scripts.up);
-  const asked = () => (upstream === "gem" ? google : rig.upstream).requestsFor(name);
+  stack.upstream.script(name, scripts.up);
+  const asked = () => (upstream === "gem" ? google : stack.upstream).requestsFor(name);
   return { provider, name, asked, side: { model: provider(`${upstream}/${name}`), maxRetries: 0 } };
 }
 

@@ -13,30 +13,30 @@ import {
 } from "ai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import type { Script } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 
 /** Goes on for longer than any test: plain workerd notices that a client has left when it writes to him. */
 const ENDLESS: Script = { kind: "answer", chunks: Array.from({ length: 2000 }, () => "word "), paceMs: 25 };
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 const WIRES = ["chat", "responses"] as const;
 type WireName = (typeof WIRES)[number];
 
 async function setUp(wire: WireName, script: Script) {
-  const tenant = await makeTenant(rig.gateway, {
-    upstreamUrl: rig.upstream.url,
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
     providerKind: "openai-compatible",
   });
   const upstreamModel = uniqueModel();
-  rig.upstream.script(upstreamModel, script);
-  const provider = createOpenAI({ apiKey: tenant.key, baseURL: `${rig.gateway.url}/v1` });
+  stack.upstream.script(upstreamModel, script);
+  const provider = createOpenAI({ apiKey: tenant.key, baseURL: `${stack.gateway.url}/v1` });
   const model: LanguageModel = provider[wire](`up/${upstreamModel}`);
   return { model, upstreamModel, provider };
 }
@@ -85,7 +85,7 @@ describe.each(WIRES)("the %s wire", (wire) => {
     const { text, steps } = await generateText(asked);
     expect(text).toBe("Sunny.");
     expect(steps[0]?.toolCalls.map(({ input }) => input)).toEqual([{ city: "Zürich" }, { city: "Genève" }]);
-    const messages = rig.upstream.requestsFor(upstreamModel)[1]?.json["messages"];
+    const messages = stack.upstream.requestsFor(upstreamModel)[1]?.json["messages"];
     expect(messages).toMatchObject([
       { role: "user" },
       { role: "assistant", tool_calls: [{ id: "call_0" }, { id: "call_1" }] },
@@ -133,7 +133,7 @@ describe.each(WIRES)("the %s wire", (wire) => {
         },
       ],
     });
-    expect(rig.upstream.requestsFor(upstreamModel)[0]?.json["messages"]).toMatchObject([
+    expect(stack.upstream.requestsFor(upstreamModel)[0]?.json["messages"]).toMatchObject([
       {
         role: "user",
         content: [
@@ -185,15 +185,15 @@ describe.each(WIRES)("the %s wire", (wire) => {
     const abort = new AbortController();
     const answer = streamText({ model, prompt: "Hi", abortSignal: abort.signal });
     for await (const part of answer.fullStream) if (part.type === "text-delta") abort.abort();
-    const request = rig.upstream.requestsFor(upstreamModel)[0];
+    const request = stack.upstream.requestsFor(upstreamModel)[0];
     await request?.ended;
     expect(request?.outcome).toBe("client_closed");
   });
 });
 
 test("embeddings", async () => {
-  const { key } = await makeTenant(rig.gateway);
-  const provider = createOpenAI({ apiKey: key, baseURL: `${rig.gateway.url}/v1` });
+  const { key } = await makeTenant(stack.gateway);
+  const provider = createOpenAI({ apiKey: key, baseURL: `${stack.gateway.url}/v1` });
   const model = provider.textEmbeddingModel("sim/embed");
   const { embeddings, usage } = await embedMany({ model, values: ["one", "two"] });
   expect(embeddings.map((vector) => vector.length)).toEqual([64, 64]);

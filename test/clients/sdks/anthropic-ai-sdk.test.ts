@@ -3,7 +3,7 @@
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { APICallError, generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import {
   anthropicError,
   anthropicMessage,
@@ -20,20 +20,20 @@ const SCHEMA = {
 } as const;
 const CITIES = ["Zürich", "Bern"];
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 const KINDS = ["anthropic", "openai-compatible"] as const;
 type Kind = (typeof KINDS)[number];
 
 async function setUp(kind: Kind, script: Script) {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, providerKind: kind });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, providerKind: kind });
   const name = uniqueModel();
-  rig.upstream.script(name, script);
-  const provider = createAnthropic({ apiKey: tenant.key, baseURL: `${rig.gateway.url}/v1` });
+  stack.upstream.script(name, script);
+  const provider = createAnthropic({ apiKey: tenant.key, baseURL: `${stack.gateway.url}/v1` });
   return { name, model: provider(`${tenant.provider}/${name}`), maxRetries: 0, maxOutputTokens: 64 };
 }
 
@@ -42,7 +42,7 @@ const PIXEL = "iVBORw0KGgo=";
 const WORDS = Array.from({ length: 400 }, (_, at) => `word ${at} `);
 
 /** What the upstream was asked at its nth call (from 0). */
-const askedAt = (side: { readonly name: string }, nth: number) => rig.upstream.requestsFor(side.name)[nth];
+const askedAt = (side: { readonly name: string }, nth: number) => stack.upstream.requestsFor(side.name)[nth];
 
 const said = (kind: Kind, text: string): Script =>
   kind === "anthropic"

@@ -2,7 +2,7 @@
 // before and after the first byte, and what happens when the client leaves. The good cases are in anthropic.test.ts.
 import Anthropic from "@anthropic-ai/sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { anthropicError, anthropicMessage } from "../../support/servers/scripted-anthropic.ts";
 import type { Script } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant, type TenantOptions } from "../../support/clients/test-tenant.ts";
@@ -11,25 +11,25 @@ const ASK = { max_tokens: 64, messages: [{ role: "user" as const, content: "Say 
 /** Far beyond the time a lost connection takes to be noticed. */
 const SOON_MS = 3_000;
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 async function setUp(kind: TenantOptions["providerKind"], script: Script, options: TenantOptions = {}) {
-  const tenant = await makeTenant(rig.gateway, {
-    upstreamUrl: rig.upstream.url,
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
     ...(kind !== undefined && { providerKind: kind }),
     ...options,
   });
   const upstreamModel = uniqueModel();
-  rig.upstream.script(upstreamModel, script);
+  stack.upstream.script(upstreamModel, script);
   return { client: clientOf(tenant.key), model: `${tenant.provider}/${upstreamModel}`, upstreamModel };
 }
 
 function clientOf(apiKey: string): Anthropic {
-  return new Anthropic({ apiKey, baseURL: rig.gateway.url, maxRetries: 0 });
+  return new Anthropic({ apiKey, baseURL: stack.gateway.url, maxRetries: 0 });
 }
 
 /** The API error a call ends with; fails the test where it ends well or with another kind of error. */
@@ -138,7 +138,7 @@ describe("a client that leaves", () => {
     const { client, model, upstreamModel } = await setUp(kind, script);
     const stream = await client.messages.create({ model, ...ASK, stream: true });
     for await (const event of stream) if (event.type === "content_block_delta") break;
-    const [request] = rig.upstream.requestsFor(upstreamModel);
+    const [request] = stack.upstream.requestsFor(upstreamModel);
     const late = new Promise((_resolve, reject) =>
       setTimeout(() => reject(new Error("still open")), SOON_MS),
     );

@@ -3,7 +3,7 @@
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { anthropicMessage, MESSAGE_ID } from "../../support/servers/scripted-anthropic.ts";
 import type { Script, UpstreamRequest } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant, type TenantOptions } from "../../support/clients/test-tenant.ts";
@@ -19,27 +19,27 @@ const CALLS = ["Zürich", "Genève"].map((city, at) => ({ id: `call_${at}`, city
 const PIXEL =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 type Kind = NonNullable<TenantOptions["providerKind"]>;
 
 /** A tenant with one provider of this kind, its SDK client, and a model that the upstream answers with `script`. */
 async function setUp(kind: Kind, script: Script) {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, providerKind: kind });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, providerKind: kind });
   const upstreamModel = uniqueModel();
-  rig.upstream.script(upstreamModel, script);
+  stack.upstream.script(upstreamModel, script);
   const sent = (): UpstreamRequest => {
-    const request = rig.upstream.requestsFor(upstreamModel).at(-1);
+    const request = stack.upstream.requestsFor(upstreamModel).at(-1);
     if (request === undefined) throw new Error("the upstream was not asked");
     return request;
   };
   return {
     tenant,
-    client: new Anthropic({ apiKey: tenant.key, baseURL: rig.gateway.url, maxRetries: 0 }),
+    client: new Anthropic({ apiKey: tenant.key, baseURL: stack.gateway.url, maxRetries: 0 }),
     model: `${tenant.provider}/${upstreamModel}`,
     upstreamModel,
     sent,
@@ -277,11 +277,11 @@ describe("in front of an OpenAI-compatible upstream", () => {
 describe("the models list", () => {
   test("is in Anthropic's form for its SDK", async () => {
     const targets = [{ provider: "up", model: uniqueModel() }];
-    const tenant = await makeTenant(rig.gateway, {
-      upstreamUrl: rig.upstream.url,
+    const tenant = await makeTenant(stack.gateway, {
+      upstreamUrl: stack.upstream.url,
       routes: { "chat-fast": { targets } },
     });
-    const client = new Anthropic({ apiKey: tenant.key, baseURL: rig.gateway.url });
+    const client = new Anthropic({ apiKey: tenant.key, baseURL: stack.gateway.url });
     const ids = [];
     for await (const model of client.models.list()) ids.push(model.id);
     expect(ids).toContain("chat-fast");
@@ -301,7 +301,7 @@ describe("the OpenAI SDK in front of Anthropic", () => {
 
   async function openAi(script: Script) {
     const side = await setUp("anthropic", script);
-    const client = new OpenAI({ apiKey: side.tenant.key, baseURL: `${rig.gateway.url}/v1`, maxRetries: 0 });
+    const client = new OpenAI({ apiKey: side.tenant.key, baseURL: `${stack.gateway.url}/v1`, maxRetries: 0 });
     return { ...side, client };
   }
 

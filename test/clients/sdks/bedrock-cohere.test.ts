@@ -3,7 +3,7 @@
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import type { Script, UpstreamRequest } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 import type { Reply } from "../../support/servers/upstream-replies.ts";
@@ -18,24 +18,24 @@ const HELLO = "Hello there! 👋🏽 How can I help?";
 const SECRET = "aws-secret-canary";
 const MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 /** A tenant with this account, its two SDKs, and the one model's script at the upstream. */
 async function setUp(account: object, model: string, scripted: string, script: Script) {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
   const path = `/admin/tenants/${tenant.id}/providers/far`;
-  const answer = await rig.gateway.admin("PUT", path, { baseUrl: rig.upstream.url, ...account });
+  const answer = await stack.gateway.admin("PUT", path, { baseUrl: stack.upstream.url, ...account });
   expect(answer.status).toBe(201);
-  rig.upstream.script(scripted, script);
+  stack.upstream.script(scripted, script);
   return {
     model: `far/${model}`,
-    openAi: new OpenAI({ apiKey: tenant.key, baseURL: `${rig.gateway.url}/v1`, maxRetries: 0 }),
-    anthropic: new Anthropic({ apiKey: tenant.key, baseURL: rig.gateway.url, maxRetries: 0 }),
-    sent: (): UpstreamRequest | undefined => rig.upstream.requestsFor(scripted).at(-1),
+    openAi: new OpenAI({ apiKey: tenant.key, baseURL: `${stack.gateway.url}/v1`, maxRetries: 0 }),
+    anthropic: new Anthropic({ apiKey: tenant.key, baseURL: stack.gateway.url, maxRetries: 0 }),
+    sent: (): UpstreamRequest | undefined => stack.upstream.requestsFor(scripted).at(-1),
   };
 }
 
@@ -117,7 +117,7 @@ describe("Bedrock", () => {
       { function: { name: "get_time" } },
       { function: { name: "ping", arguments: "{}" } },
     ]);
-    rig.upstream.script("", stream("thinking"));
+    stack.upstream.script("", stream("thinking"));
     const message = await anthropic.messages
       .stream({ model, max_tokens: 9, messages: [{ role: "user", content: "Hi" }] })
       .finalMessage();

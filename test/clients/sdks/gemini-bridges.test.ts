@@ -2,7 +2,7 @@
 // ai-sdk-google.test.ts.
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import {
   candidate,
   startScriptedGemini,
@@ -11,17 +11,17 @@ import {
 } from "../../support/servers/scripted-gemini.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 let google: ScriptedGemini;
 beforeAll(async () => {
-  [rig, google] = await Promise.all([startRig(), startScriptedGemini()]);
+  [stack, google] = await Promise.all([startGatewayStack(), startScriptedGemini()]);
 });
-afterAll(() => Promise.all([rig.close(), google.close()]));
+afterAll(() => Promise.all([stack.close(), google.close()]));
 
 async function makeKey(): Promise<string> {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
   const record = { kind: "gemini", baseUrl: google.url, apiKey: "AIza-canary" };
-  await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
+  await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
   return tenant.key;
 }
 
@@ -37,7 +37,7 @@ describe("the OpenAI SDK with a Gemini model", () => {
   async function setUp(reply: GeminiReply) {
     const name = uniqueModel();
     google.script(name, reply);
-    const client = new OpenAI({ apiKey: await makeKey(), baseURL: `${rig.gateway.url}/v1`, maxRetries: 0 });
+    const client = new OpenAI({ apiKey: await makeKey(), baseURL: `${stack.gateway.url}/v1`, maxRetries: 0 });
     const asked = () => google.requestsFor(name).at(-1)?.json ?? {};
     return { client, model: `gem/${name}`, asked };
   }

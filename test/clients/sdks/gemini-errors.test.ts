@@ -2,7 +2,7 @@
 // first byte, and what happens when the client leaves. The good cases are in gemini.test.ts.
 import { ApiError, GoogleGenAI } from "@google/genai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import {
   candidate,
   startScriptedGemini,
@@ -11,26 +11,26 @@ import {
 } from "../../support/servers/scripted-gemini.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 let google: ScriptedGemini;
 beforeAll(async () => {
-  [rig, google] = await Promise.all([startRig(), startScriptedGemini()]);
+  [stack, google] = await Promise.all([startGatewayStack(), startScriptedGemini()]);
 });
-afterAll(() => Promise.all([rig.close(), google.close()]));
+afterAll(() => Promise.all([stack.close(), google.close()]));
 
 async function setUp(
   reply: GeminiReply,
 ): Promise<{ readonly ai: GoogleGenAI; readonly name: string; readonly model: string }> {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
   const record = { kind: "gemini", baseUrl: google.url, apiKey: "AIza-canary-credential" };
-  await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
+  await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
   const name = uniqueModel();
   google.script(name, reply);
   return { ai: clientOf(tenant.key), name, model: `gem/${name}` };
 }
 
 const clientOf = (apiKey: string): GoogleGenAI =>
-  new GoogleGenAI({ apiKey, httpOptions: { baseUrl: rig.gateway.url } });
+  new GoogleGenAI({ apiKey, httpOptions: { baseUrl: stack.gateway.url } });
 
 /** The SDK's error, with the body that its message holds. */
 async function errorOf(
@@ -88,12 +88,12 @@ describe("before the first byte", () => {
   });
 
   test("a field without a counterpart is named, or dropped and listed for a lenient client", async () => {
-    const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+    const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
     const request = { model: `up/${uniqueModel()}`, contents: "Hi", config: { safetySettings: [] } };
     const { status, error } = await errorOf(clientOf(tenant.key).models.generateContent(request));
     expect(status).toBe(400);
     expect(error["message"]).toContain("safetySettings");
-    const httpOptions = { baseUrl: rig.gateway.url, headers: { "x-headgate-lenient": "1" } };
+    const httpOptions = { baseUrl: stack.gateway.url, headers: { "x-headgate-lenient": "1" } };
     const answer = await new GoogleGenAI({ apiKey: tenant.key, httpOptions }).models.generateContent(request);
     expect(answer.text).toBe("Hello from the upstream.");
     expect(answer.sdkHttpResponse?.headers?.["x-headgate-dropped"]).toBe("safetySettings");
@@ -116,9 +116,9 @@ describe("in mid-stream", () => {
   });
 
   test("a translated stream that fails throws", async () => {
-    const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+    const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
     const name = uniqueModel();
-    rig.upstream.script(name, {
+    stack.upstream.script(name, {
       kind: "answer",
       text: "one two three",
       end: "error-event",

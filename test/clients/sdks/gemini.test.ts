@@ -2,7 +2,7 @@
 // and once with an OpenAI-compatible one, where request and answer are translated. Errors are in gemini-errors.test.ts.
 import { FunctionCallingConfigMode, GoogleGenAI, Type, type GenerateContentResponse } from "@google/genai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import {
   candidate,
   startScriptedGemini,
@@ -12,21 +12,21 @@ import {
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 import type { Reply } from "../../support/servers/upstream-replies.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 let google: ScriptedGemini;
 beforeAll(async () => {
-  [rig, google] = await Promise.all([startRig(), startScriptedGemini()]);
+  [stack, google] = await Promise.all([startGatewayStack(), startScriptedGemini()]);
 });
-afterAll(() => Promise.all([rig.close(), google.close()]));
+afterAll(() => Promise.all([stack.close(), google.close()]));
 
 type Setup = { readonly ai: GoogleGenAI; readonly model: string; asked(): Readonly<Record<string, unknown>> };
 
 /** A tenant whose provider `up` is OpenAI-compatible and whose provider `gem` is Gemini. */
 async function makeClient(): Promise<GoogleGenAI> {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
   const record = { kind: "gemini", baseUrl: google.url, apiKey: "AIza-canary" };
-  await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
-  return new GoogleGenAI({ apiKey: tenant.key, httpOptions: { baseUrl: rig.gateway.url } });
+  await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
+  return new GoogleGenAI({ apiKey: tenant.key, httpOptions: { baseUrl: stack.gateway.url } });
 }
 
 async function native(reply: GeminiReply): Promise<Setup> {
@@ -41,11 +41,11 @@ async function native(reply: GeminiReply): Promise<Setup> {
 
 async function translated(reply: Reply): Promise<Setup> {
   const model = uniqueModel();
-  rig.upstream.script(model, reply);
+  stack.upstream.script(model, reply);
   return {
     ai: await makeClient(),
     model: `up/${model}`,
-    asked: () => rig.upstream.requestsFor(model)[0]?.json ?? {},
+    asked: () => stack.upstream.requestsFor(model)[0]?.json ?? {},
   };
 }
 
@@ -154,11 +154,11 @@ describe("a stream", () => {
       events: [candidate([{ text: "a" }], { finishReason: "STOP" }, USAGE)],
     } as const;
     const { model } = await native(reply);
-    const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+    const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
     const record = { kind: "gemini", baseUrl: google.url, apiKey: "AIza-canary" };
-    await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
+    await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/gem`, record);
     for (const name of [model, `up/${uniqueModel()}`]) {
-      const url = `${rig.gateway.url}/v1beta/models/${encodeURIComponent(name)}:streamGenerateContent?key=${tenant.key}`;
+      const url = `${stack.gateway.url}/v1beta/models/${encodeURIComponent(name)}:streamGenerateContent?key=${tenant.key}`;
       const response = await fetch(url, { method: "POST", body: '{"contents":[{"parts":[{"text":"Hi"}]}]}' });
       expect(response.headers.get("content-type")).toMatch(/^application\/json/);
       const events: unknown = await response.json();
@@ -295,7 +295,7 @@ describe("thoughts", () => {
     const chat = ai.chats.create({ model, config: { thinkingConfig: { thinkingBudget: 24_576 } } });
     await chat.sendMessage({ message: "Is 17 prime?" });
     await chat.sendMessage({ message: "Sure?" });
-    const requests = rig.upstream.requestsFor(model.slice("up/".length));
+    const requests = stack.upstream.requestsFor(model.slice("up/".length));
     expect(requests[1]?.json).toMatchObject({
       reasoning_effort: "high",
       messages: [{ content: "Is 17 prime?" }, { role: "assistant", content: "Yes." }, { content: "Sure?" }],
@@ -323,12 +323,12 @@ describe("embeddings", () => {
 
 describe("embeddings from a provider of another wire", () => {
   test("one and many, each with its vector", async () => {
-    const tenant = await makeTenant(rig.gateway);
-    const ai = new GoogleGenAI({ apiKey: tenant.key, httpOptions: { baseUrl: rig.gateway.url } });
+    const tenant = await makeTenant(stack.gateway);
+    const ai = new GoogleGenAI({ apiKey: tenant.key, httpOptions: { baseUrl: stack.gateway.url } });
     const config = { outputDimensionality: 8 };
     const answer = await ai.models.embedContent({ model: "sim/embed", contents: ["a", "b"], config });
     expect(answer.embeddings?.map(({ values }) => values?.length)).toEqual([8, 8]);
-    const url = `${rig.gateway.url}/v1beta/models/sim/embed:embedContent`;
+    const url = `${stack.gateway.url}/v1beta/models/sim/embed:embedContent`;
     const headers = { "x-goog-api-key": tenant.key };
     const one = await fetch(url, { method: "POST", headers, body: '{"content":{"parts":[{"text":"a"}]}}' });
     expect(await one.json()).toMatchObject({ embedding: { values: expect.any(Array) } });
@@ -350,26 +350,26 @@ describe("counting tokens", () => {
 
 test("a key in the URL lets its bearer in, names the trace's route and appears in no span", async () => {
   const model = uniqueModel();
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
-  const url = `${rig.gateway.url}/v1beta/models/up/${model}:generateContent?key=${tenant.key}`;
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
+  const url = `${stack.gateway.url}/v1beta/models/up/${model}:generateContent?key=${tenant.key}`;
   const response = await fetch(url, { method: "POST", body: '{"contents":[{"parts":[{"text":"Hi"}]}]}' });
   expect(response.status).toBe(200);
-  const spans = await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
+  const spans = await stack.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
   expect(spans.map(({ name }) => name)).toEqual(
     expect.arrayContaining([expect.stringMatching(/^POST \/v1beta\//), `chat ${model}`]),
   );
   expect(JSON.stringify(spans)).not.toContain(tenant.key);
   // Elsewhere a key in a URL is none.
-  const other = await fetch(`${rig.gateway.url}/v1/models?key=${tenant.key}`);
+  const other = await fetch(`${stack.gateway.url}/v1/models?key=${tenant.key}`);
   expect(other.status).toBe(401);
 });
 
 test("the model list names what the tenant can ask for", async () => {
-  const tenant = await makeTenant(rig.gateway, {
-    upstreamUrl: rig.upstream.url,
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
     routes: { "chat-fast": { targets: [{ provider: "up", model: "some-model" }] } },
   });
-  const ai = new GoogleGenAI({ apiKey: tenant.key, httpOptions: { baseUrl: rig.gateway.url } });
+  const ai = new GoogleGenAI({ apiKey: tenant.key, httpOptions: { baseUrl: stack.gateway.url } });
   const names = [];
   for await (const model of await ai.models.list()) names.push(model.name);
   expect(names).toEqual(expect.arrayContaining(["models/chat-fast", "models/up/some-model"]));

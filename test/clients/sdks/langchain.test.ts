@@ -4,31 +4,31 @@ import { tool } from "@langchain/core/tools";
 import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import type { Script } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 
 /** Goes on for longer than any test: plain workerd notices that a client has left when it writes to him. */
 const ENDLESS: Script = { kind: "answer", chunks: Array.from({ length: 2000 }, () => "word "), paceMs: 25 };
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 async function setUp(script: Script, options: { readonly useResponsesApi?: boolean } = {}) {
-  const tenant = await makeTenant(rig.gateway, {
-    upstreamUrl: rig.upstream.url,
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
     providerKind: "openai-compatible",
   });
   const upstreamModel = uniqueModel();
-  rig.upstream.script(upstreamModel, script);
+  stack.upstream.script(upstreamModel, script);
   const model = new ChatOpenAI({
     model: `up/${upstreamModel}`,
     apiKey: tenant.key,
     maxRetries: 0,
-    configuration: { baseURL: `${rig.gateway.url}/v1` },
+    configuration: { baseURL: `${stack.gateway.url}/v1` },
     ...options,
   });
   return { model, upstreamModel };
@@ -81,7 +81,7 @@ describe.each([false, true])("ChatOpenAI (Responses API: %s)", (useResponsesApi)
       ({ id = "" }) => new ToolMessage({ content: "sunny", tool_call_id: id }),
     );
     expect((await bound.invoke([question, whole, ...results])).text).toBe("Sunny.");
-    expect(rig.upstream.requestsFor(upstreamModel)[2]?.json["messages"]).toMatchObject([
+    expect(stack.upstream.requestsFor(upstreamModel)[2]?.json["messages"]).toMatchObject([
       { role: "user" },
       { role: "assistant", tool_calls: CALLS.map(({ id }) => ({ id })) },
       { role: "tool", tool_call_id: "call_0", content: "sunny" },
@@ -103,7 +103,7 @@ describe.each([false, true])("ChatOpenAI (Responses API: %s)", (useResponsesApi)
       { type: "image_url", image_url: { url } },
     ];
     expect((await model.invoke([new HumanMessage({ content })])).text).toBe("A cat.");
-    expect(rig.upstream.requestsFor(upstreamModel)[0]?.json["messages"]).toMatchObject([
+    expect(stack.upstream.requestsFor(upstreamModel)[0]?.json["messages"]).toMatchObject([
       {
         role: "user",
         content: [
@@ -141,18 +141,18 @@ describe.each([false, true])("ChatOpenAI (Responses API: %s)", (useResponsesApi)
       }
     })();
     await read.catch(() => {});
-    const request = rig.upstream.requestsFor(upstreamModel)[0];
+    const request = stack.upstream.requestsFor(upstreamModel)[0];
     await request?.ended;
     expect(request?.outcome).toBe("client_closed");
   });
 });
 
 test("OpenAIEmbeddings", async () => {
-  const { key } = await makeTenant(rig.gateway);
+  const { key } = await makeTenant(stack.gateway);
   const embeddings = new OpenAIEmbeddings({
     model: "sim/embed",
     apiKey: key,
-    configuration: { baseURL: `${rig.gateway.url}/v1` },
+    configuration: { baseURL: `${stack.gateway.url}/v1` },
   });
   const [first, second] = await embeddings.embedDocuments(["one", "two"]);
   expect(first).toHaveLength(64);

@@ -2,7 +2,7 @@
 // what happens when the client leaves. The good cases are in openai.test.ts.
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import type { Script } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../../support/clients/test-tenant.ts";
 
@@ -10,11 +10,11 @@ const MESSAGES: OpenAI.ChatCompletionMessageParam[] = [{ role: "user", content: 
 /** A place is free again well within this after its holder has left; a lost one would come back only with its lease, in 45 s. */
 const SOON_MS = 3_000;
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 type Setup = {
   readonly client: OpenAI;
@@ -24,9 +24,9 @@ type Setup = {
 };
 
 async function setUp(script: Script, options: TenantOptions = {}): Promise<Setup> {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, ...options });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, ...options });
   const upstreamModel = uniqueModel();
-  rig.upstream.script(upstreamModel, script);
+  stack.upstream.script(upstreamModel, script);
   return {
     client: clientOf(tenant.key),
     model: `${tenant.provider}/${upstreamModel}`,
@@ -36,7 +36,7 @@ async function setUp(script: Script, options: TenantOptions = {}): Promise<Setup
 }
 
 function clientOf(apiKey: string, maxRetries = 0): OpenAI {
-  return new OpenAI({ apiKey, baseURL: `${rig.gateway.url}/v1`, maxRetries });
+  return new OpenAI({ apiKey, baseURL: `${stack.gateway.url}/v1`, maxRetries });
 }
 
 /** The API error a call ends with; fails the test where it ends well or with another kind of error. */
@@ -63,9 +63,9 @@ describe("the caller's faults", () => {
   );
 
   test("a revoked key is a 401 within 30 seconds, here at once", async () => {
-    const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+    const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
     const path = `/admin/tenants/${tenant.id}/keys/${tenant.keyId}`;
-    expect((await rig.gateway.admin("DELETE", path)).status).toBe(204);
+    expect((await stack.gateway.admin("DELETE", path)).status).toBe(204);
     const call = clientOf(tenant.key).chat.completions.create({ model: "up/m", messages: MESSAGES });
     expect(await errorOf(call)).toMatchObject({ status: 401, code: "invalid_api_key" });
   });
@@ -86,7 +86,7 @@ describe("the caller's faults", () => {
     const error = await errorOf(client.chat.completions.create(request));
     expect(error).toBeInstanceOf(OpenAI.BadRequestError);
     expect(error).toMatchObject({ status: 400, code: "invalid_request", param: "messages" });
-    expect(rig.upstream.requestsFor(upstreamModel)).toHaveLength(0);
+    expect(stack.upstream.requestsFor(upstreamModel)).toHaveLength(0);
   });
 
   test("what the upstream calls the caller's fault is passed on once, with its message", async () => {
@@ -98,7 +98,7 @@ describe("the caller's faults", () => {
     expect(error).toBeInstanceOf(OpenAI.BadRequestError);
     expect(error).toMatchObject({ status: 400, code: "upstream_rejected" });
     expect(error.message).toContain("max_tokens is too large: 9e9");
-    expect(rig.upstream.requestsFor(upstreamModel)).toHaveLength(1);
+    expect(stack.upstream.requestsFor(upstreamModel)).toHaveLength(1);
   });
 });
 
@@ -118,8 +118,8 @@ describe("limits", () => {
   });
 
   test("the SDK's own retry succeeds because Retry-After was true", async () => {
-    const tenant = await makeTenant(rig.gateway, {
-      upstreamUrl: rig.upstream.url,
+    const tenant = await makeTenant(stack.gateway, {
+      upstreamUrl: stack.upstream.url,
       limits: { requestsPerMinute: 60, burst: 1 },
     });
     const client = clientOf(tenant.key, 1);
@@ -144,7 +144,7 @@ describe("the upstream's faults", () => {
     const headers = { "x-headgate-timeout-ms": "150" };
     const error = await errorOf(client.chat.completions.create({ model, messages: MESSAGES }, { headers }));
     expect(error).toMatchObject({ status: 504, code: "upstream_timeout" });
-    const requests = rig.upstream.requestsFor(upstreamModel);
+    const requests = stack.upstream.requestsFor(upstreamModel);
     await Promise.all(requests.map(({ ended }) => ended));
     expect(requests.map(({ outcome }) => outcome)).toEqual(requests.map(() => "client_closed"));
   });
@@ -166,10 +166,10 @@ describe("the upstream's faults", () => {
   });
 
   test("a redirect is not followed", async () => {
-    const { client, model } = await setUp({ kind: "redirect", location: `${rig.upstream.url}/elsewhere` });
+    const { client, model } = await setUp({ kind: "redirect", location: `${stack.upstream.url}/elsewhere` });
     const error = await errorOf(client.chat.completions.create({ model, messages: MESSAGES }));
     expect(error.status).toBe(502);
-    expect(rig.upstream.requests.filter(({ path }) => path === "/elsewhere")).toHaveLength(0);
+    expect(stack.upstream.requests.filter(({ path }) => path === "/elsewhere")).toHaveLength(0);
   });
 
   test("an overloaded upstream is a 503 with Retry-After", async () => {
@@ -177,7 +177,7 @@ describe("the upstream's faults", () => {
       routes: { r: { targets: [{ provider: "up", model }], retries: { maxAttempts: 1 } } },
     });
     const overloaded = uniqueModel();
-    rig.upstream.script(overloaded, { kind: "error", status: 503 });
+    stack.upstream.script(overloaded, { kind: "error", status: 503 });
     const { client } = await setUp({ kind: "answer" }, route(overloaded));
     const error = await errorOf(client.chat.completions.create({ model: "r", messages: MESSAGES }));
     expect(error).toMatchObject({ status: 503, code: "upstream_overloaded" });
@@ -186,7 +186,7 @@ describe("the upstream's faults", () => {
 
   test("a Retry-After of the upstream beyond the deadline is not slept through", async () => {
     const limited = uniqueModel();
-    rig.upstream.script(limited, { kind: "error", status: 429, headers: { "retry-after": "60" } });
+    stack.upstream.script(limited, { kind: "error", status: 429, headers: { "retry-after": "60" } });
     const targets = [{ provider: "up", model: limited }];
     const { client } = await setUp(
       { kind: "answer" },
@@ -197,14 +197,20 @@ describe("the upstream's faults", () => {
     expect(error).toBeInstanceOf(OpenAI.RateLimitError);
     expect(error).toMatchObject({ status: 429, code: "upstream_rate_limited" });
     expect(Date.now() - startedAt).toBeLessThan(4_000);
-    expect(rig.upstream.requestsFor(limited)).toHaveLength(1);
+    expect(stack.upstream.requestsFor(limited)).toHaveLength(1);
   });
 
   test.for(["cut", "stall", "error-event"] as const)(
     "a stream that ends with %s raises an APIError",
     async (end) => {
       const broken = uniqueModel();
-      rig.upstream.script(broken, { kind: "answer", text: "a b c d e f", end, endAfterChunks: 3, paceMs: 5 });
+      stack.upstream.script(broken, {
+        kind: "answer",
+        text: "a b c d e f",
+        end,
+        endAfterChunks: 3,
+        paceMs: 5,
+      });
       const targets = [{ provider: "up", model: broken }];
       const { client } = await setUp(
         { kind: "answer" },
@@ -238,7 +244,7 @@ describe("a client that leaves", () => {
       seen += 1;
       if (seen === 3) break; // leaving the loop aborts the request
     }
-    const request = await rig.upstream.waitForRequest(upstreamModel);
+    const request = await stack.upstream.waitForRequest(upstreamModel);
     await request.ended;
     expect(request.outcome).toBe("client_closed");
     const headers = { "x-headgate-max-wait-ms": String(SOON_MS) };
@@ -252,7 +258,7 @@ describe("a client that leaves", () => {
       { limits: { concurrency: 1 } },
     );
     await askAndLeave(tenant.key, model, 200);
-    const request = await rig.upstream.waitForRequest(upstreamModel);
+    const request = await stack.upstream.waitForRequest(upstreamModel);
     await request.ended;
     expect(request.outcome).toBe("client_closed");
     const headers = { "x-headgate-max-wait-ms": String(SOON_MS) };
@@ -266,7 +272,7 @@ describe("a client that leaves", () => {
       { limits: { concurrency: 1, queue: { maxDepth: 1 } } },
     );
     const first = client.chat.completions.create({ model, messages: MESSAGES });
-    const holder = await rig.upstream.waitForRequest(upstreamModel);
+    const holder = await stack.upstream.waitForRequest(upstreamModel);
     const leaving = askAndLeave(tenant.key, model, 400);
     await expect.poll(() => queueDepth(tenant.id), { timeout: SOON_MS }).toBe(1);
     await leaving;
@@ -274,13 +280,13 @@ describe("a client that leaves", () => {
     expect(holder.outcome).toBe("open");
     const third = client.chat.completions.create({ model, messages: MESSAGES });
     expect((await Promise.all([first, third])).map(({ choices }) => choices.length)).toEqual([1, 1]);
-    expect(rig.upstream.requestsFor(upstreamModel)).toHaveLength(2);
-    expect(rig.upstream.maxInFlight(upstreamModel)).toBe(1);
+    expect(stack.upstream.requestsFor(upstreamModel)).toHaveLength(2);
+    expect(stack.upstream.maxInFlight(upstreamModel)).toBe(1);
   });
 
   /** Asks as a client that is gone after `leaveAfterMs`; see Gateway.leaverUrl for why not simply by an abort. */
   async function askAndLeave(key: string, model: string, leaveAfterMs: number): Promise<void> {
-    const response = await fetch(`${rig.gateway.leaverUrl}/v1/chat/completions`, {
+    const response = await fetch(`${stack.gateway.leaverUrl}/v1/chat/completions`, {
       method: "POST",
       headers: {
         authorization: `Bearer ${key}`,
@@ -293,7 +299,7 @@ describe("a client that leaves", () => {
   }
 
   async function queueDepth(tenantId: string): Promise<unknown> {
-    const response = await rig.gateway.admin("GET", `/admin/tenants/${tenantId}/queue`);
+    const response = await stack.gateway.admin("GET", `/admin/tenants/${tenantId}/queue`);
     return Object(await response.json())["depth"];
   }
 });

@@ -2,16 +2,16 @@
 // to a scripted upstream; and rerank, which no SDK of OpenAI's has.
 import OpenAI, { toFile } from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import type { Script } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import type { Reply } from "../../support/servers/upstream-replies.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 type Setup = {
   readonly client: OpenAI;
@@ -21,10 +21,10 @@ type Setup = {
 };
 
 async function setUp(script: Script): Promise<Setup> {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
-  const client = new OpenAI({ apiKey: tenant.key, baseURL: `${rig.gateway.url}/v1`, maxRetries: 0 });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
+  const client = new OpenAI({ apiKey: tenant.key, baseURL: `${stack.gateway.url}/v1`, maxRetries: 0 });
   const upstreamModel = uniqueModel();
-  rig.upstream.script(upstreamModel, script);
+  stack.upstream.script(upstreamModel, script);
   return { client, model: `${tenant.provider}/${upstreamModel}`, upstreamModel, tenant };
 }
 
@@ -49,15 +49,15 @@ describe("embeddings", () => {
     expect(usage.prompt_tokens).toBe(3);
     const floats = await client.embeddings.create({ model, input: "Hi", encoding_format: "float" });
     expect(floats.data[0]?.embedding).toEqual([0.25]);
-    expect(rig.upstream.requestsFor(upstreamModel)[0]).toMatchObject({
+    expect(stack.upstream.requestsFor(upstreamModel)[0]).toMatchObject({
       path: "/v1/embeddings",
       json: { model: upstreamModel, input: ["Hi"], dimensions: 2 },
     });
   });
 
   test("of the simulated provider are deterministic, and near for texts that share words", async () => {
-    const { key } = await makeTenant(rig.gateway);
-    const client = new OpenAI({ apiKey: key, baseURL: `${rig.gateway.url}/v1`, maxRetries: 0 });
+    const { key } = await makeTenant(stack.gateway);
+    const client = new OpenAI({ apiKey: key, baseURL: `${stack.gateway.url}/v1`, maxRetries: 0 });
     const input = ["the cat sat", "the cat sat", "a cat sat", "quite another thing"];
     const { data } = await client.embeddings.create({ model: "sim/embed", input });
     const [first = [], same, near = [], far = []] = data.map(({ embedding }) => embedding);
@@ -85,7 +85,7 @@ describe("what is forwarded", () => {
     );
     const { data } = await client.images.generate({ model, prompt: "A cat", size: "1024x1024" });
     expect(data?.[0]?.b64_json).toBe("AAAA");
-    const request = rig.upstream.requestsFor(upstreamModel)[0];
+    const request = stack.upstream.requestsFor(upstreamModel)[0];
     expect(request?.path).toBe("/v1/images/generations");
     expect(request?.json).toEqual({ model: upstreamModel, prompt: "A cat", size: "1024x1024" });
     expect(request?.headers.authorization).toBe(`Bearer ${tenant.credential}`);
@@ -106,10 +106,10 @@ describe("what is forwarded", () => {
 
   test("transcriptions: the model inside the form is rewritten too", async () => {
     const { client, model, upstreamModel } = await setUp({ kind: "answer" });
-    rig.upstream.script("", json({ text: "hello" }));
+    stack.upstream.script("", json({ text: "hello" }));
     const file = await toFile(Buffer.from("RIFF…"), "hi.wav");
     expect((await client.audio.transcriptions.create({ model, file })).text).toBe("hello");
-    const request = rig.upstream.requests.findLast(({ body }) => body.includes(upstreamModel));
+    const request = stack.upstream.requests.findLast(({ body }) => body.includes(upstreamModel));
     expect(request?.path).toBe("/v1/audio/transcriptions");
     expect(request?.headers["content-type"]).toMatch(/^multipart\/form-data; boundary=/);
     expect(request?.body).toMatch(new RegExp(`name="model"\\r\\n\\r\\n${upstreamModel}\\r\\n`));
@@ -120,13 +120,13 @@ describe("what is forwarded", () => {
   test("moderations and rerank", async () => {
     const { client, model, upstreamModel, tenant } = await setUp(json({ id: "m", model: "x", results: [] }));
     expect((await client.moderations.create({ model, input: "Hi" })).results).toEqual([]);
-    const response = await fetch(`${rig.gateway.url}/v1/rerank`, {
+    const response = await fetch(`${stack.gateway.url}/v1/rerank`, {
       method: "POST",
       headers: { authorization: `Bearer ${tenant.key}` },
       body: JSON.stringify({ model, query: "q", documents: ["d"] }),
     });
     expect(response.status).toBe(200);
-    expect(rig.upstream.requestsFor(upstreamModel).map(({ path }) => path)).toEqual([
+    expect(stack.upstream.requestsFor(upstreamModel).map(({ path }) => path)).toEqual([
       "/v1/moderations",
       "/v1/rerank",
     ]);

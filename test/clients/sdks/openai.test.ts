@@ -2,7 +2,7 @@
 // sees when all is well. Errors and aborts are in openai-errors.test.ts.
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import type { Reply } from "../../support/servers/upstream-replies.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../../support/clients/test-tenant.ts";
 
@@ -19,11 +19,11 @@ const CALLS = ["Zürich", "Genève"].map((city, at) => ({
 /** The same as the SDK gives them. */
 const CALLED = CALLS.map(({ id, ...called }) => ({ id, type: "function", function: called }));
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 type Setup = {
   readonly client: OpenAI;
@@ -34,10 +34,10 @@ type Setup = {
 
 /** A tenant of its own, an SDK client with its key, and a model that the upstream answers with `reply`. */
 async function setUp(reply: Reply, options: TenantOptions = {}): Promise<Setup> {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, ...options });
-  const client = new OpenAI({ apiKey: tenant.key, baseURL: `${rig.gateway.url}/v1`, maxRetries: 0 });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, ...options });
+  const client = new OpenAI({ apiKey: tenant.key, baseURL: `${stack.gateway.url}/v1`, maxRetries: 0 });
   const upstreamModel = uniqueModel();
-  rig.upstream.script(upstreamModel, reply);
+  stack.upstream.script(upstreamModel, reply);
   return { client, model: `${tenant.provider}/${upstreamModel}`, upstreamModel, tenant };
 }
 
@@ -76,7 +76,7 @@ describe("a whole completion", () => {
       messages: MESSAGES,
       tools: [WEATHER_TOOL],
     });
-    expect(rig.upstream.requestsFor(upstreamModel)[0]?.json["tools"]).toEqual([WEATHER_TOOL]);
+    expect(stack.upstream.requestsFor(upstreamModel)[0]?.json["tools"]).toEqual([WEATHER_TOOL]);
     expect(completion.choices[0]?.finish_reason).toBe("tool_calls");
     expect(completion.choices[0]?.message.tool_calls).toEqual(CALLED);
   });
@@ -90,7 +90,7 @@ describe("a whole completion", () => {
     };
     const completion = await client.chat.completions.parse({ model, messages: MESSAGES, response_format });
     expect(completion.choices[0]?.message.content).toBe('{"city":"Bern"}');
-    expect(rig.upstream.requestsFor(upstreamModel)[0]?.json["response_format"]).toEqual(response_format);
+    expect(stack.upstream.requestsFor(upstreamModel)[0]?.json["response_format"]).toEqual(response_format);
   });
 
   test("is asked with pictures, inline and by address", async () => {
@@ -101,7 +101,9 @@ describe("a whole completion", () => {
       { type: "image_url", image_url: { url: "https://example.com/a.png", detail: "low" } },
     ];
     await client.chat.completions.create({ model, messages: [{ role: "user", content }] });
-    expect(rig.upstream.requestsFor(upstreamModel)[0]?.json["messages"]).toEqual([{ role: "user", content }]);
+    expect(stack.upstream.requestsFor(upstreamModel)[0]?.json["messages"]).toEqual([
+      { role: "user", content },
+    ]);
   });
 
   test("reaches the upstream with its own credential, its own model name and every parameter", async () => {
@@ -113,7 +115,7 @@ describe("a whole completion", () => {
       seed: 7,
       stop: ["END"],
     });
-    const request = rig.upstream.requestsFor(upstreamModel)[0];
+    const request = stack.upstream.requestsFor(upstreamModel)[0];
     expect(request?.path).toBe("/v1/chat/completions");
     expect(request?.headers.authorization).toBe(`Bearer ${tenant.credential}`);
     expect(request?.json).toMatchObject({
@@ -136,7 +138,7 @@ describe("a stream", () => {
     let text = "";
     for await (const chunk of stream) {
       const content = chunk.choices[0]?.delta.content ?? "";
-      if (content !== "") states.push(rig.upstream.requestsFor(upstreamModel)[0]?.outcome);
+      if (content !== "") states.push(stack.upstream.requestsFor(upstreamModel)[0]?.outcome);
       text += content;
     }
     expect(text).toBe(chunks.join(""));
@@ -188,7 +190,7 @@ describe("a stream", () => {
 describe("routes and retries", () => {
   test("a second try of a target that failed once is invisible but for the count", async () => {
     const { client, model, upstreamModel } = await setUp({ kind: "answer" });
-    rig.upstream.script(upstreamModel, ({ earlier }) =>
+    stack.upstream.script(upstreamModel, ({ earlier }) =>
       earlier === 0 ? { kind: "error", status: 503 } : { kind: "answer", text: "second" },
     );
     const { data, response } = await client.chat.completions
@@ -205,13 +207,13 @@ describe("routes and retries", () => {
       { kind: "answer" },
       { routes: { "chat-fast": { targets, retries: { maxAttempts: 1 } } } },
     );
-    rig.upstream.script(broken, { kind: "error", status: 500 });
-    rig.upstream.script(sound, { kind: "answer", text: "from the second" });
+    stack.upstream.script(broken, { kind: "error", status: 500 });
+    stack.upstream.script(sound, { kind: "answer", text: "from the second" });
     const request = { model: "chat-fast", messages: MESSAGES };
     const { data, response } = await client.chat.completions.create(request).withResponse();
     expect(data.choices[0]?.message.content).toBe("from the second");
     expect(response.headers.get("x-headgate-target")).toBe(`up/${sound}`);
-    expect(rig.upstream.requestsFor(broken)).toHaveLength(1);
+    expect(stack.upstream.requestsFor(broken)).toHaveLength(1);
   });
 
   test("a stream whose first event is an error falls back before the client has seen a byte", async () => {
@@ -221,8 +223,8 @@ describe("routes and retries", () => {
       { kind: "answer" },
       { routes: { r: { targets, retries: { maxAttempts: 1 } } } },
     );
-    rig.upstream.script(broken, { kind: "answer", end: "error-event", endAfterChunks: 0 });
-    rig.upstream.script(sound, { kind: "answer", text: "all well" });
+    stack.upstream.script(broken, { kind: "answer", end: "error-event", endAfterChunks: 0 });
+    stack.upstream.script(sound, { kind: "answer", text: "all well" });
     const stream = await client.chat.completions.create({ model: "r", messages: MESSAGES, stream: true });
     expect(textOf(await collect(stream))).toBe("all well");
   });

@@ -5,7 +5,7 @@ import type { ResponseStreamEvent } from "openai/resources/responses/responses";
 import { zodTextFormat } from "openai/helpers/zod";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { fixtureText } from "../../support/builders/wire-fixtures.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import type { Script } from "../../support/servers/scripted-upstream.ts";
@@ -32,11 +32,11 @@ const CALLS = ["Zürich", "Genève"].map((city, at) => ({
 /** Goes on for longer than any test: plain workerd notices that a client has left when it writes to him. */
 const ENDLESS: Script = { kind: "answer", chunks: Array.from({ length: 2000 }, () => "word "), paceMs: 25 };
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 type Setup = {
   readonly client: OpenAI;
@@ -46,10 +46,10 @@ type Setup = {
 };
 
 async function setUp(script: Script, providerKind: "openai" | "openai-compatible"): Promise<Setup> {
-  const tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, providerKind });
-  const client = new OpenAI({ apiKey: tenant.key, baseURL: `${rig.gateway.url}/v1`, maxRetries: 0 });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, providerKind });
+  const client = new OpenAI({ apiKey: tenant.key, baseURL: `${stack.gateway.url}/v1`, maxRetries: 0 });
   const upstreamModel = uniqueModel();
-  rig.upstream.script(upstreamModel, script);
+  stack.upstream.script(upstreamModel, script);
   return { client, model: `${tenant.provider}/${upstreamModel}`, upstreamModel, tenant };
 }
 
@@ -79,7 +79,7 @@ describe("an upstream that speaks the Responses API", () => {
     });
     expect(response.output_text).toBe("Grüezi mitenand 👋🏽!");
     expect(response.usage?.input_tokens_details.cached_tokens).toBe(16);
-    const request = rig.upstream.requestsFor(upstreamModel)[0];
+    const request = stack.upstream.requestsFor(upstreamModel)[0];
     expect(request?.path).toBe("/v1/responses");
     expect(request?.headers.authorization).toBe(`Bearer ${tenant.credential}`);
     expect(request?.json).toEqual({
@@ -123,7 +123,7 @@ describe("an upstream that speaks chat completions only", () => {
     expect(response.output_text).toBe("Grüezi, 世界!");
     expect(response.status).toBe("completed");
     expect(response.usage).toMatchObject({ input_tokens: 21, output_tokens: 9, total_tokens: 30 });
-    const request = rig.upstream.requestsFor(upstreamModel)[0];
+    const request = stack.upstream.requestsFor(upstreamModel)[0];
     expect(request?.path).toBe("/v1/chat/completions");
     expect(request?.json["messages"]).toEqual([
       { role: "system", content: "Be brief." },
@@ -159,7 +159,7 @@ describe("an upstream that speaks chat completions only", () => {
     const states: (string | undefined)[] = [];
     for await (const event of await client.responses.create({ model, input: "Hi", stream: true })) {
       if (event.type !== "response.output_text.delta") continue;
-      states.push(rig.upstream.requestsFor(upstreamModel)[0]?.outcome);
+      states.push(stack.upstream.requestsFor(upstreamModel)[0]?.outcome);
     }
     expect(states.slice(0, -1)).toEqual(["open", "open", "open"]);
   });
@@ -190,7 +190,7 @@ describe("an upstream that speaks chat completions only", () => {
     }));
     const last = await client.responses.create({ ...asked, input: [...input, ...calls, ...results] });
     expect(last.output_text).toBe("Sunny.");
-    const messages = rig.upstream.requestsFor(upstreamModel)[2]?.json["messages"];
+    const messages = stack.upstream.requestsFor(upstreamModel)[2]?.json["messages"];
     expect(messages).toMatchObject([
       { role: "user" },
       { role: "assistant", tool_calls: CALLS.map(({ id }) => ({ id })) },
@@ -207,7 +207,7 @@ describe("an upstream that speaks chat completions only", () => {
     const format = zodTextFormat(z.object({ city: z.string() }), "place");
     const { output_parsed } = await client.responses.parse({ model, input: "Where?", text: { format } });
     expect(output_parsed).toEqual({ city: "Bern" });
-    expect(rig.upstream.requestsFor(upstreamModel)[0]?.json["response_format"]).toMatchObject({
+    expect(stack.upstream.requestsFor(upstreamModel)[0]?.json["response_format"]).toMatchObject({
       type: "json_schema",
       json_schema: { name: "place", strict: true },
     });
@@ -266,7 +266,7 @@ describe("faults", () => {
     const { client, model, upstreamModel } = await setUp(ENDLESS, "openai-compatible");
     const stream = await client.responses.create({ model, input: "Hi", stream: true });
     for await (const event of stream) if (event.type === "response.output_text.delta") break;
-    const request = rig.upstream.requestsFor(upstreamModel)[0];
+    const request = stack.upstream.requestsFor(upstreamModel)[0];
     await request?.ended;
     expect(request?.outcome).toBe("client_closed");
   });

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TEST_VARS } from "../../support/clients/admin-client.ts";
 import { checkOtlp } from "../../support/checkers/otlp-proto.ts";
 import { flattenSpans } from "../../support/checkers/otlp-spans.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 let tenant: TestTenant;
 let sound: string;
 let okId: string;
@@ -44,7 +44,7 @@ async function ask(
   path: string,
   parameters: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly status: number; readonly body: Answer }> {
-  const url = `${rig.gateway.url}/jaeger/api${path}?${new URLSearchParams(parameters).toString()}`;
+  const url = `${stack.gateway.url}/jaeger/api${path}?${new URLSearchParams(parameters).toString()}`;
   const response = await fetch(url, { headers: { authorization: BASIC } });
   expect(response.headers.get("content-type")).toContain("application/json");
   // The shape is what these tests are about: each looks at the fields it relies on.
@@ -68,30 +68,30 @@ async function search(parameters: Readonly<Record<string, string>>): Promise<rea
 const idsOf = (traces: readonly Trace[]): readonly string[] => traces.map(({ traceID }) => traceID);
 
 async function chat(model: string): Promise<string> {
-  const response = await fetch(`${rig.gateway.url}/v1/chat/completions`, {
+  const response = await fetch(`${stack.gateway.url}/v1/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer ${tenant.key}`, "content-type": "application/json" },
     body: JSON.stringify({ model, messages: [{ role: "user", content: "Hello?" }] }),
   });
   await response.text();
   const traceId = response.headers.get("x-trace-id") ?? "";
-  await rig.otlp.waitForTrace(traceId);
+  await stack.otlp.waitForTrace(traceId);
   return traceId;
 }
 
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
   const paths = ["/services", "/services/headgate/operations", "/traces"];
   for (const path of paths) firstAnswers.push((await ask(path, { service: "headgate" })).body.data);
-  tenant = await makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url });
+  tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
   sound = uniqueModel();
   const failing = uniqueModel();
-  rig.upstream.script(sound, { kind: "answer", text: "x", delayMs: 120 });
-  rig.upstream.script(failing, { kind: "error", status: 400 });
+  stack.upstream.script(sound, { kind: "answer", text: "x", delayMs: 120 });
+  stack.upstream.script(failing, { kind: "error", status: 400 });
   okId = await chat(`up/${sound}`);
   failedId = await chat(`up/${failing}`);
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 describe("the Jaeger facade", () => {
   test("answers in Jaeger's envelope", async () => {
@@ -123,7 +123,7 @@ describe("the Jaeger facade", () => {
     expect([status, body.data?.length]).toEqual([200, 1]);
     // As above.
     const [trace] = body.data as readonly Trace[];
-    const sent = rig.otlp.spansOf(okId);
+    const sent = stack.otlp.spansOf(okId);
     expect(trace?.spans).toHaveLength(sent.length);
     for (const span of trace?.spans ?? []) {
       const original = sent.find(({ spanId }) => spanId === span.spanID);
@@ -181,7 +181,7 @@ describe("the Jaeger facade", () => {
   test("takes the admin token as a bearer or as basic auth's password, and nothing else", async () => {
     const statusWith = async (authorization?: string): Promise<number> => {
       const headers = authorization === undefined ? {} : { authorization };
-      return (await fetch(`${rig.gateway.url}/jaeger/api/services`, { headers })).status;
+      return (await fetch(`${stack.gateway.url}/jaeger/api/services`, { headers })).status;
     };
     expect(await statusWith(`Bearer ${TEST_ADMIN_TOKEN}`)).toBe(200);
     expect(await statusWith(BASIC)).toBe(200);
@@ -192,12 +192,12 @@ describe("the Jaeger facade", () => {
 });
 
 test("a trace can be downloaded as OTLP/JSON", async () => {
-  const response = await rig.gateway.admin("GET", `/admin/traces/${okId}?download=1`);
+  const response = await stack.gateway.admin("GET", `/admin/traces/${okId}?download=1`);
   expect(response.headers.get("content-disposition")).toBe(`attachment; filename="trace-${okId}.json"`);
   const body: unknown = await response.json();
   expect(checkOtlp(body)).toEqual([]);
   expect(checkTrace(flattenSpans(body))).toEqual([]);
-  const plain = await rig.gateway.admin("GET", `/admin/traces/${okId}`);
+  const plain = await stack.gateway.admin("GET", `/admin/traces/${okId}`);
   expect(plain.headers.get("content-disposition")).toBeNull();
   expect(await plain.json()).toEqual(body);
 });

@@ -7,19 +7,19 @@ import { GEN_AI_METRICS } from "../../../src/telemetry/metrics/instruments.ts";
 import { startGateway } from "../../support/servers/gateway-process.ts";
 import { checkOtlpMetrics } from "../../support/checkers/otlp-proto.ts";
 import { parsePrometheus, total, type Family } from "../../support/checkers/prometheus-text.ts";
-import { startRig, uniqueModel, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../../support/clients/test-tenant.ts";
 
-let rig: Rig;
+let stack: GatewayStack;
 beforeAll(async () => {
-  rig = await startRig();
+  stack = await startGatewayStack();
 });
-afterAll(() => rig.close());
+afterAll(() => stack.close());
 
 type Families = ReadonlyMap<string, Family>;
 
 async function readMetrics(query = ""): Promise<Families> {
-  const response = await rig.gateway.admin("GET", `/metrics${query}`);
+  const response = await stack.gateway.admin("GET", `/metrics${query}`);
   expect(response.status).toBe(200);
   expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
   return parsePrometheus(await response.text());
@@ -33,18 +33,18 @@ type Ask = {
 
 /** Asks, reads the answer to its end, and waits until its trace has come: by then it has been counted. */
 async function chat(key: string, { model, stream = false, headers = {} }: Ask): Promise<Response> {
-  const response = await fetch(`${rig.gateway.url}/v1/chat/completions`, {
+  const response = await fetch(`${stack.gateway.url}/v1/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json", ...headers },
     body: JSON.stringify({ model, stream, messages: [{ role: "user", content: "Hello?" }] }),
   });
   await response.text();
-  await rig.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
+  await stack.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
   return response;
 }
 
 const tenantWithUpstream = (options: TenantOptions = {}): Promise<TestTenant> =>
-  makeTenant(rig.gateway, { upstreamUrl: rig.upstream.url, ...options });
+  makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, ...options });
 
 /** The sum over a tenant's series. */
 function of(
@@ -62,12 +62,12 @@ describe("GET /metrics", () => {
     const tenant = await tenantWithUpstream({ limits: { requestsPerMinute: 600, concurrency: 4 } });
     const model = uniqueModel();
     const failing = uniqueModel();
-    rig.upstream.script(model, {
+    stack.upstream.script(model, {
       kind: "answer",
       text: "a b c",
       usage: { inputTokens: 12, outputTokens: 34 },
     });
-    rig.upstream.script(failing, { kind: "error", status: 400 });
+    stack.upstream.script(failing, { kind: "error", status: 400 });
     for (let n = 0; n < 3; n++) await chat(tenant.key, { model: `up/${model}` });
     await chat(tenant.key, { model: `up/${model}`, stream: true });
     expect((await chat(tenant.key, { model: `up/${failing}` })).status).toBe(400);
@@ -92,7 +92,7 @@ describe("GET /metrics", () => {
     expect(sum(duration, { gen_ai_request_model: model }, "_count")).toBe(4);
     expect(sum(duration, { gen_ai_request_model: failing, error_type: "400" }, "_count")).toBe(1);
     expect(sum("gen_ai_client_operation_time_to_first_chunk_seconds", {}, "_count")).toBe(1);
-    const billed = rig.upstream.requestsFor(model).map((request) => request.billed);
+    const billed = stack.upstream.requestsFor(model).map((request) => request.billed);
     const tokens = (type: string): number =>
       sum("gen_ai_client_token_usage", { gen_ai_token_type: type, gen_ai_request_model: model }, "_sum");
     expect(tokens("input")).toBe(billed.reduce((all, usage) => all + (usage?.inputTokens ?? 0), 0));
@@ -105,8 +105,8 @@ describe("GET /metrics", () => {
 
   test("has cache hits, fallbacks, waits and refusals as they were", async () => {
     const [broken, sound] = [uniqueModel(), uniqueModel()];
-    rig.upstream.script(broken, { kind: "error", status: 500 });
-    rig.upstream.script(sound, { kind: "answer", text: "x", delayMs: 300 });
+    stack.upstream.script(broken, { kind: "error", status: 500 });
+    stack.upstream.script(sound, { kind: "answer", text: "x", delayMs: 300 });
     const targets = [
       { provider: "up", model: broken },
       { provider: "up", model: sound },
@@ -120,7 +120,7 @@ describe("GET /metrics", () => {
     await chat(tenant.key, { model: "mine" });
     const off = { "x-headgate-cache": "off" };
     const slow = chat(tenant.key, { model: "mine", headers: off });
-    await rig.upstream.waitForRequest(sound, { nth: 2 });
+    await stack.upstream.waitForRequest(sound, { nth: 2 });
     const [refused, waited] = await Promise.all([
       chat(tenant.key, { model: "mine", headers: { ...off, "x-headgate-max-wait-ms": "0" } }),
       chat(tenant.key, { model: "mine", headers: off }),
@@ -149,7 +149,7 @@ describe("GET /metrics", () => {
   test("counts the spend to the micro-dollar", async () => {
     const tenant = await tenantWithUpstream();
     const usage = { inputTokens: 1000, outputTokens: 1000 };
-    rig.upstream.script("gpt-4o-mini", { kind: "answer", text: "x", usage });
+    stack.upstream.script("gpt-4o-mini", { kind: "answer", text: "x", usage });
     let spentUsd = 0;
     for (let n = 0; n < 3; n++) {
       const response = await chat(tenant.key, { model: "up/gpt-4o-mini" });
@@ -163,7 +163,7 @@ describe("GET /metrics", () => {
   test("has the hit ratio of the cache, and what its hits have saved", async () => {
     const tenant = await tenantWithUpstream({ cache: { enabled: true } });
     const usage = { inputTokens: 1000, outputTokens: 1000 };
-    rig.upstream.script("gpt-4o-mini", { kind: "answer", text: "x", usage });
+    stack.upstream.script("gpt-4o-mini", { kind: "answer", text: "x", usage });
     const first = await chat(tenant.key, { model: "up/gpt-4o-mini" });
     const costUsd = Number(first.headers.get("x-headgate-cost-usd"));
     for (let n = 0; n < 3; n++) await chat(tenant.key, { model: "up/gpt-4o-mini" });
@@ -194,7 +194,7 @@ describe("GET /metrics", () => {
       "x-headgate-session": "canary-session",
     };
     const response = await chat(tenant.key, { model: `up/${uniqueModel()}`, headers });
-    const text = await (await rig.gateway.admin("GET", "/metrics")).text();
+    const text = await (await stack.gateway.admin("GET", "/metrics")).text();
     const canaries = [tenant.key, tenant.keyId, tenant.credential, "canary-team", "canary-session"];
     for (const canary of [...canaries, response.headers.get("x-request-id") ?? "none"])
       expect(text).not.toContain(canary);
@@ -216,13 +216,13 @@ describe("GET /metrics", () => {
   });
 
   test("needs the admin token, and leaves no trace", async () => {
-    const before = rig.otlp.spans().length;
-    expect((await fetch(`${rig.gateway.url}/metrics`)).status).toBe(401);
-    expect((await fetch(`${rig.gateway.url}/metrics?tenant=..`, { headers: {} })).status).toBe(401);
-    expect((await rig.gateway.admin("GET", "/metrics?tenant=..")).status).toBe(400);
-    expect((await rig.gateway.admin("POST", "/metrics")).status).toBe(405);
+    const before = stack.otlp.spans().length;
+    expect((await fetch(`${stack.gateway.url}/metrics`)).status).toBe(401);
+    expect((await fetch(`${stack.gateway.url}/metrics?tenant=..`, { headers: {} })).status).toBe(401);
+    expect((await stack.gateway.admin("GET", "/metrics?tenant=..")).status).toBe(400);
+    expect((await stack.gateway.admin("POST", "/metrics")).status).toBe(405);
     await readMetrics();
-    expect(rig.otlp.spans().length).toBe(before);
+    expect(stack.otlp.spans().length).toBe(before);
   });
 });
 
@@ -236,7 +236,7 @@ describe("metrics by OTLP", () => {
 
   /** The newest export of a tenant. */
   function metricsOf(tenant: TestTenant): readonly Metric[] {
-    const text = rig.otlp.metricExports.findLast((post) => post.text.includes(tenant.id))?.text ?? "{}";
+    const text = stack.otlp.metricExports.findLast((post) => post.text.includes(tenant.id))?.text ?? "{}";
     // The shape is checked by checkOtlpMetrics.
     const { resourceMetrics = [] } = JSON.parse(text) as {
       resourceMetrics?: { scopeMetrics: { metrics: Metric[] }[] }[];
@@ -249,8 +249,8 @@ describe("metrics by OTLP", () => {
     const model = uniqueModel();
     for (let n = 0; n < 4; n++) await chat(tenant.key, { model: `up/${model}` });
     const families = await readMetrics();
-    await rig.otlp.waitUntil(() => metricsOf(tenant).length > 0);
-    const posts = rig.otlp.metricExports.filter(({ text }) => text.includes(tenant.id));
+    await stack.otlp.waitUntil(() => metricsOf(tenant).length > 0);
+    const posts = stack.otlp.metricExports.filter(({ text }) => text.includes(tenant.id));
     expect(posts.flatMap(({ json }) => checkOtlpMetrics(json))).toEqual([]);
     expect(posts.every(({ path }) => path === "/v1/metrics")).toBe(true);
     const metrics = new Map(metricsOf(tenant).map((metric) => [metric.name, metric]));

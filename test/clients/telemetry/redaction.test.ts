@@ -9,7 +9,7 @@ import {
   openAiReply,
 } from "../../support/builders/canary-requests.ts";
 import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
-import { startRig, type Rig } from "../../support/servers/gateway-stack.ts";
+import { startGatewayStack, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { startScriptedGemini, type ScriptedGemini } from "../../support/servers/scripted-gemini.ts";
 import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 
@@ -31,25 +31,25 @@ const SHOWN = [
 const HIDDEN = ["user", "stop", "query"];
 const canaries = createCanaries((place) => `said-in-${place} ${SECRETS.join(" ")}`);
 
-let rig: Rig;
+let stack: GatewayStack;
 let google: ScriptedGemini;
 let masked: OtlpReceiver;
 let whole: OtlpReceiver;
 beforeAll(async () => {
-  [rig, google, masked, whole] = await Promise.all([
-    startRig(),
+  [stack, google, masked, whole] = await Promise.all([
+    startGatewayStack(),
     startScriptedGemini(),
     startOtlpReceiver({ gets: ["content"] }),
     startOtlpReceiver({ gets: ["content"] }),
   ]);
   for (const fate of FATES) {
-    rig.upstream.script(fate, (request) =>
+    stack.upstream.script(fate, (request) =>
       (request.path.endsWith("/messages") ? claudeReply : openAiReply)(canaries, fate, "", request),
     );
     google.script(fate, geminiReply(canaries, fate, ""));
   }
 });
-afterAll(() => Promise.all([rig, google, masked, whole].map((server) => server.close())));
+afterAll(() => Promise.all([stack, google, masked, whole].map((server) => server.close())));
 
 async function tenantOf(
   content: string,
@@ -60,15 +60,15 @@ async function tenantOf(
     endpoint: url,
     content: name,
   }));
-  const tenant = await makeTenant(rig.gateway, {
-    upstreamUrl: rig.upstream.url,
+  const tenant = await makeTenant(stack.gateway, {
+    upstreamUrl: stack.upstream.url,
     record: { tracing: { content, destinations } },
   });
   for (const [name, kind, baseUrl] of [
-    ["claude", "anthropic", rig.upstream.url],
+    ["claude", "anthropic", stack.upstream.url],
     ["gem", "gemini", google.url],
   ])
-    await rig.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/${name}`, {
+    await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/${name}`, {
       kind,
       baseUrl,
       apiKey: "k",
@@ -85,7 +85,7 @@ async function askAll({ key }: TestTenant, receivers: readonly OtlpReceiver[]): 
   );
   return Promise.all(
     asks.map(async ({ path, body }) => {
-      const response = await fetch(rig.gateway.url + path, {
+      const response = await fetch(stack.gateway.url + path, {
         method: "POST",
         headers: {
           authorization: `Bearer ${key}`,
@@ -104,7 +104,7 @@ async function askAll({ key }: TestTenant, receivers: readonly OtlpReceiver[]): 
 }
 
 async function storedText(traceIds: readonly string[]): Promise<string> {
-  const answers = traceIds.map((traceId) => rig.gateway.admin("GET", `/admin/traces/${traceId}`));
+  const answers = traceIds.map((traceId) => stack.gateway.admin("GET", `/admin/traces/${traceId}`));
   return (await Promise.all(answers.map(async (answer) => (await answer).text()))).join("\n");
 }
 
@@ -130,6 +130,6 @@ test("a tenant that masks keeps nothing else, and sends nothing else to a place 
     for (const secret of SECRETS) expect(text).not.toContain(secret);
     for (const place of SHOWN) expect(text, place).toContain(`said-in-${place}`);
   }
-  for (const text of [rig.otlp.allText(), rig.gateway.logs()])
+  for (const text of [stack.otlp.allText(), stack.gateway.logs()])
     for (const said of [...SECRETS, "said-in-"]) expect(text).not.toContain(said);
 });

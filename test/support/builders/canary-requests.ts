@@ -1,5 +1,5 @@
 // Requests of every wire with something to be found again in each place where a client can put words, and the upstreams'
-// answers, refusals and faults that quote all of it. What must not be found is the test's business. Called by the content tests.
+// answers, refusals and faults that quote all of it. What must not be found is the test's business.
 import { anthropicError, anthropicMessage } from "../servers/scripted-anthropic.ts";
 import { candidate, type GeminiReply } from "../servers/scripted-gemini.ts";
 import { responsesReply } from "../servers/scripted-responses.ts";

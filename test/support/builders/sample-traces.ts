@@ -1,10 +1,10 @@
 // Traces as the pipeline leaves them, for the tests of what is done with a finished trace.
 import type { SpanAttributes } from "../../../src/telemetry/trace/attributes.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
-import { startTrace, type TraceRig } from "../fakes/fake-trace.ts";
+import { startTrace, type FakeTrace } from "../fakes/fake-trace.ts";
 
-function begin(model: string, traceparent?: string): TraceRig {
-  const rig = startTrace({
+function begin(model: string, traceparent?: string): FakeTrace {
+  const setup = startTrace({
     ...(traceparent !== undefined && { traceparent }),
     attributes: {
       "gateway.request.id": "req_7Fq2",
@@ -13,14 +13,14 @@ function begin(model: string, traceparent?: string): TraceRig {
       "gen_ai.request.model": model,
     },
   });
-  rig.trace.setTenant("acme");
-  const { root } = rig.trace;
+  setup.trace.setTenant("acme");
+  const { root } = setup.trace;
   root.set({ "gateway.tenant.id": "acme", "gateway.key.id": "key_9f2c" });
   root
     .child("gateway.auth", { attributes: { "gateway.auth.result": "ok", "gateway.auth.source": "memory" } })
     .end();
   const config = root.child("gateway.config.load", { kind: "client" });
-  rig.pass(2);
+  setup.pass(2);
   config.set({ "gateway.config.source": "kv" }).end();
   root
     .child("gateway.route", {
@@ -32,18 +32,18 @@ function begin(model: string, traceparent?: string): TraceRig {
       },
     })
     .end();
-  return rig;
+  return setup;
 }
 
-function lookUp(rig: TraceRig, ms: number, attributes: SpanAttributes): void {
-  const span = rig.trace.root.child("gateway.cache.lookup", { kind: "client" });
-  rig.pass(ms);
+function lookUp(setup: FakeTrace, ms: number, attributes: SpanAttributes): void {
+  const span = setup.trace.root.child("gateway.cache.lookup", { kind: "client" });
+  setup.pass(ms);
   span.set(attributes).end();
 }
 
-function attempt(rig: TraceRig, number: number, target: string, reason: string) {
+function attempt(setup: FakeTrace, number: number, target: string, reason: string) {
   const model = target.slice(target.indexOf("/") + 1);
-  return rig.trace.root.child(`chat ${model}`, {
+  return setup.trace.root.child(`chat ${model}`, {
     kind: "client",
     attributes: {
       "gen_ai.operation.name": "chat",
@@ -58,12 +58,12 @@ function attempt(rig: TraceRig, number: number, target: string, reason: string) 
 
 /** Waited in the queue, got a 429 from the first target, streamed from the second. The trace README shows. */
 export async function fallbackTrace(traceparent?: string): Promise<FinishedTrace> {
-  const rig = begin("chat-fast", traceparent);
-  const { root } = rig.trace;
-  lookUp(rig, 9, { "gateway.cache.status": "miss" });
+  const setup = begin("chat-fast", traceparent);
+  const { root } = setup.trace;
+  lookUp(setup, 9, { "gateway.cache.status": "miss" });
   const admission = root.child("gateway.admission", { kind: "client" });
-  const askedAt = rig.now();
-  rig.pass(402);
+  const askedAt = setup.now();
+  setup.pass(402);
   admission
     .child("gateway.queue.wait", {
       kind: "server",
@@ -80,17 +80,17 @@ export async function fallbackTrace(traceparent?: string): Promise<FinishedTrace
     .link({ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" }, "admitted_by")
     .end(askedAt + 401);
   admission.set({ "gateway.queue.outcome": "admitted" }).end();
-  const first = attempt(rig, 1, "openai/gpt-4o-mini", "initial");
-  rig.pass(309);
+  const first = attempt(setup, 1, "openai/gpt-4o-mini", "initial");
+  setup.pass(309);
   first
     .set({ "gateway.attempt.outcome": "upstream_rate_limited", "http.response.status_code": 429 })
     .fail("429")
     .end();
   root.event("gateway.fallback", { "gateway.attempt.target": "anthropic/claude-haiku-4-5" });
-  const second = attempt(rig, 2, "anthropic/claude-haiku-4-5", "fallback");
-  rig.pass(407);
+  const second = attempt(setup, 2, "anthropic/claude-haiku-4-5", "fallback");
+  setup.pass(407);
   second.event("gateway.stream.first_chunk");
-  rig.pass(1158);
+  setup.pass(1158);
   second
     .set({
       "gateway.attempt.outcome": "ok",
@@ -126,20 +126,20 @@ export async function fallbackTrace(traceparent?: string): Promise<FinishedTrace
     "gateway.metadata.team": "search",
   });
   root.end();
-  rig.pass(3);
+  setup.pass(3);
   record.end();
-  return rig.trace.finished;
+  return setup.trace.finished;
 }
 
 export async function cacheHitTrace(): Promise<FinishedTrace> {
-  const rig = begin("chat-fast");
-  lookUp(rig, 4, {
+  const setup = begin("chat-fast");
+  lookUp(setup, 4, {
     "gateway.cache.status": "hit",
     "gateway.cache.age_s": 840,
     "gateway.cache.saved_ms": 2281,
     "gateway.cache.saved_usd": 0.001102,
   });
-  rig.trace.root
+  setup.trace.root
     .set({
       "gateway.outcome": "cache_hit",
       "http.response.status_code": 200,
@@ -148,14 +148,14 @@ export async function cacheHitTrace(): Promise<FinishedTrace> {
       "gateway.cost.usd": 0,
     })
     .link({ traceId: "4bf92f3577b34da6a3ce929d0e0e4736", spanId: "00f067aa0ba902b7" }, "cached_from");
-  return rig.finish();
+  return setup.finish();
 }
 
 /** Looked up by meaning, with an embedding before; answered by the cache, or by a call after the miss. */
 export async function semanticTrace(isHit: boolean): Promise<FinishedTrace> {
-  const rig = begin("chat-fast");
-  const { root } = rig.trace;
-  lookUp(rig, 4, { "gateway.cache.status": "miss", "gateway.cache.kind": "exact" });
+  const setup = begin("chat-fast");
+  const { root } = setup.trace;
+  lookUp(setup, 4, { "gateway.cache.status": "miss", "gateway.cache.kind": "exact" });
   const lookup = root.child("gateway.cache.lookup", { kind: "client" });
   const embedding = lookup.child("embeddings text-embed", {
     kind: "client",
@@ -168,14 +168,14 @@ export async function semanticTrace(isHit: boolean): Promise<FinishedTrace> {
       "gateway.attempt.reason": "cache",
     },
   });
-  rig.pass(90);
+  setup.pass(90);
   embedding.set({ "gateway.attempt.outcome": "ok", "gen_ai.usage.input_tokens": 12 }).end();
-  rig.pass(6);
+  setup.pass(6);
   const found = { "gateway.cache.kind": "semantic", "gateway.cache.similarity": isHit ? 0.973 : 0.91 };
   lookup.set({ "gateway.cache.status": isHit ? "hit" : "miss", ...found }).end();
   if (!isHit) {
-    const call = attempt(rig, 1, "anthropic/claude-haiku-4-5", "initial");
-    rig.pass(800);
+    const call = attempt(setup, 1, "anthropic/claude-haiku-4-5", "initial");
+    setup.pass(800);
     call.set({ "gateway.attempt.outcome": "ok", "gen_ai.usage.output_tokens": 118 }).end();
   }
   root.set({
@@ -189,15 +189,15 @@ export async function semanticTrace(isHit: boolean): Promise<FinishedTrace> {
     "gateway.cost.usd": isHit ? 0.000003 : 0.001105,
     "gateway.attempt.count": isHit ? 0 : 1,
   });
-  return rig.finish();
+  return setup.finish();
 }
 
 export async function refusedTrace(): Promise<FinishedTrace> {
-  const rig = begin("chat-fast");
-  const admission = rig.trace.root.child("gateway.admission", { kind: "client" });
-  rig.pass(3);
+  const setup = begin("chat-fast");
+  const admission = setup.trace.root.child("gateway.admission", { kind: "client" });
+  setup.pass(3);
   admission.set({ "gateway.queue.outcome": "refused" }).end();
-  rig.trace.root
+  setup.trace.root
     .set({
       "gateway.outcome": "rejected",
       "gateway.decision": "rate_limited",
@@ -208,20 +208,20 @@ export async function refusedTrace(): Promise<FinishedTrace> {
       "http.response.status_code": 429,
     })
     .fail("rate_limited");
-  return rig.finish();
+  return setup.finish();
 }
 
 /** One quick answer that was not streamed. */
 export async function plainTrace(durationMs = 812): Promise<FinishedTrace> {
-  const rig = begin("openai/gpt-4o-mini");
-  const call = attempt(rig, 1, "openai/gpt-4o-mini", "initial");
-  rig.pass(durationMs);
+  const setup = begin("openai/gpt-4o-mini");
+  const call = attempt(setup, 1, "openai/gpt-4o-mini", "initial");
+  setup.pass(durationMs);
   call.set({ "gateway.attempt.outcome": "ok", "gen_ai.usage.output_tokens": 118 }).end();
-  rig.trace.root.set({
+  setup.trace.root.set({
     "gateway.outcome": "ok",
     "http.response.status_code": 200,
     "gateway.attempt.count": 1,
     "gateway.attempt.target": "openai/gpt-4o-mini",
   });
-  return rig.finish();
+  return setup.finish();
 }

@@ -1,10 +1,9 @@
 // What a tenant's requests have cost by each of those who keep count: the upstream's bill, the spans, the response's header, the
 // trace list, and the ledger in the tenant's queue object. It adds up and compares; whose count is right it leaves to the test.
-// Called by the ledger's client tests.
 import { expect, vi } from "vitest";
 import { findPrice } from "../../../src/pricing/prices.ts";
 import type { FlatSpan } from "./otlp-spans.ts";
-import type { Rig } from "../servers/gateway-stack.ts";
+import type { GatewayStack } from "../servers/gateway-stack.ts";
 import type { ScriptedUpstream } from "../servers/scripted-upstream.ts";
 import type { TestTenant } from "../clients/test-tenant.ts";
 import { checkTrace } from "./trace-invariants.ts";
@@ -66,8 +65,8 @@ export function addUp(sums: readonly Sums[]): Sums {
 }
 
 /** One request's tokens and cost by its own spans and header, after it was checked that they all say the same. */
-export async function sumsOf(rig: Rig, { traceId, headers }: Asked): Promise<Sums> {
-  const spans = await rig.otlp.waitForTrace(traceId);
+export async function sumsOf(stack: GatewayStack, { traceId, headers }: Asked): Promise<Sums> {
+  const spans = await stack.otlp.waitForTrace(traceId);
   expect(checkTrace(spans)).toEqual([]);
   const root = rootOf(spans);
   const own = { input: tokensOf(root, "input"), output: tokensOf(root, "output") };
@@ -91,12 +90,16 @@ export async function sumsOf(rig: Rig, { traceId, headers }: Asked): Promise<Sum
 }
 
 /** The sums of a tenant's requests, once the ledger and the trace list agree with their spans. Fails where they don't. */
-export async function settledSums(rig: Rig, tenant: TestTenant, asked: readonly Asked[]): Promise<Sums> {
-  const sums = addUp(await Promise.all(asked.map((each) => sumsOf(rig, each))));
+export async function settledSums(
+  stack: GatewayStack,
+  tenant: TestTenant,
+  asked: readonly Asked[],
+): Promise<Sums> {
+  const sums = addUp(await Promise.all(asked.map((each) => sumsOf(stack, each))));
   const check = async (): Promise<void> =>
-    expect(await ledgerOf(rig, tenant)).toEqual({ holding: [], microUsd: sums.microUsd });
+    expect(await ledgerOf(stack, tenant)).toEqual({ holding: [], microUsd: sums.microUsd });
   await vi.waitFor(check, { timeout: SETTLED_MS, interval: 100 });
-  expect(await listedSums(rig, tenant)).toEqual(sums);
+  expect(await listedSums(stack, tenant)).toEqual(sums);
   return sums;
 }
 
@@ -111,10 +114,10 @@ function tokensOf({ attributes }: FlatSpan, name: "input" | "output"): number {
 }
 
 async function ledgerOf(
-  rig: Rig,
+  stack: GatewayStack,
   { id }: TestTenant,
 ): Promise<{ readonly holding: readonly unknown[]; readonly microUsd: number }> {
-  const response = await rig.gateway.admin("GET", `/admin/tenants/${id}/queue`);
+  const response = await stack.gateway.admin("GET", `/admin/tenants/${id}/queue`);
   const { holding, spentUsd } = await response.json<{
     readonly holding: readonly unknown[];
     readonly spentUsd: { readonly month: number };
@@ -122,8 +125,8 @@ async function ledgerOf(
   return { holding, microUsd: Math.round(spentUsd.month * MICRO) };
 }
 
-async function listedSums(rig: Rig, { id }: TestTenant): Promise<Sums> {
-  const response = await rig.gateway.admin("GET", `/admin/traces?tenant=${id}&limit=100`);
+async function listedSums(stack: GatewayStack, { id }: TestTenant): Promise<Sums> {
+  const response = await stack.gateway.admin("GET", `/admin/traces?tenant=${id}&limit=100`);
   const { items } = await response.json<{
     readonly items: readonly {
       readonly inputTokens: number | null;

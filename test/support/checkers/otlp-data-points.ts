@@ -1,5 +1,4 @@
 // What metrics.proto says in words about a Metric's data points: buckets that add up, times in order, one value, no series twice.
-// Called by otlp-proto.ts for each Metric, whose fields it has checked.
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 export type Report = (path: string, problem: string) => void;

@@ -1,6 +1,6 @@
 // Strict check of an OTLP/HTTP JSON body, of traces or of metrics, against the protocol's .proto files in proto/.
 // Stricter than a collector, which tolerates much: what we send must be right in every field. It knows nothing of our own span
-// names or tree rules (that is trace-invariants.ts). Called by every test that looks at exported bytes.
+// names or tree rules (that is trace-invariants.ts).
 import { join } from "node:path";
 import protobuf from "protobufjs";
 import { checkDataPoints, isObject, type JsonObject, type Report } from "./otlp-data-points.ts";

@@ -1,5 +1,5 @@
 // What an OTLP/JSON body says, flattened for tests: plain attributes, links and events. Reads only the shape; whether a body keeps to
-// the protocol is otlp-proto.ts's business. Called by the receiver and by whoever looks at exported spans.
+// the protocol is otlp-proto.ts's business.
 import type { IncomingHttpHeaders } from "node:http";
 
 /** One POST as it came in. */

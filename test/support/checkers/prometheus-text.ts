@@ -1,5 +1,5 @@
 // Reads Prometheus' text format 0.0.4 strictly: names, escapes, HELP and TYPE before the samples, families in one piece, no series
-// twice, histograms that are cumulative and end in +Inf. Throws at the first fault. Called by the tests of `GET /metrics`.
+// twice, histograms that are cumulative and end in +Inf. Throws at the first fault.
 
 export type Sample = {
   readonly name: string;

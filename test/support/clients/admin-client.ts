@@ -1,5 +1,5 @@
-// Speaks to a test gateway's admin plane (src/docs/admin-api.md), and the settings such a gateway runs with. Called by the gateway process,
-// the tenant fixture and the bench; vitest.config.ts gives the same settings to the `worker` project.
+// Speaks to a test gateway's admin API (src/docs/admin-api.md), and holds the settings that such a gateway runs with; vitest.config.ts gives
+// the same settings to the `worker` project.
 
 /** The admin token of every test gateway. */
 const TEST_ADMIN_TOKEN = "test-admin";

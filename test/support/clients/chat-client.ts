@@ -1,7 +1,7 @@
 // What the tests of routing, cache and sharing have in common: chat requests over HTTP, their traces, and short ways to say what
-// of a trace matters. Called by test/clients.
+// of a trace matters.
 import type { FlatSpan } from "../checkers/otlp-spans.ts";
-import type { Rig } from "../servers/gateway-stack.ts";
+import type { GatewayStack } from "../servers/gateway-stack.ts";
 
 export interface Ask {
   readonly model: string;
@@ -34,8 +34,8 @@ export function post(url: string, key: string, ask: Ask): Promise<Response> {
   });
 }
 
-export async function chat(rig: Rig, key: string, ask: Ask): Promise<Answer> {
-  const response = await post(rig.gateway.url, key, ask);
+export async function chat(stack: GatewayStack, key: string, ask: Ask): Promise<Answer> {
+  const response = await post(stack.gateway.url, key, ask);
   return read(response, await response.text());
 }
 
@@ -78,8 +78,11 @@ function parse(text: string): Wire {
   }
 }
 
-export async function spansOf(rig: Rig, { traceId }: Pick<Answer, "traceId">): Promise<readonly FlatSpan[]> {
-  return rig.otlp.waitForTrace(traceId);
+export async function spansOf(
+  stack: GatewayStack,
+  { traceId }: Pick<Answer, "traceId">,
+): Promise<readonly FlatSpan[]> {
+  return stack.otlp.waitForTrace(traceId);
 }
 
 export function rootOf(spans: readonly FlatSpan[]): FlatSpan {

@@ -1,5 +1,5 @@
 // How much of its heap a Worker on plain workerd really uses: V8's inspector is told to collect garbage, then asked. workerd must
-// run with `--expose-gc` and its inspector on. Called by the endurance test.
+// run with `--expose-gc` and its inspector on.
 
 /** workerd lists the Workers of a process by service; the gateway's is this one. */
 const SERVICE = "main";

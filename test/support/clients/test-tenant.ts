@@ -1,5 +1,5 @@
 // Makes a tenant of its own for a test, through the admin API only (src/docs/admin-api.md): record, provider, routes and one gateway key.
-// It asserts that each step was accepted and nothing else. Called by every black-box test.
+// It asserts that each step was accepted and nothing else.
 import { randomUUID } from "node:crypto";
 import type { AdminPlane } from "./admin-client.ts";
 

@@ -175,7 +175,7 @@ export interface FakeGateway {
 
 export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
   const bundle = options.bundle ?? fakeBundle();
-  const rig = options.isRealTime === true ? startRealTrace() : startTrace();
+  const setup = options.isRealTime === true ? startRealTrace() : startTrace();
   const queue = createFakeQueue(options.queue);
   const cacheStore = options.cacheStore ?? createFakeCache();
   const upstream = createFakeUpstream(...(options.replies ?? []));
@@ -184,13 +184,13 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   const notedVersions: number[] = [];
   const deferred: Promise<unknown>[] = [];
   let releases = 0;
-  const facts: RequestFacts = { startedAt: rig.now() };
+  const facts: RequestFacts = { startedAt: setup.now() };
   const deps: Deps = {
     fetch: upstream.fetch,
-    now: rig.now,
+    now: setup.now,
     async sleep(ms) {
       sleeps.push(ms);
-      rig.pass(ms);
+      setup.pass(ms);
       options.onSleep?.(ms);
     },
     random: () => 0.5,
@@ -212,7 +212,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     targets: {
       ...createMeasuredTargets(() => 0),
       concurrency: createConcurrencyLimiter(() => {}),
-      circuits: createLoneCircuits(rig.now),
+      circuits: createLoneCircuits(setup.now),
       ...options.targets,
     },
     providerOf,
@@ -241,7 +241,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     requestId: "req_1",
     signal: () => signal,
     headers,
-    trace: rig.trace,
+    trace: setup.trace,
     facts,
     release() {
       releases++;
@@ -259,7 +259,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     get releases() {
       return releases;
     },
-    pass: rig.pass,
+    pass: setup.pass,
     generate: () => generate(call, deps),
     refusal: () =>
       generate(call, deps).then(
@@ -275,8 +275,8 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
         done = deferred.length;
         await Promise.all(open);
       }
-      rig.trace.root.set(rootAttributes(facts)).end();
-      return rig.trace.finished;
+      setup.trace.root.set(rootAttributes(facts)).end();
+      return setup.trace.finished;
     },
   };
 }

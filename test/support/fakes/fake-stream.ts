@@ -1,5 +1,5 @@
 // A streamed answer by hand, in workerd: an upstream's body that a test writes, cuts and watches, a call over it as upstream/call.ts
-// makes one, and a client that reads. Called by test/worker/stream*.test.ts.
+// makes one, and a client that reads.
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";

@@ -49,7 +49,7 @@ export const createPlainSpan: CreateSpan = ({ startTime, onEnd }) => {
   return span;
 };
 
-export interface TraceRig {
+export interface FakeTrace {
   readonly trace: RequestTrace;
   /** Moves the clock forward. */
   pass(ms: number): void;
@@ -65,7 +65,7 @@ let rigs = 0;
 
 export function startTrace(
   about: Partial<Pick<RequestTraceInit, "name" | "kind" | "traceparent" | "attributes">> = {},
-): TraceRig {
+): FakeTrace {
   const number = ++rigs;
   let nowMs = NOON;
   let spans = 0;

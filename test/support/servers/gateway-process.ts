@@ -5,7 +5,6 @@
 //                                  Node's fetch, so the upstream never learns that they were aborted; state can't be kept.
 //   Miniflare, entry socket        chunk delay 0.8 ms; disconnect reaches Worker (signal and pipe) and upstream; adds cf headers.
 //   Miniflare, direct socket       the same with 0.65 ms and nothing between client and Worker: chosen.
-// Called by the client tests; the bench uses plain `workerd serve` instead.
 import { fork, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 // A real OTLP/HTTP JSON receiver on node:http that a test can make slow, broken or picky, and that keeps every byte it got.
 // A span counts only when its export was answered with success, so a retried export is not seen twice. When it closes, all it got
-// is judged (check-exports.ts). Called by the client tests.
+// is judged (check-exports.ts).
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";

@@ -1,4 +1,4 @@
-// Replies of a scripted upstream in Anthropic's Messages wire: whole or streamed as the request asks. Called by the client tests,
+// Replies of a scripted upstream in Anthropic's Messages wire: whole or streamed as the request asks. Goes
 // with scripted-upstream.ts, whose own answers are OpenAI's.
 import type { Reply } from "./upstream-replies.ts";
 import type { UpstreamRequest } from "./scripted-upstream.ts";

@@ -1,5 +1,5 @@
 // A real Gemini API on node:http whose every answer a test scripts by the model's name, and which remembers what it was asked.
-// It is no part of the gateway. Called by the client tests.
+// It is no part of the gateway.
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 

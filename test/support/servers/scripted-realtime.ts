@@ -1,5 +1,5 @@
 // A real upstream of OpenAI's Realtime API on node:http: it takes or refuses handshakes as a test says, answers `response.create`
-// with audio and a `response.done` that bills it, and remembers what it was sent. Called by the client tests.
+// with audio and a `response.done` that bills it, and remembers what it was sent.
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { acceptOf, createPeer, type Frame, type WebSocketPeer } from "./websocket-peer.ts";

@@ -1,4 +1,4 @@
-// Replies of a scripted upstream in OpenAI's Responses wire: whole or streamed as the request asks. Called by the client tests, with
+// Replies of a scripted upstream in OpenAI's Responses wire: whole or streamed as the request asks. Goes with
 // scripted-upstream.ts, whose own answers are chat completions.
 import type { Billing, Reply } from "./upstream-replies.ts";
 

@@ -1,6 +1,6 @@
 // A real OpenAI-compatible model API on node:http whose every answer a test scripts, faults included, and which remembers what
 // it was asked, how each answer ended and how many it held at once. The bytes it writes are made in upstream-replies.ts.
-// It is no part of the gateway: `sim` is. Called by the client tests.
+// It is no part of the gateway: `sim` is.
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { writeReply, type Exchange, type Reply } from "./upstream-replies.ts";

@@ -1,5 +1,5 @@
 // The answers a scripted upstream can give, and the writing of their bytes: an OpenAI chat completion as JSON or as SSE, whole
-// or hurt in one chosen way. It keeps no state but the request record it is handed. Called by scripted-upstream.ts only.
+// or hurt in one chosen way. It keeps no state but the request record it is handed.
 import type { ServerResponse } from "node:http";
 
 /** Cached tokens are a part of the input, reasoning is a part of the output. */

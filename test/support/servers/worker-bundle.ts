@@ -1,5 +1,4 @@
 // Builds the Worker once with wrangler, as a deployment would, into a folder the gateway processes of one test run share.
-// Called by startGateway, and ahead of all client tests by the `clients` project's global set-up (this file's default export).
 import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";

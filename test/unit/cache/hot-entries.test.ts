@@ -21,7 +21,7 @@ const keyOf = (tenantId: string, epoch = 0): Promise<CacheKey> =>
   cacheKey({ tenantId, epoch, planVersion: "1", chat: fakeChat() });
 
 /** A store that counts its reads, in front of which hot entries are kept; the clock is moved by hand. */
-function rig(written: CacheWrite = { status: "stored" }) {
+function setup(written: CacheWrite = { status: "stored" }) {
   const clock = { now: STORED_AT };
   const kept = new Map<string, CacheLookup>();
   let reads = 0;
@@ -49,7 +49,7 @@ function rig(written: CacheWrite = { status: "stored" }) {
 
 describe("hot entries", () => {
   test("are given without a read for some seconds, and then read again", async () => {
-    const { clock, kept, nameOf, hot } = rig();
+    const { clock, kept, nameOf, hot } = setup();
     const key = await keyOf("acme");
     kept.set(nameOf(key), { status: "hit", entry: entryOf("one") });
     expect(await hot.get(key)).toEqual({ status: "hit", entry: entryOf("one") });
@@ -66,7 +66,7 @@ describe("hot entries", () => {
   });
 
   test("are what was stored last, at once", async () => {
-    const shared = rig();
+    const shared = setup();
     const key = await keyOf("acme");
     await shared.hot.put(key, entryOf("one"));
     await shared.hot.put(key, entryOf("two"));
@@ -75,7 +75,7 @@ describe("hot entries", () => {
   });
 
   test("are not what could not be stored: an answer that is too large, or a fault of KV", async () => {
-    const shared = rig({ status: "too_large" });
+    const shared = setup({ status: "too_large" });
     const key = await keyOf("acme");
     await shared.hot.put(key, entryOf("one"));
     expect(await shared.hot.get(key)).toEqual({ status: "miss" });
@@ -83,14 +83,14 @@ describe("hot entries", () => {
   });
 
   test("of one tenant, or of before a purge, are never another's", async () => {
-    const shared = rig();
+    const shared = setup();
     await shared.hot.put(await keyOf("acme"), entryOf("one"));
     for (const key of [await keyOf("other"), await keyOf("acme", 1)])
       expect(await shared.hot.get(key)).toEqual({ status: "miss" });
   });
 
   test("are never given past their time to live", async () => {
-    const shared = rig();
+    const shared = setup();
     const key = await keyOf("acme");
     shared.clock.now = STORED_AT + 59_000;
     await shared.hot.put(key, entryOf("one"));
@@ -101,7 +101,7 @@ describe("hot entries", () => {
   });
 
   test("are bounded in size: an old one that was not used since goes", async () => {
-    const shared = rig();
+    const shared = setup();
     const large = entryOf("x".repeat(1024 * 1024));
     const keys = await Promise.all(Array.from({ length: 5 }, (_, tenant) => keyOf(`t${tenant}`)));
     for (const key of keys) await shared.hot.put(key, large);
@@ -112,7 +112,7 @@ describe("hot entries", () => {
   });
 
   test("are forgotten once KV has none any more, or can't be read", async () => {
-    const shared = rig();
+    const shared = setup();
     const key = await keyOf("acme");
     await shared.hot.put(key, entryOf("one"));
     shared.clock.now += HOT_MS;

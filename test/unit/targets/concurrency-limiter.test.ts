@@ -7,7 +7,7 @@ import { asAdmitted, askOf, START_AT } from "../../support/builders/admission.ts
 
 const TARGET = "openai/gpt-4o-mini";
 
-function rig() {
+function setup() {
   const sent: Cooldown[] = [];
   const limiter = createConcurrencyLimiter((cooldown) => sent.push(cooldown));
   return { limiter, sent };
@@ -15,7 +15,7 @@ function rig() {
 
 describe("a target's limiter", () => {
   test("cooldowns with the upstream's own Retry-After, for this target only, and tells the others", () => {
-    const { limiter, sent } = rig();
+    const { limiter, sent } = setup();
     limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 7000 }, START_AT + 100);
     expect(limiter.waitMs(TARGET, START_AT + 100)).toBe(7000);
     expect(limiter.waitMs(TARGET, START_AT + 7099)).toBe(1);
@@ -25,7 +25,7 @@ describe("a target's limiter", () => {
   });
 
   test("stays open where the upstream names no time, and never cooldowns for longer than ten minutes", () => {
-    const { limiter, sent } = rig();
+    const { limiter, sent } = setup();
     limiter.enter(TARGET, START_AT)({ kind: "limited" }, START_AT);
     expect([limiter.waitMs(TARGET, START_AT), sent]).toEqual([0, []]);
     limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 86_400_000 }, START_AT);
@@ -33,20 +33,20 @@ describe("a target's limiter", () => {
   });
 
   test("does not open sooner because a later refusal names a shorter time", () => {
-    const { limiter } = rig();
+    const { limiter } = setup();
     limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 9000 }, START_AT);
     limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 10 }, START_AT);
     expect(limiter.waitMs(TARGET, START_AT)).toBe(9000);
   });
 
   test("is left alone by faults that are not about limits", () => {
-    const { limiter, sent } = rig();
+    const { limiter, sent } = setup();
     limiter.enter(TARGET, START_AT)({ kind: "other" }, START_AT);
     expect([limiter.waitMs(TARGET, START_AT), sent]).toEqual([0, []]);
   });
 
   test("lets fewer calls through at once after a refusal, and slowly more with each that goes well", () => {
-    const { limiter } = rig();
+    const { limiter } = setup();
     const open = Array.from({ length: 10 }, () => limiter.enter(TARGET, START_AT));
     open.pop()?.({ kind: "limited", retryAfterMs: 1000 }, START_AT);
     const now = START_AT + 1000;
@@ -68,7 +68,7 @@ describe("a target's limiter", () => {
   });
 
   test.each([100, undefined])("counts many refusals at once as one: Retry-After %s", (retryAfterMs) => {
-    const { limiter } = rig();
+    const { limiter } = setup();
     const open = Array.from({ length: 20 }, () => limiter.enter(TARGET, START_AT));
     for (const end of open) end({ kind: "limited", retryAfterMs }, START_AT);
     let room = 0;
@@ -82,7 +82,7 @@ describe("a target's limiter", () => {
   test("always lets one call through, and forgets calls whose request died", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 20 }), (bursts) => {
-        const { limiter } = rig();
+        const { limiter } = setup();
         let now = START_AT;
         for (const size of bursts) {
           const open = Array.from({ length: size }, () => limiter.enter(TARGET, now));
@@ -92,7 +92,7 @@ describe("a target's limiter", () => {
         }
       }),
     );
-    const { limiter } = rig();
+    const { limiter } = setup();
     limiter.enter(TARGET, START_AT)({ kind: "limited", retryAfterMs: 1 }, START_AT);
     limiter.enter(TARGET, START_AT + 10);
     expect(limiter.waitMs(TARGET, START_AT + 20)).toBeGreaterThan(0);

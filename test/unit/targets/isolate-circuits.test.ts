@@ -13,7 +13,7 @@ const FIRST_PAUSE_MS = 10_000;
 const PROBE_MS = 60_000;
 
 /** One tenant's object and several isolates; time moves only by `pass`. */
-function rig(isolates: number) {
+function setup(isolates: number) {
   let now = START_AT;
   let object = createQueueMachine(now);
   let mode: "sound" | "down" | "answer_lost" = "sound";
@@ -91,13 +91,13 @@ function rig(isolates: number) {
   };
 }
 
-type Rig = ReturnType<typeof rig>;
+type Setup = ReturnType<typeof setup>;
 
 let requests = 0;
 
 /** One request of an isolate, as the pipeline makes it; returns whether it called the target. */
 async function request(
-  { clients, object }: Rig,
+  { clients, object }: Setup,
   isolate: number,
   outcome: "alive" | "failed" | "neutral" | "dies",
 ): Promise<boolean> {
@@ -123,7 +123,7 @@ async function request(
 
 describe("a dead target", () => {
   test("costs all isolates together some five calls, and then one a pause, twice as long each time", async () => {
-    const shared = rig(4);
+    const shared = setup(4);
     const calledAt: number[] = [];
     for (let turn = 0; turn < 800; turn += 1) {
       if (await request(shared, turn % 4, "failed")) calledAt.push(shared.now - START_AT);
@@ -140,7 +140,7 @@ describe("a dead target", () => {
   });
 
   test("that comes back is called by all as soon as one probe has found it alive", async () => {
-    const shared = rig(3);
+    const shared = setup(3);
     for (let turn = 0; turn < 6; turn += 1) await request(shared, turn % 2, "failed");
     await shared.pass(1000);
     expect(await request(shared, 2, "alive")).toBe(false);
@@ -152,7 +152,7 @@ describe("a dead target", () => {
   });
 
   test("is shown with the call that found it out, and since when", async () => {
-    const shared = rig(2);
+    const shared = setup(2);
     for (let turn = 0; turn < 5; turn += 1) await request(shared, 0, "failed");
     const finder = `req_${requests}`;
     await shared.pass(4000);
@@ -168,7 +168,7 @@ describe("a dead target", () => {
   });
 
   test("whose probe dies with its request is probed by another a minute later", async () => {
-    const shared = rig(2);
+    const shared = setup(2);
     for (let turn = 0; turn < 5; turn += 1) await request(shared, 0, "failed");
     await shared.pass(FIRST_PAUSE_MS + 1000);
     const probedAt = shared.now;
@@ -178,7 +178,7 @@ describe("a dead target", () => {
   });
 
   test("whose probe goes to a request that then makes no call gets another in some seconds", async () => {
-    const shared = rig(2);
+    const shared = setup(2);
     for (let turn = 0; turn < 5; turn += 1) await request(shared, 0, "failed");
     await shared.pass(FIRST_PAUSE_MS + 1000);
     const gone = askOf("req_gone", { limits: limitsOf({ concurrency: 10_000, maxDepth: 100 }) });
@@ -193,7 +193,7 @@ describe("a dead target", () => {
 
 describe("the object", () => {
   test("costs no call while nothing fails", async () => {
-    const shared = rig(1);
+    const shared = setup(1);
     for (let turn = 0; turn < 20; turn += 1) await request(shared, 0, "alive");
     const before = shared.calls;
     for (let turn = 0; turn < 20; turn += 1) {
@@ -206,7 +206,7 @@ describe("the object", () => {
   });
 
   test("counts a call once, though it was reported twice", async () => {
-    const shared = rig(1);
+    const shared = setup(1);
     for (let turn = 0; turn < 3; turn += 1) {
       shared.be("answer_lost");
       await request(shared, 0, "failed");
@@ -218,7 +218,7 @@ describe("the object", () => {
   });
 
   test("that was restarted receives an open circuit from an isolate that knows it", async () => {
-    const shared = rig(3);
+    const shared = setup(3);
     for (let turn = 0; turn < 6; turn += 1) await request(shared, turn % 2, "failed");
     await shared.pass(1500);
     expect(await request(shared, 0, "failed")).toBe(false);
@@ -230,7 +230,7 @@ describe("the object", () => {
   });
 
   test("that can't be reached leaves each isolate to its own circuits: one probe a pause", async () => {
-    const shared = rig(2);
+    const shared = setup(2);
     shared.be("down");
     const called = [0, 0];
     for (let turn = 0; turn < 240; turn += 1) {
@@ -273,7 +273,7 @@ describe("a target that fails every call, over any order of requests in three is
   test("gets at most five calls and what the others had not told yet, then one each half-open period", async () => {
     await fc.assert(
       fc.asyncProperty(steps(false), async (list) => {
-        const shared = rig(ISOLATES);
+        const shared = setup(ISOLATES);
         const calledAt: number[] = [];
         for (const step of list) {
           if (step.kind === "pass") await shared.pass(step.ms);
@@ -299,7 +299,7 @@ describe("a target that fails every call, over any order of requests in three is
   test("gets no more than that for each restart of the object, even where answers are lost", async () => {
     await fc.assert(
       fc.asyncProperty(steps(true), async (list) => {
-        const shared = rig(ISOLATES);
+        const shared = setup(ISOLATES);
         const startedAt = shared.now;
         let calls = 0;
         let faults = 1;

@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { createPublishOutbox, type PublishOutbox } from "../../../src/tenants/directory/publish-outbox.ts";
 import { directoryClient, directoryStub, newTenantId, queueRpc } from "./directory-access.ts";
 
-interface Rig {
+interface Setup {
   readonly outbox: PublishOutbox;
   readonly sent: string[];
   now: number;
@@ -15,10 +15,10 @@ interface Rig {
 }
 
 /** Runs the test inside a directory object of its own. */
-function withOutbox(test: (rig: Rig) => Promise<void>): Promise<void> {
+function withOutbox(test: (setup: Setup) => Promise<void>): Promise<void> {
   const stub = env.DIRECTORY.getByName(crypto.randomUUID());
   return runInDurableObject(stub, (_, state) => {
-    const rig: Rig = {
+    const setup: Setup = {
       sent: [],
       now: 1_000_000,
       isBroken: false,
@@ -28,94 +28,94 @@ function withOutbox(test: (rig: Rig) => Promise<void>): Promise<void> {
     function make(): PublishOutbox {
       return createPublishOutbox({
         sql: state.storage.sql,
-        now: () => rig.now,
+        now: () => setup.now,
         send: async (target) => {
-          rig.sent.push(target);
-          if (rig.isBroken) throw new Error("429");
+          setup.sent.push(target);
+          if (setup.isBroken) throw new Error("429");
         },
       });
     }
-    return test(rig);
+    return test(setup);
   });
 }
 
 describe("the outbox", () => {
   it("sends at once what has rested for a second, and many changes after that as one", () =>
-    withOutbox(async (rig) => {
-      rig.outbox.mark("tenant/a");
-      await rig.outbox.deliverDue();
-      expect(rig.sent).toEqual(["tenant/a"]);
+    withOutbox(async (setup) => {
+      setup.outbox.mark("tenant/a");
+      await setup.outbox.deliverDue();
+      expect(setup.sent).toEqual(["tenant/a"]);
       for (let change = 0; change < 5; change += 1) {
-        rig.now += 100;
-        rig.outbox.mark("tenant/a");
-        await rig.outbox.deliverDue();
+        setup.now += 100;
+        setup.outbox.mark("tenant/a");
+        await setup.outbox.deliverDue();
       }
-      expect(rig.sent).toHaveLength(1);
-      expect(rig.outbox.nextDueAt()).toBe(1_001_000);
-      rig.now = 1_001_000;
-      await rig.outbox.deliverDue();
-      expect(rig.sent).toHaveLength(2);
-      expect(rig.outbox.nextDueAt()).toBeUndefined();
+      expect(setup.sent).toHaveLength(1);
+      expect(setup.outbox.nextDueAt()).toBe(1_001_000);
+      setup.now = 1_001_000;
+      await setup.outbox.deliverDue();
+      expect(setup.sent).toHaveLength(2);
+      expect(setup.outbox.nextDueAt()).toBeUndefined();
     }));
 
   it("sends again what was marked while it was being sent", () =>
-    withOutbox(async (rig) => {
-      rig.outbox.mark("tenant/a");
-      const sending = rig.outbox.deliverDue();
-      rig.outbox.mark("tenant/a");
-      await rig.outbox.deliverDue();
+    withOutbox(async (setup) => {
+      setup.outbox.mark("tenant/a");
+      const sending = setup.outbox.deliverDue();
+      setup.outbox.mark("tenant/a");
+      await setup.outbox.deliverDue();
       await sending;
-      expect(rig.sent).toHaveLength(1);
-      rig.now += 1000;
-      await rig.outbox.deliverDue();
-      expect(rig.sent).toHaveLength(2);
+      expect(setup.sent).toHaveLength(1);
+      setup.now += 1000;
+      await setup.outbox.deliverDue();
+      expect(setup.sent).toHaveLength(2);
     }));
 
   it("tries a failed one again after 1, 2, 4, 8, 10, 10 s and then keeps quiet about it", () =>
-    withOutbox(async (rig) => {
-      rig.isBroken = true;
-      rig.outbox.mark("tenant/a");
+    withOutbox(async (setup) => {
+      setup.isBroken = true;
+      setup.outbox.mark("tenant/a");
       const waits: number[] = [];
       for (let round = 0; round < 6; round += 1) {
-        await rig.outbox.deliverDue();
-        const dueAt = rig.outbox.nextDueAt() ?? Number.NaN;
-        waits.push(dueAt - rig.now);
-        rig.now = dueAt;
+        await setup.outbox.deliverDue();
+        const dueAt = setup.outbox.nextDueAt() ?? Number.NaN;
+        waits.push(dueAt - setup.now);
+        setup.now = dueAt;
       }
       expect(waits).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000]);
-      rig.isBroken = false;
-      await rig.outbox.deliverDue();
-      expect(rig.outbox.nextDueAt()).toBeUndefined();
+      setup.isBroken = false;
+      await setup.outbox.deliverDue();
+      expect(setup.outbox.nextDueAt()).toBeUndefined();
     }));
 
   it("lets one target's failure hold up no other", () =>
-    withOutbox(async (rig) => {
-      rig.isBroken = true;
-      rig.outbox.mark("tenant/a");
-      await rig.outbox.deliverDue();
-      rig.isBroken = false;
-      rig.outbox.mark("tenant/b");
-      await rig.outbox.deliverDue();
-      expect(rig.sent).toEqual(["tenant/a", "tenant/b"]);
+    withOutbox(async (setup) => {
+      setup.isBroken = true;
+      setup.outbox.mark("tenant/a");
+      await setup.outbox.deliverDue();
+      setup.isBroken = false;
+      setup.outbox.mark("tenant/b");
+      await setup.outbox.deliverDue();
+      expect(setup.sent).toEqual(["tenant/a", "tenant/b"]);
     }));
 
   it("still knows after a crash what was not sent", () =>
-    withOutbox(async (rig) => {
-      rig.outbox.mark("tenant/a");
-      const after = rig.restart();
-      expect(after.nextDueAt()).toBe(rig.now);
+    withOutbox(async (setup) => {
+      setup.outbox.mark("tenant/a");
+      const after = setup.restart();
+      expect(after.nextDueAt()).toBe(setup.now);
       await after.deliverDue();
-      expect(rig.sent).toEqual(["tenant/a"]);
+      expect(setup.sent).toEqual(["tenant/a"]);
     }));
 
   it("sends a hundred in a round and leaves the rest due", () =>
-    withOutbox(async (rig) => {
-      for (let target = 0; target < 150; target += 1) rig.outbox.mark(`key/${target}`);
-      await rig.outbox.deliverDue();
-      expect(rig.sent).toHaveLength(100);
-      expect(rig.outbox.nextDueAt()).toBe(rig.now);
-      await rig.outbox.deliverDue();
-      expect(new Set(rig.sent).size).toBe(150);
+    withOutbox(async (setup) => {
+      for (let target = 0; target < 150; target += 1) setup.outbox.mark(`key/${target}`);
+      await setup.outbox.deliverDue();
+      expect(setup.sent).toHaveLength(100);
+      expect(setup.outbox.nextDueAt()).toBe(setup.now);
+      await setup.outbox.deliverDue();
+      expect(new Set(setup.sent).size).toBe(150);
     }));
 });
 

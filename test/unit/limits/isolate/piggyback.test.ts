@@ -24,7 +24,7 @@ const ANSWER: Admitted = {
 };
 
 /** An object that records what it receives; `answer` changes with the test. */
-function rig() {
+function setup() {
   const clock = createTestClock();
   const deferred: Promise<unknown>[] = [];
   const asks: AdmissionRequest[] = [];
@@ -67,7 +67,7 @@ const settlement = (id: string): Settlement => settlementOf(ANSWER, id);
 
 describe("a settlement that can be late", () => {
   test("rides on the next admission of its isolate", async () => {
-    const { client, clock, asks, tells, admit } = rig();
+    const { client, clock, asks, tells, admit } = setup();
     await client.settle(settlement("a"), true);
     await client.settle(settlement("b"), true);
     await admit("c");
@@ -77,7 +77,7 @@ describe("a settlement that can be late", () => {
   });
 
   test("is sent by itself within a second where there is no other call, once for all of them", async () => {
-    const { client, clock, tells, deferred } = rig();
+    const { client, clock, tells, deferred } = setup();
     await client.settle(settlement("a"), true);
     await clock.pass(900);
     await client.settle(settlement("b"), true);
@@ -90,14 +90,14 @@ describe("a settlement that can be late", () => {
   });
 
   test("goes at once when another one has to, and with it", async () => {
-    const { client, tells } = rig();
+    const { client, tells } = setup();
     await client.settle(settlement("a"), true);
     await client.settle(settlement("b"), false);
     expect(tells.map(({ settles }) => settles)).toEqual([[settlement("a"), settlement("b")]]);
   });
 
   test("is sent again until the object takes it", async () => {
-    const { client, clock, object, asks, tells, admit } = rig();
+    const { client, clock, object, asks, tells, admit } = setup();
     await client.settle(settlement("a"), true);
     object.isDown = true;
     await expect(admit("b")).rejects.toThrow("did not answer");
@@ -109,7 +109,7 @@ describe("a settlement that can be late", () => {
   });
 
   test("is taken over by another request where the one that would have sent it has died", async () => {
-    const { client, clock, deferred } = rig();
+    const { client, clock, deferred } = setup();
     await client.settle(settlement("a"), true);
     // A killed request's timers never fire.
     clock.kill();
@@ -121,7 +121,7 @@ describe("a settlement that can be late", () => {
 
 describe("a restarted object", () => {
   test("receives once more what was sent in the last seconds, and nothing older", async () => {
-    const { client, clock, object, tells, admit } = rig();
+    const { client, clock, object, tells, admit } = setup();
     await admit("first");
     await client.settle(settlement("old"), false);
     await clock.pass(16_000);
@@ -137,7 +137,7 @@ describe("a restarted object", () => {
   });
 
   test("is noticed by a heartbeat too", async () => {
-    const { client, clock, object, tells } = rig();
+    const { client, clock, object, tells } = setup();
     client.keepAlive(ANSWER.lease);
     await clock.pass(LEASE_RENEW_MS - 5000);
     await client.settle(settlement("a"), false);
@@ -151,7 +151,7 @@ describe("a request admitted by a prefetched lease", () => {
   const BATCH = { ...ANSWER, prefetched: { firstToken: 100, count: 2 } };
 
   test("makes no call, and is reported within a second with the unused leases", async () => {
-    const { clock, object, asks, tells, admit } = rig();
+    const { clock, object, asks, tells, admit } = setup();
     object.answer = BATCH;
     await admit("a");
     const leased = asAdmitted(await admit("b"));
@@ -168,7 +168,7 @@ describe("a request admitted by a prefetched lease", () => {
   });
 
   test("is given back at its end though the isolate's sender had its turn before", async () => {
-    const { client, clock, object, tells, admit } = rig();
+    const { client, clock, object, tells, admit } = setup();
     await client.settle(settlement("early"), true);
     await clock.pass(500);
     object.answer = BATCH;
@@ -180,7 +180,7 @@ describe("a request admitted by a prefetched lease", () => {
   });
 
   test("costs nothing when it is cancelled before it was reported", async () => {
-    const { client, clock, object, tells, cancels, admit } = rig();
+    const { client, clock, object, tells, cancels, admit } = setup();
     object.answer = BATCH;
     await admit("a");
     const leased = asAdmitted(await admit("b"));
@@ -191,7 +191,7 @@ describe("a request admitted by a prefetched lease", () => {
   });
 
   test("is prefetched by a busy isolate, as many as the last second brought", async () => {
-    const { asks, admit } = rig();
+    const { asks, admit } = setup();
     for (let n = 0; n < 6; n += 1) await admit(`r${n}`);
     expect(asks.map(({ prefetchCount }) => prefetchCount)).toEqual([
       undefined,
@@ -208,7 +208,7 @@ describe("money spent outside of any lease", () => {
   const expense = { requestId: "a", keyId: "key", costMicroUsd: 0.2 };
 
   test("is sent with the next call, or within a second, and again where that failed", async () => {
-    const { client, clock, object, asks, tells, admit } = rig();
+    const { client, clock, object, asks, tells, admit } = setup();
     client.spend(expense);
     await admit("b");
     expect(asks[0]?.updates).toEqual({ starts: [], unused: [], cooldowns: [], expenses: [expense] });
@@ -225,7 +225,7 @@ describe("money spent outside of any lease", () => {
 
 describe("a cooldown", () => {
   test("is sent with the next call, with what is left of its time, and received in a reply", async () => {
-    const { client, clock, object, asks, admit } = rig();
+    const { client, clock, object, asks, admit } = setup();
     client.targets.concurrency.enter("a/m", START_AT)({ kind: "limited", retryAfterMs: 5000 }, START_AT);
     await clock.pass(2000);
     object.answer = { ...ANSWER, cooldowns: [{ target: "b/m", forMs: 800 }] };

@@ -22,7 +22,7 @@ const ADMITTED: Admitted = {
 
 const never = new Promise<never>(() => {});
 
-function rig(queue: Partial<QueueRpc>) {
+function setup(queue: Partial<QueueRpc>) {
   const clock = createTestClock();
   const deferred: Promise<unknown>[] = [];
   const cancels: string[] = [];
@@ -45,7 +45,7 @@ function failure(marks: Record<string, boolean>): Error {
 
 describe("the queue's client", () => {
   test("hands the answer on and leaves no timer behind", async () => {
-    const { client, clock, stubs } = rig({ admit: async () => ADMITTED });
+    const { client, clock, stubs } = setup({ admit: async () => ADMITTED });
     expect(await client.admit(askOf("a"), new AbortController().signal)).toBe(ADMITTED);
     await settled();
     expect(clock.pending()).toBe(0);
@@ -56,7 +56,7 @@ describe("the queue's client", () => {
     "asks once more with the same id, what is left of the wait and a fresh stub after a %s error",
     async (mark) => {
       const asks: AdmissionRequest[] = [];
-      const { client, clock, stubs } = rig({
+      const { client, clock, stubs } = setup({
         admit: async (ask) => {
           asks.push(ask);
           if (asks.length > 1) return ADMITTED;
@@ -80,14 +80,14 @@ describe("the queue's client", () => {
     ["failed", {}, 1],
     ["failed", { retryable: true }, 2],
   ])("gives up as %s on %o after %i calls", async (reason, marks, calls) => {
-    const { client, stubs } = rig({ admit: () => Promise.reject(failure(marks)) });
+    const { client, stubs } = setup({ admit: () => Promise.reject(failure(marks)) });
     const answer = client.admit(askOf("a"), new AbortController().signal);
     await expect(answer).rejects.toMatchObject({ name: "QueueUnreachable", reason });
     expect(stubs()).toBe(calls);
   });
 
   test("never hangs: gives up a little after the longest wait, and takes back what may still be admitted", async () => {
-    const { client, clock, cancels } = rig({ admit: () => never });
+    const { client, clock, cancels } = setup({ admit: () => never });
     const answer = client.admit(askOf("a", { maxWaitMs: 1000 }), new AbortController().signal);
     const outcome = answer.catch((thrown: unknown) => thrown);
     await clock.pass(4000);
@@ -99,7 +99,7 @@ describe("the queue's client", () => {
     const { promise, resolve } = Promise.withResolvers<AdmissionReply>();
     const wait = { waitMs: 250, position: 2, depth: 1, queuedBehind: [] };
     const cancels: string[] = [];
-    const { client, deferred } = rig({
+    const { client, deferred } = setup({
       admit: () => promise,
       cancel: async (id) => {
         cancels.push(id);
@@ -115,7 +115,7 @@ describe("the queue's client", () => {
   });
 
   test("does not wait for a queue that is silent when the client leaves", async () => {
-    const { client, clock } = rig({ admit: () => never, cancel: () => never });
+    const { client, clock } = setup({ admit: () => never, cancel: () => never });
     const leaving = new AbortController();
     const outcome = client.admit(askOf("a"), leaving.signal);
     await clock.pass(100);
@@ -125,13 +125,13 @@ describe("the queue's client", () => {
   });
 
   test("does not ask for a client that has left already", async () => {
-    const { client, stubs } = rig({});
+    const { client, stubs } = setup({});
     expect(await client.admit(askOf("a"), AbortSignal.abort())).toMatchObject({ kind: "cancelled" });
     expect(stubs()).toBe(0);
   });
 
   test("sleeps until its start time, and undoes the admission when the client leaves before", async () => {
-    const { client, clock, cancels } = rig({ admit: async () => ({ ...ADMITTED, goInMs: 700 }) });
+    const { client, clock, cancels } = setup({ admit: async () => ({ ...ADMITTED, goInMs: 700 }) });
     const staying = client.admit(askOf("a"), new AbortController().signal);
     const leaving = new AbortController();
     const left = client.admit(askOf("b"), leaving.signal);
@@ -149,7 +149,7 @@ describe("the queue's client", () => {
   test("renews a lease while it is held, through failures, and stops when told", async () => {
     let renewals = 0;
     const versions: number[] = [];
-    const { client, clock } = rig({
+    const { client, clock } = setup({
       renew: async () => {
         renewals += 1;
         if (renewals === 1) throw failure({});
@@ -168,7 +168,7 @@ describe("the queue's client", () => {
 
   test("tells the holder when its lease is lost, once", async () => {
     let losses = 0;
-    const { client, clock } = rig({ renew: async (ids) => ({ lost: ids, configVersion: 1, epoch: 1 }) });
+    const { client, clock } = setup({ renew: async (ids) => ({ lost: ids, configVersion: 1, epoch: 1 }) });
     client.keepAlive(ADMITTED.lease, { onLost: () => (losses += 1) });
     await clock.pass(3 * LEASE_RENEW_MS);
     expect(losses).toBe(1);
@@ -177,7 +177,7 @@ describe("the queue's client", () => {
 
   test("repeats a settlement that may be repeated, and throws when it can't be brought home", async () => {
     let calls = 0;
-    const { client } = rig({
+    const { client } = setup({
       settle: async () => {
         calls += 1;
         throw failure({ durableObjectReset: true });

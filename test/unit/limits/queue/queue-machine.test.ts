@@ -12,7 +12,7 @@ import {
 
 const ONE_SLOT = { concurrency: 1 };
 
-function rig() {
+function setup() {
   const admission = createQueueMachine(START_AT);
   const answers = new Map<string, AdmissionReply>();
   const collect = (): void => {
@@ -23,7 +23,7 @@ function rig() {
 
 describe("admission", () => {
   test("lets a request in at once when nothing is in the way, and says so", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const answer = asAdmitted(admission.admit(askOf("a", { limits: { requestsPerMinute: 60 } }), START_AT));
     expect(answer.goInMs).toBe(0);
     expect(answer.wait).toEqual({ waitMs: 0, position: 0, depth: 0, queuedBehind: [] });
@@ -32,7 +32,7 @@ describe("admission", () => {
   });
 
   test("gives a request its start time at once where only a rate holds it", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const limits = { requestsPerMinute: 60, burst: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
     const answer = asAdmitted(admission.admit(askOf("b", { limits }), START_AT + 100));
@@ -41,7 +41,7 @@ describe("admission", () => {
   });
 
   test("gives the next request its start time however far it is, and the one after it when that is near", () => {
-    const { admission, answers, collect } = rig();
+    const { admission, answers, collect } = setup();
     const limits = { requestsPerMinute: 6, burst: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
     expect(asAdmitted(admission.admit(askOf("b", { limits }), START_AT)).goInMs).toBe(10_000);
@@ -53,7 +53,7 @@ describe("admission", () => {
   });
 
   test("lets the first waiting in when a slot gets free, and links it with the holder", () => {
-    const { admission, answers, collect } = rig();
+    const { admission, answers, collect } = setup();
     const holder = asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     expect(admission.admit(askOf("b", { limits: ONE_SLOT }), START_AT + 10)).toBeUndefined();
     expect(admission.admit(askOf("c", { limits: ONE_SLOT }), START_AT + 20)).toBeUndefined();
@@ -73,7 +73,7 @@ describe("admission", () => {
   });
 
   test("refuses at once one that may not wait, with the limit and when to come back", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const limits = { requestsPerMinute: 60, burst: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
     const answer = asRefused(admission.admit(askOf("b", { limits, maxWaitMs: 0 }), START_AT + 1));
@@ -87,7 +87,7 @@ describe("admission", () => {
   });
 
   test("refuses on arrival when the queue is full", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const limits = { concurrency: 1, maxDepth: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
     admission.admit(askOf("b", { limits }), START_AT);
@@ -100,7 +100,7 @@ describe("admission", () => {
   });
 
   test("refuses on arrival when the rate puts its turn past its deadline", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const limits = { requestsPerMinute: 60, burst: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
     const answer = asRefused(admission.admit(askOf("b", { limits, maxWaitMs: 400 }), START_AT));
@@ -108,7 +108,7 @@ describe("admission", () => {
   });
 
   test("refuses on arrival when holds are known to be far too long for its deadline", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     let now = START_AT;
     for (let n = 0; n < 10; n += 1) {
       const held = asAdmitted(admission.admit(askOf(`h${n}`, { limits: ONE_SLOT }), now));
@@ -121,7 +121,7 @@ describe("admission", () => {
   });
 
   test("refuses a waiting one at its deadline", () => {
-    const { admission, answers, collect } = rig();
+    const { admission, answers, collect } = setup();
     admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT);
     admission.admit(askOf("b", { maxWaitMs: 250 }), START_AT);
     expect(admission.nextWakeAt()).toBe(START_AT + 250);
@@ -136,7 +136,7 @@ describe("admission", () => {
   });
 
   test("answers a repeated ask with the same lease, and a repeated wait with the same answer", () => {
-    const { admission, answers, collect } = rig();
+    const { admission, answers, collect } = setup();
     const first = asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     expect(admission.admit(askOf("a"), START_AT + 5)).toEqual(first);
     expect(admission.admit(askOf("b"), START_AT)).toBeUndefined();
@@ -148,7 +148,7 @@ describe("admission", () => {
   });
 
   test("does not admit what was cancelled before it arrived, or has ended before", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     admission.cancel("a", START_AT);
     expect(admission.admit(askOf("a"), START_AT + 10)?.kind).toBe("cancelled");
     const done = asAdmitted(admission.admit(askOf("b"), START_AT));
@@ -158,7 +158,7 @@ describe("admission", () => {
   });
 
   test("gives a cancelled one's place to the next", () => {
-    const { admission, answers, collect } = rig();
+    const { admission, answers, collect } = setup();
     const holder = asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     admission.admit(askOf("b"), START_AT);
     admission.admit(askOf("c"), START_AT);
@@ -170,7 +170,7 @@ describe("admission", () => {
   });
 
   test("takes back what a cancelled sleeper had reserved", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const limits = { requestsPerMinute: 60, burst: 1, concurrency: 2 };
     admission.admit(askOf("a", { limits }), START_AT);
     const before = admission.snapshot(START_AT).limits;
@@ -181,7 +181,7 @@ describe("admission", () => {
   });
 
   test("returns a lost slot after one lease time and not before; renewed, it stays", () => {
-    const { admission, answers, collect } = rig();
+    const { admission, answers, collect } = setup();
     const holder = asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     expect(admission.renew([holder.lease.id], START_AT + 15_000)).toMatchObject({
       lost: [],
@@ -198,7 +198,7 @@ describe("admission", () => {
   });
 
   test("takes a second, a late and a foreign settlement for nothing", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const one = asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     admission.settle([{ ...settlementOf(one, "a"), requestId: "other" }], START_AT);
     expect(admission.snapshot(START_AT).leases).toBe(1);
@@ -210,14 +210,14 @@ describe("admission", () => {
   });
 
   test("settles what rides on an ask before it admits the ask", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const one = asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
     const ask = askOf("b", { maxWaitMs: 0, settles: [settlementOf(one, "a")] });
     expect(asAdmitted(admission.admit(ask, START_AT + 5)).wait.waitMs).toBe(0);
   });
 
   test("lets other keys pass one that its own limits hold, and the tenant's limit hold all", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const limits = { concurrency: 2 };
     const keyLimits = limitsOf({ concurrency: 1 });
     admission.admit(askOf("a", { limits, keyId: "small", keyLimits }), START_AT);
@@ -227,7 +227,7 @@ describe("admission", () => {
   });
 
   test("serves other keys before one whose own rate opens later, and reserves no start time for it", () => {
-    const { admission, answers, collect } = rig();
+    const { admission, answers, collect } = setup();
     const limits = { requestsPerMinute: 600, burst: 2 };
     const keyLimits = limitsOf({ requestsPerMinute: 60, burst: 1 });
     admission.admit(askOf("a", { limits, keyId: "small", keyLimits }), START_AT);
@@ -240,7 +240,7 @@ describe("admission", () => {
   });
 
   test("counts a lease's time from its sleeper's start time, renewed or not", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const limits = { requestsPerMinute: 6, burst: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
     const sleeper = asAdmitted(admission.admit(askOf("b", { limits }), START_AT));
@@ -251,7 +251,7 @@ describe("admission", () => {
   });
 
   test("treats a sleeper that settles before its start time as one that never started", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const limits = { requestsPerMinute: 60, burst: 1 };
     admission.admit(askOf("a", { limits }), START_AT);
     const sleeper = asAdmitted(admission.admit(askOf("b", { limits }), START_AT));
@@ -260,7 +260,7 @@ describe("admission", () => {
   });
 
   test("reserves tokens, carries the debt, and returns the credit of an abandoned one", () => {
-    const { admission } = rig();
+    const { admission } = setup();
     const limits = { tokensPerMinute: 6000 };
     const first = asAdmitted(admission.admit(askOf("a", { limits, tokens: 1000 }), START_AT));
     expect(first.tokens).toEqual({ limit: 6000, remaining: 0, resetMs: 10_000 });
@@ -272,7 +272,7 @@ describe("admission", () => {
   });
 
   test("uses the newest limits that it has received, from any caller", () => {
-    const { admission, answers, collect } = rig();
+    const { admission, answers, collect } = setup();
     admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT);
     expect(admission.admit(askOf("b", { limits: ONE_SLOT }), START_AT)).toBeUndefined();
     expect(admission.setLimits(3, limitsOf({ concurrency: 2 }), START_AT + 10)).toBe(true);

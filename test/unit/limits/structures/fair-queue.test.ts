@@ -11,7 +11,7 @@ interface Item extends Queued<Item> {
   readonly name: string;
 }
 
-function rig() {
+function setup() {
   const queue = createFairQueue<Item>();
   const flows = new Map<string, Flow<Item>>();
   const flowOf = (key: string): Flow<Item> => {
@@ -41,13 +41,13 @@ function rig() {
 
 describe("the fair queue", () => {
   test("serves one key in the order of arrival", () => {
-    const { add, serve } = rig();
+    const { add, serve } = setup();
     for (const name of ["a", "b", "c"]) add(name);
     expect(serve(9)).toEqual(["a", "b", "c"]);
   });
 
   test("takes one out of the middle and keeps the order of the others", () => {
-    const { add, serve, queue } = rig();
+    const { add, serve, queue } = setup();
     const [, middle] = ["a", "b", "c"].map((name) => add(name));
     if (middle) queue.remove(middle);
     expect(queue.size).toBe(2);
@@ -55,7 +55,7 @@ describe("the fair queue", () => {
   });
 
   test("serves a newcomer's key in turn with one that floods", () => {
-    const { add, serve } = rig();
+    const { add, serve } = setup();
     for (let n = 0; n < 100; n += 1) add(`flood${n}`, "flood");
     serve(20);
     add("b1", "b");
@@ -64,7 +64,7 @@ describe("the fair queue", () => {
   });
 
   test("gives a key no claim for the time in which it asked for nothing", () => {
-    const { add, serve } = rig();
+    const { add, serve } = setup();
     for (let n = 0; n < 200; n += 1) add(`a${n}`, "a");
     serve(100);
     for (let n = 0; n < 10; n += 1) add(`b${n}`, "b");
@@ -72,7 +72,7 @@ describe("the fair queue", () => {
   });
 
   test("gives a key no claim for the time in which its own limits held it", () => {
-    const { add, serve } = rig();
+    const { add, serve } = setup();
     for (let n = 0; n < 200; n += 1) add(`a${n}`, "a");
     for (let n = 0; n < 10; n += 1) add(`b${n}`, "b");
     serve(100, 1, (item) => !item.name.startsWith("b"));
@@ -80,7 +80,7 @@ describe("the fair queue", () => {
   });
 
   test("keeps the served weight of two backlogged keys within one request's weight", () => {
-    const { add, serve } = rig();
+    const { add, serve } = setup();
     for (let n = 0; n < 50; n += 1) {
       add(`a${n}`, "a");
       add(`b${n}`, "b");
@@ -93,7 +93,7 @@ describe("the fair queue", () => {
   });
 
   test("serves interactive first, and batch once in ten while it waits", () => {
-    const { add, serve } = rig();
+    const { add, serve } = setup();
     for (let n = 0; n < 40; n += 1) add(`i${n}`);
     for (let n = 0; n < 40; n += 1) add(`b${n}`, "key", "batch");
     const order = serve(30);
@@ -101,14 +101,14 @@ describe("the fair queue", () => {
   });
 
   test("serves the other lane when no key of the first is eligible", () => {
-    const { add, serve } = rig();
+    const { add, serve } = setup();
     add("i", "closed");
     add("b", "open", "batch");
     expect(serve(1, 1, (item) => item.name !== "i")).toEqual(["b"]);
   });
 
   test("serves none when no key is eligible, and keeps all", () => {
-    const { add, serve, queue } = rig();
+    const { add, serve, queue } = setup();
     add("a", "a");
     add("b", "b");
     expect(serve(1, 1, () => false)).toEqual([]);
@@ -116,7 +116,7 @@ describe("the fair queue", () => {
   });
 
   test("tells a newcomer how many go first at the best", () => {
-    const { add, queue, flowOf } = rig();
+    const { add, queue, flowOf } = setup();
     for (let n = 0; n < 30; n += 1) add(`a${n}`, "a");
     expect(queue.ahead(flowOf("a"), "interactive")).toBe(30);
     expect(queue.ahead(flowOf("b"), "interactive")).toBe(1);

@@ -239,10 +239,10 @@ describe("an encoded trace", () => {
   });
 
   test("for Langfuse tells generations from spans and says when the first chunk came", async () => {
-    const rig = startTrace({
+    const setup = startTrace({
       attributes: { "gen_ai.request.model": "chat-fast", "gen_ai.conversation.id": "s1" },
     });
-    const call = rig.trace.root.child("chat m", {
+    const call = setup.trace.root.child("chat m", {
       kind: "client",
       attributes: {
         "gen_ai.operation.name": "chat",
@@ -251,10 +251,10 @@ describe("an encoded trace", () => {
         "gateway.attempt.outcome": "ok",
       },
     });
-    rig.pass(900);
+    setup.pass(900);
     call.end();
-    rig.trace.root.set({ "gateway.cost.usd": 0.002 });
-    const trace = await rig.finish();
+    setup.trace.root.set({ "gateway.cost.usd": 0.002 });
+    const trace = await setup.finish();
     const encoder = createTraceEncoder(trace, undefined);
     const [root, generation] = flattenSpans({
       resourceSpans: [

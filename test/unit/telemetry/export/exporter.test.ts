@@ -24,170 +24,170 @@ const PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 describe("gathering", () => {
   test("traces of the same moment leave in one post, in the first request's time", async () => {
-    const rig = isolate({ operator: OPERATOR });
+    const setup = isolate({ operator: OPERATOR });
     const traces = [await plainTrace(), await plainTrace(), await refusedTrace()];
-    for (const trace of traces) rig.export(trace);
-    expect(rig.works).toHaveLength(1);
-    expect(rig.posts).toEqual([]);
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(rig.posts).toHaveLength(1);
-    expect(new Set(rig.namesIn(0))).toEqual(new Set(traces.map(({ traceId }) => traceId)));
-    expect(checkOtlp(JSON.parse(rig.posts[0]?.body ?? ""))).toEqual([]);
-    expect(rig.stored).toHaveLength(3);
+    for (const trace of traces) setup.export(trace);
+    expect(setup.works).toHaveLength(1);
+    expect(setup.posts).toEqual([]);
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(setup.posts).toHaveLength(1);
+    expect(new Set(setup.namesIn(0))).toEqual(new Set(traces.map(({ traceId }) => traceId)));
+    expect(checkOtlp(JSON.parse(setup.posts[0]?.body ?? ""))).toEqual([]);
+    expect(setup.stored).toHaveLength(3);
   });
 
   test("a trace that comes while a post is on its way finds a flusher of its own", async () => {
-    const rig = isolate({ operator: OPERATOR, answer: () => new Promise(() => {}) });
-    rig.export(await plainTrace());
-    await rig.pass(EXPORT_GATHER_MS);
-    rig.export(await plainTrace());
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(rig.posts).toHaveLength(2);
+    const setup = isolate({ operator: OPERATOR, answer: () => new Promise(() => {}) });
+    setup.export(await plainTrace());
+    await setup.pass(EXPORT_GATHER_MS);
+    setup.export(await plainTrace());
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(setup.posts).toHaveLength(2);
   });
 
   test("when the flusher's request has died, a later one takes over all that was left", async () => {
-    const rig = isolate({ operator: OPERATOR });
-    rig.export(await plainTrace());
-    rig.loseSleepers();
-    rig.export(await plainTrace());
-    await rig.pass(FLUSHER_STALE_MS);
-    expect(rig.posts).toEqual([]);
-    rig.export(await plainTrace());
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(new Set(rig.namesIn(0)).size).toBe(3);
+    const setup = isolate({ operator: OPERATOR });
+    setup.export(await plainTrace());
+    setup.loseSleepers();
+    setup.export(await plainTrace());
+    await setup.pass(FLUSHER_STALE_MS);
+    expect(setup.posts).toEqual([]);
+    setup.export(await plainTrace());
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(new Set(setup.namesIn(0)).size).toBe(3);
   });
 
   test("many traces wait for nobody", async () => {
-    const rig = isolate({ operator: OPERATOR });
+    const setup = isolate({ operator: OPERATOR });
     const trace = await startTrace().finish();
-    for (let i = 1; i < FLUSH_TRACES; i++) rig.export(trace);
-    await rig.pass(0);
-    expect(rig.posts).toEqual([]);
-    rig.export(trace);
-    await rig.pass(0);
-    expect(rig.namesIn(0)).toHaveLength(FLUSH_TRACES);
+    for (let i = 1; i < FLUSH_TRACES; i++) setup.export(trace);
+    await setup.pass(0);
+    expect(setup.posts).toEqual([]);
+    setup.export(trace);
+    await setup.pass(0);
+    expect(setup.namesIn(0)).toHaveLength(FLUSH_TRACES);
   });
 
   test("a long body waits for nobody, and stays below a megabyte", async () => {
-    const rig = isolate({ operator: OPERATOR });
+    const setup = isolate({ operator: OPERATOR });
     const trace = await fallbackTrace();
-    for (let i = 1; i < FLUSH_TRACES && rig.works.length < 2; i++) rig.export(trace);
-    await rig.pass(0);
-    expect(rig.posts[0]?.body.length).toBeGreaterThan(0.9 * FLUSH_CHARS);
-    expect(rig.posts[0]?.body.length).toBeLessThan(1_000_000);
+    for (let i = 1; i < FLUSH_TRACES && setup.works.length < 2; i++) setup.export(trace);
+    await setup.pass(0);
+    expect(setup.posts[0]?.body.length).toBeGreaterThan(0.9 * FLUSH_CHARS);
+    expect(setup.posts[0]?.body.length).toBeLessThan(1_000_000);
   });
 
   test("with nowhere to go nothing is encoded, kept or waited for", async () => {
-    const rig = isolate();
-    rig.export(await plainTrace(), storeless());
-    expect(rig.works).toEqual([]);
+    const setup = isolate();
+    setup.export(await plainTrace(), storeless());
+    expect(setup.works).toEqual([]);
   });
 });
 
 describe("destinations", () => {
   test("get the traces of their own tenant only, each with its own headers", async () => {
-    const rig = isolate();
+    const setup = isolate();
     const acme = await plainTrace();
     const globex = { ...(await plainTrace()), tenantId: "globex" };
-    rig.export(acme, policy({ destinations: [to("grafana", { authorization: "a" })] }));
-    rig.export(globex, policy({ destinations: [to("grafana", { authorization: "g" })] }));
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(rig.posts.map(({ headers }) => Reflect.get(headers as object, "authorization"))).toEqual([
+    setup.export(acme, policy({ destinations: [to("grafana", { authorization: "a" })] }));
+    setup.export(globex, policy({ destinations: [to("grafana", { authorization: "g" })] }));
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(setup.posts.map(({ headers }) => Reflect.get(headers as object, "authorization"))).toEqual([
       "a",
       "g",
     ]);
-    expect(new Set(rig.namesIn(0))).toEqual(new Set([acme.traceId]));
-    expect(new Set(rig.namesIn(1))).toEqual(new Set([globex.traceId]));
+    expect(new Set(setup.namesIn(0))).toEqual(new Set([acme.traceId]));
+    expect(new Set(setup.namesIn(1))).toEqual(new Set([globex.traceId]));
   });
 
   test("that are dead delay no other", async () => {
-    const rig = isolate({
+    const setup = isolate({
       operator: OPERATOR,
       answer: (url) => (url.includes("dead") ? new Promise(() => {}) : Promise.resolve(Response.json({}))),
     });
-    rig.export(await plainTrace(), policy({ destinations: [to("dead"), to("alive")] }));
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(await rig.status("acme")).toMatchObject({
+    setup.export(await plainTrace(), policy({ destinations: [to("dead"), to("alive")] }));
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(await setup.status("acme")).toMatchObject({
       dead: { delivered: 0, pending: 1 },
       alive: { delivered: 1 },
       [STORE_NAME]: { delivered: 1 },
     });
-    expect(await rig.status(undefined)).toMatchObject({ [OPERATOR_NAME]: { delivered: 1 } });
+    expect(await setup.status(undefined)).toMatchObject({ [OPERATOR_NAME]: { delivered: 1 } });
   });
 
   test("of the tenant keep a remote parent, the operator's gets a root", async () => {
-    const rig = isolate({ operator: OPERATOR });
-    rig.export(await fallbackTrace(PARENT), policy({ destinations: [to("own")] }));
-    await rig.pass(EXPORT_GATHER_MS);
-    const [toOperator, toTenant] = rig.posts.map(({ body }) => flattenSpans(JSON.parse(body))[0]);
+    const setup = isolate({ operator: OPERATOR });
+    setup.export(await fallbackTrace(PARENT), policy({ destinations: [to("own")] }));
+    await setup.pass(EXPORT_GATHER_MS);
+    const [toOperator, toTenant] = setup.posts.map(({ body }) => flattenSpans(JSON.parse(body))[0]);
     expect(toOperator?.parentSpanId).toBeUndefined();
     expect(toTenant?.parentSpanId).toBe("00f067aa0ba902b7");
-    expect(rig.stored[0]?.row.otlp).toContain('"parentSpanId":"00f067aa0ba902b7"');
+    expect(setup.stored[0]?.row.otlp).toContain('"parentSpanId":"00f067aa0ba902b7"');
   });
 
   test("a tenant samples for himself, and does not blind the operator", async () => {
-    const rig = isolate({ operator: OPERATOR });
+    const setup = isolate({ operator: OPERATOR });
     const none = policy({
       sampling: { sampleRatio: 0, alwaysKeep: ["error"], slowMs: 1 },
       destinations: [to("own")],
     });
-    rig.export(await plainTrace(), none);
-    rig.export(await refusedTrace(), none);
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(await rig.status("acme")).toMatchObject({ own: { enqueued: 1 }, [STORE_NAME]: { enqueued: 1 } });
-    expect(await rig.status(undefined)).toMatchObject({ [OPERATOR_NAME]: { enqueued: 2 } });
-    expect(rig.stored.map(({ row }) => row.status)).toEqual([429]);
+    setup.export(await plainTrace(), none);
+    setup.export(await refusedTrace(), none);
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(await setup.status("acme")).toMatchObject({ own: { enqueued: 1 }, [STORE_NAME]: { enqueued: 1 } });
+    expect(await setup.status(undefined)).toMatchObject({ [OPERATOR_NAME]: { enqueued: 2 } });
+    expect(setup.stored.map(({ row }) => row.status)).toEqual([429]);
   });
 });
 
 describe("the stores", () => {
   test("get a row a request with its summary, in the tenant's own object", async () => {
-    const rig = isolate();
-    rig.export(await fallbackTrace());
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(rig.stored).toMatchObject([
+    const setup = isolate();
+    setup.export(await fallbackTrace());
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(setup.stored).toMatchObject([
       { tenantId: "acme", row: { requestId: "req_7Fq2", attempts: 2, queueMs: 400 } },
     ]);
   });
 
   test("keep the requests of nobody known apart", async () => {
-    const rig = isolate();
-    rig.export(await startTrace().finish(), undefined);
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(rig.stored.map(({ tenantId }) => tenantId)).toEqual(["-"]);
+    const setup = isolate();
+    setup.export(await startTrace().finish(), undefined);
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(setup.stored.map(({ tenantId }) => tenantId)).toEqual(["-"]);
   });
 
   test("are written at once for a reader, without sending what waits for destinations", async () => {
-    const rig = isolate({ operator: OPERATOR });
-    rig.export(await plainTrace());
-    await rig.exporter.flushStores();
-    expect([rig.stored.length, rig.posts.length]).toEqual([1, 0]);
-    await rig.pass(EXPORT_GATHER_MS);
-    expect([rig.stored.length, rig.posts.length]).toEqual([1, 1]);
+    const setup = isolate({ operator: OPERATOR });
+    setup.export(await plainTrace());
+    await setup.exporter.flushStores();
+    expect([setup.stored.length, setup.posts.length]).toEqual([1, 0]);
+    await setup.pass(EXPORT_GATHER_MS);
+    expect([setup.stored.length, setup.posts.length]).toEqual([1, 1]);
   });
 
   test("are asked once more when they are overloaded", async () => {
-    const rig = isolate();
-    rig.failStore(1);
-    rig.export(await plainTrace());
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(await rig.status("acme")).toMatchObject({ [STORE_NAME]: { pending: 1 } });
-    await rig.pass(1000);
-    expect(await rig.status("acme")).toMatchObject({ [STORE_NAME]: { delivered: 1, pending: 0 } });
+    const setup = isolate();
+    setup.failStore(1);
+    setup.export(await plainTrace());
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(await setup.status("acme")).toMatchObject({ [STORE_NAME]: { pending: 1 } });
+    await setup.pass(1000);
+    expect(await setup.status("acme")).toMatchObject({ [STORE_NAME]: { delivered: 1, pending: 0 } });
   });
 });
 
 describe("the counters", () => {
   test("say why traces were lost, and always add up", async () => {
-    const rig = isolate({ operator: OPERATOR, answer: async () => new Response(null, { status: 400 }) });
-    rig.failStore(2);
-    rig.export(await plainTrace());
-    rig.export(await plainTrace());
-    const before = await rig.status(undefined);
+    const setup = isolate({ operator: OPERATOR, answer: async () => new Response(null, { status: 400 }) });
+    setup.failStore(2);
+    setup.export(await plainTrace());
+    setup.export(await plainTrace());
+    const before = await setup.status(undefined);
     expect(before).toMatchObject({ [OPERATOR_NAME]: { enqueued: 2, pending: 2 } });
-    await rig.pass(EXPORT_GATHER_MS);
-    await rig.pass(1000);
-    const [operator, tenant] = [await rig.status(undefined), await rig.status("acme")];
+    await setup.pass(EXPORT_GATHER_MS);
+    await setup.pass(1000);
+    const [operator, tenant] = [await setup.status(undefined), await setup.status("acme")];
     expect(operator).toMatchObject({
       [OPERATOR_NAME]: {
         enqueued: 2,
@@ -205,59 +205,59 @@ describe("the counters", () => {
 
   test("count a partially refused batch as dropped", async () => {
     const partial = async () => Response.json({ partialSuccess: { rejectedSpans: "1" } });
-    const rig = isolate({ operator: OPERATOR, answer: partial });
-    rig.export(await plainTrace());
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(await rig.status(undefined)).toMatchObject({
+    const setup = isolate({ operator: OPERATOR, answer: partial });
+    setup.export(await plainTrace());
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(await setup.status(undefined)).toMatchObject({
       [OPERATOR_NAME]: { dropped: { partial_success: 1 } },
     });
-    expect(rig.batches()).toEqual([]);
+    expect(setup.batches()).toEqual([]);
   });
 
   test("count what is meant for a destination that can't be sent to", async () => {
-    const rig = isolate();
-    rig.export(await plainTrace(), storeless({ name: "sealed", fault: "credential" }, to("own")));
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(await rig.status("acme")).toMatchObject({
+    const setup = isolate();
+    setup.export(await plainTrace(), storeless({ name: "sealed", fault: "credential" }, to("own")));
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(await setup.status("acme")).toMatchObject({
       sealed: { enqueued: 1, dropped: { credential: 1 }, lastError: "credential" },
       own: { delivered: 1 },
     });
   });
 
   test("write off what was on its way when its request died", async () => {
-    const rig = isolate({ operator: OPERATOR, answer: () => new Promise(() => {}) });
-    rig.export(await plainTrace());
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(await rig.status(undefined)).toMatchObject({ [OPERATOR_NAME]: { pending: 1, dropped: {} } });
-    await rig.pass(SEND_LOST_MS);
-    expect(await rig.status(undefined)).toMatchObject({
+    const setup = isolate({ operator: OPERATOR, answer: () => new Promise(() => {}) });
+    setup.export(await plainTrace());
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(await setup.status(undefined)).toMatchObject({ [OPERATOR_NAME]: { pending: 1, dropped: {} } });
+    await setup.pass(SEND_LOST_MS);
+    expect(await setup.status(undefined)).toMatchObject({
       [OPERATOR_NAME]: { pending: 0, dropped: { request_ended: 1 } },
     });
   });
 
   test("drop, and count, what a dead destination would pile up in memory", async () => {
-    const rig = isolate({ operator: OPERATOR, answer: () => new Promise(() => {}) });
+    const setup = isolate({ operator: OPERATOR, answer: () => new Promise(() => {}) });
     const big = startTrace();
     for (let i = 0; i < 127; i++) {
       big.trace.root.child("gateway.auth", { attributes: { "gateway.metadata.a": "x".repeat(1024) } }).end();
     }
     const trace = await big.finish();
-    for (let i = 0; i < 100; i++) rig.export(trace, storeless());
-    const { [OPERATOR_NAME]: status } = await rig.status(undefined);
+    for (let i = 0; i < 100; i++) setup.export(trace, storeless());
+    const { [OPERATOR_NAME]: status } = await setup.status(undefined);
     expect(status?.pending).toBeGreaterThan(10);
     expect(status?.dropped["backlog"]).toBeGreaterThan(10);
     expect(status && isBalanced(status)).toBe(true);
   });
 
   test("free the memory of what was delivered", async () => {
-    const rig = isolate({ operator: OPERATOR });
+    const setup = isolate({ operator: OPERATOR });
     const trace = await fallbackTrace();
     for (let i = 0; i < 3000; i++) {
-      rig.export(trace);
-      if (i % 100 === 0) await rig.pass(EXPORT_GATHER_MS);
+      setup.export(trace);
+      if (i % 100 === 0) await setup.pass(EXPORT_GATHER_MS);
     }
-    await rig.pass(EXPORT_GATHER_MS);
-    expect(await rig.status(undefined)).toMatchObject({
+    await setup.pass(EXPORT_GATHER_MS);
+    expect(await setup.status(undefined)).toMatchObject({
       [OPERATOR_NAME]: { delivered: 3000, pending: 0, dropped: {} },
     });
   });

@@ -152,11 +152,11 @@ describe("an export", () => {
   });
 
   test("calls a try that ran into its time limit a timeout", async () => {
-    const rig = network(async () => {
-      rig.pass(25_000);
+    const setup = network(async () => {
+      setup.pass(25_000);
       throw new DOMException("late", "TimeoutError");
     });
-    const ports = { ...rig.ports, timeoutSignal: () => AbortSignal.abort() };
+    const ports = { ...setup.ports, timeoutSignal: () => AbortSignal.abort() };
     expect(await sendExport(DESTINATION, "{}", ports)).toMatchObject({ reason: "timeout", mayRetry: true });
   });
 

@@ -99,9 +99,9 @@ describe("a trace in Jaeger's form", () => {
   });
 
   test("warns where a span was cut off or spans were left out", async () => {
-    const rig = startTrace();
-    rig.trace.root.set({ "gateway.span.truncated": true, "gateway.span.dropped_count": 7 });
-    const [root] = convert(await rig.finish()).spans;
+    const setup = startTrace();
+    setup.trace.root.set({ "gateway.span.truncated": true, "gateway.span.dropped_count": 7 });
+    const [root] = convert(await setup.finish()).spans;
     expect(root?.warnings).toHaveLength(2);
     expect(root?.warnings?.join()).toContain("7 more spans");
     expect(convert(await plainTrace()).spans.every(({ warnings }) => warnings === null)).toBe(true);

@@ -57,71 +57,71 @@ const of = async (tenantId: string | undefined): Promise<FinishedTrace> => ({
 
 describe("the meter", () => {
   test("takes what many requests left to each tenant's object in one call", async () => {
-    const rig = startMeter();
-    for (const tenantId of ["acme", "globex", "acme", undefined]) rig.note(await of(tenantId));
-    expect([rig.calls, rig.sleeps.map(({ ms }) => ms)]).toEqual([[], [METRICS_GATHER_MS]]);
-    await rig.gathered();
-    expect(rig.calls.toSorted()).toEqual([UNKNOWN_TENANT, "acme", "globex"]);
-    expect(["acme", "globex", UNKNOWN_TENANT].map(rig.requestsOf)).toEqual([2, 1, 1]);
+    const setup = startMeter();
+    for (const tenantId of ["acme", "globex", "acme", undefined]) setup.note(await of(tenantId));
+    expect([setup.calls, setup.sleeps.map(({ ms }) => ms)]).toEqual([[], [METRICS_GATHER_MS]]);
+    await setup.gathered();
+    expect(setup.calls.toSorted()).toEqual([UNKNOWN_TENANT, "acme", "globex"]);
+    expect(["acme", "globex", UNKNOWN_TENANT].map(setup.requestsOf)).toEqual([2, 1, 1]);
   });
 
   test("sends at once for a reader, and then nothing twice", async () => {
-    const rig = startMeter();
-    rig.note(await of("acme"));
-    await rig.meter.flush();
-    expect(rig.requestsOf("acme")).toBe(1);
-    await rig.gathered();
-    expect(rig.calls).toEqual(["acme"]);
+    const setup = startMeter();
+    setup.note(await of("acme"));
+    await setup.meter.flush();
+    expect(setup.requestsOf("acme")).toBe(1);
+    await setup.gathered();
+    expect(setup.calls).toEqual(["acme"]);
   });
 
   test("finds another request to send when the one that meant to has died", async () => {
-    const rig = startMeter();
-    rig.note(await of("acme"));
-    rig.sleeps.length = 0;
-    rig.pass(METRICS_GATHER_MS);
-    rig.note(await of("acme"));
-    expect(rig.sleeps).toHaveLength(0);
-    rig.pass(3 * METRICS_GATHER_MS);
-    rig.note(await of("acme"));
-    for (const { wake } of rig.sleeps.splice(0)) wake();
-    await rig.meter.flush();
-    expect(rig.requestsOf("acme")).toBe(3);
+    const setup = startMeter();
+    setup.note(await of("acme"));
+    setup.sleeps.length = 0;
+    setup.pass(METRICS_GATHER_MS);
+    setup.note(await of("acme"));
+    expect(setup.sleeps).toHaveLength(0);
+    setup.pass(3 * METRICS_GATHER_MS);
+    setup.note(await of("acme"));
+    for (const { wake } of setup.sleeps.splice(0)) wake();
+    await setup.meter.flush();
+    expect(setup.requestsOf("acme")).toBe(3);
   });
 
   test("keeps what an object could not be told, and tells it later", async () => {
-    const rig = startMeter();
-    rig.failing("before");
-    rig.note(await of("acme"));
-    await rig.gathered();
-    expect(rig.requestsOf("acme")).toBe(0);
-    rig.failing(undefined);
-    rig.pass(RESEND_AFTER_MS);
-    rig.note(await of("acme"));
-    await rig.gathered();
-    expect(rig.requestsOf("acme")).toBe(2);
+    const setup = startMeter();
+    setup.failing("before");
+    setup.note(await of("acme"));
+    await setup.gathered();
+    expect(setup.requestsOf("acme")).toBe(0);
+    setup.failing(undefined);
+    setup.pass(RESEND_AFTER_MS);
+    setup.note(await of("acme"));
+    await setup.gathered();
+    expect(setup.requestsOf("acme")).toBe(2);
   });
 
   test("counts once what arrived though its answer was lost", async () => {
-    const rig = startMeter();
-    rig.failing("after");
-    rig.note(await of("acme"));
-    await rig.gathered();
-    rig.failing(undefined);
-    rig.pass(RESEND_AFTER_MS);
-    await rig.meter.flush();
-    expect([rig.requestsOf("acme"), rig.calls.length]).toEqual([1, 2]);
+    const setup = startMeter();
+    setup.failing("after");
+    setup.note(await of("acme"));
+    await setup.gathered();
+    setup.failing(undefined);
+    setup.pass(RESEND_AFTER_MS);
+    await setup.meter.flush();
+    expect([setup.requestsOf("acme"), setup.calls.length]).toEqual([1, 2]);
   });
 
   test("holds a bounded number of batches for an object that is gone", async () => {
-    const rig = startMeter();
-    rig.failing("before");
+    const setup = startMeter();
+    setup.failing("before");
     for (let n = 0; n < 50; n++) {
-      rig.note(await of("acme"));
-      await rig.gathered();
+      setup.note(await of("acme"));
+      await setup.gathered();
     }
-    rig.failing(undefined);
-    rig.pass(RESEND_AFTER_MS);
-    await rig.meter.flush();
-    expect(rig.requestsOf("acme")).toBe(8);
+    setup.failing(undefined);
+    setup.pass(RESEND_AFTER_MS);
+    await setup.meter.flush();
+    expect(setup.requestsOf("acme")).toBe(8);
   });
 });

@@ -53,9 +53,9 @@ test("reads one tenant alone when it is named", async () => {
 });
 
 test("asks few objects at a time", async () => {
-  const rig = startReader(Array.from({ length: 300 }, (_, index) => `t-${index}`));
-  await rig.reader.read();
-  expect(rig.maxOpen()).toBe(16);
+  const setup = startReader(Array.from({ length: 300 }, (_, index) => `t-${index}`));
+  await setup.reader.read();
+  expect(setup.maxOpen()).toBe(16);
 });
 
 test("refuses to ask more tenants than one request may, and says how else", async () => {

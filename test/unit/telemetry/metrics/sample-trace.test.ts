@@ -174,19 +174,19 @@ test("a summary of refusals counts each of them, and has no duration", async () 
 });
 
 test("a client that left is no error", async () => {
-  const rig = startTrace({
+  const setup = startTrace({
     attributes: { "gateway.outcome": "client_disconnected", "gateway.decision": "client_disconnected" },
   });
-  expect(sample(await rig.finish())["gateway.requests"]?.[0]?.labels).toEqual({
+  expect(sample(await setup.finish())["gateway.requests"]?.[0]?.labels).toEqual({
     "gateway.outcome": "client_disconnected",
   });
 });
 
 test("the operator's own requests are no traffic", async () => {
-  const rig = startTrace({
+  const setup = startTrace({
     attributes: { "http.route": "/admin/tenants/:tenant", "gateway.outcome": "ok" },
   });
-  expect(sample(await rig.finish())).toEqual({});
+  expect(sample(await setup.finish())).toEqual({});
 });
 
 test("no label but the listed ones, and nothing of key, request, session or metadata", async () => {

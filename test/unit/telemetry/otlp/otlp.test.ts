@@ -85,9 +85,9 @@ describe("a span on the wire", () => {
   });
 
   test("says how much the caps left out", async () => {
-    const rig = startTrace();
-    for (let i = 0; i < 33; i++) rig.trace.root.event("gateway.stream.stall");
-    expect(exportBody([await rig.finish()])).toContain('"droppedEventsCount":1');
+    const setup = startTrace();
+    for (let i = 0; i < 33; i++) setup.trace.root.event("gateway.stream.stall");
+    expect(exportBody([await setup.finish()])).toContain('"droppedEventsCount":1');
   });
 });
 

@@ -16,10 +16,10 @@ const ENVELOPE = createEnvelope({ serviceName: "headgate", serviceVersion: "0.1.
 const ROW_BYTES = 2_000_000;
 
 async function wordyTrace(): Promise<FinishedTrace> {
-  const rig = startTrace({ attributes: { "gateway.request.id": "req_wörter", "url.path": "/v1/😀/界" } });
-  rig.trace.root.set({ "http.response.status_code": 502, "gateway.cost.usd": 1e-7 }).fail("upstream_error");
-  rig.trace.root.end();
-  return rig.trace.finished;
+  const setup = startTrace({ attributes: { "gateway.request.id": "req_wörter", "url.path": "/v1/😀/界" } });
+  setup.trace.root.set({ "http.response.status_code": 502, "gateway.cost.usd": 1e-7 }).fail("upstream_error");
+  setup.trace.root.end();
+  return setup.trace.finished;
 }
 
 describe("a batch", () => {

@@ -13,53 +13,53 @@ function start() {
 }
 
 test("the first refusal in a second leaves its own trace, the rest are counted", () => {
-  const rig = start();
-  expect([rig.limiter.decide(), rig.limiter.decide(), rig.limiter.decide()]).toEqual([
+  const setup = start();
+  expect([setup.limiter.decide(), setup.limiter.decide(), setup.limiter.decide()]).toEqual([
     "trace",
     "count_and_collect",
     "count",
   ]);
-  rig.pass(999);
-  expect(rig.limiter.decide()).toBe("count");
-  expect(rig.limiter.takeCounted()).toEqual({ count: 3, sinceAt: NOON });
-  rig.pass(1);
-  expect(rig.limiter.decide()).toBe("trace");
+  setup.pass(999);
+  expect(setup.limiter.decide()).toBe("count");
+  expect(setup.limiter.takeCounted()).toEqual({ count: 3, sinceAt: NOON });
+  setup.pass(1);
+  expect(setup.limiter.decide()).toBe("trace");
 });
 
 test("one refusal a second gets its trace each time", () => {
-  const rig = start();
+  const setup = start();
   for (let i = 0; i < 5; i++) {
-    expect(rig.limiter.decide()).toBe("trace");
-    rig.pass(1000);
+    expect(setup.limiter.decide()).toBe("trace");
+    setup.pass(1000);
   }
-  expect(rig.limiter.takeCounted()).toBeUndefined();
+  expect(setup.limiter.takeCounted()).toBeUndefined();
 });
 
 test("says when the window is over, so that one request can wait for it", () => {
-  const rig = start();
-  rig.limiter.decide();
-  rig.pass(300);
-  rig.limiter.decide();
-  expect(rig.limiter.windowLeftMs()).toBe(700);
-  rig.pass(5000);
-  expect(rig.limiter.windowLeftMs()).toBe(0);
+  const setup = start();
+  setup.limiter.decide();
+  setup.pass(300);
+  setup.limiter.decide();
+  expect(setup.limiter.windowLeftMs()).toBe(700);
+  setup.pass(5000);
+  expect(setup.limiter.windowLeftMs()).toBe(0);
 });
 
 test("each refusal is in exactly one trace, also when a collector has died", () => {
-  const rig = start();
+  const setup = start();
   let own = 0;
   let collectors = 0;
   const note = () => {
-    const decision = rig.limiter.decide();
+    const decision = setup.limiter.decide();
     if (decision === "trace") own++;
     if (decision === "count_and_collect") collectors++;
   };
   for (let i = 0; i < 10; i++) note();
-  rig.pass(2000);
+  setup.pass(2000);
   for (let i = 0; i < 10; i++) note();
   expect([own, collectors]).toEqual([2, 2]);
-  expect(rig.limiter.takeCounted()?.count).toBe(18);
-  expect(rig.limiter.takeCounted()).toBeUndefined();
+  expect(setup.limiter.takeCounted()?.count).toBe(18);
+  expect(setup.limiter.takeCounted()).toBeUndefined();
 });
 
 test("the summary is a whole trace of one span", async () => {

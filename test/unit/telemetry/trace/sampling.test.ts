@@ -14,9 +14,9 @@ import {
 const KEEP_NONE: SamplingPolicy = { sampleRatio: 0, alwaysKeep: [], slowMs: 10_000 };
 
 async function traceWith(attributes: SpanAttributes, fault?: string): Promise<FinishedTrace> {
-  const rig = startTrace({ attributes });
-  if (fault !== undefined) rig.trace.root.fail(fault);
-  return rig.finish();
+  const setup = startTrace({ attributes });
+  if (fault !== undefined) setup.trace.root.fail(fault);
+  return setup.finish();
 }
 
 describe("sampling at the end of a request", () => {

@@ -89,28 +89,28 @@ describe("the drawing", () => {
   });
 
   test("marks where a stream was cut", async () => {
-    const rig = startTrace();
-    const call = rig.trace.root.child("chat m", { attributes: { "gateway.attempt.number": 1 } });
-    rig.pass(400);
+    const setup = startTrace();
+    const call = setup.trace.root.child("chat m", { attributes: { "gateway.attempt.number": 1 } });
+    setup.pass(400);
     call.event("gateway.stream.first_chunk");
-    rig.pass(600);
+    setup.pass(600);
     call.set({ "gateway.attempt.outcome": "client_disconnected" }).end();
-    const drawing = draw(await rig.finish());
+    const drawing = draw(await setup.finish());
     expect(drawing).toMatch(/░+►█+ client_disconnected █+×\n/);
     expect(drawing).toContain("░ first token 400 ms   █ stream 600 ms");
   });
 
   test("names each of several failures and what was done about it", async () => {
-    const rig = startTrace();
+    const setup = startTrace();
     for (const [index, reason] of ["initial", "retry", "fallback"].entries()) {
-      const call = rig.trace.root.child("chat m", {
+      const call = setup.trace.root.child("chat m", {
         attributes: { "gateway.attempt.number": index + 1, "gateway.attempt.reason": reason },
       });
-      rig.pass(100);
+      setup.pass(100);
       call.set({ "gateway.attempt.outcome": "upstream_timeout" }).end();
-      rig.pass(50);
+      setup.pass(50);
     }
-    const drawing = draw(await rig.finish());
+    const drawing = draw(await setup.finish());
     expect(drawing.match(/upstream_timeout[^\n█×]*/g)?.map((note) => note.trim())).toEqual([
       "upstream_timeout → tried again",
       "upstream_timeout → next target",
@@ -120,17 +120,17 @@ describe("the drawing", () => {
   });
 
   test("of a request without any measurable time still shows its steps", async () => {
-    const rig = startTrace();
-    rig.trace.root.child("gateway.auth").end();
-    const drawing = draw(await rig.finish());
+    const setup = startTrace();
+    setup.trace.root.child("gateway.auth").end();
+    const drawing = draw(await setup.finish());
     expect(drawing).toContain("finished in under 1 ms");
     expect(drawing).toContain("└─ auth");
   });
 
   test("says that a span was cut off", async () => {
-    const rig = startTrace();
-    rig.trace.root.child("gateway.usage.record", { attributes: { "gateway.span.truncated": true } }).end();
-    expect(draw(await rig.finish())).toContain("still open at export");
+    const setup = startTrace();
+    setup.trace.root.child("gateway.usage.record", { attributes: { "gateway.span.truncated": true } }).end();
+    expect(draw(await setup.finish())).toContain("still open at export");
   });
 
   test("shows each request of a shared trace", async () => {
@@ -141,8 +141,8 @@ describe("the drawing", () => {
   });
 
   test("prints no control character, whatever a client put into a name", async () => {
-    const rig = startTrace({ attributes: { "gen_ai.request.model": "\u001B[2J\u202Eevil\u0007\n模型" } });
-    const drawing = draw(await rig.finish());
+    const setup = startTrace({ attributes: { "gen_ai.request.model": "\u001B[2J\u202Eevil\u0007\n模型" } });
+    const drawing = draw(await setup.finish());
     expect(drawing).toContain("?[2J?evil????");
     expect(drawing).not.toMatch(/[[\p{Cc}\p{Cf}]--[\n]]/v);
   });
@@ -159,25 +159,25 @@ test(
         fc.string({ unit: "binary", maxLength: 300 }),
         fc.array(fc.tuple(fc.nat(5000), fc.nat(5000), fc.boolean()), { maxLength: 6 }),
         async (width, text, calls) => {
-          const rig = startTrace({ name: `POST /${text}` });
-          rig.trace.root.set({
+          const setup = startTrace({ name: `POST /${text}` });
+          setup.trace.root.set({
             "gen_ai.request.model": text,
             "gateway.decision": text,
             "gateway.key.id": text,
           });
-          rig.trace.root.child("gateway.route").set({ "gateway.route.reason": text }).end();
+          setup.trace.root.child("gateway.route").set({ "gateway.route.reason": text }).end();
           for (const [index, [waitMs, streamMs, isOk]] of calls.entries()) {
-            const call = rig.trace.root.child("chat m", {
+            const call = setup.trace.root.child("chat m", {
               attributes: { "gateway.attempt.number": index + 1, "gateway.attempt.target": text },
             });
-            rig.pass(waitMs);
+            setup.pass(waitMs);
             if (isOk) call.event("gateway.stream.first_chunk");
-            rig.pass(streamMs);
+            setup.pass(streamMs);
             call
               .set({ "gateway.attempt.outcome": isOk ? "ok" : text, "gen_ai.usage.output_tokens": streamMs })
               .end();
           }
-          for (const trace of [...samples, await rig.finish()]) {
+          for (const trace of [...samples, await setup.finish()]) {
             const widest = Math.max(
               ...draw(trace, width)
                 .split("\n")
