@@ -1,6 +1,7 @@
 /**
  * The commands of README.md and src/docs/, run as they are written against a gateway that `npm start` has started. A shell
- * block is left out only where a comment before it says why; any HTTP error or failing command fails its page.
+ * block is left out only where a comment before it says why; any HTTP error or failing command fails its page. TypeScript
+ * blocks that import something are run too.
  */
 
 import { execFile, spawn, type ChildProcess } from "node:child_process";
@@ -32,6 +33,13 @@ interface ShellBlock {
 function shellBlocks(markdown: string): readonly ShellBlock[] {
   const blocks = /(?:<!-- not run: ([^>]+) -->\n)?^```sh\n([\s\S]*?)^```$/gm;
   return [...markdown.matchAll(blocks)].map(([, skipped, text = ""]) => ({ text, skipped }));
+}
+
+/** The ```ts blocks that are whole programs. */
+function programsIn(markdown: string): readonly string[] {
+  return [...markdown.matchAll(/^```ts\n([\s\S]*?)^```$/gm)]
+    .map(([, text = ""]) => text)
+    .filter((text) => /^import /m.test(text));
 }
 
 const read = (page: string): string => readFileSync(join(ROOT, page), "utf8");
@@ -69,16 +77,34 @@ describe("the documents' commands", () => {
       const script = runnable(page)
         .map(({ text }) => text.replaceAll("http://localhost:8787", url))
         .join("\n");
-      const { code, output } = await runBash(script, {
-        ADMIN_TOKEN,
-        HEADGATE_KEY: demoKey,
-        OPENAI_API_KEY: "sk-documents-test",
-        ANTHROPIC_API_KEY: "sk-ant-documents-test",
-      });
+      const { code, output } = await runBash(script, variables());
       expect(code, output).toBe(0);
     },
     60_000,
   );
+
+  it("and their TypeScript works as written", async () => {
+    const programs = PAGES.flatMap((page) => programsIn(read(page)));
+    expect(programs.length).toBeGreaterThan(0);
+    for (const program of programs) {
+      const text = program.replaceAll("http://localhost:8787", url);
+      const { code, output } = await run(
+        "node",
+        ["--input-type=module-typescript", "--eval", text],
+        variables(),
+      );
+      expect(code, output).toBe(0);
+    }
+  });
+
+  function variables(): Readonly<Record<string, string>> {
+    return {
+      ADMIN_TOKEN,
+      HEADGATE_KEY: demoKey,
+      OPENAI_API_KEY: "sk-documents-test",
+      ANTHROPIC_API_KEY: "sk-ant-documents-test",
+    };
+  }
 });
 
 it("leave a block out only for a known reason", () => {
@@ -126,20 +152,26 @@ function demoKeyOf(gateway: ChildProcess): Promise<string> {
 }
 
 /** In one shell, as a reader does. `curl` fails on an HTTP error here, which a reader sees with their own eyes. */
-function runBash(
-  script: string,
-  variables: Readonly<Record<string, string>>,
-): Promise<{ readonly code: number; readonly output: string }> {
+function runBash(script: string, variables: Readonly<Record<string, string>>): Promise<Ended> {
   const text = `set -euo pipefail\ncurl() { command curl --fail-with-body --silent --show-error "$@"; }\n${script}`;
+  return run("bash", ["-x", "-c", text], variables);
+}
+
+interface Ended {
+  readonly code: number;
+  readonly output: string;
+}
+
+function run(
+  command: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(
-      "bash",
-      ["-x", "-c", text],
-      { env: { ...process.env, ...variables } },
-      (error, stdout, stderr) => {
-        const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
-        resolve({ code, output: `${stdout}\n${stderr}` });
-      },
-    );
+    const options = { cwd: ROOT, env: { ...process.env, ...variables } };
+    execFile(command, args, options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
+      resolve({ code, output: `${stdout}\n${stderr}` });
+    });
   });
 }
