@@ -6,6 +6,7 @@ import { generation } from "../src/http/generation.ts";
 import { adminAuth } from "../src/middleware/admin-auth.ts";
 import { authenticate } from "../src/middleware/authenticate.ts";
 import { cors } from "../src/middleware/cors.ts";
+import { endpoint } from "../src/middleware/endpoint.ts";
 import { createNotFound } from "../src/middleware/method-guard.ts";
 import { onError } from "../src/middleware/on-error.ts";
 import { requestScope, type ScopePorts } from "../src/middleware/request-scope.ts";
@@ -41,25 +42,33 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
 
   // Data plane: a gateway key is needed.
   app.use("/v1/*", authenticate);
-  app.post("/v1/chat/completions", generation(openAiChat));
-  app.post("/v1/responses", generation(openAiResponses));
-  app.post("/v1/embeddings", generation(openAiEmbeddings));
-  app.post("/v1/messages", generation(anthropicMessages));
-  app.post("/v1/messages/count_tokens", countMessageTokens);
-  app.post("/v1/images/generations", forwarded("/images/generations", "image_generation"));
-  app.post("/v1/audio/speech", forwarded("/audio/speech", "speech"));
-  app.post("/v1/audio/transcriptions", forwarded("/audio/transcriptions", "transcription"));
-  app.post("/v1/moderations", forwarded("/moderations", "moderation"));
-  app.post("/v1/rerank", forwarded("/rerank", "rerank"));
-  app.get("/v1/realtime", openRealtime);
-  app.get("/v1/models", listModels);
-  app.get("/v1/models/:model{.+}", getModel);
+  app.post("/v1/chat/completions", endpoint("chat"), generation(openAiChat));
+  app.post("/v1/responses", endpoint("responses"), generation(openAiResponses));
+  app.post("/v1/embeddings", endpoint("embeddings"), generation(openAiEmbeddings));
+  app.post("/v1/messages", endpoint("messages"), generation(anthropicMessages));
+  app.post("/v1/messages/count_tokens", endpoint("messages"), countMessageTokens);
+  app.post(
+    "/v1/images/generations",
+    endpoint("images"),
+    forwarded("/images/generations", "image_generation"),
+  );
+  app.post("/v1/audio/speech", endpoint("audio"), forwarded("/audio/speech", "speech"));
+  app.post(
+    "/v1/audio/transcriptions",
+    endpoint("audio"),
+    forwarded("/audio/transcriptions", "transcription"),
+  );
+  app.post("/v1/moderations", endpoint("moderations"), forwarded("/moderations", "moderation"));
+  app.post("/v1/rerank", endpoint("rerank"), forwarded("/rerank", "rerank"));
+  app.get("/v1/realtime", endpoint("realtime"), openRealtime);
+  app.get("/v1/models", endpoint("models"), listModels);
+  app.get("/v1/models/:model{.+}", endpoint("models"), getModel);
   app.use("/v1beta/*", authenticate);
-  app.get("/v1beta/models", listModels);
-  app.get("/v1beta/models/:model{.+}", getModel);
-  app.post("/v1beta/:call{.+}", geminiMethod);
+  app.get("/v1beta/models", endpoint("models"), listModels);
+  app.get("/v1beta/models/:model{.+}", endpoint("models"), getModel);
+  app.post("/v1beta/:call{.+}", endpoint("gemini"), geminiMethod);
   app.use("/proxy/*", authenticate);
-  app.all("/proxy/:provider/:path{.+}", proxyNative);
+  app.all("/proxy/:provider/:path{.+}", endpoint("native"), proxyNative);
 
   // Admin plane: the operator's token is needed.
   app.use("/admin/*", adminAuth);

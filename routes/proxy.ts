@@ -30,7 +30,7 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
     },
     deps,
   );
-  if (answer.body !== null) hold();
+  if (answer.body instanceof ReadableStream) hold();
   return new Response(answer.body, { status: answer.status, headers: answer.headers });
 }
 

@@ -49,7 +49,7 @@ interface RealProvider {
 export async function ensureDemoTenant(context: Context): Promise<DemoTenant> {
   const tenant = `/admin/tenants/${TENANT}`;
   if ((await call(context, "GET", tenant)).status === 404) await ok(context, "PUT", tenant, TENANT_RECORD);
-  await putIfMissing(context, `${tenant}/providers/sim`, { kind: "sim" });
+  await putIfMissing(context, `${tenant}/providers/sim`, { kind: "sim", native: "all" });
   await putIfMissing(context, `${tenant}/routes/demo`, ROUTE_RECORD);
   const real = realProviders(context.settings.values);
   for (const { name, record } of real) await ok(context, "PUT", `${tenant}/providers/${name}`, record);

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startGatewayStack, uniqueModel, type GatewayStack } from "../support/servers/gateway-stack.ts";
 import { checkTrace } from "../support/checkers/trace-invariants.ts";
 import { fixtureText } from "../support/builders/wire-fixtures.ts";
+import { ADMIN_PATHS } from "../support/builders/native-paths.ts";
 import { makeKey, makeTenant, type TenantOptions, type TestTenant } from "../support/clients/test-tenant.ts";
 
 let stack: GatewayStack;
@@ -30,15 +31,17 @@ describe("a call", () => {
     stack.upstream.script("", { kind: "raw", body: '{"ok":true}' });
     const response = await call(tenant, `files/${mark}?limit=2&after=a%2Fb`, {
       method: "PUT",
-      headers: { "content-type": "application/json", "x-custom": "1", cookie: "a=b" },
+      headers: { "content-type": "application/json", "openai-beta": "x=v2", "x-custom": "1", cookie: "a=b" },
       body,
     });
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ ok: true });
     const request = stack.upstream.requests.findLast(({ path }) => path.includes(mark));
     expect(request).toMatchObject({ method: "PUT", path: `/v1/files/${mark}?limit=2&after=a%2Fb`, body });
-    expect(request?.headers).toMatchObject({ authorization: `Bearer ${tenant.credential}`, "x-custom": "1" });
+    const { credential } = tenant;
+    expect(request?.headers).toMatchObject({ authorization: `Bearer ${credential}`, "openai-beta": "x=v2" });
     expect(request?.headers).not.toHaveProperty("cookie");
+    expect(request?.headers).not.toHaveProperty("x-custom");
     expect(JSON.stringify(request?.headers)).not.toContain(tenant.key);
   });
 
@@ -85,6 +88,20 @@ describe("a call", () => {
     expect(await unauthorized.json()).toMatchObject({ error: { code: "upstream_auth" } });
   });
 
+  test("of a refusal that repeats the credential gives it scrubbed, and nothing but text", async () => {
+    const tenant = await setUp();
+    const { credential } = tenant;
+    const body = { error: { message: `bad key Bearer ${credential}`, type: "t" } };
+    stack.upstream.script("", { kind: "error", status: 400, body, headers: { "x-echo": credential } });
+    const echoed = await call(tenant, "anything");
+    expect(echoed.status).toBe(400);
+    const text = await echoed.text();
+    expect(text).toContain("[redacted]");
+    expect(text + JSON.stringify([...echoed.headers])).not.toContain(credential);
+    expect(echoed.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(echoed.headers.get("content-security-policy")).toContain("sandbox");
+  });
+
   test("of a redirect is not followed", async () => {
     const tenant = await setUp();
     stack.upstream.script("", { kind: "redirect", location: `${stack.gateway.url}/healthz` });
@@ -108,6 +125,47 @@ describe("who may call", () => {
     expect(keyless.status).toBe(401);
     const { key } = await makeKey(stack.gateway, tenant.id, { allowedModels: ["up/*"] });
     expect((await call({ ...tenant, key }, "models")).status).toBe(403);
+  });
+
+  test("only what the provider's record opens, which says how to open it", async () => {
+    const tenant = await setUp({ native: ["POST v1/images/*", "GET v1/models"] });
+    const before = stack.upstream.requests.length;
+    stack.upstream.script("", { kind: "raw", body: "{}" });
+    for (const [method, path, status] of [
+      ["GET", "v1/models", 200],
+      ["GET", "v1/files", 403],
+      ["DELETE", "v1/models", 403],
+      ["POST", "v1/organization/admin_api_keys", 403],
+      ["GET", "v1/models%2F..%2Ffiles", 400],
+    ] as const) {
+      expect([path, (await call(tenant, path, { method })).status]).toEqual([path, status]);
+    }
+    const refused: unknown = await (await call(tenant, "v1/files")).json();
+    expect(refused).toMatchObject({ error: { code: "permission_denied" } });
+    expect(JSON.stringify(refused)).toContain("GET v1/files");
+    expect(stack.upstream.requests.length).toBe(before + 1);
+  });
+
+  test("never what makes a vendor's credential, though all is open", async () => {
+    const tenant = await setUp();
+    const before = stack.upstream.requests.length;
+    for (const path of ADMIN_PATHS) {
+      expect([path, (await call(tenant, path, { method: "POST" })).status]).toEqual([path, 403]);
+    }
+    expect(stack.upstream.requests.length).toBe(before);
+  });
+
+  test("only with a key whose endpoints name it", async () => {
+    const tenant = await setUp();
+    stack.upstream.script("", { kind: "raw", body: "{}" });
+    const statusOf = async (fields: object, path = "models"): Promise<number> => {
+      const { key } = await makeKey(stack.gateway, tenant.id, { ...fields });
+      return (await call({ ...tenant, key }, path)).status;
+    };
+    expect(await statusOf({ endpoints: ["chat", "models"] })).toBe(403);
+    expect(await statusOf({ endpoints: [] })).toBe(403);
+    expect(await statusOf({ endpoints: ["native"] })).toBe(200);
+    expect(await statusOf({ endpoints: ["native"], allowedModels: ["up/*"] })).toBe(200);
   });
 
   test("only at the tenant's own providers", async () => {
@@ -187,7 +245,13 @@ describe("its trace", () => {
     "of %s has usage and cost too, by the model in the path",
     async ([kind, path, fixture, output]) => {
       const tenant = await setUp();
-      const account = { kind, baseUrl: stack.upstream.url, apiKey: "canary", options: { project: "p" } };
+      const account = {
+        kind,
+        baseUrl: stack.upstream.url,
+        apiKey: "canary",
+        options: { project: "p" },
+        native: "all",
+      };
       const made = await stack.gateway.admin("PUT", `/admin/tenants/${tenant.id}/providers/up`, account);
       expect(made.status).toBe(200);
       stack.upstream.script("", { kind: "raw", body: fixtureText(fixture) });

@@ -11,8 +11,10 @@ import { billAnswer } from "../attempts/bill.ts";
 import type { ForwardExchange, NativeExchange } from "../attempts/exchange.ts";
 import type { Answered, RelayEnd } from "../ended.ts";
 import type { GatewayError } from "../../errors.ts";
+import type { ProviderAccount } from "../../wires/upstream-wire.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
 import { readBody } from "../../upstream/read-body.ts";
+import { scrubCredentials, secretsOf } from "../../wires/scrub-credentials.ts";
 import { headersToClient } from "../../upstream/native-headers.ts";
 import type { StreamReport } from "../../upstream/stream.ts";
 import { relayBody } from "../../upstream/stream-relay.ts";
@@ -23,17 +25,17 @@ export async function passThrough(
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Answered> {
-  const { run, provider } = ctx;
+  const { run, provider, target } = ctx;
   const { call, deps } = run;
   const { status, headers } = upstreamCall.response;
   const isNative = exchange.kind === "native";
-  // For the trace alone: the client gets the vendor's own words.
+  // For the trace alone: the client gets the vendor's own words, without the account's secrets.
   const refusal = isNative && status >= 400 ? provider.toError(status, headers, undefined) : undefined;
   const contentType = headers.get("content-type") ?? (isNative ? "" : "application/octet-stream");
   const inspector = refusal === undefined ? exchange.inspect(contentType) : undefined;
   const head = {
     contentType,
-    ...(isNative && { native: { status, headers: headersToClient(headers) } }),
+    ...(isNative && { native: { status, headers: headersToClient(headers, secretsOf(target.account)) } }),
   };
   const refused = refusal !== undefined && { refusal };
   claim(ctx, upstreamCall);
@@ -45,6 +47,11 @@ export async function passThrough(
       ended: relayEnd(ctx, status, inspector, refusal),
       ...refused,
     };
+  }
+  if (refusal !== undefined) {
+    const body = await readRefusal(upstreamCall, contentType, target.account, idleMs);
+    call.facts.firstByteAt = deps.now();
+    return { generation: { ...head, body }, ended: relayEnd(ctx, status, inspector, refusal), refusal };
   }
   if (!isNative && contentType.startsWith("application/json")) {
     // A whole, so that the response's head can name its cost.
@@ -61,6 +68,22 @@ export async function passThrough(
   });
   const ended = done.then((report) => relayEnd(ctx, status, inspector, refusal, report));
   return { generation: { ...head, body }, ended, ...refused };
+}
+
+/** Whatever is longer is no sentence for a client. */
+const MAX_REFUSAL_CHARS = 64 * 1024;
+const TEXT = /^(?:text\/|application\/(?:[\w.-]+\+)?json\b)/i;
+
+/** A vendor's error may repeat the request, and with it the credential: only text is passed on, scrubbed. */
+async function readRefusal(
+  upstreamCall: UpstreamCall,
+  contentType: string,
+  account: ProviderAccount,
+  idleMs: number,
+): Promise<string> {
+  const body = await readBody(upstreamCall, idleMs);
+  if (!TEXT.test(contentType)) return "";
+  return scrubCredentials(body.slice(0, MAX_REFUSAL_CHARS), secretsOf(account));
 }
 
 /** Ends the attempt's span and puts on the bill what could be read. */

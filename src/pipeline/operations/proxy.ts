@@ -7,6 +7,7 @@ import type { NativeExchange } from "../attempts/exchange.ts";
 import { callTargets } from "../attempts/attempts.ts";
 import { inspectWire, type Inspector } from "../answers/inspectors.ts";
 import { withLease } from "../lease.ts";
+import { checkNativeAccess } from "./native-access.ts";
 import { GatewayError } from "../../errors.ts";
 import type { BareCall, Deps } from "../ports.ts";
 import { baseUrlFor, type Provider } from "../../providers/provider.ts";
@@ -34,15 +35,14 @@ export interface NativeAsk {
 export interface NativeAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: ReadableStream<Uint8Array> | null;
+  /** A text for a refusal, which is read whole. */
+  readonly body: ReadableStream<Uint8Array> | string | null;
 }
 
 /** Throws a row of the error table for what the gateway refuses, and for the vendor's 401, 403 and redirects. */
 export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promise<NativeAnswer> {
-  if (asked.key.allowedModels !== undefined) {
-    throw new GatewayError("permission_denied", "Keys with `allowedModels` can't use /proxy.");
-  }
-  const call = { ...asked, bundle: await bundleWith(asked.bundle, ask.provider, deps) };
+  const bundle = await bundleWith(asked.bundle, ask, deps);
+  const call = { ...asked, bundle };
   const { provider: name, method } = ask;
   const target = { provider: name, model: "", label: name, weight: 1 };
   const plan = singleTargetPlan(target, DEFAULT_TIMEOUTS, "a vendor's own API");
@@ -52,15 +52,32 @@ export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promis
     callTargets(admitted, plan, { open, method }, deps),
   );
   if (native === undefined) throw new GatewayError("internal_error", "The vendor's API gave no response.");
-  return { ...native, body: typeof body === "string" ? null : body };
+  return { ...native, body: body === "" ? null : body };
 }
 
-/** The newest records where the known ones have no such provider: one that was just made works at once. */
-async function bundleWith(bundle: TenantBundle, provider: string, deps: Deps): Promise<TenantBundle> {
-  if (Object.hasOwn(bundle.providers, provider)) return bundle;
-  const fresh = await deps.reload().catch(() => undefined);
-  if (fresh && Object.hasOwn(fresh.providers, provider)) return fresh;
-  throw new GatewayError("model_not_found", `There is no provider '${provider}'.`, { param: "provider" });
+/**
+ * Records that open the call: the newest ones where the known ones have no such provider or do not open it, so that a
+ * change works at once. Throws `model_not_found` or `permission_denied`.
+ */
+async function bundleWith(bundle: TenantBundle, ask: NativeAsk, deps: Deps): Promise<TenantBundle> {
+  try {
+    checkAccess(bundle, ask);
+    return bundle;
+  } catch (thrown) {
+    const fresh = await deps.reload().catch(() => undefined);
+    if (fresh === undefined || fresh.version === bundle.version) throw thrown;
+    checkAccess(fresh, ask);
+    return fresh;
+  }
+}
+
+function checkAccess({ providers }: TenantBundle, ask: NativeAsk): void {
+  const { provider: name } = ask;
+  const record = Object.hasOwn(providers, name) ? providers[name] : undefined;
+  if (record === undefined) {
+    throw new GatewayError("model_not_found", `There is no provider '${name}'.`, { param: "provider" });
+  }
+  checkNativeAccess(record, ask);
 }
 
 async function openNative(
@@ -80,7 +97,7 @@ async function openNative(
     request: {
       method: ask.method,
       url: nativeUrl(baseUrl, ask.path, ask.search),
-      headers: { ...headersToVendor(headers), ...provider.nativeHeaders?.(account) },
+      headers: { ...headersToVendor(headers, account.kind), ...provider.nativeHeaders?.(account) },
       ...(isText && ask.payload !== undefined && { body: await ask.readText() }),
     },
     ...(!isText && ask.payload !== undefined && { payload: ask.payload }),

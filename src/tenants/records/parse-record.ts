@@ -7,19 +7,16 @@ import type { z } from "zod";
 import { GatewayError } from "../../errors.ts";
 import { refuseUrl } from "../../runtime/public-url.ts";
 import {
-  drainSchema,
   keySchema,
   providerSchema,
-  raiseSchema,
   rotationSchema,
   tenantSchema,
-  type DrainRecord,
   type KeyInput,
   type ProviderInput,
   type ProviderKind,
-  type RaiseRecord,
   type TenantRecord,
 } from "./records.ts";
+import { drainSchema, type DrainRecord, raiseSchema, type RaiseRecord } from "./limits-record.ts";
 import { recordName } from "./record-name.ts";
 import { routeSchema, type RouteRecord } from "./route-record.ts";
 

@@ -3,7 +3,7 @@
  */
 
 import type { Budget, Limits } from "../../limits/protocol.ts";
-import type { BudgetRecord, LimitsRecord } from "./records.ts";
+import type { BudgetRecord, LimitsRecord } from "./limits-record.ts";
 
 /** What applies where a tenant's record sets nothing: src/docs/queue.md. */
 const DEFAULT_MAX_DEPTH = 100;

@@ -15,6 +15,6 @@ export const urlName = z.string().superRefine((name, context) => {
 });
 
 /** A text for people, which appears in spans, lists and logs. */
-export const label = z
+export const labelText = z
   .string()
   .refine((text) => !hasUnsafeCharacters(text), "must not contain control or bidirectional characters");

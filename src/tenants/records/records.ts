@@ -4,54 +4,12 @@
  */
 
 import * as z from "zod";
-import { findDestinationFaults, PRESET_NAMES } from "./destination-presets.ts";
+import { headersSchema, nativeSchema, optionsSchema, secretText } from "./account-record.ts";
+import { budgetSchema, limitsSchema } from "./limits-record.ts";
 import { pricesSchema } from "./price-record.ts";
-import { isMask } from "./sealing.ts";
-import { label, recordName as NAME, urlName } from "./record-name.ts";
+import { labelText, recordName as NAME } from "./record-name.ts";
 import type { RouteRecord } from "./route-record.ts";
-
-const count = z.int().positive();
-const MAX_BODY_BYTES = 100 * 1024 * 1024;
-const MAX_WAIT_MS = 300_000;
-const MAX_DEPTH = 10_000;
-
-export const limitsSchema = z.strictObject({
-  requestsPerMinute: count.optional(),
-  burst: count.optional(),
-  tokensPerMinute: count.optional(),
-  concurrency: count.optional(),
-  maxBodyBytes: count.max(MAX_BODY_BYTES).optional(),
-  queue: z
-    .strictObject({
-      maxDepth: z.int().nonnegative().max(MAX_DEPTH).optional(),
-      maxWaitMs: z.int().nonnegative().max(MAX_WAIT_MS).optional(),
-    })
-    .optional(),
-});
-
-/** A day: an override is for an incident or a launch; a lasting change belongs in the record. */
-const MAX_RAISE_SECONDS = 86_400;
-const MAX_DRAIN_SECONDS = 3600;
-
-/** What `POST …/queue/limits` takes: limits that replace the record's for a time; 0 seconds ends it. */
-export const raiseSchema = z.strictObject({
-  limits: limitsSchema.omit({ maxBodyBytes: true }),
-  forSeconds: z.int().nonnegative().max(MAX_RAISE_SECONDS),
-});
-
-/** What `POST …/queue/drain` takes: no new requests for a time; the waiting ones finish or are dropped; 0 ends it. */
-export const drainSchema = z.strictObject({
-  forSeconds: z.int().nonnegative().max(MAX_DRAIN_SECONDS),
-  waiting: z.enum(["finish", "drop"]).default("finish"),
-});
-export type RaiseRecord = z.infer<typeof raiseSchema>;
-export type DrainRecord = z.infer<typeof drainSchema>;
-
-const budgetSchema = z.strictObject({
-  usd: z.number().positive(),
-  period: z.enum(["day", "week", "month"]),
-  onExceeded: z.enum(["reject", "alert"]).default("reject"),
-});
+import { type DestinationInput, tracingSchema } from "./tracing-record.ts";
 
 const MIN_TTL_SECONDS = 60;
 const MAX_TTL_SECONDS = 2_592_000;
@@ -66,66 +24,9 @@ const cacheSchema = z.strictObject({
   toolCalls: z.boolean().default(false),
 });
 
-const MAX_SECRET_CHARS = 8192;
-const MAX_HEADERS = 32;
-
-/** What `fetch` takes as a header name (RFC 9110 token) and value; `…` is accepted because it marks a mask. */
-const headerName = z
-  .string()
-  .max(128)
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be an HTTP header name");
-const secretText = z
-  .string()
-  .max(MAX_SECRET_CHARS)
-  .regex(/^[\t\x20-\x7e…]*$/, "must be printable ASCII");
-
-/** Headers may carry credentials, so each value is sealed as an API key is. */
-const headersSchema = z
-  .record(headerName, secretText)
-  .refine((headers) => Object.keys(headers).length <= MAX_HEADERS, `must be at most ${MAX_HEADERS}`)
-  .default({});
-
-const contentMode = z.enum(["off", "redacted", "full"]);
-
-const destinationSchema = z
-  .strictObject({
-    name: NAME,
-    preset: z.enum(PRESET_NAMES).default("otlp"),
-    /** Where absent, the preset's own. */
-    endpoint: z.url().optional(),
-    headers: headersSchema,
-    gzip: z.boolean().default(false),
-    /** Whether prompts and answers are sent; never more than the tenant's own `content`. */
-    content: contentMode.default("off"),
-  })
-  .superRefine((destination, context) => {
-    for (const { path, message } of findDestinationFaults(destination, isMask)) {
-      context.addIssue({ code: "custom", path: [...path], message });
-    }
-  });
-
-type DestinationInput = z.infer<typeof destinationSchema>;
-
-const tracingSchema = z.strictObject({
-  sampleRatio: z.number().min(0).max(1).default(1),
-  alwaysKeep: z
-    .array(z.enum(["error", "slow", "queued", "fallback"]))
-    .default(["error", "slow", "queued", "fallback"]),
-  slowMs: z.int().positive().default(10_000),
-  content: contentMode.default("off"),
-  store: z
-    .strictObject({
-      enabled: z.boolean().default(true),
-      maxTraces: z.int().positive().max(1_000_000).default(10_000),
-      maxAgeHours: z.int().positive().max(8760).default(72),
-    })
-    .prefault({}),
-  destinations: z.array(destinationSchema).max(8).default([]),
-});
-
 /** What `PUT /admin/tenants/{tenant}` takes. Defaults are filled in, so a stored record is whole. */
 export const tenantSchema = z.strictObject({
-  name: label.min(1).max(200).optional(),
+  name: labelText.min(1).max(200).optional(),
   status: z.enum(["active", "suspended"]).default("active"),
   limits: limitsSchema.default({}),
   budget: budgetSchema.optional(),
@@ -136,8 +37,6 @@ export const tenantSchema = z.strictObject({
   /** What happens to requests while the queue object is unreachable: src/docs/queue.md, "Failure". */
   onQueueError: z.enum(["open", "closed"]).default("open"),
 });
-export type BudgetRecord = z.infer<typeof budgetSchema>;
-export type LimitsRecord = z.infer<typeof limitsSchema>;
 export type TenantRecord = z.infer<typeof tenantSchema>;
 
 /** Upstream kinds a provider record may name; each is a file or a row in src/providers/. */
@@ -175,25 +74,6 @@ export const PROVIDER_KINDS = [
 ] as const;
 export type ProviderKind = (typeof PROVIDER_KINDS)[number];
 
-/** Options that become a part of a host name. */
-const HOST_OPTIONS: ReadonlySet<string> = new Set(["region", "location"]);
-const HOST_LABEL = /^[a-z0-9-]{1,40}$/;
-/** Options that become a segment of a path. */
-const PATH_OPTIONS: ReadonlySet<string> = new Set(["apiVersion", "accountId", "project", "deployment"]);
-const PATH_SEGMENT = /^[^/?#@%\\]{1,128}$/;
-
-const optionsSchema = z
-  .record(z.string(), z.union([urlName, z.number(), z.boolean()]))
-  .superRefine((options, context) => {
-    for (const [name, value] of Object.entries(options)) {
-      const pattern = HOST_OPTIONS.has(name) ? HOST_LABEL : PATH_OPTIONS.has(name) ? PATH_SEGMENT : undefined;
-      if (pattern === undefined || pattern.test(String(value))) continue;
-      const rule =
-        pattern === HOST_LABEL ? "must be 1 to 40 of a-z 0-9 -" : "must not contain any of / ? # @ % \\";
-      context.addIssue({ code: "custom", path: [name], message: rule });
-    }
-  });
-
 /** What `PUT …/providers/{name}` takes. `apiKey` is write-only: it is sealed before it is stored. */
 export const providerSchema = z.strictObject({
   kind: z.enum(PROVIDER_KINDS),
@@ -202,22 +82,44 @@ export const providerSchema = z.strictObject({
   headers: headersSchema,
   options: optionsSchema.default({}),
   propagateTrace: z.boolean().default(false),
+  native: nativeSchema.exactOptional(),
 });
 export type ProviderInput = z.infer<typeof providerSchema>;
 
 /** A key's labels are on every root span of its requests. */
 const MAX_METADATA_PAIRS = 16;
 
+/** What a key may call: the endpoints of the data plane. */
+export const ENDPOINTS = [
+  "chat",
+  "responses",
+  "messages",
+  "gemini",
+  "embeddings",
+  "images",
+  "audio",
+  "moderations",
+  "rerank",
+  "realtime",
+  "files",
+  "batches",
+  "native",
+  "models",
+] as const;
+export type Endpoint = (typeof ENDPOINTS)[number];
+
 /** What `POST …/keys` takes. */
 export const keySchema = z.strictObject({
-  name: label.min(1).max(200),
+  name: labelText.min(1).max(200),
   expiresAt: z.iso.datetime().optional(),
   /** Names or `prefix*` patterns of routes and `provider/model`s; absent means all. */
   allowedModels: z.array(z.string().min(1).max(256)).max(100).optional(),
+  /** Absent: all, but not `native` where `allowedModels` is set. */
+  endpoints: z.array(z.enum(ENDPOINTS)).max(ENDPOINTS.length).exactOptional(),
   limits: limitsSchema.optional(),
   budget: budgetSchema.optional(),
   metadata: z
-    .record(label.min(1).max(64), label.max(256))
+    .record(labelText.min(1).max(64), labelText.max(256))
     .refine(
       (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
       `must be at most ${MAX_METADATA_PAIRS}`,

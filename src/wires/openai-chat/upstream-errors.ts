@@ -7,7 +7,7 @@ import { GatewayError, type ErrorDetails } from "../../errors.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
 import { parseRetryAfter } from "../../runtime/retry-after.ts";
 import type { ErrorContext, ReadUpstreamError } from "../upstream-wire.ts";
-import { scrubCredentials } from "../scrub-credentials.ts";
+import { scrubCredentials, secretsOf } from "../scrub-credentials.ts";
 
 /** The caller's fault: the same request fails at any target. */
 const REJECTED: ReadonlySet<number> = new Set([400, 404, 409, 413, 422]);
@@ -16,8 +16,6 @@ const FIRST_CLIENT_ERROR = 400;
 const MAX_MESSAGE_CHARS = 2000;
 /** `messages.[0].content.[1].image_url` and the like. */
 const MAX_PARAM_CHARS = 200;
-/** A header value shorter than this is not a secret, and cutting it out would only garble the message. */
-const MIN_SECRET_CHARS = 8;
 
 /** An OpenAI-style refusal as a row of the table. */
 export const readOpenAiError: ReadUpstreamError = (status, headers, body, context = {}) => {
@@ -53,13 +51,13 @@ function readRejection(status: number, body: unknown, context: ErrorContext): Ga
   const message =
     said === undefined
       ? `The upstream rejected the request with status ${status}.`
-      : scrubCredentials(said, secretsOf(context)).slice(0, MAX_MESSAGE_CHARS);
+      : scrubCredentials(said, secretsOf(context.account)).slice(0, MAX_MESSAGE_CHARS);
   const param = textOf(recordOf(recordOf(body)["error"])["param"]);
   return new GatewayError("upstream_rejected", message, {
     status,
     upstreamStatus: status,
     ...(param !== undefined && {
-      param: scrubCredentials(param, secretsOf(context)).slice(0, MAX_PARAM_CHARS),
+      param: scrubCredentials(param, secretsOf(context.account)).slice(0, MAX_PARAM_CHARS),
     }),
   });
 }
@@ -72,10 +70,4 @@ function readMessage(body: unknown): string | undefined {
   return (
     textOf(recordOf(error)["message"]) ?? textOf(error) ?? textOf(message) ?? textOf(detail) ?? textOf(first)
   );
-}
-
-function secretsOf({ account }: ErrorContext): readonly string[] {
-  if (account === undefined) return [];
-  const values = Object.values(account.headers).filter((value) => value.length >= MIN_SECRET_CHARS);
-  return account.apiKey === undefined ? values : [account.apiKey, ...values];
 }

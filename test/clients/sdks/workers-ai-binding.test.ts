@@ -41,7 +41,7 @@ const streamed = (name: string): Script => ({
 async function setUp(script: Script, account: object = {}) {
   const tenant = await makeTenant(gateway);
   const path = `/admin/tenants/${tenant.id}/providers/cf`;
-  const answer = await gateway.admin("PUT", path, { kind: "workers-ai", ...account });
+  const answer = await gateway.admin("PUT", path, { kind: "workers-ai", native: "all", ...account });
   expect(answer.status).toBe(201);
   platform.script("", script);
   return {

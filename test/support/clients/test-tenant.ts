@@ -9,6 +9,8 @@ export type TenantOptions = {
   readonly providerKind?: "openai" | "openai-compatible" | "anthropic" | "sim";
   readonly limits?: Readonly<Record<string, unknown>>;
   readonly cache?: Readonly<Record<string, unknown>>;
+  /** `native` of the provider's record; all calls of its own API are open where absent. */
+  readonly native?: "all" | readonly string[];
   /** Further fields of the tenant record (`tracing`, `status`, …). */
   readonly record?: Readonly<Record<string, unknown>>;
   /** Routes by name, as the admin API takes them. */
@@ -40,7 +42,9 @@ export async function makeTenant(gateway: AdminPlane, options: TenantOptions = {
     ...(options.cache !== undefined && { cache: options.cache }),
   });
   const account =
-    kind === "sim" ? { kind } : { kind, baseUrl: `${options.upstreamUrl}/v1`, apiKey: credential };
+    kind === "sim"
+      ? { kind }
+      : { kind, baseUrl: `${options.upstreamUrl}/v1`, apiKey: credential, native: options.native ?? "all" };
   await put(gateway, `${root}/providers/${provider}`, account);
   for (const [name, route] of Object.entries(options.routes ?? {}))
     await put(gateway, `${root}/routes/${name}`, route);

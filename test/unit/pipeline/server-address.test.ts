@@ -25,7 +25,9 @@ function gatewayAt(
   reply: FakeReply = REJECTION,
 ) {
   return createFakeGateway({
-    bundle: fakeBundle({ providers: { far: { kind, options, ...(baseUrl !== undefined && { baseUrl }) } } }),
+    bundle: fakeBundle({
+      providers: { far: { kind, options, native: "all", ...(baseUrl !== undefined && { baseUrl }) } },
+    }),
     chat: { model: `far/${model}` },
     replies: [reply],
   });

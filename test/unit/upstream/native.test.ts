@@ -75,38 +75,78 @@ describe("a path", () => {
 });
 
 describe("headers", () => {
-  test("to the vendor are the client's, without keys, hops and what is the gateway's", () => {
-    const headers = new Headers({
-      accept: "text/event-stream",
-      "anthropic-version": "2023-06-01",
-      "idempotency-key": "k",
-      authorization: "Bearer hg_secret",
-      "x-api-key": "hg_secret",
-      "x-goog-api-key": "hg_secret",
-      "api-key": "hg_secret",
-      cookie: "a=b",
-      "openai-organization": "org",
-      connection: "keep-alive, x-hop",
-      "x-hop": "1",
-      "content-length": "3",
-      "accept-encoding": "br",
-      "x-headgate-session": "s",
-      "cf-connecting-ip": "1.2.3.4",
-      "x-forwarded-for": "1.2.3.4",
-      traceparent: "00-0-0-01",
-    });
-    expect(headersToVendor(headers)).toEqual({
-      accept: "text/event-stream",
-      "anthropic-version": "2023-06-01",
-      "idempotency-key": "k",
-    });
+  const sent = {
+    accept: "text/event-stream",
+    "anthropic-version": "2023-06-01",
+    "idempotency-key": "k",
+    authorization: "Bearer hg_secret",
+    "x-api-key": "hg_secret",
+    "x-goog-api-key": "hg_secret",
+    "api-key": "hg_secret",
+    cookie: "a=b",
+    "openai-organization": "org",
+    "openai-project": "proj",
+    connection: "keep-alive, range",
+    range: "bytes=0-1",
+    "content-length": "3",
+    "accept-encoding": "br",
+    "x-headgate-session": "s",
+    "cf-connecting-ip": "1.2.3.4",
+    "x-forwarded-for": "1.2.3.4",
+    "x-client-ip": "1.2.3.4",
+    "x-http-method-override": "DELETE",
+    "x-original-url": "/admin",
+    "x-rewrite-url": "/admin",
+    "x-amz-security-token": "t",
+    "ocp-apim-subscription-key": "k",
+    "x-portkey-custom-host": "https://evil.example",
+    "x-portkey-config": "c",
+    "cf-aig-authorization": "a",
+    "x-hf-bill-to": "other",
+    "x-custom": "1",
+    traceparent: "00-0-0-01",
+  };
+  const PASSED = { accept: "text/event-stream", "anthropic-version": "2023-06-01", "idempotency-key": "k" };
+
+  test.each(["openai", "portkey", "azure-openai", "hugging-face", "workers-ai", "bedrock", "__proto__"])(
+    "to a vendor of kind %s are those that its API defines, and no others",
+    (kind) => {
+      expect(headersToVendor(new Headers(sent), kind)).toEqual(PASSED);
+    },
+  );
+
+  test.each([
+    ["gemini", "x-goog-upload-offset"],
+    ["vertex", "x-goog-api-client"],
+    ["bedrock", "x-amzn-bedrock-trace"],
+    ["openrouter", "x-title"],
+  ])("of kind %s has %s of its own, which another kind does not get", (kind, name) => {
+    expect(headersToVendor(new Headers({ [name]: "1" }), kind)).toEqual({ [name]: "1" });
+    expect(headersToVendor(new Headers({ [name]: "1" }), "openai")).toEqual({});
   });
 
-  test("to the client are the vendor's, without its cookies and connection", () => {
+  const FOR_BROWSERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "sandbox; default-src 'none'",
+    "x-content-type-options": "nosniff",
+  };
+
+  test("to the client are about the answer, not about the vendor, the account or the browser", () => {
     const headers = new Headers({
-      "content-type": "application/json",
+      "content-type": "text/html",
       "openai-processing-ms": "12",
+      "retry-after": "7",
       "x-ratelimit-remaining-requests": "3",
+      "anthropic-ratelimit-tokens-remaining": "9",
+      "openai-organization": "acme-corp",
+      "anthropic-organization-id": "org",
+      location: "https://evil.example",
+      refresh: "0; url=https://evil.example",
+      link: "<https://evil.example>; rel=preload",
+      "www-authenticate": "Basic",
+      "clear-site-data": "*",
+      "service-worker-allowed": "/",
+      "content-security-policy": "default-src *",
       "set-cookie": "__cf=1",
       "content-encoding": "gzip",
       "content-length": "3",
@@ -117,9 +157,15 @@ describe("headers", () => {
       "x-headgate-target": "forged",
     });
     expect(headersToClient(headers)).toEqual({
-      "content-type": "application/json",
+      "content-type": "text/html",
       "openai-processing-ms": "12",
-      "x-ratelimit-remaining-requests": "3",
+      "retry-after": "7",
+      ...FOR_BROWSERS,
     });
+  });
+
+  test("to the client never hold the account's secret", () => {
+    const headers = new Headers({ etag: '"sk-canary"', "content-type": "text/plain; k=sk-canary" });
+    expect(headersToClient(headers, ["sk-canary", ""])).toEqual(FOR_BROWSERS);
   });
 });

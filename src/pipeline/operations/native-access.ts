@@ -1,0 +1,153 @@
+/**
+ * Which calls of a vendor's own API a tenant's clients may make: those that the provider's record opens, and never those
+ * that make credentials or administer the vendor's organisation. Pure. Whether the path stays below its base is
+ * upstream/native-url.ts.
+ */
+
+import { GatewayError } from "../../errors.ts";
+import { hasUnsafeCharacters, leavesBase } from "../../runtime/safe-names.ts";
+import type { ProviderRecord } from "../../tenants/records/records.ts";
+
+interface NativeCall {
+  /** The tenant's name of the account. */
+  readonly provider: string;
+  readonly method: string;
+  /** Behind `/proxy/{provider}/`, as the client wrote it. */
+  readonly path: string;
+}
+
+/** Throws `permission_denied` that says how to open the call. */
+export function checkNativeAccess(record: Pick<ProviderRecord, "native">, call: NativeCall): void {
+  if (leavesBase(call.path)) {
+    throw new GatewayError(
+      "invalid_request",
+      "The path must not contain the segments '.' and '..', in any encoding.",
+      { param: "path" },
+    );
+  }
+  const { native } = record;
+  const readings = readingsOf(call.path);
+  if (readings.some(isAdministrative)) {
+    throw denied("Endpoints that make credentials or administer the vendor's organisation can't be called.");
+  }
+  const isOpen =
+    native === "all" ||
+    (native ?? []).some((pattern) => readings.every((path) => matches(pattern, call.method, path)));
+  if (isOpen) return;
+  throw denied(
+    `The provider '${call.provider}' does not open this call. Add "${call.method} ${shorten(readings[0] ?? "")}" to \`native\` in its record.`,
+  );
+}
+
+function denied(message: string): GatewayError {
+  return new GatewayError("permission_denied", message, { param: "path" });
+}
+
+const MAX_PATH_CHARS = 200;
+
+function shorten(path: string): string {
+  return path.length <= MAX_PATH_CHARS ? path : `${path.slice(0, MAX_PATH_CHARS)}…`;
+}
+
+const MAX_DECODINGS = 3;
+
+/** The path as it was sent and as a server may decode it: all of them have to be allowed. */
+function readingsOf(path: string): readonly string[] {
+  const readings = [path.replace(/^\/+/, "")];
+  for (let text = readings[0] ?? ""; readings.length <= MAX_DECODINGS;) {
+    // `leavesBase` has refused what can't be decoded.
+    const decoded = decodeURIComponent(text);
+    if (decoded === text) break;
+    readings.push(decoded);
+    text = decoded;
+  }
+  if (readings.some(hasUnsafeCharacters)) {
+    throw new GatewayError("invalid_request", "The path must not contain control characters.", {
+      param: "path",
+    });
+  }
+  return readings;
+}
+
+/**
+ * Segments of the paths under which vendors and compatible gateways make keys and short-lived tokens, list members, or
+ * show the account: OpenAI, Anthropic, Google, OpenRouter, LiteLLM, Portkey, Hugging Face, MLflow (their API references,
+ * seen 2026-11).
+ */
+const ADMINISTRATIVE: ReadonlySet<string> = new Set([
+  "account",
+  "accounts",
+  "admin",
+  "admin_api_keys",
+  "api-key",
+  "api-keys",
+  "api_key",
+  "api_keys",
+  "apikeys",
+  "auth",
+  "auth_tokens",
+  "authtokens",
+  "billing",
+  "budget",
+  "client_secrets",
+  "credits",
+  "customer",
+  "dashboard",
+  "invites",
+  "key",
+  "keys",
+  "members",
+  "oauth",
+  "organisation",
+  "organisations",
+  "organization",
+  "organizations",
+  "permissions",
+  "provisioning",
+  "secrets",
+  "service-accounts",
+  "service_accounts",
+  "sso",
+  "team",
+  "teams",
+  "token",
+  "tokens",
+  "transcription_sessions",
+  "user",
+  "users",
+  "virtual-keys",
+  "whoami-v2",
+  "workspaces",
+]);
+/** OpenAI's sessions come with a client secret: https://platform.openai.com/docs/api-reference (seen 2026-11). */
+const SECRET_SESSIONS = /(?:^|\/)(?:realtime|chatkit)\/+sessions(?:[/;:]|$)/;
+/** A path of Cloudflare's own API names the account first; what follows decides. */
+const ACCOUNT_PREFIX = /^(?:client\/v4\/)?accounts\/[^/]+\/ai\//;
+
+function isAdministrative(path: string): boolean {
+  const lower = path.toLowerCase().replace(ACCOUNT_PREFIX, "");
+  return SECRET_SESSIONS.test(lower) || lower.split(/[\\/;:]/).some((segment) => ADMINISTRATIVE.has(segment));
+}
+
+/** `POST v1/images/*`: `*` is any method, and in a path any run of characters. */
+function matches(pattern: string, method: string, path: string): boolean {
+  const space = pattern.indexOf(" ");
+  const wanted = pattern.slice(0, space);
+  if (wanted !== "*" && wanted !== method) return false;
+  return matchesGlob(pattern.slice(space + 1).replace(/^\/+/, ""), path);
+}
+
+/** Linear: each part is looked for from where the one before it ended. */
+function matchesGlob(glob: string, text: string): boolean {
+  const [head = "", ...parts] = glob.split("*");
+  const tail = parts.pop();
+  if (tail === undefined) return head === text;
+  if (!text.startsWith(head)) return false;
+  let at = head.length;
+  for (const part of parts) {
+    const found = text.indexOf(part, at);
+    if (found === -1) return false;
+    at = found + part.length;
+  }
+  return text.length - at >= tail.length && text.endsWith(tail);
+}
