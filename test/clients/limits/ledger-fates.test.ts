@@ -272,6 +272,7 @@ describe.concurrent("a client who leaves", () => {
     const model = pricedModel();
     stack.upstream.script(model, { kind: "hang" });
     const tenant = await tenantWith();
+    const body = JSON.stringify({ model: `up/${model}`, messages: [{ role: "user", content: "Hi" }] });
     const answer = await fetch(`${stack.gateway.leaverUrl}/v1/chat/completions`, {
       method: "POST",
       headers: {
@@ -279,7 +280,7 @@ describe.concurrent("a client who leaves", () => {
         "content-type": "application/json",
         "x-leave-after-ms": "400",
       },
-      body: JSON.stringify({ model: `up/${model}`, messages: [{ role: "user", content: "Hi" }] }),
+      body,
     });
     expect(answer.status).toBe(499);
     await (
@@ -289,7 +290,7 @@ describe.concurrent("a client who leaves", () => {
     const { items } = await listed.json<{ readonly items: readonly { readonly traceId: string }[] }>();
     const traceId = items[0]?.traceId ?? "";
     const sums = await settledSums(stack, tenant, [{ traceId, headers: answer.headers }]);
-    const input = Math.ceil((stack.upstream.requestsFor(model)[0]?.body.length ?? 0) / CHARS_PER_TOKEN);
+    const input = Math.ceil(body.length / CHARS_PER_TOKEN);
     expect(sums).toMatchObject({ input, output: 0 });
     expect(sums.microUsd).toBe(Math.round(priceOf("openai", model, { input, output: 0 })));
   });
