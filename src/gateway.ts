@@ -3,15 +3,15 @@
  * framework, no environment and no vendor; all it touches comes in by `Call` and `Deps`.
  */
 
-import type { CacheKey } from "./cache/key.ts";
-import { callTargets } from "./pipeline/attempts/attempts.ts";
+import { callTargets, openRun } from "./pipeline/attempts/attempts.ts";
 import { openExchange } from "./pipeline/attempts/exchange.ts";
 import type { OpenExchange } from "./pipeline/attempts/run.ts";
 import { lookUp } from "./pipeline/caching/cached.ts";
 import { batchOf, embedEach } from "./pipeline/caching/embedding-cache.ts";
 import { lookUpSemantic } from "./pipeline/caching/semantic-cache.ts";
+import type { Answered } from "./pipeline/ended.ts";
 import { withLease } from "./pipeline/lease.ts";
-import type { Call, Deps, Generation } from "./pipeline/ports.ts";
+import type { BareCall, Call, Deps, Generation } from "./pipeline/ports.ts";
 import { routeFresh } from "./pipeline/routed.ts";
 import { coalesced, isCoalesced, oncePerKey } from "./pipeline/sharing/sharing.ts";
 import type { Plan } from "./routing/plan.ts";
@@ -26,21 +26,29 @@ export async function generate(asked: Call, deps: Deps): Promise<Generation> {
 
   const fromCacheOrTargets = async (first: Call): Promise<Generation> => {
     const batch = batchOf(first);
-    if (batch) return embedEach(first, plan, batch, deps, (part) => fromTargets(part, plan, undefined, deps));
-
+    if (batch) {
+      const embed = (part: Call): Promise<Generation> =>
+        withLease(part, plan, deps, callsOf(part, plan, false, deps));
+      return embedEach(first, plan, batch, deps, embed);
+    }
     const { hit, key, missEpoch } = await lookUp(first, plan, deps);
     if (hit) return hit;
 
-    const fromSemanticOrTargets = async (leader: Call): Promise<Generation> => {
-      if (plan.semantic === undefined || key === undefined || missEpoch === undefined) {
-        return fromTargets(leader, plan, key, deps);
-      }
-      const near = await lookUpSemantic(leader, plan, plan.semantic, missEpoch, deps);
-      return near.hit ?? fromTargets(leader, plan, key, { ...deps, cacheStore: near.cacheStore });
+    const { semantic } = plan;
+    const isKept = key !== undefined;
+    const isPlain = semantic === undefined || !isKept || missEpoch === undefined;
+    if (isPlain && !isCoalesced(first)) {
+      return withLease(first, plan, deps, callsOf(first, plan, isKept, deps), key);
+    }
+    const lead = async (leader: Call): Promise<Generation> => {
+      if (isPlain) return withLease(leader, plan, deps, callsOf(leader, plan, isKept, deps), key);
+      const near = await lookUpSemantic(leader, plan, semantic, missEpoch, deps);
+      if (near.hit) return near.hit;
+      const ports = { ...deps, cacheStore: near.cacheStore };
+      return withLease(leader, plan, ports, callsOf(leader, plan, isKept, ports), key);
     };
     // Of equal requests under way only the leader is looked up in the semantic cache: that costs an embedding.
-    if (!isCoalesced(first)) return fromSemanticOrTargets(first);
-    return coalesced(first, plan, key, deps, fromSemanticOrTargets);
+    return isCoalesced(first) ? coalesced(first, plan, key, deps, lead) : lead(first);
   };
 
   const idempotencyKey = call.headers.get("idempotency-key");
@@ -48,14 +56,13 @@ export async function generate(asked: Call, deps: Deps): Promise<Generation> {
   return oncePerKey(call, idempotencyKey, deps, fromCacheOrTargets);
 }
 
-/** Waits in the tenant's queue, then calls the plan's targets. `cacheKey` is where the answer may be stored. */
-function fromTargets(
+/** What a lease is held for: the plan's targets, called for this request. */
+function callsOf(
   call: Call,
   plan: Plan,
-  cacheKey: CacheKey | undefined,
+  isKept: boolean,
   deps: Deps,
-): Promise<Generation> {
+): (admitted: BareCall) => Promise<Answered> {
   const open: OpenExchange = (provider, target) => openExchange(call, provider, target);
-  const options = { open, isKept: cacheKey !== undefined };
-  return withLease(call, plan, deps, (admitted) => callTargets(admitted, plan, options, deps), cacheKey);
+  return (admitted) => callTargets(openRun(admitted, plan, { open, isKept }, deps));
 }

@@ -3,7 +3,8 @@
  * stored, the facts are complete. Called once for each admitted request, by `withLease` in lease.ts, where it was admitted.
  */
 
-import { billedMicroUsd, recordBills } from "./attempts/bill.ts";
+import { recordBills } from "./attempts/bill.ts";
+import { billedMicroUsd } from "./bills.ts";
 import { storeAnswer } from "./caching/cached.ts";
 import type { CacheKey } from "../cache/key.ts";
 import { type Ended, errorOf, isSound, type StreamEnd, type WholeEnd } from "./ended.ts";

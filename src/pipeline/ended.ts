@@ -4,7 +4,7 @@
  */
 
 import type { AnswerSummary } from "./answers/answer-summary.ts";
-import type { Bill } from "./attempts/bill.ts";
+import type { Bill } from "./bills.ts";
 import type { GatewayError } from "../errors.ts";
 import type { Generation } from "./ports.ts";
 import type { SpanContextRef } from "../telemetry/trace/trace.ts";

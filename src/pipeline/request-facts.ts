@@ -3,7 +3,7 @@
  * attributes. Headers, span and error body agree because they are made of the same facts.
  */
 
-import type { Bill } from "./attempts/bill.ts";
+import type { Bill, CostBasis } from "./bills.ts";
 import type { TokenUsage } from "../schema/chat.ts";
 import type { GatewayError } from "../errors.ts";
 import type { LimitWindow } from "../limits/protocol.ts";
@@ -65,8 +65,7 @@ export interface RequestFacts {
   usageIsEstimate?: boolean;
   /** The sum over all attempts, and what the semantic cache's embedding cost. */
   costUsd?: number;
-  /** `list` and `own`: whose prices; `partial`: a part has no price; `estimate`: a part of the usage was estimated. */
-  costBasis?: "list" | "own" | "partial" | "estimate";
+  costBasis?: CostBasis;
   /** What calls cost that a hedge made needless: a part of `costUsd`. */
   hedgeMicroUsd?: number;
   requests?: LimitWindow;

@@ -4,7 +4,7 @@
  */
 
 import type { AnswerSummary } from "../answers/answer-summary.ts";
-import type { Bill } from "./bill.ts";
+import type { Bill } from "../bills.ts";
 import type { GatewayError } from "../../errors.ts";
 import { usd } from "../../pricing/cost.ts";
 import type { BareCall } from "../ports.ts";

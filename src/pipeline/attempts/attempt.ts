@@ -4,7 +4,8 @@
  */
 
 import { openAttempt } from "./attempt-span.ts";
-import { type Bill, billFailure, type Progress } from "./bill.ts";
+import { billFailure, type Progress } from "./bill.ts";
+import type { Bill } from "../bills.ts";
 import type { Exchange } from "./exchange.ts";
 import type { AttemptTurn, Run } from "./run.ts";
 import { answerClient } from "../answers/respond.ts";
@@ -19,9 +20,9 @@ import type { CallEnd } from "../../targets/concurrency-limiter.ts";
 import { latencyKey } from "../../targets/targets.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
-import type { UpstreamCall } from "../../upstream/call.ts";
+
 import { readErrorResponse } from "../../upstream/read-body.ts";
-import { type CallLimits, sendUpstream } from "../../upstream/send.ts";
+import { type CallLimits, sendUpstream, type UpstreamSend } from "../../upstream/send.ts";
 
 /** An attempt that answered nothing. */
 export interface Failed {
@@ -58,11 +59,18 @@ export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
     if (turn.pass.probe !== undefined) span.set({ "gateway.circuit.state": "half_open" });
     const exchange = await run.open(provider, target);
     chosen = { provider, target, exchange, span };
-    // A client that has left already is not called for.
+    // For a client that has left already nothing is sent.
     if (!call.signal().aborted) progress.sentAt = deps.now();
-    const upstreamCall = await send(run, chosen, limits);
+    const upstreamCall = await sendUpstream(sendOf(run, chosen, limits), deps);
     progress.hasHead = true;
-    span.set({ "gateway.upstream.headers_ms": deps.now() - startedAt });
+    const { status, headers } = upstreamCall.response;
+    if (exchange.kind === "native" && exchange.isWithheld(status)) {
+      throw await readErrorResponse(upstreamCall, provider, target, limits.idleMs, deps.now());
+    }
+    span.set({
+      "gateway.upstream.headers_ms": deps.now() - startedAt,
+      "gateway.upstream.request_id": headers.get("x-request-id") ?? headers.get("request-id") ?? undefined,
+    });
     const answering = { run, turn, provider, target, exchange, span, startedAt };
     const answered = await answerClient(answering, upstreamCall, limits.idleMs);
     const endedAt = deps.now();
@@ -104,12 +112,11 @@ interface Chosen {
   readonly span: Span;
 }
 
-/** Throws the provider's reading of a status that is not an answer for the client. */
-async function send(
+function sendOf(
   { call, deps }: Run,
   { provider, target, exchange, span }: Chosen,
   limits: CallLimits,
-): Promise<UpstreamCall> {
+): UpstreamSend {
   // What is passed on unread has nothing to show.
   if (exchange.kind === "chat" || exchange.kind === "embeddings") deps.content?.note(call, span.ref);
   const client = {
@@ -119,19 +126,7 @@ async function send(
     traceparent: formatTraceparent(span.ref),
   };
   const { request, payload } = exchange;
-  const throwOnStatus = exchange.kind !== "native";
-  const sent = await sendUpstream(
-    { request, payload, provider, target, limits, client, throwOnStatus },
-    deps,
-  );
-  const { status, headers } = sent.response;
-  if (exchange.kind === "native" && exchange.isWithheld(status)) {
-    throw await readErrorResponse(sent, provider, target, limits.idleMs, deps.now());
-  }
-  span.set({
-    "gateway.upstream.request_id": headers.get("x-request-id") ?? headers.get("request-id") ?? undefined,
-  });
-  return sent;
+  return { request, payload, provider, target, limits, client, throwOnStatus: exchange.kind !== "native" };
 }
 
 /** The facts name the target that answered, or the last one that was called. */

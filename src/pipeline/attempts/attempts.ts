@@ -24,27 +24,31 @@ export interface CallOptions {
   readonly method?: string;
 }
 
-/** The first target's answer that is one. Throws the last fault when none is left to call. */
-export function callTargets(
+/** What all attempts of one request share, before the first is made. */
+export function openRun(
   call: BareCall,
   plan: Plan,
   { open, isKept = false, method }: CallOptions,
   deps: Deps,
-): Promise<Answered> {
-  const deadlineAt = deps.now() + plan.timeouts.totalMs;
-  deps.targets.retryBudget.noteRequest(call.bundle.id, deps.now());
-  const state = { taken: new Set<PlannedTarget>(), made: { count: 0 }, calling: {} };
-  const run: Run = { call, plan, open, isKept, method, deps, deadlineAt, ...state };
-  if (plan.hedge === undefined) return callInTurn(run, plan.targets);
-  return raceWithHedge(run, plan.hedge.afterMs, callInTurn);
+): Run {
+  const now = deps.now();
+  deps.targets.retryBudget.noteRequest(call.bundle.id, now);
+  const deadlineAt = now + plan.timeouts.totalMs;
+  return { call, plan, open, isKept, method, deps, deadlineAt, taken: new Set(), made: { count: 0 } };
 }
 
-/** `reason` is the first attempt's. */
-async function callInTurn(
+/**
+ * The first target's answer that is one. Throws the last fault when none is left to call. `targets` and `reason`, the first
+ * attempt's, are a hedge's own.
+ */
+export async function callTargets(
   run: Run,
-  targets: readonly PlannedTarget[],
+  targets: readonly PlannedTarget[] = run.plan.targets,
   reason: AttemptFacts["reason"] = "initial",
 ): Promise<Answered> {
+  if (run.plan.hedge !== undefined && run.claim === undefined) {
+    return raceWithHedge(run, run.plan.hedge.afterMs, callTargets);
+  }
   const { call, plan, deps } = run;
   let why = reason;
   let last: GatewayError | undefined;
@@ -63,9 +67,7 @@ async function callInTurn(
         break;
       }
       const turn = { number: ++run.made.count, reason: why, resends, target, pass };
-      run.calling.target = target;
       const tried = await tryOnce(run, turn);
-      delete run.calling.target;
       if (tried.answered) return tried.answered;
       last = tried.error;
       const step = stepAfter(run, tried, resends + 1, next !== undefined);

@@ -1,5 +1,5 @@
 /**
- * What each attempt used and cost, and the request's sum of them. An attempt whose request left the gateway owes its prompt
+ * Bills attempts, and records their sum where the request ends. An attempt whose request left the gateway owes its prompt
  * at least, whatever became of it: vendors bill what they have read.
  */
 
@@ -7,25 +7,11 @@ import type { Exchange } from "./exchange.ts";
 import type { AttemptTurn, Run } from "./run.ts";
 import { type AnswerSummary, type CountedUsage, estimateTokens } from "../answers/answer-summary.ts";
 import type { ErrorCode, GatewayError } from "../../errors.ts";
+import { basisOf, type Bill, billedMicroUsd, billedUsage } from "../bills.ts";
 import type { BareCall } from "../ports.ts";
 import { costMicroUsd, usd } from "../../pricing/cost.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
-import type { RequestFacts } from "../request-facts.ts";
-import type { TokenUsage } from "../../schema/chat.ts";
 import { inTier, lookUpPrice } from "../target-price.ts";
-
-export interface Bill {
-  /** The attempt's number: each attempt has one bill, its last. */
-  readonly attempt: number;
-  readonly usage: TokenUsage;
-  readonly isEstimate: boolean;
-  /** In micro-US-dollars; undefined for a model without a known price. */
-  readonly costMicroUsd: number | undefined;
-  /** Whose price it is: the tenant's own or the list's. */
-  readonly basis: "own" | "list" | undefined;
-  /** Another attempt's answer was the request's. */
-  readonly isLost: boolean;
-}
 
 /** Whose bill it is. */
 export interface Billed {
@@ -119,9 +105,10 @@ function bill(
 /** Writes usage and cost of all attempts onto the facts, with a span that says who counted. */
 export function recordBills(call: BareCall): void {
   const { facts } = call;
-  const { bills } = facts;
-  if (bills === undefined) return;
-  facts.usage = bills.map(({ usage }) => usage).reduce(addUsage);
+  const { bills = [] } = facts;
+  const usage = billedUsage(bills);
+  if (usage === undefined) return;
+  facts.usage = usage;
   facts.usageIsEstimate = bills.some(({ isEstimate }) => isEstimate);
   facts.costBasis = basisOf(bills);
   const lost = bills.filter(({ isLost }) => isLost);
@@ -139,37 +126,4 @@ export function recordBills(call: BareCall): void {
       },
     })
     .end();
-}
-
-/** In micro-US-dollars: what has a known price. */
-export function billedMicroUsd(bills: readonly Bill[]): number {
-  return bills.reduce((sum, { costMicroUsd: cost = 0 }) => sum + cost, 0);
-}
-
-/** `partial`: a part of it has no price. `estimate`: a part of its usage was estimated. */
-function basisOf(bills: readonly Bill[]): NonNullable<RequestFacts["costBasis"]> {
-  if (bills.some(({ basis }) => basis === undefined)) return "partial";
-  if (bills.some(({ isEstimate }) => isEstimate)) return "estimate";
-  return bills.every(({ basis }) => basis === "own") ? "own" : "list";
-}
-
-const ADDED = [
-  "cacheReadTokens",
-  "cacheWriteTokens",
-  "reasoningTokens",
-  "inputAudioTokens",
-  "cacheReadAudioTokens",
-  "outputAudioTokens",
-] as const satisfies readonly (keyof TokenUsage)[];
-
-function addUsage(sum: TokenUsage, usage: TokenUsage): TokenUsage {
-  const added: { -readonly [Name in keyof TokenUsage]: TokenUsage[Name] } = {
-    inputTokens: sum.inputTokens + usage.inputTokens,
-    outputTokens: sum.outputTokens + usage.outputTokens,
-  };
-  for (const name of ADDED) {
-    if (sum[name] !== undefined || usage[name] !== undefined)
-      added[name] = (sum[name] ?? 0) + (usage[name] ?? 0);
-  }
-  return added;
 }

@@ -36,7 +36,6 @@ export async function raceWithHedge(run: Run, afterMs: number, callInTurn: CallI
       run: {
         ...run,
         taken,
-        calling: {},
         call: { ...call, signal: () => signal },
         claim: () => claim(branch),
         isLost: () => winner !== undefined && winner !== branch,

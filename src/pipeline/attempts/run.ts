@@ -27,8 +27,6 @@ export interface Run {
   readonly taken: Set<PlannedTarget>;
   /** Calls made so far, by this branch and by a hedge's. */
   readonly made: { count: number };
-  /** The target that this branch is calling just now. */
-  readonly calling: { target?: PlannedTarget };
   /** Of several answers on their way, whether this one is the request's: called once by each, before anything of it counts. */
   readonly claim?: () => boolean;
   /** Whether another answer is the request's already. */

@@ -5,7 +5,8 @@
 
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { tryOnce } from "../attempts/attempt.ts";
-import { billedMicroUsd, recordBills } from "../attempts/bill.ts";
+import { recordBills } from "../attempts/bill.ts";
+import { billedMicroUsd } from "../bills.ts";
 import type { OpenExchange, Run } from "../attempts/run.ts";
 import { normalise, type Vector } from "../../cache/vectors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
@@ -65,7 +66,6 @@ export async function embedPrompt(
     deadlineAt,
     taken: new Set(),
     made: { count: 1 },
-    calling: {},
   };
   const trying = tryOnce(run, { number: 1, reason: "cache", resends: 0, target, pass });
   const leftMs = Math.max(0, deadlineAt - deps.now()) + STRAGGLER_MS;

@@ -3,7 +3,7 @@
  * Limited and traced like a generation, but free. Knows no vendor.
  */
 
-import { callTargets } from "../attempts/attempts.ts";
+import { callTargets, openRun } from "../attempts/attempts.ts";
 import type { CountExchange } from "../attempts/exchange.ts";
 import type { OpenExchange } from "../attempts/run.ts";
 import type { Answered } from "../ended.ts";
@@ -79,7 +79,7 @@ async function countAt(
   const timeouts = { firstByteMs: DEFAULT_FIRST_BYTE_MS, ...plan.timeouts };
   const countPlan: Plan = { ...unhedged, targets: [first, ...others], retries: once, timeouts };
   try {
-    return await callTargets(call, countPlan, { open: counting.open }, deps);
+    return await callTargets(openRun(call, countPlan, { open: counting.open }, deps));
   } catch (thrown) {
     const error = toGatewayError(thrown);
     const isLast = targets.length < plan.targets.length && error.canFallBack;

@@ -3,7 +3,7 @@
  * moderations, reranking. Routed, limited, retried and traced like a generation, with the model's name put in; never cached.
  */
 
-import { callTargets } from "../attempts/attempts.ts";
+import { callTargets, openRun } from "../attempts/attempts.ts";
 import type { OpenExchange } from "../attempts/run.ts";
 import { withLease } from "../lease.ts";
 import { GatewayError } from "../../errors.ts";
@@ -29,7 +29,7 @@ export interface Forwarding {
 export async function forward(asked: BareCall, forwarding: Forwarding, deps: Deps): Promise<Generation> {
   const { call, plan } = await routeFresh(asked, deps);
   const open: OpenExchange = (provider, target) => openForward(forwarding, provider, target);
-  return withLease(call, plan, deps, (admitted) => callTargets(admitted, plan, { open }, deps));
+  return withLease(call, plan, deps, (admitted) => callTargets(openRun(admitted, plan, { open }, deps)));
 }
 
 function openForward(

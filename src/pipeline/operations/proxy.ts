@@ -4,7 +4,7 @@
  */
 
 import type { NativeExchange } from "../attempts/exchange.ts";
-import { callTargets } from "../attempts/attempts.ts";
+import { callTargets, openRun } from "../attempts/attempts.ts";
 import { inspectWire, type Inspector } from "../answers/inspectors.ts";
 import { withLease } from "../lease.ts";
 import { checkNativeAccess } from "./native-access.ts";
@@ -49,7 +49,7 @@ export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promis
   const open = (provider: Provider, opened: Target): Promise<NativeExchange> =>
     openNative(call, ask, provider, opened);
   const { native, body } = await withLease(call, undefined, deps, (admitted) =>
-    callTargets(admitted, plan, { open, method }, deps),
+    callTargets(openRun(admitted, plan, { open, method }, deps)),
   );
   if (native === undefined) throw new GatewayError("internal_error", "The vendor's API gave no response.");
   return { ...native, body: body === "" ? null : body };

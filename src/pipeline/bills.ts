@@ -1,0 +1,57 @@
+/** What a request's attempts used and cost, and the sums of that. Pure. Who makes a bill is attempts/bill.ts. */
+
+import type { TokenUsage } from "../schema/chat.ts";
+
+export interface Bill {
+  /** The attempt's number: each attempt has one bill, its last. */
+  readonly attempt: number;
+  readonly usage: TokenUsage;
+  readonly isEstimate: boolean;
+  /** In micro-US-dollars; undefined for a model without a known price. */
+  readonly costMicroUsd: number | undefined;
+  /** Whose price it is: the tenant's own or the list's; undefined without one. */
+  readonly basis: "own" | "list" | undefined;
+  /** Another attempt's answer was the request's. */
+  readonly isLost: boolean;
+}
+
+/** In micro-US-dollars: what has a known price. */
+export function billedMicroUsd(bills: readonly Bill[]): number {
+  return bills.reduce((sum, { costMicroUsd: cost = 0 }) => sum + cost, 0);
+}
+
+/** `list` and `own`: whose prices. `partial`: a part has no price. `estimate`: a part of the usage is estimated. */
+export type CostBasis = "list" | "own" | "partial" | "estimate";
+
+export function basisOf(bills: readonly Bill[]): CostBasis {
+  if (bills.some(({ basis }) => basis === undefined)) return "partial";
+  if (bills.some(({ isEstimate }) => isEstimate)) return "estimate";
+  return bills.every(({ basis }) => basis === "own") ? "own" : "list";
+}
+
+/** The sum of all attempts' tokens; undefined without a bill. */
+export function billedUsage(bills: readonly Bill[]): TokenUsage | undefined {
+  const [first, ...others] = bills;
+  return first && others.reduce((sum, { usage }) => addUsage(sum, usage), first.usage);
+}
+
+const ADDED = [
+  "cacheReadTokens",
+  "cacheWriteTokens",
+  "reasoningTokens",
+  "inputAudioTokens",
+  "cacheReadAudioTokens",
+  "outputAudioTokens",
+] as const satisfies readonly (keyof TokenUsage)[];
+
+function addUsage(sum: TokenUsage, usage: TokenUsage): TokenUsage {
+  const added: { -readonly [Name in keyof TokenUsage]: TokenUsage[Name] } = {
+    inputTokens: sum.inputTokens + usage.inputTokens,
+    outputTokens: sum.outputTokens + usage.outputTokens,
+  };
+  for (const name of ADDED) {
+    if (sum[name] !== undefined || usage[name] !== undefined)
+      added[name] = (sum[name] ?? 0) + (usage[name] ?? 0);
+  }
+  return added;
+}
