@@ -3,6 +3,7 @@
  * value ending where its own text says so, so that no two values share a text. Not JSON, and never parsed.
  */
 
+import { ExactNumber } from "./exact.ts";
 import { isRecord } from "./fields.ts";
 
 /** Deeper than any schema or message; recursion stays far from the stack's end. */
@@ -19,6 +20,7 @@ export function canonicalText(value: unknown, skip?: ReadonlySet<string>): strin
   function write(part: unknown, depth: number): void {
     if (typeof part === "string") text += writeString(part);
     else if (typeof part === "number") writeNumber(part);
+    else if (part instanceof ExactNumber) text += `${part.digits};`;
     else if (part === null || typeof part === "boolean") text += `${part};`;
     else if (depth >= MAX_DEPTH) isExact = false;
     else if (Array.isArray(part)) {

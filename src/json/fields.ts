@@ -1,14 +1,18 @@
 /**
  * Reading parsed JSON whose shape a stranger decided: the few questions that wires, providers and the cache ask of
- * it. It validates nothing and throws nothing; a field of the wrong type reads as absent. Imports nothing of ours.
+ * it. It validates nothing and throws nothing; a field of the wrong type reads as absent.
  */
+
+import { ExactNumber } from "./exact.ts";
 
 /** A parsed JSON object, neither array nor null. */
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
 /** Whether a parsed value is a JSON object. */
 export function isRecord(value: unknown): value is JsonRecord {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber)
+  );
 }
 
 const EMPTY: JsonRecord = {};

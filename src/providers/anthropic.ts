@@ -9,6 +9,7 @@ import { createAnthropicDecoder } from "../wires/anthropic/upstream-stream.ts";
 import { readMessage } from "../wires/anthropic/upstream-answer.ts";
 import type { Provider, TokenCounter } from "./provider.ts";
 import type { ProviderAccount, UpstreamRequest, UpstreamWire } from "../wires/upstream-wire.ts";
+import { toJson } from "../json/exact.ts";
 
 /**
  * The version a translated request is written for: the last that takes sampling parameters. A client of this wire
@@ -22,7 +23,7 @@ const messagesWire: UpstreamWire = {
     const body =
       translation === undefined
         ? editMessages(chat, target)
-        : JSON.stringify(writeMessages(chat, target, translation));
+        : toJson(writeMessages(chat, target, translation));
     return request(target.account, "/v1/messages", body, translation !== undefined);
   },
   toResponse: readMessage,

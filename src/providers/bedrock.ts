@@ -15,6 +15,7 @@ import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import type { Provider, TokenCounter } from "./provider.ts";
 import type { ProviderAccount, UpstreamWire } from "../wires/upstream-wire.ts";
 import { signAws } from "./sigv4.ts";
+import { toJson } from "../json/exact.ts";
 
 const DEFAULT_REGION = "us-east-1";
 const DEFAULT_BASE_URL = regionalUrl(DEFAULT_REGION);
@@ -37,7 +38,7 @@ const converseWire: UpstreamWire = {
       // A model may be an ARN: its slashes and colons belong to the name.
       url: `${baseUrlOf(target.account)}/model/${encodeURIComponent(target.model)}/${operation}`,
       headers: { "content-type": "application/json", ...headersOf(target.account) },
-      body: JSON.stringify(writeConverse(chat, target, translation)),
+      body: toJson(writeConverse(chat, target, translation)),
     };
   },
   toResponse: readConverse,
@@ -61,7 +62,7 @@ const counter: TokenCounter = {
       method: "POST",
       url: `${baseUrlOf(target.account)}/model/${encodeURIComponent(model)}/count-tokens`,
       headers: { "content-type": "application/json", ...headersOf(target.account) },
-      body: JSON.stringify({ input: { converse: { messages, system, toolConfig } } }),
+      body: toJson({ input: { converse: { messages, system, toolConfig } } }),
     };
   },
   read: (body) => {

@@ -10,6 +10,7 @@ import { readCohereChat } from "../wires/cohere/upstream-answer.ts";
 import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import type { Provider } from "./provider.ts";
 import type { ProviderAccount, UpstreamWire } from "../wires/upstream-wire.ts";
+import { toJson } from "../json/exact.ts";
 
 const chatWire: UpstreamWire = {
   clientWireName: undefined,
@@ -20,7 +21,7 @@ const chatWire: UpstreamWire = {
       method: "POST",
       url: joinUrl(target.account.baseUrl, "/v2/chat"),
       headers: { "content-type": "application/json", ...headersOf(target.account) },
-      body: JSON.stringify(writeCohereChat(chat, target, translation)),
+      body: toJson(writeCohereChat(chat, target, translation)),
     };
   },
   toResponse: readCohereChat,

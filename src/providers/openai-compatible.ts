@@ -25,6 +25,7 @@ import type {
   UpstreamRequest,
   UpstreamWire,
 } from "../wires/upstream-wire.ts";
+import { toJson } from "../json/exact.ts";
 
 /** All that tells one OpenAI-compatible vendor from another. */
 export interface OpenAiCompatibleRow extends RequestForm {
@@ -184,10 +185,10 @@ function editBody(
   const set: Record<string, string> = {};
   const { messages, input } = chat.body;
   const [field, own] = messages === undefined ? ["input", ownItems(input)] : ["messages", ownTurns(messages)];
-  if (own !== undefined) set[field] = JSON.stringify(own);
-  if (chat.body["model"] !== target.model) set["model"] = JSON.stringify(target.model);
+  if (own !== undefined) set[field] = toJson(own);
+  if (chat.body["model"] !== target.model) set["model"] = toJson(target.model);
   for (const [name, value] of Object.entries({ ...target.params, ...ours })) {
-    if (value !== undefined && !OURS.has(name)) set[name] = JSON.stringify(value);
+    if (value !== undefined && !OURS.has(name)) set[name] = toJson(value);
   }
   const isRenamed = Object.keys(rename).some((name) => chat.body[name] !== undefined);
   if (Object.keys(set).length === 0 && !isRenamed) return chat.bodyText;

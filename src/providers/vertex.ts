@@ -25,6 +25,7 @@ import type {
 } from "../wires/upstream-wire.ts";
 import { createTokenBook, parseServiceAccount } from "./vertex-token.ts";
 import { isCount, malformed } from "../wires/read-upstream.ts";
+import { toJson } from "../json/exact.ts";
 
 const DEFAULT_BASE_URL = "https://aiplatform.googleapis.com";
 const DEFAULT_VERSION = "v1";
@@ -51,7 +52,7 @@ const claudeWire: UpstreamWire = {
     const body =
       translation === undefined
         ? editMessages(chat, target)
-        : JSON.stringify(writeMessages(chat, target, translation));
+        : toJson(writeMessages(chat, target, translation));
     const method = chat.stream ? "streamRawPredict" : "rawPredict";
     return toPost(target, "anthropic", method, withoutModel(body));
   },
@@ -62,7 +63,7 @@ const claudeWire: UpstreamWire = {
 
 /** The body with the version where the model was: Vertex refuses a model that isn't in the path. */
 function withoutModel(body: string): string {
-  const set = { model: JSON.stringify(ANTHROPIC_VERSION) };
+  const set = { model: toJson(ANTHROPIC_VERSION) };
   return editTopLevel(editTopLevel(body, { set }), { set: {}, rename: { model: "anthropic_version" } });
 }
 
@@ -72,7 +73,7 @@ const claudeCounter: TokenCounter = {
   toRequest(chat, target) {
     const { model } = target;
     const body = editMessages(chat, { ...target, model: bareModel(model), params: {} });
-    const set = { anthropic_version: JSON.stringify(ANTHROPIC_VERSION) };
+    const set = { anthropic_version: toJson(ANTHROPIC_VERSION) };
     return toPost(
       { ...target, model: "count-tokens" },
       "anthropic",
@@ -107,7 +108,7 @@ const embeddingWire: UpstreamEmbeddingWire = {
       };
     });
     const parameters = dimensions === undefined ? {} : { parameters: { outputDimensionality: dimensions } };
-    return toPost(target, "google", "predict", JSON.stringify({ instances, ...parameters }));
+    return toPost(target, "google", "predict", toJson({ instances, ...parameters }));
   },
   toResponse(body) {
     const embeddings = listOf(recordOf(body)["predictions"]).map((one) =>

@@ -5,17 +5,39 @@
 import type * as z from "zod";
 import { GatewayError } from "../errors.ts";
 import { isRecord, type JsonRecord } from "../json/fields.ts";
+import { ExactNumber, parseJson } from "../json/exact.ts";
 
 /** The body as a JSON object; throws `invalid_request` that says where it breaks. */
 export function parseObject(bodyText: string): JsonRecord {
   let body: unknown;
   try {
-    body = JSON.parse(bodyText);
+    body = parseJson(bodyText);
   } catch (fault) {
     throw new GatewayError("invalid_request", describeSyntaxError(bodyText, fault), { cause: fault });
   }
-  if (isRecord(body)) return body;
+  if (isRecord(body)) return withPlainSettings(body);
   throw new GatewayError("invalid_request", "The request body must be a JSON object.");
+}
+
+/** Settings are numbers to be checked, so at the top and in groups of settings (Gemini's) they are what a double holds. */
+function withPlainSettings(body: JsonRecord): JsonRecord {
+  const isPlain = Object.values(body).every(
+    (value) => !(value instanceof ExactNumber) && !(isRecord(value) && hasExact(value)),
+  );
+  if (isPlain) return body;
+  const plain = Object.entries(body).map(([name, value]) => [
+    name,
+    isRecord(value) ? Object.fromEntries(Object.entries(value).map(toPlain)) : toPlain([name, value])[1],
+  ]);
+  return Object.fromEntries(plain);
+}
+
+function hasExact(group: JsonRecord): boolean {
+  return Object.values(group).some((value) => value instanceof ExactNumber);
+}
+
+function toPlain([name, value]: readonly [string, unknown]): readonly [string, unknown] {
+  return [name, value instanceof ExactNumber ? Number(value.digits) : value];
 }
 
 /** The engine's own message quotes the body, which is a prompt: only the position is taken from it. */

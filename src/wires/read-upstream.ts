@@ -5,6 +5,7 @@
 
 import { GatewayError } from "../errors.ts";
 import { isRecord, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
+import { parseJson } from "../json/exact.ts";
 
 /** The error of an upstream that broke its own format; says what kind of thing it sent, never what was in it. */
 export function malformed(what: string, cause?: unknown): GatewayError {
@@ -20,7 +21,7 @@ export function errorWithGoodStatus(): GatewayError {
 export function parseEvent(data: string): JsonRecord {
   let body: unknown;
   try {
-    body = JSON.parse(data);
+    body = parseJson(data);
   } catch (cause) {
     throw malformed("a stream event that is not valid JSON", cause);
   }

@@ -15,6 +15,7 @@ import type { Answered } from "../ended.ts";
 import { GatewayError } from "../../errors.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
 import { readBody } from "../../upstream/read-body.ts";
+import { parseJson } from "../../json/exact.ts";
 
 const JSON_TYPE = "application/json";
 
@@ -47,7 +48,7 @@ async function answerWhole(
   const { run, turn, target, span, startedAt } = ctx;
   const { call, deps } = run;
   const received = await readBody(upstreamCall, idleMs);
-  const { answer, choices = [], format } = exchange.read(parseBody(received, target.account.name));
+  const { answer, choices = [], format } = exchange.read(parseBody(received, exchange, target.account.name));
   deps.content?.note(call, span.ref, () => choices);
   // Before the claim: an answer that comes too late costs as much.
   const bill = billAnswer(ctx, answer, countUsage(call.chat, answer, false), false);
@@ -91,9 +92,14 @@ async function readCount(
   return { generation: { contentType: JSON_TYPE, body }, ended: { kind: "count" } };
 }
 
-function parseBody(text: string, name: string): unknown {
+/** Only what is written out again must keep the digits of its numbers. */
+function parseBody(
+  text: string,
+  { kind, isSameWire }: ChatExchange | EmbeddingExchange,
+  name: string,
+): unknown {
   try {
-    return JSON.parse(text);
+    return kind === "chat" && !isSameWire ? parseJson(text) : JSON.parse(text);
   } catch {
     throw new GatewayError("upstream_malformed", `'${name}' sent a body that is not JSON.`);
   }

@@ -12,11 +12,12 @@ import type {
   TokenUsage,
 } from "../../schema/chat.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
+import { parseJson, toJson } from "../../json/exact.ts";
 
 /** A whole answer as a message. Only the first choice: no client of this wire can ask for more. */
 export function formatAnthropicMessage(response: ChatResponse, chat: ChatRequest): string {
   const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0];
-  return JSON.stringify({
+  return toJson({
     ...messageHead(chat, response.id, response.model),
     content: choice === undefined ? [] : formatBlocks(choice),
     ...(choice?.finishReason === undefined
@@ -74,7 +75,7 @@ function formatBlocks(choice: ChatChoice): readonly JsonRecord[] {
 function parseInput(argumentsJson: string): unknown {
   if (argumentsJson.trim() === "") return {};
   try {
-    const input: unknown = JSON.parse(argumentsJson);
+    const input: unknown = parseJson(argumentsJson);
     return isRecord(input) ? input : argumentsJson;
   } catch {
     return argumentsJson;

@@ -5,6 +5,7 @@
 
 import type { CacheMark, DropField, MediaSource, Part } from "../../schema/conversation.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { toJson } from "../../json/exact.ts";
 
 /**
  * A string or a list of blocks as parts. `toolNames` takes the name of each call's tool and gives it to the
@@ -127,7 +128,7 @@ function readToolUse(
   const name = textOf(block["name"]) ?? "";
   toolNames.set(id, name);
   // A string is what formatMessage makes of arguments that are broken JSON.
-  const argumentsJson = typeof input === "string" ? input : JSON.stringify(input);
+  const argumentsJson = typeof input === "string" ? input : toJson(input);
   return [{ type: "tool_call", id, name, argumentsJson, ...marked }];
 }
 

@@ -8,6 +8,7 @@ import type { JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 import { formatAnthropicCitation, formatStop, formatAnthropicUsage, messageHead } from "./client-answer.ts";
 import type { ChunkEncoder } from "../client-wire.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** The block that is open: the wire has one at a time. */
 interface OpenBlock {
@@ -34,7 +35,7 @@ export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
   const callBlocks = new Map<number, number>();
 
   function send(type: string, fields: JsonRecord): void {
-    out += formatEvent(JSON.stringify({ type, ...fields }), type);
+    out += formatEvent(toJson({ type, ...fields }), type);
   }
 
   function start(): void {

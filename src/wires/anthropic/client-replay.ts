@@ -6,6 +6,7 @@
 import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent, type ServerSentEvent } from "../../bytes/sse.ts";
+import { parseJson, toJson } from "../../json/exact.ts";
 
 /** Which member of its block a delta's text belongs to. */
 const TEXT_OF_DELTA: Readonly<Record<string, string>> = {
@@ -49,7 +50,7 @@ export function messageFromStream(events: readonly ServerSentEvent[]): string {
   if (message === undefined || !isStopped) throw malformed("The stream held no whole message.");
   for (const [index, json] of inputs) blocks.set(index, { ...blocks.get(index), input: parseInput(json) });
   const content = [...blocks].toSorted(([left], [right]) => left - right).map(([, block]) => block);
-  return JSON.stringify({ ...message, content });
+  return toJson({ ...message, content });
 }
 
 function addDelta(
@@ -74,7 +75,7 @@ function addDelta(
 function parseInput(json: string): unknown {
   if (json.trim() === "") return {};
   try {
-    return JSON.parse(json);
+    return parseJson(json);
   } catch {
     return json;
   }
@@ -90,7 +91,7 @@ export function streamFromMessage(bodyText: string): string {
   const { stop_details: details, ...rest } = head;
   const events: string[] = [];
   const send = (type: string, fields: JsonRecord): void => {
-    events.push(formatEvent(JSON.stringify({ type, ...fields }), type));
+    events.push(formatEvent(toJson({ type, ...fields }), type));
   };
   const opening = { ...rest, content: [], stop_reason: null, stop_sequence: null };
   send("message_start", { message: { ...opening, usage: { ...recordOf(usage), output_tokens: 0 } } });
@@ -127,7 +128,7 @@ function explodeBlock(block: JsonRecord): {
     case "tool_use":
     case "server_tool_use": {
       const { input = {} } = block;
-      const json = typeof input === "string" ? input : JSON.stringify(input);
+      const json = typeof input === "string" ? input : toJson(input);
       return { start: { ...block, input: {} }, deltas: [{ type: "input_json_delta", partial_json: json }] };
     }
     default:
@@ -142,7 +143,7 @@ function present(record: JsonRecord): JsonRecord {
 function parse(text: string, what: string): JsonRecord {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (cause) {
     throw malformed(`${what} is not valid JSON.`, cause);
   }

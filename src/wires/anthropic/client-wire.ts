@@ -18,6 +18,7 @@ import { createMessageEncoder } from "./client-encoder.ts";
 import { messageFromStream, streamFromMessage } from "./client-replay.ts";
 import { checkFields, checkMessages, parseObject } from "../checked-body.ts";
 import type { ClientWire, RequestContext } from "../client-wire.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;
@@ -69,7 +70,7 @@ export const anthropicMessages: ClientWire = {
   formatResponse: formatAnthropicMessage,
   encoder: createMessageEncoder,
   streamType: () => "text/event-stream; charset=utf-8",
-  errorEvent: (error) => formatEvent(JSON.stringify(anthropicErrorBody(error)), "error"),
+  errorEvent: (error) => formatEvent(toJson(anthropicErrorBody(error)), "error"),
   wholeFromStream: messageFromStream,
   streamFromWhole: streamFromMessage,
 };

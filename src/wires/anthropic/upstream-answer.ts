@@ -15,6 +15,7 @@ import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/
 
 import { withTier } from "../service-tier.ts";
 import { errorWithGoodStatus, isCount, malformed } from "../read-upstream.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** A whole message; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readMessage(body: unknown): ChatResponse {
@@ -91,7 +92,7 @@ function readToolUse(block: JsonRecord): ToolCall {
   return {
     id: textOf(block["id"]) ?? "",
     name: textOf(block["name"]) ?? "",
-    argumentsJson: typeof input === "string" ? input : JSON.stringify(input),
+    argumentsJson: typeof input === "string" ? input : toJson(input),
   };
 }
 

@@ -8,6 +8,7 @@ import { isTagged } from "../reasoning-provenance.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import type { FieldMeaning } from "../../schema/wire-traits.ts";
 import { alternate } from "../alternate-roles.ts";
+import { parseJson } from "../../json/exact.ts";
 
 /** Told of what the wire can't say, by what it means. */
 export type DropMeaning = (meaning: FieldMeaning) => void;
@@ -133,7 +134,7 @@ function toolId(id: string): string {
 export function parseInput(argumentsJson: string): JsonRecord {
   if (argumentsJson.trim() === "") return {};
   try {
-    const input: unknown = JSON.parse(argumentsJson);
+    const input: unknown = parseJson(argumentsJson);
     return isRecord(input) ? input : { [BROKEN_INPUT]: argumentsJson };
   } catch {
     return { [BROKEN_INPUT]: argumentsJson };

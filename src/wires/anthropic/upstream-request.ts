@@ -13,6 +13,7 @@ import { type Claude, readClaude } from "./claude-capabilities.ts";
 import { closeObjects } from "../closed-schema.ts";
 import { ownMessages } from "../foreign-reasoning.ts";
 import type { Target, Translation } from "../upstream-wire.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */
 const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages"]);
@@ -31,9 +32,9 @@ const MAX_TEMPERATURE = 1;
 export function editMessages(chat: ChatRequest, target: Target): string {
   const set: Record<string, string> = {};
   const messages = ownMessages(chat.body["messages"]);
-  if (messages !== undefined) set["messages"] = JSON.stringify(messages);
-  if (chat.body["model"] !== target.model) set["model"] = JSON.stringify(target.model);
-  for (const [name, value] of Object.entries(nativeParams(target.params))) set[name] = JSON.stringify(value);
+  if (messages !== undefined) set["messages"] = toJson(messages);
+  if (chat.body["model"] !== target.model) set["model"] = toJson(target.model);
+  for (const [name, value] of Object.entries(nativeParams(target.params))) set[name] = toJson(value);
   return Object.keys(set).length === 0 ? chat.bodyText : editTopLevel(chat.bodyText, { set });
 }
 

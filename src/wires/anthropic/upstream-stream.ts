@@ -14,6 +14,7 @@ import {
 
 import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent } from "../read-upstream.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
 const ERROR_CLASS = /^[\w.-]{1,64}$/;
@@ -83,7 +84,7 @@ export function createAnthropicDecoder(): Decoder {
             call,
             ...(id !== undefined && { id }),
             ...(name !== undefined && { name }),
-            argumentsFragment: isGiven ? JSON.stringify(input) : "",
+            argumentsFragment: isGiven ? toJson(input) : "",
           },
         ];
       }

@@ -6,6 +6,7 @@
 import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } from "../../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { isCount, malformed } from "../read-upstream.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** A whole answer; throws `upstream_malformed`. The wire names neither an id nor the model. */
 export function readConverse(body: unknown): ChatResponse {
@@ -53,7 +54,7 @@ function readChoice(blocks: readonly JsonRecord[], stopReason: unknown): ChatCho
 }
 
 function readToolUse({ toolUseId, name, input = {} }: JsonRecord) {
-  return { id: textOf(toolUseId) ?? "", name: textOf(name) ?? "", argumentsJson: JSON.stringify(input) };
+  return { id: textOf(toolUseId) ?? "", name: textOf(name) ?? "", argumentsJson: toJson(input) };
 }
 
 /** A citation stands behind the whole text of its block. */

@@ -15,6 +15,7 @@ import { type Claude, readClaude } from "../anthropic/claude-capabilities.ts";
 import { closeObjects } from "../closed-schema.ts";
 import type { Target, Translation } from "../upstream-wire.ts";
 import { alternate } from "../alternate-roles.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */
 const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages", "modelId"]);
@@ -147,7 +148,7 @@ function writeFormat(output: OutputFormat, isClaude: boolean, drop: DropMeaning)
       return undefined;
     case "json_schema": {
       const { name, description } = output;
-      const schema = JSON.stringify(isClaude ? closeObjects(output.schema) : output.schema);
+      const schema = toJson(isClaude ? closeObjects(output.schema) : output.schema);
       const jsonSchema = { schema, name, ...(description !== undefined && { description }) };
       return { type: "json_schema", structure: { jsonSchema } };
     }

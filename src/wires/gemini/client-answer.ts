@@ -14,10 +14,11 @@ import type {
 } from "../../schema/chat.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import { wrapForGemini } from "./client-reasoning.ts";
+import { parseJson, toJson } from "../../json/exact.ts";
 
 /** A whole answer's body. */
 export function formatAnswer(response: ChatResponse): string {
-  return JSON.stringify({
+  return toJson({
     candidates: response.choices.map(toCandidate),
     ...(response.usage !== undefined && { usageMetadata: toUsageMetadata(response.usage) }),
     ...(response.model !== undefined && { modelVersion: response.model }),
@@ -72,7 +73,7 @@ export function callPart({ id, name, argumentsJson, signature }: ToolCall): Json
 function parseArguments(json: string): JsonRecord | undefined {
   if (json.trim() === "") return {};
   try {
-    const args: unknown = JSON.parse(json);
+    const args: unknown = parseJson(json);
     return isRecord(args) ? args : undefined;
   } catch {
     return undefined;

@@ -9,6 +9,7 @@ import { guessMediaType } from "../../bytes/media-url.ts";
 import { refuse } from "../checked-body.ts";
 import { camelFields, knownFields } from "./client-fields.ts";
 import { unwrapFromGemini } from "./client-reasoning.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** What belongs to a part beside its content; `partMetadata` is the client's note to himself. */
 const PART_FIELDS: ReadonlySet<string> = new Set([
@@ -52,7 +53,7 @@ export function createPartReader(drop: DropField): (parts: unknown, path: string
       type: "tool_call",
       id,
       name,
-      argumentsJson: JSON.stringify(call["args"] ?? {}),
+      argumentsJson: toJson(call["args"] ?? {}),
       ...(signature !== undefined && { signature }),
     };
   }
@@ -96,7 +97,7 @@ function readOutput(response: unknown): { readonly text: string; readonly isErro
     : names.length === 1 && names[0] === "output"
       ? response["output"]
       : response;
-  return { text: typeof said === "string" ? said : JSON.stringify(said), isError };
+  return { text: typeof said === "string" ? said : toJson(said), isError };
 }
 
 function readText(part: JsonRecord): readonly Part[] {

@@ -23,6 +23,7 @@ import {
   toLogprobsResult,
   toUsageMetadata,
 } from "./client-answer.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** How one event is framed in the stream. */
 export interface StreamFraming {
@@ -56,7 +57,7 @@ export function createAnswerEncoder(framing: StreamFraming): ChunkEncoder {
   }
 
   function write(candidates: readonly JsonRecord[], rest: JsonRecord = {}): string {
-    const text = framing.event(JSON.stringify({ candidates, ...rest, ...head }), isFirst);
+    const text = framing.event(toJson({ candidates, ...rest, ...head }), isFirst);
     isFirst = false;
     return text;
   }

@@ -6,6 +6,7 @@
 import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
 import type { ServerSentEvent } from "../../bytes/sse.ts";
+import { parseJson, toJson } from "../../json/exact.ts";
 
 /** The text of the whole answer; throws `upstream_malformed` where the events are none. */
 export function answerFromStream(events: readonly ServerSentEvent[]): string {
@@ -25,18 +26,18 @@ export function answerFromStream(events: readonly ServerSentEvent[]): string {
     throw new GatewayError("upstream_malformed", "The stream held no response.");
   }
   const inOrder = [...candidates].toSorted(([left], [right]) => left - right);
-  return JSON.stringify({ candidates: inOrder.map(([, candidate]) => candidate), ...answer });
+  return toJson({ candidates: inOrder.map(([, candidate]) => candidate), ...answer });
 }
 
 /** The answer on one line, as an event's data must be; a whole answer has the form of a stream's event. */
 export function toEventData(bodyText: string): string {
-  return JSON.stringify(parseAnswer(bodyText));
+  return toJson(parseAnswer(bodyText));
 }
 
 function parseAnswer(text: string): JsonRecord {
   let answer: unknown;
   try {
-    answer = JSON.parse(text);
+    answer = parseJson(text);
   } catch (cause) {
     throw new GatewayError("upstream_malformed", "The stored response is not valid JSON.", { cause });
   }

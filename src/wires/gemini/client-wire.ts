@@ -21,6 +21,7 @@ import { readGeminiConversation, readParams } from "./client-conversation.ts";
 import { createAnswerEncoder, type StreamFraming } from "./client-encoder.ts";
 import { camelFields } from "./client-fields.ts";
 import { answerFromStream, toEventData } from "./client-replay.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;
@@ -82,7 +83,7 @@ export const geminiGenerateContent: ClientWire = {
   ...shared,
   encoder: () => createAnswerEncoder(SSE),
   streamType: () => "text/event-stream; charset=utf-8",
-  errorEvent: (error) => formatEvent(JSON.stringify(geminiErrorBody(error))),
+  errorEvent: (error) => formatEvent(toJson(geminiErrorBody(error))),
   streamFromWhole: (bodyText) => formatEvent(toEventData(bodyText)),
 };
 
@@ -98,7 +99,7 @@ export const geminiArray: ClientWire = {
   encoder: () => createAnswerEncoder(JSON_ARRAY),
   streamType: () => "application/json; charset=utf-8",
   // An array that has begun has an element in it: nothing fails after the first byte but before the first event.
-  errorEvent: (error) => `,\r\n${JSON.stringify(geminiErrorBody(error))}]`,
+  errorEvent: (error) => `,\r\n${toJson(geminiErrorBody(error))}]`,
   streamFromWhole: (bodyText) => `[${toEventData(bodyText)}]`,
 };
 

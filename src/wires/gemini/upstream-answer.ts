@@ -15,6 +15,7 @@ import type {
 import { tagSignature } from "../reasoning-provenance.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { errorWithGoodStatus, malformed, readIndex } from "../read-upstream.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readAnswer(body: unknown): ChatResponse {
@@ -93,7 +94,7 @@ export function readGeminiCall(part: JsonRecord, madeUpId: string): ToolCall {
   return {
     id: textOf(call["id"]) ?? madeUpId,
     name: textOf(call["name"]) ?? "",
-    argumentsJson: JSON.stringify(call["args"] ?? {}),
+    argumentsJson: toJson(call["args"] ?? {}),
     ...(signature !== undefined && { signature }),
   };
 }

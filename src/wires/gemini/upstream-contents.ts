@@ -8,6 +8,7 @@ import { untagSignature } from "../reasoning-provenance.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { guessMediaType } from "../../bytes/media-url.ts";
 import { isGemini3 } from "./gemini-capabilities.ts";
+import { parseJson } from "../../json/exact.ts";
 
 /** What Google's documentation says to send where a call's own signature is not known. */
 const NO_SIGNATURE = "skip_thought_signature_validator";
@@ -145,7 +146,7 @@ function toArgs(argumentsJson: string): JsonRecord {
 function parseRecord(text: string): JsonRecord | undefined {
   if (!text.trimStart().startsWith("{")) return undefined;
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text);
     return isRecord(value) ? value : undefined;
   } catch {
     return undefined;

@@ -12,6 +12,7 @@ import { ownContents } from "../foreign-reasoning.ts";
 import { signCalls, toContents } from "./upstream-contents.ts";
 import { toThinkingConfig } from "./gemini-capabilities.ts";
 import type { Target, Translation } from "../upstream-wire.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** Fields of the body that are the client's: a target's `params` may not set them. */
 const NOT_PARAMS: ReadonlySet<string> = new Set(["contents", "model", "stream", "messages"]);
@@ -26,14 +27,14 @@ export function toBody(chat: ChatRequest, target: Target, translation: Translati
 function forwardBody({ body, bodyText }: ChatRequest, { model, params }: Target): string {
   const set: Record<string, string> = {};
   const contents = forwardContents(body["contents"], model);
-  if (contents !== undefined) set["contents"] = JSON.stringify(contents);
-  if (body["model"] !== undefined) set["model"] = JSON.stringify(`models/${model}`);
+  if (contents !== undefined) set["contents"] = toJson(contents);
+  if (body["model"] !== undefined) set["model"] = toJson(`models/${model}`);
   if (params !== undefined) {
     const { conversation, rest } = withTargetParams(NOTHING_SAID, params);
     const name = body["generation_config"] === undefined ? "generationConfig" : "generation_config";
     const config = { ...toGenerationConfig(conversation, model), ...recordOf(rest["generationConfig"]) };
-    if (Object.keys(config).length > 0) set[name] = JSON.stringify({ ...recordOf(body[name]), ...config });
-    for (const [field, value] of otherParams(rest)) set[field] = JSON.stringify(value);
+    if (Object.keys(config).length > 0) set[name] = toJson({ ...recordOf(body[name]), ...config });
+    for (const [field, value] of otherParams(rest)) set[field] = toJson(value);
   }
   return Object.keys(set).length === 0 ? bodyText : editTopLevel(bodyText, { set });
 }
@@ -49,7 +50,7 @@ export function toCountBody({ body, bodyText }: ChatRequest, { model }: Target):
   for (const name of ["generateContentRequest", "generate_content_request"]) {
     const request = body[name];
     if (!isRecord(request)) continue;
-    const text = JSON.stringify({ ...request, model: `models/${model}` });
+    const text = toJson({ ...request, model: `models/${model}` });
     return editTopLevel(bodyText, { set: { [name]: text } });
   }
   return bodyText;
@@ -61,7 +62,7 @@ export function toCountedFields({ body, bodyText }: ChatRequest): string {
     const request = body[name];
     if (!isRecord(request)) continue;
     const { model: _, ...fields } = request;
-    return JSON.stringify(fields);
+    return toJson(fields);
   }
   return bodyText;
 }
@@ -88,7 +89,7 @@ function writeBody(
     ...recordOf(params["generationConfig"]),
   };
   const toolConfig = tools.length === 0 ? undefined : toToolConfig(tools, toolChoice);
-  return JSON.stringify({
+  return toJson({
     contents,
     ...(!isSystemOnly &&
       system.length > 0 && {

@@ -15,12 +15,13 @@ import type {
 } from "../../schema/chat.ts";
 import type { JsonRecord } from "../../json/fields.ts";
 import { untagDetail } from "../reasoning-provenance.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** Where neither the upstream nor the route gave one: the wire must have an id, and it means nothing to us. */
 const NO_ID = "chatcmpl-unknown";
 
 export function formatCompletion(response: ChatResponse, chat: ChatRequest): string {
-  return JSON.stringify({
+  return toJson({
     ...formatHead("chat.completion", response, chat),
     choices: response.choices.map(formatChoice),
     ...(response.usage !== undefined && { usage: formatChatUsage(response.usage) }),

@@ -17,6 +17,7 @@ import {
   formatSignedReasoning,
   formatChatUsage,
 } from "./client-answer.ts";
+import { toJson } from "../../json/exact.ts";
 
 type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
 type Indexed = Extract<ChatChunk, { readonly index: number }>;
@@ -33,7 +34,7 @@ export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
   const thoughts = new Map<number, string>();
 
   function format(choices: readonly JsonRecord[], used: JsonRecord | null = null): string {
-    return formatEvent(JSON.stringify({ ...head, choices, ...(wantsUsage && { usage: used }) }));
+    return formatEvent(toJson({ ...head, choices, ...(wantsUsage && { usage: used }) }));
   }
 
   function formatDelta(index: number, delta: JsonRecord, others: JsonRecord = {}): string {

@@ -6,6 +6,7 @@
 import { GatewayError } from "../../errors.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
+import { parseJson, toJson } from "../../json/exact.ts";
 
 /** The stream's text; throws `upstream_malformed` where the body is not a completion. */
 export function streamFromCompletion(bodyText: string, includeUsage: boolean): string {
@@ -13,7 +14,7 @@ export function streamFromCompletion(bodyText: string, includeUsage: boolean): s
   const { choices, usage, ...rest } = completion;
   const envelope = { ...rest, object: "chat.completion.chunk" };
   const format = (parts: readonly unknown[], partUsage: unknown): string =>
-    formatEvent(JSON.stringify({ ...envelope, choices: parts, ...(includeUsage && { usage: partUsage }) }));
+    formatEvent(toJson({ ...envelope, choices: parts, ...(includeUsage && { usage: partUsage }) }));
 
   const events = listOf(choices)
     .flatMap((choice) => explodeChoice(recordOf(choice)))
@@ -26,7 +27,7 @@ export function streamFromCompletion(bodyText: string, includeUsage: boolean): s
 function parseCompletion(bodyText: string): JsonRecord {
   let body: unknown;
   try {
-    body = JSON.parse(bodyText);
+    body = parseJson(bodyText);
   } catch (cause) {
     throw new GatewayError("upstream_malformed", "The stored response is not valid JSON.", { cause });
   }

@@ -6,6 +6,7 @@
 import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, recordOf, type JsonRecord } from "../../json/fields.ts";
 import type { ServerSentEvent } from "../../bytes/sse.ts";
+import { parseJson, toJson } from "../../json/exact.ts";
 
 /** Strings that arrive in pieces. Any other string (`id`, `role`, `name`) arrives whole. */
 const STREAMED_TEXT: ReadonlySet<string> = new Set([
@@ -37,7 +38,7 @@ export function completionFromStream(events: readonly ServerSentEvent[]): string
   }
   if (choices.size === 0) throw new GatewayError("upstream_malformed", "The stream held no response.");
   const inOrder = [...choices].toSorted(([left], [right]) => left - right);
-  return JSON.stringify({
+  return toJson({
     ...envelope,
     object: "chat.completion",
     choices: inOrder.map(([, choice]) => finishChoice(choice)),
@@ -47,7 +48,7 @@ export function completionFromStream(events: readonly ServerSentEvent[]): string
 function parseChunk(data: string): JsonRecord {
   let chunk: unknown;
   try {
-    chunk = JSON.parse(data);
+    chunk = parseJson(data);
   } catch (cause) {
     throw new GatewayError("upstream_malformed", "The stream held an event that is not valid JSON.", {
       cause,

@@ -19,6 +19,7 @@ import { completionFromStream } from "./client-whole-from-stream.ts";
 import { readChatConversation } from "./client-conversation.ts";
 import { createChunkEncoder } from "./client-encoder.ts";
 import { streamFromCompletion } from "./client-stream-from-whole.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;
@@ -92,7 +93,7 @@ export const openAiChat: ClientWire = {
   formatResponse: formatCompletion,
   encoder: createChunkEncoder,
   streamType: () => "text/event-stream; charset=utf-8",
-  errorEvent: (error) => formatEvent(JSON.stringify(openAiErrorBody(error))),
+  errorEvent: (error) => formatEvent(toJson(openAiErrorBody(error))),
   wholeFromStream: completionFromStream,
   streamFromWhole: (bodyText, chat) =>
     streamFromCompletion(bodyText, recordOf(chat.body["stream_options"])["include_usage"] === true),

@@ -10,6 +10,7 @@ import { effortOfBudget } from "../../schema/reasoning-effort.ts";
 import { fitConversation, type Lacking } from "./upstream-fit.ts";
 import { formatMessages, type HistoryForm } from "./upstream-messages.ts";
 import type { Target, Translation } from "../upstream-wire.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** What vendors of this wire differ in when they read a request. */
 export interface RequestForm extends HistoryForm {
@@ -36,7 +37,7 @@ export const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages",
 export function formatChatRequest(
   ...[chat, target, translation, form]: Parameters<typeof writeChatRequest>
 ): string {
-  return JSON.stringify(writeChatRequest(chat, target, translation, form));
+  return toJson(writeChatRequest(chat, target, translation, form));
 }
 
 /** The same as an object, for a wire with a frame around it. What is undefined is not there. */

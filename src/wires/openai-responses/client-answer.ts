@@ -15,6 +15,7 @@ import type {
 } from "../../schema/chat.ts";
 import { isPresent, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { wrapEncryptedForResponses, wrapSignatureForResponses } from "./client-reasoning.ts";
+import { toJson } from "../../json/exact.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 
@@ -24,7 +25,7 @@ export function formatResponseBody(response: ChatResponse, chat: ChatRequest): s
   const base = idBase(response.id, chat);
   const output = choice === undefined ? [] : formatOutput(choice, base);
   const body = formatResponse(chat, { base, model: response.model, output, usage: response.usage });
-  return JSON.stringify({ ...body, ...formatEnd(choice?.finishReason) });
+  return toJson({ ...body, ...formatEnd(choice?.finishReason) });
 }
 
 /** What all ids of an answer are made of: the upstream's own id, or the request's. */

@@ -15,14 +15,14 @@ import {
   openReasoning,
   type OpenReasoning,
 } from "./client-items.ts";
+import { toJson } from "../../json/exact.ts";
 
 type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
 
 /** A writer of events that numbers them, as the API does from 0. */
 export function createEmit(): Emit {
   let sequence = 0;
-  return (type, fields) =>
-    formatEvent(JSON.stringify({ type, sequence_number: sequence++, ...fields }), type);
+  return (type, fields) => formatEvent(toJson({ type, sequence_number: sequence++, ...fields }), type);
 }
 
 export function createResponseEncoder(chat: ChatRequest): ChunkEncoder {

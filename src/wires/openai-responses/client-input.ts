@@ -8,6 +8,7 @@ import { readMediaUrl } from "../../bytes/media-url.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readChatCacheMark, readDetail, readFileData } from "../openai-chat/client-parts.ts";
 import { unwrapFromResponses } from "./client-reasoning.ts";
+import { toJson } from "../../json/exact.ts";
 
 export interface ReadInput {
   readonly system: readonly Part[];
@@ -168,7 +169,7 @@ function readResult(
   const name = toolNames.get(callId) ?? textOf(item["name"]);
   const { output } = item;
   const parts: readonly Part[] = isRecord(output)
-    ? [{ type: "text", text: JSON.stringify(output) }]
+    ? [{ type: "text", text: toJson(output) }]
     : readContent(output, `${path}.output`, drop);
   return { type: "tool_result", callId, ...(name !== undefined && { name }), parts };
 }

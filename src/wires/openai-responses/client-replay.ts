@@ -9,6 +9,7 @@ import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/
 import type { ServerSentEvent } from "../../bytes/sse.ts";
 import { createEmit } from "./client-encoder.ts";
 import type { Emit } from "./client-items.ts";
+import { parseJson, toJson } from "../../json/exact.ts";
 
 const ENDS: ReadonlySet<unknown> = new Set(["response.completed", "response.incomplete"]);
 
@@ -16,7 +17,7 @@ const ENDS: ReadonlySet<unknown> = new Set(["response.completed", "response.inco
 export function responseFromStream(events: readonly ServerSentEvent[]): string {
   const last = events.findLast(({ event }) => ENDS.has(event));
   const response = last === undefined ? undefined : recordOf(parse(last.data))["response"];
-  if (isRecord(response)) return JSON.stringify(response);
+  if (isRecord(response)) return toJson(response);
   throw new GatewayError("upstream_malformed", "The stream held no whole response.");
 }
 
@@ -38,7 +39,7 @@ export function streamFromResponse(bodyText: string): string {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
     throw new GatewayError("upstream_malformed", "The stored response is not valid JSON.", { cause });
   }

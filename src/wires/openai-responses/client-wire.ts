@@ -20,6 +20,7 @@ import { formatResponseBody } from "./client-answer.ts";
 import { readResponsesConversation } from "./client-conversation.ts";
 import { createResponseEncoder } from "./client-encoder.ts";
 import { responseFromStream, streamFromResponse } from "./client-replay.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** As the chat wire has them. */
 const MAX_MODEL_CHARS = 256;
@@ -113,5 +114,5 @@ function errorEvent(failure: GatewayError): string {
   const { error } = openAiErrorBody(failure);
   const { message, code, param } = error;
   const event = { type: "error", code, message, param, sequence_number: 0, error };
-  return formatEvent(JSON.stringify(event), "error");
+  return formatEvent(toJson(event), "error");
 }

@@ -12,6 +12,7 @@ import { readCompletion, readChatFinishReason, readChatUsage } from "../openai-c
 import type { UpstreamEmbeddingWire, Target, UpstreamRequest, UpstreamWire } from "../upstream-wire.ts";
 import { createBoundDecoder, INDEX, readBindingCall, readResponseText } from "./upstream-stream.ts";
 import { malformed } from "../read-upstream.ts";
+import { toJson } from "../../json/exact.ts";
 
 /** The body of a request to a binding, as JSON. */
 export interface ModelCall {
@@ -79,7 +80,7 @@ function toCall({ account, model }: Target, inputs: object): UpstreamRequest {
     ...(gateway !== undefined && { gateway: { id: String(gateway) } }),
   };
   const headers = Object.entries(account.headers).map(([name, value]) => [name.toLowerCase(), value]);
-  return { method: "POST", url: "", headers: Object.fromEntries(headers), body: JSON.stringify(call) };
+  return { method: "POST", url: "", headers: Object.fromEntries(headers), body: toJson(call) };
 }
 
 /** A turn that only calls tools has no content on the chat wire; models here want a text. */

@@ -9,6 +9,7 @@ import { createOpenAiDecoder } from "../openai-chat/upstream-stream.ts";
 import { readChatFinishReason, readChatUsage } from "../openai-chat/upstream-answer.ts";
 import type { Decoder } from "../upstream-wire.ts";
 import { isCount, malformed } from "../read-upstream.ts";
+import { parseJson, toJson } from "../../json/exact.ts";
 
 const END_MARK = "[DONE]";
 /** The older form has one choice. */
@@ -32,7 +33,7 @@ function isOlderForm(data: string): boolean {
 
 function parse(data: string): unknown {
   try {
-    return JSON.parse(data);
+    return parseJson(data);
   } catch {
     return undefined;
   }
@@ -85,7 +86,7 @@ function createOlderDecoder(): Decoder {
 /** A text; in JSON mode the object itself, and of a bare number the number. */
 export function readResponseText(response: unknown): string {
   if (!isPresent(response)) return "";
-  return typeof response === "string" ? response : JSON.stringify(response);
+  return typeof response === "string" ? response : toJson(response);
 }
 
 /** A call in the chat wire's form, or with name and arguments at its top. The same call always gets the same made-up id. */
@@ -96,6 +97,6 @@ export function readBindingCall(call: JsonRecord, at: number): ToolCall {
   return {
     id: textOf(call["id"]) ?? `call_${name}_${at}`,
     name,
-    argumentsJson: typeof given === "string" ? given : JSON.stringify(given ?? {}),
+    argumentsJson: typeof given === "string" ? given : toJson(given ?? {}),
   };
 }
