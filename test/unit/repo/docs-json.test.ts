@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import * as z from "zod";
 import { keySchema, providerSchema, tenantSchema } from "../../../src/tenants/records/records.ts";
 import { routeSchema } from "../../../src/tenants/records/route-record.ts";
 
@@ -41,4 +42,21 @@ describe("JSON in the documents", () => {
     expect(Object.keys(Object(provider)).toSorted()).toEqual(Object.keys(providerSchema.shape).toSorted());
     expect(Object.keys(Object(route)).toSorted()).toEqual(Object.keys(routeSchema.shape).toSorted());
   });
+
+  it("names the fields within them too", () => {
+    const page = read("records.md");
+    const names = [tenantSchema, keySchema, providerSchema, routeSchema].flatMap((schema) =>
+      propertyNames(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" })),
+    );
+    expect(names.length).toBeGreaterThan(50);
+    expect(names.filter((name) => !new RegExp(`["\`]${name}["\`]`).test(page))).toEqual([]);
+  });
 });
+
+/** The names of all properties that a JSON Schema describes, at any depth. */
+function propertyNames(schema: unknown): readonly string[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  const properties: unknown = Reflect.get(schema, "properties");
+  const own = typeof properties === "object" && properties !== null ? Object.keys(properties) : [];
+  return [...own, ...Object.values(schema).flatMap(propertyNames)];
+}
