@@ -77,7 +77,7 @@ function realProviders(values: Readonly<Record<string, string>>): readonly RealP
     found.push({ name: "gemini", record, example: "gemini/gemini-2.5-flash" });
   }
   if (ollamaUrl !== undefined) {
-    const baseUrl = ollamaUrl.endsWith("/v1") ? ollamaUrl : `${ollamaUrl.replace(/\/+$/, "")}/v1`;
+    const baseUrl = ollamaUrl.endsWith("/v1") ? ollamaUrl : `${ollamaUrl.replace(/(?<!\/)\/+$/, "")}/v1`;
     found.push({
       name: "ollama",
       record: { kind: "ollama", baseUrl },

@@ -158,7 +158,7 @@ function formatSimilarity(similarity: number): string {
 
 /** Dollars to the micro-dollar, without an exponent. */
 function formatUsd(usd: number): string {
-  return usd.toFixed(6).replace(/\.?0+$/, "");
+  return usd.toFixed(6).replace(/(?:\.|(?<![.0]))0+$/, "");
 }
 
 /** https://www.w3.org/TR/server-timing/: what is left after queue, cache and upstream is the gateway's own. */

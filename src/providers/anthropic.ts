@@ -79,5 +79,5 @@ function headersOf(account: ProviderAccount, isTranslated: boolean): Readonly<Re
 
 /** The vendor's SDK takes a base without a version; one that has it is meant as well. */
 function joinUrl(baseUrl: string, path: string): string {
-  return baseUrl.replace(/\/+$/, "").replace(/\/v1$/, "") + path;
+  return baseUrl.replace(/(?<!\/)\/+$/, "").replace(/\/v1$/, "") + path;
 }

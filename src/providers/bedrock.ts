@@ -110,7 +110,7 @@ function headersOf(account: ProviderAccount): Readonly<Record<string, string>> {
 function baseUrlOf(account: ProviderAccount): string {
   const isDefault = account.baseUrl === DEFAULT_BASE_URL;
   const base = isDefault ? regionalUrl(regionOf(account)) : account.baseUrl;
-  return base.replace(/\/+$/, "");
+  return base.replace(/(?<!\/)\/+$/, "");
 }
 
 function regionOf({ options, baseUrl }: ProviderAccount): string {

@@ -48,7 +48,7 @@ function headersOf(account: ProviderAccount): Readonly<Record<string, string>> {
 
 /** The vendor's SDK takes a base without a version; one that has it is meant as well. */
 function joinUrl(baseUrl: string, path: string): string {
-  return baseUrl.replace(/\/+$/, "").replace(/\/v[12]$/, "") + path;
+  return baseUrl.replace(/(?<!\/)\/+$/, "").replace(/\/v[12]$/, "") + path;
 }
 
 /** No credit left: the account's fault. */

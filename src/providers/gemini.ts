@@ -70,7 +70,7 @@ function toPost({ account, model }: Target, method: string, body: string): Upstr
 
 /** The base URL with its API version, unless it names one itself. */
 function versionedUrl({ baseUrl, options }: ProviderAccount): string {
-  const base = baseUrl.replace(/\/+$/, "");
+  const base = baseUrl.replace(/(?<!\/)\/+$/, "");
   if (/\/v1[a-z0-9]*$/.test(base)) return base;
   return `${base}/${String(options["apiVersion"] ?? DEFAULT_VERSION)}`;
 }

@@ -133,7 +133,7 @@ export function joinUrl(baseUrl: string, path: string): string {
   const queryAt = baseUrl.indexOf("?");
   const base = queryAt < 0 ? baseUrl : baseUrl.slice(0, queryAt);
   const query = queryAt < 0 ? "" : baseUrl.slice(queryAt);
-  return base.replace(/\/+$/, "") + path + query;
+  return base.replace(/(?<!\/)\/+$/, "") + path + query;
 }
 
 function headersOf(row: OpenAiCompatibleRow, account: ProviderAccount): Readonly<Record<string, string>> {

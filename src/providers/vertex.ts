@@ -194,7 +194,7 @@ function locationOf({ name, options }: ProviderAccount): string {
 function baseUrlOf({ baseUrl, options }: ProviderAccount): string {
   const location = String(options["location"] ?? GLOBAL);
   const isOwn = baseUrl !== DEFAULT_BASE_URL || location === GLOBAL || !LOCATION.test(location);
-  if (isOwn) return baseUrl.replace(/\/+$/, "");
+  if (isOwn) return baseUrl.replace(/(?<!\/)\/+$/, "");
   // The two multi-regions have hosts of another form.
   if (location === "us" || location === "eu") return `https://aiplatform.${location}.rep.googleapis.com`;
   return `https://${location}-aiplatform.googleapis.com`;

@@ -65,7 +65,7 @@ const PRIVATE_SUFFIXES = [
 ];
 
 function isPrivateHost(hostname: string): boolean {
-  const host = hostname.toLowerCase().replace(/\.+$/, "");
+  const host = hostname.toLowerCase().replace(/(?<!\.)\.+$/, "");
   // IPv6 is in brackets. A literal of either family is refused: no vendor is called by number.
   if (host.startsWith("[")) return true;
   // The URL parser has already turned 0x7f.1, 2130706433 and the like into four decimal parts.

@@ -30,7 +30,7 @@ const COUNTED = ["requests", "tokens"];
 const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: MS_PER_SECOND, m: 60_000, h: 3_600_000 };
 /** `120ms`, `1s`, `6m0s`, `1h2m3.5s`: https://platform.openai.com/docs/guides/rate-limits (seen 2026-11). */
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|[smh]))+$/;
-const DURATION_PART = /(\d+(?:\.\d+)?)(ms|[smh])/g;
+const DURATION_PART = /(?<![\d.])(\d+(?:\.\d+)?)(ms|[smh])/g;
 
 function resetOf(headers: Headers): number | undefined {
   const waits = COUNTED.filter((what) => headers.get(`x-ratelimit-remaining-${what}`)?.trim() === "0")

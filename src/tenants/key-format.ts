@@ -15,7 +15,7 @@ const RANDOM_CHARS = 32;
 /** 62^6 > 2^32. */
 const CHECKSUM_CHARS = 6;
 const BODY_CHARS = PREFIX.length + RANDOM_CHARS;
-const KEY_PATTERN = new RegExp(`^${PREFIX}[0-9A-Za-z]{${RANDOM_CHARS + CHECKSUM_CHARS}}$`);
+export const KEY_PATTERN = new RegExp(`^${PREFIX}[0-9A-Za-z]{${RANDOM_CHARS + CHECKSUM_CHARS}}$`);
 
 const ID_PREFIX = "key_";
 /** 71 bits: unique within a tenant; not a secret. */

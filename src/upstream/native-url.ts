@@ -17,7 +17,7 @@ export function nativeUrl(baseUrl: string, path: string, search = ""): string {
       { param: "path" },
     );
   const base = new URL(baseUrl);
-  const root = base.pathname.replace(/\/+$/, "");
+  const root = base.pathname.replace(/(?<!\/)\/+$/, "");
   const version = /\/(v\d[^/]*)$/.exec(root)?.[1];
   const rest = path.replace(/^\/+/, "");
   const behind =

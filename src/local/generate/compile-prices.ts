@@ -248,5 +248,5 @@ function writePrice(prices: CatalogPrice): string {
     if (price === undefined) return "";
     return String(Math.round((typeof price === "number" ? price : price.base) * MICRO_USD_PER_USD));
   });
-  return columns.join(",").replace(/,+$/, "");
+  return columns.join(",").replace(/(?<!,),+$/, "");
 }

@@ -19,6 +19,7 @@ export interface ContentForm {
 const MAX_DEPTH = 24;
 /** Longest list; the newest messages are kept. */
 const MAX_ITEMS = 256;
+const MAX_VALUES = 20_000;
 /** Texts are not cut shorter than this: then the oldest messages are dropped instead. */
 const MIN_TEXT_CHARS = 64;
 const CUT = "…";
@@ -55,15 +56,41 @@ export function renderContent(
 
 /** Texts are cut first, all alike; then the oldest items are dropped. Undefined when nothing is left. */
 function renderList(list: readonly unknown[], { mode, maxChars }: ContentForm): string | undefined {
-  const isMasked = mode === "redacted";
-  // Masked before anything is cut: half a card number is no card number to the one who looks for them.
-  let items = list.slice(-MAX_ITEMS).map((item) => rebuild(item, isMasked ? MASKING : PLAIN, 0));
+  let items = keepValues(list.slice(-MAX_ITEMS));
+  if (mode === "redacted") {
+    const leaves = masking(items, maxChars);
+    items = items.map((item) => rebuild(item, leaves, 0));
+  }
   for (let textChars = maxChars; textChars >= MIN_TEXT_CHARS; textChars = Math.floor(textChars / 2)) {
     items = items.map((item) => rebuild(item, cutting(textChars), 0));
     const json = JSON.stringify(items);
     if (json.length <= maxChars) return items.length === 0 ? undefined : json;
   }
   return keepNewest(items, maxChars);
+}
+
+/** As many values of the newest items as could be exported, whatever the depth; a body of ten megabytes holds millions. */
+function keepValues(items: readonly unknown[]): readonly unknown[] {
+  let left = MAX_VALUES;
+  const keep = (value: unknown, depth: number): unknown => {
+    if (left-- <= 0) return CUT;
+    if (typeof value !== "object" || value === null) return value;
+    if (depth === MAX_DEPTH) return CUT;
+    if (Array.isArray(value)) {
+      const kept: unknown[] = [];
+      for (const item of value.slice(0, MAX_ITEMS)) {
+        kept.push(keep(item, depth + 1));
+        if (left <= 0) break;
+      }
+      return kept;
+    }
+    const fields = Object.entries(value).slice(0, MAX_ITEMS);
+    return Object.fromEntries(fields.map(([name, field]) => [name, keep(field, depth + 1)]));
+  };
+  return items
+    .toReversed()
+    .map((item) => keep(item, 0))
+    .toReversed();
 }
 
 function keepNewest(items: readonly unknown[], maxChars: number): string | undefined {
@@ -88,14 +115,51 @@ interface Leaves {
 
 const PLAIN: Leaves = { text: (text) => text, number: (value) => value, field: () => undefined };
 
-const MASKING: Leaves = {
-  text: redactText,
-  number: redactNumber,
-  field: (name, value) =>
-    isSecretField(name) && (typeof value === "string" || typeof value === "number")
-      ? MASKED_SECRET
-      : undefined,
-};
+/**
+ * Masks texts. They are cut first, so that the time masking takes is bounded by what can be exported and not by what a
+ * client sends; half a card number is not found, so OVERLAP_CHARS more are kept for masking and then removed.
+ */
+function masking(list: readonly unknown[], maxChars: number): Leaves {
+  const textChars = fittingTextChars(list, WORK_FACTOR * maxChars);
+  return {
+    text: (text) => redactStart(text, textChars),
+    number: redactNumber,
+    field: (name, value) =>
+      isSecretField(name) && (typeof value === "string" || typeof value === "number")
+        ? MASKED_SECRET
+        : undefined,
+  };
+}
+
+/** Masking mostly shortens a text, so more than the exported length is masked. */
+const WORK_FACTOR = 2;
+/** More than any card, address or key needs to be found; a longer key is found by its beginning. */
+const OVERLAP_CHARS = 512;
+
+function redactStart(text: string, maxChars: number): string {
+  if (text.length <= maxChars + OVERLAP_CHARS) return redactText(text);
+  const start = text.slice(0, maxChars + OVERLAP_CHARS).toWellFormed();
+  return redactText(start).slice(0, -OVERLAP_CHARS).toWellFormed() + CUT;
+}
+
+/** The longest text length, a power of two below `totalChars`, for which all texts together have at most `totalChars`. */
+function fittingTextChars(list: readonly unknown[], totalChars: number): number {
+  const lengths: number[] = [];
+  collectLengths(list, lengths, 0);
+  let textChars = totalChars;
+  const sumOf = (limit: number): number => lengths.reduce((sum, length) => sum + Math.min(length, limit), 0);
+  while (textChars > MIN_TEXT_CHARS && sumOf(textChars) > totalChars) textChars = Math.floor(textChars / 2);
+  return textChars;
+}
+
+function collectLengths(value: unknown, lengths: number[], depth: number): void {
+  if (typeof value === "string") lengths.push(value.length);
+  if (typeof value !== "object" || value === null || depth === MAX_DEPTH) return;
+  for (const [name, part] of Object.entries(value).slice(0, MAX_ITEMS)) {
+    if (!Array.isArray(value)) lengths.push(name.length);
+    collectLengths(part, lengths, depth + 1);
+  }
+}
 
 function cutting(maxChars: number): Leaves {
   return { ...PLAIN, text: (text) => (text.length <= maxChars ? text : cut(text, maxChars)) };

@@ -71,7 +71,7 @@ const TRACES_PATH = "/v1/traces";
  */
 export function tracesUrl(endpoint: string): string {
   const url = new URL(endpoint);
-  const path = url.pathname.replace(/\/+$/, "");
+  const path = url.pathname.replace(/(?<!\/)\/+$/, "");
   url.pathname = path.endsWith(TRACES_PATH) ? path : path + TRACES_PATH;
   return url.href;
 }

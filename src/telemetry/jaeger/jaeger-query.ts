@@ -140,7 +140,7 @@ const MS_PER_UNIT: Readonly<Record<string, number>> = {
 function parseDurationMs(text: string, name: string): number {
   if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) throw wrong(name, "must be a duration such as 10ms");
   let ms = 0;
-  for (const [, value, unit] of text.matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g)) {
+  for (const [, value, unit] of text.matchAll(/(?<![\d.])([\d.]+)(ns|us|µs|ms|s|m|h)/g)) {
     ms += Number(value) * (MS_PER_UNIT[unit ?? ""] ?? 0);
   }
   return ms;

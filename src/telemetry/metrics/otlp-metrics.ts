@@ -18,7 +18,7 @@ const TRACES_PATH = "/v1/traces";
  */
 export function metricsUrl(endpoint: string): string {
   const url = new URL(endpoint);
-  const path = url.pathname.replace(/\/+$/, "");
+  const path = url.pathname.replace(/(?<!\/)\/+$/, "");
   const base = path.endsWith(TRACES_PATH) ? path.slice(0, -TRACES_PATH.length) : path;
   url.pathname = base.endsWith(METRICS_PATH) ? base : base + METRICS_PATH;
   return url.href;

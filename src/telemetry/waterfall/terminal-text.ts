@@ -61,7 +61,7 @@ const MICRO_DIGITS = 6;
 /** Dollars to the micro-dollar: `$0.0031`, `$1.20`. */
 export function formatUsd(usd: number): string {
   const [whole = "0", fraction = ""] = usd.toFixed(MICRO_DIGITS).split(".");
-  return `$${whole}.${fraction.replace(/0+$/, "").padEnd(2, "0")}`;
+  return `$${whole}.${fraction.replace(/(?<!0)0+$/, "").padEnd(2, "0")}`;
 }
 
 /** `1st`, `2nd`, `3rd`, `11th`. */

@@ -138,6 +138,46 @@ describe("content on a span", () => {
     expect(JSON.stringify(kept)).not.toContain('message 1"');
   });
 
+  test.each([
+    ["card", "4111 1111 1111 1111"],
+    ["key", `sk-${"Ab3dEf6hIj9k".repeat(8)}`],
+    ["token", `eyJ${"hbGciOiJI".repeat(200)}.${"c2lnbmF0".repeat(60)}`],
+    ["address", "somebody.with.a.long.name@mail.example.com"],
+  ])("leaves no part of a %s readable, wherever the text is cut", (_, secret) => {
+    for (let offset = -secret.length - 8; offset <= 1040; offset += 41) {
+      const text =
+        `${"word ".repeat(800)}`.slice(0, 3000 + offset) + ` ${secret} ${"and more ".repeat(2000)}`;
+      const json = JSON.stringify(
+        renderContent(content({ input: [said(text)] }), { mode: "redacted", maxChars: 2000 }),
+      );
+      for (let at = 0; at + 8 <= secret.length; at += 4) expect(json).not.toContain(secret.slice(at, at + 8));
+    }
+  });
+
+  test("takes a time for masking that is bounded by what is exported, not by what was sent", () => {
+    const long = content({ input: Array.from({ length: 40 }, () => said("eyJ-".repeat(60_000))) });
+    const many = content({
+      input: [
+        {
+          role: "user",
+          parts: [
+            {
+              type: "x",
+              v: Array.from({ length: 200 }, () =>
+                Array.from({ length: 200 }, () => Array.from({ length: 20 }, () => "a")),
+              ),
+            },
+          ],
+        },
+      ],
+    });
+    for (const each of [long, many]) {
+      const startedAt = performance.now();
+      renderContent(each, { mode: "redacted", maxChars: 16_384 });
+      expect(performance.now() - startedAt).toBeLessThan(1000);
+    }
+  });
+
   test("survives a body nested without end", () => {
     let deep: unknown = "bottom";
     for (let depth = 0; depth < 100_000; depth++) deep = [deep];
