@@ -3,7 +3,7 @@
 import { createQueueMachine } from "../../../src/limits/queue/queue-machine.ts";
 import { createQueueClient } from "../../../src/limits/isolate/queue-client.ts";
 import type { AdmissionReply, AdmissionRequest, Limits, QueueRpc } from "../../../src/limits/protocol.ts";
-import { createRandom, createVirtualTime } from "./virtual-time.ts";
+import { createRandom, createVirtualTime } from "../../support/fakes/virtual-time.ts";
 
 /** One call for each admission and settlement; settlements that ride along; leases at hand as well. */
 export type Design = "plain" | "riding" | "batches";

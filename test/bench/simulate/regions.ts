@@ -1,7 +1,7 @@
 // One limit, five regions: a single object far from most callers against a root that leases shares of the limit to a child in
 // each region every second (src/docs/queue.md, More than one region). A model in steps of 10 ms, no code of the gateway: it asks whether
 // building it would pay. What follows from it is src/decisions/024-one-object.md.
-import { createRandom } from "./virtual-time.ts";
+import { createRandom } from "../../support/fakes/virtual-time.ts";
 
 const STEP_MS = 10;
 const PERIOD_MS = 1000;

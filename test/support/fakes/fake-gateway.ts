@@ -3,6 +3,7 @@
 import type { CacheEntry } from "../../../src/cache/entry.ts";
 import type { CacheStore } from "../../../src/cache/store.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
+import type { RequestContext } from "../../../src/wires/client-wire.ts";
 import { generate } from "../../../src/gateway.ts";
 import type {
   Admitted,
@@ -139,6 +140,8 @@ export interface FakeGatewayOptions {
   readonly request?: {
     readonly clientWire: Call["clientWire"];
     readonly body: Readonly<Record<string, unknown>>;
+    /** What the path says of it. */
+    readonly context?: RequestContext;
   };
   readonly headers?: Readonly<Record<string, string>>;
   readonly cache?: Partial<Call["cache"]>;
@@ -148,6 +151,7 @@ export interface FakeGatewayOptions {
   readonly deps?: Partial<Deps>;
   readonly targets?: Partial<Targets>;
   readonly signal?: AbortSignal;
+  readonly requestId?: string;
   /** Called at each sleep, after the clock has moved. */
   readonly onSleep?: (ms: number) => void;
   /** The real clock in place of the standing one: for streams, whose reads take real time. */
@@ -231,14 +235,14 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   const signal = options.signal ?? new AbortController().signal;
   const call: Call = {
     chat: options.request
-      ? options.request.clientWire.parseRequest(JSON.stringify(options.request.body))
+      ? options.request.clientWire.parseRequest(JSON.stringify(options.request.body), options.request.context)
       : fakeChat(options.chat),
     clientWire: options.request?.clientWire ?? openAiChat,
     bundle,
     key: bundle.keys[0] ?? fakeKey,
     options: readRequestOptions(headers),
     cache: { mode: "off", reason: "tenant_off", ttlSeconds: 3600, ...options.cache },
-    requestId: "req_1",
+    requestId: options.requestId ?? "req_1",
     signal: () => signal,
     headers,
     trace: setup.trace,

@@ -1,5 +1,5 @@
 // Time that passes as fast as the machine can follow: events in order of their moment, and promises settled between two of them.
-// For the simulations of this folder.
+// For simulations and property tests.
 
 interface Event {
   readonly at: number;
