@@ -5,14 +5,11 @@
 
 import { GatewayError } from "../errors.ts";
 import { crc32 } from "./digest.ts";
-import type { EventParser, ServerSentEvent } from "./sse.ts";
+import { type EventParser, MAX_EVENT_BYTES, type ServerSentEvent } from "./sse.ts";
 
 /** Total length, headers' length, and the checksum of the two. */
 const PRELUDE_BYTES = 12;
 const CRC_BYTES = 4;
-/** The protocol's own bounds: 24 MB of payload, 128 KB of headers. */
-const MAX_MESSAGE_BYTES = 25_165_824 + 131_072 + PRELUDE_BYTES + CRC_BYTES;
-
 /** Prefix of the event name of an exception or error message; its own name follows. */
 export const FAULT_PREFIX = "fault:";
 
@@ -21,18 +18,28 @@ export const FAULT_PREFIX = "fault:";
  * `upstream_malformed` once the events before the broken one have been returned.
  */
 export function createEventStreamParser(): EventParser {
-  let rest: Uint8Array = new Uint8Array(0);
+  /** An unfinished message, in the pieces it came in: joined once, when `neededBytes` are there. */
+  let held: Uint8Array[] = [];
+  let heldBytes = 0;
+  let neededBytes = PRELUDE_BYTES;
   let fault: GatewayError | undefined;
 
   return {
     push(bytes) {
       if (fault !== undefined) throw fault;
-      rest = rest.length === 0 ? bytes : concat(rest, bytes);
+      heldBytes += bytes.length;
+      if (heldBytes < neededBytes) {
+        // What is kept must not be the caller's buffer, which may be reused.
+        if (bytes.length > 0) held.push(bytes.slice());
+        return [];
+      }
+      let rest = held.length === 0 ? bytes : concat([...held, bytes], heldBytes);
       const events: ServerSentEvent[] = [];
       try {
         for (;;) {
           const length = messageLength(rest);
-          if (length === undefined || rest.length < length) break;
+          neededBytes = length ?? PRELUDE_BYTES;
+          if (rest.length < neededBytes) break;
           events.push(readMessage(rest.subarray(0, length)));
           rest = rest.subarray(length);
         }
@@ -40,13 +47,13 @@ export function createEventStreamParser(): EventParser {
         fault = thrown instanceof GatewayError ? thrown : malformed("a message that ends too soon");
         if (events.length === 0) throw fault;
       }
-      // What is kept must not be the caller's buffer, which may be reused.
-      rest = rest.slice();
+      held = rest.length > 0 ? [rest.slice()] : [];
+      heldBytes = rest.length;
       return events;
     },
-    isMidEvent() {
-      return rest.length > 0;
-    },
+    // A message has a length: one that is cut holds nothing that can be read.
+    end: () => [],
+    isMidEvent: () => heldBytes > 0,
   };
 }
 
@@ -57,7 +64,8 @@ function messageLength(bytes: Uint8Array): number | undefined {
   const total = view.getUint32(0);
   const headers = view.getUint32(4);
   if (view.getUint32(8) !== crc32(bytes.subarray(0, 8))) throw malformed("a prelude with a wrong checksum");
-  if (total > MAX_MESSAGE_BYTES || total < PRELUDE_BYTES + headers + CRC_BYTES) {
+  if (total > MAX_EVENT_BYTES) throw malformed("a message of more than 8 MB");
+  if (total < PRELUDE_BYTES + headers + CRC_BYTES) {
     throw malformed("a message with an impossible length");
   }
   return total;
@@ -121,10 +129,13 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function concat(left: Uint8Array, right: Uint8Array): Uint8Array<ArrayBuffer> {
-  const joined = new Uint8Array(left.length + right.length);
-  joined.set(left);
-  joined.set(right, left.length);
+function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    joined.set(piece, at);
+    at += piece.length;
+  }
   return joined;
 }
 

@@ -53,7 +53,7 @@ const ENTRY_VERSION = 1;
 /** KV's limit for metadata. */
 const MAX_METADATA_BYTES = 1024;
 /** A character takes up to 3 bytes of UTF-8, and KV's limit for a value is 25 MiB. */
-const MAX_BODY_CHARS = 8 * 1024 * 1024;
+export const MAX_BODY_CHARS = 8 * 1024 * 1024;
 /**
  * KV's minimum. A location also caches for this long that a key had no value, so a larger number would hide a new entry
  * from the next request for longer.

@@ -40,8 +40,8 @@ export interface WholeEnd extends Understood {
 export interface StreamEnd extends Understood {
   readonly kind: "stream";
   readonly report: StreamReport;
-  /** What the client was sent; undefined where it can't be stored. */
-  readonly sent: (() => string) | undefined;
+  /** What the client was sent; undefined, or giving undefined, where it can't be stored. */
+  readonly sent: (() => string | undefined) | undefined;
 }
 
 /** An answer that was not understood has gone by: as a stream, where there is a report. */

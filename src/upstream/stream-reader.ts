@@ -27,6 +27,8 @@ export interface StreamObserver {
 export interface StreamReader {
   /** Waits for more bytes and decodes them; false at the end. Rejects when the upstream's connection fails. */
   read(): Promise<boolean>;
+  /** Whether more has arrived than the last read took. */
+  hasMore(): boolean;
   cancel(): Promise<void>;
   /** As of the last read; the same object each time. */
   readonly seen: Readonly<Seen>;
@@ -59,6 +61,8 @@ export interface StreamFormat {
 export interface ByteSource {
   /** The next bytes; undefined at the end. Rejects when the upstream's connection fails. */
   next(): Promise<Uint8Array | undefined>;
+  /** Whether the last piece filled its buffer: more has arrived already. */
+  hasMore(): boolean;
   cancel(): Promise<void>;
 }
 
@@ -66,13 +70,16 @@ export interface ByteSource {
 export function readInBursts(branch: ReadableStream<Uint8Array>): ByteSource {
   const reader = branch.getReader({ mode: "byob" });
   let size = FIRST_READ_BYTES;
+  let isFull = false;
   return {
     async next() {
       const { value, done } = await reader.read(new Uint8Array(size));
       if (done) return undefined;
-      if (value.byteLength === size) size = Math.min(MAX_READ_BYTES, size * GROWTH);
+      isFull = value.byteLength === size;
+      if (isFull) size = Math.min(MAX_READ_BYTES, size * GROWTH);
       return value;
     },
+    hasMore: () => isFull,
     cancel: () => reader.cancel(),
   };
 }
@@ -85,6 +92,7 @@ export function readAsTheyCome(body: ReadableStream<Uint8Array>): ByteSource {
       const { value, done } = await reader.read();
       return done ? undefined : value;
     },
+    hasMore: () => false,
     cancel: () => reader.cancel(),
   };
 }
@@ -100,24 +108,27 @@ export function createStreamReader(
   /** Choices begun, by index, and whether each has ended. */
   const choices = new Map<number, boolean>();
 
+  function takeChunks(chunks: readonly ChatChunk[]): void {
+    for (const chunk of chunks) {
+      if (chunk.type === "done") seen.isEnded = true;
+      else if (chunk.type === "finish") choices.set(chunk.index, true);
+      else if ("index" in chunk && !choices.has(chunk.index)) choices.set(chunk.index, false);
+      if (chunk.type === "error") {
+        seen.hasReportedFailure = true;
+        seen.failure = new GatewayError(
+          "upstream_error",
+          "The upstream reported an error inside its stream.",
+        );
+      }
+    }
+    observer.onChunks(chunks);
+  }
+
   function take(event: ServerSentEvent): void {
     seen.events++;
     if (seen.failure) return noteEnd(event);
     try {
-      const chunks = decode(event);
-      for (const chunk of chunks) {
-        if (chunk.type === "done") seen.isEnded = true;
-        else if (chunk.type === "finish") choices.set(chunk.index, true);
-        else if ("index" in chunk && !choices.has(chunk.index)) choices.set(chunk.index, false);
-        if (chunk.type === "error") {
-          seen.hasReportedFailure = true;
-          seen.failure = new GatewayError(
-            "upstream_error",
-            "The upstream reported an error inside its stream.",
-          );
-        }
-      }
-      observer.onChunks(chunks);
+      takeChunks(decode(event));
     } catch (thrown) {
       seen.failure =
         thrown instanceof GatewayError
@@ -127,6 +138,18 @@ export function createStreamReader(
               "The upstream sent an event that is not valid in its format.",
             );
     }
+  }
+
+  /** An event without its end mark counts where it can be read; else the stream was cut in its middle. */
+  function takeLast(event: ServerSentEvent): void {
+    if (seen.isEnded || seen.failure) return;
+    try {
+      takeChunks(decode(event));
+    } catch {
+      return;
+    }
+    seen.events++;
+    observer.onEvents?.([event]);
   }
 
   /** After a failure only the end mark counts: a forwarded stream sends it to the client. */
@@ -147,6 +170,7 @@ export function createStreamReader(
       const bytesRead = await source.next();
       if (bytesRead === undefined) {
         gaps.end();
+        for (const event of parser.end()) takeLast(event);
         return false;
       }
       gaps.onBytes();
@@ -156,6 +180,7 @@ export function createStreamReader(
       for (const event of found) take(event);
       return true;
     },
+    hasMore: source.hasMore,
     async cancel() {
       // A reader on a broken branch rejects; nothing is left to stop then.
       await source.cancel().catch(() => {});

@@ -54,6 +54,7 @@ function createByteReader(branch: ReadableStream<Uint8Array>, { now, onBytes }: 
       onBytes?.(piece);
       return true;
     },
+    hasMore: source.hasMore,
     cancel: () => source.cancel().catch(() => {}),
     seen,
     longestGap: gaps.longest,

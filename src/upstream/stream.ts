@@ -148,6 +148,8 @@ export async function pump(
   const upstream = await readAside(reader, piped, call, options);
   call.release();
   const end = upstream.end === "left" ? LEFT : classifyStreamEnd(reader, call, upstream.fault);
+  // Where only the reader has failed the upstream still sends, and the pipe would not end.
+  if (upstream.end === "failed") call.abort("idle");
   if (end.outcome === "client_disconnected") return stopForClient(reader, call);
   // A slow client may still be receiving what the upstream has long sent.
   const pipe = await piped;
@@ -173,7 +175,8 @@ async function readAside(
   let blameUntil = Infinity;
   try {
     for (;;) {
-      if (pipe === "open") pipe = (await orTimeout(piped, POLL_MS)) ?? "open";
+      // A fast stream is followed without pauses, or the branches would drift apart by all that it sends meanwhile.
+      if (pipe === "open" && !reader.hasMore()) pipe = (await orTimeout(piped, POLL_MS)) ?? "open";
       if (pipe === "broken") {
         // Both branches break when the upstream does; where this one goes on, the client has left.
         blameUntil = Math.min(blameUntil, now() + BLAME_MS);
@@ -232,6 +235,7 @@ export function classifyStreamEnd(reader: StreamReader, call: UpstreamCall, faul
     return { outcome: isStopped ? "cut" : "stalled", error: call.toError(fault) };
   }
   if (failure) return { outcome: "upstream_error", error: failure };
+  if (fault instanceof GatewayError) return { outcome: "upstream_error", error: fault };
   if (fault !== undefined) return { outcome: "cut", error: toUpstreamError(fault, undefined, call.name) };
   const message = `'${call.name}' ended its stream before the answer was complete.`;
   return { outcome: "cut", error: new GatewayError("upstream_error", message) };
@@ -240,7 +244,7 @@ export function classifyStreamEnd(reader: StreamReader, call: UpstreamCall, faul
 /**
  * The error event, on a line of its own even when the upstream was cut inside one of its events. Nothing where the
  * upstream's own error event was forwarded already, or, behind a broken event, its end mark: the client has then stopped
- * reading, or would take a second end for a fault of ours.
+ * reading, or would take a second end for a fault of ours. A complete stream gets the end mark that its last event lacks.
  */
 function closingText(
   reader: StreamReader,
@@ -248,8 +252,11 @@ function closingText(
   options: PumpOptions,
 ): string | undefined {
   const { hasReportedFailure, isEnded } = reader.seen;
-  if (error === undefined || hasReportedFailure || isEnded || !options.errorEvent) return undefined;
-  return `${reader.isMidEvent() ? "\n\n" : ""}${options.errorEvent(error)}`;
+  if (!options.errorEvent) return undefined;
+  const endMark = reader.isMidEvent() ? "\n\n" : "";
+  if (error === undefined) return endMark === "" ? undefined : endMark;
+  if (hasReportedFailure || isEnded) return undefined;
+  return `${endMark}${options.errorEvent(error)}`;
 }
 
 /** Ends the client's body, after a last text if there is one; false when the client has left. */

@@ -74,8 +74,21 @@ function inspectEvents(wire: UpstreamWire): Inspector {
         isReadable = false;
       }
     },
-    summary: collector.summary,
+    summary() {
+      if (isReadable) readLast();
+      return collector.summary();
+    },
   };
+
+  /** An event without its end mark, behind which the stream has ended. */
+  function readLast(): void {
+    isReadable = false;
+    try {
+      for (const event of parser.end()) collector.add(decode(event));
+    } catch {
+      // It was cut in its middle.
+    }
+  }
 }
 
 function readUsageOnly(body: unknown): AnswerSummary | undefined {

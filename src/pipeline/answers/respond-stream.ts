@@ -6,6 +6,7 @@ import { endAttempt } from "../attempts/attempt-span.ts";
 import { billAnswer } from "../attempts/bill.ts";
 import type { ChatExchange } from "../attempts/exchange.ts";
 import type { Answered, StreamEnd } from "../ended.ts";
+import { createKeptText } from "./kept-text.ts";
 import { createSseParser, formatEvent, type ServerSentEvent } from "../../bytes/sse.ts";
 import { type ChoiceCollector, createChoiceCollector } from "../../telemetry/content/content-choices.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
@@ -16,7 +17,7 @@ import { openTranslated } from "../../upstream/stream-translate.ts";
 interface Streaming {
   readonly opened: Awaited<ReturnType<typeof openStream>>;
   /** What the client was sent, to be stored; undefined where it isn't server-sent events. */
-  readonly sent: (() => string) | undefined;
+  readonly sent: (() => string | undefined) | undefined;
   readonly summary: () => AnswerSummary;
 }
 
@@ -82,16 +83,15 @@ async function forward(
 ): Promise<Streaming> {
   const { run } = ctx;
   const collector = createAnswerCollector(noteChoices(ctx));
-  const kept: ServerSentEvent[] = [];
-  const observer = {
-    onChunks: collector.add,
-    ...(run.isKept && { onEvents: (events: readonly ServerSentEvent[]) => void kept.push(...events) }),
+  const kept = createKeptText();
+  const onEvents = (events: readonly ServerSentEvent[]): void => {
+    for (const { data, event } of events)
+      kept.add(formatEvent(data, event === "message" ? undefined : event));
   };
+  const observer = { onChunks: collector.add, ...(run.isKept && { onEvents }) };
   const format = { parser: createSseParser(), decode: upstreamWire.decoder() };
   const opened = await openStream(upstreamCall, { format, observer, idleMs, now: run.deps.now });
-  const sent = (): string =>
-    kept.map(({ data, event }) => formatEvent(data, event === "message" ? undefined : event)).join("");
-  return { opened, sent, summary: collector.summary };
+  return { opened, sent: kept.read, summary: collector.summary };
 }
 
 async function translate(
@@ -103,11 +103,11 @@ async function translate(
   const { run } = ctx;
   const { chat } = run.call;
   const collector = createAnswerCollector(noteChoices(ctx));
-  const kept: string[] = [];
+  const kept = createKeptText();
   const isEvents = clientWire.streamType(chat).startsWith("text/event-stream");
   const observer = {
     onChunks: collector.add,
-    ...(run.isKept && isEvents && { onText: (text: string) => void kept.push(text) }),
+    ...(run.isKept && isEvents && { onText: kept.add }),
   };
   const format = {
     parser: upstreamWire.createParser?.() ?? createSseParser(),
@@ -116,5 +116,5 @@ async function translate(
   const encoder = clientWire.encoder(chat);
   const { now } = run.deps;
   const opened = await openTranslated(upstreamCall, { format, encoder, observer, idleMs, now });
-  return { opened, sent: isEvents ? () => kept.join("") : undefined, summary: collector.summary };
+  return { opened, sent: isEvents ? kept.read : undefined, summary: collector.summary };
 }

@@ -153,7 +153,7 @@ export function replayHit(call: Call, found: CacheHit, span: Span, now: number):
 export interface StorableAnswer {
   readonly answer: AnswerSummary;
   readonly form: CacheEntry["form"];
-  readonly body: () => string;
+  readonly body: () => string | undefined;
   readonly contentType: string;
   readonly isComplete: boolean;
   readonly target: string;
@@ -190,6 +190,10 @@ export function storeAnswer(
     return;
   }
   const body = stored.body();
+  if (body === undefined) {
+    span.set({ "gateway.cache.reason": "too_large", "gateway.span.cpu_only": true }).end();
+    return;
+  }
   span.set({
     "db.system.name": "cloudflare.kv",
     "db.operation.name": "put",

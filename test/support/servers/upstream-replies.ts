@@ -76,7 +76,9 @@ export type Reply =
   /** A stream in these very pieces: wire formats that are not OpenAI's. */
   | {
       readonly kind: "pieces";
+      readonly status?: number;
       readonly contentType?: string;
+      readonly headers?: Readonly<Record<string, string>>;
       readonly pieces: readonly (string | Uint8Array)[];
       /** Wait before each piece but the first. */
       readonly paceMs?: number;
@@ -144,11 +146,18 @@ function writeCompletion(answer: Answer, request: Exchange, response: ServerResp
 }
 
 async function writePieces(
-  { pieces, contentType = "text/event-stream", paceMs, end }: Extract<Reply, { readonly kind: "pieces" }>,
+  {
+    pieces,
+    status = 200,
+    contentType = "text/event-stream",
+    headers,
+    paceMs,
+    end,
+  }: Extract<Reply, { readonly kind: "pieces" }>,
   request: Exchange,
   response: ServerResponse,
 ): Promise<void> {
-  response.writeHead(200, { "content-type": contentType });
+  response.writeHead(status, { "content-type": contentType, ...headers });
   response.flushHeaders();
   for (const [index, piece] of pieces.entries()) {
     if (index > 0) await pause(paceMs);

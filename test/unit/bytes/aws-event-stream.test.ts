@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createEventStreamParser } from "../../../src/bytes/aws-event-stream.ts";
 import { crc32 } from "../../../src/bytes/digest.ts";
-import type { ServerSentEvent } from "../../../src/bytes/sse.ts";
+import { MAX_EVENT_BYTES, type ServerSentEvent } from "../../../src/bytes/sse.ts";
 import { fixtureBytes, SPLITS } from "../../support/builders/wire-fixtures.ts";
 
 function parse(bytes: Uint8Array, size: number): readonly ServerSentEvent[] {
@@ -61,6 +61,30 @@ describe("a stream", () => {
       parser.push(fixtureBytes(`bedrock/${name}.bin`));
       expect(parser.isMidEvent()).toBe(isMidEvent);
     }
+  });
+});
+
+describe("a message of megabytes", () => {
+  /** Sound checksums around a payload of zeros. */
+  function messageOf(payloadBytes: number): Uint8Array {
+    const bytes = new Uint8Array(12 + payloadBytes + 4);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, bytes.length);
+    view.setUint32(8, crc32(bytes.subarray(0, 8)));
+    view.setUint32(bytes.length - 4, crc32(bytes.subarray(0, -4)));
+    return bytes;
+  }
+
+  test("costs time by its length, not its square", () => {
+    const bytes = messageOf(6 * 1024 * 1024);
+    const startedAt = performance.now();
+    expect(parse(bytes, 512)).toHaveLength(1);
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+  });
+
+  test("above the limit is malformed as soon as its length is known", () => {
+    const head = messageOf(MAX_EVENT_BYTES).subarray(0, 12);
+    expect(() => parse(head, 12)).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
   });
 });
 

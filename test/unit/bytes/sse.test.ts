@@ -1,7 +1,7 @@
 // The one parser of server-sent events: framing, UTF-8, and pieces cut anywhere.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createSseParser, formatEvent } from "../../../src/bytes/sse.ts";
+import { createSseParser, formatEvent, MAX_EVENT_BYTES } from "../../../src/bytes/sse.ts";
 import { parseInPieces, parseText } from "../../support/builders/wire-fixtures.ts";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -73,6 +73,58 @@ describe("the end of a stream", () => {
     expect(parser.push(bytesOf(text))).toEqual([]);
     expect(parser.isMidEvent()).toBe(true);
   });
+
+  test.each(["data: a", "data: a\n", "data: a\r\n", "event: e\ndata: a"])(
+    "%j is given at the end",
+    (text) => {
+      const parser = createSseParser();
+      parser.push(bytesOf(`data: before\n\n${text}`));
+      expect(parser.end().map(({ data }) => data)).toEqual(["a"]);
+      // Whoever has passed the bytes on must know that their end mark is missing.
+      expect(parser.isMidEvent()).toBe(true);
+    },
+  );
+
+  test.each(["", ": comment", "event: e", "data: a\n\n"])("%j has nothing left to give", (text) => {
+    const parser = createSseParser();
+    parser.push(bytesOf(text));
+    expect(parser.end()).toEqual([]);
+  });
+});
+
+describe("an event of megabytes", () => {
+  const PIECE = bytesOf("x".repeat(1023));
+
+  test.each(["data: ", "data: \ndata: "])("costs time by its length, not its square (%j)", (start) => {
+    const parser = createSseParser();
+    parser.push(bytesOf(start));
+    const startedAt = performance.now();
+    for (let sent = 0; sent < 7 * 1024; sent += 1) expect(parser.push(PIECE)).toEqual([]);
+    const [event] = parser.push(bytesOf("\n\n"));
+    expect(event?.data.length).toBeGreaterThanOrEqual(7 * 1024 * 1023);
+    // Seven seconds and more where each piece is searched from the start again.
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+  });
+
+  test.each(["data: ", ": ", "data: a\ndata:"])("above the limit is malformed (%j)", (start) => {
+    const parser = createSseParser();
+    parser.push(bytesOf(start));
+    const read = (): void => {
+      for (let bytes = 0; bytes <= MAX_EVENT_BYTES + 2048; bytes += PIECE.length) parser.push(PIECE);
+    };
+    expect(read).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
+    expect(parser.isMidEvent()).toBe(true);
+    expect(() => parser.push(bytesOf("\n\n"))).toThrow("8 MB");
+  });
+
+  test("in many lines is one too", () => {
+    const parser = createSseParser();
+    const line = bytesOf(`data: ${"x".repeat(1000)}\n`);
+    const read = (): void => {
+      for (let sent = 0; sent < 9000; sent += 1) parser.push(line);
+    };
+    expect(read).toThrow(expect.objectContaining({ code: "upstream_malformed" }));
+  });
 });
 
 describe("properties", () => {
@@ -98,6 +150,20 @@ describe("properties", () => {
         for (const piece of pieces) parser.push(piece);
         expect(typeof parser.isMidEvent()).toBe("boolean");
       }),
+    );
+  });
+
+  test("data of several lines is written line by line, whatever ends them", () => {
+    expect(formatEvent('{\n"a":1\r\n}\r')).toBe('data: {\ndata: "a":1\ndata: }\ndata: \n\n');
+    fc.assert(
+      fc.property(
+        fc.array(fc.string(), { minLength: 1 }),
+        fc.constantFrom("\n", "\r\n", "\r"),
+        (texts, end) => {
+          const lines = texts.map((text) => text.replaceAll(/[\r\n]/g, ""));
+          expect(dataOf(formatEvent(lines.join(end)))).toEqual([lines.join("\n")]);
+        },
+      ),
     );
   });
 

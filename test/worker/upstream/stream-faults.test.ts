@@ -99,6 +99,26 @@ describe.each(KINDS)("a %s stream that fails after its first byte", (kind) => {
     expect(await done).toMatchObject({ outcome: "cut", events: 1 });
   });
 
+  test("by an event above the limit is closed by an error event, and its upstream is stopped", async () => {
+    const piece = "x".repeat(65_536);
+    const stream = await createFakeStream(
+      async (source) => {
+        await source.send(`${HELLO}data: `);
+        for (let sent = 0; sent < 1000; sent += 1) {
+          await source.send(piece);
+          if (sent > 100) await source.pause(2);
+        }
+      },
+      { kind },
+    );
+    const { body, done } = await stream.start();
+    const { before, error } = splitError(await readAll(body));
+    expect(error).toMatchObject({ code: "upstream_malformed" });
+    expect(before.endsWith("\n\n")).toBe(true);
+    expect(await done).toMatchObject({ outcome: "upstream_error", error: { code: "upstream_malformed" } });
+    await expect.poll(stream.isStopped).toBe(true);
+  });
+
   test("by falling silent is closed after the idle time, and its upstream is stopped", async () => {
     const stream = await createFakeStream(
       async (source) => {

@@ -51,6 +51,21 @@ describe.each(KINDS)("a %s stream that goes well", (kind) => {
     });
   });
 
+  test.each([textEvent("", "stop"), USAGE_EVENT, END])(
+    "and leaves out the blank line behind its last event is complete, and the client gets the line",
+    async (last) => {
+      const text = `${textEvent("Hi")}${last === USAGE_EVENT ? textEvent("", "stop") : ""}${last}`.trimEnd();
+      const stream = await createFakeStream(sending(text), { kind });
+      const { body, done } = await stream.start();
+      expect(await readAll(body)).toBe(`${text}\n\n`);
+      const report = await done;
+      expect(report.error).toBeUndefined();
+      expect(report.outcome).toBe("complete");
+      if (last !== END) expect(stream.summary().finishReasons).toEqual(["stop"]);
+      if (last === USAGE_EVENT) expect(stream.summary().usage).toEqual({ inputTokens: 10, outputTokens: 20 });
+    },
+  );
+
   test("shows the client each event while the upstream still works", async () => {
     const [first, second] = [textEvent("first"), textEvent("second", "stop")];
     let seen = 0;
