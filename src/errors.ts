@@ -20,6 +20,7 @@ const RULES = {
   not_found: { status: 404, fallback: false },
   method_not_allowed: { status: 405, fallback: false },
   conflict: { status: 409, fallback: false },
+  unpriced: { status: 400, fallback: false },
   precondition_failed: { status: 412, fallback: false },
   upgrade_required: { status: 426, fallback: false },
   request_too_large: { status: 413, fallback: false },

@@ -3,30 +3,29 @@
  * and failure once. The rules of admission are src/limits/; the object's own record of the wait becomes a span here.
  */
 
-import { estimateTokens } from "./answers/answer-summary.ts";
+import { estimateOf } from "./budget.ts";
 import type { CacheKey } from "../cache/key.ts";
 import { end } from "./end.ts";
 import { type Answered, isSound } from "./ended.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { BareCall, Deps, Generation } from "./ports.ts";
 import { QueueUnreachable } from "../limits/isolate/queue-client.ts";
-import type { AdmissionReply, Estimate, Lease, Refused, WaitRecord } from "../limits/protocol.ts";
-import { costMicroUsd } from "../pricing/cost.ts";
+import type { AdmissionReply, Lease, WaitRecord } from "../limits/protocol.ts";
 import type { Plan } from "../routing/plan.ts";
 import { toQueueLimits } from "../tenants/records/queue-limits.ts";
 import type { TenantBundle } from "../tenants/records/records.ts";
+import { refusalOf } from "./refusal.ts";
 import { refusalAttributes } from "./request-facts.ts";
-import { priceOfTarget } from "./target-price.ts";
 import type { Span } from "../telemetry/trace/trace.ts";
 
 /** A place in the tenant's limits: given back exactly once, by end.ts. */
 export interface HeldLease {
-  /** Absent when the queue could not be asked and the tenant's records say to let the request through. */
+  /** Absent where the queue is unavailable and the tenant's records let requests through then. */
   readonly lease?: Lease;
   readonly reservedTokens: number;
   readonly canDeferSettle: boolean;
   /**
-   * Aborts when the client leaves; with the reason `revoked` when the key or its tenant is switched off, `lease_lost`
+   * Aborts when the client leaves; with the reason `revoked` when the key is revoked or its tenant suspended, `lease_lost`
    * when the slot is.
    */
   readonly signal: AbortSignal;
@@ -73,7 +72,7 @@ async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<HeldLease
   const { bundle, key, options, facts, trace, requestId } = call;
   const { store } = bundle.tenant.tracing;
   const limits = toQueueLimits(bundle.tenant.limits, bundle.tenant.budget);
-  const estimate = estimateOf(call, deps, plan);
+  const estimate = estimateOf(call, plan, deps);
   const span = trace.root.child("gateway.admission", {
     kind: "client",
     attributes: { "gateway.queue.lane": options.lane },
@@ -121,7 +120,7 @@ async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<HeldLease
       return { reservedTokens: 0, canDeferSettle: false, signal: call.signal(), stopRenewal: () => {} };
     throw new GatewayError(
       "unavailable",
-      "The tenant's queue can't be reached, and its records say to refuse then.",
+      "The rate-limit queue is unavailable (`onQueueError: closed`). Try again in a few seconds.",
       {
         cause: thrown,
       },
@@ -140,17 +139,7 @@ function isPrefetched(answer: AdmissionReply): boolean {
   return answer.kind === "admitted" && answer.isPrefetched === true;
 }
 
-/** Tokens, and what they cost at the first target's price where somebody counts the money. */
-function estimateOf({ chat, bundle, key }: BareCall, deps: Deps, plan: Plan | undefined): Estimate {
-  const expected = plan && deps.targets.outputLengths.expected(bundle.id, plan.targets[0].label);
-  const tokens = estimateTokens(chat, expected);
-  const isCounted = bundle.tenant.budget !== undefined || key.budget !== undefined;
-  if (!isCounted || plan === undefined) return tokens;
-  const cost = costMicroUsd(priceOfTarget(bundle, plan.targets[0], deps), tokens);
-  return cost === undefined ? tokens : { ...tokens, costMicroUsd: cost };
-}
-
-/** Renews the lease, and ends the request when its key or tenant is switched off or its slot is lost. */
+/** Renews the lease, and ends the request when its key is revoked, its tenant suspended or its slot lost. */
 function hold(lease: Lease, call: BareCall, deps: Deps): Pick<HeldLease, "signal" | "stopRenewal"> {
   const stop = new AbortController();
   let checked = call.bundle.version;
@@ -165,7 +154,7 @@ function hold(lease: Lease, call: BareCall, deps: Deps): Pick<HeldLease, "signal
           (bundle) => {
             if (!isAllowed(bundle, call.key.id, deps.now())) stop.abort("revoked");
           },
-          // Where the newest records can't be had, those that let it in stand until the next renewal.
+          // Without the newest records, those that admitted it hold until the next renewal.
           () => (checked = call.bundle.version),
         ),
       );
@@ -195,30 +184,16 @@ function settleAnswer(
     }
     case "cancelled":
       span.set({ "gateway.queue.outcome": "cancelled" });
-      throw new GatewayError("client_disconnected", "The client left while its request was waiting.");
+      throw new GatewayError(
+        "client_disconnected",
+        "The client disconnected while its request was waiting in the queue.",
+      );
     case "refused": {
-      const error = refusal(answer);
+      const error = refusalOf(answer);
       span.set({ "gateway.queue.outcome": "refused", ...refusalAttributes(error) });
       throw error;
     }
   }
-}
-
-const LIMIT_WORDS: Readonly<Record<Refused["limit"]["name"], string>> = {
-  requests_per_minute: "requests per minute",
-  tokens_per_minute: "tokens per minute",
-  concurrency: "requests at a time",
-  queue_depth: "requests waiting",
-  budget: "micro-dollars of budget",
-};
-
-function refusal({ code, limit, retryAfterMs, wait }: Refused): GatewayError {
-  const waited = wait.waitMs > 0 ? ` It waited ${wait.waitMs} ms.` : "";
-  return new GatewayError(
-    code,
-    `The limit of ${limit.value} ${LIMIT_WORDS[limit.name]} is reached.${waited} Try again in ${retryAfterMs} ms.`,
-    { limit, retryAfterMs },
-  );
 }
 
 /** The object's own record, put inside the call that brought it: its clock is not ours, so only lengths are kept. */

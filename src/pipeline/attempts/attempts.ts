@@ -8,6 +8,7 @@ import { type Failed, tryOnce } from "./attempt.ts";
 import { raceWithHedge } from "./hedge.ts";
 import type { OpenExchange, Run } from "./run.ts";
 import type { Answered } from "../ended.ts";
+import { isRefusedUnpriced, unpriced } from "../budget.ts";
 import { GatewayError } from "../../errors.ts";
 import { unlessAborted } from "../../runtime/waits.ts";
 import type { BareCall, Deps } from "../ports.ts";
@@ -55,6 +56,10 @@ export async function callTargets(
   for (const [index, target] of targets.entries()) {
     const next = targets.slice(index + 1).find((other) => !run.taken.has(other));
     if (run.taken.has(target)) continue;
+    if (isRefusedUnpriced(call, target, deps)) {
+      last ??= unpriced(target.label);
+      continue;
+    }
     for (let resends = 0; ; resends++) {
       if (!(await mayCall(run, target, next))) {
         why = run.made.count === 0 ? "initial" : "fallback";

@@ -6,6 +6,7 @@
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { tryOnce } from "../attempts/attempt.ts";
 import { recordBills } from "../attempts/bill.ts";
+import { isRefusedUnpriced } from "../budget.ts";
 import { billedMicroUsd } from "../bills.ts";
 import type { OpenExchange, Run } from "../attempts/run.ts";
 import { normalise, type Vector } from "../../cache/vectors.ts";
@@ -40,6 +41,7 @@ export async function embedPrompt(
 ): Promise<Embedded> {
   const target = targetOf(settings);
   if (!Object.hasOwn(call.bundle.providers, target.provider)) return none("embedding_unknown");
+  if (isRefusedUnpriced(call, target, deps)) return none("embedding_unpriced");
   if (deps.targets.concurrency.waitMs(target.label, deps.now()) > 0) return none("embedding_limited");
   // Too slow for a look-up is not too slow for a client's embeddings request: this circuit is the look-up's own.
   const pass = await deps.targets.circuits.take(`${target.label} (cache)`, call.requestId);

@@ -8,6 +8,9 @@ import { callTargets, openRun } from "../attempts/attempts.ts";
 import { inspectWire, type Inspector } from "../answers/inspectors.ts";
 import { withLease } from "../lease.ts";
 import { checkNativeAccess } from "./native-access.ts";
+import { type NativeAsk, nativeWireOf, readNativeBody } from "./native-body.ts";
+import { refusesUnpriced, unpriced } from "../budget.ts";
+import { priceOfTarget } from "../target-price.ts";
 import { GatewayError } from "../../errors.ts";
 import type { BareCall, Deps } from "../ports.ts";
 import { baseUrlFor, type Provider } from "../../providers/provider.ts";
@@ -15,22 +18,8 @@ import type { Target } from "../../wires/upstream-wire.ts";
 import { singleTargetPlan } from "../../routing/plan.ts";
 import type { TenantBundle } from "../../tenants/records/records.ts";
 import { DEFAULT_TIMEOUTS } from "../../tenants/records/route-record.ts";
-import type { Payload } from "../../upstream/send.ts";
 import { headersToVendor } from "../../upstream/native-headers.ts";
 import { nativeUrl } from "../../upstream/native-url.ts";
-
-export interface NativeAsk {
-  /** The tenant's name of the account. */
-  readonly provider: string;
-  readonly method: string;
-  /** Behind the base URL, as the client wrote it. */
-  readonly path: string;
-  readonly search: string;
-  /** The client's body on its way; absent where the method has none. */
-  readonly payload: Payload | undefined;
-  /** The same as a text: for what must be signed, and for servers inside the Worker. */
-  readText(): Promise<string>;
-}
 
 export interface NativeAnswer {
   readonly status: number;
@@ -47,7 +36,7 @@ export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promis
   const target = { provider: name, model: "", label: name, weight: 1 };
   const plan = singleTargetPlan(target, DEFAULT_TIMEOUTS, "a vendor's own API");
   const open = (provider: Provider, opened: Target): Promise<NativeExchange> =>
-    openNative(call, ask, provider, opened);
+    openNative(call, ask, provider, opened, deps);
   const { native, body } = await withLease(call, undefined, deps, (admitted) =>
     callTargets(openRun(admitted, plan, { open, method }, deps)),
   );
@@ -81,24 +70,28 @@ function checkAccess({ providers }: TenantBundle, ask: NativeAsk): void {
 }
 
 async function openNative(
-  { headers }: BareCall,
+  call: BareCall,
   ask: NativeAsk,
   provider: Provider,
   { account }: Target,
+  deps: Deps,
 ): Promise<NativeExchange> {
   const baseUrl = baseUrlFor(provider, account);
   if ((!provider.nativeHeaders && !provider.sign) || baseUrl === undefined) {
     const message = `The provider '${account.name}' can't be called through /proxy.`;
     throw new GatewayError("invalid_request", message, { param: "provider" });
   }
-  const isText = provider.sign !== undefined || provider.local !== undefined;
+  const { text, model } = await readNativeBody(provider.wires, ask);
+  if (!isPriced(call, ask, model, deps))
+    throw unpriced(model === undefined ? account.name : `${account.name}/${model}`);
+  const isText = text !== undefined || provider.sign !== undefined || provider.local !== undefined;
   return {
     kind: "native",
     request: {
       method: ask.method,
       url: nativeUrl(baseUrl, ask.path, ask.search),
-      headers: { ...headersToVendor(headers, account.kind), ...provider.nativeHeaders?.(account) },
-      ...(isText && ask.payload !== undefined && { body: await ask.readText() }),
+      headers: { ...headersToVendor(call.headers, account.kind), ...provider.nativeHeaders?.(account) },
+      ...(isText && ask.payload !== undefined && { body: text ?? (await ask.readText()) }),
     },
     ...(!isText && ask.payload !== undefined && { payload: ask.payload }),
     upstreamWireName: undefined,
@@ -117,26 +110,31 @@ function isWithheld(status: number): boolean {
   return status === 401 || status === 403 || (status >= 300 && status < 400 && status !== NOT_MODIFIED);
 }
 
+/** Reading is free; what else a budget can't count it keeps out, unless its record allows it. */
+function isPriced(
+  call: BareCall,
+  { provider, method }: NativeAsk,
+  model: string | undefined,
+  deps: Deps,
+): boolean {
+  if (method === "GET" || method === "HEAD" || !refusesUnpriced(call)) return true;
+  return model !== undefined && priceOfTarget(call.bundle, { provider, model }, deps) !== undefined;
+}
+
 function inspectorOf(provider: Provider, path: string, contentType: string): Inspector | undefined {
-  const native = `/${path.replace(/^\/+/, "")}`;
-  for (const wire of provider.wires) {
-    const match = wire.paths?.exec(native);
-    if (!match) continue;
-    const inspector = inspectWire(wire, contentType);
-    return inspector && withModel(inspector, match.groups?.["model"]);
-  }
-  return undefined;
+  const known = nativeWireOf(provider.wires, path);
+  const inspector = known && inspectWire(known.wire, contentType);
+  return inspector && withModel(inspector, known.model);
 }
 
 /** Its price is the model's, which some vendors name in the path alone. */
 function withModel({ push, summary }: Inspector, asked: string | undefined): Inspector {
   if (asked === undefined) return { push, summary };
-  const model = decodeURIComponent(asked);
   return {
     push,
     summary() {
       const found = summary();
-      return found && { model, ...found };
+      return found && { model: asked, ...found };
     },
   };
 }

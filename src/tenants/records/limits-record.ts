@@ -43,6 +43,8 @@ export const budgetSchema = z.strictObject({
   usd: z.number().positive(),
   period: z.enum(["day", "week", "month"]),
   onExceeded: z.enum(["reject", "alert"]).default("reject"),
+  /** A call whose price is not known can't be counted. */
+  onUnpriced: z.enum(["refuse", "allow"]).default("refuse"),
 });
 
 export type BudgetRecord = z.infer<typeof budgetSchema>;

@@ -274,7 +274,7 @@ describe("the queue's refusal", () => {
     expect(await gateway.refusal()).toMatchObject({
       code: "rate_limited",
       status: 429,
-      message: "The limit of 60 requests per minute is reached. It waited 40 ms. Try again in 1200 ms.",
+      message: "Request limit (60 per minute) reached. The request waited 0.04 s. Try again in 1.2 s.",
       details: { limit: { name: "requests_per_minute", value: 60, remaining: 0 }, retryAfterMs: 1200 },
     });
     expect(gateway.facts).toMatchObject({ queueMs: 40, queueDepth: 2, requests: { remaining: 0 } });

@@ -77,7 +77,7 @@ describe("an admission", () => {
   });
 
   test("reserves the first target's price where tenant or key has a budget, and says how long traces are kept", async () => {
-    const budget = { usd: 2, period: "week", onExceeded: "reject" } as const;
+    const budget = { usd: 2, period: "week", onExceeded: "reject", onUnpriced: "refuse" } as const;
     const rich = createFakeGateway({ bundle: fakeBundle({ key: { budget } }), replies: [completion()] });
     await rich.generate();
     const [ask] = rich.queue.asks;

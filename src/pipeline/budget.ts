@@ -1,0 +1,68 @@
+/** What a budget asks of a request before it is admitted: a price, and a reservation for the output it may bring. */
+
+import { estimateTokens } from "./answers/answer-summary.ts";
+import { GatewayError } from "../errors.ts";
+import type { Estimate } from "../limits/protocol.ts";
+import type { BareCall, Deps } from "./ports.ts";
+import { costMicroUsd } from "../pricing/cost.ts";
+import type { Plan } from "../routing/plan.ts";
+import type { PlannedTarget } from "../routing/planned-target.ts";
+import { priceOfTarget } from "./target-price.ts";
+
+/**
+ * Reserved output tokens under a budget where the client sets no limit and the model has no history here: a long answer. Most
+ * are shorter, and what is not used is given back; without a floor, any number of parallel requests would pass.
+ */
+const OUTPUT_FLOOR_TOKENS = 1024;
+
+type Budgeted = Pick<BareCall, "bundle" | "key">;
+
+export function hasBudget({ bundle, key }: Budgeted): boolean {
+  return bundle.tenant.budget !== undefined || key.budget !== undefined;
+}
+
+/** Whether one of the budgets keeps calls of unknown price out. */
+export function refusesUnpriced({ bundle, key }: Budgeted): boolean {
+  return bundle.tenant.budget?.onUnpriced === "refuse" || key.budget?.onUnpriced === "refuse";
+}
+
+/** Tokens, and under a budget what they cost at the first target that may be called. Throws `unpriced`. */
+export function estimateOf(call: BareCall, plan: Plan | undefined, deps: Deps): Estimate {
+  const { bundle, chat } = call;
+  const expected = plan && deps.targets.outputLengths.expected(bundle.id, plan.targets[0].label);
+  if (plan === undefined || !hasBudget(call)) return estimateTokens(chat, expected);
+  const isOpenEnded = chat.operation === "chat" && chat.params.maxOutputTokens === undefined;
+  const tokens = estimateTokens(chat, expected ?? (isOpenEnded ? OUTPUT_FLOOR_TOKENS : undefined));
+  const costs = plan.targets.map((target) => costOf(call, target, tokens, deps));
+  const cost = costs.find((each) => each !== undefined);
+  if (cost !== undefined) return { ...tokens, costMicroUsd: cost };
+  const [first] = plan.targets;
+  if (isRefusedUnpriced(call, first, deps)) throw unpriced(first.label);
+  return tokens;
+}
+
+function costOf(
+  { bundle }: Budgeted,
+  target: PlannedTarget,
+  tokens: Pick<Estimate, "inputTokens" | "outputTokens">,
+  deps: Deps,
+): number | undefined {
+  return costMicroUsd(priceOfTarget(bundle, target, deps), tokens);
+}
+
+/** Operations that vendors do not bill. */
+const FREE_OPERATIONS: ReadonlySet<string> = new Set(["moderation"]);
+
+/** Whether a budget keeps this target from being called: what it would cost can't be known. */
+export function isRefusedUnpriced(call: BareCall, target: PlannedTarget, deps: Deps): boolean {
+  if (!refusesUnpriced(call) || FREE_OPERATIONS.has(call.chat.operation)) return false;
+  return priceOfTarget(call.bundle, target, deps) === undefined;
+}
+
+/** `label`: what is called, as the tenant's `prices` would name it. */
+export function unpriced(label: string): GatewayError {
+  const message =
+    `'${label}' has no known price, so the budget can't count it. ` +
+    `Add a price for it to the tenant's \`prices\`, or set \`onUnpriced: "allow"\` on the budget.`;
+  return new GatewayError("unpriced", message, { param: "model" });
+}

@@ -1,0 +1,70 @@
+/**
+ * The body of a vendor's own call, read where its wire is known: for the model that a budget needs a price of, and so that a
+ * chat stream reports its usage as it does on the gateway's own paths. Bodies of unknown paths pass unread.
+ */
+
+import { editTopLevel } from "../../json/edit.ts";
+import { isRecord, recordOf, textOf } from "../../json/fields.ts";
+import type { Payload } from "../../upstream/send.ts";
+import type { UpstreamWire } from "../../wires/upstream-wire.ts";
+
+export interface NativeAsk {
+  /** The tenant's name of the account. */
+  readonly provider: string;
+  readonly method: string;
+  /** Behind the base URL, as the client wrote it. */
+  readonly path: string;
+  readonly search: string;
+  /** The client's body on its way; absent where the method has none. */
+  readonly payload: Payload | undefined;
+  /** The same as a text: for what must be signed, and for servers inside the Worker. */
+  readText(): Promise<string>;
+}
+
+export interface NativeBody {
+  /** In place of the client's own body; absent where that passes unread. */
+  readonly text?: string;
+  /** Absent where it is not known. */
+  readonly model?: string;
+}
+
+/** Which of a provider's wires a native path belongs to, and the model that the path names. */
+export function nativeWireOf(
+  wires: readonly UpstreamWire[],
+  path: string,
+): { readonly wire: UpstreamWire; readonly model?: string } | undefined {
+  const native = `/${path.replace(/^\/+/, "")}`;
+  for (const wire of wires) {
+    const match = wire.paths?.exec(native);
+    const model = match?.groups?.["model"];
+    if (match) return { wire, ...(model !== undefined && { model: decodeURIComponent(model) }) };
+  }
+  return undefined;
+}
+
+export async function readNativeBody(wires: readonly UpstreamWire[], ask: NativeAsk): Promise<NativeBody> {
+  const known = nativeWireOf(wires, ask.path);
+  if (known === undefined || ask.payload === undefined)
+    return known?.model === undefined ? {} : { model: known.model };
+  const text = await ask.readText();
+  const body = parse(text);
+  const model = known.model ?? textOf(body?.["model"]);
+  const isSilent = known.wire.clientWireName === "openai-chat" && body?.["stream"] === true;
+  const options = recordOf(body?.["stream_options"]);
+  const asked = isSilent && options["include_usage"] === undefined;
+  return {
+    text: asked
+      ? editTopLevel(text, { set: { stream_options: JSON.stringify({ ...options, include_usage: true }) } })
+      : text,
+    ...(model !== undefined && { model }),
+  };
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const body: unknown = JSON.parse(text);
+    return isRecord(body) ? body : undefined;
+  } catch {
+    return undefined;
+  }
+}
