@@ -27,7 +27,7 @@ export function refusesUnpriced({ bundle, key }: Budgeted): boolean {
 }
 
 /** Tokens, and under a budget what they cost at the first target that may be called. Throws `unpriced`. */
-export function estimateOf(call: BareCall, plan: Plan | undefined, deps: Deps): Estimate {
+export function reservationOf(call: BareCall, plan: Plan | undefined, deps: Deps): Estimate {
   const { bundle, chat } = call;
   const expected = plan && deps.targets.outputLengths.expected(bundle.id, plan.targets[0].label);
   if (plan === undefined || !hasBudget(call)) return estimateTokens(chat, expected);

@@ -3,7 +3,7 @@
  * and failure once. The rules of admission are src/limits/; the object's own record of the wait becomes a span here.
  */
 
-import { estimateOf } from "./budget.ts";
+import { reservationOf } from "./budget.ts";
 import type { CacheKey } from "../cache/key.ts";
 import { end } from "./end.ts";
 import { type Answered, isSound } from "./ended.ts";
@@ -14,7 +14,7 @@ import type { AdmissionReply, Lease, WaitRecord } from "../limits/protocol.ts";
 import type { Plan } from "../routing/plan.ts";
 import { toQueueLimits } from "../tenants/records/queue-limits.ts";
 import type { TenantBundle } from "../tenants/records/records.ts";
-import { refusalOf } from "./refusal.ts";
+import { limitRefusal } from "./refusal.ts";
 import { refusalAttributes } from "./request-facts.ts";
 import type { Span } from "../telemetry/trace/trace.ts";
 
@@ -72,7 +72,7 @@ async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<HeldLease
   const { bundle, key, options, facts, trace, requestId } = call;
   const { store } = bundle.tenant.tracing;
   const limits = toQueueLimits(bundle.tenant.limits, bundle.tenant.budget);
-  const estimate = estimateOf(call, plan, deps);
+  const estimate = reservationOf(call, plan, deps);
   const span = trace.root.child("gateway.admission", {
     kind: "client",
     attributes: { "gateway.queue.lane": options.lane },
@@ -189,7 +189,7 @@ function settleAnswer(
         "The client disconnected while its request was waiting in the queue.",
       );
     case "refused": {
-      const error = refusalOf(answer);
+      const error = limitRefusal(answer);
       span.set({ "gateway.queue.outcome": "refused", ...refusalAttributes(error) });
       throw error;
     }

@@ -6,7 +6,7 @@ import { usd } from "../pricing/cost.ts";
 
 const MS_PER_SECOND = 1000;
 
-export function refusalOf({ code, limit, retryAfterMs, wait }: Refused): GatewayError {
+export function limitRefusal({ code, limit, retryAfterMs, wait }: Refused): GatewayError {
   const waited = wait.waitMs > 0 ? ` The request waited ${seconds(wait.waitMs)}.` : "";
   const message = `${LIMIT_SENTENCES[limit.name](limit.value)}${waited} Try again in ${seconds(retryAfterMs)}.`;
   return new GatewayError(code, message, { limit, retryAfterMs });

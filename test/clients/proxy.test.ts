@@ -57,7 +57,9 @@ describe("a call", () => {
     for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
     expect(text).toBe("Füße 🚀");
     const { body } = stack.upstream.requestsFor(model)[0] ?? {};
-    expect(JSON.parse(body ?? "")).toEqual({ model, messages, stream: true });
+    // A stream is asked for its usage, as on the gateway's own paths.
+    const stream_options = { include_usage: true };
+    expect(JSON.parse(body ?? "")).toEqual({ model, messages, stream: true, stream_options });
   });
 
   test("of bytes that are no text brings and takes them unchanged", async () => {

@@ -81,8 +81,10 @@ describe("an admission", () => {
     const rich = createFakeGateway({ bundle: fakeBundle({ key: { budget } }), replies: [completion()] });
     await rich.generate();
     const [ask] = rich.queue.asks;
-    const { inputTokens = 0 } = ask?.estimate ?? {};
-    expect(ask?.estimate.costMicroUsd).toBeCloseTo(inputTokens * 0.15, 6);
+    const { inputTokens = 0, outputTokens = 0 } = ask?.estimate ?? {};
+    // The client sets no limit: a long answer is reserved.
+    expect(outputTokens).toBe(1024);
+    expect(ask?.estimate.costMicroUsd).toBeCloseTo(inputTokens * 0.15 + outputTokens * 0.6, 6);
     expect(ask?.keyLimits?.budget).toEqual({ microUsd: 2_000_000, period: "week", onExceeded: "reject" });
     expect(ask?.traces).toMatchObject({ maxTraces: 10_000, maxAgeHours: 72 });
 
