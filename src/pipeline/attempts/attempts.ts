@@ -21,6 +21,8 @@ import { abortCauseOf, toUpstreamError } from "../../upstream/call.ts";
 export interface CallOptions {
   readonly open: OpenExchange;
   readonly isKept?: boolean;
+  /** Whether a budget keeps out targets without a price: not where the call is free or priced by its body. */
+  readonly needsPrice?: boolean;
   /** Of a vendor's own API: the HTTP method, which names the attempt's span. */
   readonly method?: string;
 }
@@ -29,13 +31,24 @@ export interface CallOptions {
 export function openRun(
   call: BareCall,
   plan: Plan,
-  { open, isKept = false, method }: CallOptions,
+  { open, isKept = false, needsPrice = true, method }: CallOptions,
   deps: Deps,
 ): Run {
   const now = deps.now();
   deps.targets.retryBudget.noteRequest(call.bundle.id, now);
   const deadlineAt = now + plan.timeouts.totalMs;
-  return { call, plan, open, isKept, method, deps, deadlineAt, taken: new Set(), made: { count: 0 } };
+  return {
+    call,
+    plan,
+    open,
+    isKept,
+    needsPrice,
+    method,
+    deps,
+    deadlineAt,
+    taken: new Set(),
+    made: { count: 0 },
+  };
 }
 
 /**
@@ -56,7 +69,7 @@ export async function callTargets(
   for (const [index, target] of targets.entries()) {
     const next = targets.slice(index + 1).find((other) => !run.taken.has(other));
     if (run.taken.has(target)) continue;
-    if (isRefusedUnpriced(call, target, deps)) {
+    if (run.needsPrice && isRefusedUnpriced(call, target, deps)) {
       last ??= unpriced(target.label);
       continue;
     }

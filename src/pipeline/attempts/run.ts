@@ -18,6 +18,8 @@ export interface Run {
   readonly open: OpenExchange;
   /** Whether what the client is sent is kept until the end: the cache may store it then. */
   readonly isKept: boolean;
+  /** Whether a budget keeps out targets without a price. */
+  readonly needsPrice: boolean;
   /** Of a vendor's own API: the HTTP method, which names the attempt's span. */
   readonly method?: string | undefined;
   readonly deps: Deps;

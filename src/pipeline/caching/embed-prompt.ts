@@ -64,6 +64,7 @@ export async function embedPrompt(
     plan: singleTargetPlan(target, timeoutsOf(deadlineAt - deps.now()), "embeds for the semantic cache"),
     open,
     isKept: false,
+    needsPrice: true,
     deps: { ...deps, ...contentOfWhole(call, deps) },
     deadlineAt,
     taken: new Set(),

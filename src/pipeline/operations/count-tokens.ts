@@ -79,7 +79,7 @@ async function countAt(
   const timeouts = { firstByteMs: DEFAULT_FIRST_BYTE_MS, ...plan.timeouts };
   const countPlan: Plan = { ...unhedged, targets: [first, ...others], retries: once, timeouts };
   try {
-    return await callTargets(openRun(call, countPlan, { open: counting.open }, deps));
+    return await callTargets(openRun(call, countPlan, { open: counting.open, needsPrice: false }, deps));
   } catch (thrown) {
     const error = toGatewayError(thrown);
     const isLast = targets.length < plan.targets.length && error.canFallBack;

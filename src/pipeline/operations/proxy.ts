@@ -38,7 +38,7 @@ export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promis
   const open = (provider: Provider, opened: Target): Promise<NativeExchange> =>
     openNative(call, ask, provider, opened, deps);
   const { native, body } = await withLease(call, undefined, deps, (admitted) =>
-    callTargets(openRun(admitted, plan, { open, method }, deps)),
+    callTargets(openRun(admitted, plan, { open, needsPrice: false, method }, deps)),
   );
   if (native === undefined) throw new GatewayError("internal_error", "The vendor's API gave no response.");
   return { ...native, body: body === "" ? null : body };
