@@ -12,7 +12,7 @@ const ANTHROPIC = { "anthropic-version": "2023-06-01" };
 export const ANSWERED: readonly Scenario[] = [
   {
     name: "answered",
-    done: "A model is asked, and answers as a whole.",
+    done: "A model answers, not streamed.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
     async play(context) {
       const model = context.model("m", {
@@ -49,7 +49,7 @@ export const ANSWERED: readonly Scenario[] = [
   },
   {
     name: "streamed",
-    done: "A model is asked for a stream.",
+    done: "A model answers with a stream.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok +stream.first_chunk", ...SETTLED],
     async play(context) {
       const model = context.model("m", { kind: "answer", text: "one two three" });
@@ -80,7 +80,7 @@ export const ANSWERED: readonly Scenario[] = [
   },
   {
     name: "streamed with a pause",
-    done: "The upstream falls silent for two seconds in the middle of its stream, and goes on.",
+    done: "The upstream sends nothing for two seconds in the middle of its stream, and goes on.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok +stream.first_chunk +stream.stall", ...SETTLED],
     async play(context) {
       const model = context.model("m", { kind: "answer", text: "one two", paceMs: 2300 });
@@ -97,7 +97,7 @@ export const ANSWERED: readonly Scenario[] = [
   },
   {
     name: "translated",
-    done: "An Anthropic client is answered by a model that speaks OpenAI's dialect.",
+    done: "An Anthropic client is answered by a model that speaks the OpenAI chat wire.",
     tree: [
       "POST /v1/messages ok 200",
       ...PASSED,
@@ -134,7 +134,7 @@ export const ANSWERED: readonly Scenario[] = [
   },
   {
     name: "with tool calls",
-    done: "The model wants a tool called; the request brings parameters, metadata and a session.",
+    done: "The model calls a tool; the request has parameters, metadata and a session.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok finish=tool_calls", ...SETTLED],
     async play(context) {
       const toolCalls = [{ id: "call_1", name: "look", arguments: '{"at":"it"}' }];
@@ -251,7 +251,7 @@ export const ANSWERED: readonly Scenario[] = [
   },
   {
     name: "embeddings",
-    done: "A text's embedding is asked for.",
+    done: "A client requests an embedding.",
     tree: ["POST /v1/embeddings ok 200", ...PASSED, "  embeddings m 200 ok", ...SETTLED],
     async play(context) {
       const { key } = await context.tenant();
@@ -281,7 +281,7 @@ export const ANSWERED: readonly Scenario[] = [
   },
   {
     name: "tokens counted by the vendor",
-    done: "`count_tokens` of an Anthropic model: its vendor is asked.",
+    done: "`count_tokens` of an Anthropic model: its vendor counts.",
     tree: [
       "POST /v1/messages/count_tokens ok 200",
       ...ENTRY,
@@ -298,8 +298,8 @@ export const ANSWERED: readonly Scenario[] = [
     },
   },
   {
-    name: "passed on",
-    done: "A moderation: routed and limited like a generation, not understood.",
+    name: "forwarded",
+    done: "A moderation: routed and limited like a generation, forwarded unread.",
     tree: [
       "POST /v1/moderations ok 200",
       ...ENTRY,
@@ -336,7 +336,7 @@ export const ANSWERED: readonly Scenario[] = [
   },
   {
     name: "vendor's refusal proxied",
-    done: "The vendor answers 404 under `/proxy`, which the client is given as it is.",
+    done: "The vendor answers 404 under `/proxy`, which the client gets unchanged.",
     tree: [
       "POST /proxy/:provider/:path{.+} upstream_error 404",
       "  auth",
@@ -354,7 +354,7 @@ export const ANSWERED: readonly Scenario[] = [
   },
   {
     name: "by the platform's binding",
-    done: "Workers AI by the Worker's own binding: a call like any other, but to no address and in a form that no client speaks.",
+    done: "Workers AI by the Worker's own binding: a call like any other, but without an address and on an upstream-only wire.",
     tree: [
       `${CHAT} ok 200`,
       ...PASSED,
@@ -392,7 +392,7 @@ export const ANSWERED: readonly Scenario[] = [
   },
   {
     name: "record written",
-    done: "An operator writes a route: an order leaves a trace, a look at something doesn't.",
+    done: "An operator writes a route: a write leaves a trace, a read doesn't.",
     tree: ["PUT /admin/tenants/:tenant/routes/:name ok 201"],
     async play(context) {
       const { id } = await context.tenant();
@@ -406,7 +406,7 @@ export const ANSWERED: readonly Scenario[] = [
   },
   {
     name: "models listed",
-    done: "A client asks which models there are: nobody is called, nothing is limited.",
+    done: "A client lists the models: no upstream is called, nothing is limited.",
     tree: ["GET /v1/models ok 200", "  auth", "  config.load"],
     async play(context) {
       const { key } = await context.tenant();

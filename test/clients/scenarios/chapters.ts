@@ -18,11 +18,11 @@ export interface Chapter {
 export const CHAPTERS: readonly Chapter[] = [
   { title: "Answered", scenarios: ANSWERED },
   { title: "Answered from elsewhere", scenarios: SHARED },
-  { title: "Looked up by meaning", scenarios: BY_MEANING },
+  { title: "Semantic cache", scenarios: BY_MEANING },
   { title: "Waiting", scenarios: WAITING },
   { title: "Refused", scenarios: REFUSED },
   { title: "Realtime sessions", scenarios: REALTIME_SESSIONS },
   { title: "Upstream faults", scenarios: FAULTS },
-  { title: "Gone", scenarios: LEAVING },
+  { title: "Client disconnected", scenarios: LEAVING },
   { title: "Whose trace, and who gets it", scenarios: IDENTITY },
 ];

@@ -72,7 +72,7 @@ const TEXT = { kind: "answer", text: "one two three four" } as const;
 export const FAULTS: readonly Scenario[] = [
   {
     name: "rejected by the upstream",
-    done: "The upstream answers 400: the caller's fault, so nobody else is asked.",
+    done: "The upstream answers 400: the caller's fault, so no other target is called.",
     tree: [
       `${CHAT} upstream_error 400 decision=upstream_rejected`,
       ...FIRST_OF_TWO,
@@ -113,7 +113,7 @@ export const FAULTS: readonly Scenario[] = [
   },
   {
     name: "upstream limited for a minute",
-    done: "429 with `retry-after: 60`: too long to wait, so the next target is asked.",
+    done: "429 with `retry-after: 60`: too long to wait, so the next target is called.",
     tree: [
       `${CHAT} ok 200 fallback=true +fallback(429 target=up/m2 error=upstream_rate_limited)`,
       ...FIRST_OF_TWO,
@@ -175,7 +175,7 @@ export const FAULTS: readonly Scenario[] = [
   },
   {
     name: "malformed answer",
-    done: "A body that is no answer; the second target answers.",
+    done: "A body that is not an answer; the second target answers.",
     tree: [
       `${CHAT} ok 200 fallback=true +fallback(target=up/m2 error=upstream_malformed)`,
       ...FIRST_OF_TWO,
@@ -268,7 +268,7 @@ export const FAULTS: readonly Scenario[] = [
   },
   {
     name: "stream with an error in it",
-    done: "The upstream says an error in mid-stream, which the client is sent.",
+    done: "The upstream sends an error in mid-stream, which is passed on to the client.",
     tree: [
       `${CHAT} upstream_error 200 stream=upstream_error error=upstream_error ERROR`,
       ...ALONE,
@@ -280,7 +280,7 @@ export const FAULTS: readonly Scenario[] = [
   },
   {
     name: "translated stream cut",
-    done: "The same for a client of another dialect.",
+    done: "The same for a client of another wire.",
     tree: [
       "POST /v1/messages upstream_error 200 stream=cut error=upstream_error ERROR",
       ...PASSED,
@@ -364,8 +364,8 @@ export const FAULTS: readonly Scenario[] = [
     },
   },
   {
-    name: "gate closed, fallback",
-    done: "The first target's upstream had asked to be left alone for a while.",
+    name: "cooldown, fallback",
+    done: "The first target is on cooldown after a `Retry-After`.",
     tree: [
       `${CHAT} ok 200 fallback=true +fallback(target=up/m2 error=target_closed)`,
       ...FIRST_OF_TWO,
@@ -380,8 +380,8 @@ export const FAULTS: readonly Scenario[] = [
     },
   },
   {
-    name: "gate closed, waited for",
-    done: "The only target asked to be left alone for a second: the request waits, and is answered.",
+    name: "cooldown, waited for",
+    done: "The only target is on cooldown for a second: the request waits, and is answered.",
     tree: [`${CHAT} ok 200 +retry(error=target_closed)`, ...ALONE, "  chat m 200 ok", ...SETTLED],
     async play(context) {
       const model = context.model("m", once(error(429, { "retry-after": "1" })));
@@ -393,7 +393,7 @@ export const FAULTS: readonly Scenario[] = [
   },
   {
     name: "hedged",
-    done: "The first target takes long; after 100 ms the second is asked beside it and answers first.",
+    done: "The first target takes long; after 100 ms the second is called too and answers first.",
     tree: [
       `${CHAT} ok 200 fallback=true +hedge(target=up/fast after_ms=100)`,
       "  auth",
@@ -419,7 +419,7 @@ export const FAULTS: readonly Scenario[] = [
   },
   {
     name: "retries used up",
-    done: "So many requests fail that a further retry is refused by the retry budget.",
+    done: "So many requests fail that the retry budget refuses a further retry.",
     tree: [
       `${CHAT} upstream_error 429 decision=upstream_rate_limited`,
       ...ALONE,

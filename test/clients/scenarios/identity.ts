@@ -102,8 +102,8 @@ export const IDENTITY: readonly Scenario[] = [
     },
   },
   {
-    name: "garbage traceparent",
-    done: "A `traceparent` that is none: a trace of its own, as without any.",
+    name: "invalid traceparent",
+    done: "An invalid `traceparent`: a trace of its own, as without any.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
     async play(context) {
       const traceId = newTraceId();
@@ -149,7 +149,7 @@ export const IDENTITY: readonly Scenario[] = [
   },
   {
     name: "sampled out",
-    done: "A tenant that keeps none of what is ordinary (`sampleRatio: 0`): its destination and its store get nothing, the operator all.",
+    done: "A tenant with `sampleRatio: 0`: its destination and its store get nothing, the operator everything.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
     async play(context) {
       const tenant = await withOwn(context, { sampleRatio: 0 });
@@ -214,7 +214,7 @@ export const IDENTITY: readonly Scenario[] = [
   },
   {
     name: "content off",
-    done: "Nobody has asked for content: no word of prompt or answer leaves, to anybody.",
+    done: "Content is off: neither prompt nor answer is sent to any destination.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED],
     async play(context) {
       const { spans, canary, texts } = await talk(context, "off");
@@ -225,7 +225,7 @@ export const IDENTITY: readonly Scenario[] = [
   },
   {
     name: "content redacted",
-    done: "Tenant and destination want it masked: what was said, without addresses and card numbers. The operator gets none.",
+    done: "Tenant and destination have it `redacted`: the text without addresses and card numbers. The operator gets none.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok content×4", ...SETTLED],
     gets: ["content"],
     async play(context) {
@@ -239,8 +239,8 @@ export const IDENTITY: readonly Scenario[] = [
     },
   },
   {
-    name: "content in full",
-    done: "Tenant and destination want it whole. The operator gets none.",
+    name: "content full",
+    done: "Tenant and destination have it `full`. The operator gets none.",
     tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok content×4", ...SETTLED],
     gets: ["content"],
     async play(context) {

@@ -34,7 +34,7 @@ async function findTrace(context: ScenarioContext, tenantId: string) {
 
 export const LEAVING: readonly Scenario[] = [
   {
-    name: "client gone while it sends",
+    name: "client left while it sends",
     done: "A client leaves in the middle of its request's body.",
     tree: [`${CHAT} client_disconnected 499 decision=client_disconnected`, "  auth", "  config.load"],
     async play(context) {
@@ -55,8 +55,8 @@ export const LEAVING: readonly Scenario[] = [
     },
   },
   {
-    name: "client gone while queued",
-    done: "A client leaves while its request waits for a slot: its place is free at once, nobody is called.",
+    name: "client left while queued",
+    done: "A client leaves while its request waits for a slot: its place is free at once, no upstream is called.",
     tree: [
       `${CHAT} client_disconnected 499 decision=client_disconnected waited`,
       ...ENTRY,
@@ -79,8 +79,8 @@ export const LEAVING: readonly Scenario[] = [
     },
   },
   {
-    name: "client gone before the first byte",
-    done: "A client leaves while the upstream thinks: the call is aborted, the slot goes back.",
+    name: "client left before the first byte",
+    done: "A client leaves before the upstream answers: the call is aborted, the slot is released.",
     tree: [
       `${CHAT} client_disconnected 499 decision=client_disconnected`,
       ...PASSED,
@@ -98,7 +98,7 @@ export const LEAVING: readonly Scenario[] = [
     },
   },
   {
-    name: "client gone in the stream",
+    name: "client left in the stream",
     done: "A client leaves after the first chunks: the upstream is stopped, what it has sent is estimated and settled.",
     tree: [
       `${CHAT} client_disconnected 200 stream=client_disconnected`,
@@ -121,8 +121,8 @@ export const LEAVING: readonly Scenario[] = [
     },
   },
   {
-    name: "client gone in a translated stream",
-    done: "The same for a client of another dialect.",
+    name: "client left in a translated stream",
+    done: "The same for a client of another wire.",
     tree: [
       "POST /v1/messages client_disconnected 200 stream=client_disconnected",
       ...PASSED,
@@ -151,7 +151,7 @@ export const LEAVING: readonly Scenario[] = [
     },
   },
   {
-    name: "client gone, others not",
+    name: "client left, others not",
     done: "The client of the request that leads two equal ones leaves: its call goes on for the other.",
     tree: [
       `${CHAT} client_disconnected 499 decision=client_disconnected`,
@@ -178,7 +178,7 @@ export const LEAVING: readonly Scenario[] = [
     },
   },
   {
-    name: "client gone while it waits for its moment",
+    name: "client left while its rate held it",
     done: "A client leaves while its request sleeps until the requests per minute let it go: it has used nothing.",
     tree: [
       `${CHAT} client_disconnected 499 decision=client_disconnected waited`,
@@ -196,7 +196,7 @@ export const LEAVING: readonly Scenario[] = [
     },
   },
   {
-    name: "client gone while it shares",
+    name: "client left while it shares",
     done: "A client leaves while it waits for an equal request's answer, which goes on without it.",
     tree: [
       `${CHAT} client_disconnected 499 decision=client_disconnected`,
@@ -217,7 +217,7 @@ export const LEAVING: readonly Scenario[] = [
   },
   {
     name: "abandoned",
-    done: "The gateway is killed with a request in flight: its queue object sees the lease end and writes what it knows, to everybody who gets the tenant's traces.",
+    done: "The gateway is killed with a request in flight: its queue object sees the lease end and writes what it knows, to each place that gets the tenant's traces.",
     tree: ["abandoned abandoned error=abandoned ERROR"],
     async play(context) {
       const { stack, own } = context;

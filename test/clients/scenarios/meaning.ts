@@ -56,8 +56,8 @@ const ASKED = ["  admission", "    queue.wait", "  chat m 200 ok", ...SETTLED];
 
 export const BY_MEANING: readonly Scenario[] = [
   {
-    name: "looked up by meaning",
-    done: "A route with the semantic cache is asked something new: the text is embedded, and the answer stored so that it can be found.",
+    name: "semantic miss, stored",
+    done: "A new question on a route with the semantic cache: the text is embedded, and the answer stored and indexed.",
     tree: [
       `${CHAT} ok 200`,
       ...MISSED,
@@ -82,7 +82,7 @@ export const BY_MEANING: readonly Scenario[] = [
     },
   },
   {
-    name: "found by meaning",
+    name: "semantic hit",
     done: "The same in other words: no model but the embedding's is called. The link leads to the call that made the answer.",
     tree: [
       `${CHAT} cache_hit 200 cache=hit`,
@@ -118,8 +118,8 @@ export const BY_MEANING: readonly Scenario[] = [
     },
   },
   {
-    name: "not near enough",
-    done: "Something else is asked. The link leads to the call that made the nearest answer.",
+    name: "semantic miss, not similar enough",
+    done: "A different question. The link leads to the call that made the nearest answer.",
     tree: [
       `${CHAT} ok 200`,
       ...MISSED,
@@ -140,7 +140,7 @@ export const BY_MEANING: readonly Scenario[] = [
   },
   {
     name: "embedding failed",
-    done: "The embedding's target answers 500: the request goes on as if nothing had been found. Its answer is stored, but can't be found by meaning.",
+    done: "The embedding's target answers 500: the request goes on as if nothing had been found. Its answer is stored, but not indexed.",
     tree: [
       `${CHAT} ok 200`,
       ...MISSED,
@@ -156,7 +156,7 @@ export const BY_MEANING: readonly Scenario[] = [
   },
   {
     name: "embedding too slow",
-    done: "The embedding doesn't come within the route's `cache.semantic.timeoutMs`, a second where it says nothing.",
+    done: "The embedding doesn't come within the route's `cache.semantic.timeoutMs`, one second by default.",
     tree: [
       `${CHAT} ok 200`,
       ...MISSED,
@@ -171,7 +171,7 @@ export const BY_MEANING: readonly Scenario[] = [
   },
   {
     name: "not only text",
-    done: "The question has a picture in it: nothing is embedded, equal requests are found all the same.",
+    done: "The question contains an image: nothing is embedded, equal requests are still found.",
     tree: [
       `${CHAT} ok 200`,
       ...MISSED,

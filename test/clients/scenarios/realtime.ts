@@ -67,7 +67,7 @@ async function converse({ client }: Joined, responses: number): Promise<void> {
 export const REALTIME_SESSIONS: readonly Scenario[] = [
   {
     name: "realtime session",
-    done: "A client opens a session, has two responses and closes it. Root and call last as long, and have what both responses were billed with.",
+    done: "A client opens a session, has two responses and closes it. Root and call last as long, and have the usage of both responses.",
     tree: [
       `${REALTIME} ok 101`,
       ...ADMITTED,
@@ -102,7 +102,7 @@ export const REALTIME_SESSIONS: readonly Scenario[] = [
   },
   {
     name: "realtime session, upstream breaks",
-    done: "The upstream's connection breaks after a response: the client is told by an error event and the code 1011. What was billed until then counts.",
+    done: "The upstream's connection breaks after a response: the client gets an error event and the code 1011. Usage until then counts.",
     tree: [
       `${REALTIME} upstream_error 101 stream=cut error=upstream_error ERROR`,
       ...ADMITTED,
@@ -123,7 +123,7 @@ export const REALTIME_SESSIONS: readonly Scenario[] = [
   },
   {
     name: "realtime session, client breaks",
-    done: "The client's connection breaks: the upstream's session is closed, and nobody's error.",
+    done: "The client's connection breaks: the upstream's session is closed, and it is not an error.",
     tree: [
       `${REALTIME} client_disconnected 101 stream=client_disconnected`,
       ...ADMITTED,
@@ -142,7 +142,7 @@ export const REALTIME_SESSIONS: readonly Scenario[] = [
   },
   {
     name: "handshake refused, then fallback",
-    done: "The first target answers the handshake with 503; the second one opens the session, in which nothing is asked.",
+    done: "The first target answers the handshake with 503; the second one opens the session, in which nothing is sent.",
     tree: [
       `${REALTIME} ok 101 fallback=true +fallback(503 target=up/m2 error=upstream_overloaded)`,
       "  auth",
@@ -186,7 +186,7 @@ export const REALTIME_SESSIONS: readonly Scenario[] = [
   },
   {
     name: "no slot for a session",
-    done: "Another session holds the tenant's only slot, and nobody may wait: 429 to the handshake.",
+    done: "Another session holds the tenant's only slot, and waiting is off: 429 to the handshake.",
     tree: [
       `${REALTIME} rejected 429 decision=queue_full limit=queue_depth limit_value=0`,
       ...ENTRY,

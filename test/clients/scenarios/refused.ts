@@ -61,7 +61,7 @@ export const REFUSED: readonly Scenario[] = [
     },
   },
   {
-    name: "flood of refusals",
+    name: "many unauthenticated refusals",
     done: "Twenty requests without a key within a second: the first leaves a trace, the others one span that counts them.",
     tree: ["refusals rejected count=19"],
     async play(context) {
@@ -76,7 +76,7 @@ export const REFUSED: readonly Scenario[] = [
   },
   {
     name: "tenant suspended",
-    done: "A key whose tenant is switched off: 403.",
+    done: "A key whose tenant is suspended: 403.",
     tree: [`${CHAT} rejected 403 decision=tenant_suspended`, "  auth", "  config.load"],
     async play(context) {
       const { key } = await context.tenant({ record: { status: "suspended" } });
@@ -100,7 +100,7 @@ export const REFUSED: readonly Scenario[] = [
   },
   {
     name: "proxy not allowed",
-    done: "A key that is bound to models calls `/proxy`: 403.",
+    done: "A key with `allowedModels` calls `/proxy`: 403.",
     tree: [
       "GET /proxy/:provider/:path{.+} rejected 403 decision=permission_denied",
       "  auth",
@@ -163,7 +163,7 @@ export const REFUSED: readonly Scenario[] = [
   },
   {
     name: "untranslatable",
-    done: "An Anthropic client's `top_k` has no counterpart at the target: 400, and the slot goes back.",
+    done: "An Anthropic client's `top_k` has no counterpart at the target: 400, and the slot is released.",
     tree: [
       "POST /v1/messages rejected 400 decision=invalid_request",
       ...PASSED,
@@ -221,7 +221,7 @@ export const REFUSED: readonly Scenario[] = [
   },
   {
     name: "queue full",
-    done: "One slot, no place to wait, and somebody holds the slot: 429.",
+    done: "One slot, which is taken, and no place to wait: 429.",
     tree: [
       `${CHAT} rejected 429 decision=queue_full limit=queue_depth limit_value=0`,
       ...ENTRY,
@@ -237,7 +237,7 @@ export const REFUSED: readonly Scenario[] = [
     },
   },
   {
-    name: "waited in vain",
+    name: "waited too long",
     done: "One slot, and it does not come free within the client's `x-headgate-max-wait-ms`: 429.",
     tree: [
       `${CHAT} rejected 429 decision=rate_limited limit=concurrency limit_value=1 waited`,
@@ -253,7 +253,7 @@ export const REFUSED: readonly Scenario[] = [
   },
   {
     name: "budget spent",
-    done: "The day's money is gone: 429, with the time until midnight.",
+    done: "The day's budget is used up: 429, with the time until midnight.",
     tree: [
       `${CHAT} rejected 429 decision=budget_exceeded limit=budget limit_value=10000`,
       ...ENTRY,
@@ -275,7 +275,7 @@ export const REFUSED: readonly Scenario[] = [
   },
   {
     name: "circuit open",
-    done: "The only target has failed five times: 503 with `retry-after`, and it is left alone.",
+    done: "The only target has failed five times: 503 with `retry-after`, and it isn't called.",
     tree: [
       `${CHAT} upstream_error 503 decision=upstream_overloaded error=upstream_overloaded ERROR +circuit_open(circuit=open target=up/m)`,
       "  auth",
@@ -299,8 +299,8 @@ export const REFUSED: readonly Scenario[] = [
     },
   },
   {
-    name: "gate closed",
-    done: "The only target asked to be left alone for longer than the request may take: 429 with what is left of it.",
+    name: "cooldown",
+    done: "The only target is on cooldown for longer than the request may take: 429 with the time left.",
     tree: [
       `${CHAT} upstream_error 429 decision=upstream_rate_limited +gate_closed(target=up/m error=target_closed)`,
       ...ALONE,

@@ -22,7 +22,7 @@ async function twice(context: ScenarioContext, tenant: TestTenant, first: Ask, s
 export const SHARED: readonly Scenario[] = [
   {
     name: "cache miss",
-    done: "A tenant with a cache asks something new.",
+    done: "A new question to a tenant with a cache.",
     tree: [
       `${CHAT} ok 200`,
       ...ENTRY,
@@ -37,7 +37,7 @@ export const SHARED: readonly Scenario[] = [
   },
   {
     name: "cache hit",
-    done: "The same again, at the same isolate, which has it at hand: no model is called. The link leads to the call that made the answer.",
+    done: "The same again, at the same isolate, which has it in memory: no model is called. The link leads to the call that made the answer.",
     tree: [`${CHAT} cache_hit 200 cache=hit`, ...ENTRY, "  cache.lookup cache=hit from=memory →cached_from"],
     async play(context) {
       // With a price, so that there is something to save.
@@ -59,7 +59,7 @@ export const SHARED: readonly Scenario[] = [
   },
   {
     name: "cache hit, from KV",
-    done: "The same again, at another isolate: it has to read the answer from KV, and has it at hand from then on.",
+    done: "The same again, at another isolate: it reads the answer from KV, and keeps it in memory from then on.",
     tree: [`${CHAT} cache_hit 200 cache=hit`, ...ENTRY, "  cache.lookup cache=hit →cached_from"],
     async play(context) {
       const { key } = await caching(context);
@@ -82,7 +82,7 @@ export const SHARED: readonly Scenario[] = [
   },
   {
     name: "cache bypassed by the client",
-    done: "`x-headgate-cache: off`: neither looked for nor stored.",
+    done: "`x-headgate-cache: off`: neither looked up nor stored.",
     tree: [
       `${CHAT} ok 200`,
       ...ENTRY,
@@ -100,7 +100,7 @@ export const SHARED: readonly Scenario[] = [
   },
   {
     name: "cache refreshed",
-    done: "`x-headgate-cache: refresh`: not looked for, stored anew.",
+    done: "`x-headgate-cache: refresh`: not looked up, stored again.",
     tree: [
       `${CHAT} ok 200`,
       ...ENTRY,
@@ -119,7 +119,7 @@ export const SHARED: readonly Scenario[] = [
   },
   {
     name: "only if cached, and it is not",
-    done: "`x-headgate-cache: only-if-cached` with nothing there: 504, and nobody was asked.",
+    done: "`x-headgate-cache: only-if-cached` with nothing cached: 504, and no upstream was called.",
     tree: [
       `${CHAT} rejected 504 decision=cache_miss error=cache_miss ERROR`,
       ...ENTRY,
@@ -152,7 +152,7 @@ export const SHARED: readonly Scenario[] = [
   },
   {
     name: "embeddings, half of them cached",
-    done: "Three texts, of which one was asked for before.",
+    done: "Three texts, of which one was embedded before.",
     tree: [
       "POST /v1/embeddings ok 200",
       ...ENTRY,
@@ -243,8 +243,8 @@ export const SHARED: readonly Scenario[] = [
     play: async (context) => (await overlap(context, { kind: "error", status: 422, delayMs: 300 })).follower,
   },
   {
-    name: "goes on alone",
-    done: "Two equal requests before it were refused a slot, which says nothing of this one: it asks for itself.",
+    name: "not coalesced",
+    done: "Two equal requests before it were refused a slot, which says nothing about this one: it calls the upstream itself.",
     tree: [
       `${CHAT} ok 200 waited`,
       ...ENTRY,

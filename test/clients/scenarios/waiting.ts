@@ -26,7 +26,7 @@ async function behind(context: ScenarioContext, headers: Readonly<Record<string,
 export const WAITING: readonly Scenario[] = [
   {
     name: "waited for a slot",
-    done: "One slot, and somebody holds it. The links lead to the root of the request that did, whose trace can be opened.",
+    done: "One slot, and another request holds it. The links lead to that request's root, whose trace can be opened.",
     tree: [
       `${CHAT} ok 200 waited`,
       ...ENTRY,
@@ -73,7 +73,7 @@ export const WAITING: readonly Scenario[] = [
   },
   {
     name: "third in the queue",
-    done: "Two slots taken and one request waiting already: two held the slots, one let it in.",
+    done: "Two slots taken and one request waiting already: two held the slots, the end of one admitted it.",
     tree: [
       `${CHAT} ok 200 waited`,
       ...ENTRY,
@@ -124,8 +124,8 @@ export const WAITING: readonly Scenario[] = [
     },
   },
   {
-    name: "waited for its moment",
-    done: "Only the requests per minute are in the way: nobody's end lets it in, so there is no link.",
+    name: "waited for its rate",
+    done: "Only the requests per minute are in the way: no other request's end admits it, so there is no link.",
     tree: [
       `${CHAT} ok 200 waited`,
       ...ENTRY,
@@ -168,8 +168,8 @@ export const WAITING: readonly Scenario[] = [
     },
   },
   {
-    name: "let in by its isolate",
-    done: "A busy tenant far below its limits: the isolate has leases at hand and asks nobody.",
+    name: "admitted by its isolate",
+    done: "A busy tenant far below its limits: the isolate uses a prefetched lease and makes no call.",
     tree: [
       `${CHAT} ok 200`,
       ...ENTRY,
