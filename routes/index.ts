@@ -3,10 +3,11 @@
 import { Hono } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { generation } from "../src/http/generation.ts";
-import { adminAuth } from "../src/middleware/admin-auth.ts";
+import { adminAuth, adminReadAuth } from "../src/middleware/admin-auth.ts";
 import { authenticate } from "../src/middleware/authenticate.ts";
 import { cors } from "../src/middleware/cors.ts";
 import { endpoint } from "../src/middleware/endpoint.ts";
+import { localHost } from "../src/middleware/local-host.ts";
 import { createNotFound } from "../src/middleware/method-guard.ts";
 import { onError } from "../src/middleware/on-error.ts";
 import { requestScope, type ScopePorts } from "../src/middleware/request-scope.ts";
@@ -36,7 +37,7 @@ import { openRealtime } from "./realtime.ts";
 export function createApp(ports: ScopePorts): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.onError(onError);
-  app.use("*", requestScope(ports), cors);
+  app.use("*", requestScope(ports), localHost, cors);
 
   app.get("/healthz", health);
 
@@ -81,9 +82,9 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   app.route("/admin", adminTraces);
   app.route("/admin", adminExport);
   app.route("/admin", adminAudit);
-  app.use("/metrics", adminAuth);
+  app.use("/metrics", adminReadAuth);
   app.get("/metrics", metrics);
-  app.use("/jaeger/*", adminAuth);
+  app.use("/jaeger/*", adminReadAuth);
   app.route("/jaeger/api", jaeger);
 
   app.notFound(createNotFound(app));

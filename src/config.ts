@@ -67,6 +67,9 @@ const settingsSchema = z.object({
   DEV_TENANT: flag,
 });
 
+/** Every variable that is read; `npm start` passes these on. */
+export const SETTING_NAMES: readonly string[] = Object.keys(settingsSchema.shape);
+
 function decodedLength(base64: string): number {
   try {
     return atob(base64).length;
@@ -95,7 +98,7 @@ export interface Settings {
 /** Checks the environment; throws `unavailable` that names each wrong variable, never its value. */
 export function readSettings(env: object): Settings {
   const known = Object.fromEntries(
-    Object.keys(settingsSchema.shape).flatMap((name) => {
+    SETTING_NAMES.flatMap((name) => {
       const value: unknown = Reflect.get(env, name);
       return value === undefined || value === "" ? [] : [[name, value]];
     }),

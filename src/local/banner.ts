@@ -6,9 +6,10 @@ interface Running {
   readonly url: string;
   readonly demo: DemoTenant;
   readonly adminToken: string;
+  readonly inspectorPort: number;
 }
 
-export function describeGateway({ url, demo, adminToken }: Running): string {
+export function describeGateway({ url, demo, adminToken, inspectorPort }: Running): string {
   const ask = (body: string, flags: string): string =>
     `  curl ${flags} ${url}/v1/chat/completions \\
     -H 'authorization: Bearer ${demo.key}' \\
@@ -20,6 +21,7 @@ Headgate is running on ${url}
 
   demo key      ${demo.key}
   admin token   ${adminToken}
+  debugger      localhost:${inspectorPort} (attach from chrome://inspect or your editor; --inspector-port chooses the port)
 
 Call the demo route. Its first target fails every other time, then the second one answers; both are simulated in the gateway:
 

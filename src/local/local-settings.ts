@@ -7,18 +7,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-
-/** What the Worker reads (src/config.ts). */
-const WORKER_SETTINGS = [
-  "ADMIN_TOKEN",
-  "MASTER_KEY",
-  "OTLP_ENDPOINT",
-  "OTLP_HEADERS",
-  "SERVICE_NAME",
-  "CORS_ORIGINS",
-  "UPSTREAM_ALLOW_PRIVATE",
-  "DEV_TENANT",
-];
+import { SETTING_NAMES } from "../config.ts";
 
 /** Only for the demo tenant's providers; not in the Worker's environment. */
 const PROVIDER_SETTINGS = [
@@ -31,41 +20,53 @@ const PROVIDER_SETTINGS = [
 
 const SECRET_FILE_MODE = 0o600;
 const MASTER_KEY_BYTES = 32;
+const ADMIN_TOKEN_BYTES = 24;
 
 export interface LocalSettings {
   readonly values: Readonly<Record<string, string>>;
   /** Path of the file with the Worker's part of them. */
   readonly envFile: string;
+  /** Names in `.dev.vars` that nothing reads: probably misspelt. */
+  readonly unknownNames: readonly string[];
 }
 
-export function prepareSettings(stateDir: string, env: NodeJS.ProcessEnv): LocalSettings {
+/** Reads the settings, and keeps generated secrets in `stateDir`. `varsFile` is the path of `.dev.vars`. */
+export function prepareSettings(
+  stateDir: string,
+  env: NodeJS.ProcessEnv,
+  varsFile = ".dev.vars",
+): LocalSettings {
   const dir = join(stateDir, "headgate");
   mkdirSync(dir, { recursive: true });
-  const file = existsSync(".dev.vars") ? parseEnv(readFileSync(".dev.vars", "utf8")) : {};
+  const file = existsSync(varsFile) ? parseEnv(readFileSync(varsFile, "utf8")) : {};
+  const names = [...SETTING_NAMES, ...PROVIDER_SETTINGS];
   const given: Record<string, string> = {};
-  for (const name of [...WORKER_SETTINGS, ...PROVIDER_SETTINGS]) {
+  for (const name of names) {
     const value = file[name] ?? env[name];
     if (value !== undefined && value !== "") given[name] = value;
   }
   const values = {
-    ADMIN_TOKEN: "dev",
     UPSTREAM_ALLOW_PRIVATE: "true",
     DEV_TENANT: "true",
     ...given,
-    MASTER_KEY: given["MASTER_KEY"] ?? keptMasterKey(join(dir, "master-key")),
+    ADMIN_TOKEN: given["ADMIN_TOKEN"] ?? keptSecret(join(dir, "admin-token"), ADMIN_TOKEN_BYTES, "base64url"),
+    MASTER_KEY: given["MASTER_KEY"] ?? keptSecret(join(dir, "master-key"), MASTER_KEY_BYTES, "base64"),
   };
   const envFile = join(dir, "worker.vars");
   const lines = Object.entries(values)
-    .filter(([name]) => WORKER_SETTINGS.includes(name))
+    .filter(([name]) => SETTING_NAMES.includes(name))
     .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   writeFileSync(envFile, `${lines.join("\n")}\n`, { mode: SECRET_FILE_MODE });
-  return { values, envFile };
+  return { values, envFile, unknownNames: Object.keys(file).filter((name) => !names.includes(name)) };
 }
 
-/** Created once and kept in the state folder: without it the stored credentials can't be decrypted. */
-function keptMasterKey(path: string): string {
+/**
+ * Random, created once and kept: without the master key the stored credentials can't be decrypted, and a constant admin token
+ * would be known to every web page.
+ */
+function keptSecret(path: string, bytes: number, encoding: "base64" | "base64url"): string {
   if (existsSync(path)) return readFileSync(path, "utf8").trim();
-  const key = randomBytes(MASTER_KEY_BYTES).toString("base64");
-  writeFileSync(path, `${key}\n`, { mode: SECRET_FILE_MODE });
-  return key;
+  const secret = randomBytes(bytes).toString(encoding);
+  writeFileSync(path, `${secret}\n`, { mode: SECRET_FILE_MODE });
+  return secret;
 }

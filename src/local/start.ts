@@ -4,6 +4,7 @@
  */
 
 import { spawn, type ChildProcess } from "node:child_process";
+import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeGateway } from "./banner.ts";
 import { ensureDemoTenant } from "./demo-tenant.ts";
@@ -20,8 +21,14 @@ if (!Number.isInteger(port) || port < 1 || port > 65_535) {
   fail(`PORT must be a whole number from 1 to 65535, not '${process.env["PORT"]}'.`);
 }
 const url = `http://localhost:${port}`;
+if (!(await isFree(port))) {
+  fail(`Port ${port} is in use. Stop what uses it, or choose another: npm start -- --port ${port + 1}`);
+}
+// 0: the system chooses one that is free.
+const inspectorPort = Number(optionOf("--inspector-port") ?? 0) || (await freePort());
 const stateDir = optionOf("--persist-to") ?? ".wrangler/state";
 const settings = prepareSettings(stateDir, process.env);
+for (const name of settings.unknownNames) console.warn(`.dev.vars: ${name} is not a setting, and ignored.`);
 
 console.log(`Headgate is starting on ${url} …`);
 const wrangler = startWrangler();
@@ -34,15 +41,18 @@ if (!(await isUp())) {
 }
 const demo = await ensureDemoTenant({ url, stateDir, settings }).catch((error: unknown) => {
   wrangler.kill();
-  return fail(`The demo tenant could not be made: ${error instanceof Error ? error.message : String(error)}`);
+  return fail(
+    `The demo tenant could not be created: ${error instanceof Error ? error.message : String(error)}`,
+  );
 });
-console.log(describeGateway({ url, demo, adminToken: settings.values["ADMIN_TOKEN"] ?? "" }));
+const adminToken = settings.values["ADMIN_TOKEN"] ?? "";
+console.log(describeGateway({ url, demo, adminToken, inspectorPort }));
 process.exitCode = await stopped;
 
 function startWrangler(): ChildProcess {
   const own = ["--port", String(port), "--persist-to", stateDir, "--env-file", settings.envFile];
   const quiet = ["--log-level", "warn", "--show-interactive-dev-session=false"];
-  const local = ["--ip", "localhost", "--inspector-port", "0"];
+  const local = ["--ip", "localhost", "--inspector-port", String(inspectorPort)];
   return spawn("wrangler", ["dev", ...local, ...quiet, ...own, ...passedOn()], {
     stdio: "inherit",
     // No network access: no usage statistics, no sample of a real request's properties.
@@ -66,6 +76,31 @@ async function isUp(): Promise<boolean> {
   return false;
 }
 
+/** Whether nothing listens on the port, by either address of localhost. */
+async function isFree(wanted: number): Promise<boolean> {
+  const tried = await Promise.all(["127.0.0.1", "::1"].map((host) => listen(wanted, host)));
+  return tried.every((result) => result !== "in use");
+}
+
+async function freePort(): Promise<number> {
+  const found = await listen(0, "127.0.0.1");
+  return typeof found === "number" ? found : 0;
+}
+
+/** Listens for a moment; "no address" on a machine without IPv6. */
+function listen(wanted: number, host: string): Promise<number | "in use" | "no address"> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      resolve(error.code === "EADDRINUSE" ? "in use" : "no address"),
+    );
+    server.listen(wanted, host, () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : wanted));
+    });
+  });
+}
+
 function optionOf(name: string): string | undefined {
   const at = wranglerArgs.indexOf(name);
   if (at >= 0) return wranglerArgs[at + 1];
@@ -74,7 +109,7 @@ function optionOf(name: string): string | undefined {
 
 /** The options that this script has read itself are not given twice. */
 function passedOn(): string[] {
-  const own = ["--port", "--persist-to"];
+  const own = ["--port", "--persist-to", "--inspector-port"];
   return wranglerArgs.filter(
     (arg, index) =>
       !own.some((name) => arg === name || arg.startsWith(`${name}=`)) &&

@@ -1,44 +1,83 @@
 /**
- * Access to the admin plane: ADMIN_TOKEN as `Bearer`, or as the password of `Basic` (for Grafana's Jaeger data source).
- * Without a token the admin plane is closed, except in local development.
+ * Access to the admin plane: ADMIN_TOKEN as `Bearer`; on read-only paths for Grafana also as the password of `Basic`. A web
+ * page of another site is refused whatever it sends, since a browser may add credentials by itself.
  */
 
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app-types.ts";
 import type { Settings } from "../config.ts";
 import { GatewayError } from "../errors.ts";
 import { sha256 } from "../bytes/digest.ts";
 
-/** The token of a local run that sets none: src/docs/http-api.md. */
-const LOCAL_TOKEN = "dev";
-/** The name that the client used: a web page elsewhere can't use one of its own (DNS rebinding). */
-const LOCAL_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
-
+/** For /admin: `Bearer` alone, and JSON bodies alone, neither of which a form or an image can send. */
 export const adminAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
-  const expected = adminToken(c.var.settings, c.req.url);
-  const given = readToken(c.req.header("authorization"));
-  if (given === undefined) throw refused("The admin plane needs 'authorization: Bearer <ADMIN_TOKEN>'.");
-  if (!(await isSameSecret(given, expected))) throw refused("The admin token is wrong.");
+  refuseOtherSites(c);
+  await checkToken(c, "bearer");
+  refuseOtherBodies(c);
   await next();
 };
 
+/** For /metrics and /jaeger, which are only read: also `Basic`, with any user name. */
+export const adminReadAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
+  refuseOtherSites(c);
+  await checkToken(c, isRead(c) ? "basic" : "bearer");
+  await next();
+};
+
+async function checkToken(c: Context<AppEnv>, mostAllowed: "bearer" | "basic"): Promise<void> {
+  const expected = adminToken(c.var.settings);
+  const given = readToken(c.req.header("authorization"), mostAllowed);
+  if (given === undefined) throw refused("The admin plane needs 'authorization: Bearer <ADMIN_TOKEN>'.");
+  if (!(await isSameSecret(given, expected))) throw refused("The admin token is wrong.");
+}
+
 /** Throws `unavailable` where none is set. */
-function adminToken(settings: Settings, url: string): string {
-  if (settings.adminToken !== undefined) return settings.adminToken;
-  if (settings.isLocal && LOCAL_HOSTS.includes(new URL(url).hostname)) return LOCAL_TOKEN;
+function adminToken({ adminToken: token }: Settings): string {
+  if (token !== undefined) return token;
   throw new GatewayError(
     "unavailable",
     "The admin plane is closed: ADMIN_TOKEN is not set. Set it as a secret of the deployment.",
-    {
-      param: "ADMIN_TOKEN",
-    },
+    { param: "ADMIN_TOKEN" },
   );
 }
 
-function readToken(header: string | undefined): string | undefined {
+/** Fetch Metadata and the Origin header (https://www.w3.org/TR/fetch-metadata/, seen 2026-11); clients that are not browsers send neither. */
+function refuseOtherSites(c: Context<AppEnv>): void {
+  const site = c.req.header("sec-fetch-site") ?? "none";
+  const origin = c.req.header("origin");
+  // By host: behind a proxy that ends TLS the scheme differs.
+  const isOwn = origin === undefined || hostOf(origin) === new URL(c.req.url).host;
+  if (isOwn && (site === "none" || site === "same-origin")) return;
+  throw new GatewayError("permission_denied", "The admin plane can't be used by web pages of other sites.", {
+    param: "origin",
+  });
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined;
+}
+
+function refuseOtherBodies(c: Context<AppEnv>): void {
+  if (isRead(c)) return;
+  const type = c.req.header("content-type")?.toLowerCase();
+  const hasBody =
+    (c.req.header("content-length") ?? "0") !== "0" || c.req.header("transfer-encoding") !== undefined;
+  if (type === undefined && !hasBody) return;
+  if (type !== undefined && /^application\/(?:[\w.-]{1,60}\+)?json(?:$|[ ;])/.test(type)) return;
+  throw new GatewayError("invalid_request", "Send the body as JSON, with 'content-type: application/json'.", {
+    param: "content-type",
+  });
+}
+
+function isRead(c: Context<AppEnv>): boolean {
+  return c.req.method === "GET" || c.req.method === "HEAD";
+}
+
+function readToken(header: string | undefined, mostAllowed: "bearer" | "basic"): string | undefined {
   const [, scheme, value] = /^(bearer|basic) +(\S+)$/i.exec(header ?? "") ?? [];
   if (value === undefined) return undefined;
-  return scheme?.toLowerCase() === "bearer" ? value : passwordOf(value);
+  if (scheme?.toLowerCase() === "bearer") return value;
+  return mostAllowed === "basic" ? passwordOf(value) : undefined;
 }
 
 /** The password of `base64(user:password)`. */

@@ -34,8 +34,10 @@ function place(file: string, expression: FoundExpression): Placed {
   return { name: `${file}: /${expression.source}/${expression.flags}`, expression };
 }
 
-/** Those that are put together when a module loads, by module. */
+/** Those that are put together by code, by module. */
 const BUILT: Readonly<Record<string, readonly RegExp[]>> = {
+  // The mark is a text that the JSON does not contain.
+  "src/json/exact.ts": [/"<mark>(\d+)"/g],
   "src/runtime/credential-patterns.ts": [KEYS_IN_TEXT, KEYS_IN_ERRORS],
   "src/telemetry/content/redact.ts": [SECRET_ASSIGNMENT, SECRET_FIELD_NAME],
   "src/tenants/key-format.ts": [KEY_PATTERN],

@@ -3,36 +3,47 @@ import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import type { AppEnv } from "../../../src/app-types.ts";
 import { readSettings } from "../../../src/config.ts";
-import { adminAuth } from "../../../src/middleware/admin-auth.ts";
+import { adminAuth, adminReadAuth } from "../../../src/middleware/admin-auth.ts";
+import { localHost } from "../../../src/middleware/local-host.ts";
 import { onError } from "../../../src/middleware/on-error.ts";
 
 const TOKEN = "the-operators-token";
 
-async function ask(
-  authorization: string | undefined,
-  env: Readonly<Record<string, string>> = { ADMIN_TOKEN: TOKEN },
+interface Asked {
+  readonly authorization?: string | undefined;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly host?: string;
+  readonly path?: string;
+  readonly init?: RequestInit;
+}
+
+async function send({
+  authorization = `Bearer ${TOKEN}`,
+  env = { ADMIN_TOKEN: TOKEN },
   host = "gateway.example.com",
-): Promise<Response> {
+  path = "/admin/tenants",
+  init = {},
+}: Asked): Promise<Response> {
   const app = new Hono<AppEnv>();
   app.onError(onError);
   app.use(async (c, next) => {
     c.set("requestId", "req_test");
     c.set("settings", readSettings(env));
     await next();
-  });
-  app.use(adminAuth);
-  app.get("/admin/tenants", (c) => c.text("in"));
-  const headers = authorization === undefined ? {} : { authorization };
-  return app.request(`http://${host}/admin/tenants`, { headers });
+  }, localHost);
+  app.use("/admin/*", adminAuth);
+  app.use("/metrics", adminReadAuth);
+  app.use("/jaeger/*", adminReadAuth);
+  app.all("*", (c) => c.text("in"));
+  const headers = { ...(authorization !== "" && { authorization }), ...init.headers };
+  return app.request(`http://${host}${path}`, { ...init, headers });
 }
 
+const ask = (authorization: string | undefined, env?: Readonly<Record<string, string>>, host?: string) =>
+  send({ authorization: authorization ?? "", ...(env && { env }), ...(host !== undefined && { host }) });
+
 describe("the admin plane", () => {
-  it.each([
-    `Bearer ${TOKEN}`,
-    `bearer  ${TOKEN}`,
-    `Basic ${btoa(`anyone:${TOKEN}`)}`,
-    `Basic ${btoa(`:${TOKEN}`)}`,
-  ])("lets in %s", async (authorization) => {
+  it.each([`Bearer ${TOKEN}`, `bearer  ${TOKEN}`])("lets in %s", async (authorization) => {
     expect((await ask(authorization)).status).toBe(200);
   });
 
@@ -48,6 +59,7 @@ describe("the admin plane", () => {
     `Basic ${TOKEN}`,
     `Basic ${btoa(`${TOKEN}:wrong`)}`,
     `Basic ${btoa(TOKEN)}`,
+    `Basic ${btoa(`anyone:${TOKEN}`)}`,
     "Bearer dev",
   ])("refuses %j with 401 and how to do it", async (authorization) => {
     const response = await ask(authorization);
@@ -67,25 +79,87 @@ describe("the admin plane", () => {
     }
   });
 
-  it.each(["localhost:8787", "127.0.0.1:8787", "[::1]:8787"])(
-    "takes dev on %s in a local run",
-    async (host) => {
-      expect((await ask("Bearer dev", { DEV_TENANT: "true" }, host)).status).toBe(200);
-      expect((await ask("Bearer wrong", { DEV_TENANT: "true" }, host)).status).toBe(401);
-      expect((await ask("Bearer dev", {}, host)).status).toBe(503);
-    },
-  );
-
-  it.each(["gateway.example.com", "localhost.evil.example", "192.168.0.7"])(
-    "does not take dev on %s, even in a local run",
-    async (host) => {
-      expect((await ask("Bearer dev", { DEV_TENANT: "true" }, host)).status).toBe(503);
-    },
-  );
-
-  it("does not take dev where a token is set", async () => {
+  it("has no token of its own in a local run", async () => {
+    expect((await ask("Bearer dev", { DEV_TENANT: "true" }, "localhost")).status).toBe(503);
     const env = { DEV_TENANT: "true", ADMIN_TOKEN: TOKEN };
     expect((await ask("Bearer dev", env, "localhost")).status).toBe(401);
     expect((await ask(`Bearer ${TOKEN}`, env, "localhost")).status).toBe(200);
+  });
+
+  it.each([
+    ["a page of another site", { origin: "http://evil.example" }],
+    ["a page that has no origin", { origin: "null" }],
+    ["another port of this machine", { origin: "http://gateway.example.com:3000" }],
+    ["a fetch across sites", { "sec-fetch-site": "cross-site" }],
+    ["a sister domain", { "sec-fetch-site": "same-site" }],
+  ])("refuses %s, even with the token", async (_, headers) => {
+    for (const method of ["GET", "POST", "DELETE"])
+      for (const path of ["/admin/tenants", "/metrics", "/jaeger/api/services"])
+        expect((await send({ path, init: { method, headers } })).status).toBe(403);
+  });
+
+  it("lets in its own pages and what is not a browser", async () => {
+    const own = { origin: "https://gateway.example.com", "sec-fetch-site": "same-origin" };
+    expect((await send({ init: { headers: own } })).status).toBe(200);
+    expect((await send({ init: { headers: { "sec-fetch-site": "none" } } })).status).toBe(200);
+  });
+
+  it.each([
+    ["application/json", 200],
+    ["application/json; charset=utf-8", 200],
+    ["application/merge-patch+json", 200],
+    ["text/plain", 400],
+    ["application/x-www-form-urlencoded", 400],
+    ["multipart/form-data; boundary=x", 400],
+    ["application/jsonx", 400],
+    ["text/plain; application/json", 400],
+  ])("answers a body of %s with %i", async (type, status) => {
+    const init = { method: "POST", body: "{}", headers: { "content-type": type, "content-length": "2" } };
+    expect((await send({ init })).status).toBe(status);
+  });
+
+  it("takes a write without a body", async () => {
+    expect((await send({ init: { method: "DELETE" } })).status).toBe(200);
+  });
+});
+
+describe("what Grafana reads", () => {
+  const basic = `Basic ${btoa(`anyone:${TOKEN}`)}`;
+
+  it.each(["/metrics", "/jaeger/api/services"])("takes Basic on %s for reads alone", async (path) => {
+    expect((await send({ authorization: basic, path })).status).toBe(200);
+    expect((await send({ authorization: basic, path, init: { method: "HEAD" } })).status).toBe(200);
+    expect((await send({ authorization: basic, path, init: { method: "POST" } })).status).toBe(401);
+    expect((await send({ authorization: `Basic ${btoa("anyone:wrong")}`, path })).status).toBe(401);
+  });
+});
+
+describe("a local run", () => {
+  const env = { DEV_TENANT: "true", ADMIN_TOKEN: TOKEN };
+
+  it.each(["localhost:8787", "127.0.0.1:8787", "[::1]:8787"])("answers to %s", async (host) => {
+    for (const path of ["/healthz", "/v1/models", "/admin/tenants"])
+      expect((await send({ env, host, path })).status).toBe(200);
+  });
+
+  it.each([
+    "evil.example:8787",
+    "localhost.evil.example",
+    "192.168.0.7",
+    "127.0.0.2",
+    "localhost.",
+    "0.0.0.0",
+  ])("does not answer to %s, on any path and with any credential", async (host) => {
+    for (const path of ["/healthz", "/v1/models", "/admin/tenants", "/nothing"])
+      expect((await send({ env, host, path })).status).toBe(403);
+  });
+
+  it("checks the Host header too, where the URL says otherwise", async () => {
+    const init = { headers: { host: "evil.example" } };
+    expect((await send({ env, host: "localhost", init })).status).toBe(403);
+  });
+
+  it("is not checked when deployed", async () => {
+    expect((await send({ host: "192.168.0.7" })).status).toBe(200);
   });
 });
