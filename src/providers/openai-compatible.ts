@@ -7,6 +7,7 @@ import type { ChatRequest } from "../schema/chat.ts";
 import { editTopLevel } from "../json/edit.ts";
 import { isPresent, recordOf, type JsonRecord } from "../json/fields.ts";
 import { formatChatRequest, OURS, type RequestForm } from "../wires/openai-chat/upstream-request.ts";
+import { callIdFitter } from "../wires/openai-chat/upstream-fit.ts";
 import { ownItems, ownTurns } from "../wires/foreign-reasoning.ts";
 import { readOpenAiError } from "../wires/openai-chat/upstream-errors.ts";
 import { createOpenAiDecoder } from "../wires/openai-chat/upstream-stream.ts";
@@ -92,7 +93,7 @@ function createEmbeddingWire(row: OpenAiCompatibleRow, urlOf: UrlOf): UpstreamEm
       method: "POST",
       url: urlOf(target, "/embeddings"),
       headers: headersOf(row, target.account),
-      body: translation ? formatEmbeddingRequest(target, translation) : editBody(chat, target, {}),
+      body: translation ? formatEmbeddingRequest(target, translation) : editBody(row, chat, target, {}),
     }),
     toResponse: readOpenAiEmbeddings,
   };
@@ -101,6 +102,7 @@ function createEmbeddingWire(row: OpenAiCompatibleRow, urlOf: UrlOf): UpstreamEm
 function createChatWire(row: OpenAiCompatibleRow, urlOf: UrlOf): UpstreamWire {
   return {
     clientWireName: "openai-chat",
+    takesHints: row.takesHints === true,
     paths: /\/chat\/completions$/,
     toRequest: (chat, target, translation) => ({
       method: "POST",
@@ -121,7 +123,7 @@ function createResponsesWire(row: OpenAiCompatibleRow, urlOf: UrlOf): UpstreamWi
       method: "POST",
       url: urlOf(target, "/responses"),
       headers: headersOf(row, target.account),
-      body: editBody(chat, { ...target, params: toResponsesNames(chat.body, target.params) }, {}),
+      body: editBody(row, chat, { ...target, params: toResponsesNames(chat.body, target.params) }, {}),
     }),
     toResponse: readResponse,
     decoder: createResponsesDecoder,
@@ -156,13 +158,13 @@ function bodyOf(row: OpenAiCompatibleRow, chat: ChatRequest, target: Target): st
   if (!row.takesStreamOptions) {
     // Most SDKs send them unasked: null says nothing, and is taken by those who refuse what is in them.
     const isSaid = isPresent(chat.body["stream_options"]);
-    return editBody(chat, target, isSaid ? { stream_options: null } : {}, rename);
+    return editBody(row, chat, target, isSaid ? { stream_options: null } : {}, rename);
   }
-  if (!chat.stream) return editBody(chat, target, {}, rename);
+  if (!chat.stream) return editBody(row, chat, target, {}, rename);
   const options = recordOf(target.params?.["stream_options"] ?? chat.body["stream_options"]);
-  if (options["include_usage"] === true) return editBody(chat, target, {}, rename);
+  if (options["include_usage"] === true) return editBody(row, chat, target, {}, rename);
   // Also where the client said false: without the usage the request could be neither billed nor limited.
-  return editBody(chat, target, { stream_options: { ...options, include_usage: true } }, rename);
+  return editBody(row, chat, target, { stream_options: { ...options, include_usage: true } }, rename);
 }
 
 /** OpenAI's names that the vendor has others for, where the client doesn't use those already. */
@@ -177,14 +179,17 @@ function renamesOf(row: OpenAiCompatibleRow, body: JsonRecord): Readonly<Record<
 
 /** The client's body with the target's model and parameters, what else is ours to set, and no other vendor's thoughts. */
 function editBody(
+  row: OpenAiCompatibleRow,
   chat: ChatRequest,
   target: Target,
   ours: JsonRecord,
   rename: Readonly<Record<string, string>> = {},
 ): string {
+  const fitId = callIdFitter(row);
   const set: Record<string, string> = {};
   const { messages, input } = chat.body;
-  const [field, own] = messages === undefined ? ["input", ownItems(input)] : ["messages", ownTurns(messages)];
+  const [field, own] =
+    messages === undefined ? ["input", ownItems(input)] : ["messages", ownTurns(messages, fitId)];
   if (own !== undefined) set[field] = toJson(own);
   if (chat.body["model"] !== target.model) set["model"] = toJson(target.model);
   for (const [name, value] of Object.entries({ ...target.params, ...ours })) {

@@ -8,6 +8,7 @@ import type { OpenAiCompatibleRow } from "./openai-compatible.ts";
 export const OPENAI_COMPATIBLE_ROWS = [
   {
     kind: "openai",
+    takesHints: true,
     semconvName: "openai",
     defaultBaseUrl: "https://api.openai.com/v1",
     takesStreamOptions: true,
@@ -76,6 +77,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://openrouter.ai/docs/use-cases/reasoning-tokens: signed thoughts in `reasoning_details`, to be sent back;
     // https://openrouter.ai/docs/features/prompt-caching: Anthropic's cache marks. Comments keep its streams alive.
     kind: "openrouter",
+    takesHints: true,
     semconvName: "openrouter",
     defaultBaseUrl: "https://openrouter.ai/api/v1",
     takesStreamOptions: true,
@@ -196,6 +198,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://docs.litellm.ai/docs/providers/openai_compatible: passes cache marks on to whom it calls.
     // https://docs.litellm.ai/docs/realtime: and WebSockets.
     kind: "litellm",
+    takesHints: true,
     semconvName: "litellm",
     defaultBaseUrl: "http://localhost:4000/v1",
     takesStreamOptions: true,
@@ -214,6 +217,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://portkey.ai/docs/api-reference/inference-api/headers: its own header for its own key; whom it calls is said by
     // further headers of the account (`x-portkey-provider`, …).
     kind: "portkey",
+    takesHints: true,
     semconvName: "portkey",
     defaultBaseUrl: "https://api.portkey.ai/v1",
     keyHeader: "x-portkey-api-key",

@@ -125,11 +125,23 @@ export interface Conversation {
   readonly sampling: Sampling;
   /** The client's own name for its end user: passed on where the wire has a place for it, never traced. */
   readonly endUser?: string;
+  /** Fields that change no answer and that OpenAI's chat wire has too. */
+  readonly hints?: readonly Hint[];
+}
+
+/** A field that changes no answer: who asks, what the vendor files it under, how it caches or bills. */
+export interface Hint {
+  /** By its name on the client's wire. */
+  readonly field: string;
+  /** By its name on OpenAI's chat wire. */
+  readonly name: string;
+  readonly value: unknown;
 }
 
 /**
  * Called for a field of the client's request that the other side has no counterpart for, by its name on the client's wire
  * (`logit_bias`, `tools[0].input_examples`). Throws `invalid_request` that names it, or, for a lenient client, notes it
- * for `x-headgate-dropped`.
+ * for `x-headgate-dropped`. What changes no answer (a `hint`), and the weaker of two parameters that the vendor refuses
+ * together (`conflict`), is noted for every client.
  */
-export type DropField = (field: string) => void;
+export type DropField = (field: string, why?: "hint" | "conflict") => void;

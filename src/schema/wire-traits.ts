@@ -49,6 +49,11 @@ export interface WireTraits {
    * what the vendor files it under. All others are part of the cache key.
    */
   readonly insignificantFields: ReadonlySet<string>;
+  /**
+   * Fields that change no answer, by name, with all that is in them: where the upstream's wire has no counterpart they are
+   * left out and listed in `x-headgate-dropped`, and never refuse the request.
+   */
+  readonly hintFields: ReadonlySet<string>;
   /** Absent for a wire without turns. */
   readonly turnFields?: TurnFields;
   /** What the client calls these: an error names a field as the client wrote it. */

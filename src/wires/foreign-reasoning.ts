@@ -4,6 +4,7 @@
  * undefined, the rule, where all bytes may stay as they are. Pure.
  */
 
+import { toolId } from "./anthropic/upstream-content.ts";
 import { isWrappedForGemini } from "./gemini/client-reasoning.ts";
 import { isWrappedForResponses } from "./openai-responses/client-reasoning.ts";
 import { isTagged, untagSignature } from "./reasoning-provenance.ts";
@@ -12,10 +13,13 @@ import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 /** An item as it is, changed, or (undefined) left out. */
 type Keep = (item: JsonRecord) => JsonRecord | undefined;
 
-/** `messages` for Claude: without thoughts that are unsigned, or that others have signed or encrypted. */
+/**
+ * `messages` for Claude: without thoughts that are unsigned, or that others have signed or encrypted, and with ids of calls
+ * that it takes (the gateway itself gave the client another vendor's).
+ */
 export function ownMessages(messages: unknown): readonly unknown[] | undefined {
   return mapped(messages, (message) => {
-    const content = message["role"] === "assistant" ? mapped(message["content"], ownBlock) : undefined;
+    const content = mapped(message["content"], message["role"] === "assistant" ? ownBlock : ownResult);
     if (content === undefined) return message;
     // The wire refuses a turn without content.
     return content.length === 0 ? undefined : { ...message, content };
@@ -26,8 +30,18 @@ const ownBlock: Keep = (block) => {
   const { type, signature, data } = block;
   // An empty signature is what a client of this wire is given where another vendor's thought has none.
   if (type === "thinking") return signature === "" || isForeign(signature) ? undefined : block;
+  if (type === "tool_use") return withFit(block, "id", toolId);
   return type === "redacted_thinking" && isForeign(data) ? undefined : block;
 };
+
+const ownResult: Keep = (block) =>
+  block["type"] === "tool_result" ? withFit(block, "tool_use_id", toolId) : block;
+
+function withFit(item: JsonRecord, field: string, fit: (id: string) => string): JsonRecord {
+  const id = item[field];
+  const fitted = typeof id === "string" ? fit(id) : id;
+  return fitted === id ? item : { ...item, [field]: fitted };
+}
 
 const isForeign = (opaque: unknown): boolean => typeof opaque === "string" && isTagged(opaque);
 
@@ -56,12 +70,16 @@ export function ownItems(input: unknown): readonly unknown[] | undefined {
   });
 }
 
-/** `messages` for a chat upstream: Gemini's signatures as Google's own chat endpoint has them, and none on thoughts. */
-export function ownTurns(messages: unknown): readonly unknown[] | undefined {
+/**
+ * `messages` for a chat upstream: Gemini's signatures as Google's own chat endpoint has them, none on thoughts, and calls' ids
+ * that it takes.
+ */
+export function ownTurns(messages: unknown, fitId: (id: string) => string): readonly unknown[] | undefined {
   return mapped(messages, (message) => {
+    if (message["role"] === "tool") return withFit(message, "tool_call_id", fitId);
     if (message["role"] !== "assistant") return message;
     const details = mapped(message["reasoning_details"], ownDetail);
-    const calls = mapped(message["tool_calls"], ownCall);
+    const calls = mapped(message["tool_calls"], (call) => withFit(ownCall(call) ?? call, "id", fitId));
     if (details === undefined && calls === undefined) return message;
     return {
       ...message,

@@ -54,6 +54,8 @@ export interface UpstreamWire {
    * as possible. May throw `invalid_request` through `drop`.
    */
   toRequest(chat: ChatRequest, target: Target, translation?: Translation): UpstreamRequest;
+  /** Whether it writes a conversation's `hints`; else they are left out. */
+  readonly takesHints?: boolean;
   /** Throws `upstream_malformed` on a body that is not an answer. */
   toResponse(body: unknown): ChatResponse;
   decoder(): Decoder;

@@ -95,7 +95,7 @@ export function openExchange(
   provider: Provider,
   target: Target,
 ): ChatExchange | EmbeddingExchange {
-  const { drop, dropped } = createDrop(options.isLenient, target.account.name);
+  const { drop, dropped } = createDrop(options.isLenient, chat.wire.hintFields, target.account.name);
   return "operation" in clientWire
     ? openEmbedding(chat, clientWire, provider, target, drop, dropped)
     : openChat(chat, clientWire, provider, target, drop, dropped);
@@ -142,6 +142,7 @@ function translate(
 ): UpstreamRequest {
   const asked = clientWire.toConversation(chat, drop);
   const { conversation, rest } = withTargetParams(asked, target.params);
+  if (wire.takesHints !== true) for (const { field } of conversation.hints ?? []) drop(field, "hint");
   return wire.toRequest(chat, { ...target, params: rest }, { conversation, drop });
 }
 
@@ -179,10 +180,14 @@ function openEmbedding(
   };
 }
 
-function createDrop(isLenient: boolean, account: string): { drop: DropField; dropped: readonly string[] } {
+function createDrop(
+  isLenient: boolean,
+  hints: ReadonlySet<string>,
+  account: string,
+): { drop: DropField; dropped: readonly string[] } {
   const dropped: string[] = [];
-  const drop = (field: string): void => {
-    if (!isLenient) {
+  const drop: DropField = (field, why) => {
+    if (!isLenient && why === undefined && !isHint(field, hints)) {
       const message =
         `\`${field}\` has no counterpart at '${account}', which speaks another API. ` +
         "Leave it out, or send 'x-headgate-lenient: 1' to have it dropped.";
@@ -191,4 +196,10 @@ function createDrop(isLenient: boolean, account: string): { drop: DropField; dro
     if (!dropped.includes(field)) dropped.push(field);
   };
   return { drop, dropped };
+}
+
+/** Whether the field, or one that it is in, is a hint; `messages[3].name` is named `messages[].name`. */
+function isHint(field: string, hints: ReadonlySet<string>): boolean {
+  const steps = field.replaceAll(/\[\d+\]/g, "[]").split(".");
+  return steps.some((_, at) => hints.has(steps.slice(0, at + 1).join(".")));
 }

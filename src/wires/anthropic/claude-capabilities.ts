@@ -15,6 +15,8 @@ export interface Claude {
   readonly thinkingOff: ThinkingOff;
   /** Whether `temperature`, `top_p` and `top_k` may say anything but their defaults. */
   readonly takesSampling: boolean;
+  /** Whether it takes `temperature` and `top_p` in one request: since 4.1 no model does. */
+  readonly takesTemperatureWithTopP: boolean;
   /** The most it may write, in tokens: used where a client set no limit, since the wire must have one. */
   readonly maxOutputTokens: number;
 }
@@ -38,6 +40,7 @@ const OPUS_4_MAX_TOKENS = 32_000;
 
 const ADAPTIVE_SINCE = 406;
 const SAMPLING_UNTIL = 406;
+const ONE_OF_TWO_SINCE = 401;
 
 /** What is known of the model of this name; a name without a version counts as one of today's that takes anything. */
 export function readClaude(model: string): Claude {
@@ -47,6 +50,7 @@ export function readClaude(model: string): Claude {
       thinking: "adaptive",
       thinkingOff: "omit",
       takesSampling: true,
+      takesTemperatureWithTopP: false,
       maxOutputTokens: UNKNOWN_MAX_TOKENS,
     };
   }
@@ -57,6 +61,7 @@ export function readClaude(model: string): Claude {
     thinking: version >= ADAPTIVE_SINCE ? "adaptive" : "budget",
     thinkingOff: thinkingOffOf(family, version),
     takesSampling: version <= SAMPLING_UNTIL,
+    takesTemperatureWithTopP: version < ONE_OF_TWO_SINCE,
     maxOutputTokens: isEarlyOpus4 ? OPUS_4_MAX_TOKENS : limit,
   };
 }

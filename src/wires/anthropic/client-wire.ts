@@ -57,6 +57,7 @@ export const anthropicMessages: ClientWire = {
   name: "anthropic-messages",
   passedHeaders: ["anthropic-version", "anthropic-beta"],
   insignificantFields: new Set(["model", "stream", "metadata"]),
+  hintFields: new Set(["metadata", "service_tier", "context_management", "inference_geo", "betas"]),
   turnFields: { list: "messages", content: "content", isUserByDefault: false },
   fieldNames: ANTHROPIC_FIELD_NAMES,
   readContent: (chat) => readConversationContent(readAnthropicConversation, chat),

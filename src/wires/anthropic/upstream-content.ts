@@ -7,21 +7,37 @@ import type { CacheMark, Message, Part } from "../../schema/conversation.ts";
 import { isTagged } from "../reasoning-provenance.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import type { FieldMeaning } from "../../schema/wire-traits.ts";
+import { fitId } from "../fit-text.ts";
 import { alternate } from "../alternate-roles.ts";
 import { parseJson } from "../../json/exact.ts";
 
 /** Told of what the wire can't say, by what it means. */
-export type DropMeaning = (meaning: FieldMeaning) => void;
+export type DropMeaning = (meaning: FieldMeaning, why?: "hint" | "conflict") => void;
 
-/** Tool ids as the wire takes them; whatever else other vendors use becomes an underscore, in call and result alike. */
+/** Letters that the wire and Bedrock's don't take in a call's id. */
 const NOT_ID = /[^a-zA-Z0-9_-]/g;
+/** Bedrock's bound: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html (seen 2026-11). */
+const MAX_ID_CHARS = 64;
 /** `input` must be an object: broken arguments of an earlier turn go in one of this name. */
 const BROKEN_INPUT = "invalid_json";
 
 /** The turns, in the alternation that the wire wants. */
 export function writeTurns(messages: readonly Message[], drop: DropMeaning): readonly JsonRecord[] {
   const turns = alternate(messages, (part) => writeAnthropicPart(part, drop));
-  return turns.map(({ role, content }) => ({ role, content: simplify(content) }));
+  return turns.map(({ role, content }, at) => ({
+    role,
+    content: simplify(
+      role === "assistant" && at === turns.length - 1 ? withoutTrailingSpace(content) : content,
+    ),
+  }));
+}
+
+/** What the model shall go on from may not end in white space. */
+function withoutTrailingSpace(content: readonly JsonRecord[]): readonly JsonRecord[] {
+  const last = content.at(-1);
+  const text = last?.["text"];
+  if (typeof text !== "string" || text === text.trimEnd()) return content;
+  return [...content.slice(0, -1), { ...last, text: text.trimEnd() }];
 }
 
 /** One bare text is a string: what people write, and what is read most easily in a log. */
@@ -37,8 +53,8 @@ export function writeAnthropicPart(part: Part, drop: DropMeaning): readonly Json
   switch (part.type) {
     case "text":
     case "refusal":
-      // The wire refuses an empty text.
-      if (part.text === "") return [];
+      // The wire refuses a text of white space only.
+      if (part.text.trim() === "") return [];
       return [
         { type: "text", text: part.text, ...writeMark(part.type === "text" ? part.cacheMark : undefined) },
       ];
@@ -127,8 +143,9 @@ export function writeMark(mark: CacheMark | undefined): JsonRecord {
   return { cache_control: { type: "ephemeral", ...(mark.ttl !== undefined && { ttl: mark.ttl }) } };
 }
 
-function toolId(id: string): string {
-  return id.replace(NOT_ID, "_");
+/** A call's id as Claude takes it, in call and result alike. */
+export function toolId(id: string): string {
+  return fitId(id, NOT_ID, MAX_ID_CHARS);
 }
 
 export function parseInput(argumentsJson: string): JsonRecord {

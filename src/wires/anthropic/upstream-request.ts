@@ -8,7 +8,9 @@ import type { Conversation, OutputFormat, Sampling, Tool } from "../../schema/co
 import { editTopLevel } from "../../json/edit.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import { type DropMeaning, simplify, writeMark, writeAnthropicPart, writeTurns } from "./upstream-content.ts";
-import { writeThinking } from "./upstream-thinking.ts";
+import { fitSampling, fitStops, fitThinking, isThinking, refuseEmpty, withUserTurn } from "./upstream-fit.ts";
+import { shorten } from "../fit-text.ts";
+import { objectSchema, toolsOfHistory } from "../tool-schema.ts";
 import { type Claude, readClaude } from "./claude-capabilities.ts";
 import { closeObjects } from "../closed-schema.ts";
 import { ownMessages } from "../foreign-reasoning.ts";
@@ -22,11 +24,8 @@ const NATIVE_NAMES: ReadonlyMap<string, string> = new Map([
   ["max_completion_tokens", "max_tokens"],
   ["stop", "stop_sequences"],
 ]);
-/** What these parameters are when they aren't set; models that take no others take these. */
-const DEFAULT_TEMPERATURE = 1;
-const DEFAULT_TOP_P = 1;
-/** The wire's bound; OpenAI's is 2. */
-const MAX_TEMPERATURE = 1;
+/** The wire's bound: https://platform.claude.com/docs/en/api/messages (seen 2026-11). */
+const MAX_USER_CHARS = 256;
 
 /** The client's own body, with the target's model and `params`, and without other vendors' thoughts. */
 export function editMessages(chat: ChatRequest, target: Target): string {
@@ -55,30 +54,31 @@ export function writeMessages(
   target: Target,
   { conversation, drop: dropField }: Translation,
 ): JsonRecord {
-  const drop: DropMeaning = (meaning) => dropField(chat.wire.fieldNames[meaning]);
-  const { sampling, reasoning, output, endUser } = conversation;
+  const drop: DropMeaning = (meaning, why) => dropField(chat.wire.fieldNames[meaning], why);
+  const { output, endUser } = conversation;
   const claude = readClaude(target.model);
-  const maxTokens = sampling.maxOutputTokens ?? claude.maxOutputTokens;
-  const system = writeSystem(conversation, drop);
+  const maxTokens = conversation.sampling.maxOutputTokens ?? claude.maxOutputTokens;
+  const { system, messages } = withUserTurn(conversation);
+  const blocks = writeSystem(system, drop);
   const format = output === undefined ? undefined : writeFormat(output, drop);
-  const { thinking, effort } = reasoning === undefined ? {} : writeThinking(reasoning, claude, maxTokens);
+  const { thinking, effort } = fitThinking(conversation, claude, maxTokens, drop);
   const config = { ...(format !== undefined && { format }), ...(effort !== undefined && { effort }) };
   return {
     model: target.model,
     max_tokens: maxTokens,
     ...(chat.stream && { stream: true }),
-    ...(system.length > 0 && { system }),
-    messages: writeTurns(conversation.messages, drop),
+    ...(blocks.length > 0 && { system: blocks }),
+    messages: refuseEmpty(writeTurns(messages, drop), chat),
     ...writeTools(conversation),
-    ...writeSampling(sampling, claude, drop),
+    ...writeSampling(conversation.sampling, claude, isThinking(thinking), drop),
     ...(thinking !== undefined && { thinking }),
     ...(Object.keys(config).length > 0 && { output_config: config }),
-    ...(endUser !== undefined && { metadata: { user_id: endUser } }),
+    ...(endUser !== undefined && { metadata: { user_id: shorten(endUser, MAX_USER_CHARS) } }),
     ...nativeParams(target.params),
   };
 }
 
-function writeSystem({ system }: Conversation, drop: DropMeaning): string | readonly JsonRecord[] {
+function writeSystem(system: Conversation["system"], drop: DropMeaning): string | readonly JsonRecord[] {
   const blocks = system.flatMap((part) => {
     if (part.type === "text") return writeAnthropicPart(part, drop);
     drop("system");
@@ -87,8 +87,11 @@ function writeSystem({ system }: Conversation, drop: DropMeaning): string | read
   return simplify(blocks);
 }
 
-function writeTools({ tools, toolChoice, parallelToolCalls }: Conversation): JsonRecord {
-  if (tools.length === 0) return {};
+function writeTools({ tools, toolChoice, parallelToolCalls, messages }: Conversation): JsonRecord {
+  if (tools.length === 0) {
+    const named = toolsOfHistory(messages);
+    return named.length === 0 ? {} : { tools: named.map(writeTool), tool_choice: { type: "none" } };
+  }
   const single = parallelToolCalls === false ? { disable_parallel_tool_use: true } : {};
   const isChosen = toolChoice !== undefined || parallelToolCalls === false;
   return {
@@ -114,17 +117,21 @@ function writeTool({ name, description, parameters, strict, cacheMark }: Tool): 
   return {
     name,
     ...(description !== undefined && { description }),
-    // A tool without arguments has no schema on other wires; this one wants an object.
-    input_schema: isRecord(parameters) ? parameters : { type: "object", properties: {} },
+    input_schema: objectSchema(parameters),
     ...(strict === true && { strict }),
     ...writeMark(cacheMark),
   };
 }
 
-function writeSampling(sampling: Sampling, claude: Claude, drop: DropMeaning): JsonRecord {
-  const { stopSequences = [] } = sampling;
+function writeSampling(
+  sampling: Sampling,
+  claude: Claude,
+  isThinkingOn: boolean,
+  drop: DropMeaning,
+): JsonRecord {
   dropForeign(sampling, drop);
-  const { temperature, topP, topK } = fitSampling(sampling, claude, drop);
+  const stopSequences = fitStops(sampling, drop);
+  const { temperature, topP, topK } = fitSampling(sampling, claude, isThinkingOn, drop);
   return {
     ...(temperature !== undefined && { temperature }),
     ...(topP !== undefined && { top_p: topP }),
@@ -141,27 +148,6 @@ export function dropForeign(sampling: Sampling, drop: DropMeaning): void {
   if (sampling.seed !== undefined) drop("seed");
   if (choiceCount > 1) drop("choiceCount");
   if (sampling.topLogprobs !== undefined) drop("logprobs");
-}
-
-/** What of temperature, top-p and top-k this model takes. */
-export function fitSampling(
-  { temperature, topP, topK }: Sampling,
-  claude: Claude,
-  drop: DropMeaning,
-): Pick<Sampling, "temperature" | "topP" | "topK"> {
-  if (!claude.takesSampling) {
-    if (temperature !== undefined && temperature !== DEFAULT_TEMPERATURE) drop("temperature");
-    if (topP !== undefined && topP !== DEFAULT_TOP_P) drop("topP");
-    if (topK !== undefined) drop("topK");
-    return {};
-  }
-  const isHot = temperature !== undefined && temperature > MAX_TEMPERATURE;
-  if (isHot) drop("temperature");
-  return {
-    ...(temperature !== undefined && { temperature: isHot ? MAX_TEMPERATURE : temperature }),
-    ...(topP !== undefined && { topP }),
-    ...(topK !== undefined && { topK }),
-  };
 }
 
 /**

@@ -12,12 +12,13 @@ import type {
   ToolChoice,
 } from "../../schema/conversation.ts";
 import { formatMediaUrl } from "../../bytes/media-url.ts";
-import { isRecord, type JsonRecord } from "../../json/fields.ts";
+import type { JsonRecord } from "../../json/fields.ts";
 import { budgetOfEffort } from "../../schema/reasoning-effort.ts";
 import type { FieldMeaning } from "../../schema/wire-traits.ts";
+import { objectSchema } from "../tool-schema.ts";
 import type { Target, Translation } from "../upstream-wire.ts";
 
-type DropMeaning = (meaning: FieldMeaning) => void;
+type DropMeaning = (meaning: FieldMeaning, why?: "hint") => void;
 
 /** Fields of the body that are the gateway's: a target's `params` may not set them. */
 const OURS: ReadonlySet<string> = new Set(["model", "stream", "messages"]);
@@ -30,9 +31,9 @@ export function writeCohereChat(
   target: Target,
   { conversation, drop: dropField }: Translation,
 ): JsonRecord {
-  const drop: DropMeaning = (meaning) => dropField(chat.wire.fieldNames[meaning]);
+  const drop: DropMeaning = (meaning, why) => dropField(chat.wire.fieldNames[meaning], why);
   const { output, reasoning } = conversation;
-  if (conversation.endUser !== undefined) drop("endUser");
+  if (conversation.endUser !== undefined) drop("endUser", "hint");
   return {
     model: target.model,
     stream: chat.stream,
@@ -139,7 +140,7 @@ function writeTools({ tools, toolChoice, parallelToolCalls }: Conversation, drop
       function: {
         name,
         ...(description !== undefined && { description }),
-        parameters: isRecord(parameters) ? parameters : { type: "object", properties: {} },
+        parameters: objectSchema(parameters),
       },
     })),
     // All or none: the wire has one switch for all tools.

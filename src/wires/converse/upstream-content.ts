@@ -6,10 +6,8 @@
 import type { CacheMark, MediaSource, Part } from "../../schema/conversation.ts";
 import { isTagged } from "../reasoning-provenance.ts";
 import type { JsonRecord } from "../../json/fields.ts";
-import { type DropMeaning, parseInput } from "../anthropic/upstream-content.ts";
+import { type DropMeaning, parseInput, toolId } from "../anthropic/upstream-content.ts";
 
-/** Tool ids as the wire takes them. */
-const NOT_ID = /[^a-zA-Z0-9_-]/g;
 /** A document's name may have letters, digits, single spaces, hyphens, parentheses and brackets. */
 const NOT_NAME = /[^a-zA-Z0-9()[\]-]+/g;
 const DEFAULT_NAME = "document";
@@ -53,8 +51,8 @@ function writeBlocks(part: Part, drop: DropMeaning): readonly JsonRecord[] {
   switch (part.type) {
     case "text":
     case "refusal":
-      // The wire refuses an empty text.
-      return part.text === "" ? [] : [{ text: part.text }];
+      // The wire refuses a text of white space only.
+      return part.text.trim() === "" ? [] : [{ text: part.text }];
     case "image":
       if (part.detail === "low" || part.detail === "high") drop("imageDetail");
       return writeMedia("image", part.source, IMAGE_FORMATS, () => drop("image"));
@@ -124,8 +122,4 @@ function writeDocument(
   }
   drop("document");
   return [];
-}
-
-function toolId(id: string): string {
-  return id.replace(NOT_ID, "_");
 }

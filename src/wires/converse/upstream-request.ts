@@ -5,11 +5,20 @@
  */
 
 import type { ChatRequest } from "../../schema/chat.ts";
-import type { Conversation, OutputFormat, Reasoning, Tool } from "../../schema/conversation.ts";
-import { isRecord, type JsonRecord } from "../../json/fields.ts";
+import type { Conversation, OutputFormat, Tool } from "../../schema/conversation.ts";
+import { recordOf, type JsonRecord } from "../../json/fields.ts";
 import type { DropMeaning } from "../anthropic/upstream-content.ts";
-import { dropForeign, fitSampling } from "../anthropic/upstream-request.ts";
-import { type Thinking, writeThinking } from "../anthropic/upstream-thinking.ts";
+import {
+  fitSampling,
+  fitStops,
+  fitThinking,
+  isThinking,
+  refuseEmpty,
+  withUserTurn,
+} from "../anthropic/upstream-fit.ts";
+import { dropForeign } from "../anthropic/upstream-request.ts";
+import type { Thinking } from "../anthropic/upstream-thinking.ts";
+import { objectSchema, toolsOfHistory } from "../tool-schema.ts";
 import { writeCachePoint, writeConversePart } from "./upstream-content.ts";
 import { type Claude, readClaude } from "../anthropic/claude-capabilities.ts";
 import { closeObjects } from "../closed-schema.ts";
@@ -28,15 +37,18 @@ export function writeConverse(
   target: Target,
   { conversation, drop: dropField }: Translation,
 ): JsonRecord {
-  const drop: DropMeaning = (meaning) => dropField(chat.wire.fieldNames[meaning]);
+  const drop: DropMeaning = (meaning, why) => dropField(chat.wire.fieldNames[meaning], why);
   const { sampling, output, endUser } = conversation;
   const claude = CLAUDE.test(target.model) ? readClaude(target.model) : undefined;
-  if (endUser !== undefined) drop("endUser");
+  if (endUser !== undefined) drop("endUser", "hint");
   dropForeign(sampling, drop);
   const { maxOutputTokens = claude?.maxOutputTokens } = sampling;
-  const fitted = claude === undefined ? sampling : fitSampling(sampling, claude, drop);
+  const reasoning = writeReasoning(conversation, target.model, claude, maxOutputTokens, drop);
+  const isThinkingOn = isThinking(recordOf(reasoning.additional?.["thinking"]));
+  const fitted = claude === undefined ? sampling : fitSampling(sampling, claude, isThinkingOn, drop);
+  const stops = claude === undefined ? sampling.stopSequences : fitStops(sampling, drop);
   if (claude === undefined && sampling.topK !== undefined) drop("topK");
-  const reasoning = writeReasoning(conversation.reasoning, target.model, claude, maxOutputTokens, drop);
+  const { system: instructions, messages } = withUserTurn(conversation);
   const additional = {
     ...(claude !== undefined && fitted.topK !== undefined && { top_k: fitted.topK }),
     ...reasoning.additional,
@@ -50,15 +62,18 @@ export function writeConverse(
     ...(maxOutputTokens !== undefined && { maxTokens: maxOutputTokens }),
     ...(fitted.temperature !== undefined && { temperature: fitted.temperature }),
     ...(fitted.topP !== undefined && { topP: fitted.topP }),
-    ...(sampling.stopSequences !== undefined && { stopSequences: sampling.stopSequences }),
+    ...(stops !== undefined && stops.length > 0 && { stopSequences: stops }),
   };
-  const system = conversation.system.flatMap((part) => {
+  const system = instructions.flatMap((part) => {
     if (part.type === "text") return writeConversePart(part, drop);
     drop("system");
     return [];
   });
   return {
-    messages: alternate(conversation.messages, (part) => writeConversePart(part, drop)),
+    messages: refuseEmpty(
+      alternate(messages, (part) => writeConversePart(part, drop)),
+      chat,
+    ),
     ...(system.length > 0 && { system }),
     ...(Object.keys(inference).length > 0 && { inferenceConfig: inference }),
     ...writeTools(conversation, drop),
@@ -75,15 +90,17 @@ interface WrittenReasoning {
 
 /** Claude thinks as on its own API, gpt-oss as on OpenAI's; for the others Converse has no common word. */
 function writeReasoning(
-  reasoning: Reasoning | undefined,
+  conversation: Conversation,
   model: string,
   claude: Claude | undefined,
   maxTokens: number | undefined,
   drop: DropMeaning,
 ): WrittenReasoning {
+  const { reasoning } = conversation;
   if (reasoning === undefined) return {};
   if (claude !== undefined) {
-    const { thinking, effort } = writeThinking(reasoning, claude, maxTokens ?? claude.maxOutputTokens);
+    const limit = maxTokens ?? claude.maxOutputTokens;
+    const { thinking, effort } = fitThinking(conversation, claude, limit, drop);
     return {
       ...(thinking !== undefined && { additional: { thinking } }),
       ...(effort !== undefined && { effort }),
@@ -100,7 +117,10 @@ function writeTools(
   { tools, toolChoice, parallelToolCalls, messages }: Conversation,
   drop: DropMeaning,
 ): JsonRecord {
-  if (tools.length === 0) return {};
+  if (tools.length === 0) {
+    const named = toolsOfHistory(messages);
+    return named.length === 0 ? {} : { toolConfig: { tools: named.flatMap(writeTool) } };
+  }
   if (parallelToolCalls === false) drop("parallelToolCalls");
   if (toolChoice?.type === "none") {
     // The wire can't forbid calls; without definitions there are none, unless earlier turns need these.
@@ -133,7 +153,7 @@ function writeTool({ name, description, parameters, strict, cacheMark }: Tool): 
   const toolSpec = {
     name,
     ...(description !== undefined && { description }),
-    inputSchema: { json: isRecord(parameters) ? parameters : { type: "object", properties: {} } },
+    inputSchema: { json: objectSchema(parameters) },
     ...(strict === true && { strict }),
   };
   return cacheMark === undefined ? [{ toolSpec }] : [{ toolSpec }, writeCachePoint(cacheMark)];

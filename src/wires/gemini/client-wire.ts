@@ -60,6 +60,7 @@ export const GEMINI_TRAITS = {
   passedHeaders: [],
   // Model and form are in the path.
   insignificantFields: new Set(["model", "labels"]),
+  hintFields: new Set(["labels", "serviceTier", "store"]),
   turnFields: { list: "contents", content: "parts", isUserByDefault: true },
   fieldNames: GEMINI_FIELD_NAMES,
   readContent: (chat: Pick<ChatRequest, "body">) => readConversationContent(readGeminiConversation, chat),

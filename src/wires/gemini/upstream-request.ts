@@ -13,6 +13,7 @@ import { signCalls, toContents } from "./upstream-contents.ts";
 import { toThinkingConfig } from "./gemini-capabilities.ts";
 import type { Target, Translation } from "../upstream-wire.ts";
 import { toJson } from "../../json/exact.ts";
+import { objectSchema } from "../tool-schema.ts";
 
 /** Fields of the body that are the client's: a target's `params` may not set them. */
 const NOT_PARAMS: ReadonlySet<string> = new Set(["contents", "model", "stream", "messages"]);
@@ -106,7 +107,7 @@ function toDeclaration({ name, description, parameters }: Tool): JsonRecord {
   return {
     name,
     ...(description !== undefined && { description }),
-    ...(parameters !== undefined && { parametersJsonSchema: parameters }),
+    ...(parameters !== undefined && { parametersJsonSchema: objectSchema(parameters) }),
   };
 }
 

@@ -79,10 +79,24 @@ export const OPENAI_INSIGNIFICANT_FIELDS: ReadonlySet<string> = new Set([
   "prompt_cache_retention",
 ]);
 
+/** Of the chat and the Responses wire, which name them alike. */
+export const OPENAI_HINT_FIELDS: readonly string[] = [
+  "user",
+  "safety_identifier",
+  "metadata",
+  "store",
+  "service_tier",
+  "prompt_cache_key",
+  "prompt_cache_options",
+  "prompt_cache_retention",
+  "prediction",
+];
+
 export const openAiChat: ClientWire = {
   name: "openai-chat",
   passedHeaders: OPENAI_HEADERS,
   insignificantFields: OPENAI_INSIGNIFICANT_FIELDS,
+  hintFields: new Set([...OPENAI_HINT_FIELDS, "verbosity", "messages[].name"]),
   turnFields: { list: "messages", content: "content", isUserByDefault: false },
   fieldNames: CHAT_FIELD_NAMES,
   readContent: readChatContent,

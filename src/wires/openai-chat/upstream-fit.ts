@@ -3,10 +3,10 @@
  * that it takes. Pure.
  */
 
-import { fnv1a } from "../../bytes/digest.ts";
+import { digest, fitId } from "../fit-text.ts";
 import type { Conversation, Message, Part, Sampling } from "../../schema/conversation.ts";
 
-/** What a vendor may lack, by the meaning that client-fields.ts names. `schema`: JSON output, but not by a schema. */
+/** What a vendor may lack, by the meaning that `FieldMeaning` names. `schema`: JSON output, but not by a schema. */
 export type Lacking =
   | "frequencyPenalty"
   | "presencePenalty"
@@ -29,11 +29,13 @@ type Meaning = Exclude<Lacking, "schema"> | "output";
 /** `drop` is called for what the client asked for and does not get. */
 export function fitConversation(
   conversation: Conversation,
-  { lacks = [], takesShortCallIdsOnly = false }: Limits,
+  limits: Limits,
   drop: (meaning: Meaning) => void,
 ): Conversation {
+  const { lacks = [] } = limits;
   const fitted = lacks.reduce((fitting, lacking) => without(fitting, lacking, drop), conversation);
-  return takesShortCallIdsOnly ? { ...fitted, messages: fitted.messages.map(shortenCallIds) } : fitted;
+  const fit = callIdFitter(limits);
+  return { ...fitted, messages: fitted.messages.map((message) => fitCallIds(message, fit)) };
 }
 
 const SAMPLING = {
@@ -90,22 +92,23 @@ function withoutToolChoice(conversation: Conversation, drop: (meaning: Meaning) 
   return rest;
 }
 
-function shortenCallIds(message: Message): Message {
-  return { ...message, parts: message.parts.map(shortenCallId) };
+function fitCallIds(message: Message, fit: (id: string) => string): Message {
+  const fitPart = (part: Part): Part => {
+    if (part.type === "tool_call") return { ...part, id: fit(part.id) };
+    return part.type === "tool_result" ? { ...part, callId: fit(part.callId) } : part;
+  };
+  return { ...message, parts: message.parts.map(fitPart) };
 }
 
-function shortenCallId(part: Part): Part {
-  if (part.type === "tool_call") return { ...part, id: shortId(part.id) };
-  return part.type === "tool_result" ? { ...part, callId: shortId(part.callId) } : part;
-}
+const NINE = /^[A-Za-z0-9]{9}$/;
+const NINE_CHARS = 9;
+/** OpenAI's bound of a call's id, which no vendor's own ids come near. */
+const MAX_ID_CHARS = 40;
+const EVERY_CHARACTER = /(?!)/g;
 
-const SHORT_ID = /^[A-Za-z0-9]{9}$/;
-const SHORT_ID_CHARS = 9;
-const BASE = 36;
-
-/** The same short id for the same long one, so that results still find their calls; a short one as it is. */
-function shortId(id: string): string {
-  if (SHORT_ID.test(id)) return id;
-  const text = fnv1a(id).toString(BASE) + fnv1a(`${id}.`).toString(BASE);
-  return text.padStart(SHORT_ID_CHARS, "0").slice(-SHORT_ID_CHARS);
+/** What makes a call's id one that the vendor takes: the same for the same id, so that results still find their calls. */
+export function callIdFitter({ takesShortCallIdsOnly = false }: Limits): (id: string) => string {
+  return takesShortCallIdsOnly
+    ? (id) => (NINE.test(id) ? id : digest(id).slice(-NINE_CHARS))
+    : (id) => fitId(id, EVERY_CHARACTER, MAX_ID_CHARS);
 }

@@ -4,9 +4,11 @@
  */
 
 import type { ChatRequest } from "../../schema/chat.ts";
-import type { OutputFormat, Reasoning, Sampling, Tool, ToolChoice } from "../../schema/conversation.ts";
+import type { Hint, OutputFormat, Reasoning, Sampling, Tool, ToolChoice } from "../../schema/conversation.ts";
 import type { JsonRecord } from "../../json/fields.ts";
 import { effortOfBudget } from "../../schema/reasoning-effort.ts";
+import { objectSchema } from "../tool-schema.ts";
+import { shorten } from "../fit-text.ts";
 import { fitConversation, type Lacking } from "./upstream-fit.ts";
 import { formatMessages, type HistoryForm } from "./upstream-messages.ts";
 import type { Target, Translation } from "../upstream-wire.ts";
@@ -27,6 +29,8 @@ export interface RequestForm extends HistoryForm {
   readonly takesShortCallIdsOnly?: boolean;
   /** False where an unknown `user` is refused. */
   readonly takesEndUser?: boolean;
+  /** Whether it takes, or passes over, OpenAI's `prompt_cache_key`, `metadata`, `verbosity` and the like. */
+  readonly takesHints?: boolean;
   /** False where the vendor refuses `stream_options` or sends usage unasked. */
   readonly takesStreamOptions: boolean;
 }
@@ -49,6 +53,8 @@ export function writeChatRequest(
 ): JsonRecord {
   const conversation = fitConversation(asked, form, (meaning) => drop(chat.wire.fieldNames[meaning]));
   const { tools, toolChoice, parallelToolCalls, output, reasoning, sampling, endUser } = conversation;
+  const { hints = [] } = conversation;
+  if (endUser !== undefined && form.takesEndUser === false) drop(chat.wire.fieldNames.endUser, "hint");
   if (sampling.topK !== undefined && form.takesTopK !== true) drop(chat.wire.fieldNames.topK);
   return {
     model,
@@ -59,11 +65,22 @@ export function writeChatRequest(
     ...(tools.length > 0 && parallelToolCalls !== undefined && { parallel_tool_calls: parallelToolCalls }),
     ...(output !== undefined && { response_format: formatOutput(output) }),
     ...(reasoning !== undefined && formatReasoning(reasoning, form)),
-    ...(endUser !== undefined && form.takesEndUser !== false && { user: endUser }),
+    ...(endUser !== undefined && form.takesEndUser !== false && { user: shorten(endUser, MAX_USER_CHARS) }),
+    ...(form.takesHints === true && Object.fromEntries(hints.map(fitHint))),
     ...Object.fromEntries(Object.entries(params).filter(([name]) => !OURS.has(name))),
     ...(chat.stream && { stream: true }),
     ...(chat.stream && form.takesStreamOptions && { stream_options: { include_usage: true } }),
   };
+}
+
+/** https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11): longer ones are refused. */
+const MAX_USER_CHARS = 64;
+
+function fitHint({ name, value }: Hint): readonly [string, unknown] {
+  return [
+    name,
+    name === "prompt_cache_key" && typeof value === "string" ? shorten(value, MAX_USER_CHARS) : value,
+  ];
 }
 
 function formatSampling(sampling: Sampling, form: RequestForm): JsonRecord {
@@ -83,16 +100,13 @@ function formatSampling(sampling: Sampling, form: RequestForm): JsonRecord {
   };
 }
 
-/** A tool without a schema takes nothing. */
-const NO_PARAMETERS = { type: "object", properties: {} };
-
-function formatTool({ name, description, parameters = NO_PARAMETERS, strict }: Tool): JsonRecord {
+function formatTool({ name, description, parameters, strict }: Tool): JsonRecord {
   return {
     type: "function",
     function: {
       name,
       ...(description !== undefined && { description }),
-      parameters,
+      parameters: objectSchema(parameters),
       ...(strict !== undefined && { strict }),
     },
   };

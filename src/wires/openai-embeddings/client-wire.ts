@@ -33,6 +33,7 @@ export const openAiEmbeddings: ClientEmbeddingWire = {
   operation: "embeddings",
   passedHeaders: OPENAI_HEADERS,
   insignificantFields: new Set(["model", "user"]),
+  hintFields: new Set(["user"]),
   fieldNames: CHAT_FIELD_NAMES,
   readContent: (chat) => readEmbeddingContent(toEmbedding, chat),
   errors: openAiErrors,

@@ -7,13 +7,14 @@ import type { ChatRequest } from "../../schema/chat.ts";
 import type {
   Conversation,
   DropField,
+  Hint,
   OutputFormat,
   Reasoning,
   Sampling,
   Tool,
   ToolChoice,
 } from "../../schema/conversation.ts";
-import { isPresent, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readEffort, readFunctionTool, readSchemaOutput } from "../openai-chat/client-settings.ts";
 import { readInput } from "./client-input.ts";
 
@@ -45,18 +46,41 @@ const LOGPROBS = "message.output_text.logprobs";
 /** Values that ask for nothing special. */
 const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   background: (value) => value === false,
-  store: (value) => value === false,
   truncation: (value) => value === "disabled",
-  service_tier: (value) => value === "auto" || value === "default",
-  metadata: (value) => typeof value === "object" && Object.keys(value ?? {}).length === 0,
 };
+
+/** Hints that the chat wire has by the same name. */
+const HINTS: ReadonlySet<string> = new Set([
+  "metadata",
+  "service_tier",
+  "prompt_cache_key",
+  "prompt_cache_options",
+  "prompt_cache_retention",
+  "store",
+]);
+
+/** Those that say something: `store: false` and a default tier ask for what happens anyway. */
+function readHints(body: JsonRecord): readonly Hint[] {
+  const { verbosity } = recordOf(body["text"]);
+  const said = Object.entries(body).filter(([field, value]) => HINTS.has(field) && !isSilent(field, value));
+  const hints = said.map(([field, value]) => ({ field, name: field, value }));
+  if (!isPresent(verbosity) || verbosity === "medium") return hints;
+  return [...hints, { field: "text.verbosity", name: "verbosity", value: verbosity }];
+}
+
+function isSilent(field: string, value: unknown): boolean {
+  if (!isPresent(value) || value === false) return true;
+  if (field === "service_tier") return value === "auto" || value === "default";
+  return field === "metadata" && isRecord(value) && Object.keys(value).length === 0;
+}
 
 export function readResponsesConversation(
   { body }: Pick<ChatRequest, "body">,
   drop: DropField,
 ): Conversation {
+  const hints = readHints(body);
   for (const [field, value] of Object.entries(body)) {
-    if (READ.has(field) || !isPresent(value)) continue;
+    if (READ.has(field) || HINTS.has(field) || !isPresent(value)) continue;
     if (!Object.hasOwn(NEUTRAL, field) || NEUTRAL[field]?.(value) !== true) drop(field);
   }
   const included = listOf(body["include"]);
@@ -78,6 +102,7 @@ export function readResponsesConversation(
     ...(reasoning !== undefined && { reasoning }),
     sampling: readSampling(body, included.includes(LOGPROBS)),
     ...(endUser !== undefined && { endUser }),
+    ...(hints.length > 0 && { hints }),
   };
 }
 
@@ -100,8 +125,7 @@ function readToolChoice(choice: unknown, drop: DropField): ToolChoice | undefine
   return undefined;
 }
 
-function readOutput({ format, verbosity }: JsonRecord, drop: DropField): OutputFormat | undefined {
-  if (isPresent(verbosity) && verbosity !== "medium") drop("text.verbosity");
+function readOutput({ format }: JsonRecord, drop: DropField): OutputFormat | undefined {
   if (!isPresent(format)) return undefined;
   const fields = recordOf(format);
   switch (fields["type"]) {

@@ -14,7 +14,11 @@ import type { ClientWire, RequestContext } from "../client-wire.ts";
 import { readConversationContent } from "../conversation-trace.ts";
 import { openAiErrorBody, openAiErrors } from "../openai-chat/client-errors.ts";
 import { openAiModels } from "../openai-chat/client-models.ts";
-import { OPENAI_HEADERS, OPENAI_INSIGNIFICANT_FIELDS } from "../openai-chat/client-wire.ts";
+import {
+  OPENAI_HEADERS,
+  OPENAI_HINT_FIELDS,
+  OPENAI_INSIGNIFICANT_FIELDS,
+} from "../openai-chat/client-wire.ts";
 import { RESPONSES_FIELD_NAMES } from "./client-field-names.ts";
 import { formatResponseBody } from "./client-answer.ts";
 import { readResponsesConversation } from "./client-conversation.ts";
@@ -56,6 +60,14 @@ export const openAiResponses: ClientWire = {
   name: "openai-responses",
   passedHeaders: OPENAI_HEADERS,
   insignificantFields: OPENAI_INSIGNIFICANT_FIELDS,
+  hintFields: new Set([
+    ...OPENAI_HINT_FIELDS,
+    "text.verbosity",
+    "client_metadata",
+    "context_management",
+    "include",
+    "stream_options",
+  ]),
   turnFields: { list: "input", content: "content", isUserByDefault: false },
   fieldNames: RESPONSES_FIELD_NAMES,
   readContent: (chat) => readConversationContent(readResponsesConversation, chat),

@@ -12,7 +12,7 @@ import type { Upstream } from "./upstreams.ts";
 
 export type Outcome =
   /** The client's own bytes, or a body written anew. */
-  | { readonly kind: "forwarded" | "translated"; readonly sent: unknown }
+  | { readonly kind: "forwarded" | "translated"; readonly sent: unknown; readonly dropped: readonly string[] }
   | { readonly kind: "refused"; readonly field: string }
   /** The client's wire has no words for it. */
   | { readonly kind: "unsaid" };
@@ -44,8 +44,8 @@ export function runRequest(client: Client, upstream: Upstream, feature: Feature)
   const fields = client.requests[feature];
   if (fields === undefined) return { kind: "unsaid" };
   try {
-    const { request, isSameWire } = open(client, upstream, chatOf(client, fields, false));
-    return { kind: isSameWire ? "forwarded" : "translated", sent: JSON.parse(request.body ?? "") };
+    const { request, isSameWire, dropped } = open(client, upstream, chatOf(client, fields, false));
+    return { kind: isSameWire ? "forwarded" : "translated", sent: JSON.parse(request.body ?? ""), dropped };
   } catch (error) {
     if (error instanceof GatewayError && error.code === "invalid_request") {
       return { kind: "refused", field: error.details.param ?? "" };

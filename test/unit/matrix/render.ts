@@ -38,7 +38,7 @@ function renderCell(client: Client, upstream: Upstream, feature: Feature): strin
     case "forwarded":
       return "=";
     case "translated":
-      return "✓";
+      return outcome.dropped.length === 0 ? "✓" : `without \`${outcome.dropped.join(", ")}\``;
     case "refused":
       return `400 \`${outcome.field}\``;
     case "unsaid":

@@ -154,7 +154,8 @@ const ANTHROPIC: Expected = {
   "reasoning effort": { thinking: { type: "enabled" } },
   "no reasoning": {},
   "limit of tokens": { max_tokens: 9 },
-  "temperature and top_p": { temperature: 0.5, top_p: 0.9 },
+  // Claude takes one of the two: the other is left out and listed.
+  "temperature and top_p": { temperature: 0.5 },
   top_k: { top_k: 3 },
   "stop sequences": { stop_sequences: ["END"] },
   seed: "dropped",
@@ -272,7 +273,7 @@ const CONVERSE: Expected = {
   "reasoning effort": { additionalModelRequestFields: { thinking: { type: "enabled" } } },
   "no reasoning": {},
   "limit of tokens": { inferenceConfig: { maxTokens: 9 } },
-  "temperature and top_p": { inferenceConfig: { temperature: 0.5, topP: 0.9 } },
+  "temperature and top_p": { inferenceConfig: { temperature: 0.5 } },
   top_k: { additionalModelRequestFields: { top_k: 3 } },
   "stop sequences": { inferenceConfig: { stopSequences: ["END"] } },
   seed: "dropped",
@@ -280,7 +281,8 @@ const CONVERSE: Expected = {
   "log probabilities": "dropped",
   "two choices": "dropped",
   "prompt-cache mark": { system: [{ text: "Be brief." }, { cachePoint: { type: "default" } }] },
-  "end user": "dropped",
+  // A hint: left out and listed.
+  "end user": {},
 };
 
 const cohereTools = { tools: [chatTool] };
@@ -319,7 +321,7 @@ const COHERE: Expected = {
   "log probabilities": "dropped",
   "two choices": "dropped",
   "prompt-cache mark": OPENAI_CHAT["prompt-cache mark"],
-  "end user": "dropped",
+  "end user": {},
 };
 
 const OPENAI_ANSWERS = { folder: "openai", answers: ["text", "tools"] };

@@ -108,11 +108,16 @@ describe("turns", () => {
     });
     expect(body.messages).toEqual([
       { role: "user", content: "Weather?" },
-      { role: "assistant", content: [{ type: "tool_use", id: "a_1", name: "w", input: { c: 1 } }] },
+      {
+        role: "assistant",
+        content: [
+          { type: "tool_use", id: expect.stringMatching(/^a_1_\w{14}$/), name: "w", input: { c: 1 } },
+        ],
+      },
       {
         role: "user",
         content: [
-          { type: "tool_result", tool_use_id: "a_1", content: "sunny" },
+          { type: "tool_result", tool_use_id: body.messages[1].content[0].id, content: "sunny" },
           { type: "text", text: "and quickly" },
           { type: "text", text: "please" },
         ],
@@ -231,12 +236,11 @@ describe("parameters", () => {
   });
 
   test("that the wire knows are passed on", () => {
-    const sampling = { temperature: 0.5, topP: 0.9, topK: 4, stopSequences: ["END"] };
+    const sampling = { temperature: 0.5, topK: 4, stopSequences: ["END"] };
     const { body, request, dropped } = write({ sampling, endUser: "u-1" }, { stream: true });
     expect(body).toMatchObject({
       stream: true,
       temperature: 0.5,
-      top_p: 0.9,
       top_k: 4,
       stop_sequences: ["END"],
       metadata: { user_id: "u-1" },

@@ -139,11 +139,22 @@ describe("turns", () => {
     expect(body.system).toEqual([{ text: "Be brief." }, { cachePoint: { type: "default" } }]);
     expect(body.messages).toEqual([
       { role: "user", content: [{ text: "Weather?" }] },
-      { role: "assistant", content: [{ toolUse: { toolUseId: "a_1", name: "w", input: { c: 1 } } }] },
+      {
+        role: "assistant",
+        content: [
+          { toolUse: { toolUseId: expect.stringMatching(/^a_1_\w{14}$/), name: "w", input: { c: 1 } } },
+        ],
+      },
       {
         role: "user",
         content: [
-          { toolResult: { toolUseId: "a_1", content: [{ text: "sunny" }], status: "error" } },
+          {
+            toolResult: {
+              toolUseId: body.messages[1].content[0].toolUse.toolUseId,
+              content: [{ text: "sunny" }],
+              status: "error",
+            },
+          },
           { text: "quickly" },
           { text: "please" },
           { cachePoint: { type: "default", ttl: "1h" } },
@@ -244,14 +255,13 @@ describe("parameters", () => {
 
   test("that only Claude takes go beside them", () => {
     const asked = { sampling: { topK: 4 }, reasoning: { budgetTokens: 2048 } };
-    const { body, dropped } = write(asked, { model: CLAUDE });
-    expect(body.additionalModelRequestFields).toEqual({
-      top_k: 4,
-      thinking: { type: "enabled", budget_tokens: 2048 },
-    });
+    const { body, dropped } = write({ reasoning: { budgetTokens: 2048 } }, { model: CLAUDE });
+    expect(body.additionalModelRequestFields).toEqual({ thinking: { type: "enabled", budget_tokens: 2048 } });
+    const { body: sampled } = write({ sampling: { topK: 4 } }, { model: CLAUDE });
+    expect(sampled.additionalModelRequestFields).toEqual({ top_k: 4 });
     expect(body.inferenceConfig.maxTokens).toBe(64_000);
     expect(dropped).toEqual([]);
-    expect(write(asked).dropped).toEqual(["top_k", "reasoning_effort"]);
+    expect(write(asked).dropped).toEqual(["reasoning_effort", "top_k"]);
   });
 
   test("of effort are said in each model's own way", () => {

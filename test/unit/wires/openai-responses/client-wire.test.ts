@@ -179,7 +179,6 @@ describe("its settings", () => {
 describe("what has no counterpart is named", () => {
   test.each<[object, string]>([
     [{ previous_response_id: "resp_1" }, "previous_response_id"],
-    [{ store: true }, "store"],
     [{ background: true }, "background"],
     [{ conversation: "conv_1" }, "conversation"],
     [{ prompt: { id: "p" } }, "prompt"],
@@ -187,7 +186,6 @@ describe("what has no counterpart is named", () => {
     [{ include: ["file_search_call.results"] }, "include"],
     [{ tools: [{ type: "web_search" }] }, "tools[0]"],
     [{ tool_choice: { type: "web_search" } }, "tool_choice"],
-    [{ text: { verbosity: "low" } }, "text.verbosity"],
     [{ reasoning: { mode: "pro" } }, "reasoning.mode"],
     [{ input: [{ type: "item_reference", id: "x" }] }, "input[0]"],
     [{ input: [{ type: "web_search_call", id: "x" }] }, "input[0]"],
@@ -197,6 +195,15 @@ describe("what has no counterpart is named", () => {
     ],
   ])("%j", (body, field) => {
     expect(read(body).dropped).toContain(field);
+  });
+
+  test("hints are kept for upstreams that take them", () => {
+    const { conversation } = read({ store: true, text: { verbosity: "low" }, prompt_cache_key: "k" });
+    expect(conversation.hints).toEqual([
+      { field: "store", name: "store", value: true },
+      { field: "prompt_cache_key", name: "prompt_cache_key", value: "k" },
+      { field: "text.verbosity", name: "verbosity", value: "low" },
+    ]);
   });
 
   test.each([
