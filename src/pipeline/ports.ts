@@ -86,11 +86,11 @@ export interface Deps extends UpstreamPorts {
   reload(): Promise<TenantBundle | undefined>;
 }
 
-/** An answer on its way out. A stream's end is told to `end.ts`, not to the caller. */
+/** An answer on its way out. What follows from its end is end.ts. */
 export interface Generation {
   readonly contentType: string;
   readonly body: string | ReadableStream<Uint8Array>;
-  /** The same as a whole `body`, where it is at hand in UTF-8; never to be written to. */
+  /** The same as a whole `body`, where it exists in UTF-8 already; never to be written to. */
   readonly bytes?: Uint8Array<ArrayBuffer>;
   /** Of a stream: whether it came to its end; resolves when it is over. */
   readonly isComplete?: Promise<boolean>;

@@ -1,4 +1,4 @@
-/** What a client is told that the tenant's limits refused: the limit, how long the request waited, when to try again. */
+/** The error of a request that the tenant's limits refused: the limit, how long the request waited, when to try again. */
 
 import { GatewayError } from "../errors.ts";
 import type { Refused } from "../limits/protocol.ts";

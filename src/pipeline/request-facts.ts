@@ -22,10 +22,10 @@ export type Outcome =
 
 export type CacheStatus = "HIT" | "MISS" | "BYPASS" | "COALESCED";
 
-/** Filled in by whoever learns a fact; every field is absent until then. */
+/** Filled in while the request runs; a field is absent until its fact is known. */
 export interface RequestFacts {
   readonly startedAt: number;
-  /** Set by whoever ends the request. */
+  /** Set where the request ends. */
   outcome?: Outcome;
   tenantId?: string;
   keyId?: string;
@@ -37,9 +37,9 @@ export interface RequestFacts {
   cache?: CacheStatus;
   /** How a hit was found. */
   cacheKind?: "exact" | "semantic";
-  /** Of the entry that came nearest in meaning, whether it was near enough or not. */
+  /** Of the most similar entry, whether it was similar enough or not. */
   cacheSimilarity?: number;
-  /** What the embedding cost that the cache was asked by: a part of `costUsd`, told to the ledger by itself. */
+  /** Cost of the semantic look-up's embedding: a part of `costUsd`, recorded in the ledger by itself. */
   embeddingMicroUsd?: number;
   cacheAgeSeconds?: number;
   savedUsd?: number;

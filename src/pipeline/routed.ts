@@ -1,6 +1,6 @@
 /**
- * The plan of one request, with the span that explains it: what routing/plan.ts is told of the request and of what this
- * isolate has learned. Called first by everything that asks a target.
+ * The plan of one request, with the span that explains it: what routing/plan.ts gets of the request and of what this
+ * isolate has measured.
  */
 
 import { estimateTokens } from "./answers/answer-summary.ts";
@@ -93,7 +93,7 @@ function traitsOf({ chat, clientWire, options, key }: Asking, at: number): Reque
   };
 }
 
-/** Where a request can't be put into our words it is forwarded as it is, and nothing is known of its needs. */
+/** A request that can't be translated is forwarded as it is, and nothing is known of its needs. */
 function readNeeds(chat: ChatRequest, clientWire: Call["clientWire"] | undefined): ReadonlySet<Need> {
   if (clientWire === undefined || "operation" in clientWire) return new Set();
   try {
@@ -103,7 +103,7 @@ function readNeeds(chat: ChatRequest, clientWire: Call["clientWire"] | undefined
   }
 }
 
-/** What a client who names no limit is expected to get: a long paragraph. Only an order of targets comes of it. */
+/** The expected output where the client sets no limit: a long paragraph. It only orders targets. */
 const EXPECTED_OUTPUT_TOKENS = 500;
 
 /** Undefined for a model without a known price. */

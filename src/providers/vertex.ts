@@ -30,7 +30,7 @@ import { toJson } from "../json/exact.ts";
 const DEFAULT_BASE_URL = "https://aiplatform.googleapis.com";
 const DEFAULT_VERSION = "v1";
 const GLOBAL = "global";
-/** Stands in a host name, so that nothing else may be in it. */
+/** It becomes part of a host name, so no other characters are allowed. */
 const LOCATION = /^[a-z0-9-]{1,40}$/;
 /** What a body for Claude says in place of the model: https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai (seen 2026-11). */
 const ANTHROPIC_VERSION = "vertex-2023-10-16";

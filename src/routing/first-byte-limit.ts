@@ -1,6 +1,6 @@
 /**
  * How long an upstream may take for its first byte: by the route, or by the client for its own request. Pure. A streamed
- * answer always has such a limit; a whole one is sent when it is finished, so it has one only where somebody set it.
+ * answer always has such a limit; a whole one is sent when it is finished, so it has one only where one was set.
  */
 
 import { DEFAULT_FIRST_BYTE_MS, type RouteRecord } from "../tenants/records/route-record.ts";

@@ -6,7 +6,7 @@
 import type { TokenUsage } from "./chat.ts";
 
 export interface EmbeddingAsk {
-  /** Texts, or texts as token numbers where the client cut them himself; a vector is wanted for each. */
+  /** Texts, or texts as token numbers where the client cut them itself; a vector is wanted for each. */
   readonly inputs: readonly (string | readonly number[])[];
   readonly dimensions?: number;
   /** What the vectors are for, in Gemini's words: `RETRIEVAL_DOCUMENT`, `SEMANTIC_SIMILARITY`, … */

@@ -26,7 +26,7 @@ export interface AnswerCollector {
 /** As many choices as the wire lets a client ask for. */
 const MAX_CHOICES = 128;
 
-/** Gathers a summary from a stream's chunks; `kept` gets the chunks too, where somebody keeps the texts. */
+/** Gathers a summary from a stream's chunks; `kept` gets the chunks too, where the texts are kept. */
 export function createAnswerCollector(kept?: { add(chunk: ChatChunk): void }): AnswerCollector {
   let id: string | undefined;
   let model: string | undefined;
@@ -116,7 +116,7 @@ export function summarise(response: ChatResponse): AnswerSummary {
   };
 }
 
-/** The same of an answer of vectors: nothing is said in it, so nothing ends. */
+/** The same for embeddings, which have no finish reasons. */
 export function summariseEmbedding({ model, usage }: EmbeddingResponse): AnswerSummary {
   return {
     ...(model !== undefined && { model }),
@@ -132,7 +132,7 @@ export function summariseEmbedding({ model, usage }: EmbeddingResponse): AnswerS
 const CHARS_PER_TOKEN = 4;
 
 /**
- * Tokens a request will use, before anyone counted: what admission reserves. `expectedOutput` is what the model's
+ * The tokens a request is expected to use: what admission reserves. `expectedOutput` is what the model's
  * answers have come to (targets/output-lengths.ts); it never counts for more than the client allows.
  */
 export function estimateTokens(
@@ -147,7 +147,7 @@ export function estimateTokens(
   };
 }
 
-/** What an answer has used, and whether that is a guess. */
+/** What an answer used, and whether that is an estimate. */
 export interface CountedUsage {
   readonly usage: TokenUsage;
   readonly isEstimate: boolean;
@@ -179,7 +179,7 @@ export function countRelayed(
   return answer?.usage && countUsage(chat, answer, isCut);
 }
 
-/** What a cut or silent answer used, for want of the upstream's own count. */
+/** What an answer used whose upstream reported no usage. */
 function estimateUsage(chat: ChatRequest, outputChars: number): TokenUsage {
   return {
     inputTokens: Math.ceil(chat.bodyText.length / CHARS_PER_TOKEN),

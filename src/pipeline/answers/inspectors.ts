@@ -1,6 +1,6 @@
 /**
- * What is read of answers that are passed on without being understood: the usage, where the format is known. They see the
- * bytes beside their way, in bursts, never fail a request, and keep little. Pure; fed by stream-relay.ts.
+ * What is read of answers that are passed on without being understood: the usage, where the format is known. Inspectors see
+ * the bytes while they pass, in bursts, never fail a request, and keep little. Pure.
  */
 
 import { type AnswerSummary, createAnswerCollector } from "./answer-summary.ts";
@@ -53,7 +53,7 @@ function inspectJson(read: (body: unknown) => AnswerSummary | undefined): Inspec
       try {
         return read(JSON.parse(text));
       } catch {
-        // An answer of another form than its path promised: nothing is known of it, and that is no fault.
+        // An answer of another format than its path suggests: nothing is read from it, and that is not an error.
         return undefined;
       }
     },
@@ -80,7 +80,7 @@ function inspectEvents(wire: UpstreamWire): Inspector {
     },
   };
 
-  /** An event without its end mark, behind which the stream has ended. */
+  /** A last event without its end mark. */
   function readLast(): void {
     isReadable = false;
     try {

@@ -1,6 +1,6 @@
 /**
  * Bytes that are not understood, passed on as they come: OpenAI's other endpoints, and vendors' own APIs. What they used is
- * counted where it can be read beside their way, never guessed.
+ * counted where it can be read while they pass, never guessed.
  */
 
 import { type Answering, claim } from "./answering.ts";
@@ -70,7 +70,7 @@ export async function passThrough(
   return { generation: { ...head, body }, ended, ...refused };
 }
 
-/** Whatever is longer is no sentence for a client. */
+/** Longer text is not an error message for a client. */
 const MAX_REFUSAL_CHARS = 64 * 1024;
 const TEXT = /^(?:text\/|application\/(?:[\w.-]+\+)?json\b)/i;
 

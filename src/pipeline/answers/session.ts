@@ -1,6 +1,6 @@
 /**
- * A Realtime session, from the upstream's 101 to the last close: the sockets joined, its responses' usage read beside
- * their way, its end classified.
+ * A Realtime session, from the upstream's 101 to the last close: the sockets joined, its responses' usage read while
+ * they pass, its end classified.
  */
 
 import { type Answering, claim } from "./answering.ts";

@@ -98,7 +98,7 @@ export interface AttemptEnd {
   readonly isLost?: boolean;
 }
 
-/** Writes how the call ended and ends its span. A client who left is not an error of the upstream. */
+/** Writes how the call ended and ends its span. A client that left is not an error of the upstream. */
 export function endAttempt(span: Span, end: AttemptEnd): void {
   const { answer, bill, report, error, firstChunkMs, isLost = false } = end;
   const isLeft = report?.outcome === "client_disconnected" || error?.code === "client_disconnected";
@@ -128,7 +128,7 @@ export function endAttempt(span: Span, end: AttemptEnd): void {
   span.end();
 }
 
-/** Seconds, as the upstream said them; our own waits are none of its. */
+/** Seconds, as the upstream said them; the gateway's own waits are not included. */
 function retryAfterOf(error: GatewayError | undefined): number | undefined {
   const { upstreamStatus, retryAfterMs } = error?.details ?? {};
   if (upstreamStatus === undefined || retryAfterMs === undefined) return undefined;
@@ -137,7 +137,7 @@ function retryAfterOf(error: GatewayError | undefined): number | undefined {
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "https:": 443, "http:": 80 };
 
-/** Whom a call goes to; undefined where it does not leave the Worker. */
+/** The host a call goes to; undefined where it does not leave the Worker. */
 function addressOf(
   provider: Provider,
   account: ProviderAccount,

@@ -28,7 +28,7 @@ import { type CallLimits, sendUpstream, type UpstreamSend } from "../../upstream
 export interface Failed {
   readonly answered?: undefined;
   readonly error: GatewayError;
-  /** Still open: what is done next belongs on it. Absent where there was no one to call. */
+  /** Still open: what is done next belongs on it. Absent where there was no target to call. */
   readonly span: Span | undefined;
   /** What it owes all the same. */
   readonly bill: Bill | undefined;
@@ -129,7 +129,7 @@ function sendOf(
   return { request, payload, provider, target, limits, client, throwOnStatus: exchange.kind !== "native" };
 }
 
-/** The facts name the target that answered, or the last one that was called. */
+/** The facts name the target that answered, or the last one called. */
 function nameTarget({ call, plan }: Run, turn: AttemptTurn, chosen: Chosen | undefined): void {
   call.facts.usedFallback = turn.target !== plan.targets[0];
   if (chosen === undefined) return;
@@ -140,7 +140,7 @@ function nameTarget({ call, plan }: Run, turn: AttemptTurn, chosen: Chosen | und
 
 type LeaveTarget = (end: CallEnd, now: number) => void;
 
-/** A whole answer has ended already; the end of one that flows is heard of later. */
+/** A whole answer has ended already; a stream's end is awaited. */
 function learnFromEnd(
   run: Run,
   turn: AttemptTurn,
@@ -171,7 +171,7 @@ function callEnd(error: GatewayError | undefined): CallEnd {
   return isLimited ? { kind: "limited", retryAfterMs } : { kind: "other" };
 }
 
-/** What a failed call says about its target. A limit is no defect: it has its own wait, and the next one may get through. */
+/** What a failed call says about its target. A rate limit is not a failure: it has a cooldown of its own. */
 function verdictOf({ code, canFallBack }: GatewayError): Verdict {
   if (code === "upstream_rejected") return "alive";
   return canFallBack && code !== "upstream_rate_limited" ? "failed" : "neutral";

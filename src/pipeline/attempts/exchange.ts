@@ -1,6 +1,6 @@
 /**
- * How one attempt is said to its upstream and its answer to the client: in the same words where both speak the same
- * wire, else translated. Pure.
+ * How an attempt's request is written for its upstream and its answer for the client: the same bytes where both speak one wire,
+ * else a translation. Pure.
  */
 
 import { type AnswerSummary, summarise, summariseEmbedding } from "../answers/answer-summary.ts";
@@ -16,10 +16,10 @@ import { upstreamEmbeddingWireFor, type Provider, upstreamWireFor } from "../../
 import type { Target, UpstreamRequest, UpstreamWire } from "../../wires/upstream-wire.ts";
 import type { Payload } from "../../upstream/send.ts";
 
-/** A whole answer, read: what is kept of it, and how it is said to the client. */
+/** A whole answer, read: what is kept of it, and how it is written for the client. */
 export interface ReadAnswer {
   readonly answer: AnswerSummary;
-  /** For a trace that may hold content; absent where the answer is no text. */
+  /** For a trace that may hold content; absent where the answer is not text. */
   readonly choices?: readonly ChatChoice[];
   /** Of an embeddings answer. */
   readonly vectors?: EmbeddingResponse["vectors"];
@@ -28,13 +28,13 @@ export interface ReadAnswer {
 
 interface BaseExchange {
   readonly request: UpstreamRequest;
-  /** The wire the upstream is asked in; undefined for one that no client speaks. */
+  /** The wire of the upstream request; undefined for one that no client speaks. */
   readonly upstreamWireName: WireName | undefined;
   /** Whether a whole answer reaches the client as its upstream wrote it. */
   readonly isSameWire: boolean;
-  /** The client's fields that were left out, by their names on his wire. */
+  /** The client's fields that were left out, by their names on the client's wire. */
   readonly dropped: readonly string[];
-  /** What is sent in place of the request's body, where that is no text. */
+  /** What is sent in place of the request's body, where that is not text. */
   readonly payload?: Payload;
 }
 
@@ -57,7 +57,7 @@ export interface EmbeddingExchange extends BaseExchange {
 /** Passed on in both directions without being understood. */
 export interface ForwardExchange extends BaseExchange {
   readonly kind: "forward";
-  /** What the answer's bytes are read for beside their way; undefined where nothing is known of their format. */
+  /** Reads the answer's bytes while they pass; undefined where nothing is known of their format. */
   inspect(contentType: string): Inspector | undefined;
 }
 

@@ -92,12 +92,12 @@ interface Counting {
   /** Undefined where the target's vendor can't count this request. */
   counterAt(provider: Provider, target: Target): TokenCounter | undefined;
   readonly open: OpenExchange;
-  /** Whether the last target called was asked in another wire than the client's. */
+  /** Whether the last target was called on another wire than the client's. */
   isTranslated(): boolean;
   count(): TokenCount;
 }
 
-/** One request's count: how each target is asked for it, and what came of that. */
+/** One request's count: the call of each target, and its result. */
 function createCounting({ chat, clientWire }: CountCall): Counting {
   // What the wire can't say counts for nothing here, and is not a fault.
   const drop = (): void => {};

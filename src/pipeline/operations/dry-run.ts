@@ -1,6 +1,6 @@
 /**
- * What would be done with a request, without doing it: its plan with the reasons, its cache status, what it would cost.
- * Calls no target, takes no turn, reserves nothing. Called by routes/admin/dry-run.ts.
+ * What the gateway would do with a request, without doing it: its plan with the reasons, its cache status, what it would cost.
+ * Calls no target, takes no turn, reserves nothing.
  */
 
 import { keyOf } from "../caching/cached.ts";
@@ -19,7 +19,7 @@ export interface DryRun {
   readonly route: string;
   readonly strategy: Plan["strategy"];
   readonly reason: string;
-  /** In the order in which they would be asked. */
+  /** In the order in which they would be called. */
   readonly targets: readonly DryTarget[];
   readonly rejected: readonly string[];
   readonly retries: Plan["retries"];
@@ -35,12 +35,12 @@ export interface DryRun {
   };
   readonly cache: {
     readonly mode: string;
-    /** hit, miss, stale or error; bypass where it is not asked. */
+    /** hit, miss, stale or error; bypass where there is no look-up. */
     readonly status: string;
     readonly reason: string | null;
     readonly ageSeconds: number | null;
     readonly coalesce: boolean;
-    /** Whether a miss would be looked up by meaning, which is not tried here: it costs an embedding. */
+    /** Whether a miss would be looked up in the semantic cache, which is not tried here: it costs an embedding. */
     readonly semantic: Plan["semantic"] | null;
   };
 }

@@ -21,7 +21,7 @@ export interface Forwarding {
   readonly path: string;
   /** Absent for a form, whose own type names its boundary. */
   readonly contentType?: string;
-  /** The body with the target's model in it; made anew for each attempt. */
+  /** The body with the target's model in it; made for each attempt. */
   payloadFor(model: string): Payload;
 }
 

@@ -11,7 +11,7 @@ import { camelFields, knownFields } from "./client-fields.ts";
 import { unwrapFromGemini } from "./client-reasoning.ts";
 import { toJson } from "../../json/exact.ts";
 
-/** What belongs to a part beside its content; `partMetadata` is the client's note to himself. */
+/** What belongs to a part beside its content; `partMetadata` is the client's own note. */
 const PART_FIELDS: ReadonlySet<string> = new Set([
   "text",
   "thought",
