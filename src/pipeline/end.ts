@@ -8,7 +8,7 @@ import { billedMicroUsd } from "./bills.ts";
 import { storeAnswer } from "./caching/cached.ts";
 import type { CacheKey } from "../cache/key.ts";
 import { type Ended, errorOf, isSound, type StreamEnd, type WholeEnd } from "./ended.ts";
-import type { HeldLease } from "./lease.ts";
+import type { HeldLease } from "./held-lease.ts";
 import type { BareCall, Deps } from "./ports.ts";
 import type { SettleOutcome } from "../limits/protocol.ts";
 import { outcomeOf, type Outcome } from "./request-facts.ts";

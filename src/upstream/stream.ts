@@ -202,7 +202,7 @@ export function stopForClient(reader: StreamReader, call: UpstreamCall): StreamR
   return toReport(reader, LEFT);
 }
 
-export function toReport(reader: StreamReader, { outcome, error }: StreamEnd): StreamReport {
+export function toReport(reader: StreamReader, { outcome, error }: StreamVerdict): StreamReport {
   const { events, bytes } = reader.seen;
   const { ms: maxGapMs, sinceAt } = reader.longestGap() ?? { ms: 0, sinceAt: 0 };
   const hasStalled = maxGapMs > 0 && (outcome === "stalled" || maxGapMs >= STALL_MS);
@@ -216,15 +216,15 @@ export function toReport(reader: StreamReader, { outcome, error }: StreamEnd): S
   };
 }
 
-export interface StreamEnd {
+export interface StreamVerdict {
   readonly outcome: StreamOutcome;
   readonly error?: GatewayError;
 }
 
-const LEFT: StreamEnd = { outcome: "client_disconnected" };
+const LEFT: StreamVerdict = { outcome: "client_disconnected" };
 
 /** How the stream of an upstream that has ended, or failed with `fault`, counts. */
-export function classifyStreamEnd(reader: StreamReader, call: UpstreamCall, fault: unknown): StreamEnd {
+export function classifyStreamEnd(reader: StreamReader, call: UpstreamCall, fault: unknown): StreamVerdict {
   const abortedBy = call.abortedBy();
   const { failure } = reader.seen;
   if (abortedBy === "client") return LEFT;

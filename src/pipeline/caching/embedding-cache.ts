@@ -20,7 +20,7 @@ const MAX_TEXTS = 100;
 const MAX_LINKS = 8;
 const MICRO_USD_PER_USD = 1_000_000;
 
-/** How a request's texts are told apart; undefined where it goes through the cache as a whole, or past it. */
+/** How a request's texts are separated; undefined where it goes through the cache as a whole, or past it. */
 export function batchOf({ clientWire, chat, cache }: Call): EmbeddingBatch | undefined {
   if (cache.mode === "off" || !("operation" in clientWire) || clientWire.batch === undefined)
     return undefined;

@@ -1,5 +1,5 @@
 /**
- * The meaning of a Messages request, for an upstream of another wire. Fields that no Conversation can say are told to
+ * The meaning of a Messages request, for an upstream of another wire. Fields that no Conversation can say go to
  * `drop`; citations of earlier answers are not among them, since they are notes about text that is passed on whole.
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */

@@ -32,7 +32,7 @@ interface Block {
   readonly citations: JsonRecord[];
 }
 
-/** A decoder for one stream. Throws `upstream_malformed` on an event that is no JSON object. */
+/** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object. */
 export function createAnthropicDecoder(): Decoder {
   let usage: JsonRecord = {};
   let callCount = 0;

@@ -20,7 +20,7 @@ const END_MARK = "[DONE]";
 /** The wire has one choice. */
 const INDEX = 0;
 
-/** A decoder for one stream. Throws `upstream_malformed` on an event that is no JSON object. */
+/** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object. */
 export function createCohereDecoder(): Decoder {
   /** Calls by the wire's index, which counts other things as well: their positions, and whether arguments came. */
   const calls = new Map<unknown, { readonly call: number; hasArguments: boolean }>();

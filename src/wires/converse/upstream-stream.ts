@@ -25,7 +25,7 @@ interface Block {
   readonly citations: JsonRecord[];
 }
 
-/** A decoder for one stream. Throws `upstream_malformed` on an event that is no JSON object. */
+/** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object. */
 export function createConverseDecoder(): Decoder {
   let callCount = 0;
   let textLength = 0;

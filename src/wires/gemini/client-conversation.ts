@@ -1,5 +1,5 @@
 /**
- * The meaning of a Gemini request, for an upstream of another wire. Fields that no Conversation can say are told to
+ * The meaning of a Gemini request, for an upstream of another wire. Fields that no Conversation can say go to
  * `drop`. https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 

@@ -31,7 +31,7 @@ interface Seen {
   citations: number;
 }
 
-/** A decoder for one stream. Throws `upstream_malformed` on an event that is no JSON object or whose candidates are none. */
+/** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object or whose candidates are none. */
 export function createGeminiDecoder(): Decoder {
   let isStarted = false;
   const seen = new Map<number, Seen>();

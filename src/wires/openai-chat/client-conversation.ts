@@ -1,5 +1,5 @@
 /**
- * The meaning of a chat request, for an upstream of another wire. Fields that no Conversation can say are told to
+ * The meaning of a chat request, for an upstream of another wire. Fields that no Conversation can say go to
  * `drop`, unless they say what is so anyway.
  */
 

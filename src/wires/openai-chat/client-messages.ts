@@ -94,7 +94,7 @@ function readOpaque(value: unknown, { format }: JsonRecord): string | undefined 
   return said === undefined || made === undefined ? said : tagDetail(said, made);
 }
 
-/** Undefined for a call of a custom tool, whose input is no JSON. */
+/** Undefined for a call of a custom tool, whose input is not JSON. */
 function readToolCall(call: JsonRecord): (Part & { readonly type: "tool_call" }) | undefined {
   const called = call["function"];
   if (!isRecord(called)) return undefined;

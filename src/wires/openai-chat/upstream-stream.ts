@@ -22,7 +22,7 @@ const END_MARK = "[DONE]";
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
 const ERROR_CLASS = /^[\w.-]{1,64}$/;
 
-/** A decoder for one stream. Throws `upstream_malformed` on an event that is no JSON object or whose choices are none. */
+/** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object or whose choices are none. */
 export function createOpenAiDecoder(): Decoder {
   let isStarted = false;
   let isSourced = false;

@@ -1,5 +1,5 @@
 /**
- * The meaning of a Responses request, for an upstream of another wire. Fields that no Conversation can say are told to
+ * The meaning of a Responses request, for an upstream of another wire. Fields that no Conversation can say go to
  * `drop`: above all what the vendor keeps (earlier responses, files, prompts) and does itself (its own tools).
  */
 

@@ -126,7 +126,7 @@ function readUsage(usage: unknown): TokenUsage | undefined {
   };
 }
 
-/** A decoder for one stream. Throws `upstream_malformed` on an event that is no JSON object. */
+/** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object. */
 export function createResponsesDecoder(): Decoder {
   /** Calls by their item's place in the output. */
   const calls = new Map<unknown, number>();

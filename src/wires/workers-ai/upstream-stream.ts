@@ -68,7 +68,7 @@ function createOlderDecoder(): Decoder {
       return [...(isFinished ? [] : [{ type: "finish", index: INDEX, reason } as const]), { type: "done" }];
     }
     const body = parse(data);
-    if (!isRecord(body)) throw malformed("a stream event that is no JSON object");
+    if (!isRecord(body)) throw malformed("a stream event that is not JSON object");
     if (isPresent(body["error"]) || isPresent(body["errors"])) return [{ type: "error", errorType: "error" }];
     const text = readResponseText(body["response"]);
     const reason = readChatFinishReason(body["finish_reason"]);

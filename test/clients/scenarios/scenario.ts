@@ -39,7 +39,7 @@ export interface ScenarioContext {
   send(path: string, init?: RequestInit & { readonly key?: string }): Promise<Sent>;
   /** The operator's spans of a trace. */
   spansOf(of: { readonly traceId: string }): Promise<readonly FlatSpan[]>;
-  /** Names that are made up anew each time, and what stands for them in a tree. */
+  /** Names that are made up for each run, and what stands for them in a tree. */
   readonly aliases: Map<string, string>;
 }
 
@@ -100,7 +100,7 @@ export function expectTraced({ traceId, headers }: Pick<Sent, "traceId" | "heade
 /** What all requests begin with that have a key and a model. */
 export const ENTRY = ["  auth", "  config.load", "  route"] as const;
 
-/** The way on to an upstream where no cache is asked for and nobody is before; `route` is what its span tells. */
+/** The way on to an upstream where no cache is asked for and no request is ahead; `route` is what its span tells. */
 function passed(route: string): readonly string[] {
   const [auth, config] = ENTRY;
   const cache = "  cache.lookup cache=bypass cache_reason=tenant_off";

@@ -149,7 +149,7 @@ describe("the upstream's faults", () => {
     expect(requests.map(({ outcome }) => outcome)).toEqual(requests.map(() => "client_closed"));
   });
 
-  test("an answer that is no JSON is a 502", async () => {
+  test("an answer that is not JSON is a 502", async () => {
     const { client, model } = await setUp({ kind: "raw", body: '{"id": "chatcmpl-1", "choices": [' });
     const error = await errorOf(client.chat.completions.create({ model, messages: MESSAGES }));
     expect(error).toMatchObject({ status: 502, code: "upstream_malformed" });

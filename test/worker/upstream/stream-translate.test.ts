@@ -159,7 +159,7 @@ describe("a stream that ends well", () => {
 describe("before the first event", () => {
   test.each([
     ["an error event", ['data: {"error":{"type":"server_error"}}\n\n']],
-    ["an event that is no JSON", ["data: {nope\n\n"]],
+    ["an event that is not JSON", ["data: {nope\n\n"]],
     ["nothing at all", []],
   ])("%s lets the next target answer", async (_, texts) => {
     const gateway = start([upstream(texts), upstream(WHOLE)]);
@@ -182,7 +182,7 @@ describe("after the first event", () => {
       "upstream_error",
     ],
     [
-      "an event that is no JSON",
+      "an event that is not JSON",
       upstream([...HEAD, "data: {nope\n\n", ...WHOLE.slice(2)]),
       "upstream_error",
       "upstream_malformed",

@@ -163,7 +163,7 @@ describe.each(KINDS)("the first event of a %s stream", (kind) => {
     expect(fault.message).not.toContain("secret");
   });
 
-  test("that is no JSON is thrown as malformed, and the upstream is stopped", async () => {
+  test("that is not JSON is thrown as malformed, and the upstream is stopped", async () => {
     const stream = await createFakeStream(
       async (source) => {
         await source.send("data: <html>\n\n");

@@ -1,0 +1,18 @@
+/** The lease that an admitted request holds until its end. Types only: lease.ts takes it, end.ts gives it back. */
+
+import type { Lease } from "../limits/protocol.ts";
+
+/** A place in the tenant's limits: given back exactly once, by end.ts. */
+export interface HeldLease {
+  /** Absent when the queue could not be asked and the tenant's records say to let the request through. */
+  readonly lease?: Lease;
+  readonly reservedTokens: number;
+  readonly canDeferSettle: boolean;
+  /**
+   * Aborts when the client leaves; with the reason `revoked` when the key or its tenant is switched off, `lease_lost`
+   * when the slot is.
+   */
+  readonly signal: AbortSignal;
+  /** Stops the lease's renewal. */
+  stopRenewal(): void;
+}
