@@ -4,12 +4,12 @@ import type { Lease } from "../limits/protocol.ts";
 
 /** A place in the tenant's limits: given back exactly once, by end.ts. */
 export interface HeldLease {
-  /** Absent when the queue could not be asked and the tenant's records say to let the request through. */
+  /** Absent where the queue is unavailable and the tenant's records let requests through then. */
   readonly lease?: Lease;
   readonly reservedTokens: number;
   readonly canDeferSettle: boolean;
   /**
-   * Aborts when the client leaves; with the reason `revoked` when the key or its tenant is switched off, `lease_lost`
+   * Aborts when the client leaves; with the reason `revoked` when the key is revoked or its tenant suspended, `lease_lost`
    * when the slot is.
    */
   readonly signal: AbortSignal;

@@ -6,6 +6,7 @@
 import { reservationOf } from "./budget.ts";
 import type { CacheKey } from "../cache/key.ts";
 import { end } from "./end.ts";
+import type { HeldLease } from "./held-lease.ts";
 import { type Answered, isSound } from "./ended.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { BareCall, Deps, Generation } from "./ports.ts";
@@ -17,21 +18,6 @@ import type { TenantBundle } from "../tenants/records/records.ts";
 import { limitRefusal } from "./refusal.ts";
 import { refusalAttributes } from "./request-facts.ts";
 import type { Span } from "../telemetry/trace/trace.ts";
-
-/** A place in the tenant's limits: given back exactly once, by end.ts. */
-export interface HeldLease {
-  /** Absent where the queue is unavailable and the tenant's records let requests through then. */
-  readonly lease?: Lease;
-  readonly reservedTokens: number;
-  readonly canDeferSettle: boolean;
-  /**
-   * Aborts when the client leaves; with the reason `revoked` when the key is revoked or its tenant suspended, `lease_lost`
-   * when the slot is.
-   */
-  readonly signal: AbortSignal;
-  /** Stops the lease's renewal. */
-  stopRenewal(): void;
-}
 
 /**
  * Admits a request, runs it, and ends it exactly once, however it goes. `run` gets the call with the lease's signal in
