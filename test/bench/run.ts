@@ -2,6 +2,7 @@
 // RESULTS.md. Exits 1 when any answer was wrong; a missed bar is shown in the table and does not fail the run.
 //   --rounds N          rounds of the whole measurement (default 5)
 //   --variants a,b      variants of the gateway to measure beside the full one (see targets.ts; default: those that differ in tracing), or `all`
+//   --beside FILE       another built Worker, measured in the same rounds as "beside": what a change costs, seen in one run
 //   --quick             one short round that writes no RESULTS.md: does the bench itself work?
 import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -21,6 +22,7 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
     variants: { type: "string", default: "operator-only,store-only,sampled-out,untraced" },
+    beside: { type: "string" },
     quick: { type: "boolean", default: false },
   },
 });
@@ -50,6 +52,10 @@ const targets: Target[] = [
   await startFloor("parse", dir, mockUrl),
 ];
 for (const variant of wanted) targets.push(await startVariant(variant, dir, bundle, mockUrl));
+if (options.beside !== undefined) {
+  const [everythingOn] = VARIANTS;
+  targets.push(await startVariant({ ...everythingOn, name: "beside" }, dir, options.beside, mockUrl));
+}
 const rssIdleMib = rssOf(targets);
 
 const measured = await measure(load, targets, effort);
@@ -78,7 +84,9 @@ const facts: Facts = {
   rssMib,
   counts,
   tracedRequests: sumOf(
-    wanted.filter(({ isTraced }) => isTraced).map(({ name }) => measured.requests[name] ?? 0),
+    [...wanted.filter(({ isTraced }) => isTraced).map(({ name }) => name), "beside"].map(
+      (name) => measured.requests[name] ?? 0,
+    ),
   ),
   steps,
 };

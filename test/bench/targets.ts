@@ -40,7 +40,7 @@ const NO_TRACES = { sampleRatio: 0, alwaysKeep: [], store: { enabled: false } };
 const SAMPLED_OUT = { sampleRatio: 0, store: { enabled: true } };
 
 /** The first is what the bars are about. */
-export const VARIANTS: readonly Variant[] = [
+export const VARIANTS: readonly [Variant, ...Variant[]] = [
   { name: "gateway", isTraced: true, record: {}, onDisk: false },
   { name: "operator-only", isTraced: true, record: { tracing: SAMPLED_OUT }, onDisk: false },
   { name: "store-only", isTraced: false, record: {}, onDisk: false },
