@@ -37,12 +37,12 @@ import { openRealtime } from "./realtime.ts";
 export function createApp(ports: ScopePorts): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.onError(onError);
-  app.use("*", requestScope(ports), localHost, cors);
+  app.use("*", requestScope(ports), localHost);
 
   app.get("/healthz", health);
 
   // Data plane: a gateway key is needed.
-  app.use("/v1/*", authenticate);
+  app.use("/v1/*", cors, authenticate);
   app.post("/v1/chat/completions", endpoint("chat"), generation(openAiChat));
   app.post("/v1/responses", endpoint("responses"), generation(openAiResponses));
   app.post("/v1/embeddings", endpoint("embeddings"), generation(openAiEmbeddings));
@@ -64,11 +64,11 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   app.get("/v1/realtime", endpoint("realtime"), openRealtime);
   app.get("/v1/models", endpoint("models"), listModels);
   app.get("/v1/models/:model{.+}", endpoint("models"), getModel);
-  app.use("/v1beta/*", authenticate);
+  app.use("/v1beta/*", cors, authenticate);
   app.get("/v1beta/models", endpoint("models"), listModels);
   app.get("/v1beta/models/:model{.+}", endpoint("models"), getModel);
   app.post("/v1beta/:call{.+}", endpoint("gemini"), geminiMethod);
-  app.use("/proxy/*", authenticate);
+  app.use("/proxy/*", cors, authenticate);
   app.all("/proxy/:provider/:path{.+}", endpoint("native"), proxyNative);
 
   // Admin plane: the operator's token is needed.

@@ -70,6 +70,18 @@ const settingsSchema = z.object({
 /** Every variable that is read; `npm start` passes these on. */
 export const SETTING_NAMES: readonly string[] = Object.keys(settingsSchema.shape);
 
+/** A token that opens everything must be beyond guessing; a local run is behind the loopback address. */
+const MIN_ADMIN_TOKEN_CHARS = 24;
+
+const checkedSettingsSchema = settingsSchema.superRefine(({ ADMIN_TOKEN, DEV_TENANT }, context) => {
+  if (DEV_TENANT || ADMIN_TOKEN === undefined || ADMIN_TOKEN.length >= MIN_ADMIN_TOKEN_CHARS) return;
+  context.addIssue({
+    code: "custom",
+    path: ["ADMIN_TOKEN"],
+    message: `must have at least ${MIN_ADMIN_TOKEN_CHARS} characters`,
+  });
+});
+
 function decodedLength(base64: string): number {
   try {
     return atob(base64).length;
@@ -103,7 +115,7 @@ export function readSettings(env: object): Settings {
       return value === undefined || value === "" ? [] : [[name, value]];
     }),
   );
-  const parsed = settingsSchema.safeParse(known);
+  const parsed = checkedSettingsSchema.safeParse(known);
   if (!parsed.success) {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
     throw new GatewayError("unavailable", `The gateway is misconfigured: ${faults.join("; ")}.`, {

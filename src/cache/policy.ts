@@ -25,7 +25,8 @@ export interface CacheDirective {
 
 /** The tenant's own settings: `cache` of its record. */
 export interface CacheSettings {
-  readonly enabled: boolean;
+  /** `never`: no header turns it on. */
+  readonly enabled: boolean | "never";
   readonly ttlSeconds: number;
 }
 
@@ -44,6 +45,7 @@ const STORABLE_STATUS = 200;
 export function cacheDirective(headers: Headers, tenant: CacheSettings): CacheDirective {
   const ttlSeconds = readTtl(headers) ?? tenant.ttlSeconds;
   const asked = readMode(headers);
+  if (tenant.enabled === "never") return neverCached(headers, asked, ttlSeconds);
   if (asked !== undefined) {
     return { mode: asked, ttlSeconds, ...(asked === "off" && { reason: "request_off" }) };
   }
@@ -52,6 +54,17 @@ export function cacheDirective(headers: Headers, tenant: CacheSettings): CacheDi
   if (control.has("only-if-cached")) return { mode: "only-if-cached", ttlSeconds };
   if (!tenant.enabled) return { mode: "off", ttlSeconds, reason: "tenant_off" };
   return { mode: control.has("no-cache") ? "refresh" : "on", ttlSeconds };
+}
+
+/** The operator has ruled the cache out; only a client that accepts nothing but a cached answer has to know. */
+function neverCached(headers: Headers, asked: CacheMode | undefined, ttlSeconds: number): CacheDirective {
+  if (
+    asked === "only-if-cached" ||
+    (asked === undefined && readCacheControl(headers).has("only-if-cached"))
+  ) {
+    throw new GatewayError("cache_miss", 'This tenant\'s cache is switched off (`cache.enabled`: "never").');
+  }
+  return { mode: "off", ttlSeconds, reason: "tenant_off" };
 }
 
 function readMode(headers: Headers): CacheMode | undefined {

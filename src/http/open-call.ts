@@ -5,7 +5,7 @@ import type { AppEnv } from "../app-types.ts";
 import { openAiChat } from "../wires/openai-chat/client-wire.ts";
 import type { ChatRequest, Operation } from "../schema/chat.ts";
 import type { BareCall, Deps } from "../pipeline/ports.ts";
-import type { RequestOptions } from "../pipeline/request-options.ts";
+import { labelsOf, type RequestOptions } from "../pipeline/request-options.ts";
 
 export interface OpenCall {
   readonly call: BareCall;
@@ -21,7 +21,7 @@ export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: Request
   const { facts } = scope;
   if (chat.model !== "") facts.model = chat.model;
   facts.isStream = chat.stream;
-  facts.metadata = options.metadata;
+  facts.metadata = labelsOf(caller.key, options);
   if (options.session !== undefined) facts.session = options.session;
   let endRoot: (() => void) | undefined;
   let isOver = false;

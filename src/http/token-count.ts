@@ -6,7 +6,7 @@ import { cacheDirective } from "../cache/policy.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { ClientWire, RequestContext } from "../wires/client-wire.ts";
 import { countTokens } from "../pipeline/operations/count-tokens.ts";
-import { readRequestOptions } from "../pipeline/request-options.ts";
+import { labelsOf, readRequestOptions } from "../pipeline/request-options.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
 /** How one wire asks for a count and gets it. */
@@ -33,7 +33,7 @@ export async function answerTokenCount(
   const { defaultRoute: defaultModel } = bundle.tenant;
   const chat = parse(body, { ...(defaultModel !== undefined && { defaultModel }), ...context });
   scope.facts.model = chat.model;
-  scope.facts.metadata = options.metadata;
+  scope.facts.metadata = labelsOf(key, options);
   const count = await countTokens(
     {
       chat,

@@ -8,6 +8,7 @@ import type { AppEnv } from "../app-types.ts";
 import type { Settings } from "../config.ts";
 import { GatewayError } from "../errors.ts";
 import { sha256 } from "../bytes/digest.ts";
+import { createFailureLimiter } from "../runtime/failure-limiter.ts";
 
 /** For /admin: `Bearer` alone, and JSON bodies alone, neither of which a form or an image can send. */
 export const adminAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
@@ -25,10 +26,30 @@ export const adminReadAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
 };
 
 async function checkToken(c: Context<AppEnv>, mostAllowed: "bearer" | "basic"): Promise<void> {
-  const expected = adminToken(c.var.settings);
+  const { settings, services } = c.var;
+  const expected = adminToken(settings);
   const given = readToken(c.req.header("authorization"), mostAllowed);
   if (given === undefined) throw refused("The admin plane needs 'authorization: Bearer <ADMIN_TOKEN>'.");
-  if (!(await isSameSecret(given, expected))) throw refused("The admin token is wrong.");
+  // Without an address all would share one wait, and a stranger could keep the operator out.
+  const address = settings.isLocal ? undefined : c.req.header("cf-connecting-ip");
+  if (address !== undefined) checkWait(address);
+  if (!(await isSameSecret(given, expected))) {
+    if (address !== undefined && failures.noteFailure(address)) {
+      c.executionCtx.waitUntil(services.directory.noteOrder("", "admin.refused", address));
+    }
+    throw refused("The admin token is wrong.");
+  }
+  if (address !== undefined) failures.noteSuccess(address);
+}
+
+const failures = createFailureLimiter(Date.now);
+
+/** Before the token is compared: a guess that has to wait tells nothing. */
+function checkWait(address: string): void {
+  const retryAfterMs = failures.waitMs(address);
+  if (retryAfterMs === 0) return;
+  const message = "Too many wrong admin tokens from this address. Wait before the next attempt.";
+  throw new GatewayError("rate_limited", message, { param: "authorization", retryAfterMs });
 }
 
 /** Throws `unavailable` where none is set. */

@@ -49,7 +49,8 @@ async function identify(
     const key = bundle && isValid(bundle.keys);
     if (!bundle || !key) throw unknownKey();
     span.set({ "gateway.auth.result": "ok", "gateway.key.id": key.id });
-    return { bundle, key };
+    // During an overlap the record has the new key's hash: what was presented decides how long a stream may go on.
+    return { bundle, key: key.hash === hash ? key : { ...key, hash } };
   } catch (thrown) {
     span.set({ "gateway.auth.result": toGatewayError(thrown).code });
     throw thrown;
@@ -83,8 +84,9 @@ async function load(scope: RequestScope, read: () => Promise<LoadedTenant | unde
 function readKey(request: Request): string {
   const bearer = request.headers.get("authorization");
   if (bearer !== null) {
-    const [scheme, token] = bearer.split(/ +/, 2);
-    if (scheme?.toLowerCase() === "bearer" && token) return token;
+    // One token and nothing behind it: RFC 6750, section 2.1.
+    const [, token] = /^bearer +([^ ]+) *$/i.exec(bearer) ?? [];
+    if (token !== undefined) return token;
     throw new GatewayError("invalid_api_key", "The authorization header must be 'Bearer hg_…'.", {
       param: "authorization",
     });

@@ -1,4 +1,7 @@
-/** Cross-origin access for browsers, only for the origins in CORS_ORIGINS. Preflights need no key. */
+/**
+ * Cross-origin access to the data plane for browsers, only for the origins in CORS_ORIGINS. Preflights need no key. The
+ * admin plane has none: no web page elsewhere may use it.
+ */
 
 import type { MiddlewareHandler } from "hono";
 import { cors as honoCors } from "hono/cors";

@@ -14,7 +14,8 @@ import { QueueUnreachable } from "../limits/isolate/queue-client.ts";
 import type { AdmissionReply, Lease, WaitRecord } from "../limits/protocol.ts";
 import type { Plan } from "../routing/plan.ts";
 import { toQueueLimits } from "../tenants/records/queue-limits.ts";
-import type { TenantBundle } from "../tenants/records/records.ts";
+import { findValidKey } from "../tenants/key-format.ts";
+import type { KeyRecord, TenantBundle } from "../tenants/records/records.ts";
 import { limitRefusal } from "./refusal.ts";
 import { refusalAttributes } from "./request-facts.ts";
 import type { Span } from "../telemetry/trace/trace.ts";
@@ -138,7 +139,7 @@ function hold(lease: Lease, call: BareCall, deps: Deps): Pick<HeldLease, "signal
       deps.defer(
         deps.reload().then(
           (bundle) => {
-            if (!isAllowed(bundle, call.key.id, deps.now())) stop.abort("revoked");
+            if (!isAllowed(bundle, call.key, deps.now())) stop.abort("revoked");
           },
           // Without the newest records, those that admitted it hold until the next renewal.
           () => (checked = call.bundle.version),
@@ -149,10 +150,9 @@ function hold(lease: Lease, call: BareCall, deps: Deps): Pick<HeldLease, "signal
   return { signal: AbortSignal.any([call.signal(), stop.signal]), stopRenewal };
 }
 
-function isAllowed(bundle: TenantBundle | undefined, keyId: string, now: number): boolean {
-  if (bundle?.tenant.status !== "active") return false;
-  const key = bundle.keys.find(({ id }) => id === keyId);
-  return key !== undefined && (key.expiresAt === undefined || Date.parse(key.expiresAt) > now);
+/** Whether the very key that was presented is still good: a rotated one ends what it began, as a deleted one does. */
+function isAllowed(bundle: TenantBundle | undefined, { id, hash }: KeyRecord, now: number): boolean {
+  return bundle?.tenant.status === "active" && findValidKey(bundle.keys, id, hash, now) !== undefined;
 }
 
 function settleAnswer(

@@ -53,6 +53,14 @@ export function readRequestOptions(headers: Headers): RequestOptions {
   };
 }
 
+/** A request's labels: the client's, and over them those that the operator gave its key. */
+export function labelsOf(
+  key: { readonly metadata?: Readonly<Record<string, string>> | undefined },
+  { metadata }: Pick<RequestOptions, "metadata">,
+): Readonly<Record<string, string>> {
+  return key.metadata === undefined ? metadata : { ...metadata, ...key.metadata };
+}
+
 function readSwitch(headers: Headers, name: string): boolean {
   const text = headers.get(name) ?? "0";
   if (text !== "1" && text !== "0") throw wrong(name, "must be 0 or 1");

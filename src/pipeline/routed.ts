@@ -7,6 +7,7 @@ import { estimateTokens } from "./answers/answer-summary.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { BareCall, Call, Deps } from "./ports.ts";
+import { labelsOf } from "./request-options.ts";
 import { costMicroUsd } from "../pricing/cost.ts";
 import { latencyKey } from "../targets/targets.ts";
 import type { RequestTraits } from "../routing/conditions.ts";
@@ -87,7 +88,8 @@ function traitsOf({ chat, clientWire, options, key }: Asking, at: number): Reque
   let needs: ReadonlySet<Need> | undefined;
   return {
     promptTokens: estimateTokens(chat).inputTokens,
-    metadata: { ...key.metadata, ...options.metadata },
+    metadata: labelsOf(key, options),
+    keyMetadata: key.metadata ?? {},
     at,
     needs: () => (needs ??= readNeeds(chat, clientWire)),
   };

@@ -13,8 +13,10 @@ type Condition = Branch["if"];
 export interface RequestTraits {
   /** An estimate: four characters a token. */
   readonly promptTokens: number;
-  /** The request's `x-headgate-metadata` over its key's. */
+  /** The request's `x-headgate-metadata`, and over it its key's. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Its key's alone, which a client can't write. */
+  readonly keyMetadata: Readonly<Record<string, string>>;
   /** ms since the epoch. */
   readonly at: number;
   /** Computed at the first call: most routes never need it. */
@@ -44,18 +46,20 @@ export function chooseBranch(route: RouteRecord, traits: RequestTraits): ChosenB
 /** A short text for each condition; undefined where one doesn't hold. */
 function whyItHolds(condition: Condition, traits: RequestTraits): readonly string[] | undefined {
   const held: string[] = [];
-  const { promptTokens, metadata, time, needs } = condition;
+  const { promptTokens, metadata, key, time, needs } = condition;
   if (promptTokens) {
     const { min = 0, max = Infinity } = promptTokens;
     if (traits.promptTokens < min || traits.promptTokens > max) return undefined;
     held.push(`about ${traits.promptTokens} prompt tokens`);
   }
-  for (const [key, wanted] of Object.entries(metadata ?? {})) {
-    const value = Object.hasOwn(traits.metadata, key) ? traits.metadata[key] : undefined;
-    if (value === undefined || !(typeof wanted === "string" ? [wanted] : wanted).includes(value))
-      return undefined;
+  for (const name of Object.keys(metadata ?? {})) {
+    if (!hasLabel(traits.metadata, name, metadata?.[name])) return undefined;
     // The value is the client's own and may be long.
-    held.push(`metadata ${key}`);
+    held.push(`metadata ${name}`);
+  }
+  for (const name of Object.keys(key?.metadata ?? {})) {
+    if (!hasLabel(traits.keyMetadata, name, key?.metadata[name])) return undefined;
+    held.push(`key.metadata ${name}`);
   }
   if (time) {
     if (!isInTimeWindow(time, traits.at)) return undefined;
@@ -68,6 +72,17 @@ function whyItHolds(condition: Condition, traits: RequestTraits): readonly strin
     held.push(`needs ${needs.join(" + ")}`);
   }
   return held;
+}
+
+function hasLabel(
+  labels: Readonly<Record<string, string>>,
+  name: string,
+  wanted: string | readonly string[] | undefined,
+): boolean {
+  const value = Object.hasOwn(labels, name) ? labels[name] : undefined;
+  return (
+    value !== undefined && (typeof wanted === "string" ? wanted === value : wanted?.includes(value) === true)
+  );
 }
 
 type TimeWindow = NonNullable<Condition["time"]>;

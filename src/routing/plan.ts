@@ -12,7 +12,7 @@ import {
   type SemanticSettings,
   type TargetRecord,
 } from "../tenants/records/route-record.ts";
-import { type KeyRecord, type TenantBundle } from "../tenants/records/records.ts";
+import type { KeyRecord, ProviderRecord, TenantBundle } from "../tenants/records/records.ts";
 import type { CircuitStatus } from "../targets/circuit.ts";
 import { chooseBranch, type RequestTraits } from "./conditions.ts";
 import { order, type OrderContext } from "./order.ts";
@@ -235,9 +235,33 @@ function pinOutside(pin: string, model: string): GatewayError {
   });
 }
 
-/** Everything of a plan that can change an answer, as one string that no draw changes: part of the cache key. */
-export function planVersion({ candidates }: Pick<Plan, "candidates">): string {
+/**
+ * Everything of a plan that can change an answer, as one string that no draw changes: part of the cache key. An account
+ * that was written again, under the same name, may be another service.
+ */
+export function planVersion(
+  { candidates }: Pick<Plan, "candidates">,
+  providers: TenantBundle["providers"],
+): string {
   return JSON.stringify(
-    candidates.map(({ label, params }) => JSON.stringify([label, params ?? null])).toSorted(),
+    candidates
+      .map(({ provider, label, params }) =>
+        JSON.stringify([label, params ?? null, accountVersion(providers[provider])]),
+      )
+      .toSorted(),
   );
+}
+
+/** By record: an isolate has the same few for many requests. */
+const accountVersions = new WeakMap<ProviderRecord, string>();
+
+/** What of an account decides who answers. A sealed text changes with each credential, and tells nothing about it. */
+function accountVersion(record: ProviderRecord | undefined): string {
+  if (record === undefined) return "";
+  const known = accountVersions.get(record);
+  if (known !== undefined) return known;
+  const { kind, baseUrl, apiKey, headers, options } = record;
+  const version = JSON.stringify([kind, baseUrl, apiKey?.sealed, headers, options]);
+  accountVersions.set(record, version);
+  return version;
 }

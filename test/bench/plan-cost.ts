@@ -34,7 +34,7 @@ function contextOf(strategy: Strategy): PlanContext {
   return {
     bundle: fakeBundle({ routes: { r: { strategy, targets: models } } }),
     key: {},
-    traits: { promptTokens: 10, metadata: {}, at: 0, needs: () => new Set() },
+    traits: { promptTokens: 10, metadata: {}, keyMetadata: {}, at: 0, needs: () => new Set() },
     priceOf: ({ weight }) => weight,
     latencyOf: ({ label }) => book.of("acme", label, 0),
     claimTrial: () => false,

@@ -41,7 +41,7 @@ describe("settings", () => {
   it("are read from their variables", () => {
     expect(
       readSettings({
-        ADMIN_TOKEN: "secret",
+        ADMIN_TOKEN: "a-secret-of-24-characters",
         MASTER_KEY,
         OTLP_ENDPOINT: "https://otlp.example.com/v1",
         OTLP_HEADERS: "Authorization=Basic%20abc=, x-scope = 1",
@@ -52,7 +52,7 @@ describe("settings", () => {
         CONTENT_CAPTURE: "false",
       }),
     ).toEqual({
-      adminToken: "secret",
+      adminToken: "a-secret-of-24-characters",
       masterKey: MASTER_KEY,
       otlpEndpoint: "https://otlp.example.com/v1",
       otlpHeaders: { authorization: "Basic abc=", "x-scope": "1" },
@@ -64,6 +64,11 @@ describe("settings", () => {
     });
   });
 
+  it("take a short admin token in a local run only", () => {
+    expect(readSettings({ ADMIN_TOKEN: "a", DEV_TENANT: "true" }).adminToken).toBe("a");
+    expect(() => readSettings({ ADMIN_TOKEN: "a", DEV_TENANT: "false" })).toThrow(/ADMIN_TOKEN/);
+  });
+
   it("keep a header's value that only looks percent-encoded", () => {
     expect(readSettings({ OTLP_HEADERS: "k=100%" }).otlpHeaders).toEqual({ k: "100%" });
   });
@@ -71,6 +76,8 @@ describe("settings", () => {
 
 describe("a wrong setting", () => {
   it.each([
+    ["ADMIN_TOKEN", "canary-of-23-characters"],
+    ["ADMIN_TOKEN", "dev"],
     ["MASTER_KEY", "canary-not-base64!"],
     ["MASTER_KEY", btoa("canary too short")],
     ["OTLP_ENDPOINT", "canary"],

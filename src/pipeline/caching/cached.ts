@@ -92,7 +92,7 @@ export function keyInputOf(
   return {
     tenantId: bundle.id,
     epoch: bundle.cacheEpoch,
-    planVersion: planVersion(plan),
+    planVersion: planVersion(plan, bundle.providers),
     chat,
     passedHeaders,
   };

@@ -19,6 +19,11 @@ import type { Span } from "../../telemetry/trace/trace.ts";
 import { withDeadline } from "../../runtime/waits.ts";
 import type { SemanticSettings } from "../../tenants/records/route-record.ts";
 
+/** Whose entries a request is compared with. */
+function ownerOf({ bundle, key }: Call): string {
+  return bundle.tenant.cache.share === "tenant" ? "" : key.id;
+}
+
 export interface SemanticLookup {
   readonly hit?: Generation;
   /** Where this request's own answer is to be stored: the cache, and with it the index where there is a vector. */
@@ -68,7 +73,7 @@ async function find(
   }
   const deadlineAt = deps.now() + settings.timeoutMs;
   const [scope, embedded] = await Promise.all([
-    semanticScope(keyInputOf(call, plan), cut.rest, settings),
+    semanticScope(keyInputOf(call, plan), cut.rest, settings, ownerOf(call)),
     embedPrompt(call, cut.text, settings, deadlineAt, span, deps),
   ]);
   recordEmbedding(call, embedded.costMicroUsd, deps);

@@ -34,7 +34,7 @@ export async function oncePerKey(
     });
   }
   const span = call.trace.root.child("gateway.idempotency", { kind: "client", attributes: { ...RPC } });
-  const [key, fingerprint] = await Promise.all([sha256Hex(name), requestDigest(call.chat)]);
+  const [key, fingerprint] = await Promise.all([sha256Hex(ownedName(call, name)), requestDigest(call.chat)]);
   const joined = await join(call, `${key}/key`, fingerprint, true, span, deps);
   span.set({ "gateway.idempotency.status": STATUS[joined.kind] });
   if ("head" in joined) span.link(joined.head.trace, "retried_from");
@@ -67,6 +67,11 @@ export async function oncePerKey(
         },
       );
   }
+}
+
+/** Idempotency keys are guessable: they belong to the gateway key that uses them, unless the tenant shares them. */
+function ownedName({ bundle, key }: Call, name: string): string {
+  return bundle.tenant.cache.share === "tenant" ? name : JSON.stringify([key.id, name]);
 }
 
 /** Whether the tenant has opted in to sharing equal requests under way, and the client has not opted out. */

@@ -83,8 +83,8 @@ export interface DirectoryApi {
 
   /** Returns the new epoch. */
   purgeCache(tenantId: string): Promise<number>;
-  /** Audits an operator's action on something other than records: `queue.drain`, … */
-  noteOrder(tenantId: string, action: string): Promise<void>;
+  /** Audits what happened to something other than records: `queue.drain`, `admin.refused`, … */
+  noteOrder(tenantId: string, action: string, subject?: string): Promise<void>;
   listAudit(page: PageAsk): Promise<Page<AuditEntry>>;
 }
 
@@ -157,7 +157,7 @@ export interface DirectoryRpc {
   deleteRecord(tenantId: string, kind: StoredKind, name: string, ask: WriteAsk): Promise<RpcResult<null>>;
 
   purgeCache(tenantId: string, ask: WriteAsk): Promise<RpcResult<number>>;
-  noteOrder(tenantId: string, action: string, ask: WriteAsk): Promise<void>;
+  noteOrder(tenantId: string, action: string, subject: string, ask: WriteAsk): Promise<void>;
   listAudit(page: PageAsk): Promise<Page<AuditEntry>>;
 
   /** For the data plane, where KV has no answer or an old one. */

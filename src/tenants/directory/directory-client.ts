@@ -215,8 +215,8 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     async purgeCache(tenantId) {
       return change((directory) => directory.purgeCache(tenantId, asking()));
     },
-    async noteOrder(tenantId, action) {
-      await call((directory) => directory.noteOrder(tenantId, action, asking()));
+    async noteOrder(tenantId, action, subject = "") {
+      await call((directory) => directory.noteOrder(tenantId, action, subject, asking()));
     },
     async listAudit(page) {
       return call((directory) => directory.listAudit(page));

@@ -194,8 +194,8 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     });
   }
 
-  async noteOrder(tenantId: string, action: string, ask: WriteAsk): Promise<void> {
-    this.#note(ask, action, tenantId, "");
+  async noteOrder(tenantId: string, action: string, subject: string, ask: WriteAsk): Promise<void> {
+    this.#note(ask, action, tenantId, subject);
   }
 
   async listAudit(page: PageAsk): Promise<Page<AuditEntry>> {

@@ -17,11 +17,14 @@ const MAX_TTL_SECONDS = 2_592_000;
 export const ttlSeconds = z.int().min(MIN_TTL_SECONDS).max(MAX_TTL_SECONDS);
 
 const cacheSchema = z.strictObject({
-  enabled: z.boolean().default(false),
+  /** `never`: no header of a request turns it on. */
+  enabled: z.union([z.boolean(), z.literal("never")]).default(false),
   ttlSeconds: ttlSeconds.default(3600),
   coalesce: z.boolean().default(false),
   /** Answers that call tools are stored too: right only where the tools have no side effects. */
   toolCalls: z.boolean().default(false),
+  /** Who is answered from the semantic cache and by idempotency keys: each key its own, or all keys of the tenant. */
+  share: z.enum(["key", "tenant"]).default("key"),
 });
 
 /** What `PUT /admin/tenants/{tenant}` takes. Defaults are filled in, so a stored record is whole. */

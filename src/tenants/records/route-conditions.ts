@@ -9,6 +9,7 @@ const NEEDS = ["tools", "images", "documents", "audio", "json_schema", "reasonin
 export type Need = (typeof NEEDS)[number];
 
 const tokens = z.int().nonnegative();
+const labels = z.record(z.string().min(1).max(64), z.union([z.string(), z.array(z.string()).min(1).max(32)]));
 const clockTime = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$|^24:00$/, "must be a time as 08:30");
 
 /** The condition of a branch of `when`: all of its members must hold, and there is at least one. */
@@ -18,10 +19,10 @@ export const conditionSchema = z
     needs: z.array(z.enum(NEEDS)).min(1).optional(),
     /** Estimated size of the prompt, both bounds included. */
     promptTokens: z.strictObject({ min: tokens.optional(), max: tokens.optional() }).optional(),
-    /** `x-headgate-metadata`, or the key's own: a value, or any of several. */
-    metadata: z
-      .record(z.string().min(1).max(64), z.union([z.string(), z.array(z.string()).min(1).max(32)]))
-      .optional(),
+    /** The request's labels: its key's own, else those of `x-headgate-metadata`. A value, or any of several. */
+    metadata: labels.optional(),
+    /** Only what the operator wrote on the key: for what a client must not choose. */
+    key: z.strictObject({ metadata: labels }).optional(),
     time: z
       .strictObject({
         days: z

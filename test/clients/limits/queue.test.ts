@@ -132,7 +132,9 @@ describe.concurrent("an operator", () => {
     const { url } = stack.gateway;
     const samples: Record<string, unknown>[] = [];
     // Node's WebSocket takes headers; the browser's type, which is all that is declared, has protocols there.
-    const options = { headers: { authorization: "Bearer test-admin" } } as unknown as string[];
+    const options = {
+      headers: { authorization: "Bearer test-admin-token-of-this-gateway" },
+    } as unknown as string[];
     const socket = new WebSocket(
       `${url.replace("http", "ws")}/admin/tenants/${tenant.id}/queue/live`,
       options,

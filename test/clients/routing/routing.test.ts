@@ -34,7 +34,11 @@ async function askMany(count: number, key: string): Promise<readonly number[]> {
 async function dryRun(tenant: TestTenant, body: object, headers: Record<string, string> = {}, query = "") {
   const response = await fetch(`${stack.gateway.url}/admin/tenants/${tenant.id}/routes/r/dry-run${query}`, {
     method: "POST",
-    headers: { authorization: "Bearer test-admin", "content-type": "application/json", ...headers },
+    headers: {
+      authorization: "Bearer test-admin-token-of-this-gateway",
+      "content-type": "application/json",
+      ...headers,
+    },
     body: JSON.stringify(body),
   });
   return { status: response.status, body: await response.json<Record<string, unknown>>() };

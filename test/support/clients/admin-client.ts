@@ -2,7 +2,7 @@
 // the same settings to the `worker` project.
 
 /** The admin token of every test gateway. */
-const TEST_ADMIN_TOKEN = "test-admin";
+const TEST_ADMIN_TOKEN = "test-admin-token-of-this-gateway";
 
 /** What a Worker needs to serve tests: admin plane open to the test token, upstreams on this machine allowed. */
 export const TEST_VARS: Readonly<Record<string, string>> = {

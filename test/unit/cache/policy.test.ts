@@ -6,12 +6,14 @@ import {
   factsOfResponse,
   isStorable,
   type AnswerFacts,
+  type CacheSettings,
 } from "../../../src/cache/policy.ts";
 import type { ChatChunk, ChatChoice } from "../../../src/schema/chat.ts";
 
 const ON = { enabled: true, ttlSeconds: 3600 };
 const OFF = { enabled: false, ttlSeconds: 3600 };
-const modeOf = (headers: Record<string, string>, tenant = ON) => cacheDirective(new Headers(headers), tenant);
+const modeOf = (headers: Record<string, string>, tenant: CacheSettings = ON) =>
+  cacheDirective(new Headers(headers), tenant);
 
 describe("the mode", () => {
   test("is the tenant's where the request says nothing", () => {
@@ -38,6 +40,23 @@ describe("the mode", () => {
   ])("by cache-control: %s it is %s", (value, mode) => {
     expect(modeOf({ "cache-control": value }).mode).toBe(mode);
   });
+
+  test.each(["on", "refresh", "off"])(
+    "is off, whatever the header (%s), where the tenant's cache is never on",
+    (mode) => {
+      const never = { enabled: "never", ttlSeconds: 3600 } as const;
+      expect(modeOf({ "x-headgate-cache": mode }, never)).toMatchObject({
+        mode: "off",
+        reason: "tenant_off",
+      });
+      expect(modeOf({ "cache-control": "no-cache" }, never).mode).toBe("off");
+      for (const header of ["x-headgate-cache", "cache-control"]) {
+        expect(() => modeOf({ [header]: "only-if-cached" }, never)).toThrow(
+          expect.objectContaining({ code: "cache_miss" }),
+        );
+      }
+    },
+  );
 
   test("by our own header comes before cache-control", () => {
     expect(modeOf({ "x-headgate-cache": "on", "cache-control": "no-store" }).mode).toBe("on");

@@ -11,14 +11,21 @@ const SETTINGS = { embedding: "sim/embed" };
 interface Asked {
   readonly body?: Readonly<Record<string, unknown>>;
   readonly input?: Partial<CacheKeyInput>;
+  readonly owner?: string;
   readonly settings?: { readonly embedding: string; readonly dimensions?: number };
 }
 
-async function scopeOf({ body = {}, input = {}, settings = SETTINGS }: Asked): Promise<string> {
+async function scopeOf({
+  body = {},
+  input = {},
+  settings = SETTINGS,
+  owner = "key-1",
+}: Asked): Promise<string> {
   const chat = fakeChat(body);
   const cut = cutLastUserText(chat);
   if (cut.text === undefined) throw new Error(cut.reason);
-  return semanticScope({ tenantId: "acme", epoch: 1, planVersion: "p", chat, ...input }, cut.rest, settings);
+  const inputs = { tenantId: "acme", epoch: 1, planVersion: "p", chat, ...input };
+  return semanticScope(inputs, cut.rest, settings, owner);
 }
 
 const ask = (content: string, ...before: readonly object[]): { readonly messages: readonly object[] } => ({
@@ -35,6 +42,8 @@ describe("the scope", () => {
 
   test.each<[string, Asked]>([
     ["tenant", { input: { tenantId: "other" } }],
+    ["gateway key", { owner: "key-2" }],
+    ["sharing among the tenant's keys", { owner: "" }],
     ["cache epoch", { input: { epoch: 2 } }],
     ["plan", { input: { planVersion: "q" } }],
     ["passed header", { input: { passedHeaders: { "openai-beta": "x" } } }],

@@ -279,6 +279,9 @@ describe("who calls", () => {
     ["no key", {}],
     ["another scheme", { authorization: `Basic ${KEY}` }],
     ["a scheme without a key", { authorization: "Bearer" }],
+    ["a key with something behind it", { authorization: `Bearer ${KEY} anything` }],
+    ["two keys in one header", { authorization: `Bearer ${KEY}, Bearer ${KEY}` }],
+    ["two keys with a space", { authorization: `Bearer ${KEY} ${KEY}` }],
     ["a key that is no key", { authorization: "Bearer sk-abc" }],
     [
       "a key with a wrong checksum",

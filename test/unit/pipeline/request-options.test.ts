@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readRequestOptions } from "../../../src/pipeline/request-options.ts";
+import { labelsOf, readRequestOptions } from "../../../src/pipeline/request-options.ts";
 
 const read = (headers: Readonly<Record<string, string>> = {}) => readRequestOptions(new Headers(headers));
 
@@ -28,6 +28,16 @@ describe("the request's own headers", () => {
       session: "conversation-1",
       pin: "openai/gpt-4o",
     });
+  });
+
+  test("labels are the client's, and over them those of the key's record", () => {
+    const { metadata } = read({ "x-headgate-metadata": '{"tier":"gold","job":"j"}' });
+    expect(labelsOf({ metadata: { tier: "free", team: "blue" } }, { metadata })).toEqual({
+      tier: "free",
+      team: "blue",
+      job: "j",
+    });
+    expect(labelsOf({}, { metadata })).toEqual(metadata);
   });
 
   test("x-headgate-first-byte-timeout-ms is the newer name of x-headgate-timeout-ms", () => {

@@ -10,7 +10,13 @@ const OTHER = [{ provider: "b", model: "other" }];
 /** A Wednesday. */
 const AT = Date.parse("2026-11-25T10:30:00Z");
 
-const TRAITS: RequestTraits = { promptTokens: 100, metadata: {}, at: AT, needs: () => new Set() };
+const TRAITS: RequestTraits = {
+  promptTokens: 100,
+  metadata: {},
+  keyMetadata: {},
+  at: AT,
+  needs: () => new Set(),
+};
 
 function branch(condition: object, traits: Partial<RequestTraits> = {}) {
   const route = routeSchema.parse({ targets: OWN, when: [{ if: condition, targets: OTHER }] });
@@ -29,6 +35,13 @@ describe("a route's conditions", () => {
       { metadata: { tier: ["gold", "silver"] } },
       { metadata: { tier: "silver" } },
       true,
+    ],
+    ["what the key says", { key: { metadata: { tier: "gold" } } }, { keyMetadata: { tier: "gold" } }, true],
+    [
+      "what only the client says of the key",
+      { key: { metadata: { tier: "gold" } } },
+      { metadata: { tier: "gold" } },
+      false,
     ],
     ["metadata of another value", { metadata: { tier: "gold" } }, { metadata: { tier: "tin" } }, false],
     ["no such metadata", { metadata: { constructor: "gold" } }, {}, false],

@@ -7,6 +7,7 @@ import {
   planVersion,
 } from "../../../src/routing/plan.ts";
 import { createWeightedRoundRobin } from "../../../src/targets/weighted-round-robin.ts";
+import type { ProviderRecord } from "../../../src/tenants/records/records.ts";
 import { DEFAULT_RETRIES, DEFAULT_TIMEOUTS } from "../../../src/tenants/records/route-record.ts";
 import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
 
@@ -27,7 +28,7 @@ function plan(model: string, context: Partial<PlanContext> = {}, routes: object 
   return planTargets(model, {
     bundle: fakeBundle({ routes: { ...routes } }),
     key: {},
-    traits: { promptTokens: 10, metadata: {}, at: 0, needs: () => new Set() },
+    traits: { promptTokens: 10, metadata: {}, keyMetadata: {}, at: 0, needs: () => new Set() },
     priceOf: () => undefined,
     latencyOf: () => undefined,
     claimTrial: () => false,
@@ -333,7 +334,10 @@ describe("least-latency", () => {
 
 describe("a plan's version", () => {
   const version = (draw: number, targets: readonly object[], context: Partial<PlanContext> = {}): string =>
-    planVersion(plan("r", { takeTurn: () => draw, ...context }, { r: { strategy: "weighted", targets } }));
+    planVersion(
+      plan("r", { takeTurn: () => draw, ...context }, { r: { strategy: "weighted", targets } }),
+      fakeBundle().providers,
+    );
 
   test("does not depend on the draw", () => {
     const targets = [
@@ -341,6 +345,20 @@ describe("a plan's version", () => {
       { provider: "b", model: "y", params: { temperature: 1 } },
     ];
     expect(version(1, targets)).toBe(version(0, targets));
+  });
+
+  test.each<[string, Partial<ProviderRecord>]>([
+    ["address", { baseUrl: "https://other.example/v1" }],
+    ["kind", { kind: "anthropic" }],
+    ["option", { options: { apiVersion: "2" } }],
+    ["credential", { apiKey: { sealed: "s2", masked: "m" } }],
+    ["header", { headers: { "x-org": { sealed: "s", masked: "m" } } }],
+  ])("changes with an account's %s", (_, changed) => {
+    const made = plan("a/x", {});
+    const versionWith = (a: Partial<ProviderRecord>): string =>
+      planVersion(made, fakeBundle({ providers: { a } }).providers);
+    expect(versionWith({})).toBe(versionWith({}));
+    expect(versionWith(changed)).not.toBe(versionWith({}));
   });
 
   test("does not depend on the draw between two settings of one model", () => {

@@ -1,13 +1,16 @@
 /** Who may use the admin plane, and what is said to those who may not. */
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import type { AppEnv } from "../../../src/app-types.ts";
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import type { AppEnv, Services } from "../../../src/app-types.ts";
 import { readSettings } from "../../../src/config.ts";
 import { adminAuth, adminReadAuth } from "../../../src/middleware/admin-auth.ts";
 import { localHost } from "../../../src/middleware/local-host.ts";
 import { onError } from "../../../src/middleware/on-error.ts";
 
-const TOKEN = "the-operators-token";
+const TOKEN = "the-operators-token-0123456789";
+
+const audited: string[] = [];
 
 interface Asked {
   readonly authorization?: string | undefined;
@@ -29,6 +32,10 @@ async function send({
   app.use(async (c, next) => {
     c.set("requestId", "req_test");
     c.set("settings", readSettings(env));
+    const noteOrder = async (tenant: string, action: string, subject?: string): Promise<void> =>
+      void audited.push([tenant, action, subject ?? ""].join(" "));
+    // Only what the middleware calls is there.
+    c.set("services", { directory: { noteOrder } } as unknown as Services);
     await next();
   }, localHost);
   app.use("/admin/*", adminAuth);
@@ -36,7 +43,11 @@ async function send({
   app.use("/jaeger/*", adminReadAuth);
   app.all("*", (c) => c.text("in"));
   const headers = { ...(authorization !== "" && { authorization }), ...init.headers };
-  return app.request(`http://${host}${path}`, { ...init, headers });
+  const request = new Request(`http://${host}${path}`, { ...init, headers });
+  const context = createExecutionContext();
+  const response = await app.fetch(request, {}, context);
+  await waitOnExecutionContext(context);
+  return response;
 }
 
 const ask = (authorization: string | undefined, env?: Readonly<Record<string, string>>, host?: string) =>
@@ -77,6 +88,24 @@ describe("the admin plane", () => {
       expect(response.status).toBe(503);
       expect(await response.json()).toMatchObject({ code: "unavailable", param: "ADMIN_TOKEN" });
     }
+  });
+
+  it("makes an address that guesses wait, right token or not, and audits it; others are let in", async () => {
+    const from = (address: string, authorization: string) =>
+      send({ authorization, init: { headers: { "cf-connecting-ip": address } } });
+    const statuses: number[] = [];
+    for (let guess = 0; guess < 300; guess += 1) {
+      statuses.push((await from("203.0.113.7", `Bearer guess-${guess}`)).status);
+    }
+    expect(statuses.filter((status) => status === 401).length).toBeLessThan(10);
+    expect(statuses.at(-1)).toBe(429);
+    const right = await from("203.0.113.7", `Bearer ${TOKEN}`);
+    expect(right.status).toBe(429);
+    expect(Number(right.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect((await from("203.0.113.8", `Bearer ${TOKEN}`)).status).toBe(200);
+    expect(audited.every((entry) => entry === " admin.refused 203.0.113.7")).toBe(true);
+    expect(audited.length).toBeGreaterThan(0);
+    expect(audited.length).toBeLessThan(5);
   });
 
   it("has no token of its own in a local run", async () => {
