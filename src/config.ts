@@ -44,12 +44,15 @@ function decodeValue(value: string): string {
   }
 }
 
+const masterKey = z
+  .string()
+  .refine((text) => decodedLength(text) === MASTER_KEY_BYTES, `must be ${MASTER_KEY_BYTES} bytes in base64`);
+
 const settingsSchema = z.object({
   ADMIN_TOKEN: z.string().min(1).optional(),
-  MASTER_KEY: z
-    .string()
-    .refine((text) => decodedLength(text) === MASTER_KEY_BYTES, `must be ${MASTER_KEY_BYTES} bytes in base64`)
-    .optional(),
+  MASTER_KEY: masterKey.optional(),
+  /** During a rotation: opens what the new key has not sealed yet. */
+  MASTER_KEY_PREVIOUS: masterKey.optional(),
   OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: "must be an http(s) URL" }).optional(),
   OTLP_HEADERS: headerList,
   SERVICE_NAME: z.string().min(1).default("headgate"),
@@ -92,8 +95,8 @@ function decodedLength(base64: string): number {
 
 export interface Settings {
   readonly adminToken: string | undefined;
-  /** 32 bytes in base64; seals the secrets in the records. */
-  readonly masterKey: string | undefined;
+  /** Each 32 bytes in base64: MASTER_KEY, which seals the secrets in the records, then the one before it. */
+  readonly masterKeys: readonly string[];
   readonly otlpEndpoint: string | undefined;
   readonly otlpHeaders: Readonly<Record<string, string>>;
   readonly serviceName: string;
@@ -125,7 +128,7 @@ export function readSettings(env: object): Settings {
   const { data } = parsed;
   return {
     adminToken: data.ADMIN_TOKEN,
-    masterKey: data.MASTER_KEY,
+    masterKeys: [data.MASTER_KEY, data.MASTER_KEY_PREVIOUS].filter((key) => key !== undefined),
     otlpEndpoint: data.OTLP_ENDPOINT,
     otlpHeaders: data.OTLP_HEADERS,
     serviceName: data.SERVICE_NAME,

@@ -56,7 +56,7 @@ export function createServices(env: Env): IsolateServices {
 
   const defaultBaseUrl = (kind: ProviderKind): string | undefined => providerOf(kind).defaultBaseUrl;
   const rules = { allowPrivateUpstreams: settings.allowPrivateUpstreams, defaultBaseUrl };
-  const opener = createRecordOpener(settings.masterKey, rules);
+  const opener = createRecordOpener(settings.masterKeys, rules);
   const tenants = createTenantSource({
     kv: env.TENANTS,
     directory,
@@ -124,7 +124,7 @@ export function createServices(env: Env): IsolateServices {
 
   const directoryClient = createDirectoryClient({
     directory,
-    masterKey: settings.masterKey,
+    masterKeys: settings.masterKeys,
     rules,
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
     hasEmbeddings: (kind) => providerOf(kind).embeddings !== undefined,

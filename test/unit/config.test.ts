@@ -19,7 +19,7 @@ describe("settings", () => {
   it("have defaults that open nothing", () => {
     expect(readSettings({})).toEqual({
       adminToken: undefined,
-      masterKey: undefined,
+      masterKeys: [],
       otlpEndpoint: undefined,
       otlpHeaders: {},
       serviceName: "headgate",
@@ -53,7 +53,7 @@ describe("settings", () => {
       }),
     ).toEqual({
       adminToken: "a-secret-of-24-characters",
-      masterKey: MASTER_KEY,
+      masterKeys: [MASTER_KEY],
       otlpEndpoint: "https://otlp.example.com/v1",
       otlpHeaders: { authorization: "Basic abc=", "x-scope": "1" },
       serviceName: "gate",

@@ -24,11 +24,12 @@ import {
 import { viewKey, viewProvider, viewRoute, viewTenant } from "../records/record-views.ts";
 import type { KeyRecord, ProviderKind } from "../records/records.ts";
 import { sealProvider, sealTenant } from "../records/seal-records.ts";
+import type { MasterKeys } from "../records/sealing.ts";
 
 export interface DirectoryClientDeps {
   /** A new stub for each call: one whose object was reset fails from then on. */
   readonly directory: () => DirectoryRpc;
-  readonly masterKey: string | undefined;
+  readonly masterKeys: MasterKeys;
   readonly rules: RecordRules;
   readonly randomBytes: RandomBytes;
   readonly now: () => number;
@@ -47,7 +48,7 @@ const LAST_USED_TIMEOUT_MS = 1000;
 const MAX_PATCH_TRIES = 5;
 
 export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
-  const { masterKey, rules, randomBytes, now, actor = "admin" } = deps;
+  const { masterKeys, rules, randomBytes, now, actor = "admin" } = deps;
 
   function asking(ifMatch?: string): WriteAsk {
     return { actor, ...(ifMatch !== undefined && { ifMatch }) };
@@ -78,7 +79,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
   }
 
   async function writeTenant(tenantId: string, body: unknown, ifMatch?: string) {
-    const record = await sealTenant(tenantId, parseTenant(body, tenantId, rules), masterKey);
+    const record = await sealTenant(tenantId, parseTenant(body, tenantId, rules), masterKeys);
     const written = await change((directory) => directory.putTenant(tenantId, record, asking(ifMatch)));
     return { ...written, value: viewTenant(tenantId, written.value) };
   }
@@ -182,7 +183,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     },
     async putProvider(tenantId, name, body, ifMatch) {
       const input = parseProvider(body, parseName("provider", name), rules);
-      const record = await sealProvider(tenantId, name, input, masterKey);
+      const record = await sealProvider(tenantId, name, input, masterKeys);
       const written = await change((directory) =>
         directory.putProvider(tenantId, name, record, asking(ifMatch)),
       );

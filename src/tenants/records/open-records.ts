@@ -7,7 +7,8 @@ import { GatewayError } from "../../errors.ts";
 import type { ProviderAccount } from "../../wires/upstream-wire.ts";
 import { refuseUrl } from "../../runtime/public-url.ts";
 import type { RecordRules } from "./parse-record.ts";
-import { openSecret, type SecretPlace } from "./sealing.ts";
+import { audienceOfDestination, audienceOfProvider } from "./audience.ts";
+import { type MasterKeys, openSecret, type SecretPlace } from "./sealing.ts";
 import type { DestinationWith, ProviderRecord, SealedSecret, StoredTenant, TenantBundle } from "./records.ts";
 
 /** A trace destination that can be called. */
@@ -29,7 +30,7 @@ export interface RecordOpener {
 }
 
 /** One for an isolate. */
-export function createRecordOpener(masterKey: string | undefined, rules: RecordRules): RecordOpener {
+export function createRecordOpener(masterKeys: MasterKeys, rules: RecordRules): RecordOpener {
   // Keyed by the record: a new copy of the tenant has new records, and the old secrets are collected.
   const accounts = new WeakMap<ProviderRecord, ProviderAccount>();
   const destinations = new WeakMap<StoredTenant, readonly (OpenDestination | ClosedDestination)[]>();
@@ -46,10 +47,11 @@ export function createRecordOpener(masterKey: string | undefined, rules: RecordR
       const known = accounts.get(record);
       if (known !== undefined) return known;
       checkAddress(name, record, rules);
-      const place = { tenantId: bundle.id, kind: "provider.apiKey", name } as const;
+      const audience = audienceOfProvider(record);
+      const place = { tenantId: bundle.id, kind: "provider.apiKey", name, audience } as const;
       const [apiKey, headers] = await Promise.all([
-        record.apiKey === undefined ? undefined : openSecret(record.apiKey.sealed, place, masterKey),
-        openHeaders(record.headers, { ...place, kind: "provider.header" }, masterKey),
+        record.apiKey === undefined ? undefined : openSecret(record.apiKey.sealed, place, masterKeys),
+        openHeaders(record.headers, { ...place, kind: "provider.header" }, masterKeys),
       ]);
       const account: ProviderAccount = {
         name,
@@ -69,7 +71,7 @@ export function createRecordOpener(masterKey: string | undefined, rules: RecordR
       if (known !== undefined) return known;
       const opened = await Promise.all(
         bundle.tenant.tracing.destinations.map((destination) =>
-          openDestination(bundle.id, destination, masterKey),
+          openDestination(bundle.id, destination, masterKeys),
         ),
       );
       destinations.set(bundle.tenant, opened);
@@ -93,12 +95,13 @@ function checkAddress(
 async function openDestination(
   tenantId: string,
   destination: DestinationWith<SealedSecret>,
-  masterKey: string | undefined,
+  masterKeys: MasterKeys,
 ): Promise<OpenDestination | ClosedDestination> {
   const { name } = destination;
-  const place = { tenantId, kind: "destination.header", name } as const;
+  const audience = audienceOfDestination(destination);
+  const place = { tenantId, kind: "destination.header", name, audience } as const;
   try {
-    return { ...destination, headers: await openHeaders(destination.headers, place, masterKey) };
+    return { ...destination, headers: await openHeaders(destination.headers, place, masterKeys) };
   } catch {
     return { name, fault: "credential" };
   }
@@ -107,12 +110,12 @@ async function openDestination(
 async function openHeaders(
   headers: Readonly<Record<string, SealedSecret>>,
   owner: SecretPlace,
-  masterKey: string | undefined,
+  masterKeys: MasterKeys,
 ): Promise<Record<string, string>> {
   const entries = await Promise.all(
     Object.entries(headers).map(async ([header, { sealed }]) => {
       const place = { ...owner, name: `${owner.name}/${header}` };
-      return [header, await openSecret(sealed, place, masterKey)] as const;
+      return [header, await openSecret(sealed, place, masterKeys)] as const;
     }),
   );
   return Object.fromEntries(entries);

@@ -4,7 +4,8 @@
  */
 
 import { GatewayError } from "../../errors.ts";
-import { isMask, maskSecret, sealSecret, type SecretPlace } from "./sealing.ts";
+import { audienceOfDestination, audienceOfProvider } from "./audience.ts";
+import { isMask, type MasterKeys, maskSecret, sealSecret, type SecretPlace } from "./sealing.ts";
 import type {
   IncomingSecret,
   ProviderInput,
@@ -21,16 +22,16 @@ export async function sealProvider(
   tenantId: string,
   name: string,
   input: ProviderInput,
-  masterKey: string | undefined,
+  masterKeys: MasterKeys,
 ): Promise<ProviderWith<IncomingSecret>> {
   const { apiKey, headers, ...rest } = input;
-  const owner = { tenantId, kind: "provider.header", name } as const;
+  const owner = { tenantId, kind: "provider.header", name, audience: audienceOfProvider(input) } as const;
   return {
     ...rest,
     ...(apiKey !== undefined && {
-      apiKey: await seal(apiKey, { tenantId, kind: "provider.apiKey", name }, masterKey),
+      apiKey: await seal(apiKey, { ...owner, kind: "provider.apiKey" }, masterKeys),
     }),
-    headers: await sealHeaders(headers, owner, masterKey),
+    headers: await sealHeaders(headers, owner, masterKeys),
   };
 }
 
@@ -38,15 +39,20 @@ export async function sealProvider(
 export async function sealTenant(
   tenantId: string,
   record: TenantRecord,
-  masterKey: string | undefined,
+  masterKeys: MasterKeys,
 ): Promise<TenantWith<IncomingSecret>> {
   const destinations = await Promise.all(
     record.tracing.destinations.map(async (destination) => ({
       ...destination,
       headers: await sealHeaders(
         destination.headers,
-        { tenantId, kind: "destination.header", name: destination.name },
-        masterKey,
+        {
+          tenantId,
+          kind: "destination.header",
+          name: destination.name,
+          audience: audienceOfDestination(destination),
+        },
+        masterKeys,
       ),
     })),
   );
@@ -59,10 +65,11 @@ export function keepProviderSecrets(
   stored: ProviderRecord | undefined,
 ): ProviderRecord {
   const { apiKey, headers, ...rest } = incoming;
+  const isMoved = stored !== undefined && audienceOfProvider(stored) !== audienceOfProvider(incoming);
   return {
     ...rest,
-    ...(apiKey !== undefined && { apiKey: keep(apiKey, stored?.apiKey, "apiKey") }),
-    headers: keepHeaders(headers, stored?.headers, "headers"),
+    ...(apiKey !== undefined && { apiKey: keep(apiKey, stored?.apiKey, "apiKey", isMoved) }),
+    headers: keepHeaders(headers, stored?.headers, "headers", isMoved),
   };
 }
 
@@ -71,36 +78,31 @@ export function keepTenantSecrets(
   incoming: TenantWith<IncomingSecret>,
   stored: StoredTenant | undefined,
 ): StoredTenant {
-  const before = new Map(stored?.tracing.destinations.map(({ name, headers }) => [name, headers]));
-  const destinations = incoming.tracing.destinations.map((destination, at) => ({
-    ...destination,
-    headers: keepHeaders(
-      destination.headers,
-      before.get(destination.name),
-      `tracing.destinations[${at}].headers`,
-    ),
-  }));
+  const before = new Map(stored?.tracing.destinations.map((destination) => [destination.name, destination]));
+  const destinations = incoming.tracing.destinations.map((destination, at) => {
+    const known = before.get(destination.name);
+    const isMoved =
+      known !== undefined && audienceOfDestination(known) !== audienceOfDestination(destination);
+    const param = `tracing.destinations[${at}].headers`;
+    return { ...destination, headers: keepHeaders(destination.headers, known?.headers, param, isMoved) };
+  });
   return { ...incoming, tracing: { ...incoming.tracing, destinations } };
 }
 
-async function seal(
-  text: string,
-  place: SecretPlace,
-  masterKey: string | undefined,
-): Promise<IncomingSecret> {
+async function seal(text: string, place: SecretPlace, masterKeys: MasterKeys): Promise<IncomingSecret> {
   if (isMask(text)) return { masked: text };
-  return { sealed: await sealSecret(text, place, masterKey), masked: maskSecret(text) };
+  return { sealed: await sealSecret(text, place, masterKeys), masked: maskSecret(text) };
 }
 
 async function sealHeaders(
   headers: Readonly<Record<string, string>>,
   owner: SecretPlace,
-  masterKey: string | undefined,
+  masterKeys: MasterKeys,
 ): Promise<Record<string, IncomingSecret>> {
   const entries = await Promise.all(
     Object.entries(headers).map(async ([anyCase, value]) => {
       const header = anyCase.toLowerCase();
-      return [header, await seal(value, { ...owner, name: `${owner.name}/${header}` }, masterKey)] as const;
+      return [header, await seal(value, { ...owner, name: `${owner.name}/${header}` }, masterKeys)] as const;
     }),
   );
   return Object.fromEntries(entries);
@@ -110,25 +112,30 @@ function keepHeaders(
   incoming: Readonly<Record<string, IncomingSecret>>,
   stored: Readonly<Record<string, SealedSecret>> | undefined,
   param: string,
+  isMoved: boolean,
 ): Record<string, SealedSecret> {
   const before = new Map(Object.entries(stored ?? {}));
   return Object.fromEntries(
     Object.entries(incoming).map(([name, secret]) => [
       name,
-      keep(secret, before.get(name), `${param}.${name}`),
+      keep(secret, before.get(name), `${param}.${name}`, isMoved),
     ]),
   );
 }
 
-function keep(incoming: IncomingSecret, stored: SealedSecret | undefined, param: string): SealedSecret {
+/** A mask is good only for the service that the secret was given for: anywhere else it would hand the secret over. */
+function keep(
+  incoming: IncomingSecret,
+  stored: SealedSecret | undefined,
+  param: string,
+  isMoved: boolean,
+): SealedSecret {
   const { sealed, masked } = incoming;
   if (sealed !== undefined) return { sealed, masked };
-  if (stored?.masked === masked) return stored;
-  throw new GatewayError(
-    "invalid_request",
-    `${param}: is a mask, but there is no stored secret with this mask. Send the secret again.`,
-    {
-      param,
-    },
-  );
+  const isKnown = stored?.masked === masked;
+  if (isKnown && !isMoved) return stored;
+  const fault = isKnown
+    ? "is a mask, and the kind or the address of the record has changed"
+    : "is a mask, but there is no stored secret with this mask";
+  throw new GatewayError("invalid_request", `${param}: ${fault}. Send the secret again.`, { param });
 }

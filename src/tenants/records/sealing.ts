@@ -1,9 +1,10 @@
 /**
  * Secrets at rest: AES-256-GCM under MASTER_KEY, a fresh 96-bit nonce each time, and the secret's place as additional
- * data, so that a sealed text can't be moved to another tenant or name. Which fields of a record are secret is
+ * data, so that a sealed text can't be moved to another tenant, name or address. Which fields of a record are secret is
  * seal-records.ts and open-records.ts.
  */
 
+import { sha256Hex } from "../../bytes/digest.ts";
 import { GatewayError } from "../../errors.ts";
 
 const ALGORITHM = "AES-GCM";
@@ -16,40 +17,68 @@ export interface SecretPlace {
   readonly kind: "provider.apiKey" | "provider.header" | "destination.header";
   /** `openai`, or `openai/x-org` for a header. */
   readonly name: string;
+  /** Who gets the secret: kind and origin (audience.ts). A sealed text can't be opened for another one. */
+  readonly audience: string;
 }
 
-/** `base64(nonce ‖ ciphertext ‖ tag)`. */
-export async function sealSecret(
-  text: string,
-  place: SecretPlace,
-  masterKey: string | undefined,
-): Promise<string> {
-  const key = await importMasterKey(masterKey);
+/** MASTER_KEY, and behind it the ones before: the first seals, all open. */
+export type MasterKeys = readonly string[];
+
+/** How a sealed text begins that names its key. Those without it are from before, and have no audience. */
+const VERSION = "v2";
+
+/** `v2.{key id}.{base64(nonce ‖ ciphertext ‖ tag)}`. */
+export async function sealSecret(text: string, place: SecretPlace, masterKeys: MasterKeys): Promise<string> {
+  const [first] = masterKeys;
+  if (first === undefined) throw noMasterKey();
+  const { key, id } = await importMasterKey(first);
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
-  const sealed = await crypto.subtle.encrypt(cipher(nonce, place), key, new TextEncoder().encode(text));
-  return toBase64(nonce) + toBase64(new Uint8Array(sealed));
+  const sealed = await crypto.subtle.encrypt(
+    cipher(nonce, boundData(place)),
+    key,
+    new TextEncoder().encode(text),
+  );
+  return `${VERSION}.${id}.${toBase64(nonce)}${toBase64(new Uint8Array(sealed))}`;
 }
 
-/** The secret's text. Throws `unavailable` that names the place, never the secret, where it was sealed under another key. */
+/** The secret's text. Throws `unavailable` that names the place, never the secret, where no key opens it there. */
 export async function openSecret(
   sealed: string,
   place: SecretPlace,
-  masterKey: string | undefined,
+  masterKeys: MasterKeys,
 ): Promise<string> {
-  const key = await importMasterKey(masterKey);
-  try {
-    const bytes = fromBase64(sealed);
-    const nonce = bytes.subarray(0, NONCE_BYTES);
-    const opened = await crypto.subtle.decrypt(cipher(nonce, place), key, bytes.subarray(NONCE_BYTES));
-    return new TextDecoder().decode(opened);
-  } catch (cause) {
-    const owner = place.kind === "destination.header" ? "trace destination" : "provider";
-    throw new GatewayError(
-      "unavailable",
-      `The stored credential of ${owner} "${place.name.split("/")[0]}" can't be opened: MASTER_KEY has changed since, or the stored text was altered. Send the credential again.`,
-      { param: place.name, cause },
-    );
+  if (masterKeys.length === 0) throw noMasterKey();
+  const [version, keyId, text = ""] = sealed.split(".");
+  const isVersioned = version === VERSION && text !== "";
+  for (const masterKey of masterKeys) {
+    const { key, id } = await importMasterKey(masterKey);
+    if (isVersioned && id !== keyId) continue;
+    const opened = isVersioned
+      ? await open(text, key, boundData(place))
+      : await open(sealed, key, `${place.tenantId}/${place.kind}/${place.name}`);
+    if (opened !== undefined) return opened;
   }
+  const owner = place.kind === "destination.header" ? "trace destination" : "provider";
+  throw new GatewayError(
+    "unavailable",
+    `The stored credential of ${owner} "${place.name.split("/")[0]}" can't be opened: MASTER_KEY or the record's address has changed since, or the stored text was altered. Send the credential again.`,
+    { param: place.name },
+  );
+}
+
+async function open(base64: string, key: CryptoKey, bound: string): Promise<string | undefined> {
+  try {
+    const bytes = fromBase64(base64);
+    const nonce = bytes.subarray(0, NONCE_BYTES);
+    const opened = await crypto.subtle.decrypt(cipher(nonce, bound), key, bytes.subarray(NONCE_BYTES));
+    return new TextDecoder().decode(opened);
+  } catch {
+    return undefined;
+  }
+}
+
+function boundData({ tenantId, kind, name, audience }: SecretPlace): string {
+  return JSON.stringify([tenantId, kind, name, audience]);
 }
 
 /** Shorter ones show nothing: the hidden rest must stay too long to guess. */
@@ -69,31 +98,39 @@ export function isMask(text: string): boolean {
   return text.includes(ELLIPSIS);
 }
 
-/** The one key of this isolate, imported once. A CryptoKey is plain data: any request may use it. */
-let imported: { readonly text: string; readonly key: CryptoKey } | undefined;
-
-async function importMasterKey(text: string | undefined): Promise<CryptoKey> {
-  if (text === undefined) {
-    throw new GatewayError(
-      "unavailable",
-      "Secrets can't be stored: MASTER_KEY is not set. Set it to 32 random bytes in base64.",
-      {
-        param: "MASTER_KEY",
-      },
-    );
-  }
-  if (imported?.text === text) return imported.key;
-  const key = await crypto.subtle.importKey("raw", fromBase64(text), ALGORITHM, false, [
-    "encrypt",
-    "decrypt",
-  ]);
-  imported = { text, key };
-  return key;
+interface ImportedKey {
+  readonly key: CryptoKey;
+  /** Of the key's digest: tells which one sealed a text, and nothing about it. */
+  readonly id: string;
 }
 
-function cipher(nonce: Uint8Array<ArrayBuffer>, place: SecretPlace) {
-  const additionalData = new TextEncoder().encode(`${place.tenantId}/${place.kind}/${place.name}`);
-  return { name: ALGORITHM, iv: nonce, additionalData };
+/** An isolate has one or two, imported once. A CryptoKey is plain data: any request may use it. */
+const imported = new Map<string, Promise<ImportedKey>>();
+const KEY_ID_CHARS = 8;
+
+function importMasterKey(text: string): Promise<ImportedKey> {
+  const known = imported.get(text);
+  if (known !== undefined) return known;
+  const importing = importKey(text);
+  imported.set(text, importing);
+  return importing;
+}
+
+async function importKey(text: string): Promise<ImportedKey> {
+  const [key, digest] = await Promise.all([
+    crypto.subtle.importKey("raw", fromBase64(text), ALGORITHM, false, ["encrypt", "decrypt"]),
+    sha256Hex(`headgate master key ${text}`),
+  ]);
+  return { key, id: digest.slice(0, KEY_ID_CHARS) };
+}
+
+function noMasterKey(): GatewayError {
+  const message = "Secrets can't be stored: MASTER_KEY is not set. Set it to 32 random bytes in base64.";
+  return new GatewayError("unavailable", message, { param: "MASTER_KEY" });
+}
+
+function cipher(nonce: Uint8Array<ArrayBuffer>, bound: string) {
+  return { name: ALGORITHM, iv: nonce, additionalData: new TextEncoder().encode(bound) };
 }
 
 /** Twelve bytes make sixteen characters without padding, so two texts can be joined. */

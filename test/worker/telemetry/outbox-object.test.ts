@@ -12,7 +12,7 @@ const CREDENTIAL = "canary-credential-0123456789";
 /** Seals under the key that the object opens with. */
 const directory = createDirectoryClient({
   directory: directoryRpc,
-  masterKey: readSettings(env).masterKey,
+  masterKeys: readSettings(env).masterKeys,
   rules: { allowPrivateUpstreams: true, defaultBaseUrl: () => undefined },
   randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   now: Date.now,

@@ -23,7 +23,7 @@ export function queueRpc(tenantId: string): Pick<QueueRpc, "configVersion"> {
 export function directoryClient(allowPrivateUpstreams = false): DirectoryApi {
   return createDirectoryClient({
     directory: directoryRpc,
-    masterKey: MASTER_KEY,
+    masterKeys: [MASTER_KEY],
     rules: {
       allowPrivateUpstreams,
       defaultBaseUrl: (kind) => (kind === "openai" ? "https://api.openai.com/v1" : undefined),

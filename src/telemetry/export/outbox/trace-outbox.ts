@@ -83,7 +83,7 @@ async function resolve(
     const directory: DirectoryRpc = env.DIRECTORY.getByName(DIRECTORY_NAME);
     const bundle = await readBundle(directory, tenantId);
     if (bundle === undefined) return "gone";
-    const opened = await createRecordOpener(settings.masterKey, RULES).openDestinations(bundle);
+    const opened = await createRecordOpener(settings.masterKeys, RULES).openDestinations(bundle);
     const record = opened.find((destination) => destination.name === name);
     if (record === undefined) return "gone";
     const destination = toDestination(record, bundle.tenant.tracing.content, settings);

@@ -18,7 +18,7 @@ function clientOf(directory: Partial<DirectoryRpc>, more: Partial<DirectoryClien
   return createDirectoryClient({
     // Each test scripts the methods that its call needs; another one would fail it.
     directory: () => directory as DirectoryRpc,
-    masterKey: undefined,
+    masterKeys: [],
     rules: RULES,
     randomBytes: (count) => new Uint8Array(count),
     now: () => 0,
@@ -27,7 +27,7 @@ function clientOf(directory: Partial<DirectoryRpc>, more: Partial<DirectoryClien
 }
 
 async function storedTenant(body: unknown) {
-  return keepTenantSecrets(await sealTenant("acme", parseTenant(body, "acme", RULES), undefined), undefined);
+  return keepTenantSecrets(await sealTenant("acme", parseTenant(body, "acme", RULES), []), undefined);
 }
 
 const STALE = { ok: false, code: "precondition_failed", message: "The record has changed." } as const;

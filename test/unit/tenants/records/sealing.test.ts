@@ -20,7 +20,12 @@ import {
 const MASTER_KEY = btoa("m".repeat(32));
 const OTHER_KEY = btoa("o".repeat(32));
 const SECRET = "sk-canary-0123456789abcdef";
-const PLACE: SecretPlace = { tenantId: "acme", kind: "provider.apiKey", name: "openai" };
+const PLACE: SecretPlace = {
+  tenantId: "acme",
+  kind: "provider.apiKey",
+  name: "openai",
+  audience: "openai default",
+};
 const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => "https://api.example.com/v1" };
 const LOCAL_RULES = { ...RULES, allowPrivateUpstreams: true };
 
@@ -32,49 +37,82 @@ function bundleOf(parts: Partial<TenantBundle>): TenantBundle {
 
 describe("a sealed secret", () => {
   it("opens to the same text", async () => {
-    const sealed = await sealSecret(SECRET, PLACE, MASTER_KEY);
-    expect(await openSecret(sealed, PLACE, MASTER_KEY)).toBe(SECRET);
+    const sealed = await sealSecret(SECRET, PLACE, [MASTER_KEY]);
+    expect(await openSecret(sealed, PLACE, [MASTER_KEY])).toBe(SECRET);
   });
 
   it("is nonce, ciphertext and tag in base64, new each time, without the secret in it", async () => {
     const [one, two] = [
-      await sealSecret(SECRET, PLACE, MASTER_KEY),
-      await sealSecret(SECRET, PLACE, MASTER_KEY),
+      await sealSecret(SECRET, PLACE, [MASTER_KEY]),
+      await sealSecret(SECRET, PLACE, [MASTER_KEY]),
     ];
-    expect(atob(one)).toHaveLength(12 + SECRET.length + 16);
-    expect(one.slice(0, 16)).not.toBe(two.slice(0, 16));
-    expect(atob(one)).not.toContain("canary");
+    const [version, keyId, body = ""] = one.split(".");
+    expect([version, keyId]).toEqual(["v2", expect.stringMatching(/^[0-9a-f]{8}$/)]);
+    expect(atob(body)).toHaveLength(12 + SECRET.length + 16);
+    expect(one.slice(0, 28)).not.toBe(two.slice(0, 28));
+    expect(atob(body)).not.toContain("canary");
   });
 
   it.each([
     ["another tenant", { ...PLACE, tenantId: "evil" }],
     ["another provider", { ...PLACE, name: "other" }],
     ["another kind", { ...PLACE, kind: "provider.header" as const }],
+    ["another host", { ...PLACE, audience: "openai https://evil.example" }],
+    ["another service", { ...PLACE, audience: "anthropic default" }],
   ])("does not open in the place of %s", async (_, place) => {
-    const sealed = await sealSecret(SECRET, PLACE, MASTER_KEY);
-    await expect(openSecret(sealed, place, MASTER_KEY)).rejects.toMatchObject({ code: "unavailable" });
+    const sealed = await sealSecret(SECRET, PLACE, [MASTER_KEY]);
+    await expect(openSecret(sealed, place, [MASTER_KEY])).rejects.toMatchObject({ code: "unavailable" });
   });
 
   it("does not open under another master key, and the fault names the provider only", async () => {
-    const sealed = await sealSecret(SECRET, PLACE, MASTER_KEY);
-    const fault = await openSecret(sealed, PLACE, OTHER_KEY).catch((thrown: Error) => thrown);
+    const sealed = await sealSecret(SECRET, PLACE, [MASTER_KEY]);
+    const fault = await openSecret(sealed, PLACE, [OTHER_KEY]).catch((thrown: Error) => thrown);
     expect(fault).toMatchObject({ code: "unavailable", details: { param: "openai" } });
     expect(String(fault)).toContain('provider "openai"');
     expect(String(fault)).not.toMatch(/canary|sk-/);
   });
 
   it.each(["", "AAAA", "not base64!"])("does not open when it is %j", async (sealed) => {
-    await expect(openSecret(sealed, PLACE, MASTER_KEY)).rejects.toMatchObject({ code: "unavailable" });
+    await expect(openSecret(sealed, PLACE, [MASTER_KEY])).rejects.toMatchObject({ code: "unavailable" });
   });
 
   it("does not open when one bit is changed", async () => {
-    const bytes = atob(await sealSecret(SECRET, PLACE, MASTER_KEY));
+    const [version, keyId, body = ""] = (await sealSecret(SECRET, PLACE, [MASTER_KEY])).split(".");
+    const bytes = atob(body);
     const flipped = bytes.slice(0, 20) + String.fromCharCode(bytes.charCodeAt(20) ^ 1) + bytes.slice(21);
-    await expect(openSecret(btoa(flipped), PLACE, MASTER_KEY)).rejects.toMatchObject({ code: "unavailable" });
+    const altered = [version, keyId, btoa(flipped)].join(".");
+    await expect(openSecret(altered, PLACE, [MASTER_KEY])).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  it("opens under the key before, by its id, while both are set", async () => {
+    const before = await sealSecret(SECRET, PLACE, [MASTER_KEY]);
+    expect(await openSecret(before, PLACE, [OTHER_KEY, MASTER_KEY])).toBe(SECRET);
+    const after = await sealSecret(SECRET, PLACE, [OTHER_KEY, MASTER_KEY]);
+    expect(await openSecret(after, PLACE, [OTHER_KEY])).toBe(SECRET);
+    expect(after.split(".")[1]).not.toBe(before.split(".")[1]);
+  });
+
+  it("of the form before key ids is still read, under either key", async () => {
+    const nonce = new Uint8Array(12).fill(5);
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    const raw = Uint8Array.from(atob(MASTER_KEY), (character) => character.charCodeAt(0));
+    const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt"]);
+    const additionalData = bytes("acme/provider.apiKey/openai");
+    const sealed = await crypto.subtle.encrypt(
+      { name: "AES-GCM", iv: nonce, additionalData },
+      key,
+      bytes(SECRET),
+    );
+    const old = btoa(String.fromCharCode(...nonce, ...new Uint8Array(sealed)));
+    expect(await openSecret(old, PLACE, [MASTER_KEY])).toBe(SECRET);
+    expect(await openSecret(old, PLACE, [OTHER_KEY, MASTER_KEY])).toBe(SECRET);
+    await expect(openSecret(old, { ...PLACE, name: "x" }, [MASTER_KEY])).rejects.toMatchObject({
+      code: "unavailable",
+    });
   });
 
   it("needs MASTER_KEY, and says so", async () => {
-    await expect(sealSecret(SECRET, PLACE, undefined)).rejects.toMatchObject({
+    await expect(sealSecret(SECRET, PLACE, [])).rejects.toMatchObject({
       code: "unavailable",
       details: { param: "MASTER_KEY" },
     });
@@ -94,7 +132,7 @@ describe("a provider's secrets", () => {
 
   async function store(body: unknown, before?: ProviderRecord, rules = RULES): Promise<ProviderRecord> {
     const input = parseProvider(body, "openai", rules);
-    return keepProviderSecrets(await sealProvider("acme", "openai", input, MASTER_KEY), before);
+    return keepProviderSecrets(await sealProvider("acme", "openai", input, [MASTER_KEY]), before);
   }
 
   it("are in no stored record and in no view", async () => {
@@ -112,6 +150,35 @@ describe("a provider's secrets", () => {
     expect(await store(viewProvider("openai", record), record)).toEqual(record);
   });
 
+  it.each<[string, object]>([
+    ["host", { baseUrl: "https://evil.example/v1" }],
+    ["port", { baseUrl: "https://api.openai.com:8443/v1" }],
+    ["scheme", { baseUrl: "http://api.openai.com/v1" }],
+    ["kind", { kind: "openai-compatible" }],
+  ])("are not kept for another %s: a mask would carry them off", async (_, changed) => {
+    const before = await store({ ...BODY, baseUrl: "https://api.openai.com/v1" }, undefined, LOCAL_RULES);
+    const view = { ...viewProvider("openai", before), ...changed };
+    await expect(store(view, before, LOCAL_RULES)).rejects.toMatchObject({
+      code: "invalid_request",
+      details: { param: "apiKey" },
+      message: expect.stringContaining("Send the secret again"),
+    });
+    const headersOnly = { ...view, apiKey: "sk-new-0123456789abcdef" };
+    await expect(store(headersOnly, before, LOCAL_RULES)).rejects.toMatchObject({
+      details: { param: "headers.x-org" },
+    });
+  });
+
+  it("are kept when only the path or another field changes", async () => {
+    const before = await store({ ...BODY, baseUrl: "https://api.openai.com/v1" });
+    const view = {
+      ...viewProvider("openai", before),
+      baseUrl: "https://api.openai.com/v2",
+      propagateTrace: true,
+    };
+    expect((await store(view, before)).apiKey).toEqual(before.apiKey);
+  });
+
   it("go when they are left out", async () => {
     expect(await store({ kind: "openai" }, await store(BODY))).toEqual(
       expect.not.objectContaining({ apiKey: expect.anything() }),
@@ -127,7 +194,7 @@ describe("a provider's secrets", () => {
   });
 
   it("are opened for an attempt, with the kind's own base URL where the record has none", async () => {
-    const opener = createRecordOpener(MASTER_KEY, RULES);
+    const opener = createRecordOpener([MASTER_KEY], RULES);
     const bundle = bundleOf({ providers: { openai: await store(BODY) } });
     const account = await opener.openProvider(bundle, "openai");
     expect(account).toMatchObject({
@@ -142,16 +209,18 @@ describe("a provider's secrets", () => {
   it("are not opened for an address that the deployment's rules have come to refuse", async () => {
     const record = await store({ ...BODY, baseUrl: "https://10.0.0.7/v1" }, undefined, LOCAL_RULES);
     const bundle = bundleOf({ providers: { openai: record } });
-    await expect(createRecordOpener(MASTER_KEY, RULES).openProvider(bundle, "openai")).rejects.toMatchObject({
+    await expect(
+      createRecordOpener([MASTER_KEY], RULES).openProvider(bundle, "openai"),
+    ).rejects.toMatchObject({
       code: "unavailable",
       message: 'The base URL of "openai" must be a public address.',
     });
-    const local = createRecordOpener(MASTER_KEY, LOCAL_RULES);
+    const local = createRecordOpener([MASTER_KEY], LOCAL_RULES);
     expect((await local.openProvider(bundle, "openai")).baseUrl).toBe("https://10.0.0.7/v1");
   });
 
   it.each(["nobody", "constructor", "toString"])("are not there for a provider %s", async (name) => {
-    const opener = createRecordOpener(MASTER_KEY, RULES);
+    const opener = createRecordOpener([MASTER_KEY], RULES);
     await expect(opener.openProvider(bundleOf({}), name)).rejects.toMatchObject({ code: "model_not_found" });
   });
 });
@@ -171,7 +240,7 @@ describe("a trace destination's headers", () => {
 
   async function store(body: unknown, before?: StoredTenant): Promise<StoredTenant> {
     const record = parseTenant(body, "acme", RULES);
-    return keepTenantSecrets(await sealTenant("acme", record, MASTER_KEY), before);
+    return keepTenantSecrets(await sealTenant("acme", record, [MASTER_KEY]), before);
   }
 
   it("are sealed, masked, kept and opened like a provider's", async () => {
@@ -179,11 +248,25 @@ describe("a trace destination's headers", () => {
     const view = viewTenant("acme", stored);
     expect(JSON.stringify([stored, view])).not.toContain("canary");
     expect(await store(view, stored)).toEqual(stored);
-    const opened = await createRecordOpener(MASTER_KEY, RULES).openDestinations(bundleOf({ tenant: stored }));
+    const opened = await createRecordOpener([MASTER_KEY], RULES).openDestinations(
+      bundleOf({ tenant: stored }),
+    );
     expect(opened).toMatchObject([
       { name: "grafana", headers: { authorization: "Basic canary-0123456789" }, gzip: false },
     ]);
   });
+
+  it.each([{ endpoint: "https://evil.example" }, { preset: "jaeger" }])(
+    "are not kept for another address or service: %j",
+    async (changed) => {
+      const stored = await store(BODY);
+      const view = viewTenant("acme", stored);
+      const moved = view.tracing.destinations.map((destination) => ({ ...destination, ...changed }));
+      await expect(
+        store({ ...view, tracing: { ...view.tracing, destinations: moved } }, stored),
+      ).rejects.toMatchObject({ details: { param: "tracing.destinations[0].headers.authorization" } });
+    },
+  );
 
   it("are not carried over to a destination of another name", async () => {
     const stored = await store(BODY);
