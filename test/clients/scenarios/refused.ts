@@ -39,7 +39,10 @@ function expectTold(spans: readonly FlatSpan[], { headers, text }: Pick<Sent, "h
   expect(Number(headers.get("retry-after-ms"))).toBe(retryMs);
   expect(Number(headers.get("retry-after"))).toBe(root?.attributes["gateway.limit.reset_s"]);
   expect(text).toContain(String(root?.attributes["gateway.decision"]));
-  expect(text).toContain(` ${String(root?.attributes["gateway.limit.value"])} `);
+  const value = Number(root?.attributes["gateway.limit.value"]);
+  const isMoney = root?.attributes["gateway.limit.name"] === "budget";
+  // The span counts in micro-dollars; people read dollars.
+  expect(text).toContain(isMoney ? `$${(value / 1_000_000).toFixed(2)} ` : `(${value}`);
   expect(root?.attributes["gateway.limit.remaining"]).toBeTypeOf("number");
 }
 
