@@ -1,6 +1,6 @@
 /** What a budget asks of a request before it is admitted: a price, and a reservation for the output it may bring. */
 
-import { estimateTokens } from "./answers/answer-summary.ts";
+import { estimateTokens } from "../pricing/estimate/request-tokens.ts";
 import { GatewayError } from "../errors.ts";
 import type { Estimate } from "../limits/protocol.ts";
 import type { BareCall, Deps } from "./ports.ts";

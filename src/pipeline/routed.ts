@@ -3,7 +3,7 @@
  * isolate has measured.
  */
 
-import { estimateTokens } from "./answers/answer-summary.ts";
+import { promptTokens } from "../pricing/estimate/request-tokens.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { BareCall, Call, Deps } from "./ports.ts";
@@ -87,7 +87,7 @@ export function planContext(asking: Asking, deps: Deps, isRehearsal = false): Pl
 function traitsOf({ chat, clientWire, options, key }: Asking, at: number): RequestTraits {
   let needs: ReadonlySet<Need> | undefined;
   return {
-    promptTokens: estimateTokens(chat).inputTokens,
+    promptTokens: promptTokens(chat),
     metadata: labelsOf(key, options),
     keyMetadata: key.metadata ?? {},
     at,
@@ -123,7 +123,7 @@ export function expectedUsage(chat: ChatRequest): {
   readonly inputTokens: number;
   readonly outputTokens: number;
 } {
-  const { inputTokens } = estimateTokens(chat);
+  const inputTokens = promptTokens(chat);
   const { maxOutputTokens = EXPECTED_OUTPUT_TOKENS, choiceCount = 1 } = chat.params;
   const perChoice = chat.operation === "chat" ? Math.min(maxOutputTokens, EXPECTED_OUTPUT_TOKENS) : 0;
   return { inputTokens, outputTokens: perChoice * choiceCount };

@@ -39,6 +39,9 @@ export interface TurnFields {
   readonly isUserByDefault: boolean;
 }
 
+/** Whose published rules say what an image, a sound or a document counts as in tokens. */
+export type MediaRule = "openai" | "anthropic" | "gemini";
+
 export interface WireTraits {
   /** As spans, `?dialect=` and cache keys name it: `openai-chat`. */
   readonly name: string;
@@ -54,6 +57,7 @@ export interface WireTraits {
    * left out and listed in `x-headgate-dropped`, and never refuse the request.
    */
   readonly hintFields: ReadonlySet<string>;
+  readonly mediaRule: MediaRule;
   /** Absent for a wire without turns. */
   readonly turnFields?: TurnFields;
   /** What the client calls these: an error names a field as the client wrote it. */

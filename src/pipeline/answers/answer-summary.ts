@@ -2,6 +2,8 @@
  * What is kept of an answer once its bytes are gone: enough for spans, usage, cost and the cache's rules. Pure.
  */
 
+import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
+import { textTokens } from "../../pricing/estimate/text-tokens.ts";
 import type { EmbeddingResponse } from "../../schema/embedding.ts";
 import type { ChatChunk, ChatRequest, ChatResponse, FinishReason, TokenUsage } from "../../schema/chat.ts";
 
@@ -14,8 +16,8 @@ export interface AnswerSummary {
   readonly usage?: TokenUsage;
   readonly hasToolCalls: boolean;
   readonly isRefusal: boolean;
-  /** Characters of text, reasoning and tool arguments: the base of an estimate. */
-  readonly outputChars: number;
+  /** Tokens of text, reasoning and tool arguments, by their script: an estimate, not rounded. */
+  readonly writtenTokens: number;
 }
 
 export interface AnswerCollector {
@@ -33,7 +35,7 @@ export function createAnswerCollector(kept?: { add(chunk: ChatChunk): void }): A
   let usage: TokenUsage | undefined;
   let hasToolCalls = false;
   let isRefusal = false;
-  let outputChars = 0;
+  let writtenTokens = 0;
   const finishReasons: (FinishReason | undefined)[] = [];
 
   function touch(index: number): void {
@@ -51,17 +53,17 @@ export function createAnswerCollector(kept?: { add(chunk: ChatChunk): void }): A
       case "refusal":
         isRefusal = true;
         touch(chunk.index);
-        outputChars += chunk.text.length;
+        writtenTokens += textTokens(chunk.text);
         break;
       case "text":
       case "reasoning":
         touch(chunk.index);
-        outputChars += chunk.text.length;
+        writtenTokens += textTokens(chunk.text);
         break;
       case "tool_call":
         hasToolCalls = true;
         touch(chunk.index);
-        outputChars += chunk.argumentsFragment.length;
+        writtenTokens += textTokens(chunk.argumentsFragment);
         break;
       case "finish":
         touch(chunk.index);
@@ -89,7 +91,7 @@ export function createAnswerCollector(kept?: { add(chunk: ChatChunk): void }): A
       finishReasons,
       hasToolCalls,
       isRefusal,
-      outputChars,
+      writtenTokens,
     }),
   };
 }
@@ -104,13 +106,13 @@ export function summarise(response: ChatResponse): AnswerSummary {
     finishReasons: choices.map(({ finishReason }) => finishReason),
     hasToolCalls: choices.some(({ toolCalls }) => toolCalls.length > 0),
     isRefusal: choices.some(({ refusal }) => refusal !== undefined),
-    outputChars: choices.reduce(
+    writtenTokens: choices.reduce(
       (sum, { text, reasoning = "", refusal = "", toolCalls }) =>
         sum +
-        text.length +
-        reasoning.length +
-        refusal.length +
-        toolCalls.reduce((n, call) => n + call.argumentsJson.length, 0),
+        textTokens(text) +
+        textTokens(reasoning) +
+        textTokens(refusal) +
+        toolCalls.reduce((n, call) => n + textTokens(call.argumentsJson), 0),
       0,
     ),
   };
@@ -124,26 +126,7 @@ export function summariseEmbedding({ model, usage }: EmbeddingResponse): AnswerS
     finishReasons: [],
     hasToolCalls: false,
     isRefusal: false,
-    outputChars: 0,
-  };
-}
-
-/** Rule of thumb of every vendor's documentation: four characters of English a token. */
-const CHARS_PER_TOKEN = 4;
-
-/**
- * The tokens a request is expected to use: what admission reserves. `expectedOutput` is what the model's
- * answers have come to (targets/output-lengths.ts); it never counts for more than the client allows.
- */
-export function estimateTokens(
-  { bodyText, params }: ChatRequest,
-  expectedOutput?: number,
-): { readonly inputTokens: number; readonly outputTokens: number } {
-  const allowed = params.maxOutputTokens ?? expectedOutput ?? 0;
-  const each = Math.min(allowed, expectedOutput ?? allowed);
-  return {
-    inputTokens: Math.ceil(bodyText.length / CHARS_PER_TOKEN),
-    outputTokens: each * (params.choiceCount ?? 1),
+    writtenTokens: 0,
   };
 }
 
@@ -160,12 +143,12 @@ export interface CountedUsage {
  */
 export function countUsage(
   chat: ChatRequest,
-  { usage, finishReasons, outputChars }: AnswerSummary,
+  { usage, finishReasons, writtenTokens }: AnswerSummary,
   isCut: boolean,
 ): CountedUsage {
   const hasEnded = finishReasons.length > 0 && finishReasons.every((reason) => reason !== undefined);
   if (usage !== undefined && (hasEnded || !isCut)) return { usage, isEstimate: false };
-  const guess = estimateUsage(chat, outputChars);
+  const guess = estimateUsage(chat, writtenTokens);
   const outputTokens = Math.max(usage?.outputTokens ?? 0, guess.outputTokens);
   return { usage: { ...guess, ...usage, outputTokens }, isEstimate: true };
 }
@@ -179,10 +162,7 @@ export function countRelayed(
   return answer?.usage && countUsage(chat, answer, isCut);
 }
 
-/** What an answer used whose upstream reported no usage. */
-function estimateUsage(chat: ChatRequest, outputChars: number): TokenUsage {
-  return {
-    inputTokens: Math.ceil(chat.bodyText.length / CHARS_PER_TOKEN),
-    outputTokens: Math.ceil(outputChars / CHARS_PER_TOKEN),
-  };
+/** What a cut or silent answer used, for want of the upstream's own count. */
+function estimateUsage(chat: ChatRequest, writtenTokens: number): TokenUsage {
+  return { inputTokens: promptTokens(chat), outputTokens: Math.ceil(writtenTokens) };
 }

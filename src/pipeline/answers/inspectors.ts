@@ -101,7 +101,7 @@ function readUsageOnly(body: unknown): AnswerSummary | undefined {
     finishReasons: [],
     hasToolCalls: false,
     isRefusal: false,
-    outputChars: 0,
+    writtenTokens: 0,
   };
 }
 

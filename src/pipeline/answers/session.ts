@@ -59,7 +59,7 @@ export async function openSession(ctx: Answering, upstreamCall: UpstreamCall): P
     const about = sessionAttributes(report, session, outcome, openedAt);
     span.set(about);
     call.trace.root.set(about);
-    const answer = { ...session, finishReasons: [], hasToolCalls: false, isRefusal: false, outputChars: 0 };
+    const answer = { ...session, finishReasons: [], hasToolCalls: false, isRefusal: false, writtenTokens: 0 };
     // Many answers in one: the length of one can't be learned from it.
     const { usage } = session;
     const bill = usage && billAnswer(ctx, answer, { usage, isEstimate: false }, true);

@@ -5,7 +5,8 @@
 
 import type { Exchange } from "./exchange.ts";
 import type { AttemptTurn, Run } from "./run.ts";
-import { type AnswerSummary, type CountedUsage, estimateTokens } from "../answers/answer-summary.ts";
+import type { AnswerSummary, CountedUsage } from "../answers/answer-summary.ts";
+import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
 import type { ErrorCode, GatewayError } from "../../errors.ts";
 import { basisOf, type Bill, billedMicroUsd, billedUsage } from "../bills.ts";
 import type { BareCall } from "../ports.ts";
@@ -57,7 +58,7 @@ export function billFailure(
   const earlier = bills[at];
   if (earlier !== undefined) return (bills[at] = { ...earlier, isLost });
   if (!GENERATING.has(exchange.kind) || !owesPrompt(error, progress, deps.now())) return undefined;
-  const { inputTokens } = estimateTokens(call.chat);
+  const inputTokens = promptTokens(call.chat);
   return bill(billed, {}, { usage: { inputTokens, outputTokens: 0 }, isEstimate: true }, isLost);
 }
 

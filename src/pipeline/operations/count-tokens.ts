@@ -8,7 +8,10 @@ import type { CountExchange } from "../attempts/exchange.ts";
 import type { OpenExchange } from "../attempts/run.ts";
 import type { Answered } from "../ended.ts";
 import { withLease } from "../lease.ts";
-import type { Conversation, Part } from "../../schema/conversation.ts";
+import { mediaTokens } from "../../pricing/estimate/media-tokens.ts";
+import { textTokens } from "../../pricing/estimate/text-tokens.ts";
+import type { Conversation, MediaSource, Part } from "../../schema/conversation.ts";
+import type { MediaRule } from "../../schema/wire-traits.ts";
 import type { ClientWire } from "../../wires/client-wire.ts";
 import { GatewayError, toGatewayError } from "../../errors.ts";
 import type { BareCall, Call, Deps } from "../ports.ts";
@@ -140,7 +143,11 @@ function createCounting({ chat, clientWire }: CountCall): Counting {
     counterAt,
     open,
     isTranslated: () => isTranslated,
-    count: () => counted ?? { source: "estimate", inputTokens: estimateInputTokens(readConversation()) },
+    count: () =>
+      counted ?? {
+        source: "estimate",
+        inputTokens: estimateInputTokens(readConversation(), chat.wire.mediaRule),
+      },
   };
 }
 
@@ -152,41 +159,43 @@ function parse(text: string): unknown {
   }
 }
 
-/** Rule of thumb of every vendor's documentation: four characters of English a token. */
-const CHARS_PER_TOKEN = 4;
-/** An image of 1.15 megapixels at Anthropic; others are of the same order. */
-const IMAGE_TOKENS = 1600;
-/** A page or two, which is all that can be said of a document that isn't read. */
-const DOCUMENT_TOKENS = 3000;
 /** A message's role and frame. */
 const MESSAGE_TOKENS = 4;
 
 /** An estimate in tokens; the bytes of media are not taken for text. */
-export function estimateInputTokens({ system, messages, tools }: Conversation): number {
-  const turns = messages.reduce((sum, { parts }) => sum + MESSAGE_TOKENS + tokensOf(parts), 0);
-  const definitions = tools.length === 0 ? 0 : JSON.stringify(tools).length / CHARS_PER_TOKEN;
-  return Math.ceil(turns + tokensOf(system) + definitions);
+export function estimateInputTokens({ system, messages, tools }: Conversation, rule: MediaRule): number {
+  const turns = messages.reduce((sum, { parts }) => sum + MESSAGE_TOKENS + tokensOf(parts, rule), 0);
+  const definitions = tools.length === 0 ? 0 : textTokens(JSON.stringify(tools));
+  return Math.ceil(turns + tokensOf(system, rule) + definitions);
 }
 
-function tokensOf(parts: readonly Part[]): number {
-  return parts.reduce((sum, part) => sum + tokensOfPart(part), 0);
+function tokensOf(parts: readonly Part[], rule: MediaRule): number {
+  return parts.reduce((sum, part) => sum + tokensOfPart(part, rule), 0);
 }
 
-function tokensOfPart(part: Part): number {
+function tokensOfPart(part: Part, rule: MediaRule): number {
   switch (part.type) {
     case "text":
     case "reasoning":
     case "refusal":
-      return part.text.length / CHARS_PER_TOKEN;
+      return textTokens(part.text);
     case "tool_call":
-      return (part.name.length + part.argumentsJson.length) / CHARS_PER_TOKEN;
+      return textTokens(part.name) + textTokens(part.argumentsJson);
     case "tool_result":
-      return tokensOf(part.parts);
+      return tokensOf(part.parts, rule);
     case "image":
-      return IMAGE_TOKENS;
+      return inlineTokens(rule, "image/", part.source);
     case "document":
-      return part.source.kind === "text" ? part.source.text.length / CHARS_PER_TOKEN : DOCUMENT_TOKENS;
+      return part.source.kind === "text"
+        ? textTokens(part.source.text)
+        : inlineTokens(rule, "application/pdf", part.source);
     case "audio":
-      return DOCUMENT_TOKENS;
+      return inlineTokens(rule, "audio/", part.source);
   }
+}
+
+/** `usual` is the media type of a source that is only named. */
+function inlineTokens(rule: MediaRule, usual: string, source: MediaSource): number {
+  if (source.kind !== "inline") return Math.ceil(mediaTokens(rule, usual, undefined));
+  return Math.ceil(mediaTokens(rule, source.mediaType, source.base64));
 }

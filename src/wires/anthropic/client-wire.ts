@@ -58,6 +58,7 @@ export const anthropicMessages: ClientWire = {
   passedHeaders: ["anthropic-version", "anthropic-beta"],
   insignificantFields: new Set(["model", "stream", "metadata"]),
   hintFields: new Set(["metadata", "service_tier", "context_management", "inference_geo", "betas"]),
+  mediaRule: "anthropic",
   turnFields: { list: "messages", content: "content", isUserByDefault: false },
   fieldNames: ANTHROPIC_FIELD_NAMES,
   readContent: (chat) => readConversationContent(readAnthropicConversation, chat),

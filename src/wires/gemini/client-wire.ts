@@ -61,6 +61,7 @@ export const GEMINI_TRAITS = {
   // Model and form are in the path.
   insignificantFields: new Set(["model", "labels"]),
   hintFields: new Set(["labels", "serviceTier", "store"]),
+  mediaRule: "gemini",
   turnFields: { list: "contents", content: "parts", isUserByDefault: true },
   fieldNames: GEMINI_FIELD_NAMES,
   readContent: (chat: Pick<ChatRequest, "body">) => readConversationContent(readGeminiConversation, chat),

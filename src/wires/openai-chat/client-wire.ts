@@ -97,6 +97,7 @@ export const openAiChat: ClientWire = {
   passedHeaders: OPENAI_HEADERS,
   insignificantFields: OPENAI_INSIGNIFICANT_FIELDS,
   hintFields: new Set([...OPENAI_HINT_FIELDS, "verbosity", "messages[].name"]),
+  mediaRule: "openai",
   turnFields: { list: "messages", content: "content", isUserByDefault: false },
   fieldNames: CHAT_FIELD_NAMES,
   readContent: readChatContent,

@@ -34,6 +34,7 @@ export const openAiEmbeddings: ClientEmbeddingWire = {
   passedHeaders: OPENAI_HEADERS,
   insignificantFields: new Set(["model", "user"]),
   hintFields: new Set(["user"]),
+  mediaRule: "openai",
   fieldNames: CHAT_FIELD_NAMES,
   readContent: (chat) => readEmbeddingContent(toEmbedding, chat),
   errors: openAiErrors,

@@ -68,6 +68,7 @@ export const openAiResponses: ClientWire = {
     "include",
     "stream_options",
   ]),
+  mediaRule: "openai",
   turnFields: { list: "input", content: "content", isUserByDefault: false },
   fieldNames: RESPONSES_FIELD_NAMES,
   readContent: (chat) => readConversationContent(readResponsesConversation, chat),

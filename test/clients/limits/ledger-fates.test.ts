@@ -16,6 +16,9 @@ import { attemptsOf, chat, post, rootOf, spansOf, type Ask } from "../../support
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
 import { startGatewayStack, type GatewayStack } from "../../support/servers/gateway-stack.ts";
 import { anthropicMessage } from "../../support/servers/scripted-anthropic.ts";
+import { promptTokens } from "../../../src/pricing/estimate/request-tokens.ts";
+import { textTokens } from "../../../src/pricing/estimate/text-tokens.ts";
+import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../../support/clients/test-tenant.ts";
 import type { Reply } from "../../support/servers/upstream-replies.ts";
 
@@ -35,7 +38,13 @@ const ENDLESS = {
   chunks: Array.from({ length: 2000 }, () => "a word "),
   paceMs: 25,
 } as const;
-const CHARS_PER_TOKEN = 4;
+
+/** What a request with this body owes for its prompt where no vendor has said it. */
+function estimateOf(bodyText: string): number {
+  const body: Record<string, unknown> = JSON.parse(bodyText);
+  const traits = { operation: "chat", model: "", stream: false, params: {} } as const;
+  return promptTokens({ wire: openAiChat, body, bodyText, ...traits });
+}
 const NOTHING: Sums = { input: 0, output: 0, microUsd: 0 };
 
 const tenantWith = (options: TenantOptions = {}): Promise<TestTenant> =>
@@ -139,7 +148,7 @@ describe.concurrent("a request that", () => {
     const spans = await spansOf(stack, answer);
     expect(attemptsOf(spans)).toEqual([`up/${slow} initial hedge_lost hedge`, `up/${fast} hedge ok`]);
     const hedgeMicroUsd = Math.round(Number(rootOf(spans).attributes["gateway.hedge.cost_usd"]) * 1e6);
-    const input = Math.ceil((stack.upstream.requestsFor(slow)[0]?.body.length ?? 0) / CHARS_PER_TOKEN);
+    const input = estimateOf(stack.upstream.requestsFor(slow)[0]?.body ?? "{}");
     // The client's body names the route where the upstream's names the model.
     expect(hedgeMicroUsd / priceOf("openai", slow, { input, output: 0 })).toBeCloseTo(1, 2);
     const winner = billed(fast);
@@ -162,8 +171,8 @@ describe.concurrent("a request that", () => {
     });
     expect(await sourceOf(answer)).toBe("estimate");
     const sums = await settledSums(stack, tenant, [answer]);
-    expect(sums.output).toBe(Math.ceil(answer.content.length / CHARS_PER_TOKEN));
-    expect(sums.input).toBeGreaterThanOrEqual(10_000);
+    expect(sums.output).toBe(Math.ceil(textTokens(answer.content)));
+    expect(sums.input).toBeGreaterThanOrEqual(8800);
     expect(sums.microUsd).toBe(Math.round(priceOf("openai", model, sums)));
   });
 
@@ -179,7 +188,7 @@ describe.concurrent("a request that", () => {
     const tenant = await tenantWith();
     const answer = await chat(stack, tenant.key, { model: `up/${model}` });
     expect(await sourceOf(answer)).toBe("estimate");
-    expect((await settledSums(stack, tenant, [answer])).output).toBe(1000);
+    expect((await settledSums(stack, tenant, [answer])).output).toBe(880);
   });
 
   test("is refused, by us or by the upstream, costs nothing", async () => {
@@ -223,9 +232,9 @@ describe.concurrent("a client who leaves", () => {
     expect(request.outcome).toBe("client_closed");
     const sums = await settledSums(stack, tenant, [left]);
     expect(await sourceOf(left)).toBe("estimate");
-    expect(sums.output).toBeGreaterThanOrEqual(Math.floor(left.chars / CHARS_PER_TOKEN));
-    const sent = (request.billed?.outputTokens ?? 0) * "a word ".length;
-    expect(sums.output).toBeLessThanOrEqual(Math.ceil(sent / CHARS_PER_TOKEN));
+    const each = textTokens("a word ");
+    expect(sums.output).toBeGreaterThanOrEqual(Math.floor((left.chars / "a word ".length) * each));
+    expect(sums.output).toBeLessThanOrEqual(Math.ceil((request.billed?.outputTokens ?? 0) * each));
     expect(sums.microUsd).toBe(Math.round(priceOf("openai", model, sums)));
   });
 
@@ -290,7 +299,7 @@ describe.concurrent("a client who leaves", () => {
     const { items } = await listed.json<{ readonly items: readonly { readonly traceId: string }[] }>();
     const traceId = items[0]?.traceId ?? "";
     const sums = await settledSums(stack, tenant, [{ traceId, headers: answer.headers }]);
-    const input = Math.ceil(body.length / CHARS_PER_TOKEN);
+    const input = estimateOf(body);
     expect(sums).toMatchObject({ input, output: 0 });
     expect(sums.microUsd).toBe(Math.round(priceOf("openai", model, { input, output: 0 })));
   });

@@ -1,7 +1,7 @@
 // The pipeline against upstreams that fail: what is retried, who is asked next, what the client is told, and that the lease goes back
 // exactly once whatever happens.
 import { describe, expect, test } from "vitest";
-import { estimateTokens } from "../../../src/pipeline/answers/answer-summary.ts";
+import { promptTokens } from "../../../src/pricing/estimate/request-tokens.ts";
 import { createMeasuredTargets } from "../../../src/targets/targets.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import {
@@ -383,7 +383,7 @@ describe("a client who leaves", () => {
     expect(await gateway.refusal()).toMatchObject({ code: "client_disconnected" });
     const trace = await gateway.finish();
     expect(gateway.upstream.calls[0]?.signal.aborted).toBe(true);
-    expectSettledInVain(gateway, "client_disconnected", estimateTokens(gateway.call.chat).inputTokens);
+    expectSettledInVain(gateway, "client_disconnected", promptTokens(gateway.call.chat));
     expect(gateway.facts.outcome).toBe("client_disconnected");
     // Nobody's fault: the attempt's span is no error.
     expect(spanNamed(trace, "chat one")).toMatchObject({

@@ -1,6 +1,7 @@
 // The pipeline as a whole, with whole answers: the happy path, the queue's word, and what is told to whom. Faults of upstreams are
 // generate-faults.test.ts, the cache generate-cache.test.ts, streams test/worker/upstream/stream-generate.test.ts.
 import { describe, expect, test } from "vitest";
+import { promptTokens } from "../../../src/pricing/estimate/request-tokens.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { QueueUnreachable } from "../../../src/limits/isolate/queue-client.ts";
 import { createOutputLengthStats } from "../../../src/targets/output-lengths.ts";
@@ -92,7 +93,7 @@ describe("a request that goes well", () => {
         configVersion: 7,
         limits: { concurrency: 2, maxDepth: 100, maxWaitMs: 5000 },
         keyLimits: { requestsPerMinute: 6, maxDepth: 100, maxWaitMs: 30_000 },
-        estimate: { inputTokens: Math.ceil(gateway.call.chat.bodyText.length / 4), outputTokens: 50 },
+        estimate: { inputTokens: promptTokens(gateway.call.chat), outputTokens: 50 },
       }),
     ]);
   });
@@ -216,7 +217,7 @@ describe("a request that goes well", () => {
       "gateway.usage.source": "provider",
       "gateway.cost.usd": 0.000_45,
     });
-    const reserved = Math.ceil(gateway.call.chat.bodyText.length / 4) + 50;
+    const reserved = promptTokens(gateway.call.chat) + 50;
     expect(spanNamed(trace, "gateway.usage.record").attributes).toMatchObject({
       "gateway.usage.reserved_tokens": reserved,
       "gateway.usage.estimate_error_tokens": 1500 - reserved,
@@ -236,13 +237,13 @@ describe("a request that goes well", () => {
     const gateway = createFakeGateway({ replies: [completion({ text: "x".repeat(400), usage: null })] });
     await gateway.generate();
     const trace = await gateway.finish();
-    const inputTokens = Math.ceil(gateway.call.chat.bodyText.length / 4);
+    const inputTokens = promptTokens(gateway.call.chat);
     expect(gateway.queue.settlements).toEqual([
-      expect.objectContaining({ outcome: "ok", inputTokens, outputTokens: 100 }),
+      expect.objectContaining({ outcome: "ok", inputTokens, outputTokens: 88 }),
     ]);
     expect(spanNamed(trace, "gateway.usage.count").attributes["gateway.usage.source"]).toBe("estimate");
     expect(spanNamed(trace, "chat gpt-4o-mini").attributes).toMatchObject({
-      "gen_ai.usage.output_tokens": 100,
+      "gen_ai.usage.output_tokens": 88,
       "gateway.usage.source": "estimate",
     });
   });

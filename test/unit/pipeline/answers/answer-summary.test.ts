@@ -6,9 +6,9 @@ import {
   countRelayed,
   countUsage,
   createAnswerCollector,
-  estimateTokens,
   summarise,
 } from "../../../../src/pipeline/answers/answer-summary.ts";
+import { estimateTokens, promptTokens } from "../../../../src/pricing/estimate/request-tokens.ts";
 import { createOpenAiDecoder } from "../../../../src/wires/openai-chat/upstream-stream.ts";
 import { readCompletion } from "../../../../src/wires/openai-chat/upstream-answer.ts";
 import { createSseParser } from "../../../../src/bytes/sse.ts";
@@ -69,7 +69,7 @@ describe("what is kept of an answer", () => {
       finishReasons: ["stop", "tool_calls", undefined],
       hasToolCalls: true,
       isRefusal: true,
-      outputChars: 18,
+      writtenTokens: expect.closeTo(6.62),
     });
   });
 
@@ -90,7 +90,7 @@ describe("what is kept of an answer", () => {
   });
 
   test("of nothing is nothing", () => {
-    expect(collect()).toEqual({ finishReasons: [], hasToolCalls: false, isRefusal: false, outputChars: 0 });
+    expect(collect()).toEqual({ finishReasons: [], hasToolCalls: false, isRefusal: false, writtenTokens: 0 });
   });
 
   test("takes the last usage, which some vendors repeat with each event", () => {
@@ -102,22 +102,23 @@ describe("what is kept of an answer", () => {
   });
 
   test("does not grow with an index that no request could have asked for", () => {
-    const { finishReasons, outputChars } = collect(
+    const { finishReasons, writtenTokens } = collect(
       { type: "text", index: 2 ** 52, text: "far" },
       { type: "finish", index: 2 ** 52, reason: "stop" },
     );
     expect(finishReasons.length).toBeLessThanOrEqual(128);
-    expect(outputChars).toBe(3);
+    expect(writtenTokens).toBeCloseTo(0.66);
   });
 });
 
 describe("an estimate", () => {
-  test("before the call counts four characters of the body a token, and what the client allows to be written", () => {
+  test("before the call counts the prompt, and what the client allows to be written", () => {
     const chat = fakeChat({ max_tokens: 100, n: 3 });
-    expect(estimateTokens(chat)).toEqual({
-      inputTokens: Math.ceil(chat.bodyText.length / 4),
-      outputTokens: 300,
-    });
+    expect(estimateTokens(chat)).toEqual({ inputTokens: promptTokens(chat), outputTokens: 300 });
+  });
+
+  test("before the call reserves no more than the longest answer that a vendor gives", () => {
+    expect(estimateTokens(fakeChat({ max_tokens: 100_000_000 })).outputTokens).toBe(131_072);
   });
 
   test("before the call reserves no output where the client set no bound", () => {
@@ -133,7 +134,7 @@ describe("an estimate", () => {
 
 describe("what an answer has used", () => {
   const chat = fakeChat();
-  const inputTokens = Math.ceil(chat.bodyText.length / 4);
+  const inputTokens = promptTokens(chat);
   const text = (length: number): ChatChunk => ({ type: "text", index: 0, text: "x".repeat(length) });
   const billed = (outputTokens: number): ChatChunk => ({
     type: "usage",
@@ -149,13 +150,12 @@ describe("what an answer has used", () => {
   });
 
   test("is estimated where the upstream says nothing, by what was written", () => {
-    const estimate = { usage: { inputTokens, outputTokens: 3 }, isEstimate: true };
+    const estimate = { usage: { inputTokens, outputTokens: 2 }, isEstimate: true };
     expect(countUsage(chat, collect(text(9), end), false)).toEqual(estimate);
     expect(countUsage(chat, collect(text(9)), true)).toEqual(estimate);
   });
 
   test("is the prompt where a cut answer never began: the vendor has read it", () => {
-    const { inputTokens } = estimateTokens(chat);
     expect(countUsage(chat, collect({ type: "start", id: "1" }), true)).toEqual({
       usage: { inputTokens, outputTokens: 0 },
       isEstimate: true,
@@ -168,7 +168,7 @@ describe("what an answer has used", () => {
       usage: { inputTokens: 700, outputTokens, cacheReadTokens: 500 },
       isEstimate: true,
     });
-    expect(countUsage(chat, collect(billed(1), text(40)), true)).toEqual(soFar(10));
+    expect(countUsage(chat, collect(billed(1), text(40)), true)).toEqual(soFar(9));
     expect(countUsage(chat, collect(billed(60), text(40)), true)).toEqual(soFar(60));
     expect(countUsage(chat, collect(billed(1)), true)).toEqual(soFar(1));
   });
