@@ -37,6 +37,7 @@ const RULES = {
   upstream_malformed: { status: 502, fallback: true },
   upstream_overloaded: { status: 503, fallback: true },
   upstream_timeout: { status: 504, fallback: true },
+  overloaded: { status: 503, fallback: false },
   unavailable: { status: 503, fallback: false },
   internal_error: { status: 500, fallback: false },
 } as const satisfies Record<string, ErrorRule>;

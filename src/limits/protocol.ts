@@ -181,6 +181,8 @@ export interface ObjectState {
   readonly configVersion: number;
   /** One for each life of the object: a new one means that it was restarted and may have forgotten the last second. */
   readonly epoch: number;
+  /** How often money was recorded, now and as of the last checkpoint, over all lives of the object; absent before any. */
+  readonly ledger?: { readonly count: number; readonly saved: number };
   /** Targets that are cooling down; absent when there are none. */
   readonly cooldowns?: readonly Cooldown[];
   /** Targets that failed too often; absent when there are none. */
@@ -207,6 +209,8 @@ export interface Refused extends ObjectState {
   readonly code: "rate_limited" | "queue_full" | "budget_exceeded";
   readonly limit: { readonly name: LimitName; readonly value: number; readonly remaining: number };
   readonly retryAfterMs: number;
+  /** Refused by the isolate itself, as the object would. */
+  readonly isLocal?: true;
   readonly wait: WaitRecord;
   readonly requests?: LimitWindow;
   readonly tokens?: LimitWindow;
@@ -267,7 +271,11 @@ export interface QueueRpc {
   settle(settlements: readonly Settlement[], updates?: IsolateUpdates): Promise<ObjectState>;
   /** Removes a waiting request, or ends the lease of one that was admitted after its caller had left. */
   cancel(requestId: string): Promise<void>;
-  renew(leaseIds: readonly string[]): Promise<RenewReply>;
+  /**
+   * Renews the leases of one isolate. Leases that expired meanwhile are adopted again, over the limits if need be; with
+   * `isStrict` only while their slots are free, else they are `lost`.
+   */
+  renew(leaseIds: readonly string[], isStrict?: boolean): Promise<RenewReply>;
   snapshot(): Promise<QueueSnapshot>;
   /** Sent by the directory at each change of the tenant's records; older versions are ignored. */
   configChanged(version: number, limits: Limits): Promise<void>;

@@ -10,7 +10,7 @@ export interface HeldLease {
   readonly canDeferSettle: boolean;
   /**
    * Aborts when the client leaves; with the reason `revoked` when the key is revoked or its tenant suspended, `lease_lost`
-   * when the slot is.
+   * when the slot was given to another request and the tenant's `onQueueError` is `closed`.
    */
   readonly signal: AbortSignal;
   /** Stops the lease's renewal. */

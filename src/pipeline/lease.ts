@@ -11,7 +11,7 @@ import { type Answered, isSound } from "./ended.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { BareCall, Deps, Generation } from "./ports.ts";
 import { QueueUnreachable } from "../limits/isolate/queue-client.ts";
-import type { AdmissionReply, Lease, WaitRecord } from "../limits/protocol.ts";
+import type { AdmissionReply, AdmissionRequest, Lease, WaitRecord } from "../limits/protocol.ts";
 import type { Plan } from "../routing/plan.ts";
 import { toQueueLimits } from "../tenants/records/queue-limits.ts";
 import { findValidKey } from "../tenants/key-format.ts";
@@ -64,30 +64,28 @@ async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<HeldLease
     kind: "client",
     attributes: { "gateway.queue.lane": options.lane },
   });
+  const request: AdmissionRequest = {
+    requestId,
+    traceId: trace.traceId,
+    spanId: trace.root.ref.spanId,
+    keyId: key.id,
+    lane: options.lane,
+    limits,
+    configVersion: bundle.version,
+    maxWaitMs: Math.min(options.maxWaitMs ?? limits.maxWaitMs, limits.maxWaitMs),
+    estimate,
+    settles: [],
+    ...(store.enabled && { traces: store }),
+    ...((key.limits !== undefined || key.budget !== undefined) && {
+      keyLimits: toQueueLimits(key.limits ?? {}, key.budget),
+    }),
+  };
   const startedAt = deps.now();
   try {
-    const answer = await deps.queue.admit(
-      {
-        requestId,
-        traceId: trace.traceId,
-        spanId: trace.root.ref.spanId,
-        keyId: key.id,
-        lane: options.lane,
-        limits,
-        configVersion: bundle.version,
-        maxWaitMs: Math.min(options.maxWaitMs ?? limits.maxWaitMs, limits.maxWaitMs),
-        estimate,
-        settles: [],
-        ...(store.enabled && { traces: store }),
-        ...((key.limits !== undefined || key.budget !== undefined) && {
-          keyLimits: toQueueLimits(key.limits ?? {}, key.budget),
-        }),
-      },
-      call.signal(),
-      plan?.targets[0].label,
-    );
+    const answer = await deps.queue.admit(request, call.signal(), plan?.targets[0].label);
     deps.noteVersion(answer.configVersion);
     if (isPrefetched(answer)) span.set({ "gateway.queue.leased": true, "gateway.span.cpu_only": true });
+    else if (isLocal(answer)) span.set({ "gateway.span.cpu_only": true });
     else recordWait(span.set(RPC_ATTRIBUTES), answer, startedAt, deps.now());
     facts.queueMs = answer.wait.waitMs;
     facts.queueDepth = answer.wait.depth;
@@ -99,28 +97,59 @@ async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<HeldLease
     return settleAnswer(answer, span, estimate.inputTokens + estimate.outputTokens, call, deps);
   } catch (thrown) {
     if (!(thrown instanceof QueueUnreachable)) throw thrown;
-    const isOpen = bundle.tenant.onQueueError === "open";
-    span
-      .fail("queue_unreachable")
-      .set({ ...RPC_ATTRIBUTES, "gateway.queue.outcome": isOpen ? "open" : "refused" });
-    if (isOpen)
-      return { reservedTokens: 0, canDeferSettle: false, signal: call.signal(), stopRenewal: () => {} };
-    throw new GatewayError(
-      "unavailable",
-      "The rate-limit queue is unavailable (`onQueueError: closed`). Try again in a few seconds.",
-      {
-        cause: thrown,
-      },
-    );
+    span.fail("queue_unreachable").set(RPC_ATTRIBUTES);
+    return withoutQueue(thrown, request, span, call, deps);
   } finally {
     span.end();
   }
 }
 
+/**
+ * The queue can't be called. An overloaded one is never passed by; else the tenant's `onQueueError` decides, and the last
+ * known rates hold. Throws `overloaded`, `unavailable`, or `rate_limited`.
+ */
+function withoutQueue(
+  { reason, cause }: QueueUnreachable,
+  request: AdmissionRequest,
+  span: Span,
+  call: BareCall,
+  deps: Deps,
+): HeldLease {
+  if (reason === "overloaded") {
+    span.set({ "gateway.queue.outcome": "refused" });
+    // Spread out, so that those refused together don't come back together.
+    const retryAfterMs = Math.ceil(OVERLOADED_RETRY_MS * (1 + deps.random()));
+    const message =
+      "This tenant sends more requests than its rate limiter can take. Retry after the Retry-After time.";
+    throw new GatewayError("overloaded", message, { retryAfterMs, cause });
+  }
+  if (call.bundle.tenant.onQueueError !== "open") {
+    span.set({ "gateway.queue.outcome": "refused" });
+    const message =
+      "The rate-limit queue is unavailable (`onQueueError: closed`). Try again in a few seconds.";
+    throw new GatewayError("unavailable", message, { cause });
+  }
+  const refused = deps.queue.admitAlone(request);
+  if (refused !== undefined) {
+    const error = limitRefusal(refused);
+    span.set({ "gateway.queue.outcome": "refused", ...refusalAttributes(error) });
+    throw error;
+  }
+  span.set({ "gateway.queue.outcome": "open" });
+  return { reservedTokens: 0, canDeferSettle: false, signal: call.signal(), stopRenewal: () => {} };
+}
+
+const OVERLOADED_RETRY_MS = 1000;
+
 const RPC_ATTRIBUTES = {
   "rpc.system.name": "cloudflare.workers_rpc",
   "rpc.method": "TenantQueue/admit",
 } as const;
+
+/** Refused by what the isolate knows, without a call. */
+function isLocal(answer: AdmissionReply): boolean {
+  return answer.kind === "refused" && answer.isLocal === true;
+}
 
 function isPrefetched(answer: AdmissionReply): boolean {
   return answer.kind === "admitted" && answer.isPrefetched === true;
@@ -131,7 +160,8 @@ function hold(lease: Lease, call: BareCall, deps: Deps): Pick<HeldLease, "signal
   const stop = new AbortController();
   let checked = call.bundle.version;
   const stopRenewal = deps.queue.keepAlive(lease, {
-    onLost: () => stop.abort("lease_lost"),
+    // Without it a slot that was given away meanwhile is taken back, over the limits if need be.
+    ...(call.bundle.tenant.onQueueError === "closed" && { onLost: () => stop.abort("lease_lost") }),
     onVersion(version) {
       deps.noteVersion(version);
       if (version <= checked) return;

@@ -11,7 +11,14 @@ import type { ChatRequest } from "../schema/chat.ts";
 import type { ClientWire, ClientEmbeddingWire } from "../wires/client-wire.ts";
 import type { InflightRpc } from "../coalescing/protocol.ts";
 import type { HeartbeatHooks } from "../limits/isolate/heartbeat.ts";
-import type { AdmissionReply, AdmissionRequest, Expense, Lease, Settlement } from "../limits/protocol.ts";
+import type {
+  AdmissionReply,
+  AdmissionRequest,
+  Expense,
+  Lease,
+  Refused,
+  Settlement,
+} from "../limits/protocol.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { ProviderAccount } from "../wires/upstream-wire.ts";
@@ -51,6 +58,8 @@ export interface QueuePort {
    * is going to call first.
    */
   admit(ask: AdmissionRequest, signal: AbortSignal, target?: string): Promise<AdmissionReply>;
+  /** For a request that goes without the object: the refusal by the last known rates, if they are used up. */
+  admitAlone(request: AdmissionRequest): Refused | undefined;
   /** Ends a lease, now or with the isolate's next call: as its admission's `canDeferSettle` allows. */
   settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
   /** Books money that was spent outside of any lease. */

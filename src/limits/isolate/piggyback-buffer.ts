@@ -6,12 +6,14 @@
 
 import type { CircuitUpdate } from "../../targets/circuit.ts";
 import { type Cooldown, MAX_COOLDOWN_MS } from "../../targets/cooldowns.ts";
-import type { Expense, IsolateUpdates, LeaseStart, Settlement } from "../protocol.ts";
+import type { Expense, IsolateUpdates, LeaseStart, ObjectState, Settlement } from "../protocol.ts";
 
-/** Longer than the oldest checkpoint that may be missing money. */
+/** Longer than the oldest checkpoint that may miss the end of a lease. */
 const REMEMBERED_MS = 15_000;
-/** About 300 bytes each. */
-const MAX_REMEMBERED = 1000;
+/** Calls whose settlements are remembered: most carry one or a few, of about 300 bytes. */
+const MAX_REMEMBERED = 2000;
+/** Settlements and expenses kept while the object can't be reached; beyond, the money of the oldest is added up by key. */
+const MAX_KEPT = 2000;
 /** Updates of targets kept while the object can't be reached; the newest matter most. */
 const MAX_HEALTH = 200;
 
@@ -41,17 +43,25 @@ export interface PiggybackBuffer {
   coolDown(cooldown: Cooldown, now: number): void;
   learn(updates: CircuitUpdate, now: number): void;
   giveBack(leaseIds: readonly string[]): void;
-  /** Never sent again to a restarted object: it could not tell whether it had recorded it. */
+  /** Money spent outside any lease. */
   spend(expense: Expense): void;
   /** Everything in the buffer; what is taken must be delivered or put back. */
   take(): Piggyback;
   putBack(piggyback: Piggyback): void;
-  /** The object of that epoch has it. */
-  delivered(piggyback: Piggyback, now: number): void;
+  /** The object has it; `ledger` is from its reply. */
+  delivered(piggyback: Piggyback, ledger: ObjectState["ledger"], now: number): void;
   /** Drops what no restarted object could need again. */
   forget(now: number): void;
-  /** The object was restarted: what was sent lately is to be sent again. */
-  resend(now: number): void;
+  /** The object was restarted: what it had not saved is to be sent again, and what was sent lately. */
+  resend(ledger: ObjectState["ledger"], now: number): void;
+}
+
+/** What one call has delivered; `count` is the object's count of records of money after it. */
+interface Sent {
+  readonly settles: readonly Settlement[];
+  readonly expenses: readonly Expense[];
+  readonly at: number;
+  readonly count: number;
 }
 
 const NO_UPDATES: readonly DatedUpdate[] = [];
@@ -63,7 +73,14 @@ export function createPiggybackBuffer(): PiggybackBuffer {
   let cooldowns: { readonly target: string; readonly until: number }[] = [];
   let circuits: readonly DatedUpdate[] = NO_UPDATES;
   let expenses: Expense[] = [];
-  let sent: { readonly settlement: Settlement; readonly at: number }[] = [];
+  let sent: Sent[] = [];
+  /** How much of what was sent the object has saved, as far as is known. */
+  let saved = 0;
+
+  /** A lost slot is over after seconds; lost money is not. */
+  function mayBeLost({ at, count }: Sent, now: number): boolean {
+    return count > saved || at > now - REMEMBERED_MS;
+  }
 
   return {
     get isEmpty() {
@@ -97,28 +114,58 @@ export function createPiggybackBuffer(): PiggybackBuffer {
       return piggyback;
     },
     putBack(piggyback) {
-      settles = [...piggyback.settles, ...settles];
-      starts = [...piggyback.starts, ...starts];
-      unused = [...piggyback.unused, ...unused];
-      cooldowns = [...piggyback.cooldowns, ...cooldowns];
+      const kept = keepBounded([...piggyback.settles, ...settles], [...piggyback.expenses, ...expenses]);
+      settles = kept.settles;
+      expenses = kept.expenses;
+      // What is beyond ends by its expiry.
+      starts = [...piggyback.starts, ...starts].slice(-MAX_KEPT);
+      unused = [...piggyback.unused, ...unused].slice(-MAX_KEPT);
+      cooldowns = [...piggyback.cooldowns, ...cooldowns].slice(-MAX_HEALTH);
       circuits = [...piggyback.circuits, ...circuits].slice(-MAX_HEALTH);
-      expenses = [...piggyback.expenses, ...expenses];
     },
-    delivered(piggyback, now) {
-      if (piggyback.settles.length === 0) return;
-      for (const settlement of piggyback.settles) sent.push({ settlement, at: now });
-      const isOld = (sent[0]?.at ?? now) <= now - REMEMBERED_MS;
-      if (isOld) sent = sent.filter(({ at }) => at > now - REMEMBERED_MS);
+    delivered({ settles: told, expenses: spent }, ledger, now) {
+      const { count = 0, saved: savedCount = 0 } = ledger ?? {};
+      saved = Math.max(saved, savedCount);
+      if (told.length > 0 || spent.length > 0) sent.push({ settles: told, expenses: spent, at: now, count });
+      const [oldest] = sent;
+      if (oldest !== undefined && !mayBeLost(oldest, now)) sent = sent.filter((one) => mayBeLost(one, now));
       if (sent.length > MAX_REMEMBERED) sent = sent.slice(-MAX_REMEMBERED);
     },
     forget(now) {
-      sent = sent.filter(({ at }) => at > now - REMEMBERED_MS);
+      sent = sent.filter((one) => mayBeLost(one, now));
     },
-    resend(now) {
-      for (const { settlement, at } of sent) if (at > now - REMEMBERED_MS) settles.push(settlement);
+    resend(ledger, now) {
+      // The object counts on from its checkpoint: what came after is lost.
+      saved = ledger?.saved ?? 0;
+      for (const one of sent) {
+        if (mayBeLost(one, now)) settles.push(...one.settles);
+        // Only the count tells whether money without a lease was saved.
+        if (one.count > saved) expenses.push(...one.expenses);
+      }
       sent = [];
     },
   };
+}
+
+/**
+ * Bounds what an outage gathers. The money of settlements beyond is kept as expenses, one a key; their leases end by their
+ * expiry. Its id is new, so that a repetition of one of them would be recorded again: only a lost reply causes one.
+ */
+function keepBounded(
+  settles: Settlement[],
+  expenses: Expense[],
+): { readonly settles: Settlement[]; readonly expenses: Expense[] } {
+  if (settles.length <= MAX_KEPT && expenses.length <= MAX_KEPT) return { settles, expenses };
+  const beyond: readonly Expense[] = [
+    ...settles.slice(0, Math.max(0, settles.length - MAX_KEPT)),
+    ...expenses.slice(0, Math.max(0, expenses.length - MAX_KEPT)),
+  ];
+  const byKey = new Map<string, Expense>();
+  for (const { requestId, keyId, costMicroUsd } of beyond) {
+    const sum = (byKey.get(keyId)?.costMicroUsd ?? 0) + costMicroUsd;
+    byKey.set(keyId, { requestId: `${requestId}+`, keyId, costMicroUsd: sum });
+  }
+  return { settles: settles.slice(-MAX_KEPT), expenses: [...byKey.values(), ...expenses.slice(-MAX_KEPT)] };
 }
 
 function isUrgent(updates: CircuitUpdate): boolean {

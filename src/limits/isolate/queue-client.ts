@@ -4,14 +4,9 @@
  * limits, nor what happens when the queue can't be reached.
  */
 
-import { type HeartbeatHooks, type Renewal, startHeartbeat } from "./heartbeat.ts";
-import { createPrefetchedLeases, type PrefetchedLeases } from "./prefetched-leases.ts";
-import {
-  createPiggybackBuffer,
-  updatesOf,
-  type PiggybackBuffer,
-  type Piggyback,
-} from "./piggyback-buffer.ts";
+import type { HeartbeatHooks } from "./heartbeat.ts";
+import { updatesOf, type Piggyback } from "./piggyback-buffer.ts";
+import { createTenantStates, type TenantState } from "./tenant-state.ts";
 import {
   NO_WAIT,
   type AdmissionReply,
@@ -21,6 +16,8 @@ import {
   type Lease,
   type ObjectState,
   type QueueRpc,
+  type Refused,
+  type RenewReply,
   type Settlement,
   type WaitRecord,
 } from "../protocol.ts";
@@ -32,22 +29,23 @@ import {
   unlessAborted,
   type StartTimer,
 } from "../../runtime/waits.ts";
-import { circuitsFor, createIsolateCircuits, type IsolateCircuits } from "../../targets/isolate-circuits.ts";
-import { createConcurrencyLimiter, type ConcurrencyLimiter } from "../../targets/concurrency-limiter.ts";
+import { circuitsFor } from "../../targets/isolate-circuits.ts";
 import type { SharedTargets } from "../../targets/targets.ts";
 
 export { QueueUnreachable } from "./queue-call.ts";
 
 /** Beyond the object's own time: the network both ways, and its start. */
 const RPC_MARGIN_MS = 3000;
+/** The object's first word comes sooner, be it only that it lives. */
+const FIRST_WORD_MS = 2000;
+/** How often a waiting request checks that the object lives, unless another has heard of it. */
+const STILL_THERE_MS = 5000;
 /** How long to wait for the record of a wait after its client has left. */
 const FAREWELL_MS = 1000;
 /** After this, what may be piggybacked is sent by itself. */
 const LATE_MS = 1000;
 /** A sender that has not sent by now has died with its request; another one takes over. */
 const SENDER_LOST_MS = 4 * LATE_MS;
-/** Tenants whose state an isolate keeps; beyond that, those with nothing to send are dropped. */
-const MAX_TENANTS = 500;
 
 export interface QueueClientDeps {
   /** A new stub of the tenant's object each time: a broken one stays broken. A location hint belongs here. */
@@ -62,6 +60,8 @@ export interface TenantQueueClient {
    * QueueUnreachable. `target` is the one that the request will call first: a probe of it is claimed with the same call.
    */
   admit(ask: AdmissionRequest, signal: AbortSignal, target?: string): Promise<AdmissionReply>;
+  /** For a request that goes without the object: the refusal by the last known rates, if they are used up. */
+  admitAlone(ask: AdmissionRequest): Refused | undefined;
   /**
    * Ends the lease, now or, where its admission allows it, with the isolate's next call. Throws QueueUnreachable; a lost
    * settlement leaves the lease to expire.
@@ -81,58 +81,23 @@ export interface QueueClient {
   forTenant(tenantId: string, defer: (work: Promise<unknown>) => void): TenantQueueClient;
 }
 
-/** What the isolate keeps of a tenant: plain data, shared by its requests. */
-interface TenantState {
-  readonly prefetched: PrefetchedLeases;
-  readonly buffer: PiggybackBuffer;
-  readonly concurrency: ConcurrencyLimiter;
-  readonly circuits: IsolateCircuits;
-  /** Of the object that replied last. */
-  epoch: number;
-  /** Whether the last call was answered. */
-  isReachable: boolean;
-  /** Since when a request is going to send the buffer; -Infinity while none is. */
-  senderSince: number;
-}
-
 /** One for all requests of an isolate; holds no I/O of any of them. */
 export function createQueueClient(deps: QueueClientDeps): QueueClient {
   const { queueOf, now, startTimer = startRealTimer } = deps;
   const call = createQueueCall({ queueOf, now, startTimer });
-  const tenants = new Map<string, TenantState>();
-
-  function stateOf(tenantId: string): TenantState {
-    const known = tenants.get(tenantId);
-    if (known !== undefined) return known;
-    for (const [name, { buffer }] of tenants) {
-      buffer.forget(now());
-      if (tenants.size >= MAX_TENANTS && buffer.isEmpty) tenants.delete(name);
-    }
-    const buffer = createPiggybackBuffer();
-    const state: TenantState = {
-      prefetched: createPrefetchedLeases(),
-      buffer,
-      concurrency: createConcurrencyLimiter((cooldown, at) => buffer.coolDown(cooldown, at)),
-      circuits: createIsolateCircuits((updates, at) => buffer.learn(updates, at)),
-      epoch: 0,
-      isReachable: true,
-      senderSince: -Infinity,
-    };
-    tenants.set(tenantId, state);
-    return state;
-  }
+  const stateOf = createTenantStates(now);
 
   function forTenant(tenantId: string, defer: (work: Promise<unknown>) => void): TenantQueueClient {
     const state = stateOf(tenantId);
-    const { prefetched, buffer, concurrency } = state;
+    const { prefetched, buffer, concurrency, availability, localLimits } = state;
 
     /** Applies what a reply says of the object; `mark` is from before its call. */
-    function learn({ epoch, cooldowns, openCircuits }: ObjectState, mark: number): void {
-      state.isReachable = true;
+    function learn({ epoch, ledger, cooldowns, openCircuits }: ObjectState, mark: number): void {
+      availability.heard(now());
       for (const cooldown of cooldowns ?? []) concurrency.coolDown(cooldown, now());
       if (epoch !== state.epoch) {
         state.circuits.resend(now());
-        if (state.epoch !== 0) buffer.resend(now());
+        if (state.epoch !== 0) buffer.resend(ledger, now());
         if (!buffer.isEmpty) sendSoon();
         state.epoch = epoch;
       }
@@ -150,10 +115,10 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       try {
         const answer = await call(tenantId, ms, (queue) => run(queue, piggyback));
         learn(answer, mark);
-        buffer.delivered(piggyback, now());
+        buffer.delivered(piggyback, answer.ledger, now());
         return answer;
       } catch (thrown) {
-        state.isReachable = false;
+        if (thrown instanceof QueueUnreachable) availability.failed(thrown.reason, now());
         buffer.putBack(piggyback);
         if (!buffer.isEmpty) sendSoon();
         throw thrown;
@@ -195,6 +160,10 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
         sendSoon();
         return leased;
       }
+      const refused = localLimits.refusal(ask, now());
+      if (refused !== undefined) return refused;
+      const closedBy = availability.closedBy(now());
+      if (closedBy !== undefined) throw new QueueUnreachable(closedBy);
       if (target !== undefined) state.circuits.want(target, ask.requestId, now());
       return admitByCall(ask, signal);
     }
@@ -214,7 +183,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
           ...(prefetchCount > 0 && { prefetchCount }),
         });
       });
-      const answer = await unlessAborted(work, signal).catch((thrown: unknown) => {
+      const answer = await unlessAborted(unlessSilent(work, startedAt), signal).catch((thrown: unknown) => {
         // It may still be admitted, and its caller has given up.
         if (thrown instanceof QueueUnreachable && thrown.reason === "timeout") defer(cancel(ask.requestId));
         throw thrown;
@@ -224,6 +193,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
         const last = await orTimeout(work, FAREWELL_MS, startTimer).catch(() => undefined);
         return cancelled(ask, last?.wait ?? sinceStart(), state);
       }
+      if (answer.kind === "refused") localLimits.noteRefused(ask, answer, now());
       if (answer.kind !== "admitted") return answer;
       if (answer.prefetched !== undefined) {
         prefetched.keep(ask.keyId, answer, now());
@@ -235,6 +205,27 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       return cancelled(ask, { ...answer.wait, waitMs: now() - startedAt }, state);
     }
 
+    /** Settles as `work` does. Rejects early where the object says nothing at all: a request that waits hears of it too. */
+    function unlessSilent<T>(work: Promise<T>, startedAt: number): Promise<T> {
+      return new Promise((resolve, reject) => {
+        let stop = startTimer(FIRST_WORD_MS, check);
+        work.finally(() => stop()).then(resolve, reject);
+
+        function check(): void {
+          stop = startTimer(STILL_THERE_MS, check);
+          if (availability.heardAt >= Math.max(startedAt, now() - FIRST_WORD_MS)) return;
+          call(tenantId, FIRST_WORD_MS, (queue) => queue.configVersion()).then(
+            () => availability.heard(now()),
+            (thrown: unknown) => {
+              stop();
+              if (thrown instanceof QueueUnreachable) availability.failed(thrown.reason, now());
+              reject(thrown);
+            },
+          );
+        }
+      });
+    }
+
     async function cancel(requestId: string): Promise<void> {
       if (buffer.withdraw(requestId)) return;
       await call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId)).catch(() => {
@@ -242,18 +233,20 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       });
     }
 
+    async function renew(leaseIds: readonly string[], isStrict: boolean): Promise<RenewReply> {
+      const reply = await call(tenantId, RPC_MARGIN_MS, (queue) => queue.renew(leaseIds, isStrict));
+      // It carries no updates, so what the reply doesn't mention may still be so.
+      learn(reply, 0);
+      return reply;
+    }
+
     function keepAlive({ id }: Lease, hooks: HeartbeatHooks = {}): () => void {
-      const renew = async (): Promise<Renewal> => {
-        const { lost, ...object } = await call(tenantId, RPC_MARGIN_MS, (queue) => queue.renew([id]));
-        // It carries no updates, so what the reply doesn't mention may still be so.
-        learn(object, 0);
-        return { isLost: lost.includes(id), configVersion: object.configVersion };
-      };
-      return startHeartbeat(renew, startTimer, hooks);
+      return state.heartbeats.start(id, { now, startTimer, renew }, hooks);
     }
 
     return {
       admit,
+      admitAlone: (ask) => localLimits.admitAlone(ask, now()),
       async settle(settlement, canBeLate) {
         buffer.settle(settlement);
         if (canBeLate) sendSoon();
@@ -271,7 +264,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
           now,
           send,
           sendSoon: sendSoon,
-          isReachable: () => state.isReachable,
+          isReachable: () => availability.isReachable,
         }),
       },
     };

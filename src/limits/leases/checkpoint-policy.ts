@@ -3,17 +3,19 @@
  * what a crash must not lose is saved at once. Pure; saves nothing itself.
  */
 
-import { LEASE_RENEW_MS } from "../protocol.ts";
-
 const STALE_AFTER_MS = {
   /** A reply was sent that must still be true after a crash. */
   verdict: 0,
+  /** A request's trace was recorded as abandoned: a restart must not do it again. */
+  abandoned: 0,
   /** Limits in force were used: what a crash loses is admitted twice. */
   usage: 1000,
   /** Money was spent, far below every limit: as long as an idle object stays in memory anyway. */
   ledger: 10_000,
-  /** A lease's new expiry: the saved one must outlive the next renewal. */
-  renewal: LEASE_RENEW_MS,
+  /** A saved lease has ended, far below every limit: an idle object must know it before it sleeps. */
+  ended: 10_000,
+  /** A lease's saved expiry is near: an object without other work sleeps soon, and forgets what is not saved. */
+  renewal: 1000,
   /** When a key was last used. */
   lastUse: 60_000,
 } as const;

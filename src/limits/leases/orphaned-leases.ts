@@ -1,13 +1,15 @@
 /**
- * Leases that are not in force and may still be renewed or settled: those that a crash lost, known by their tokens, and
- * those that expired while their holder lived on. Lost ones are adopted again when they are renewed; the money of both is
- * recorded, once.
+ * Leases that are not in force and may still be renewed, started or settled: those that a crash lost, known by their
+ * tokens, and lapsed ones, which expired while their holder lived on. Both are adopted again when their holder is heard
+ * of; the money of both is recorded, once.
  */
 
-import { LEASE_TTL_MS } from "../protocol.ts";
+import type { QueueEntry } from "./queue-entry.ts";
 
-/** Expired leases that are remembered for their late settlement: about 100 bytes each. */
-const MAX_EXPIRED = 4096;
+/** Lapsed leases that are remembered: about 600 bytes each. */
+const MAX_LAPSED = 4096;
+/** A holder that has been silent for so long is dead. */
+const ORPHAN_TTL_MS = 600_000;
 
 /** What tells which leases the last checkpoint missed. */
 interface Restart {
@@ -21,40 +23,55 @@ interface Restart {
 }
 
 export interface OrphanedLeases {
-  /** Whether a lease of that token may be put in force again: issued before the restart, missed, and not settled. */
-  canReadopt(token: number, now: number): boolean;
+  /** Whether a crash lost a lease of that token: issued before the restart, missed by the checkpoint, not settled. */
+  isLost(token: number, now: number): boolean;
   /** The lease was settled: a second settlement is not recorded. */
   noteSettled(token: number): void;
-  noteExpired(token: number): void;
+  noteLapsed(entry: QueueEntry): void;
+  findLapsed(token: number): QueueEntry | undefined;
+  /** The lease is in force again. */
+  dropLapsed(token: number): void;
   /** Whether a settlement of that token, not in force, is the first one; true once. */
   claimLate(token: number, now: number): boolean;
+  /** Lapsed leases, oldest first. */
+  lapsed(now: number): Iterable<QueueEntry>;
 }
 
 export function createOrphanedLeases(restart: Restart): OrphanedLeases {
   const { startedAt, lastToken, isWhole, firstToken } = restart;
   const settled = new Set<number>();
-  const expired = new Set<number>();
+  const byToken = new Map<number, QueueEntry>();
 
   function isMissed(token: number, above: number, now: number): boolean {
-    return token > above && token < firstToken && now < startedAt + LEASE_TTL_MS && !settled.has(token);
+    return token > above && token < firstToken && now < startedAt + ORPHAN_TTL_MS && !settled.has(token);
   }
 
   return {
-    canReadopt: (token, now) => isMissed(token, isWhole ? lastToken : 0, now),
+    isLost: (token, now) => isMissed(token, isWhole ? lastToken : 0, now),
     noteSettled(token) {
       // Later tokens are this object's own and known by its table.
       if (token < firstToken) settled.add(token);
     },
-    noteExpired(token) {
-      expired.add(token);
-      const [oldest] = expired;
-      if (expired.size > MAX_EXPIRED && oldest !== undefined) expired.delete(oldest);
+    noteLapsed(entry) {
+      if (entry.lease === undefined) return;
+      byToken.set(entry.lease.token, entry);
+      const [oldest] = byToken.keys();
+      if (byToken.size > MAX_LAPSED && oldest !== undefined) byToken.delete(oldest);
     },
+    findLapsed: (token) => byToken.get(token),
+    dropLapsed: (token) => void byToken.delete(token),
     claimLate(token, now) {
-      if (expired.delete(token)) return true;
+      if (byToken.delete(token)) return true;
       if (!isMissed(token, lastToken, now)) return false;
       settled.add(token);
       return true;
+    },
+    lapsed(now) {
+      for (const [token, { dueAt }] of byToken) {
+        if (dueAt > now - ORPHAN_TTL_MS) break;
+        byToken.delete(token);
+      }
+      return byToken.values();
     },
   };
 }

@@ -56,8 +56,8 @@ export interface LeaseState {
   answer: Admitted | undefined;
   /** Its place among the sleeping callers, while it sleeps. */
   departure: Departure | undefined;
-  /** A checkpoint holds it, so its end must be saved too. */
-  isSaved: boolean;
+  /** Its expiry in the last checkpoint, ms since the epoch; 0 where none holds it. */
+  savedUntil: number;
 }
 
 /** A sleeping caller's start time. */

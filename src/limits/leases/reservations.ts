@@ -32,7 +32,7 @@ export function createReservations(tenant: Allowance, leases: LeaseTable): Reser
         ofKey: reserve(allowance, estimate, costMicroUsd, goAt),
         answer: undefined,
         departure: undefined,
-        isSaved: false,
+        savedUntil: 0,
       };
       entry.phase = "holding";
       entry.dueAt = goAt + ttlMs;

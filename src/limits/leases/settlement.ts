@@ -6,7 +6,7 @@
 import { isLight, spendOf, type Allowance } from "../usage/allowance.ts";
 import { isUnstarted, type QueueEntry } from "./queue-entry.ts";
 import type { OrphanedLeases } from "./orphaned-leases.ts";
-import type { CheckpointPolicy } from "./checkpoint-policy.ts";
+import type { Change, CheckpointPolicy } from "./checkpoint-policy.ts";
 import type { Reservations } from "./reservations.ts";
 import type { KeyTable } from "./keys.ts";
 import { tokenOf, type LeaseTable } from "./lease-table.ts";
@@ -28,6 +28,8 @@ export interface SettlerDeps {
   readonly checkpointPolicy: CheckpointPolicy;
   readonly byRequest: Map<string, QueueEntry>;
   readonly ended: RecentIds;
+  /** How often money was recorded as of the checkpoint that the object began with. */
+  readonly recorded: number;
   /** A slot is free again; `wasFull`: others may have lacked it. */
   onFree(entry: QueueEntry, wasFull: boolean, now: number): void;
 }
@@ -43,18 +45,23 @@ export interface Settler {
   expire(entry: QueueEntry, now: number): void;
   /** Requests whose leases expired since the last call. */
   takeAbandoned(): readonly QueueEntry[];
-  /** Money recorded since the last checkpoint, in micro-dollars. */
-  readonly unsavedMicroUsd: number;
+  /** How often money was recorded, over all lives of the object, and how often as of the last checkpoint. */
+  readonly ledger: { readonly count: number; readonly saved: number };
+  /** Whether money was recorded since the last checkpoint. */
+  readonly hasUnsaved: boolean;
   noteSaved(): void;
+  /** The last checkpoint was not written after all. */
+  noteUnsaved(): void;
 }
 
 export function createSettler(deps: SettlerDeps): Settler {
   const { tenant, keys, leases, reservations, orphaned, checkpointPolicy, byRequest, ended } = deps;
   const spenders = createRecentIds();
   let abandoned: QueueEntry[] = [];
-  let unsavedMicroUsd = 0;
+  const ledger = { count: deps.recorded, saved: deps.recorded };
+  let savedBefore = deps.recorded;
 
-  function markUse(now: number, whenLight: "held" | "ledger"): void {
+  function markUse(now: number, whenLight: Change): void {
     checkpointPolicy.mark(isLight(tenant, now) ? whenLight : "usage");
   }
 
@@ -62,13 +69,15 @@ export function createSettler(deps: SettlerDeps): Settler {
     if (!(costMicroUsd > 0)) return;
     recordSpend(spendOf(tenant), costMicroUsd, now);
     recordSpend(spendOf(keys.find(keyId, now).allowance), costMicroUsd, now);
-    unsavedMicroUsd += costMicroUsd;
+    ledger.count += 1;
     markUse(now, "ledger");
   }
 
   function end(entry: QueueEntry, now: number): void {
-    // Judged with its slot still held: a saved lease that has ended must not fill a small limit after a crash.
-    if (entry.lease?.isSaved === true || tenant.tokens !== undefined) markUse(now, "held");
+    // Judged with its slot still held: a saved lease that has ended must not fill a limit after a crash, nor come back
+    // when the object sleeps, as if its Worker had died.
+    if ((entry.lease?.savedUntil ?? 0) > 0) markUse(now, "ended");
+    else if (tenant.tokens !== undefined) markUse(now, "held");
     const wasFull = reservations.end(entry);
     if (entry.requestId !== "") {
       byRequest.delete(entry.requestId);
@@ -108,9 +117,11 @@ export function createSettler(deps: SettlerDeps): Settler {
     },
     abandon,
     expire(entry, now) {
-      if (entry.lease !== undefined) orphaned.noteExpired(entry.lease.token);
-      if (entry.traceId !== "" && abandoned.length < MAX_ABANDONED) abandoned.push(entry);
       end(entry, now);
+      orphaned.noteLapsed(entry);
+      if (entry.traceId === "" || abandoned.length >= MAX_ABANDONED) return;
+      abandoned.push(entry);
+      checkpointPolicy.mark("abandoned");
     },
     takeAbandoned() {
       if (abandoned.length === 0) return NONE;
@@ -118,11 +129,16 @@ export function createSettler(deps: SettlerDeps): Settler {
       abandoned = [];
       return taken;
     },
-    get unsavedMicroUsd() {
-      return unsavedMicroUsd;
+    ledger,
+    get hasUnsaved() {
+      return ledger.count > ledger.saved;
     },
     noteSaved() {
-      unsavedMicroUsd = 0;
+      savedBefore = ledger.saved;
+      ledger.saved = ledger.count;
+    },
+    noteUnsaved() {
+      ledger.saved = savedBefore;
     },
   };
 }

@@ -12,7 +12,7 @@ import { VERSION } from "../../version.ts";
 import { abandonedTrace } from "./abandoned.ts";
 import { exportAbandoned } from "./abandoned-export.ts";
 import { createQueueMachine, type QueueMachine } from "../queue/queue-machine.ts";
-import type { Checkpoint } from "../queue/checkpoint.ts";
+import { createCheckpointRows, type CheckpointRows } from "./checkpoint-rows.ts";
 import { createLiveView, type LiveView } from "./live-view.ts";
 import type {
   AdmissionReply,
@@ -28,12 +28,13 @@ import type {
 } from "../protocol.ts";
 import { createSteadyClock } from "./steady-clock.ts";
 
-const CHECKPOINT_KEY = "checkpoint";
 const CONFIG_KEY = "config";
 const OVERRIDES_KEY = "orders";
 
 /** A timer keeps the object alive and billed, so what may be saved later than this waits for the next call. */
 const MAX_SAVE_DELAY_MS = 10_000;
+/** Money that was recorded is saved once no call came for so long: a deploy ends objects and isolates together. */
+const IDLE_SAVE_MS = 1000;
 /** An alarm's row is written at most this often. */
 const MIN_ALARM_GAP_MS = 5000;
 
@@ -54,18 +55,25 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   #saveAt = Infinity;
   #savedAt = 0;
+  #calledAt = 0;
+  #storedVersion = -1;
   #alarmAt: number | undefined;
   readonly #live: LiveView;
+  readonly #rows: CheckpointRows;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    const checkpoint = ctx.storage.kv.get<Checkpoint>(CHECKPOINT_KEY);
+    this.#rows = createCheckpointRows(ctx.storage.kv);
+    const checkpoint = this.#rows.read();
     const config = ctx.storage.kv.get<Config>(CONFIG_KEY);
     this.#now = createSteadyClock(() => Date.now(), checkpoint?.at);
     const now = this.#now();
     this.#savedAt = now;
     this.#machine = createQueueMachine(now, checkpoint);
-    if (config !== undefined) this.#machine.setLimits(config.version, config.limits, now);
+    if (config !== undefined) {
+      this.#machine.setLimits(config.version, config.limits, now);
+      this.#storedVersion = config.version;
+    }
     const overrides = ctx.storage.kv.get<Overrides>(OVERRIDES_KEY);
     if (overrides !== undefined) this.#machine.restoreOverrides(overrides, now);
     this.#live = createLiveView(ctx, {
@@ -94,9 +102,9 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     this.#follow(now);
   }
 
-  async renew(leaseIds: readonly string[]): Promise<RenewReply> {
+  async renew(leaseIds: readonly string[], isStrict = false): Promise<RenewReply> {
     const now = this.#now();
-    const answer = this.#machine.renew(leaseIds, now);
+    const answer = this.#machine.renew(leaseIds, now, isStrict);
     this.#follow(now);
     return answer;
   }
@@ -111,8 +119,12 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   /** Saved at once: the caller counts on it. */
   async configChanged(version: number, limits: Limits): Promise<void> {
     const now = this.#now();
-    if (this.#machine.setLimits(version, limits, now))
+    this.#machine.setLimits(version, limits, now);
+    // A request may have brought the version before: what counts is the stored one.
+    if (version >= this.#storedVersion) {
       this.ctx.storage.kv.put<Config>(CONFIG_KEY, { version, limits });
+      this.#storedVersion = version;
+    }
     this.#follow(now);
   }
 
@@ -191,6 +203,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
       this.#open.delete(requestId);
     }
     this.#setTimer(now);
+    this.#calledAt = now;
     this.#planSave(now);
     this.#recordAbandoned(now);
     this.#live.changed();
@@ -208,7 +221,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   #planSave(now: number): void {
     const staleMs = this.#machine.staleAfterMs();
     if (staleMs === 0) return this.#save();
-    const dueAt = Math.max(now, this.#savedAt + staleMs);
+    const dueAt = Math.max(now, Math.min(this.#savedAt + staleMs, this.#idleAt()));
     if (dueAt >= this.#saveAt || dueAt - now > MAX_SAVE_DELAY_MS) return;
     clearTimeout(this.#saveTimer);
     this.#saveAt = dueAt;
@@ -219,15 +232,27 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   #saveIfStale(): void {
     this.#saveAt = Infinity;
     const now = this.#now();
-    if (now - this.#savedAt >= this.#machine.staleAfterMs()) this.#save();
+    if (now >= Math.min(this.#savedAt + this.#machine.staleAfterMs(), this.#idleAt())) this.#save();
     else this.#planSave(now);
+  }
+
+  /** When unsaved money is saved if no further call comes. */
+  #idleAt(): number {
+    return this.#machine.hasUnsavedMoney() ? this.#calledAt + IDLE_SAVE_MS : Infinity;
   }
 
   #save(): void {
     clearTimeout(this.#saveTimer);
     this.#saveAt = Infinity;
     this.#savedAt = this.#now();
-    this.ctx.storage.kv.put(CHECKPOINT_KEY, this.#machine.checkpoint(this.#savedAt));
+    try {
+      this.#rows.write(this.#machine.checkpoint(this.#savedAt));
+    } catch (thrown) {
+      // What was to be saved stays due, and the next save tries again; the answer that caused this one is still right.
+      this.#machine.noteUnsaved();
+      console.error("The checkpoint of a tenant's queue could not be written.", thrown);
+      return;
+    }
     this.#planAlarm(this.#savedAt);
   }
 

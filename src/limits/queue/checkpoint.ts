@@ -5,8 +5,15 @@
 
 import { setLimits, spendOf, type Allowance, type Reservation } from "../usage/allowance.ts";
 import type { RateLimiter } from "../usage/rate-limiter.ts";
-import { createEntry, estimateOf, type QueueEntry, type Key } from "../leases/queue-entry.ts";
+import {
+  createEntry,
+  estimateOf,
+  type Key,
+  type LeaseState,
+  type QueueEntry,
+} from "../leases/queue-entry.ts";
 import type { KeyTable } from "../leases/keys.ts";
+import type { OrphanedLeases } from "../leases/orphaned-leases.ts";
 import type { LeaseTable } from "../leases/lease-table.ts";
 import { LEASE_TTL_MS, type Lane, type Limits } from "../protocol.ts";
 import type { Retention } from "../../telemetry/store/stored-trace.ts";
@@ -15,6 +22,8 @@ import type { OperatorOverrides } from "./operator-overrides.ts";
 
 /** A row holds 2 MB and a lease takes about 250 bytes of it; those beyond are adopted again when they are renewed. */
 const MAX_SAVED_LEASES = 4000;
+/** Lapsed leases that are saved: the latest, whose holders may still be heard of. */
+const MAX_SAVED_LAPSED = 200;
 
 interface SavedAllowance {
   readonly limits: Limits;
@@ -49,6 +58,8 @@ type SavedLease = readonly [
 
 export interface Checkpoint {
   readonly at: number;
+  /** How often money was recorded; absent in older rows. */
+  readonly recorded?: number;
   readonly lastToken: number;
   /** Every lease up to `lastToken` is in it. */
   readonly isWhole: boolean;
@@ -59,6 +70,8 @@ export interface Checkpoint {
   readonly traces?: Retention;
   readonly keys: readonly SavedKey[];
   readonly leases: readonly SavedLease[];
+  /** Leases that expired and may be adopted again; absent in older rows. */
+  readonly lapsed?: readonly SavedLease[];
 }
 
 /** What is packed and restored. */
@@ -67,34 +80,25 @@ export interface QueueState {
   readonly keys: KeyTable;
   readonly leases: LeaseTable;
   readonly overrides: OperatorOverrides;
+  readonly orphaned: OrphanedLeases;
   /** How long the tenant keeps traces; undefined where it keeps none. */
   traces: Retention | undefined;
 }
 
 /** Copies the state out and marks the leases in it as saved. */
-export function pack({ tenant, keys, leases, overrides, traces }: QueueState, now: number): Checkpoint {
+export function pack(state: QueueState, recorded: number, now: number): Checkpoint {
+  const { tenant, keys, leases, overrides, orphaned, traces } = state;
   const saved: SavedLease[] = [];
   for (const entry of leases.entries()) {
     if (saved.length === MAX_SAVED_LEASES) break;
     if (entry.lease === undefined) continue;
-    entry.lease.isSaved = true;
-    saved.push([
-      entry.lease.token,
-      entry.arrivedAt,
-      entry.lease.goAt,
-      entry.dueAt,
-      entry.requestId,
-      entry.traceId,
-      entry.spanId,
-      entry.flow.id,
-      entry.lane,
-      entry.inputTokens,
-      entry.outputTokens,
-      entry.costMicroUsd,
-    ]);
+    entry.lease.savedUntil = entry.dueAt;
+    saved.push(packLease(entry, entry.lease));
   }
+  const lapsed = Array.from(orphaned.lapsed(now)).slice(-MAX_SAVED_LAPSED);
   return {
     at: now,
+    recorded,
     lastToken: leases.lastToken,
     isWhole: saved.length === leases.size,
     tenant: packAllowance(tenant),
@@ -102,7 +106,29 @@ export function pack({ tenant, keys, leases, overrides, traces }: QueueState, no
     ...(traces !== undefined && { traces }),
     keys: Array.from(keys.all(), packKey),
     leases: saved,
+    ...(lapsed.length > 0 && {
+      lapsed: lapsed.flatMap((entry) => (entry.lease === undefined ? [] : [packLease(entry, entry.lease)])),
+    }),
   };
+}
+
+function packLease(entry: QueueEntry, { token, goAt }: LeaseState): SavedLease {
+  const { arrivedAt, dueAt, requestId, traceId, spanId, flow, lane } = entry;
+  const { inputTokens, outputTokens, costMicroUsd } = entry;
+  return [
+    token,
+    arrivedAt,
+    goAt,
+    dueAt,
+    requestId,
+    traceId,
+    spanId,
+    flow.id,
+    lane,
+    inputTokens,
+    outputTokens,
+    costMicroUsd,
+  ];
 }
 
 function packAllowance({ limits, version, requests, tokens, spend }: Allowance): SavedAllowance {
@@ -134,34 +160,40 @@ export function restore(state: QueueState, checkpoint: Checkpoint, now: number):
     key.lastUsedAt = saved.lastUsedAt;
     restoreAllowance(key.allowance, saved, now);
   }
-  const entries: QueueEntry[] = [];
-  for (const saved of checkpoint.leases) {
-    const [
-      token,
-      arrivedAt,
-      goAt,
-      dueAt,
-      requestId,
-      traceId,
-      spanId,
-      keyId,
-      lane,
-      inputTokens,
-      outputTokens,
-      costMicroUsd,
-    ] = saved;
-    const estimate = { inputTokens, outputTokens, costMicroUsd };
-    const source = { requestId, traceId, spanId, lane, estimate };
-    const entry = createEntry(source, state.keys.find(keyId, now), {
-      arrivedAt,
-      deadlineAt: dueAt,
-      position: 0,
-      depth: 0,
-    });
-    hold(state, entry, { token, goAt }, now);
-    entries.push(entry);
+  for (const saved of checkpoint.lapsed ?? []) {
+    const { entry, lease } = unpackLease(saved, state.keys, now);
+    entry.phase = "over";
+    entry.lease = { ...lease, ofTenant: NOTHING_RESERVED, ofKey: NOTHING_RESERVED };
+    state.orphaned.noteLapsed(entry);
   }
-  return entries;
+  return checkpoint.leases.map((saved) => {
+    const { entry, lease } = unpackLease(saved, state.keys, now);
+    hold(state, entry, lease, now);
+    if (entry.lease !== undefined) entry.lease.savedUntil = entry.dueAt;
+    return entry;
+  });
+}
+
+const NOTHING_RESERVED: Reservation = { requests: undefined, tokens: undefined, reserved: 0 };
+
+/** A lease that is not in force yet. */
+type BareLease = Omit<LeaseState, "ofTenant" | "ofKey">;
+
+function bareLease(token: number, goAt: number): BareLease {
+  return { token, goAt, answer: undefined, departure: undefined, savedUntil: 0 };
+}
+
+function unpackLease(
+  saved: SavedLease,
+  keys: KeyTable,
+  now: number,
+): { readonly entry: QueueEntry; readonly lease: BareLease } {
+  const [token, arrivedAt, goAt, dueAt, requestId, traceId, spanId, keyId, lane, ...estimated] = saved;
+  const [inputTokens, outputTokens, costMicroUsd] = estimated;
+  const estimate = { inputTokens, outputTokens, costMicroUsd };
+  const arrival = { arrivedAt, deadlineAt: dueAt, position: 0, depth: 0 };
+  const source = { requestId, traceId, spanId, lane, estimate };
+  return { entry: createEntry(source, keys.find(keyId, now), arrival), lease: bareLease(token, goAt) };
 }
 
 function restoreAllowance(allowance: Allowance, saved: SavedAllowance, now: number): void {
@@ -172,30 +204,17 @@ function restoreAllowance(allowance: Allowance, saved: SavedAllowance, now: numb
     allowance.spend = { ...packSpend({ ...saved.spend, reserved: 0 }), reserved: 0 };
 }
 
-/** Counts a lease in again that was admitted before the restart. */
-function hold(
-  { tenant, leases }: QueueState,
-  entry: QueueEntry,
-  { token, goAt }: { readonly token: number; readonly goAt: number },
-  now: number,
-): void {
+/** Puts a lease in force again that was admitted before. */
+function hold({ tenant, leases }: QueueState, entry: QueueEntry, lease: BareLease, now: number): void {
   const { allowance } = entry.flow;
   entry.phase = "holding";
-  entry.lease = {
-    token,
-    goAt,
-    ofTenant: takeAgain(tenant, entry),
-    ofKey: takeAgain(allowance, entry),
-    answer: undefined,
-    departure: undefined,
-    isSaved: true,
-  };
+  entry.lease = { ...lease, ofTenant: takeAgain(tenant, entry), ofKey: takeAgain(allowance, entry) };
   leases.add(entry, now);
   if (entry.lease.departure !== undefined) allowance.waiting += 1;
 }
 
 /**
- * Slot and reserved money of a lease from before; what it took of the rates is in the saved cooldowns. It can be settled
+ * Slot and reserved money of a lease from before; what it took of the rates is in the limiters already. It can be settled
  * but no longer given back: what came after it is not known.
  */
 function takeAgain(allowance: Allowance, entry: QueueEntry): Reservation {
@@ -206,8 +225,16 @@ function takeAgain(allowance: Allowance, entry: QueueEntry): Reservation {
   return { requests: undefined, tokens, reserved };
 }
 
-/** Puts a lease in force again that the object had lost: what it had reserved is not known. */
-export function adopt(state: QueueState, token: number, key: Key, now: number): QueueEntry {
+/** Puts a lapsed lease in force again, over the limits if need be. */
+export function adoptLapsed(state: QueueState, entry: QueueEntry, now: number): void {
+  const { lease } = entry;
+  if (lease === undefined) return;
+  entry.dueAt = now + LEASE_TTL_MS;
+  hold(state, entry, bareLease(lease.token, lease.goAt), now);
+}
+
+/** Puts a lease in force again that a crash lost: what it had reserved is not known. */
+export function adoptLost(state: QueueState, token: number, key: Key, now: number): QueueEntry {
   const source = {
     requestId: "",
     traceId: "",
@@ -218,6 +245,6 @@ export function adopt(state: QueueState, token: number, key: Key, now: number): 
   const arrival = { arrivedAt: now, deadlineAt: now + LEASE_TTL_MS, position: 0, depth: 0 };
   const entry = createEntry(source, key, arrival);
   entry.isAdopted = true;
-  hold(state, entry, { token, goAt: now }, now);
+  hold(state, entry, bareLease(token, now), now);
   return entry;
 }

@@ -7,17 +7,17 @@
 import { createAllowance, setLimits } from "../usage/allowance.ts";
 import { cancelledReply, repeatedReply, snapshotOf, stateOf } from "./queue-replies.ts";
 import { createLeaseGrants } from "../leases/lease-grants.ts";
-import { adopt, pack, restore, type Checkpoint, type QueueState } from "./checkpoint.ts";
+import { pack, restore, type Checkpoint, type QueueState } from "./checkpoint.ts";
 import { createCooldowns } from "../../targets/cooldowns.ts";
 import { createSharedCircuits } from "../../targets/shared-circuits.ts";
 import { createSettler } from "../leases/settlement.ts";
-import { createEntry, createKey, isUnstarted, spanRefOf, type QueueEntry } from "../leases/queue-entry.ts";
+import { createEntry, isUnstarted, spanRefOf, type QueueEntry } from "../leases/queue-entry.ts";
 import { createOrphanedLeases } from "../leases/orphaned-leases.ts";
 import { createCheckpointPolicy } from "../leases/checkpoint-policy.ts";
 import { createEligibility } from "./eligibility.ts";
 import { createReservations } from "../leases/reservations.ts";
 import { createKeyTable } from "../leases/keys.ts";
-import { createLeaseTable, firstToken, tokenOf } from "../leases/lease-table.ts";
+import { createLeaseTable, firstToken } from "../leases/lease-table.ts";
 import type {
   AdmissionReply,
   AdmissionRequest,
@@ -30,6 +30,7 @@ import type {
   Overrides,
 } from "../protocol.ts";
 import { createRecentIds } from "../../runtime/recent-ids.ts";
+import { createLeaseHolders } from "./lease-holders.ts";
 import { createRefusals } from "./refusals.ts";
 import { createOperatorOverrides } from "./operator-overrides.ts";
 import type { Retention } from "../../telemetry/store/stored-trace.ts";
@@ -41,7 +42,8 @@ export interface QueueMachine {
   admit(ask: AdmissionRequest, now: number): AdmissionReply | undefined;
   settle(settlements: readonly Settlement[], now: number, updates?: IsolateUpdates): ObjectState;
   cancel(requestId: string, now: number): void;
-  renew(leaseIds: readonly string[], now: number): RenewReply;
+  /** Leases that expired meanwhile are adopted again; with `isStrict` only while their slots are free. */
+  renew(leaseIds: readonly string[], now: number, isStrict?: boolean): RenewReply;
   /** Ignores a version that is not newer. Returns whether it was taken. */
   setLimits(version: number, limits: Limits, now: number): boolean;
   /** Puts limits in force over the records' until a time. */
@@ -66,6 +68,10 @@ export interface QueueMachine {
   /** How old the last checkpoint may be, in ms; 0 before the answers leave; Infinity while it is up to date. */
   staleAfterMs(): number;
   checkpoint(now: number): Checkpoint;
+  /** The last checkpoint could not be written. */
+  noteUnsaved(): void;
+  /** Whether money was recorded that no checkpoint holds. */
+  hasUnsavedMoney(): boolean;
   snapshot(now: number): QueueSnapshot;
   lastUsed(): Record<string, number>;
   configVersion(): number;
@@ -78,16 +84,16 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
   const epoch = firstToken(startedAt, checkpoint?.lastToken ?? 0);
   const leases = createLeaseTable(epoch - 1);
   const overrides = createOperatorOverrides(tenant.limits);
-  const state: QueueState = { tenant, keys, leases, overrides, traces: undefined };
   const cooldowns = createCooldowns();
   const circuits = createSharedCircuits();
-  const context = { tenant, epoch, cooldowns, circuits: circuits.breakers };
+  const context = { tenant, epoch, cooldowns, circuits: circuits.breakers, ledger: ledgerOf };
   const orphaned = createOrphanedLeases({
     startedAt,
     lastToken: checkpoint?.lastToken ?? 0,
     isWhole: checkpoint?.isWhole ?? false,
     firstToken: epoch,
   });
+  const state: QueueState = { tenant, keys, leases, overrides, orphaned, traces: undefined };
   const waitQueue = createWaitQueue();
   const { queue } = waitQueue;
   const eligibility = createEligibility(tenant, leases);
@@ -100,10 +106,10 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
   const settler = createSettler({
     ...state,
     reservations,
-    orphaned,
     checkpointPolicy,
     byRequest,
     ended,
+    recorded: checkpoint?.recorded ?? 0,
     onFree(entry, wasFull, now) {
       if (queue.size > 0) scheduler.pump(now, wasFull && entry.traceId !== "" ? spanRefOf(entry) : undefined);
     },
@@ -119,14 +125,18 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     checkpointPolicy,
     overrides,
     byRequest,
-    hasUnsavedMoney: () => settler.unsavedMicroUsd > 0,
+    hasUnsavedMoney: () => settler.hasUnsaved,
   });
   if (checkpoint !== undefined)
     for (const entry of restore(state, checkpoint, startedAt))
       if (entry.requestId !== "") byRequest.set(entry.requestId, entry);
 
-  /** Leases that are adopted again don't name their key. */
-  const unknownKey = createKey("");
+  const holders = createLeaseHolders({ state, leaseGrants, checkpointPolicy, byRequest });
+
+  function ledgerOf(): ObjectState["ledger"] {
+    const { count, saved } = settler.ledger;
+    return count === 0 ? undefined : { count, saved };
+  }
 
   function admit(ask: AdmissionRequest, now: number): AdmissionReply | undefined {
     if (ask.settles.length > 0 || ask.updates !== undefined) take(ask.settles, ask.updates, now);
@@ -161,8 +171,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
   function take(settlements: readonly Settlement[], updates: IsolateUpdates | undefined, now: number): void {
     expire(now);
     for (const start of updates?.starts ?? []) {
-      const entry = leaseGrants.start(start, now);
-      if (entry !== undefined) byRequest.set(entry.requestId, entry);
+      holders.start(start, now);
     }
     for (const settlement of settlements) settler.settle(settlement, now);
     for (const leaseId of updates?.unused ?? []) {
@@ -184,24 +193,16 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     scheduler.pump(now);
   }
 
-  function renew(leaseIds: readonly string[], now: number): RenewReply {
+  function renew(leaseIds: readonly string[], now: number, isStrict = false): RenewReply {
     expire(now);
-    const lost = leaseIds.filter((leaseId) => !renewOne(leaseId, now));
-    if (lost.length < leaseIds.length) checkpointPolicy.mark("renewal");
+    const lost = leaseIds.filter((leaseId) => !holders.renew(leaseId, isStrict, now));
     return { lost, ...stateOf(context, now) };
-  }
-
-  function renewOne(leaseId: string, now: number): boolean {
-    const entry = leases.find(leaseId);
-    const token = tokenOf(leaseId);
-    if (entry !== undefined) leases.renew(entry, now);
-    else if (orphaned.canReadopt(token, now)) adopt(state, token, unknownKey, now);
-    else return false;
-    return true;
   }
 
   function setLimitsTo(version: number, limits: Limits, now: number): boolean {
     if (version <= tenant.version) return false;
+    // The version never goes back: a reader that knows this one would believe older records again.
+    if (tenant.version >= 0) checkpointPolicy.mark("usage");
     overrides.setLimits(limits);
     setLimits(tenant, overrides.limits, version, now);
     return true;
@@ -259,8 +260,13 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     checkpoint(now) {
       checkpointPolicy.clear();
       settler.noteSaved();
-      return pack(state, now);
+      return pack(state, settler.ledger.count, now);
     },
+    noteUnsaved() {
+      settler.noteUnsaved();
+      checkpointPolicy.mark("usage");
+    },
+    hasUnsavedMoney: () => settler.hasUnsaved,
     snapshot(now) {
       expire(now);
       const counts = { depth: queue.size + leases.sleeping, leases: leases.size - leases.sleeping };

@@ -51,15 +51,20 @@ export interface ReplyContext {
   readonly epoch: number;
   readonly cooldowns: Cooldowns;
   readonly circuits: CircuitBreakers;
+  /** Undefined before money was recorded. */
+  ledger(): ObjectState["ledger"];
 }
 
-export function stateOf({ tenant, epoch, cooldowns, circuits }: ReplyContext, now: number): ObjectState {
+export function stateOf(context: ReplyContext, now: number): ObjectState {
+  const { tenant, epoch, cooldowns, circuits } = context;
+  const ledger = context.ledger();
   const cooling = cooldowns.list(now);
   const openCircuits = circuits.list(now);
   const state = { configVersion: tenant.version, epoch };
-  if (cooling === undefined && openCircuits === undefined) return state;
+  if (cooling === undefined && openCircuits === undefined && ledger === undefined) return state;
   return {
     ...state,
+    ...(ledger !== undefined && { ledger }),
     ...(cooling !== undefined && { cooldowns: cooling }),
     ...(openCircuits !== undefined && { openCircuits }),
   };

@@ -137,11 +137,26 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     pump(now);
     if (entry.lease !== undefined) return entry.lease.answer;
     const heldBy = markHeld(entry, now);
-    if (entry.hasPlace && entry.maxWaitMs > 0 && !isHopeless(waitEstimate, entry.maxWaitMs)) return undefined;
+    const isWorthIt = entry.maxWaitMs > 0 && !isHopeless(waitEstimate, entry.maxWaitMs);
+    if (isWorthIt && (entry.hasPlace || displace(entry, now))) return undefined;
     leave(entry);
     pump(now);
     const limit = entry.hasPlace || entry.maxWaitMs === 0 ? heldBy : "queue_depth";
     return refusals.refuse(entry, limit, waitEstimate, now);
+  }
+
+  /** Places are shared as turns are: in a full queue a key with fewer waiting takes one of the key with the most. */
+  function displace(entry: QueueEntry, now: number): boolean {
+    const { flow, lane } = entry;
+    if (flow.allowance.waiting > flow.allowance.limits.maxDepth) return false;
+    const displaced = queue.newestOfLongest(flow, lane);
+    if (displaced === undefined) return false;
+    leave(displaced);
+    const waitEstimate = refusals.waitEstimateFor(displaced, now);
+    const answer = refusals.refuse(displaced, "queue_depth", waitEstimate, now);
+    wakeUps.push({ requestId: displaced.requestId, answer });
+    entry.hasPlace = true;
+    return true;
   }
 
   function pump(now: number, endedBy?: SpanRef): void {

@@ -47,6 +47,8 @@ export interface FairQueue<E> {
   ahead(flow: Flow<E>, lane: Lane): number;
   /** Those of the same lane and of the lane before it: a new request's position less one. */
   before(lane: Lane): number;
+  /** The newest entry that `lane` may displace of the key with the most waiting, where these are more than `flow` has. */
+  newestOfLongest(flow: Flow<E>, lane: Lane): E | undefined;
   entries(): Iterable<E>;
 }
 
@@ -57,6 +59,10 @@ export function createFlow<E>(): Flow<E> {
     interactive: { head: undefined, tail: undefined, size: 0 },
     batch: { head: undefined, tail: undefined, size: 0 },
   };
+}
+
+function waitingOf<E>({ interactive, batch }: Flow<E>): number {
+  return interactive.size + batch.size;
 }
 
 interface LaneState<E> {
@@ -158,6 +164,12 @@ export function createFairQueue<E extends Queued<E>>(): FairQueue<E> {
       return own + Math.min(lanes.interactive.size, INTERACTIVE_RUN * (own + 1));
     },
     before: (lane) => lanes.interactive.size + (lane === "batch" ? lanes.batch.size : 0),
+    newestOfLongest(flow, lane) {
+      let longest: Flow<E> | undefined;
+      for (const { flows } of [lanes.batch, lanes.interactive])
+        for (const other of flows) if (waitingOf(other) > waitingOf(longest ?? flow)) longest = other;
+      return longest?.batch.tail ?? (lane === "interactive" ? longest?.interactive.tail : undefined);
+    },
     *entries() {
       for (const lane of [lanes.interactive, lanes.batch])
         for (const flow of lane.flows)

@@ -17,7 +17,7 @@ import {
   type RateTicket,
 } from "./rate-limiter.ts";
 import type { LimitName, Limits, LimitWindow } from "../protocol.ts";
-import { budgetWindow, createSpend, isAffordable, spentIn, type Spend } from "./spend.ts";
+import { budgetWindow, createSpend, hasEnded, isAffordable, spentIn, type Spend } from "./spend.ts";
 
 /** A holder that has used less than this share of each limit can't reach one within a checkpoint's age. */
 const LIGHT_SHARE = 0.1;
@@ -111,10 +111,10 @@ function isRateLight({ rule, limiter }: RateLimit, now: number): boolean {
   return limiter.fullAt - now <= LIGHT_SHARE * rule.burst * rule.unitMs;
 }
 
-/** Nothing held, nothing owed, no budget to remember: dropping it changes nothing. */
-export function isIdle({ holding, waiting, requests, tokens, limits }: Allowance, now: number): boolean {
+/** Nothing held, nothing owed, nothing spent in a period that still runs: dropping it changes nothing. */
+export function isIdle({ holding, waiting, requests, tokens, spend }: Allowance, now: number): boolean {
   const owedUntil = Math.max(requests?.limiter.fullAt ?? 0, tokens?.limiter.fullAt ?? 0);
-  return holding === 0 && waiting === 0 && owedUntil <= now && limits.budget === undefined;
+  return holding === 0 && waiting === 0 && owedUntil <= now && (spend === undefined || hasEnded(spend, now));
 }
 
 export function hasSlot({ limits, holding }: Allowance): boolean {

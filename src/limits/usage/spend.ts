@@ -62,6 +62,11 @@ export function spentIn(spend: Spend, period: BudgetPeriod, now: number): number
   return now < endsAt ? microUsd : 0;
 }
 
+/** Whether nothing was spent in the day, week and month that `now` lies in. */
+export function hasEnded(spend: Spend, now: number): boolean {
+  return PERIODS.every((period) => spentIn(spend, period, now) === 0);
+}
+
 /** The whole ledger in US dollars, for display. */
 export function spentUsd(spend: Spend | undefined, now: number): SpentUsd {
   const spent = (period: BudgetPeriod): number =>

@@ -96,6 +96,7 @@ export function createFakeQueue({ answer = ADMITTED, settle }: FakeQueueOptions 
       settlements.push(settlement);
       await settle?.();
     },
+    admitAlone: () => undefined,
     spend: (expense) => void expenses.push(expense),
     async cancel(requestId) {
       cancels.push(requestId);

@@ -129,6 +129,16 @@ describe("the tenant's queue object", () => {
     expect(await stub.configVersion()).toBe(9);
   });
 
+  test("keeps a configuration that a request had brought before the directory sent it", async () => {
+    const { stub } = queueOf();
+    const limits = limitsOf({ concurrency: 1 });
+    await stub.configChanged(1, limits);
+    await stub.admit(askOf("a", { limits: { concurrency: 5 }, configVersion: 2 }));
+    await stub.configChanged(2, limitsOf({ concurrency: 5 }));
+    await runInDurableObject(stub, (_, state) => state.abort("reset by the test")).catch(() => {});
+    expect(await env.TENANT_QUEUE.getByName(stub.name ?? "").configVersion()).toBe(2);
+  });
+
   test("asks again for those who waited when the object is reset, and answers each once", async () => {
     const { stub, name } = queueOf();
     const deferred: Promise<unknown>[] = [];

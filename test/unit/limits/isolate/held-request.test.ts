@@ -8,9 +8,19 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
 }
 
+const CLOSED = fakeBundle({ record: { onQueueError: "closed" } });
+
 describe("a request in flight", () => {
-  test("is ended when its slot is lost, and says so", async () => {
+  test("goes on when its slot is lost where the tenant's queue fails open", async () => {
     const gateway = createFakeGateway({ replies: [hang] });
+    gateway.refusal().catch(() => {});
+    await settled();
+    expect(gateway.queue.hooks).toBeDefined();
+    expect(gateway.queue.hooks?.onLost).toBeUndefined();
+  });
+
+  test("is ended when its slot is lost where the tenant's queue fails closed, and says so", async () => {
+    const gateway = createFakeGateway({ bundle: CLOSED, replies: [hang] });
     const refusal = gateway.refusal();
     await settled();
     gateway.queue.hooks?.onLost?.();
@@ -38,6 +48,7 @@ describe("a request in flight", () => {
   test("goes on where the newest records still allow it, can't be read, or are the ones it has", async () => {
     let reloads = 0;
     const gateway = createFakeGateway({
+      bundle: CLOSED,
       replies: [hang],
       deps: {
         reload: async () => {

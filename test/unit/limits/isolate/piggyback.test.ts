@@ -119,7 +119,48 @@ describe("a settlement that can be late", () => {
   });
 });
 
+describe("an object that is away", () => {
+  test("leaves a bounded buffer behind, and no money is lost", async () => {
+    const { client, clock, object, tells } = setup();
+    object.isDown = true;
+    for (let n = 0; n < 5000; n += 1)
+      await client.settle({ ...settlement(`s${n}`), keyId: n % 2 ? "a" : "b", costMicroUsd: 1 }, true);
+    await clock.pass(5000);
+    object.isDown = false;
+    await clock.pass(40_000);
+    const settles = tells.flatMap((tell) => tell.settles);
+    const expenses = tells.flatMap(({ updates }) => updates?.expenses ?? []);
+    expect(settles).toHaveLength(2000);
+    expect(expenses).toMatchObject([
+      { keyId: "b", costMicroUsd: 1500 },
+      { keyId: "a", costMicroUsd: 1500 },
+    ]);
+  });
+});
+
 describe("a restarted object", () => {
+  test("receives money that it had not saved, however long ago it was sent, and none that it had", async () => {
+    const { client, clock, object, tells, admit } = setup();
+    const paid = (id: string): Settlement => ({ ...settlement(id), costMicroUsd: 5_000_000 });
+    await admit("first");
+    object.state = { configVersion: 1, epoch: 1, ledger: { count: 1, saved: 0 } };
+    await client.settle(paid("saved"), false);
+    object.state = { configVersion: 1, epoch: 1, ledger: { count: 2, saved: 1 } };
+    await client.settle(paid("lost"), false);
+    object.state = { configVersion: 1, epoch: 1, ledger: { count: 3, saved: 1 } };
+    client.spend({ requestId: "embedding", keyId: "key", costMicroUsd: 7 });
+    await clock.pass(60_000);
+    object.answer = { ...ANSWER, epoch: 2, ledger: { count: 1, saved: 1 } };
+    object.state = { configVersion: 1, epoch: 2, ledger: { count: 3, saved: 1 } };
+    tells.length = 0;
+    await admit("second");
+    await clock.pass(1000);
+    expect(tells.flatMap(({ settles }) => settles)).toEqual([paid("lost")]);
+    expect(tells.flatMap(({ updates }) => updates?.expenses ?? [])).toMatchObject([
+      { requestId: "embedding" },
+    ]);
+  });
+
   test("receives once more what was sent in the last seconds, and nothing older", async () => {
     const { client, clock, object, tells, admit } = setup();
     await admit("first");

@@ -87,7 +87,7 @@ describe("the queue's client", () => {
   });
 
   test("never hangs: gives up a little after the longest wait, and takes back what may still be admitted", async () => {
-    const { client, clock, cancels } = setup({ admit: () => never });
+    const { client, clock, cancels } = setup({ admit: () => never, configVersion: async () => 1 });
     const answer = client.admit(askOf("a", { maxWaitMs: 1000 }), new AbortController().signal);
     const outcome = answer.catch((thrown: unknown) => thrown);
     await clock.pass(4000);
@@ -164,6 +164,45 @@ describe("the queue's client", () => {
     await clock.pass(3 * LEASE_RENEW_MS);
     expect(renewals).toBe(3);
     expect(clock.pending()).toBe(0);
+  });
+
+  test("renews all leases of an isolate with one call, whichever request's timer fires first", async () => {
+    const calls: (readonly string[])[] = [];
+    const { client, clock } = setup({
+      renew: async (ids) => {
+        calls.push(ids);
+        return { lost: [], configVersion: 1, epoch: 1 };
+      },
+    });
+    const stops: (() => void)[] = [];
+    for (let n = 0; n < 100; n += 1) {
+      stops.push(client.keepAlive({ id: `l${n}`, token: n, expiresAt: 0 }));
+      await clock.pass(10);
+    }
+    await clock.pass(4 * LEASE_RENEW_MS - 1000);
+    const renewals = (id: string): number => calls.filter((ids) => ids.includes(id)).length;
+    expect([renewals("l0"), renewals("l50"), renewals("l99")]).toEqual([4, 4, 4]);
+    expect(calls.length).toBeLessThanOrEqual(8);
+    for (const stop of stops) stop();
+    expect(clock.pending()).toBe(0);
+  });
+
+  test("renews the others' leases after a request whose call got no reply has gone", async () => {
+    const calls: (readonly string[])[] = [];
+    const { client, clock } = setup({
+      renew: async (ids) => {
+        calls.push(ids);
+        return calls.length === 1 ? never : { lost: [], configVersion: 1, epoch: 1 };
+      },
+    });
+    const stop = client.keepAlive({ id: "first", token: 1, expiresAt: 0 });
+    await clock.pass(100);
+    client.keepAlive({ id: "second", token: 2, expiresAt: 0 });
+    await clock.pass(LEASE_RENEW_MS - 100);
+    expect(calls).toEqual([["first", "second"]]);
+    stop();
+    await clock.pass(LEASE_RENEW_MS + 100);
+    expect(calls.slice(1)).toEqual([["second"]]);
   });
 
   test("tells the holder when its lease is lost, once", async () => {

@@ -32,16 +32,18 @@ describe("a checkpoint", () => {
     expect(next.lease.token).toBeGreaterThan(holder.lease.token);
   });
 
-  test("does not bring a lease back to life that ran out meanwhile", () => {
+  test("frees the slot of a lease that expired meanwhile, until its holder is heard of", () => {
     const admission = createQueueMachine(START_AT);
     const limits = { concurrency: 1 };
     const holder = asAdmitted(admission.admit(askOf("a", { limits }), START_AT));
     const after = createQueueMachine(START_AT + LEASE_TTL_MS, admission.checkpoint(START_AT));
-    expect(after.renew([holder.lease.id], START_AT + LEASE_TTL_MS).lost).toEqual([holder.lease.id]);
     asAdmitted(after.admit(askOf("b", { limits, maxWaitMs: 0 }), START_AT + LEASE_TTL_MS));
+    expect(after.renew([holder.lease.id], START_AT + LEASE_TTL_MS, true).lost).toEqual([holder.lease.id]);
+    expect(after.renew([holder.lease.id], START_AT + LEASE_TTL_MS).lost).toEqual([]);
+    expect(after.snapshot(START_AT + LEASE_TTL_MS).leases).toBe(2);
   });
 
-  test("lets a lease that it missed come back by its renewal, within one lease time of the restart", () => {
+  test("lets a lease that it missed come back by its renewal, within ten minutes of the restart", () => {
     const admission = createQueueMachine(START_AT);
     const limits = { concurrency: 2 };
     asAdmitted(admission.admit(askOf("a", { limits }), START_AT));
@@ -55,7 +57,7 @@ describe("a checkpoint", () => {
     expect(after.snapshot(START_AT + 1100).leases).toBe(1);
 
     const late = createQueueMachine(START_AT + 900, checkpoint);
-    const tooLate = START_AT + 900 + LEASE_TTL_MS;
+    const tooLate = START_AT + 900 + 600_000;
     expect(late.renew([missed.lease.id], tooLate).lost).toEqual([missed.lease.id]);
   });
 
@@ -83,8 +85,11 @@ describe("a checkpoint", () => {
     admission.checkpoint(START_AT);
     expect(admission.staleAfterMs()).toBe(Infinity);
     admission.renew([holder.lease.id], START_AT + 1);
-    expect(admission.staleAfterMs()).toBe(15_000);
-    admission.settle([settlementOf(holder, "b")], START_AT + 2);
+    expect(admission.staleAfterMs()).toBe(Infinity);
+    admission.renew([holder.lease.id], START_AT + 15_000);
+    expect(admission.staleAfterMs()).toBe(1000);
+    admission.checkpoint(START_AT + 15_000);
+    admission.settle([settlementOf(holder, "b")], START_AT + 15_001);
     expect(admission.staleAfterMs()).toBe(1000);
   });
 });

@@ -180,6 +180,25 @@ describe("admission", () => {
     expect(admission.snapshot(START_AT)).toMatchObject({ depth: 0, leases: 1, limits: before });
   });
 
+  test("gives a key its share of the places of a full queue, from the key with the most waiting", () => {
+    const { admission, answers, collect } = setup();
+    const limits = { concurrency: 2, maxDepth: 20 };
+    const ask = (key: string, n: number, lane: "interactive" | "batch" = "interactive") =>
+      admission.admit(askOf(`${key}${n}`, { limits, keyId: key, lane }), START_AT + n);
+    for (let n = 0; n < 40; n += 1) ask("a", n);
+    expect(admission.snapshot(START_AT + 40)).toMatchObject({ leases: 2, depth: 20 });
+    for (let n = 41; n < 51; n += 1) expect(ask("b", n)).toBeUndefined();
+    expect(asRefused(ask("b", 51)).code).toBe("queue_full");
+    expect(asRefused(ask("c", 52, "batch")).code).toBe("queue_full");
+    expect(ask("c", 53)).toBeUndefined();
+    collect();
+    const displaced = [...answers].filter(([, answer]) => answer.kind === "refused");
+    expect(displaced).toHaveLength(11);
+    expect(displaced.slice(0, 2).map(([id]) => id)).toEqual(["a21", "a20"]);
+    expect(displaced.every(([, answer]) => asRefused(answer).code === "queue_full")).toBe(true);
+    expect(admission.snapshot(START_AT + 54)).toMatchObject({ leases: 2, depth: 20 });
+  });
+
   test("returns a lost slot after one lease time and not before; renewed, it stays", () => {
     const { admission, answers, collect } = setup();
     const holder = asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
@@ -194,7 +213,8 @@ describe("admission", () => {
     admission.expire(START_AT + 15_000 + LEASE_TTL_MS);
     collect();
     expect(asAdmitted(answers.get("b")).wait.admittedBy?.requestId).toBe("a");
-    expect(admission.renew([holder.lease.id], START_AT + 90_000).lost).toEqual([holder.lease.id]);
+    expect(admission.renew([holder.lease.id], START_AT + 90_000, true).lost).toEqual([holder.lease.id]);
+    expect(admission.snapshot(START_AT + 90_000).leases).toBe(1);
   });
 
   test("takes a second, a late and a foreign settlement for nothing", () => {

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createQueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
-import { createModel, type Step, type World } from "./queue-model.ts";
+import { createModel } from "./queue-model.ts";
+import type { Step, World } from "./queue-steps.ts";
 import { asAdmitted, askOf, limitsOf, START_AT } from "../../../support/builders/admission.ts";
 
 /** Long runs: `HEADGATE_MODEL_RUNS=20000 npm test`. */
@@ -64,6 +65,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 const crash: fc.Arbitrary<Step> = fc.constant({ do: "restart" });
+const sleep: fc.Arbitrary<Step> = fc.record({ do: fc.constant("sleep" as const), ms: fc.nat(60_000) });
 
 function run(given: World, steps: readonly Step[]): void {
   const model = createModel(given);
@@ -79,6 +81,15 @@ test("keeps its invariants over any admissions, settlements, cancellations, repe
 test("keeps them over crashes, with only what was admitted since the last checkpoint on top", () => {
   expect.hasAssertions();
   const steps = fc.array(fc.oneof({ weight: 8, arbitrary: step }, { weight: 1, arbitrary: crash }), {
+    maxLength: 60,
+    size: "max",
+  });
+  fc.assert(fc.property(world, steps, run), { numRuns: RUNS });
+}, 60_000);
+
+test("keeps them over the sleep of an idle object, and takes no lease whose holder renews it", () => {
+  expect.hasAssertions();
+  const steps = fc.array(fc.oneof({ weight: 6, arbitrary: step }, { weight: 1, arbitrary: sleep }), {
     maxLength: 60,
     size: "max",
   });

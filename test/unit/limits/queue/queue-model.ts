@@ -4,68 +4,22 @@ import { expect } from "vitest";
 import { createQueueMachine, type QueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
 import type { Checkpoint } from "../../../../src/limits/queue/checkpoint.ts";
 import {
+  LEASE_RENEW_MS,
   LEASE_TTL_MS,
   UNSTARTED_TTL_MS,
   type AdmissionReply,
   type AdmissionRequest,
-  type Admitted,
-  type Lane,
-  type Limits,
   type Settlement,
 } from "../../../../src/limits/protocol.ts";
 import { leaseIdOf } from "../../../../src/limits/leases/lease-table.ts";
+import { checkWindows, EPSILON, isOfSmallKey, type Known, type Step, type World } from "./queue-steps.ts";
 import { askOf, START_AT } from "../../../support/builders/admission.ts";
 
-export interface World {
-  readonly limits: Limits;
-  /** Of the key "small"; the other keys have none. */
-  readonly keyLimits: Limits;
-}
-
-export type Step =
-  | {
-      readonly do: "admit";
-      readonly key: string;
-      readonly lane: Lane;
-      readonly maxWaitMs: number;
-      readonly tokens: number;
-      /** Micro-dollars expected. */
-      readonly cost: number;
-      readonly prefetchCount: number;
-    }
-  /** With what it really cost, in tenths of the estimate. */
-  | { readonly do: "settle" | "ride"; readonly which: number; readonly tenths: number }
-  /** The report that a prefetched lease is used, or that it is returned. */
-  | { readonly do: "start" | "give back"; readonly which: number }
-  | { readonly do: "repeat" | "cancel" | "renew"; readonly which: number }
-  /** A cancel that overtakes its admit. */
-  | { readonly do: "overtake" }
-  /** Time goes by, and the timer fires when it should; or it leaps, and everything is late. */
-  | { readonly do: "pass" | "leap"; readonly ms: number }
-  | { readonly do: "restart" };
-
-interface Known {
-  readonly ask: AdmissionRequest;
-  readonly deadlineAt: number;
-  readonly seq: number;
-  phase: "waiting" | "holding" | "over";
-  lease: Admitted["lease"] | undefined;
-  goAt: number;
-  expiresAt: number;
-  /** Cancelled: it counts as never having gone. */
-  isUndone: boolean;
-  /** Admitted after the last checkpoint and before a crash: what invariant 7 allows on top. */
-  isForgotten: boolean;
-  /** Prefetched; `isStarted` once the queue knows which request uses it. */
-  readonly isBatched: boolean;
-  isStarted: boolean;
-  /** Its first settlement was sent. */
-  isSettled: boolean;
-}
-
-/** Float noise of rates such as 70 a minute. */
-const EPSILON = 0.01;
 const SAVE_EVERY_MS = 1000;
+/** A renewal that is not saved lengthens a lease by no more: two more renewals fit into the saved life. */
+const MAX_UNSAVED_LIFE_MS = LEASE_TTL_MS - 2 * LEASE_RENEW_MS - 5000;
+/** What may be saved later than this is not planned: src/limits/object/tenant-queue.ts. The object may sleep before it. */
+const MAX_SAVE_DELAY_MS = 10_000;
 /** How long an isolate remembers what it has told: isolate-outbox.ts. */
 const TOLD_MS = 15_000;
 const NO_NEWS = { starts: [], unused: [], cooldowns: [] };
@@ -77,6 +31,7 @@ export function createModel({ limits, keyLimits }: World) {
   let saved: Checkpoint | undefined;
   let savedAt = now;
   let hasCrashed = false;
+  let hasSlept = false;
   const told: { readonly settlement: Settlement; readonly at: number }[] = [];
   /** All money of first settlements; of it what only the queue before a crash could know to be due. */
   let spent = 0;
@@ -124,6 +79,8 @@ export function createModel({ limits, keyLimits }: World) {
         return check();
       case "restart":
         return restart();
+      case "sleep":
+        return sleep(step.ms);
     }
   }
 
@@ -153,6 +110,8 @@ export function createModel({ limits, keyLimits }: World) {
       expiresAt: 0,
       isUndone: false,
       isForgotten: false,
+      isLapsed: false,
+      isAdopted: false,
       isBatched,
       isStarted: false,
       isSettled: false,
@@ -228,18 +187,21 @@ export function createModel({ limits, keyLimits }: World) {
       spent += settlement.costMicroUsd;
       if (!isLive) lateUnsaved += settlement.costMicroUsd;
       if (hasCrashed && (!isLive || known.isForgotten)) uncertain += settlement.costMicroUsd;
-    } else if (hasCrashed) uncertain += settlement.costMicroUsd;
+      // A queue that slept may have forgotten that a cancelled one owes nothing.
+    } else if (hasCrashed || (hasSlept && known.isUndone)) uncertain += settlement.costMicroUsd;
     known.isSettled = true;
+    known.isLapsed = false;
     known.phase = "over";
   }
 
   function start(which: number): void {
     const known = pick(which);
-    if (known?.lease === undefined || !known.isBatched) return;
+    if (known?.lease === undefined || !known.isBatched || isPast(known)) return;
     expireOverdue();
     const { requestId, traceId, spanId } = known.ask;
     const starts = [{ leaseId: known.lease.id, requestId, traceId, spanId }];
     admission.settle([], now, { ...NO_NEWS, starts });
+    if (known.isLapsed && !known.isStarted) adopted(known);
     if (known.phase === "holding" && !known.isForgotten && !known.isStarted) {
       known.isStarted = true;
       known.expiresAt = now + LEASE_TTL_MS;
@@ -263,8 +225,7 @@ export function createModel({ limits, keyLimits }: World) {
   function cancel(which: number): void {
     const known = pick(which);
     if (known === undefined || (known.isBatched && !known.isStarted)) return;
-    admission.expire(now);
-    collect();
+    expireOverdue();
     if (known.phase === "holding") {
       known.phase = "over";
       known.isUndone = true;
@@ -277,8 +238,12 @@ export function createModel({ limits, keyLimits }: World) {
     const known = pick(which);
     if (known?.lease === undefined) return;
     expireOverdue();
-    const { lost } = admission.renew([known.lease.id], now);
-    // Invariant 3: a live lease is never taken, and one that ran out never comes back.
+    if (isPast(known)) return;
+    const { lost } = admission.renew([known.lease.id], now, known.ask.lane === "batch");
+    // Invariant 3: a live lease is never taken. One that lapsed counts again, a strict one only while its slot is free.
+    const hasReturned = known.isLapsed && lost.length === 0;
+    if (known.isLapsed && known.ask.lane === "interactive" && !hasCrashed) expect(lost).toEqual([]);
+    if (hasReturned) adopted(known);
     if (!hasCrashed) expect(lost.length === 0).toBe(known.phase === "holding");
     if (known.phase === "holding" && lost.length === 0)
       known.expiresAt = Math.max(now, known.goAt) + LEASE_TTL_MS;
@@ -287,6 +252,18 @@ export function createModel({ limits, keyLimits }: World) {
       known.phase = "over";
     }
     check();
+  }
+
+  /** No holder starts or renews after its end; an object that slept could not tell that the end had come. */
+  function isPast({ phase, isLapsed }: Known): boolean {
+    return hasSlept && phase === "over" && !isLapsed;
+  }
+
+  function adopted(known: Known): void {
+    known.phase = "holding";
+    known.isLapsed = false;
+    known.isAdopted = true;
+    known.expiresAt = now + LEASE_TTL_MS;
   }
 
   function pass(ms: number): void {
@@ -334,6 +311,38 @@ export function createModel({ limits, keyLimits }: World) {
       // So is the word of who uses a batch's lease.
       if (lease !== undefined && known.isBatched) known.isStarted = lease[4] !== "";
     }
+    retell();
+    check();
+  }
+
+  /**
+   * An object without timers is put to sleep, with everything it has not saved. Invariant 3 holds over it: each live lease
+   * is in the checkpoint, and outlives the next renewals.
+   */
+  function sleep(ms: number): void {
+    pass(0);
+    while (admission.staleAfterMs() <= MAX_SAVE_DELAY_MS) pass(Math.max(0, saveAt() - now));
+    // Waiting requests keep it awake, and so do sleepers, whose Workers call soon.
+    if (admission.snapshot(now).depth > 0) return;
+    const kept = new Map(saved?.leases.map((lease) => [lease[0], lease]));
+    for (const known of all) {
+      const lease = kept.get(known.lease?.token ?? -1);
+      if (known.phase !== "holding") {
+        // What a light request has used may be forgotten: that is far below every limit.
+        if (known.lease !== undefined && lease === undefined && known.lease.token > (saved?.lastToken ?? 0))
+          known.isForgotten = true;
+      } else if (!known.isForgotten) {
+        expect(lease?.[3]).toBeGreaterThanOrEqual(known.expiresAt - MAX_UNSAVED_LIFE_MS);
+        known.expiresAt = lease?.[3] ?? 0;
+        if (known.isBatched) known.isStarted = lease?.[4] !== "";
+      }
+    }
+    hasSlept = true;
+    now += ms;
+    admission = createQueueMachine(now, structuredClone(saved));
+    admission.setLimits(1, limits, now);
+    savedAt = now;
+    expireOverdue();
     retell();
     check();
   }
@@ -402,21 +411,30 @@ export function createModel({ limits, keyLimits }: World) {
 
   function expireOverdue(): void {
     admission.expire(now);
-    for (const known of all) if (known.phase === "holding" && known.expiresAt <= now) known.phase = "over";
+    lapseOverdue();
     collect();
+  }
+
+  function lapseOverdue(): void {
+    for (const known of all) {
+      if (known.phase !== "holding" || known.expiresAt > now) continue;
+      known.phase = "over";
+      known.isLapsed = true;
+    }
   }
 
   /** The invariants that hold between any two steps. */
   function check(): void {
-    for (const known of all) if (known.phase === "holding" && known.expiresAt <= now) known.phase = "over";
+    lapseOverdue();
     collect();
     const holding = all.filter(({ phase, isForgotten }) => phase === "holding" && !isForgotten);
     const snapshot = admission.snapshot(now);
     expect(admission.takeWakeUps()).toEqual([]);
 
-    if (limits.concurrency !== undefined) expect(holding.length).toBeLessThanOrEqual(limits.concurrency);
+    const admitted = holding.filter(({ isAdopted }) => !isAdopted);
+    if (limits.concurrency !== undefined) expect(admitted.length).toBeLessThanOrEqual(limits.concurrency);
     if (keyLimits.concurrency !== undefined)
-      expect(holding.filter(isOfSmallKey).length).toBeLessThanOrEqual(keyLimits.concurrency);
+      expect(admitted.filter(isOfSmallKey).length).toBeLessThanOrEqual(keyLimits.concurrency);
     const sleeping = holding.filter(({ goAt }) => goAt > now).length;
     const waiting = all.filter(({ phase }) => phase === "waiting");
     expect(waiting.length + sleeping).toBeLessThanOrEqual(limits.maxDepth);
@@ -469,28 +487,4 @@ export function createModel({ limits, keyLimits }: World) {
   }
 
   return { take, finish };
-}
-
-function isOfSmallKey({ ask }: Known): boolean {
-  return ask.keyId === "small";
-}
-
-/** Invariant 1: in any window no more than rate × window + burst (and of tokens one request's debt). */
-function checkWindows(gone: readonly Known[], limits: Limits): void {
-  const inOrder = gone.toSorted((one, other) => one.goAt - other.goAt);
-  const { requestsPerMinute: rpm, tokensPerMinute: tpm } = limits;
-  const burst = limits.burst ?? Math.ceil((rpm ?? 0) / 6);
-  for (const [from, first] of inOrder.entries()) {
-    let tokens = 0;
-    let debt = 0;
-    for (let to = from; to < inOrder.length; to += 1) {
-      const last = inOrder[to] ?? first;
-      const minutes = (last.goAt - first.goAt) / 60_000;
-      tokens += last.ask.estimate.inputTokens;
-      if (rpm !== undefined) expect(to - from + 1).toBeLessThanOrEqual(burst + rpm * minutes + EPSILON);
-      debt = Math.max(debt, last.ask.estimate.inputTokens - Math.ceil((tpm ?? 0) / 6));
-      if (tpm !== undefined)
-        expect(tokens).toBeLessThanOrEqual(Math.ceil(tpm / 6) + debt + tpm * minutes + EPSILON);
-    }
-  }
 }

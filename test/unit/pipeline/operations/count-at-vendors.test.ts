@@ -15,7 +15,8 @@ const CLAUDE_ON_AWS = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 function open(kind: ProviderRecord["kind"], model: string, ...replies: readonly FakeReply[]) {
   const baseUrl = providerOf(kind).defaultBaseUrl;
   const far = { kind, options: { project: "p" }, ...(baseUrl !== undefined && { baseUrl }) };
-  const gateway = createFakeGateway({ bundle: fakeBundle({ providers: { far } }), replies });
+  const bundle = fakeBundle({ providers: { far }, record: { onQueueError: "closed" } });
+  const gateway = createFakeGateway({ bundle, replies });
   const chat = parseAnthropicCount(JSON.stringify({ ...BODY, model: `far/${model}` }));
   const call = { ...gateway.call, chat, clientWire: anthropicMessages };
   return { gateway, count: () => countTokens(call, gateway.deps) };

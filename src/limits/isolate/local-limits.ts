@@ -1,0 +1,125 @@
+/**
+ * What an isolate decides about limits without the tenant's object. While the object answers: a request that it would
+ * refuse as it has refused an equal one just now. While it can't be called: the last known rates, kept by this isolate
+ * alone. Plain data of one tenant.
+ */
+
+import { createBoundedMap } from "../../runtime/bounded-map.ts";
+import {
+  createAllowance,
+  ratesOpenAt,
+  reserve,
+  setLimits,
+  UNLIMITED,
+  type Allowance,
+} from "../usage/allowance.ts";
+import { NO_WAIT, type AdmissionRequest, type LimitName, type Refused } from "../protocol.ts";
+
+/** Longer than this no refusal is repeated: an operator may have raised a limit, or given back a budget. */
+const MAX_BLOCK_MS = 5000;
+/** A slot may be free again at any time. */
+const MAX_SLOT_BLOCK_MS = 200;
+/** Keys and lanes with a refusal, and keys with a local allowance. */
+const MAX_KEYS = 500;
+
+/** An object's refusal, and the request that it was for. */
+interface Block {
+  readonly reply: Refused;
+  readonly until: number;
+  /** The end of the object's own `Retry-After`. */
+  readonly retryAt: number;
+  readonly maxWaitMs: number;
+  readonly tokens: number;
+  readonly costMicroUsd: number;
+}
+
+export interface LocalLimits {
+  /** The refusal that the object would repeat; undefined where it must be called. */
+  refusal(request: AdmissionRequest, now: number): Refused | undefined;
+  /** The object has refused that request. */
+  noteRefused(request: AdmissionRequest, reply: Refused, now: number): void;
+  /** Counts a request that goes without the object; a refusal where the last known rates are used up. */
+  admitAlone(request: AdmissionRequest, now: number): Refused | undefined;
+}
+
+export function createLocalLimits(): LocalLimits {
+  const blocks = createBoundedMap<string, Block>(MAX_KEYS);
+  const keys = createBoundedMap<string, Allowance>(MAX_KEYS);
+  const tenant = createAllowance();
+
+  function keyAllowance(keyId: string): Allowance {
+    const known = keys.get(keyId);
+    if (known !== undefined) return known;
+    const allowance = createAllowance();
+    keys.set(keyId, allowance);
+    return allowance;
+  }
+
+  return {
+    refusal(request, now) {
+      const block = blocks.get(blockKey(request));
+      if (block === undefined || now >= block.until) return undefined;
+      // A request that may wait longer, or needs less, may be admitted where that one was not.
+      const isHarder =
+        request.maxWaitMs <= block.maxWaitMs &&
+        tokensOf(request) >= block.tokens &&
+        (request.estimate.costMicroUsd ?? 0) >= block.costMicroUsd;
+      if (!isHarder || request.configVersion > block.reply.configVersion) return undefined;
+      return { ...block.reply, retryAfterMs: retryMs(block, now), isLocal: true, wait: NO_WAIT };
+    },
+    noteRefused(request, reply, now) {
+      const isRate = reply.code === "rate_limited" && reply.limit.name !== "concurrency";
+      const isExact = isRate || reply.code === "budget_exceeded";
+      const forMs = Math.min(reply.retryAfterMs, isExact ? MAX_BLOCK_MS : MAX_SLOT_BLOCK_MS);
+      blocks.set(blockKey(request), {
+        reply,
+        until: now + forMs,
+        retryAt: now + reply.retryAfterMs,
+        maxWaitMs: request.maxWaitMs,
+        tokens: tokensOf(request),
+        costMicroUsd: request.estimate.costMicroUsd ?? 0,
+      });
+    },
+    admitAlone(request, now) {
+      const key = keyAllowance(request.keyId);
+      const { configVersion, limits, keyLimits = UNLIMITED } = request;
+      if (configVersion > tenant.version) setLimits(tenant, limits, configVersion, now);
+      if (configVersion > key.version) setLimits(key, keyLimits, configVersion, now);
+      const tokens = tokensOf(request);
+      const openAt = Math.max(ratesOpenAt(tenant, tokens), ratesOpenAt(key, tokens));
+      if (openAt > now)
+        return refusedAlone(request, ratesOpenAt(tenant, tokens) > now ? tenant : key, openAt, now);
+      reserve(tenant, tokens, 0, now);
+      reserve(key, tokens, 0, now);
+      return undefined;
+    },
+  };
+}
+
+function retryMs({ retryAt }: Block, now: number): number {
+  return Math.max(1, Math.ceil(retryAt - now));
+}
+
+function blockKey({ keyId, lane }: AdmissionRequest): string {
+  return `${keyId} ${lane}`;
+}
+
+function tokensOf({ estimate }: AdmissionRequest): number {
+  return estimate.inputTokens + estimate.outputTokens;
+}
+
+function refusedAlone(request: AdmissionRequest, holder: Allowance, openAt: number, now: number): Refused {
+  const { requestsPerMinute = 0, tokensPerMinute = 0 } = holder.limits;
+  const name: LimitName = ratesOpenAt(holder, 0) > now ? "requests_per_minute" : "tokens_per_minute";
+  const value = name === "requests_per_minute" ? requestsPerMinute : tokensPerMinute;
+  return {
+    kind: "refused",
+    code: "rate_limited",
+    limit: { name, value, remaining: 0 },
+    retryAfterMs: openAt - now,
+    isLocal: true,
+    wait: { ...NO_WAIT, heldBy: name },
+    configVersion: request.configVersion,
+    epoch: 0,
+  };
+}

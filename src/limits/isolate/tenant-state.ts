@@ -1,0 +1,54 @@
+/** What an isolate keeps of each tenant between requests: plain data, shared by all requests, no I/O of any of them. */
+
+import { createConcurrencyLimiter, type ConcurrencyLimiter } from "../../targets/concurrency-limiter.ts";
+import { createIsolateCircuits, type IsolateCircuits } from "../../targets/isolate-circuits.ts";
+import { type Availability, createAvailability } from "./availability.ts";
+import { createHeartbeats, type Heartbeats } from "./heartbeat.ts";
+import { createLocalLimits, type LocalLimits } from "./local-limits.ts";
+import { createPiggybackBuffer, type PiggybackBuffer } from "./piggyback-buffer.ts";
+import { createPrefetchedLeases, type PrefetchedLeases } from "./prefetched-leases.ts";
+
+/** Tenants whose state an isolate keeps; beyond that, those with nothing to send are dropped. */
+const MAX_TENANTS = 500;
+
+export interface TenantState {
+  readonly prefetched: PrefetchedLeases;
+  readonly buffer: PiggybackBuffer;
+  readonly concurrency: ConcurrencyLimiter;
+  readonly circuits: IsolateCircuits;
+  readonly heartbeats: Heartbeats;
+  readonly availability: Availability;
+  readonly localLimits: LocalLimits;
+  /** Of the object that replied last. */
+  epoch: number;
+  /** Since when a request is going to send the buffer; -Infinity while none is. */
+  senderSince: number;
+}
+
+/** The state of a tenant by its id, made if it is new. */
+export function createTenantStates(now: () => number): (tenantId: string) => TenantState {
+  const tenants = new Map<string, TenantState>();
+
+  return (tenantId) => {
+    const known = tenants.get(tenantId);
+    if (known !== undefined) return known;
+    for (const [name, { buffer }] of tenants) {
+      buffer.forget(now());
+      if (tenants.size >= MAX_TENANTS && buffer.isEmpty) tenants.delete(name);
+    }
+    const buffer = createPiggybackBuffer();
+    const state: TenantState = {
+      prefetched: createPrefetchedLeases(),
+      buffer,
+      concurrency: createConcurrencyLimiter((cooldown, at) => buffer.coolDown(cooldown, at)),
+      circuits: createIsolateCircuits((update, at) => buffer.learn(update, at)),
+      heartbeats: createHeartbeats(),
+      availability: createAvailability(),
+      localLimits: createLocalLimits(),
+      epoch: 0,
+      senderSince: -Infinity,
+    };
+    tenants.set(tenantId, state);
+    return state;
+  };
+}

@@ -1,0 +1,209 @@
+// An isolate in front of an object that has too much to do, hangs, or is away: what it answers by itself, and what it lets
+// through. The object is the real queue's rules behind a limit on its calls.
+import { describe, expect, test } from "vitest";
+import { createQueueClient, QueueUnreachable } from "../../../../src/limits/isolate/queue-client.ts";
+import { createQueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
+import type { AdmissionReply, AdmissionRequest, Limits, QueueRpc } from "../../../../src/limits/protocol.ts";
+import { asRefused, askOf, limitsOf } from "../../../support/builders/admission.ts";
+import { createTestClock, settled } from "../../../support/fakes/fake-clock.ts";
+
+const never = new Promise<never>(() => {});
+const SIXTY: Partial<Limits> = { requestsPerMinute: 60 };
+
+/** The queue's rules as an object that takes so many calls a second. */
+function createObject(clock: ReturnType<typeof createTestClock>, callsPerSecond = Infinity) {
+  const machine = createQueueMachine(clock.now());
+  let second = 0;
+  let callsInSecond = 0;
+  let calls = 0;
+  function take(): void {
+    calls += 1;
+    if (Math.floor(clock.now() / 1000) !== second) callsInSecond = 0;
+    second = Math.floor(clock.now() / 1000);
+    callsInSecond += 1;
+    if (callsInSecond > callsPerSecond) throw Object.assign(new Error("overloaded"), { overloaded: true });
+  }
+  const queue: Partial<QueueRpc> = {
+    async admit(ask) {
+      take();
+      return machine.admit(ask, clock.now()) ?? never;
+    },
+    async settle(settlements, updates) {
+      take();
+      return machine.settle(settlements, clock.now(), updates);
+    },
+    async cancel(requestId) {
+      take();
+      machine.cancel(requestId, clock.now());
+    },
+    configVersion: async () => machine.configVersion(),
+  };
+  return { queue, machine, calls: () => calls };
+}
+
+function isolateOf(queue: Partial<QueueRpc>, clock: ReturnType<typeof createTestClock>) {
+  return createQueueClient({
+    // Each test gives the methods that it means to be called.
+    queueOf: () => queue as QueueRpc,
+    now: clock.now,
+    startTimer: clock.startTimer,
+  }).forTenant("acme", () => {});
+}
+
+const { signal } = new AbortController();
+
+async function outcome(reply: Promise<AdmissionReply>): Promise<string> {
+  try {
+    return (await reply).kind;
+  } catch (thrown) {
+    return thrown instanceof QueueUnreachable ? thrown.reason : "thrown";
+  }
+}
+
+describe("a flood", () => {
+  test.each([1, 4])(
+    "of 20,000 requests through %s isolates passes no more than the limit, and hardly a call",
+    async (isolates) => {
+      const clock = createTestClock();
+      const { queue, machine, calls } = createObject(clock, 1000);
+      const clients = Array.from({ length: isolates }, () => isolateOf(queue, clock));
+      const counts = new Map<string, number>();
+      let untrue = 0;
+      for (let n = 0; n < 10_000; n += 1) {
+        const replies = [0, 1].map((twin) =>
+          clients[n % isolates]?.admit(askOf(`r${n}-${twin}`, { limits: SIXTY, maxWaitMs: 0 }), signal),
+        );
+        for (const reply of replies) {
+          if (reply === undefined) continue;
+          const kind = await outcome(reply);
+          counts.set(kind, (counts.get(kind) ?? 0) + 1);
+          const remaining = machine.snapshot(clock.now()).limits["requestsPerMinute"]?.remaining ?? 0;
+          if (kind === "refused" && remaining > 0) untrue += 1;
+        }
+        await clock.pass(1);
+      }
+      // One burst of ten, and one a second.
+      expect(counts.get("admitted")).toBeGreaterThanOrEqual(19);
+      expect(counts.get("admitted")).toBeLessThanOrEqual(20);
+      expect(counts.get("refused")).toBe(20_000 - (counts.get("admitted") ?? 0));
+      expect(untrue).toBe(0);
+      expect(calls()).toBeLessThan(1000);
+    },
+    60_000,
+  );
+
+  test("that comes at once, beyond what the object can take, lets no more in than the limit", async () => {
+    const clock = createTestClock();
+    const { queue } = createObject(clock, 100);
+    const client = isolateOf(queue, clock);
+    const replies = Array.from({ length: 2000 }, (_, n) =>
+      outcome(client.admit(askOf(`r${n}`, { limits: SIXTY, maxWaitMs: 0 }), signal)),
+    );
+    const kinds = await Promise.all(replies);
+    expect(kinds.filter((kind) => kind === "admitted")).toHaveLength(10);
+    expect(kinds.filter((kind) => kind === "overloaded").length).toBeGreaterThan(1000);
+    expect(kinds.every((kind) => ["admitted", "refused", "overloaded"].includes(kind))).toBe(true);
+  });
+
+  test("leaves other keys, longer waits, smaller requests and newer records to the object", async () => {
+    const clock = createTestClock();
+    const asked: AdmissionRequest[] = [];
+    const { machine } = createObject(clock);
+    const client = isolateOf(
+      {
+        async admit(ask) {
+          asked.push(ask);
+          return machine.admit(ask, clock.now()) ?? never;
+        },
+      },
+      clock,
+    );
+    const limits = { tokensPerMinute: 600 };
+    const ask = (id: string, more: Partial<AdmissionRequest> = {}) =>
+      askOf(id, { limits, tokens: 80, maxWaitMs: 0, ...more });
+    await client.admit(ask("first"), signal);
+    asRefused(await client.admit(ask("second"), signal));
+    asked.length = 0;
+    expect(await client.admit(ask("same"), signal)).toMatchObject({ kind: "refused", isLocal: true });
+    expect(asked).toEqual([]);
+    await client.admit(ask("other-key", { keyId: "other" }), signal);
+    await client.admit(ask("smaller", { estimate: { inputTokens: 1, outputTokens: 0 } }), signal);
+    await client.admit(ask("newer", { configVersion: 2 }), signal);
+    void client.admit(ask("longer", { maxWaitMs: 30_000 }), signal);
+    await settled();
+    expect(asked.map(({ requestId }) => requestId)).toEqual(["other-key", "smaller", "newer", "longer"]);
+  });
+});
+
+describe("an object that hangs", () => {
+  test("costs one deadline, not one for each request, and is tried again by one request at a time", async () => {
+    const clock = createTestClock();
+    let isHanging = true;
+    let admits = 0;
+    const { machine } = createObject(clock);
+    const client = isolateOf(
+      {
+        admit(ask) {
+          admits += 1;
+          return isHanging ? never : Promise.resolve(machine.admit(ask, clock.now()) ?? never);
+        },
+        configVersion: () => (isHanging ? never : Promise.resolve(1)),
+        cancel: async () => {},
+      },
+      clock,
+    );
+    const startedAt = clock.now();
+    const first = outcome(client.admit(askOf("first"), signal));
+    await clock.pass(4000);
+    expect(await first).toBe("timeout");
+    expect(clock.now() - startedAt).toBeLessThanOrEqual(4000);
+    for (let n = 0; n < 100; n += 1)
+      expect(await outcome(client.admit(askOf(`n${n}`), signal))).toBe("timeout");
+    expect(admits).toBe(1);
+    await clock.pass(2000);
+    const trial = outcome(client.admit(askOf("trial"), signal));
+    expect(await outcome(client.admit(askOf("beside"), signal))).toBe("timeout");
+    expect(admits).toBe(2);
+    await clock.pass(4000);
+    expect(await trial).toBe("timeout");
+    isHanging = false;
+    await clock.pass(4000);
+    expect(await outcome(client.admit(askOf("back"), signal))).toBe("admitted");
+    expect(await outcome(client.admit(askOf("again"), signal))).toBe("admitted");
+  });
+
+  test("is not taken for one that lets a request wait", async () => {
+    const clock = createTestClock();
+    const { queue, machine } = createObject(clock);
+    const client = isolateOf(queue, clock);
+    const limits = { concurrency: 1 };
+    await client.admit(askOf("holder", { limits }), signal);
+    const waiting = client.admit(askOf("waiting", { limits, maxWaitMs: 60_000 }), signal);
+    let kind: string | undefined;
+    waiting.then((reply) => (kind = reply.kind)).catch(() => (kind = "thrown"));
+    await clock.pass(40_000);
+    expect(kind).toBeUndefined();
+    expect(machine.snapshot(clock.now()).depth).toBe(1);
+  });
+});
+
+describe("while the object is away", () => {
+  test("the last known rates of tenant and key hold, by this isolate alone", async () => {
+    const clock = createTestClock();
+    const client = isolateOf({}, clock);
+    const pass = (keyId: string, keyLimits?: Limits) =>
+      client.admitAlone(askOf("r", { limits: SIXTY, keyId, ...(keyLimits && { keyLimits }) })) === undefined;
+    const small = limitsOf({ requestsPerMinute: 60, burst: 2 });
+    expect(Array.from({ length: 5 }, () => pass("small", small)).filter(Boolean)).toHaveLength(2);
+    expect(Array.from({ length: 100 }, () => pass("other")).filter(Boolean)).toHaveLength(8);
+    expect(client.admitAlone(askOf("r", { limits: SIXTY }))).toMatchObject({
+      kind: "refused",
+      code: "rate_limited",
+      limit: { name: "requests_per_minute", value: 60 },
+      retryAfterMs: 1000,
+    });
+    await clock.pass(1000);
+    expect(pass("other")).toBe(true);
+    expect(client.admitAlone(askOf("r", { configVersion: 2 }))).toBeUndefined();
+  });
+});

@@ -1,0 +1,82 @@
+// The steps that the queue's model takes, what it knows of each request, and the one invariant over all of them at the end.
+import { expect } from "vitest";
+import type { AdmissionRequest, Admitted, Lane, Limits } from "../../../../src/limits/protocol.ts";
+
+export interface World {
+  readonly limits: Limits;
+  /** Of the key "small"; the other keys have none. */
+  readonly keyLimits: Limits;
+}
+
+export type Step =
+  | {
+      readonly do: "admit";
+      readonly key: string;
+      readonly lane: Lane;
+      readonly maxWaitMs: number;
+      readonly tokens: number;
+      /** Micro-dollars expected. */
+      readonly cost: number;
+      readonly prefetchCount: number;
+    }
+  /** With what it really cost, in tenths of the estimate. */
+  | { readonly do: "settle" | "ride"; readonly which: number; readonly tenths: number }
+  /** The report that a prefetched lease is used, or that it is returned. */
+  | { readonly do: "start" | "give back"; readonly which: number }
+  | { readonly do: "repeat" | "cancel" | "renew"; readonly which: number }
+  /** A cancel that overtakes its admit. */
+  | { readonly do: "overtake" }
+  /** Time goes by, and the timer fires when it should; or it leaps, and everything is late. */
+  | { readonly do: "pass" | "leap"; readonly ms: number }
+  /** A crash, or an idle object's sleep: it comes back with its last checkpoint. */
+  | { readonly do: "restart" }
+  | { readonly do: "sleep"; readonly ms: number };
+
+export interface Known {
+  readonly ask: AdmissionRequest;
+  readonly deadlineAt: number;
+  readonly seq: number;
+  phase: "waiting" | "holding" | "over";
+  lease: Admitted["lease"] | undefined;
+  goAt: number;
+  expiresAt: number;
+  /** Cancelled: it counts as never having gone. */
+  isUndone: boolean;
+  /** Admitted after the last checkpoint and before a crash: what invariant 7 allows on top. */
+  isForgotten: boolean;
+  /** It expired unsettled: its holder may be heard of again. */
+  isLapsed: boolean;
+  /** It was adopted again: on top of the limits, if need be. */
+  isAdopted: boolean;
+  /** Prefetched; `isStarted` once the queue knows which request uses it. */
+  readonly isBatched: boolean;
+  isStarted: boolean;
+  /** Its first settlement was sent. */
+  isSettled: boolean;
+}
+
+/** Float noise of rates such as 70 a minute. */
+export const EPSILON = 0.01;
+export function isOfSmallKey({ ask }: Known): boolean {
+  return ask.keyId === "small";
+}
+
+/** Invariant 1: in any window no more than rate × window + burst (and of tokens one request's debt). */
+export function checkWindows(gone: readonly Known[], limits: Limits): void {
+  const inOrder = gone.toSorted((one, other) => one.goAt - other.goAt);
+  const { requestsPerMinute: rpm, tokensPerMinute: tpm } = limits;
+  const burst = limits.burst ?? Math.ceil((rpm ?? 0) / 6);
+  for (const [from, first] of inOrder.entries()) {
+    let tokens = 0;
+    let debt = 0;
+    for (let to = from; to < inOrder.length; to += 1) {
+      const last = inOrder[to] ?? first;
+      const minutes = (last.goAt - first.goAt) / 60_000;
+      tokens += last.ask.estimate.inputTokens;
+      if (rpm !== undefined) expect(to - from + 1).toBeLessThanOrEqual(burst + rpm * minutes + EPSILON);
+      debt = Math.max(debt, last.ask.estimate.inputTokens - Math.ceil((tpm ?? 0) / 6));
+      if (tpm !== undefined)
+        expect(tokens).toBeLessThanOrEqual(Math.ceil(tpm / 6) + debt + tpm * minutes + EPSILON);
+    }
+  }
+}
