@@ -99,6 +99,11 @@ export function createSseParser(): EventParser {
   };
 }
 
+/** The events of a text that is there as a whole. */
+export function parseEvents(text: string): readonly ServerSentEvent[] {
+  return createSseParser().push(new TextEncoder().encode(text));
+}
+
 /** The lower of two positions, where -1 means that there is none. */
 function firstOf(left: number, right: number): number {
   if (left < 0) return right;

@@ -12,10 +12,13 @@ import type { ProviderAccount, UpstreamRequest, UpstreamWire } from "../wires/up
 import { toJson } from "../json/exact.ts";
 
 /**
- * The version a translated request is written for: the last that takes sampling parameters. A client of this wire
- * sends its own, and gets answers in the form of that one.
+ * The version a translated request is written for. A client of this wire sends its own and gets answers in the form of that
+ * one; one that sends none gets this.
  */
 const TRANSLATED_VERSION = "2023-06-01";
+
+/** The vendor refuses a request without a version. */
+const DEFAULT_HEADERS = { "anthropic-version": TRANSLATED_VERSION };
 
 const messagesWire: UpstreamWire = {
   clientWireName: "anthropic-messages",
@@ -64,6 +67,7 @@ function request(
     method: "POST",
     url: joinUrl(account.baseUrl, path),
     headers: { "content-type": "application/json", ...headersOf(account, isTranslated) },
+    ...(!isTranslated && { defaultHeaders: DEFAULT_HEADERS }),
     body,
   };
 }

@@ -108,11 +108,24 @@ function createChatWire(row: OpenAiCompatibleRow, urlOf: UrlOf): UpstreamWire {
       method: "POST",
       url: urlOf(target, "/chat/completions"),
       headers: headersOf(row, target.account),
-      body: translation ? formatChatRequest(chat, target, translation, row) : bodyOf(row, chat, target),
+      body: translation
+        ? formatChatRequest(chat, target, translation, formOf(row, target.account))
+        : bodyOf(row, chat, target),
     }),
     toResponse: readCompletion,
     decoder: createOpenAiDecoder,
   };
+}
+
+const REASONING_FIELDS = ["reasoning_content", "reasoning", "reasoning_details"] as const;
+
+/** The row with what the account's options say of its server. */
+function formOf(row: OpenAiCompatibleRow, { options }: ProviderAccount): OpenAiCompatibleRow {
+  const { reasoningField: named } = options;
+  if (named === undefined) return row;
+  const { reasoningField: _, ...rest } = row;
+  const field = REASONING_FIELDS.find((known) => known === named);
+  return field === undefined ? rest : { ...rest, reasoningField: field };
 }
 
 function createResponsesWire(row: OpenAiCompatibleRow, urlOf: UrlOf): UpstreamWire {

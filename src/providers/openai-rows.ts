@@ -20,8 +20,11 @@ export const OPENAI_COMPATIBLE_ROWS = [
   },
   {
     // Any other server of the same wire, at the account's own URL.
+    // Kimi, DeepSeek and others behind such an address refuse a turn of tool calls without its reasoning; the option
+    // `reasoningField` names another field, or `none`.
     kind: "openai-compatible",
     semconvName: "openai_compatible",
+    reasoningField: "reasoning_content",
     takesStreamOptions: true,
     takesTopK: true,
     speaksRealtime: true,

@@ -76,6 +76,32 @@ export interface TokenUsage {
   readonly outputAudioTokens?: number;
 }
 
+const DETAILS = [
+  "cacheReadTokens",
+  "cacheWriteTokens",
+  "reasoningTokens",
+  "inputAudioTokens",
+  "cacheReadAudioTokens",
+  "outputAudioTokens",
+] as const satisfies readonly (keyof TokenUsage)[];
+
+/** Two counts of one stream as one: each the largest that was said, since counts only grow and a later 0 takes none back. */
+export function mergeUsage(before: TokenUsage | undefined, after: TokenUsage): TokenUsage {
+  if (before === undefined) return after;
+  const details: { [Name in (typeof DETAILS)[number]]?: number } = {};
+  for (const name of DETAILS) {
+    const [one, other] = [before[name], after[name]];
+    if (one !== undefined && other !== undefined) details[name] = Math.max(one, other);
+  }
+  return {
+    ...before,
+    ...after,
+    ...details,
+    inputTokens: Math.max(before.inputTokens, after.inputTokens),
+    outputTokens: Math.max(before.outputTokens, after.outputTokens),
+  };
+}
+
 export interface ToolCall {
   readonly id: string;
   readonly name: string;

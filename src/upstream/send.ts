@@ -68,7 +68,7 @@ export async function sendUpstream(send: UpstreamSend, ports: UpstreamPorts): Pr
   let call: UpstreamCall;
   try {
     const request = provider.sign ? await provider.sign(send.request, target, ports) : send.request;
-    const headers = withPassedHeaders(request.headers, client, target);
+    const headers = withPassedHeaders(request, client, target);
     const response = await exchange({ ...request, headers }, send, handle.signal, ports);
     call = Object.assign(handle, { response, hasFirstByteLimit });
   } catch (thrown) {
@@ -110,7 +110,7 @@ function runnerOf({ runModel }: UpstreamPorts, name: string): RunModel {
 }
 
 function withPassedHeaders(
-  own: Readonly<Record<string, string>>,
+  { headers: own, defaultHeaders }: UpstreamRequest,
   client: ClientSide,
   { account }: Target,
 ): Record<string, string> {
@@ -119,6 +119,7 @@ function withPassedHeaders(
     const value = client.headers.get(name);
     if (value !== null && headers[name] === undefined) headers[name] = value;
   }
+  for (const name in defaultHeaders) headers[name] ??= defaultHeaders[name] ?? "";
   if (account.propagateTrace) headers["traceparent"] = client.traceparent;
   return headers;
 }

@@ -52,3 +52,14 @@ export function readFunction(call: JsonRecord): {
   const given = isRecord(custom) ? custom["input"] : called["arguments"];
   return { name: textOf(called["name"]), argumentsJson: textOf(given) ?? "" };
 }
+
+/** Two usages of one stream in the wire's own words, nested counts too: of each count the larger. */
+export function largerCounts(before: JsonRecord, after: JsonRecord): JsonRecord {
+  const merged: Record<string, unknown> = { ...before };
+  for (const [name, value] of Object.entries(after)) {
+    const known = before[name];
+    if (isRecord(value)) merged[name] = largerCounts(recordOf(known), value);
+    else merged[name] = isCount(known) && isCount(value) ? Math.max(known, value) : value;
+  }
+  return merged;
+}

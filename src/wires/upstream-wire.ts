@@ -33,6 +33,8 @@ export interface UpstreamRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Headers that the upstream must have and that a client of its wire may send itself. */
+  readonly defaultHeaders?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
 

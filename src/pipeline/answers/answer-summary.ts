@@ -4,6 +4,7 @@
 
 import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
 import { textTokens } from "../../pricing/estimate/text-tokens.ts";
+import { mergeUsage } from "../../schema/chat.ts";
 import type { EmbeddingResponse } from "../../schema/embedding.ts";
 import type { ChatChunk, ChatRequest, ChatResponse, FinishReason, TokenUsage } from "../../schema/chat.ts";
 
@@ -70,7 +71,7 @@ export function createAnswerCollector(kept?: { add(chunk: ChatChunk): void }): A
         if (chunk.index < MAX_CHOICES) finishReasons[chunk.index] = chunk.reason;
         break;
       case "usage":
-        usage = chunk.usage;
+        usage = mergeUsage(usage, chunk.usage);
         break;
       case "reasoning_signature":
       case "encrypted_reasoning":

@@ -12,7 +12,9 @@ import { endAttempt } from "../attempts/attempt-span.ts";
 import { billAnswer } from "../attempts/bill.ts";
 import type { ChatExchange, CountExchange, EmbeddingExchange } from "../attempts/exchange.ts";
 import type { Answered } from "../ended.ts";
+import { parseEvents } from "../../bytes/sse.ts";
 import { GatewayError } from "../../errors.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
 import { readBody } from "../../upstream/read-body.ts";
 import { parseJson } from "../../json/exact.ts";
@@ -33,7 +35,8 @@ export function answerClient(ctx: Answering, upstreamCall: UpstreamCall, idleMs:
     case "embeddings":
       return answerWhole(ctx, exchange, upstreamCall, idleMs);
     case "chat":
-      return ctx.run.call.chat.stream
+      // Some upstreams answer with JSON where a stream was asked for: a whole answer, or an error with a 2xx status.
+      return ctx.run.call.chat.stream && !isJson(upstreamCall)
         ? answerStream(ctx, exchange, upstreamCall, idleMs)
         : answerWhole(ctx, exchange, upstreamCall, idleMs);
   }
@@ -47,7 +50,7 @@ async function answerWhole(
 ): Promise<Answered> {
   const { run, turn, target, span, startedAt } = ctx;
   const { call, deps } = run;
-  const received = await readBody(upstreamCall, idleMs);
+  const received = toWhole(await readBody(upstreamCall, idleMs), exchange, upstreamCall);
   const { answer, choices = [], format } = exchange.read(parseBody(received, exchange, target.account.name));
   deps.content?.note(call, span.ref, () => choices);
   // Before the claim: an answer that comes too late costs as much.
@@ -57,7 +60,7 @@ async function answerWhole(
   endAttempt(span, { answer, bill, status: upstreamCall.response.status });
   const body = exchange.isSameWire ? received : formatSpanned(ctx, format);
   return {
-    generation: { contentType: JSON_TYPE, body },
+    generation: toGeneration(body, exchange, call.chat),
     ended: {
       kind: "whole",
       answer,
@@ -68,6 +71,32 @@ async function answerWhole(
       body,
     },
   };
+}
+
+function isJson({ response }: UpstreamCall): boolean {
+  return response.headers.get("content-type")?.startsWith(JSON_TYPE) === true;
+}
+
+/** The body of a whole answer, also where the upstream of the client's wire streamed one that nobody asked it to stream. */
+function toWhole(
+  body: string,
+  exchange: ChatExchange | EmbeddingExchange,
+  { response }: UpstreamCall,
+): string {
+  if (exchange.kind !== "chat" || !exchange.isSameWire) return body;
+  const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
+  return isStream ? exchange.clientWire.wholeFromStream(parseEvents(body)) : body;
+}
+
+/** The whole answer as the client asked for it. */
+function toGeneration(
+  body: string,
+  exchange: ChatExchange | EmbeddingExchange,
+  chat: ChatRequest,
+): Answered["generation"] {
+  if (exchange.kind !== "chat" || !chat.stream) return { contentType: JSON_TYPE, body };
+  const { clientWire } = exchange;
+  return { contentType: clientWire.streamType(chat), body: clientWire.streamFromWhole(body, chat) };
 }
 
 function formatSpanned(ctx: Answering, format: () => string): string {

@@ -9,6 +9,7 @@ import { formatEvent } from "../../bytes/sse.ts";
 import { formatAnthropicCitation, formatStop, formatAnthropicUsage, messageHead } from "./client-answer.ts";
 import type { ChunkEncoder } from "../client-wire.ts";
 import { toJson } from "../../json/exact.ts";
+import { mergeUsage } from "../../schema/chat.ts";
 
 /** The block that is open: the wire has one at a time. */
 interface OpenBlock {
@@ -18,6 +19,30 @@ interface OpenBlock {
   readonly call?: number;
   /** A signature ends a thought: what is thought after it is another one. */
   isSigned: boolean;
+}
+
+type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
+
+/** What begins or adds to a block. */
+const BLOCK_CHUNKS: ReadonlySet<ChatChunk["type"]> = new Set<ChatChunk["type"]>([
+  "text",
+  "refusal",
+  "citation",
+  "reasoning",
+  "reasoning_signature",
+  "encrypted_reasoning",
+  "tool_call",
+]);
+
+/** Whether a call's arguments are a whole JSON value, so that its block may end. */
+function isWhole(json: string): boolean {
+  if (!json.trimEnd().endsWith("}")) return false;
+  try {
+    JSON.parse(json);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
@@ -33,6 +58,10 @@ export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
   let open: OpenBlock | undefined;
   /** Where the block of each call is. */
   const callBlocks = new Map<number, number>();
+  /** The arguments of the call whose block is open. */
+  let openArguments = "";
+  /** What came while a call's arguments were incomplete: blocks come one after the other, and SDKs read them so. */
+  let waiting: ChatChunk[] = [];
 
   function send(type: string, fields: JsonRecord): void {
     out += formatEvent(toJson({ type, ...fields }), type);
@@ -74,25 +103,64 @@ export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
     return begin("thinking", { type: "thinking", thinking: "", signature: "" });
   }
 
-  function callBlock(chunk: Extract<ChatChunk, { readonly type: "tool_call" }>): number {
+  function callBlock(chunk: ToolCallChunk): number {
     const { call, id: callId = `toolu_${chunk.call}`, name = "" } = chunk;
     const known = callBlocks.get(call);
-    // Fragments of two calls mixed together: SDKs add a delta to the block of its index, whether or not it is open.
+    // More of a call whose arguments were whole: SDKs add it to the block of its index all the same.
     if (known !== undefined) return known;
     const { at } = begin("tool_use", { type: "tool_use", id: callId, name, input: {} }, call);
     callBlocks.set(call, at);
+    openArguments = "";
     return at;
   }
 
-  function take(chunk: ChatChunk): void {
+  /** Whether the chunk must wait for the open call: it would begin another block while that one's arguments are incomplete. */
+  function mustWait(chunk: ChatChunk): boolean {
+    if (open?.kind !== "tool_use" || !BLOCK_CHUNKS.has(chunk.type)) return false;
+    if (chunk.type === "tool_call" && chunk.call === open.call) return false;
+    return !isWhole(openArguments);
+  }
+
+  function takeInOrder(chunk: ChatChunk): void {
     if ("index" in chunk && chunk.index !== 0) return;
+    if (waiting.length > 0 ? isOfAnotherBlock(chunk) : mustWait(chunk)) waiting.push(chunk);
+    else take(chunk);
+    if (waiting.length > 0 && isWhole(openArguments)) drain();
+  }
+
+  function isOfAnotherBlock(chunk: ChatChunk): boolean {
+    return BLOCK_CHUNKS.has(chunk.type) && !(chunk.type === "tool_call" && chunk.call === open?.call);
+  }
+
+  /** Takes what has waited; some of it may have to wait for the next call. */
+  function drain(): void {
+    const chunks = waiting;
+    waiting = [];
+    chunks.forEach(takeInOrder);
+  }
+
+  /** At the end nothing more comes for any call: what waits is taken call by call. */
+  function drainAll(): void {
+    while (waiting.length > 0) {
+      close();
+      const [first] = waiting;
+      const call = first?.type === "tool_call" ? first.call : undefined;
+      const isNext = (chunk: ChatChunk): boolean =>
+        call === undefined ? chunk === first : chunk.type === "tool_call" && chunk.call === call;
+      const next = waiting.filter(isNext);
+      waiting = waiting.filter((chunk) => !isNext(chunk));
+      next.forEach(take);
+    }
+  }
+
+  function take(chunk: ChatChunk): void {
     switch (chunk.type) {
       case "start":
         id = chunk.id ?? id;
         model = chunk.model ?? model;
         return;
       case "usage":
-        ({ usage } = chunk);
+        usage = mergeUsage(usage, chunk.usage);
         return;
       case "finish":
         ({ reason, stopSequence } = chunk);
@@ -134,6 +202,7 @@ export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
       case "tool_call": {
         start();
         const at = callBlock(chunk);
+        if (at === open?.at) openArguments += chunk.argumentsFragment;
         if (chunk.argumentsFragment !== "") {
           delta(at, { type: "input_json_delta", partial_json: chunk.argumentsFragment });
         }
@@ -149,13 +218,14 @@ export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
 
   return {
     push(chunks) {
-      chunks.forEach(take);
+      chunks.forEach(takeInOrder);
       // A usage that came along with the start is in it; after that the client need not wait for the first word.
       if (chunks.some(({ type }) => type === "start")) start();
       return flush();
     },
     end() {
       start();
+      drainAll();
       close();
       const stop = formatStop({ reason, stopSequence, isRefusal, hasToolCalls: callBlocks.size > 0 });
       send("message_delta", { delta: stop, usage: formatAnthropicUsage(usage) });

@@ -7,6 +7,7 @@ import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent, type ServerSentEvent } from "../../bytes/sse.ts";
 import { parseJson, toJson } from "../../json/exact.ts";
+import { largerCounts } from "../read-upstream.ts";
 
 /** Which member of its block a delta's text belongs to. */
 const TEXT_OF_DELTA: Readonly<Record<string, string>> = {
@@ -36,7 +37,7 @@ export function messageFromStream(events: readonly ServerSentEvent[]): string {
         addDelta(blocks, inputs, index, recordOf(event["delta"]));
         break;
       case "message_delta": {
-        const usage = { ...recordOf(message?.["usage"]), ...present(recordOf(event["usage"])) };
+        const usage = largerCounts(recordOf(message?.["usage"]), present(recordOf(event["usage"])));
         message = { ...message, ...recordOf(event["delta"]), usage };
         break;
       }

@@ -16,6 +16,7 @@ import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/
 import { withTier } from "../service-tier.ts";
 import { errorWithGoodStatus, isCount, malformed } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
+import { refuseFailure } from "../finish-words.ts";
 
 /** A whole message; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readMessage(body: unknown): ChatResponse {
@@ -42,6 +43,7 @@ function readChoice(body: JsonRecord): ChatChoice {
   // Each signature is of one thought alone: joined thoughts have none, so that none is sent back that doesn't fit.
   const signature = thoughts.length === 1 ? textOf(thoughts[0]?.["signature"]) : undefined;
   const { text, citations } = readTexts(ofType("text"));
+  refuseFailure(body["stop_reason"]);
   const finishReason = readAnthropicStopReason(body["stop_reason"]);
   const stopSequence = textOf(body["stop_sequence"]);
   const refusal = readRefusal(body);

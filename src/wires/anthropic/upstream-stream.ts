@@ -13,8 +13,9 @@ import {
 } from "./upstream-answer.ts";
 
 import type { Decoder } from "../upstream-wire.ts";
-import { parseEvent } from "../read-upstream.ts";
+import { largerCounts, parseEvent } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
+import { failureOf } from "../finish-words.ts";
 
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
 const ERROR_CLASS = /^[\w.-]{1,64}$/;
@@ -49,10 +50,10 @@ export function createAnthropicDecoder(): Decoder {
     ];
   }
 
-  /** Later counts are of the whole message so far; what they leave out stays as it was. */
+  /** Later counts are of the whole message so far; what they leave out, or say a smaller number of, stays as it was. */
   function takeUsage(said: unknown): readonly ChatChunk[] {
     const counts = Object.entries(recordOf(said)).filter(([, value]) => isPresent(value));
-    usage = { ...usage, ...Object.fromEntries(counts) };
+    usage = largerCounts(usage, Object.fromEntries(counts));
     const read = counts.length === 0 ? undefined : readAnthropicUsage(usage);
     return read === undefined ? [] : [{ type: "usage", usage: read }];
   }
@@ -153,6 +154,8 @@ export function createAnthropicDecoder(): Decoder {
 
   function readEnd(event: JsonRecord): readonly ChatChunk[] {
     const delta = recordOf(event["delta"]);
+    const failure = failureOf(delta["stop_reason"]);
+    if (failure !== undefined) return [...takeUsage(event["usage"]), { type: "error", errorType: failure }];
     const reason = readAnthropicStopReason(delta["stop_reason"]);
     const stopSequence = textOf(delta["stop_sequence"]);
     const refusal = readRefusal(delta);

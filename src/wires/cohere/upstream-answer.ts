@@ -4,16 +4,16 @@
  */
 
 import type { ChatResponse, Citation, FinishReason, TokenLogprob, TokenUsage } from "../../schema/chat.ts";
-import { GatewayError } from "../../errors.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { isCount, malformed, readFunction } from "../read-upstream.ts";
+import { refuseFailure } from "../finish-words.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the model failed with a 2xx status. */
 export function readCohereChat(body: unknown): ChatResponse {
   if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const { message, finish_reason: reason } = body;
   if (!isRecord(message)) throw malformed("a response without a message");
-  if (reason === FAILED) throw new GatewayError("upstream_error", "The upstream failed while it answered.");
+  refuseFailure(reason);
   const content = listOf(message["content"]).map(recordOf);
   const text = content.map((item) => textOf(item["text"]) ?? "").join("");
   const thoughts = content.map(({ thinking }) => textOf(thinking) ?? "").join("");
@@ -75,9 +75,6 @@ export function readLogprob(item: unknown): readonly TokenLogprob[] {
   if (typeof text !== "string" || each.length === 0) return [];
   return [{ token: text, logprob: each.reduce((sum, value) => sum + value, 0), top: [] }];
 }
-
-/** The model's own failure. */
-export const FAILED = "ERROR";
 
 const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
   ["COMPLETE", "stop"],

@@ -6,7 +6,6 @@
 import type { ChatChunk } from "../../schema/chat.ts";
 import { isPresent, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import {
-  FAILED,
   readCohereCitation,
   readCohereFinishReason,
   readLogprob,
@@ -15,6 +14,7 @@ import {
 
 import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent, readFunction } from "../read-upstream.ts";
+import { failureOf } from "../finish-words.ts";
 
 const END_MARK = "[DONE]";
 /** The wire has one choice. */
@@ -106,7 +106,8 @@ function readReasoning(thought: unknown): readonly ChatChunk[] {
 
 function readEnd(delta: JsonRecord): readonly ChatChunk[] {
   const { finish_reason: word } = delta;
-  if (word === FAILED || isPresent(delta["error"])) return [{ type: "error", errorType: "error" }];
+  const failure = failureOf(word) ?? (isPresent(delta["error"]) ? "error" : undefined);
+  if (failure !== undefined) return [{ type: "error", errorType: failure }];
   const reason = readCohereFinishReason(word);
   const usage = readCohereUsage(delta["usage"]);
   return [

@@ -7,6 +7,7 @@ import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } fro
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { isCount, malformed } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
+import { refuseFailure } from "../finish-words.ts";
 
 /** A whole answer; throws `upstream_malformed`. The wire names neither an id nor the model. */
 export function readConverse(body: unknown): ChatResponse {
@@ -40,6 +41,7 @@ function readChoice(blocks: readonly JsonRecord[], stopReason: unknown): ChatCho
   // Each signature is of one thought alone.
   const signature = spoken.length === 1 ? textOf(spoken[0]?.["signature"]) : undefined;
   const encrypted = thoughts.flatMap(({ redactedContent }) => textOf(redactedContent) ?? []);
+  refuseFailure(stopReason);
   const finishReason = readConverseStopReason(stopReason);
   return {
     index: 0,

@@ -10,6 +10,7 @@ import { readConverseCitation, readConverseStopReason, readConverseUsage } from 
 
 import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent } from "../read-upstream.ts";
+import { finishChunks } from "../finish-words.ts";
 
 /** The wire has one choice. */
 const INDEX = 0;
@@ -111,8 +112,8 @@ export function createConverseDecoder(): Decoder {
       case "contentBlockStop":
         return closeBlock(event);
       case "messageStop": {
-        const reason = readConverseStopReason(event["stopReason"]);
-        return reason === undefined ? [] : [{ type: "finish", index: INDEX, reason }];
+        const word = event["stopReason"];
+        return finishChunks(word, INDEX, readConverseStopReason(word));
       }
       case "metadata": {
         // The last event: nothing comes behind the usage.

@@ -24,6 +24,7 @@ import {
   toUsageMetadata,
 } from "./client-answer.ts";
 import { toJson } from "../../json/exact.ts";
+import { mergeUsage } from "../../schema/chat.ts";
 
 /** How one event is framed in the stream. */
 export interface StreamFraming {
@@ -97,7 +98,7 @@ export function createAnswerEncoder(framing: StreamFraming): ChunkEncoder {
         choiceOf(chunk.index).finishReason = chunk.reason;
         return undefined;
       case "usage":
-        usage = chunk.usage;
+        usage = mergeUsage(usage, chunk.usage);
         return undefined;
       case "error":
       case "done":

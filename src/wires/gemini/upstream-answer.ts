@@ -16,6 +16,7 @@ import { tagSignature } from "../reasoning-provenance.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { errorWithGoodStatus, malformed, readIndex } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
+import { refuseFailure } from "../finish-words.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readAnswer(body: unknown): ChatResponse {
@@ -63,6 +64,7 @@ function readChoice(candidate: JsonRecord, position: number, responseId: string 
   const signature = [...thoughts, ...textParts].map(readSignature).findLast((known) => known !== undefined);
   const calls = parts.filter((part) => isPresent(part["functionCall"]));
   const toolCalls = calls.map((part, at) => readGeminiCall(part, callId(responseId, index, at)));
+  refuseFailure(candidate["finishReason"]);
   const finishReason = readGeminiFinishReason(candidate["finishReason"], toolCalls.length > 0);
   const citations = readGeminiCitations(candidate, text);
   const logprobs = readGeminiLogprobs(candidate["logprobsResult"]);

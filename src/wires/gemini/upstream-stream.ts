@@ -20,6 +20,7 @@ import {
 
 import type { Decoder } from "../upstream-wire.ts";
 import { malformed, parseEvent, readIndex } from "../read-upstream.ts";
+import { finishChunks } from "../finish-words.ts";
 
 /** A status of google.rpc.Code, as spans may carry it. */
 const ERROR_STATUS = /^[A-Z_]{1,64}$/;
@@ -60,7 +61,7 @@ export function createGeminiDecoder(): Decoder {
       chunks.push({ type: "citation", index, citation });
     known.citations = Math.max(known.citations, citations.length);
     const reason = readGeminiFinishReason(candidate["finishReason"], known.calls > 0);
-    if (reason !== undefined) chunks.push({ type: "finish", index, reason });
+    chunks.push(...finishChunks(candidate["finishReason"], index, reason));
   }
 
   return ({ data }) => {

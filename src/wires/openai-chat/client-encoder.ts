@@ -18,6 +18,7 @@ import {
   formatChatUsage,
 } from "./client-answer.ts";
 import { toJson } from "../../json/exact.ts";
+import { mergeUsage } from "../../schema/chat.ts";
 
 type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
 type Indexed = Extract<ChatChunk, { readonly index: number }>;
@@ -108,7 +109,7 @@ export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
         head = formatHead("chat.completion.chunk", chunk, chat);
         return open(0);
       case "usage":
-        usage = { ...usage, ...chunk.usage };
+        usage = mergeUsage(usage, chunk.usage);
         return "";
       case "error":
       case "done":

@@ -4,9 +4,10 @@
  */
 
 import { GatewayError } from "../../errors.ts";
-import { isPresent, isRecord, recordOf, type JsonRecord } from "../../json/fields.ts";
+import { isPresent, isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import type { ServerSentEvent } from "../../bytes/sse.ts";
 import { parseJson, toJson } from "../../json/exact.ts";
+import { largerCounts } from "../read-upstream.ts";
 
 /** Strings that arrive in pieces. Any other string (`id`, `role`, `name`) arrives whole. */
 const STREAMED_TEXT: ReadonlySet<string> = new Set([
@@ -66,7 +67,10 @@ function mergeEnvelope(before: JsonRecord, fields: JsonRecord): JsonRecord {
   const said = Object.entries(fields).filter(
     ([name, value]) => before[name] === undefined || (isPresent(value) && value !== ""),
   );
-  return { ...before, ...Object.fromEntries(said) };
+  const merged = { ...before, ...Object.fromEntries(said) };
+  return isRecord(before["usage"]) && isRecord(fields["usage"])
+    ? { ...merged, usage: largerCounts(before["usage"], fields["usage"]) }
+    : merged;
 }
 
 /** A whole so far and its next fragment, as a new whole. */
@@ -85,7 +89,10 @@ function mergeValue(name: string, before: unknown, value: unknown): unknown {
     if (STREAMED_TEXT.has(name)) return before + value;
     return value === "" ? before : value;
   }
-  if (Array.isArray(value)) return mergeList(Array.isArray(before) ? before : [], value);
+  if (Array.isArray(value)) {
+    const list: readonly unknown[] = Array.isArray(before) ? before : [];
+    return name === "tool_calls" ? mergeCalls(list, value) : mergeList(list, value);
+  }
   return isRecord(value) ? mergeFragment(recordOf(before), value) : value;
 }
 
@@ -99,6 +106,31 @@ function mergeList(before: readonly unknown[], parts: readonly unknown[]): reado
     else merged[at] = mergeFragment(recordOf(merged[at]), recordOf(part));
   }
   return merged;
+}
+
+/** As the stream's own reader tells calls apart: call-placer.ts. */
+function mergeCalls(before: readonly unknown[], parts: readonly unknown[]): readonly unknown[] {
+  const merged = [...before];
+  for (const part of parts) {
+    const fragment = recordOf(part);
+    const at = callOf(merged.map(recordOf), fragment);
+    if (at < 0) merged.push(part);
+    else merged[at] = mergeFragment(recordOf(merged[at]), fragment);
+  }
+  return merged;
+}
+
+/** The call that a fragment goes on with; -1 for a new one. */
+function callOf(calls: readonly JsonRecord[], { index, id: given, function: called }: JsonRecord): number {
+  const id = textOf(given);
+  const named = (): number => (id === undefined ? -1 : calls.findLastIndex((call) => call["id"] === id));
+  if (index === undefined) return id === undefined ? calls.length - 1 : named();
+  const at = calls.findLastIndex((call) => call["index"] === index);
+  const own = textOf(calls[at]?.["id"]);
+  if (id === undefined || own === undefined || id === own) return at;
+  // Some vendors number each call 0: another id with a name, or one that was there before, is another call.
+  const other = named();
+  return other >= 0 || textOf(recordOf(called)["name"]) !== undefined ? other : at;
 }
 
 function finishChoice({ delta, ...choice }: JsonRecord): JsonRecord {

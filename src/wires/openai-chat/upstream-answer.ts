@@ -22,6 +22,7 @@ import {
 } from "./upstream-details.ts";
 import { withTier } from "../service-tier.ts";
 import { errorWithGoodStatus, isCount, malformed, readFunction, readIndex } from "../read-upstream.ts";
+import { refuseFailure } from "../finish-words.ts";
 
 /** A whole chat completion; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readCompletion(body: unknown): ChatResponse {
@@ -52,6 +53,7 @@ function withSources(choices: readonly ChatChoice[], sources: readonly Citation[
 function readChoice(choice: unknown, position: number): ChatChoice {
   if (!isRecord(choice) || !isRecord(choice["message"])) throw malformed("a choice without a message");
   const { message } = choice;
+  refuseFailure(choice["finish_reason"], choice["error"]);
   const thoughts = readReasoning(message);
   const refusal = textOf(message["refusal"]);
   const citations = readChatCitations(message["annotations"]);

@@ -16,7 +16,9 @@ import {
 import type { Decoder } from "../upstream-wire.ts";
 import { readChatFinishReason, readText, readChatUsage } from "./upstream-answer.ts";
 import { withTier } from "../service-tier.ts";
-import { isCount, malformed, parseEvent, readFunction, readIndex } from "../read-upstream.ts";
+import { malformed, parseEvent, readFunction, readIndex } from "../read-upstream.ts";
+import { finishChunks } from "../finish-words.ts";
+import { createCallPlacer, type CallPlacer } from "../call-placer.ts";
 
 const END_MARK = "[DONE]";
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
@@ -61,22 +63,6 @@ function readUsageElsewhere(body: JsonRecord): TokenUsage | undefined {
   return readChatUsage(recordOf(body["x_groq"])["usage"]) ?? readChatUsage(recordOf(first)["usage"]);
 }
 
-/** The place of a call within its choice, also where the vendor leaves it out and only the id tells calls apart. */
-type CallPlacer = (choice: number, call: JsonRecord, at: number) => number;
-
-function createCallPlacer(): CallPlacer {
-  const ids = new Map<number, string[]>();
-  return (choice, call, at) => {
-    if (isCount(call["index"])) return call["index"];
-    const known = ids.get(choice) ?? [];
-    ids.set(choice, known);
-    const id = textOf(call["id"]);
-    if (id === undefined) return Math.max(at, known.length - 1);
-    const place = known.indexOf(id);
-    return place >= 0 ? place : known.push(id) - 1;
-  };
-}
-
 function readStart(body: JsonRecord): ChatChunk | undefined {
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
@@ -115,7 +101,7 @@ function readChoice(choice: JsonRecord, index: number, placeCall: CallPlacer, ch
     chunks.push({
       type: "tool_call",
       index,
-      call: placeCall(index, call, at),
+      call: placeCall(index, { index: call["index"], id, name }, at),
       ...(id !== undefined && { id }),
       ...(name !== undefined && { name }),
       argumentsFragment: argumentsJson,
@@ -126,8 +112,9 @@ function readChoice(choice: JsonRecord, index: number, placeCall: CallPlacer, ch
     chunks.push({ type: "citation", index, citation });
   const logprobs = readChatLogprobs(recordOf(choice["logprobs"])["content"]);
   if (logprobs.length > 0) chunks.push({ type: "logprobs", index, logprobs });
-  const reason = readChatFinishReason(choice["finish_reason"]);
-  if (reason !== undefined) chunks.push({ type: "finish", index, reason });
+  const { finish_reason: word, error } = choice;
+  if (isPresent(error)) chunks.push({ type: "error", errorType: readErrorClass(error) });
+  else chunks.push(...finishChunks(word, index, readChatFinishReason(word)));
 }
 
 function readErrorClass(error: unknown): string {

@@ -16,6 +16,7 @@ import {
   type OpenReasoning,
 } from "./client-items.ts";
 import { toJson } from "../../json/exact.ts";
+import { mergeUsage } from "../../schema/chat.ts";
 
 type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
 
@@ -108,7 +109,7 @@ export function createResponseEncoder(chat: ChatRequest): ChunkEncoder {
         model = chunk.model ?? model;
         return begin();
       case "usage":
-        usage = { ...usage, ...chunk.usage };
+        usage = mergeUsage(usage, chunk.usage);
         return "";
       case "finish":
         finish = chunk.reason;

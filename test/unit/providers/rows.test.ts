@@ -383,12 +383,18 @@ describe("ends and sources", () => {
   test.each([
     ["together", "eos", "stop"],
     ["mistral", "model_length", "length"],
-    ["mistral", "error", "unknown"],
-    ["deepseek", "insufficient_system_resource", "unknown"],
   ] as const)("%s ends with %s: %s", (kind, word, reason) => {
     expect(
       read(kind, { choices: [{ message: { content: "x" }, finish_reason: word }] }).choices[0]?.finishReason,
     ).toBe(reason);
+  });
+
+  test.each([
+    ["mistral", "error"],
+    ["deepseek", "insufficient_system_resource"],
+  ] as const)("%s ends with %s: an error", (kind, word) => {
+    const body = { choices: [{ message: { content: "x" }, finish_reason: word }] };
+    expect(() => read(kind, body)).toThrow(expect.objectContaining({ code: "upstream_error" }));
   });
 
   test("perplexity's sources are citations, told once in a stream that repeats them", () => {

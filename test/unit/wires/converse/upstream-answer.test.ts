@@ -175,7 +175,6 @@ describe("a whole answer", () => {
     ["content_filtered", "content_filter"],
     ["guardrail_intervened", "content_filter"],
     ["max_tokens", "length"],
-    ["malformed_tool_use", "unknown"],
   ])("that ended with %s has the reason %s", (stopReason, finishReason) => {
     const body = { output: { message: { role: "assistant", content: [] } }, stopReason };
     expect(readConverse(body).choices[0]).toMatchObject({ finishReason });
