@@ -1,8 +1,8 @@
-/** `/admin/tenants`: tenant records, and the purge of a tenant's cache. */
+/** `/admin/tenants`: tenant records, their erasure, and the purge of a tenant's cache. */
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
-import { answerNothing, answerRecord, readJson, readPage } from "../../src/http/admin-http.ts";
+import { answerRecord, readJson, readPage } from "../../src/http/admin-http.ts";
 
 export const adminTenants = new Hono<AppEnv>()
   .get("/tenants", async (c) => {
@@ -26,9 +26,11 @@ export const adminTenants = new Hono<AppEnv>()
     );
   })
   .delete("/tenants/:tenant", async (c) => {
-    await c.var.services.directory.deleteTenant(c.req.param("tenant"), c.req.header("if-match"));
-    return answerNothing(c);
+    const { directory } = c.var.services;
+    const erasure = await directory.deleteTenant(c.req.param("tenant"), c.req.header("if-match"));
+    return c.json({ erasure }, 202);
   })
+  .get("/erasures/:id", async (c) => c.json(await c.var.services.directory.getErasure(c.req.param("id"))))
   .post("/tenants/:tenant/cache/purge", async (c) => {
     return c.json({ epoch: await c.var.services.directory.purgeCache(c.req.param("tenant")) });
   });

@@ -5,6 +5,7 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
+import { eraseObject } from "../runtime/erase-object.ts";
 import type { IndexEntry, NearestAnswer, NearestAsk, SemanticIndexRpc } from "./semantic-protocol.ts";
 import type { SpanContextRef } from "../telemetry/trace/trace.ts";
 import { nearest, type Expiring } from "./vectors.ts";
@@ -97,6 +98,11 @@ export class SemanticIndex extends DurableObject<Env> implements SemanticIndexRp
 
   async forget(scope: string, key: string): Promise<void> {
     this.#delete("scope = ? AND key = ?", scope, key);
+  }
+
+  /** Of a tenant that was deleted. */
+  erase(): Promise<void> {
+    return eraseObject(this.ctx);
   }
 
   /** An empty object sets no further alarm. */

@@ -3,6 +3,7 @@
  * begins with the hex of its hash, by whose first digit a tenant's flights are spread over sixteen objects.
  */
 
+import { flightObject } from "../tenants/storage-keys.ts";
 import type { InflightRpc } from "./protocol.ts";
 
 /** One for an isolate; `objectOf` gives a new stub each time: a broken one stays broken. */
@@ -10,7 +11,7 @@ export function createInflightClient(
   objectOf: (name: string) => InflightRpc,
 ): (tenantId: string) => InflightRpc {
   return (tenantId) => {
-    const at = (key: string): InflightRpc => objectOf(`${tenantId}/${key.slice(0, 1)}`);
+    const at = (key: string): InflightRpc => objectOf(flightObject(tenantId, key));
     return {
       join: (ask) => at(ask.key).join(ask),
       lead: (key, flightId, progress, own) => at(key).lead(key, flightId, progress, own),

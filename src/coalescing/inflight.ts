@@ -4,6 +4,7 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
+import { eraseObject } from "../runtime/erase-object.ts";
 import { createAnswerKeeper, type SqlAnswerKeeper } from "./answer-keeper.ts";
 import { createSingleFlight } from "./single-flight.ts";
 import type { InflightRpc, JoinRequest, Joined } from "./protocol.ts";
@@ -48,6 +49,11 @@ export class Inflight extends DurableObject<Env> implements InflightRpc {
 
   hasFailed(key: string, flightId: string, requestId: string): Promise<boolean> {
     return this.#board.hasFailed(key, flightId, requestId);
+  }
+
+  /** Of a tenant that was deleted. */
+  erase(): Promise<void> {
+    return eraseObject(this.ctx);
   }
 
   override async alarm(): Promise<void> {

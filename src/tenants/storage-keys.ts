@@ -24,3 +24,13 @@ export function keyEntry(hash: string): string {
 export function queueMark(tenantId: string): string {
   return QUEUE_PREFIX + tenantId;
 }
+
+/** The object of a flight: a tenant's are spread over sixteen by the first hex digit of their key. */
+export function flightObject(tenantId: string, key: string): string {
+  return `${tenantId}/${key.slice(0, 1)}`;
+}
+
+/** All sixteen. */
+export function flightObjects(tenantId: string): readonly string[] {
+  return [..."0123456789abcdef"].map((digit) => flightObject(tenantId, digit));
+}

@@ -4,6 +4,7 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
+import { eraseObject } from "../../runtime/erase-object.ts";
 import { readSettings } from "../../config.ts";
 import { readBundle } from "../../tenants/bundle.ts";
 import type { DirectoryRpc } from "../../tenants/directory/directory-api.ts";
@@ -156,6 +157,11 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
 
   override webSocketError(): void {
     this.#live.closed();
+  }
+
+  /** Of a tenant that was deleted. */
+  erase(): Promise<void> {
+    return eraseObject(this.ctx);
   }
 
   /** A lease may have expired while no call came. */

@@ -4,6 +4,7 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
+import { eraseObject } from "../../runtime/erase-object.ts";
 import { readSettings, type Settings } from "../../config.ts";
 import { VERSION } from "../../version.ts";
 import { sendExport } from "../export/otlp-send.ts";
@@ -60,6 +61,11 @@ export class TenantMetrics extends DurableObject<Env> implements MetricsPort {
     this.#save();
     const series = this.#ledger.list();
     return [...series, ...(await this.#depthOf(tenantId, series, Date.now()))];
+  }
+
+  /** Of a tenant that was deleted. */
+  erase(): Promise<void> {
+    return eraseObject(this.ctx);
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
+import { eraseObject } from "../../runtime/erase-object.ts";
 import { StoredBatches } from "./store-batches.ts";
 import { TraceTable } from "./store-table.ts";
 import type {
@@ -63,6 +64,11 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
   async get(traceId: string): Promise<readonly string[]> {
     this.#unpackAll();
     return this.#table.textsOf(traceId);
+  }
+
+  /** Of a tenant that was deleted. */
+  erase(): Promise<void> {
+    return eraseObject(this.ctx);
   }
 
   /** Deletes what is too old. An empty object sets no further alarm. */

@@ -4,6 +4,7 @@
  * between them.
  */
 
+import type { ErasureView } from "./erasures.ts";
 import type { RpcResult } from "./rpc-result.ts";
 import type { KeyView, ProviderView, RouteView, TenantView } from "../records/record-views.ts";
 import type {
@@ -58,7 +59,10 @@ export interface DirectoryApi {
   putTenant(tenantId: string, body: unknown, ifMatch?: string): Promise<Written<TenantView>>;
   /** RFC 7396 over what `getTenant` shows. */
   patchTenant(tenantId: string, patch: unknown, ifMatch?: string): Promise<Versioned<TenantView>>;
-  deleteTenant(tenantId: string, ifMatch?: string): Promise<void>;
+  /** Returns the id of the erasure that follows. */
+  deleteTenant(tenantId: string, ifMatch?: string): Promise<string>;
+  /** Throws `not_found`. */
+  getErasure(id: string): Promise<ErasureView>;
 
   listKeys(tenantId: string, page: PageAsk): Promise<Page<KeyView>>;
   /** Only this answer and `rotateKey`'s hold the key itself. */
@@ -121,7 +125,8 @@ export interface DirectoryRpc {
     record: TenantWith<IncomingSecret>,
     ask: WriteAsk,
   ): Promise<RpcResult<Written<StoredTenant>>>;
-  deleteTenant(tenantId: string, ask: WriteAsk): Promise<RpcResult<null>>;
+  deleteTenant(tenantId: string, ask: WriteAsk): Promise<RpcResult<string>>;
+  getErasure(id: string): Promise<ErasureView | undefined>;
 
   listRecords<Kind extends StoredKind>(
     tenantId: string,

@@ -139,7 +139,12 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
       }
     },
     async deleteTenant(tenantId, ifMatch) {
-      await change((directory) => directory.deleteTenant(tenantId, asking(ifMatch)));
+      return change((directory) => directory.deleteTenant(tenantId, asking(ifMatch)));
+    },
+    async getErasure(id) {
+      const erasure = await call((directory) => directory.getErasure(id));
+      if (erasure !== undefined) return erasure;
+      throw new GatewayError("not_found", `There is no erasure "${id}".`, { param: "id" });
     },
 
     async listKeys(tenantId, page) {

@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS records (
   PRIMARY KEY (tenant, kind, name)
 ) WITHOUT ROWID;`;
 
+/** Each isolate keeps all keys of a tenant. */
+const MAX_KEYS = 1000;
 /** One record must fit a row (2 MB) with room to spare. */
 const MAX_RECORD_CHARS = 256 * 1024;
 /** Each isolate parses a tenant's bundle every 30 s, and KV holds it as one value: a few ms, far below KV's 25 MiB. */
@@ -159,14 +161,16 @@ export function createDirectoryStore(sql: SqlStorage) {
       return toPage(rows, page.limit);
     },
 
-    count(tenantId: string, kind: StoredKind): number {
-      return sql
+    /** Throws `conflict` where a tenant has as many keys as it can have. */
+    checkKeyCount(tenantId: string): void {
+      const { count } = sql
         .exec<{ count: number }>(
-          "SELECT count(*) AS count FROM records WHERE tenant = ? AND kind = ?",
+          "SELECT count(*) AS count FROM records WHERE tenant = ? AND kind = 'key'",
           tenantId,
-          kind,
         )
-        .one().count;
+        .one();
+      if (count < MAX_KEYS) return;
+      throw new GatewayError("conflict", `A tenant can have at most ${MAX_KEYS} keys. Delete one first.`);
     },
 
     writeRecord<Kind extends StoredKind>(

@@ -21,7 +21,9 @@ import type {
   Written,
 } from "./directory-api.ts";
 import { createDirectoryStore } from "./directory-store.ts";
+import { createErasures, type ErasureView } from "./erasures.ts";
 import { checkIfMatch } from "./etag.ts";
+import { eraseTenant } from "./erase-tenant.ts";
 import { createKeyPointers } from "./key-pointers.ts";
 import { createPublishOutbox, type PublishOutbox } from "./publish-outbox.ts";
 import { toResult, type RpcResult } from "./rpc-result.ts";
@@ -38,12 +40,10 @@ import type { RouteRecord } from "../records/route-record.ts";
 import { keepProviderSecrets, keepTenantSecrets } from "../records/seal-records.ts";
 import { keyEntry, queueMark, tenantEntry } from "../storage-keys.ts";
 
-/** Each isolate keeps all keys of a tenant. */
-const MAX_KEYS = 1000;
 /** Marked targets are updated at once; the alarm is for a crash, so it may be a little later. */
 const ALARM_DELAY_MS = 1000;
 
-const clock = (): number => Date.now();
+const clock = Date.now;
 
 export class Directory extends DurableObject<Env> implements DirectoryRpc {
   readonly #store = createDirectoryStore(this.ctx.storage.sql);
@@ -61,6 +61,8 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     }),
   });
 
+  readonly #erasures = createErasures(this.ctx.storage.sql, clock, (id) => eraseTenant(this.env, id));
+
   async listTenants(page: PageAsk): Promise<Page<Named<StoredTenant>>> {
     return this.#store.listTenants(page);
   }
@@ -77,6 +79,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     return this.#change(tenantId, () => {
       const before = this.#store.getTenant(tenantId);
       checkIfMatch(ask.ifMatch, before?.revision);
+      if (before === undefined) this.#erasures.checkName(tenantId);
       const value = keepTenantSecrets(incoming, before?.value);
       const revision = this.#store.nextVersion(tenantId);
       this.#store.writeTenant(tenantId, revision, value);
@@ -85,15 +88,19 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     });
   }
 
-  async deleteTenant(tenantId: string, ask: WriteAsk): Promise<RpcResult<null>> {
+  async deleteTenant(tenantId: string, ask: WriteAsk): Promise<RpcResult<string>> {
     return this.#change(tenantId, () => {
       checkIfMatch(ask.ifMatch, this.#store.requireTenant(tenantId).revision);
       this.#store.nextVersion(tenantId);
       this.#store.eraseTenant(tenantId);
       this.#erasePointers(this.#pointers.hashesOf(tenantId));
       this.#note(ask, "tenant.delete", tenantId, "");
-      return null;
+      return this.#erasures.begin(tenantId);
     });
+  }
+
+  async getErasure(id: string): Promise<ErasureView | undefined> {
+    return this.#erasures.get(id);
   }
 
   async listRecords<Kind extends StoredKind>(
@@ -136,9 +143,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
   async addKey(tenantId: string, record: KeyRecord, ask: WriteAsk): Promise<RpcResult<KeyRecord>> {
     return this.#change(tenantId, () => {
       this.#store.requireTenant(tenantId);
-      if (this.#store.count(tenantId, "key") >= MAX_KEYS) {
-        throw new GatewayError("conflict", `A tenant can have at most ${MAX_KEYS} keys. Delete one first.`);
-      }
+      this.#store.checkKeyCount(tenantId);
       this.#store.writeRecord(tenantId, "key", record.id, this.#store.nextVersion(tenantId), record);
       this.#writePointer(record.hash, tenantId, record.id, null);
       this.#note(ask, "key.create", tenantId, record.id);
@@ -194,7 +199,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     });
   }
 
-  async noteOrder(tenantId: string, action: string, subject: string, ask: WriteAsk): Promise<void> {
+  async noteOrder(tenantId: string, action: string, subject: string, ask: WriteAsk) {
     this.#note(ask, action, tenantId, subject);
   }
 
@@ -204,7 +209,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
 
   async findKey(hash: string): Promise<KeyPointer | undefined> {
     const place = this.#pointers.find(hash);
-    return place === undefined ? undefined : { tenantId: place.tenantId, keyId: place.keyId };
+    return place && { tenantId: place.tenantId, keyId: place.keyId };
   }
 
   async readBundle(tenantId: string): Promise<string | undefined> {
@@ -283,13 +288,13 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
   }
 
   async #publish(): Promise<void> {
-    await this.#outbox.deliverDue();
+    await Promise.all([this.#outbox.deliverDue(), this.#erasures.runDue()]);
     await this.#armAlarm();
   }
 
   async #armAlarm(): Promise<void> {
-    const dueAt = this.#outbox.nextDueAt();
-    if (dueAt === undefined) await this.ctx.storage.deleteAlarm();
-    else await this.ctx.storage.setAlarm(Math.max(dueAt, clock() + ALARM_DELAY_MS));
+    const dueAt = Math.min(this.#outbox.nextDueAt() ?? Infinity, this.#erasures.nextDueAt() ?? Infinity);
+    if (dueAt === Infinity) return this.ctx.storage.deleteAlarm();
+    return this.ctx.storage.setAlarm(Math.max(dueAt, clock() + ALARM_DELAY_MS));
   }
 }

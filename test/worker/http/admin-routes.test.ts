@@ -54,7 +54,7 @@ async function call(
 const ROUTE = { targets: [{ provider: "openai", model: "gpt-4o-mini" }] };
 
 describe("a tenant", () => {
-  it("is made with 201, replaced with 200, and gone with 204", async () => {
+  it("is made with 201, replaced with 200, and deleted with 202 and the id of its erasure", async () => {
     expect((await call("PUT", tenant, { name: "Acme" })).status).toBe(201);
     expect((await call("PUT", tenant, { name: "Acme Ltd" })).status).toBe(200);
     expect((await call("GET", tenant)).body).toMatchObject({
@@ -62,7 +62,12 @@ describe("a tenant", () => {
       status: "active",
       cache: { ttlSeconds: 3600 },
     });
-    expect(await call("DELETE", tenant)).toMatchObject({ status: 204, text: "" });
+    const deleted = await call("DELETE", tenant);
+    expect(deleted).toMatchObject({ status: 202, body: { erasure: expect.any(String) } });
+    const { erasure } = deleted.body as { readonly erasure: string };
+    expect((await call("GET", `/admin/erasures/${erasure}`)).body).toMatchObject({ status: "running" });
+    expect((await call("GET", "/admin/erasures/unknown")).status).toBe(404);
+    expect((await call("PUT", tenant, {})).status).toBe(409);
     expect((await call("GET", tenant)).status).toBe(404);
     expect((await call("DELETE", tenant)).status).toBe(404);
   });

@@ -1,7 +1,7 @@
 // What the tests of tenants and of the admin plane share: the directory's client over the real object, and a look into KV and
 // SQLite as an intruder would have it.
 import { env } from "cloudflare:workers";
-import { runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import type { QueueRpc } from "../../../src/limits/protocol.ts";
 import type { DirectoryApi, DirectoryRpc } from "../../../src/tenants/directory/directory-api.ts";
 import { createDirectoryClient } from "../../../src/tenants/directory/directory-client.ts";
@@ -38,6 +38,14 @@ export function newTenantId(): string {
   return `t-${crypto.randomUUID().slice(0, 13)}`;
 }
 
+/** As if a minute had passed since each deletion. */
+export async function finishErasures(): Promise<void> {
+  await runInDurableObject(directoryStub(), (_, { storage }) => {
+    storage.sql.exec("UPDATE erasures SET due_at = 0 WHERE done_at IS NULL");
+  });
+  await runDurableObjectAlarm(directoryStub());
+}
+
 /** Everything in the KV namespace, as text. */
 export async function dumpKv(): Promise<ReadonlyMap<string, string>> {
   const entries = new Map<string, string>();
@@ -49,7 +57,7 @@ export async function dumpKv(): Promise<ReadonlyMap<string, string>> {
 /** Every row of every table of the directory, as text. */
 export async function dumpDirectory(): Promise<string> {
   return runInDurableObject(directoryStub(), (_, state) => {
-    const tables = ["tenants", "records", "pointers", "audit", "outbox"];
+    const tables = ["tenants", "records", "pointers", "audit", "outbox", "erasures"];
     return JSON.stringify(tables.map((table) => state.storage.sql.exec(`SELECT * FROM ${table}`).toArray()));
   });
 }

@@ -13,6 +13,7 @@ import {
   dumpKv,
   newTenantId,
   queueRpc,
+  finishErasures,
 } from "./directory-access.ts";
 
 const directory = directoryClient();
@@ -118,6 +119,7 @@ describe("tenants", () => {
       { timeout: 5000 },
     );
     expect(await queueRpc(tenantId).configVersion()).toBe(3);
+    await finishErasures();
     await directory.putTenant(tenantId, {});
     const bundle: TenantBundle = JSON.parse((await directoryRpc().readBundle(tenantId)) ?? "");
     expect(bundle).toMatchObject({ version: 4, cacheEpoch: 1, keys: [] });

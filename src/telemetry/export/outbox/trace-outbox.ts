@@ -5,6 +5,7 @@
  */
 
 import { DurableObject } from "cloudflare:workers";
+import { eraseObject } from "../../../runtime/erase-object.ts";
 import { readSettings } from "../../../config.ts";
 import { readBundle } from "../../../tenants/bundle.ts";
 import type { DirectoryRpc } from "../../../tenants/directory/directory-api.ts";
@@ -50,6 +51,11 @@ export class TraceOutbox extends DurableObject<Env> implements TraceOutboxPort {
 
   async status(): Promise<readonly ExportStatus[]> {
     return this.#engine.status();
+  }
+
+  /** Of a tenant that was deleted. */
+  erase(): Promise<void> {
+    return eraseObject(this.ctx);
   }
 
   override async alarm(): Promise<void> {
