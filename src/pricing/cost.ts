@@ -10,6 +10,11 @@ const TOKENS_PER_PRICE = 1_000_000;
 
 const MICRO_USD_PER_USD = 1_000_000;
 
+/** What an hour's cache write costs of an input token: https://platform.claude.com/docs/en/build-with-claude/prompt-caching (seen 2026-11). */
+const HOUR_WRITE_FACTOR = 2;
+/** 10 USD per 1,000: https://platform.claude.com/docs/en/about-claude/pricing (seen 2026-11), the only vendor whose searches are read. */
+const WEB_SEARCH_MICRO_USD = 10_000;
+
 /**
  * Cost in micro-US-dollars, unrounded (a short request costs a fraction of one), never negative; undefined
  * without a price.
@@ -24,6 +29,7 @@ export function costMicroUsd(price: ModelPrice | undefined, usage: TokenUsage): 
   if (price === undefined) return undefined;
   const cacheRead = countTokens(usage.cacheReadTokens);
   const cacheWrite = countTokens(usage.cacheWriteTokens);
+  const hourWrite = Math.min(cacheWrite, countTokens(usage.cacheWriteHourTokens));
   const cacheReadAudio = countTokens(usage.cacheReadAudioTokens);
   const cacheReadText = Math.max(0, cacheRead - cacheReadAudio);
   const uncachedAudio = Math.max(0, countTokens(usage.inputAudioTokens) - cacheReadAudio);
@@ -39,10 +45,11 @@ export function costMicroUsd(price: ModelPrice | undefined, usage: TokenUsage): 
     uncachedAudio * (price.inputAudio ?? price.input) +
     cacheReadText * (price.cacheRead ?? price.input) +
     cacheReadAudio * (price.cacheReadAudio ?? price.inputAudio ?? price.cacheRead ?? price.input) +
-    cacheWrite * (price.cacheWrite ?? price.input) +
+    (cacheWrite - hourWrite) * (price.cacheWrite ?? price.input) +
+    hourWrite * price.input * HOUR_WRITE_FACTOR +
     outputText * price.output +
     outputAudio * (price.outputAudio ?? price.output);
-  return total / TOKENS_PER_PRICE;
+  return total / TOKENS_PER_PRICE + countTokens(usage.webSearches) * WEB_SEARCH_MICRO_USD;
 }
 
 /**

@@ -67,6 +67,10 @@ export interface TokenUsage {
   readonly tier?: string;
   readonly cacheReadTokens?: number;
   readonly cacheWriteTokens?: number;
+  /** Of the tokens written to the cache, those that live for an hour and cost more. */
+  readonly cacheWriteHourTokens?: number;
+  /** Searches of the web that the vendor made for the answer, which it bills by the call. */
+  readonly webSearches?: number;
   readonly reasoningTokens?: number;
   /** Of the input, cached ones included. */
   readonly inputAudioTokens?: number;
@@ -79,6 +83,8 @@ export interface TokenUsage {
 const DETAILS = [
   "cacheReadTokens",
   "cacheWriteTokens",
+  "cacheWriteHourTokens",
+  "webSearches",
   "reasoningTokens",
   "inputAudioTokens",
   "cacheReadAudioTokens",

@@ -125,12 +125,17 @@ export function readAnthropicUsage(usage: unknown): TokenUsage | undefined {
   const { cache_creation_input_tokens: written, cache_read_input_tokens: read } = usage;
   if (!isCount(input) && !isCount(output)) return undefined;
   const reasoning = recordOf(usage["output_tokens_details"])["thinking_tokens"];
+  const { ephemeral_1h_input_tokens: writtenForHour } = recordOf(usage["cache_creation"]);
+  const { web_search_requests: searches } = recordOf(usage["server_tool_use"]);
   const countOf = (value: unknown): number => (isCount(value) ? value : 0);
   const counts = {
     inputTokens: countOf(input) + countOf(written) + countOf(read),
     outputTokens: countOf(output),
     ...(isCount(read) && { cacheReadTokens: read }),
     ...(isCount(written) && { cacheWriteTokens: written }),
+    // Zero in almost every answer.
+    ...(isCount(writtenForHour) && writtenForHour > 0 && { cacheWriteHourTokens: writtenForHour }),
+    ...(isCount(searches) && searches > 0 && { webSearches: searches }),
     ...(isCount(reasoning) && { reasoningTokens: reasoning }),
   };
   return withTier(counts, usage["service_tier"]);

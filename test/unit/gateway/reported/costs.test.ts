@@ -1,0 +1,39 @@
+// Reported: prices that depend on how long a cache entry lives, and what is billed by the call, were left out of the cost.
+import { expect, test } from "vitest";
+import { costMicroUsd } from "../../../../src/pricing/cost.ts";
+import { findPrice } from "../../../../src/pricing/prices.ts";
+import { readAnthropicUsage } from "../../../../src/wires/anthropic/upstream-answer.ts";
+import { mergeUsage } from "../../../../src/schema/chat.ts";
+
+const costOf = (usage: object): number | undefined => {
+  const read = readAnthropicUsage(usage);
+  return read && costMicroUsd(findPrice("anthropic", "claude-sonnet-4-5"), read);
+};
+
+test("a cache entry that lives for an hour costs twice an input token", () => {
+  const usage = {
+    input_tokens: 10,
+    cache_creation_input_tokens: 1000,
+    cache_read_input_tokens: 0,
+    cache_creation: { ephemeral_5m_input_tokens: 400, ephemeral_1h_input_tokens: 600 },
+    output_tokens: 5,
+  };
+  expect(costOf(usage)).toBeCloseTo(5205, 6);
+  expect(costOf({ ...usage, cache_creation: { ephemeral_5m_input_tokens: 1000 } })).toBeCloseTo(3855, 6);
+});
+
+test("searches of the web are billed by the call", () => {
+  const usage = { input_tokens: 10, output_tokens: 5, server_tool_use: { web_search_requests: 3 } };
+  expect(costOf(usage)).toBeCloseTo(30_105, 6);
+});
+
+test("both survive a later count that leaves them out", () => {
+  const first = {
+    inputTokens: 10,
+    outputTokens: 1,
+    cacheWriteTokens: 6,
+    cacheWriteHourTokens: 6,
+    webSearches: 2,
+  };
+  expect(mergeUsage(first, { inputTokens: 10, outputTokens: 9 })).toEqual({ ...first, outputTokens: 9 });
+});
