@@ -14,7 +14,7 @@ import type { Deps } from "./pipeline/ports.ts";
 import { createModelRunner } from "./upstream/model-binding.ts";
 import { createQueueClient } from "./limits/isolate/queue-client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
-import { findPrice } from "./pricing/prices.ts";
+import { findPrice, isPriced } from "./pricing/prices.ts";
 import { providerOf } from "./providers/registry.ts";
 import { createContentRecorder } from "./telemetry/content/content.ts";
 import { allowedContent, operatorDestination, toDestination } from "./telemetry/export/destination.ts";
@@ -80,7 +80,8 @@ export function createServices(env: Env): IsolateServices {
     const opened = await opener.openDestinations(bundle);
     return opened.map((record) => toDestination(record, bundle.tenant.tracing.content, settings));
   };
-  const meter = createMeter({ metricsOf, clock: now, sleep, newId: () => crypto.randomUUID() });
+  const newId = (): string => crypto.randomUUID();
+  const meter = createMeter({ metricsOf, clock: now, sleep, newId, isPriced });
   const cacheStore = withHotEntries(createCacheStore(env.CACHE, now), now);
   const confirmEpoch = createEpochCheck({
     versionOf: (tenantId) => queueStub(tenantId).configVersion(),

@@ -70,11 +70,15 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
     };
     c.set("scope", scope);
     await next();
-    describe(c, scope, services.now());
-    if (!isHeld) finish();
-    if (isTraced(c)) {
-      const about = { bundle: callerOf(c)?.bundle, isUnauthenticated: isUnauthenticated(c) };
-      after.work = ports.exportTrace(trace, about, services, (work) => c.executionCtx.waitUntil(work));
+    try {
+      describe(c, scope, services.now());
+    } finally {
+      // Whatever went wrong with a header: the request has its trace.
+      if (!isHeld) finish();
+      if (isTraced(c)) {
+        const about = { bundle: callerOf(c)?.bundle, isUnauthenticated: isUnauthenticated(c) };
+        after.work = ports.exportTrace(trace, about, services, (work) => c.executionCtx.waitUntil(work));
+      }
     }
   }
 

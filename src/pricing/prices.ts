@@ -9,3 +9,8 @@ import { PRICE_TABLE } from "./price-table.ts";
  * by.
  */
 export const findPrice: PriceFinder = createPriceFinder(PRICE_TABLE);
+
+/** Whether any provider's list price is known for a model of this name. */
+export function isPriced(modelId: string): boolean {
+  return Object.keys(PRICE_TABLE.kinds).some((kind) => findPrice(kind, modelId) !== undefined);
+}

@@ -48,6 +48,8 @@ const MAX_PENDING_CHARS = 8 * 1024 * 1024;
 /** A send that has not ended by now (it may take 20 s) died with its request. */
 export const SEND_LOST_MS = 45_000;
 
+const MIN_QUEUES = 1000;
+
 export function createExportBatches(
   outbox: Pick<OutboxClient, "counter">,
   clock: () => number,
@@ -55,6 +57,13 @@ export function createExportBatches(
   const queues = new Map<ExportCounter, DestinationQueue>();
   const inFlight = new Set<ExportBatch>();
   let touched = new Set<string | undefined>();
+  let sweepAt = MIN_QUEUES;
+
+  /** Forgets the destinations that nothing waits for. Their number may double before it looks again. */
+  function forgetIdle(): void {
+    for (const [counter, { pendingChars }] of queues) if (pendingChars === 0) queues.delete(counter);
+    sweepAt = Math.max(MIN_QUEUES, 2 * queues.size);
+  }
 
   function release(batch: ExportBatch, traces: number): boolean {
     if (batch.left < traces) return false;
@@ -74,7 +83,10 @@ export function createExportBatches(
     queueOf(tenantId, name) {
       const counter = outbox.counter(tenantId, name);
       let queue = queues.get(counter);
-      if (queue === undefined) queues.set(counter, (queue = { tenantId, counter, pendingChars: 0 }));
+      if (queue === undefined) {
+        if (queues.size >= sweepAt) forgetIdle();
+        queues.set(counter, (queue = { tenantId, counter, pendingChars: 0 }));
+      }
       touched.add(tenantId);
       return queue;
     },

@@ -60,6 +60,10 @@ const MAX_OPEN_PUSHES = 64;
 const STORE_REPORT_TRACES = 200;
 const STORE_REPORT_MS = 60_000;
 
+/** Tenants remembered at least: some 3.5 KB each. */
+const MIN_TENANTS = 1000;
+const OVERDUE_PER_REPORT = 10;
+
 interface Tenant {
   readonly id: string;
   readonly counters: Map<string, OpenCounter>;
@@ -73,6 +77,26 @@ interface Tenant {
 export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClientDeps): OutboxClient {
   const tenants = new Map<string, Tenant>();
   let isolate: string | undefined;
+  let sweepAt = MIN_TENANTS;
+  /** Tenants without new traces, whose last counts no request of theirs reports: other requests do, so that they are forgotten. */
+  let overdue: Tenant[] = [];
+
+  /** Forgets the tenants that everything was reported for. Their number may double before it looks again. */
+  function forgetIdle(): void {
+    overdue = [];
+    for (const [id, tenant] of tenants) {
+      if (isIdle(tenant)) tenants.delete(id);
+      else if (clock() - tenant.storeReportedAt >= STORE_REPORT_MS) overdue.push(tenant);
+    }
+    sweepAt = Math.max(MIN_TENANTS, 2 * tenants.size);
+  }
+
+  function isIdle({ counters, openUntil, openPushes, reporterSince }: Tenant): boolean {
+    if (openPushes.size > 0 || reporterSince !== undefined) return false;
+    for (const { unreported, unsettled } of counters.values()) if (unreported + unsettled > 0) return false;
+    for (const until of openUntil.values()) if (clock() < until) return false;
+    return true;
+  }
 
   function tenantOf(id: string = OPERATOR_OUTBOX): Tenant {
     let tenant = tenants.get(id);
@@ -85,6 +109,7 @@ export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClie
         reporterSince: undefined,
         storeReportedAt: clock(),
       };
+      if (tenants.size >= sweepAt) forgetIdle();
       tenants.set(id, tenant);
     }
     return tenant;
@@ -170,7 +195,7 @@ export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClie
       tenant.reporterSince = now;
       await sleep(REPORT_DELAY_MS);
       tenant.reporterSince = undefined;
-      await reportNow(tenant);
+      await Promise.all([tenant, ...overdue.splice(0, OVERDUE_PER_REPORT)].map(reportNow));
     },
     async status(tenantId) {
       const tenant = tenantOf(tenantId);

@@ -14,7 +14,7 @@ export const METRIC_LABELS = {
   "gen_ai.operation.name": "As on the inference span.",
   "gen_ai.provider.name": "As on the inference span; of a request, the provider called last.",
   "gen_ai.request.model":
-    "The model sent to the upstream; on `gateway.requests`, the model the client named, once a route was found for it.",
+    "The model sent to the upstream; on `gateway.requests`, the model the client named, once a route was found for it. `(unlisted)` for a model with neither a route nor a price.",
   "gen_ai.token.type": "input or output.",
   "error.type": "A code of the error table or the upstream's status; absent where nothing failed.",
   "gateway.outcome": "How the request ended, as on the root span.",

@@ -25,6 +25,8 @@ export interface MeterDeps {
   readonly clock: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly newId: () => string;
+  /** Whether the price list has a model of this name, of any provider. */
+  readonly isPriced: (model: string) => boolean;
 }
 
 /** An isolate calls a tenant's object once in this time; below the resolution of every back end. */
@@ -41,7 +43,7 @@ interface WaitingBatch extends MetricsBatch {
 }
 
 /** The meter of one isolate. */
-export function createMeter({ metricsOf, clock, sleep, newId }: MeterDeps): Meter {
+export function createMeter({ metricsOf, clock, sleep, newId, isPriced }: MeterDeps): Meter {
   const tables = new Map<string, SeriesTable>();
   /** Batches not yet acknowledged. */
   const waiting = new Map<string, readonly WaitingBatch[]>();
@@ -95,8 +97,10 @@ export function createMeter({ metricsOf, clock, sleep, newId }: MeterDeps): Mete
     note(trace, waitUntil) {
       const now = clock();
       const table = tableOf(trace.tenantId ?? UNKNOWN_TENANT);
-      sampleTrace(trace, (instrument, labels, value, times) =>
-        table.record(instrument, labels, value, now, times),
+      sampleTrace(
+        trace,
+        (instrument, labels, value, times) => table.record(instrument, labels, value, now, times),
+        isPriced,
       );
       if (flusher !== undefined && now - flusher.since < FLUSHER_STALE_MS) return;
       flusher = { since: now };

@@ -21,9 +21,32 @@ const MS_PER_SECOND = 1000;
 /** The operator's own requests are not traffic. */
 const NOT_DATA_PLANE = /^\/(admin|jaeger)(\/|$)/;
 
-/** Calls `measure` for every measurement of a request. */
-export function sampleTrace({ root, spans }: FinishedTrace, measure: Measure): void {
+/** In place of a model's name that anyone could have made up. */
+export const UNLISTED_MODEL = "(unlisted)";
+
+/**
+ * Calls `measure` for every measurement of a request. A model is named where a route or a price lists it: names that a client
+ * makes up would otherwise fill the tenant's series. `isPriced` takes the upstream's name of a model.
+ */
+export function sampleTrace(
+  trace: FinishedTrace,
+  measureAll: Measure,
+  isPriced: (model: string) => boolean,
+): void {
+  const { root, spans } = trace;
   if (NOT_DATA_PLANE.test(textAttribute(root, "http.route") ?? "")) return;
+  const isOfRoute = hasRoute(spans);
+  const measure: Measure = (instrument, labels, value, times) => {
+    const model = labels["gen_ai.request.model"];
+    const isListed =
+      model === undefined || isOfRoute || isPriced(model.slice(model.indexOf("/") + 1)) || isPriced(model);
+    measureAll(
+      instrument,
+      isListed ? labels : { ...labels, "gen_ai.request.model": UNLISTED_MODEL },
+      value,
+      times,
+    );
+  };
   const attempts = spans.filter(isAttempt);
   const last = attempts.findLast(isAnswerAttempt);
   sampleRequest(root, last, measure);
@@ -113,6 +136,15 @@ function sampleAttempt(attempt: FinishedSpan, root: FinishedSpan, isLast: boolea
   const output = tokensOf("gen_ai.usage.output_tokens");
   if (output !== null)
     measure(GEN_AI_METRICS.outputTokens, { ...inference, "gen_ai.token.type": "output" }, output);
+}
+
+/** Whether a route of the tenant chose the models, not the client by `provider/model`. */
+function hasRoute(spans: readonly FinishedSpan[]): boolean {
+  const strategy = textAttribute(
+    spans.find(({ name }) => name === "gateway.route"),
+    "gateway.route.strategy",
+  );
+  return strategy !== null && strategy !== "direct" && strategy !== "pinned";
 }
 
 /** The text attributes of a span as labels. */

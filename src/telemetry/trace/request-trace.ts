@@ -36,7 +36,7 @@ export interface RequestTraceInit {
   /** The root span's name: `rootSpanName` in spans.ts. */
   readonly name: string;
   readonly kind: SpanKind;
-  /** The header as received; an invalid one starts a new trace. */
+  /** The header as received. The trace joins its caller's once the tenant is set; an invalid header never counts. */
   readonly traceparent?: string | null | undefined;
   readonly attributes?: SpanAttributes;
 }
@@ -48,8 +48,9 @@ interface OpenSpan {
   readonly recorder: SpanRecorder;
   readonly name: string;
   readonly kind: SpanKind;
-  readonly ref: SpanContextRef;
-  readonly parentSpanId: string | undefined;
+  /** Its trace id changes when the request joins its caller's trace. */
+  readonly ref: { traceId: string; readonly spanId: string };
+  parentSpanId: string | undefined;
   droppedEvents: number;
   droppedLinks: number;
 }
@@ -57,7 +58,7 @@ interface OpenSpan {
 /** Starts the trace of one request, with its root span open. */
 export function createRequestTrace(init: RequestTraceInit): RequestTrace {
   const remote = parseTraceparent(init.traceparent);
-  const traceId = remote?.traceId ?? init.ids.traceId();
+  let traceId = init.ids.traceId();
   const spans: OpenSpan[] = [];
   const { promise: finished, resolve: resolveFinished } = Promise.withResolvers<FinishedTrace>();
   let openCount = 0;
@@ -66,6 +67,7 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
   let isRootOpen = true;
   let isSealed = false;
   let tenantId: string | undefined;
+  let hasJoined = false;
 
   /** Never steps back within a request, even if the machine's clock does. */
   function now(): number {
@@ -79,7 +81,7 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
       return createDeadSpan(parent.ref);
     }
     const ref = { traceId, spanId: init.ids.spanId() };
-    const parentSpanId = parent === undefined ? remote?.spanId : parent.ref.spanId;
+    const parentSpanId = parent?.ref.spanId;
     const kind = options.kind ?? "internal";
     const earliestAt = parent === undefined ? 0 : toMs(parent.recorder.startTime);
     const startAt = Math.max(earliestAt, wholeMs(options.startAt) ?? now());
@@ -133,8 +135,17 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
       tenantId,
       root: rootSpan,
       spans: done,
-      hasRemoteParent: remote !== undefined,
+      hasRemoteParent: hasJoined,
     });
+  }
+
+  /** Moves the spans so far into the caller's trace: before the caller is known, nothing of it is used. */
+  function join(caller: SpanContextRef): void {
+    hasJoined = true;
+    traceId = caller.traceId;
+    for (const { ref } of spans) ref.traceId = traceId;
+    const [rootSpan] = spans;
+    if (rootSpan !== undefined) rootSpan.parentSpanId = caller.spanId;
   }
 
   const root = start(
@@ -143,14 +154,18 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
     undefined,
   );
 
-  return {
+  const trace = {
     traceId,
     root,
-    setTenant: (id) => {
+    setTenant(id: string): void {
       tenantId = id;
+      if (remote === undefined || hasJoined || isSealed) return;
+      join(remote);
+      trace.traceId = traceId;
     },
     finished,
   };
+  return trace;
 }
 
 type StartSpan = (name: string, options: SpanOptions, parent: OpenSpan) => Span;

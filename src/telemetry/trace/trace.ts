@@ -76,9 +76,13 @@ export interface FinishedTrace {
 }
 
 export interface RequestTrace {
+  /** The gateway's own id until the tenant is set, then the caller's where the request has a `traceparent`. */
   readonly traceId: string;
   readonly root: Span;
-  /** The tenant whose store and destinations get this trace; set once the key is known. */
+  /**
+   * The tenant whose store and destinations get this trace; set once the key is known. Only then the request joins its
+   * caller's trace, so that an unauthenticated one can't add to it.
+   */
   setTenant(tenantId: string): void;
   /**
    * Resolves with the whole trace when the root and all its spans have ended. Spans still open `SPAN_GRACE_MS`

@@ -19,6 +19,7 @@ function startMeter() {
     clock: () => nowMs,
     sleep: (ms) => new Promise((wake) => sleeps.push({ ms, wake })),
     newId: () => `batch-${++ids}`,
+    isPriced: () => true,
     metricsOf: () => ({
       async add(tenantId, batches) {
         calls.push(tenantId);

@@ -22,10 +22,15 @@ interface Sample {
 }
 
 /** All series a trace leaves, by instrument. */
-function sample(trace: FinishedTrace): Readonly<Record<string, readonly Sample[]>> {
+function sample(
+  trace: FinishedTrace,
+  isPriced = (_model: string): boolean => true,
+): Readonly<Record<string, readonly Sample[]>> {
   const table = createSeriesTable();
-  sampleTrace(trace, (instrument, labels, value, times) =>
-    table.record(instrument, labels, value, NOON, times),
+  sampleTrace(
+    trace,
+    (instrument, labels, value, times) => table.record(instrument, labels, value, NOON, times),
+    isPriced,
   );
   const samples: Record<string, Sample[]> = {};
   for (const series of table.list()) {
@@ -196,4 +201,42 @@ test("no label but the listed ones, and nothing of key, request, session or meta
     for (const name of names) expect(Object.keys(METRIC_LABELS)).toContain(name);
     expect(JSON.stringify(samples)).not.toMatch(/key_9f2c|req_7Fq2|search/);
   }
+});
+
+describe("models that a client names", () => {
+  /** One answered request for a model, by a route or by `provider/model`. */
+  async function traceOf(named: string, sent: string, strategy: string): Promise<FinishedTrace> {
+    const rig = startTrace();
+    rig.trace.root.set({ "gateway.outcome": "ok", "gateway.route.id": named, "gen_ai.request.model": named });
+    rig.trace.root.child("gateway.route", { attributes: { "gateway.route.strategy": strategy } }).end();
+    const attributes = { "gateway.attempt.number": 1, "gen_ai.request.model": sent } as const;
+    rig.trace.root.child(`chat ${sent}`, { attributes }).end();
+    return rig.finish();
+  }
+  const modelsOf = (samples: ReturnType<typeof sample>): readonly unknown[] => [
+    ...new Set(
+      Object.values(samples).flatMap((list) => list.map(({ labels }) => labels["gen_ai.request.model"])),
+    ),
+  ];
+  const isPriced = (model: string): boolean => model === "gpt-4o-mini";
+
+  test("are labels where a price lists them, with and without their provider's name", async () => {
+    const trace = await traceOf("openai/gpt-4o-mini", "gpt-4o-mini", "direct");
+    expect(modelsOf(sample(trace, isPriced))).toEqual(["openai/gpt-4o-mini", undefined, "gpt-4o-mini"]);
+  });
+
+  test.each(["gpt-4o-made-up", "x\u202Ey", "a".repeat(200)])(
+    "are one label together where none does: %j",
+    async (model) => {
+      for (const strategy of ["direct", "pinned"]) {
+        const trace = await traceOf(`openai/${model}`, model, strategy);
+        expect(modelsOf(sample(trace, isPriced))).toEqual(["(unlisted)", undefined]);
+      }
+    },
+  );
+
+  test("are labels where the tenant's own route names them", async () => {
+    const trace = await traceOf("fast", "my-own-model", "fallback");
+    expect(modelsOf(sample(trace, isPriced))).toEqual(["fast", undefined, "my-own-model"]);
+  });
 });
