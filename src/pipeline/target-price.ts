@@ -3,7 +3,7 @@
 import type { TokenUsage } from "../schema/chat.ts";
 import type { Deps } from "./ports.ts";
 import { findOwnPrice } from "../pricing/own-prices.ts";
-import type { ModelPrice } from "../pricing/price-finder.ts";
+import type { ModelPrice, TokenPrices } from "../pricing/price-finder.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { TenantBundle } from "../tenants/records/records.ts";
 
@@ -56,7 +56,13 @@ export function inTier(
   { tier }: TokenUsage,
 ): ModelPrice | undefined {
   if (price === undefined || tier === undefined || !halfPriceTiers.includes(tier)) return price;
-  const halved = Object.entries(price).map(([name, microUsd]) => [name, microUsd * HALF]);
+  const { steps, ...base } = price;
+  const halvedSteps = steps?.map((step) => ({ ...step, prices: halve(step.prices) }));
+  return { ...halve(base), ...(halvedSteps !== undefined && { steps: halvedSteps }) };
+}
+
+function halve(prices: TokenPrices): TokenPrices {
+  const halved = Object.entries(prices).map(([name, microUsd]) => [name, microUsd * HALF]);
   // The same fields, and all of them are numbers.
-  return Object.fromEntries(halved) as ModelPrice;
+  return Object.fromEntries(halved) as TokenPrices;
 }

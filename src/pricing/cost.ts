@@ -3,7 +3,7 @@
  * price up.
  */
 import type { TokenUsage } from "../schema/chat.ts";
-import type { ModelPrice } from "./price-finder.ts";
+import type { ModelPrice, TokenPrices } from "./price-finder.ts";
 
 /** Prices are per this many tokens, as every vendor quotes them. */
 const TOKENS_PER_PRICE = 1_000_000;
@@ -23,10 +23,11 @@ const WEB_SEARCH_MICRO_USD = 10_000;
  * (`TokenUsage`), so none is counted twice. Where a vendor states no price for a cached token, it costs what an
  * input token of its kind costs.
  */
-export function costMicroUsd(price: ModelPrice, usage: TokenUsage): number;
-export function costMicroUsd(price: ModelPrice | undefined, usage: TokenUsage): number | undefined;
-export function costMicroUsd(price: ModelPrice | undefined, usage: TokenUsage): number | undefined {
-  if (price === undefined) return undefined;
+export function costMicroUsd(modelPrice: ModelPrice, usage: TokenUsage): number;
+export function costMicroUsd(modelPrice: ModelPrice | undefined, usage: TokenUsage): number | undefined;
+export function costMicroUsd(modelPrice: ModelPrice | undefined, usage: TokenUsage): number | undefined {
+  if (modelPrice === undefined) return undefined;
+  const price = pricesFor(modelPrice, countTokens(usage.inputTokens));
   const cacheRead = countTokens(usage.cacheReadTokens);
   const cacheWrite = countTokens(usage.cacheWriteTokens);
   const hourWrite = Math.min(cacheWrite, countTokens(usage.cacheWriteHourTokens));
@@ -66,4 +67,9 @@ export function usd(microUsd: number): number {
  */
 function countTokens(reported: number | undefined): number {
   return reported !== undefined && Number.isFinite(reported) && reported > 0 ? reported : 0;
+}
+
+/** The prices for a prompt of this length: vendors bill the whole request at the step it reaches. */
+function pricesFor(price: ModelPrice, inputTokens: number): TokenPrices {
+  return price.steps?.findLast(({ aboveInputTokens }) => inputTokens > aboveInputTokens)?.prices ?? price;
 }

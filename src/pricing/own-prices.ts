@@ -3,15 +3,15 @@
  * tenants/records/.
  */
 
-import type { ModelPrice } from "./price-finder.ts";
+import type { TokenPrices } from "./price-finder.ts";
 
 /** As in the record: US dollars per million tokens. */
-export type OwnPrices = Readonly<Record<string, ModelPrice>>;
+export type OwnPrices = Readonly<Record<string, TokenPrices>>;
 
 const MICRO_USD_PER_USD = 1_000_000;
 
 /** The price of a target, `provider/model`, in micro-US-dollars per million tokens. */
-export function findOwnPrice(prices: OwnPrices, label: string): ModelPrice | undefined {
+export function findOwnPrice(prices: OwnPrices, label: string): TokenPrices | undefined {
   if (Object.hasOwn(prices, label)) return toMicro(prices[label]);
   let best = "";
   for (const pattern of Object.keys(prices)) {
@@ -21,9 +21,9 @@ export function findOwnPrice(prices: OwnPrices, label: string): ModelPrice | und
   return toMicro(prices[best]);
 }
 
-function toMicro(price: ModelPrice | undefined): ModelPrice | undefined {
+function toMicro(price: TokenPrices | undefined): TokenPrices | undefined {
   if (price === undefined) return undefined;
   const micro = Object.entries(price).map(([name, usd]) => [name, Math.round(usd * MICRO_USD_PER_USD)]);
   // The same fields, and all of them are numbers.
-  return Object.fromEntries(micro) as ModelPrice;
+  return Object.fromEntries(micro) as TokenPrices;
 }

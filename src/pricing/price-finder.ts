@@ -7,7 +7,7 @@
  * A model's list price in whole micro-US-dollars per million tokens (1,000,000 = one dollar). Reasoning is
  * billed as output.
  */
-export interface ModelPrice {
+export interface TokenPrices {
   readonly input: number;
   readonly output: number;
   /** Absent where the vendor states none: then a cached token costs what an input token costs. */
@@ -19,11 +19,24 @@ export interface ModelPrice {
   readonly cacheReadAudio?: number;
 }
 
+/** A model's price; with a long prompt, one of its steps is the price of the whole request. */
+export interface ModelPrice extends TokenPrices {
+  /** From the lowest on. */
+  readonly steps?: readonly PriceStep[];
+}
+
+export interface PriceStep {
+  /** The step holds for more input tokens than these, cached ones included. */
+  readonly aboveInputTokens: number;
+  readonly prices: TokenPrices;
+}
+
 /**
  * All prices, as compact text that is only parsed for the vendors a Worker really calls.
  *
  * A line of a sheet is `input,output,cacheRead,cacheWrite,inputAudio,outputAudio,cacheReadAudio|id id …`:
- * prices may be missing, trailing ones with their commas; `-` in their place says that the ids have no price we
+ * prices may be missing, trailing ones with their commas; `@above:prices` follows for each number of input tokens
+ * above which the whole request is billed at other prices; `-` in their place says that the ids have no price we
  * could state. An id is exact, or a pattern: `abc*` starts with, `*abc` ends with, `*abc*` contains. Ids are
  * lower case and hold neither spaces, `*` nor `|`.
  */
@@ -143,7 +156,20 @@ function parsePattern(id: string, found: Found): Pattern | undefined {
   return { literal, found, matches: (whole, part) => whole.includes(part) };
 }
 
+/** `prices`, then for each step `@above:prices`. */
 function parsePrice(text: string): ModelPrice {
+  const [base = "", ...steps] = text.split("@");
+  if (steps.length === 0) return parsePrices(base);
+  return {
+    ...parsePrices(base),
+    steps: steps.map((step) => {
+      const [above = "", prices = ""] = step.split(":");
+      return { aboveInputTokens: Number(above), prices: parsePrices(prices) };
+    }),
+  };
+}
+
+function parsePrices(text: string): TokenPrices {
   const [input = 0, output = 0, cacheRead, cacheWrite, inputAudio, outputAudio, cacheReadAudio] = text
     .split(",")
     .map((field) => (field === "" ? undefined : Number(field)));

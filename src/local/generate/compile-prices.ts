@@ -40,7 +40,6 @@ export const VENDORS_BY_KIND: Readonly<Record<string, readonly string[]>> = {
 
 /** What was made simpler than the catalogue has it, as numbers of models. */
 interface Simplified {
-  readonly tiered: number;
   readonly timeOfDay: number;
   readonly unpriced: number;
 }
@@ -99,7 +98,6 @@ export function compilePrices(findVendor: (id: string) => Provider | undefined, 
       sheets: Object.fromEntries(models.map(({ id, rows }) => [id, writeSheet(rows)])),
     },
     simplified: {
-      tiered: all.filter((row) => row.isTiered).length,
       timeOfDay: all.filter((row) => row.isTimeOfDay).length,
       unpriced: all.filter((row) => row.price === NO_PRICE).length,
     },
@@ -110,7 +108,6 @@ interface Row {
   /** The price columns of a line, or NO_PRICE. */
   readonly price: string;
   readonly ids: readonly string[];
-  readonly isTiered: boolean;
   readonly isTimeOfDay: boolean;
 }
 
@@ -124,7 +121,6 @@ function readModel(vendor: string, model: ModelInfo, day: string): Row {
     // One pattern for all free variants, which change weekly.
     ids: isFree ? [`*${FREE_VARIANT}`] : ids,
     price: isFree ? "0" : price,
-    isTiered: Object.values(prices).some((price) => typeof price === "object"),
     isTimeOfDay:
       Array.isArray(model.prices) && model.prices.some((each) => each.constraint?.type === "time_of_date"),
   };
@@ -242,11 +238,28 @@ const PRICE_KEYS = [
   "cache_audio_read_mtok",
 ];
 
+/** The columns of a line: the base prices, then `@above:prices` for each step at which a longer prompt costs more. */
 function writePrice(prices: CatalogPrice): string {
+  const starts = PRICE_KEYS.flatMap((key) => {
+    const price = prices[key];
+    return typeof price === "object" ? price.tiers.map(({ start }) => start) : [];
+  });
+  const steps = [...new Set(starts)].toSorted((a, b) => a - b);
+  return [writeColumns(prices, 0), ...steps.map((at) => `${at}:${writeColumns(prices, at + 1)}`)].join("@");
+}
+
+function writeColumns(prices: CatalogPrice, inputTokens: number): string {
   const columns = PRICE_KEYS.map((key) => {
     const price = prices[key];
-    if (price === undefined) return "";
-    return String(Math.round((typeof price === "number" ? price : price.base) * MICRO_USD_PER_USD));
+    return price === undefined ? "" : String(Math.round(priceAt(price, inputTokens) * MICRO_USD_PER_USD));
   });
   return columns.join(",").replace(/(?<!,),+$/, "");
+}
+
+function priceAt(price: NonNullable<CatalogPrice[string]>, inputTokens: number): number {
+  if (typeof price === "number") return price;
+  const reached = price.tiers
+    .filter(({ start }) => inputTokens > start)
+    .toSorted((a, b) => a.start - b.start);
+  return reached.at(-1)?.price ?? price.base;
 }

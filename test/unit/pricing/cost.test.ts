@@ -98,3 +98,28 @@ describe("US dollars for the edge", () => {
     expect(usd(microUsd)).toBe(dollars);
   });
 });
+
+describe("a price with steps for long prompts", () => {
+  const gemini: ModelPrice = {
+    input: 1_250_000,
+    output: 10_000_000,
+    steps: [
+      { aboveInputTokens: 200_000, prices: { input: 2_500_000, output: 15_000_000 } },
+      { aboveInputTokens: 500_000, prices: { input: 5_000_000, output: 20_000_000 } },
+    ],
+  };
+
+  it.each([
+    [200_000, 250_000 + 10_000],
+    [200_001, 500_002.5 + 15_000],
+    [250_000, 640_000],
+    [500_001, 2_500_005 + 20_000],
+  ])("bills a whole request of %i input tokens at the step it reaches", (inputTokens, microUsd) => {
+    expect(costMicroUsd(gemini, { inputTokens, outputTokens: 1000 })).toBe(microUsd);
+  });
+
+  it("counts cached tokens towards the step", () => {
+    const usage = { inputTokens: 250_000, cacheReadTokens: 249_000, outputTokens: 0 };
+    expect(costMicroUsd(gemini, usage)).toBe(625_000);
+  });
+});

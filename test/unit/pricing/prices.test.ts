@@ -197,3 +197,29 @@ describe("the cost of a real request", () => {
     expect(costMicroUsd(findPrice(kind, modelId), usage)).toBeCloseTo(expected * MICRO_USD_PER_USD, 6);
   });
 });
+
+describe("models that cost more with a long prompt", () => {
+  const LENGTHS = [1000, 128_001, 200_000, 200_001, 271_999, 272_000, 272_001, 1_000_000];
+  const stepped = Object.entries(VENDORS_BY_KIND).flatMap(([kind, [vendor = ""]]) =>
+    (findProvider({ providerId: vendor })?.models ?? [])
+      .filter(({ id }) => findPrice(kind, id)?.steps !== undefined)
+      .map(({ id }) => [kind, vendor, id] as const),
+  );
+
+  it("are in the table", () => {
+    expect(stepped.length).toBeGreaterThan(20);
+    expect(stepped.map(([, , id]) => id)).toContain("gemini-2.5-pro");
+  });
+
+  it.each(stepped)(
+    "%s: %s/%s is billed as the package bills it, below and above each step",
+    (kind, vendor, id) => {
+      for (const inputTokens of LENGTHS) {
+        const usage = { input_tokens: inputTokens, output_tokens: 1000 };
+        const expected = calcPrice(usage, id, { providerId: vendor, timestamp: NOON })?.total_price ?? 0;
+        const cost = costMicroUsd(findPrice(kind, id), { inputTokens, outputTokens: 1000 });
+        expect(cost).toBeCloseTo(expected * MICRO_USD_PER_USD, 3);
+      }
+    },
+  );
+});

@@ -84,17 +84,35 @@ describe("a request's trace", () => {
     expect(setup.wake()).toEqual([]);
   });
 
-  test("joins the caller's trace and says that the parent is remote", async () => {
+  test("joins the caller's trace once its tenant is known, and says that the parent is remote", async () => {
     const setup = startTrace({ traceparent: PARENT });
     setup.trace.root.set({ "gateway.outcome": "ok" });
+    const auth = setup.trace.root.child("gateway.auth");
+    auth.end();
+    setup.trace.setTenant("acme");
+    expect(setup.trace.traceId).toBe("4bf92f3577b34da6a3ce929d0e0e4736");
+    expect(auth.ref.traceId).toBe(setup.trace.traceId);
+    setup.trace.root.child("gateway.route").end();
     const trace = await setup.finish();
     expect(trace).toMatchObject({ traceId: "4bf92f3577b34da6a3ce929d0e0e4736", hasRemoteParent: true });
     expect(trace.root.parentSpanId).toBe("00f067aa0ba902b7");
     expect(checkTrace(asFlat(trace))).toEqual([]);
   });
 
+  test("adds nothing to the caller's trace while it is not known who calls", async () => {
+    const setup = startTrace({ traceparent: PARENT });
+    setup.trace.root.set({ "gateway.outcome": "rejected" }).child("gateway.auth").end();
+    const trace = await setup.finish();
+    expect(trace).toMatchObject({ hasRemoteParent: false, traceId: setup.trace.traceId });
+    expect(trace.root.parentSpanId).toBeUndefined();
+    expect(JSON.stringify(trace)).not.toMatch(/4bf92f3577b34da6a3ce929d0e0e4736|00f067aa0ba902b7/);
+    expect(checkTrace(asFlat(trace))).toEqual([]);
+  });
+
   test("starts a trace of its own after a garbage traceparent", async () => {
-    const trace = await startTrace({ traceparent: `${PARENT}-more` }).finish();
+    const setup = startTrace({ traceparent: `${PARENT}-more` });
+    setup.trace.setTenant("acme");
+    const trace = await setup.finish();
     expect(trace).toMatchObject({ hasRemoteParent: false });
     expect(trace.root.parentSpanId).toBeUndefined();
   });

@@ -50,10 +50,13 @@ describe("sampling at the end of a request", () => {
   test("the ratio decides by the trace id's random end, the same for each request of a trace", async () => {
     const traceparent = (end: string) => `00-${"f".repeat(18)}${end}${"0".repeat(13)}-00f067aa0ba902b7-01`;
     const half = { ...KEEP_NONE, sampleRatio: 0.5 };
-    const withDigit = (digit: string) =>
-      startTrace({
+    const withDigit = (digit: string) => {
+      const setup = startTrace({
         traceparent: traceparent("f").replace(/0{13}-00f0/, `${digit}${"0".repeat(12)}-00f0`),
-      }).finish();
+      });
+      setup.trace.setTenant("acme");
+      return setup.finish();
+    };
     expect(shouldKeep(await withDigit("7"), half)).toBe(true);
     expect(shouldKeep(await withDigit("8"), half)).toBe(false);
     expect(shouldKeep(await withDigit("0"), KEEP_NONE)).toBe(false);
