@@ -9,6 +9,8 @@ import { createAnswerKeeper, type SqlAnswerKeeper } from "./answer-keeper.ts";
 import { createSingleFlight } from "./single-flight.ts";
 import type { InflightRpc, JoinRequest, Joined } from "./protocol.ts";
 
+const SWEEP_MS = 60_000;
+
 export class Inflight extends DurableObject<Env> implements InflightRpc {
   readonly #keeper: SqlAnswerKeeper;
   readonly #board: InflightRpc;
@@ -63,6 +65,8 @@ export class Inflight extends DurableObject<Env> implements InflightRpc {
 
   /** One alarm for all kept answers: when it runs, it is set for the next one. */
   async #wakeAt(at: number): Promise<void> {
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(at);
+    if ((await this.ctx.storage.getAlarm()) !== null) return;
+    // Answers that expire within a minute are deleted together.
+    await this.ctx.storage.setAlarm(Math.ceil(at / SWEEP_MS) * SWEEP_MS);
   }
 }

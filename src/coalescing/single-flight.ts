@@ -44,6 +44,8 @@ interface Entry {
   readonly keeps: boolean;
   flightId: string;
   leaderId: string;
+  /** Its client has left; it goes on for the followers. */
+  hasLeaderLeft: boolean;
   failures: number;
   waiters: Waiter[];
   /** From the head of a streamed answer on. */
@@ -60,6 +62,11 @@ const LOST: FlightFault = {
   concerns: "leader",
 };
 
+/** Whether a generation goes on when its leader's client has left: a stream ends by its readers. */
+function isWanted({ keeps, waiters, head }: Entry): boolean {
+  return keeps || waiters.length > 0 || head !== undefined;
+}
+
 export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPorts): InflightRpc {
   const entries = new Map<string, Entry>();
   /** Followers whose stream has failed, for `hasFailed`. */
@@ -68,8 +75,13 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
   function lead(entry: Entry, ask: JoinRequest): Joined {
     entry.flightId = newId();
     entry.leaderId = ask.requestId;
+    entry.hasLeaderLeft = false;
     entry.stopTimer = startTimer(LEADER_SHOWS_UP_MS, () => fail(entry, LOST));
-    return { kind: "lead", flightId: entry.flightId, isReplacement: entry.failures > 0 };
+    return leadAgain(entry);
+  }
+
+  function leadAgain({ flightId, failures }: Entry): Joined {
+    return { kind: "lead", flightId, isReplacement: failures > 0 };
   }
 
   function remove(entry: Entry): void {
@@ -118,11 +130,16 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
   function finish(entry: Entry, head: FlightHead, flight: Flight): void {
     remove(entry);
     const text = flight.text();
-    if (entry.keeps && text !== undefined) keeper.keep(entry.key, entry.fingerprint, head, text);
     // Every follower of a stream has its beginning by now.
     answerAll(entry, () =>
       text === undefined ? { kind: "alone", reason: "too_much" } : { kind: "whole", head, text },
     );
+    if (!entry.keeps || text === undefined) return;
+    try {
+      keeper.keep(entry.key, entry.fingerprint, head, text);
+    } catch {
+      // A full object keeps no answer; those who waited have theirs.
+    }
   }
 
   async function watch(entry: Entry, flight: Flight, progress: ReadableStream<Uint8Array>): Promise<void> {
@@ -166,6 +183,7 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
           keeps,
           flightId: "",
           leaderId: "",
+          hasLeaderLeft: false,
           failures: 0,
           waiters: [],
           stopTimer: nothing,
@@ -175,6 +193,8 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
         return lead(entry, ask);
       }
       if (known.fingerprint !== ask.fingerprint) return { kind: "conflict" };
+      // The runtime may repeat a call: the leader's own `join` gets the same answer, and does not wait for itself.
+      if (known.leaderId === ask.requestId && known.flight === undefined) return leadAgain(known);
       const { head, flight } = known;
       if (head !== undefined && flight !== undefined) return follow(known.flightId, head, flight, ask);
       const { promise, resolve } = Promise.withResolvers<Joined>();
@@ -202,11 +222,15 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
       if (entry === undefined) return false;
       if (entry.leaderId !== requestId) {
         entry.waiters = entry.waiters.filter(({ ask }) => ask.requestId !== requestId);
-        return true;
+        if (!entry.hasLeaderLeft || isWanted(entry)) return true;
+        remove(entry);
+        entry.stopLeader();
+        return false;
       }
-      const isWanted = entry.keeps || entry.waiters.length > 0 || entry.head !== undefined;
-      if (!isWanted) remove(entry);
-      return isWanted;
+      entry.hasLeaderLeft = true;
+      if (isWanted(entry)) return true;
+      remove(entry);
+      return false;
     },
 
     async hasFailed(_key, flightId, requestId) {

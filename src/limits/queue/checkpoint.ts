@@ -221,7 +221,8 @@ function takeAgain(allowance: Allowance, entry: QueueEntry): Reservation {
   const reserved = allowance.limits.budget === undefined ? 0 : entry.costMicroUsd;
   allowance.holding += 1;
   if (reserved > 0) spendOf(allowance).reserved += reserved;
-  const tokens = { before: 0, after: -Infinity, returnedMs: 0, units: estimateOf(entry) };
+  const units = Math.min(estimateOf(entry), allowance.tokens?.rule.burst ?? Infinity);
+  const tokens = { before: 0, after: -Infinity, returnedMs: 0, units };
   return { requests: undefined, tokens, reserved };
 }
 

@@ -13,6 +13,8 @@ export interface OperatorOverrides {
   readonly limits: Limits;
   /** Until when new requests are refused; 0 while they are not. */
   readonly drainedUntil: number;
+  /** When the next one ends; Infinity while there is none. */
+  readonly nextEndAt: number;
   setLimits(limits: Limits): void;
   raise(limits: Partial<Limits>, untilAt: number): void;
   drain(untilAt: number): void;
@@ -44,6 +46,9 @@ export function createOperatorOverrides(initial: Limits): OperatorOverrides {
     },
     get drainedUntil() {
       return current.drained?.untilAt ?? 0;
+    },
+    get nextEndAt() {
+      return Math.min(current.raised?.untilAt ?? Infinity, current.drained?.untilAt ?? Infinity);
     },
     setLimits(limits) {
       own = limits;

@@ -157,13 +157,14 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
 
   /** Never admits after the deadline; exactly at it still counts. */
   function expire(now: number): void {
-    if (overrides.expire(now)) setLimits(tenant, overrides.limits, tenant.version, now);
+    const hasOverrideEnded = overrides.expire(now);
+    if (hasOverrideEnded) setLimits(tenant, overrides.limits, tenant.version, now);
     for (let gone = leases.takeDeparted(now); gone !== undefined; gone = leases.takeDeparted(now))
       gone.flow.allowance.waiting -= 1;
     const didRefuse = scheduler.refuseOverdue(now - 1, now);
     for (let lost = leases.expired(now); lost !== undefined; lost = leases.expired(now))
       settler.expire(lost, now);
-    if (didRefuse || eligibility.recheckAt <= now) scheduler.pump(now);
+    if (didRefuse || hasOverrideEnded || eligibility.recheckAt <= now) scheduler.pump(now);
     if (scheduler.refuseOverdue(now, now)) scheduler.pump(now);
   }
 
@@ -253,7 +254,9 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     traceRetention: () => state.traces,
     nextWakeAt() {
       if (queue.size === 0) return Infinity;
-      return Math.min(waitQueue.nextDeadlineAt, leases.nextExpiryAt, eligibility.recheckAt);
+      const nextAt = Math.min(waitQueue.nextDeadlineAt, leases.nextExpiryAt, eligibility.recheckAt);
+      // Its end may raise a limit again.
+      return Math.min(nextAt, overrides.nextEndAt);
     },
     nextExpiryAt: () => leases.nextExpiryAt,
     staleAfterMs: () => checkpointPolicy.staleAfterMs(leases.size > 0),

@@ -138,7 +138,12 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     if (entry.lease !== undefined) return entry.lease.answer;
     const heldBy = markHeld(entry, now);
     const isWorthIt = entry.maxWaitMs > 0 && !isHopeless(waitEstimate, entry.maxWaitMs);
-    if (isWorthIt && (entry.hasPlace || displace(entry, now))) return undefined;
+    if (isWorthIt && entry.hasPlace) return undefined;
+    if (isWorthIt && displace(entry, now)) {
+      // With a place it may have a start time of its own.
+      pump(now);
+      return replyOf(entry);
+    }
     leave(entry);
     pump(now);
     const limit = entry.hasPlace || entry.maxWaitMs === 0 ? heldBy : "queue_depth";
@@ -236,6 +241,10 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       return taken;
     },
   };
+}
+
+function replyOf({ lease }: QueueEntry): AdmissionReply | undefined {
+  return lease?.answer;
 }
 
 /** Whether half of the slots and tokens are free: a settlement a second later delays no request. */

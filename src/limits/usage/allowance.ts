@@ -155,7 +155,10 @@ export function spendOf(allowance: Allowance): Spend {
   return allowance.spend;
 }
 
-/** Counts an admission that goes at `at` and reserves its tokens and its cost; the slot is held until `release`. */
+/**
+ * Counts an admission that starts at `at` and reserves its tokens and its cost; the slot is held until `release`. At most a
+ * burst of tokens is reserved: the estimate contains the client's own word, and what is used beyond it becomes a debt.
+ */
 export function reserve(allowance: Allowance, estimate: number, microUsd: number, at: number): Reservation {
   const { requests, tokens, limits } = allowance;
   allowance.holding += 1;
@@ -163,7 +166,7 @@ export function reserve(allowance: Allowance, estimate: number, microUsd: number
   if (reserved > 0) spendOf(allowance).reserved += reserved;
   return {
     requests: requests && take(requests.limiter, requests.rule, 1, at),
-    tokens: tokens && take(tokens.limiter, tokens.rule, estimate, at),
+    tokens: tokens && take(tokens.limiter, tokens.rule, Math.min(estimate, tokens.rule.burst), at),
     reserved,
   };
 }

@@ -8,6 +8,8 @@ import type { LimitWindow } from "../protocol.ts";
 const MS_PER_MINUTE = 60_000;
 /** Burst where none is set: ten seconds' worth of a minute. */
 const BURST_SHARE = 1 / 6;
+/** The longest that a debt holds up others, beyond the burst itself. */
+const MAX_DEBT_MS = 2 * MS_PER_MINUTE;
 /** Doubles at 1.8e12 ms are 0.0002 ms apart: less than this above a whole millisecond is noise. */
 const CLOCK_NOISE_MS = 0.001;
 
@@ -84,10 +86,17 @@ function giveCredit(limiter: RateLimiter, ms: number): void {
   limiter.returnedMs += ms;
 }
 
-/** Settles an estimate: `units` above 0 are a debt that is carried, below 0 a credit that is returned. */
+/**
+ * Settles an estimate: `units` above 0 are a debt that is carried, for two minutes of the limit at most, so that no single
+ * report locks the others out; below 0 they are a credit that is returned.
+ */
 export function adjust(limiter: RateLimiter, rule: RateLimitRule, units: number, now: number): void {
   if (units <= 0) giveCredit(limiter, -units * rule.unitMs);
-  else limiter.fullAt = Math.max(limiter.fullAt, now) + units * rule.unitMs;
+  else {
+    const owedUntil = Math.max(limiter.fullAt, now) + units * rule.unitMs;
+    const longest = now + rule.burst * rule.unitMs + MAX_DEBT_MS;
+    limiter.fullAt = Math.max(limiter.fullAt, Math.min(owedUntil, longest));
+  }
 }
 
 /**

@@ -23,6 +23,17 @@ describe("limits that an operator has raised", () => {
     expect(admission.snapshot(START_AT + 5000)).not.toHaveProperty("orders");
   });
 
+  test("that lowered a limit wake the waiting when they end", () => {
+    const admission = createQueueMachine(START_AT);
+    const limits = { concurrency: 2 };
+    asAdmitted(admission.admit(askOf("a", { limits }), START_AT));
+    admission.raise({ concurrency: 1 }, START_AT + 5000, START_AT);
+    expect(admission.admit(askOf("b", { limits }), START_AT)).toBeUndefined();
+    expect(admission.nextWakeAt()).toBe(START_AT + 5000);
+    admission.expire(START_AT + 5000);
+    expect(admission.takeWakeUps()).toMatchObject([{ requestId: "b", answer: { kind: "admitted" } }]);
+  });
+
   test("hold over records that change meanwhile, whose own come into force after it", () => {
     const admission = createQueueMachine(START_AT);
     admission.setLimits(1, limitsOf({ concurrency: 1, requestsPerMinute: 60 }), START_AT);

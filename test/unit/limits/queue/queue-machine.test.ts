@@ -199,6 +199,21 @@ describe("admission", () => {
     expect(admission.snapshot(START_AT + 54)).toMatchObject({ leases: 2, depth: 20 });
   });
 
+  test("reserves a burst of tokens at most, whatever a request asks for, and carries a debt for two minutes", () => {
+    const { admission } = setup();
+    const limits = { tokensPerMinute: 1_000_000 };
+    const greedy = askOf("greedy", { limits, estimate: { inputTokens: 10, outputTokens: 100_000_000 } });
+    const reply = asAdmitted(admission.admit(greedy, START_AT));
+    const next = askOf("next", { limits, keyId: "other", tokens: 10, maxWaitMs: 0 });
+    expect(asRefused(admission.admit(next, START_AT)).retryAfterMs).toBeLessThanOrEqual(10_000);
+    const wrong = { ...settlementOf(reply, "greedy"), inputTokens: 1e12 };
+    admission.settle([wrong], START_AT + 1);
+    const refused = asRefused(admission.admit({ ...next, requestId: "later" }, START_AT + 1));
+    expect(refused.retryAfterMs).toBeGreaterThan(60_000);
+    expect(refused.retryAfterMs).toBeLessThanOrEqual(130_000);
+    asAdmitted(admission.admit({ ...next, requestId: "last" }, START_AT + 130_001));
+  });
+
   test("returns a lost slot after one lease time and not before; renewed, it stays", () => {
     const { admission, answers, collect } = setup();
     const holder = asAdmitted(admission.admit(askOf("a", { limits: ONE_SLOT }), START_AT));
