@@ -16,7 +16,11 @@ const LIMIT_SENTENCES: Readonly<Record<Refused["limit"]["name"], (value: number)
   requests_per_minute: (value) => `Request limit (${value} per minute) reached.`,
   tokens_per_minute: (value) => `Token limit (${value} per minute) reached.`,
   concurrency: (value) => `Concurrency limit (${value}) reached.`,
-  queue_depth: (value) => `The queue is full (${value} requests are waiting).`,
+  // A drained queue, or one with `maxDepth` 0.
+  queue_depth: (value) =>
+    value === 0
+      ? "No request can wait in the queue now."
+      : `The queue is full (${value} requests are waiting).`,
   budget: (value) => `Budget of $${formatDollars(usd(value))} used up.`,
 };
 
