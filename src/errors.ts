@@ -24,6 +24,7 @@ const RULES = {
   precondition_failed: { status: 412, fallback: false },
   upgrade_required: { status: 426, fallback: false },
   request_too_large: { status: 413, fallback: false },
+  unsupported_encoding: { status: 415, fallback: false },
   rate_limited: { status: 429, fallback: false },
   queue_full: { status: 429, fallback: false },
   budget_exceeded: { status: 429, fallback: false },

@@ -135,6 +135,7 @@ const OF_THE_REQUEST: ReadonlySet<ErrorCode> = new Set([
   "invalid_request",
   "model_not_found",
   "request_too_large",
+  "unsupported_encoding",
   "guardrail_blocked",
   "upstream_rejected",
 ]);
