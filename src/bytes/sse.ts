@@ -101,7 +101,8 @@ export function createSseParser(): EventParser {
 
 /** The events of a text that is there as a whole. */
 export function parseEvents(text: string): readonly ServerSentEvent[] {
-  return createSseParser().push(new TextEncoder().encode(text));
+  const parser = createSseParser();
+  return [...parser.push(new TextEncoder().encode(text)), ...parser.end()];
 }
 
 /** The lower of two positions, where -1 means that there is none. */

@@ -165,6 +165,70 @@ describe("a lawful stream", () => {
   });
 });
 
+describe("an upstream that answers in the other form", () => {
+  const COMPLETION = {
+    id: "c-1",
+    object: "chat.completion",
+    created: 1,
+    model: "m",
+    choices: [{ index: 0, message: { role: "assistant", content: "one two" }, finish_reason: "stop" }],
+    usage: { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 },
+  };
+  const json = (body: object): Reply => ({ kind: "raw", body: JSON.stringify(body) });
+  const EVENTS = [event(chunk("one ")), event(chunk("two", "stop")), event(USAGE), "data: [DONE]\n\n"];
+
+  test("with an error in JSON where a stream was asked for is told by its own words", async () => {
+    const error = { message: "quota used up", type: "insufficient_quota", code: 429 };
+    const { key } = await withTarget(json({ error }));
+    const answers = [];
+    for (const stream of [true, false]) answers.push(await chat(stack, key, { model: "r", stream }));
+    for (const answer of answers) expect(answer).toMatchObject({ status: 502, error: "upstream_error" });
+    const [streamed, whole] = answers.map(({ text }) => text.replaceAll(/"req[^"]*"/g, ""));
+    expect(streamed).toBe(whole);
+  });
+
+  test("with a whole answer where a stream was asked for is streamed, and counted", async () => {
+    const { key } = await withTarget(json(COMPLETION));
+    const answer = await chat(stack, key, { model: "r", stream: true });
+    expect(answer).toMatchObject({ status: 200, error: undefined, content: "one two" });
+    expect(answer.headers.get("content-type")).toContain("text/event-stream");
+    expect(answer.text).toContain("data: [DONE]");
+    expect(rootUsage(await spansOf(stack, answer))).toEqual([7, 3]);
+  });
+
+  test("with a stream where a whole answer was asked for is whole, and counted", async () => {
+    const { key } = await withTarget({ kind: "pieces", pieces: EVENTS });
+    const answer = await chat(stack, key, { model: "r" });
+    expect(answer).toMatchObject({ status: 200, error: undefined, content: "one two" });
+    expect(answer.headers.get("content-type")).toContain("application/json");
+    expect(rootUsage(await spansOf(stack, answer))).toEqual([7, 3]);
+  });
+
+  test("with a stream that is cut where a whole answer was asked for is a fault of its", async () => {
+    const { key } = await withTarget({ kind: "pieces", pieces: EVENTS.slice(0, 1) });
+    expect(await chat(stack, key, { model: "r" })).toMatchObject({ status: 502, error: "upstream_error" });
+  });
+
+  test.each([true, false])("is translated as any other (stream: %s)", async (stream) => {
+    const reply: Reply = stream ? json(COMPLETION) : { kind: "pieces", pieces: EVENTS };
+    const { key } = await withTarget(reply);
+    const response = await fetch(`${stack.gateway.url}/v1/messages`, {
+      method: "POST",
+      headers: { "x-api-key": key, "content-type": "application/json" },
+      body: JSON.stringify({
+        model: "r",
+        max_tokens: 50,
+        stream,
+        messages: [{ role: "user", content: "Hi" }],
+      }),
+    });
+    const text = await response.text();
+    expect(response.status, text).toBe(200);
+    expect(text).toContain("one two");
+    expect(text.includes("event: message_stop")).toBe(stream);
+  });
+});
+
 function rootUsage(spans: Awaited<ReturnType<typeof spansOf>>): readonly unknown[] {
   const attempt = spans.find(({ attributes }) => attributes["gateway.attempt.number"] === 1);
   return ["input", "output"].map((side) => Number(attempt?.attributes[`gen_ai.usage.${side}_tokens`]));

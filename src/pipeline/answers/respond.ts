@@ -5,14 +5,14 @@
 
 import { type Answering, claim, openFormat } from "./answering.ts";
 import { countUsage } from "./answer-summary.ts";
+import { isEventStream, isJson, wholeFromEvents } from "./other-form.ts";
 import { passThrough } from "./pass-through.ts";
 import { answerStream } from "./respond-stream.ts";
 import { openSession } from "./session.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { billAnswer } from "../attempts/bill.ts";
-import type { ChatExchange, CountExchange, EmbeddingExchange } from "../attempts/exchange.ts";
+import type { ChatExchange, CountExchange, EmbeddingExchange, ReadAnswer } from "../attempts/exchange.ts";
 import type { Answered } from "../ended.ts";
-import { parseEvents } from "../../bytes/sse.ts";
 import { GatewayError } from "../../errors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
@@ -48,17 +48,17 @@ async function answerWhole(
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Answered> {
-  const { run, turn, target, span, startedAt } = ctx;
+  const { run, turn, span, startedAt } = ctx;
   const { call, deps } = run;
-  const received = toWhole(await readBody(upstreamCall, idleMs), exchange, upstreamCall);
-  const { answer, choices = [], format } = exchange.read(parseBody(received, exchange, target.account.name));
+  const received = await readBody(upstreamCall, idleMs);
+  const { answer, choices = [], format } = read(received, exchange, upstreamCall, call.chat);
   deps.content?.note(call, span.ref, () => choices);
   // Before the claim: an answer that comes too late costs as much.
   const bill = billAnswer(ctx, answer, countUsage(call.chat, answer, false), false);
   claim(ctx, upstreamCall);
   call.facts.firstByteAt = deps.now();
   endAttempt(span, { answer, bill, status: upstreamCall.response.status });
-  const body = exchange.isSameWire ? received : formatSpanned(ctx, format);
+  const body = exchange.isSameWire && !isEventStream(upstreamCall) ? received : formatSpanned(ctx, format);
   return {
     generation: toGeneration(body, exchange, call.chat),
     ended: {
@@ -73,19 +73,18 @@ async function answerWhole(
   };
 }
 
-function isJson({ response }: UpstreamCall): boolean {
-  return response.headers.get("content-type")?.startsWith(JSON_TYPE) === true;
-}
-
-/** The body of a whole answer, also where the upstream of the client's wire streamed one that nobody asked it to stream. */
-function toWhole(
-  body: string,
+/** Throws `upstream_malformed`, or `upstream_error` for an error body with a 2xx status. */
+function read(
+  received: string,
   exchange: ChatExchange | EmbeddingExchange,
-  { response }: UpstreamCall,
-): string {
-  if (exchange.kind !== "chat" || !exchange.isSameWire) return body;
-  const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
-  return isStream ? exchange.clientWire.wholeFromStream(parseEvents(body)) : body;
+  upstreamCall: UpstreamCall,
+  chat: ChatRequest,
+): ReadAnswer {
+  const { name } = upstreamCall;
+  if (exchange.kind === "embeddings" || !isEventStream(upstreamCall))
+    return exchange.read(parseBody(received, exchange, name));
+  const { answer, body } = wholeFromEvents(received, exchange, chat, name);
+  return { answer, format: () => body };
 }
 
 /** The whole answer as the client asked for it. */
