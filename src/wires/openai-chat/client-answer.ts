@@ -16,6 +16,7 @@ import type {
 import type { JsonRecord } from "../../json/fields.ts";
 import { untagDetail } from "../reasoning-provenance.ts";
 import { toJson } from "../../json/exact.ts";
+import { freeformNames, toInput } from "../freeform-tools.ts";
 
 /** Where neither the upstream nor the route gave one: the wire must have an id, and it means nothing to us. */
 const NO_ID = "chatcmpl-unknown";
@@ -23,7 +24,7 @@ const NO_ID = "chatcmpl-unknown";
 export function formatCompletion(response: ChatResponse, chat: ChatRequest): string {
   return toJson({
     ...formatHead("chat.completion", response, chat),
-    choices: response.choices.map(formatChoice),
+    choices: response.choices.map((choice) => formatChoice(choice, freeformNames(chat.body["tools"]))),
     ...(response.usage !== undefined && { usage: formatChatUsage(response.usage) }),
   });
 }
@@ -42,7 +43,7 @@ export function formatHead(
   };
 }
 
-function formatChoice(choice: ChatChoice): JsonRecord {
+function formatChoice(choice: ChatChoice, freeform: ReadonlySet<string>): JsonRecord {
   const { index, text, reasoning, refusal, citations = [], logprobs, toolCalls, finishReason } = choice;
   const details = formatReasoning(choice);
   return {
@@ -54,7 +55,11 @@ function formatChoice(choice: ChatChoice): JsonRecord {
       ...(reasoning !== undefined && { reasoning_content: reasoning }),
       ...(details.length > 0 && { reasoning_details: details }),
       annotations: citations.flatMap(formatChatCitation),
-      ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(formatToolCall) }),
+      ...(toolCalls.length > 0 && {
+        tool_calls: toolCalls.map((call) =>
+          freeform.has(call.name) ? formatFreeformCall(call) : formatToolCall(call),
+        ),
+      }),
     },
     logprobs: logprobs === undefined ? null : formatLogprobs(logprobs),
     finish_reason: finishReason === undefined ? null : formatFinishReason(finishReason, toolCalls.length > 0),
@@ -86,6 +91,12 @@ export function formatEncryptedReasoning(encrypted: string): JsonRecord {
 /** Gemini's keeps its tag: no format is its own. */
 function detailOf(opaque: string): ReturnType<typeof untagDetail> & object {
   return untagDetail(opaque) ?? { value: opaque };
+}
+
+/** A call of a tool that takes free text. */
+export function formatFreeformCall(call: ToolCall): JsonRecord {
+  const { function: _, ...rest } = formatToolCall(call);
+  return { ...rest, type: "custom", custom: { name: call.name, input: toInput(call.argumentsJson) } };
 }
 
 export function formatToolCall({ id, name, argumentsJson, signature }: ToolCall): JsonRecord {

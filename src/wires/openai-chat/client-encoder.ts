@@ -3,7 +3,7 @@
  * and the end mark. https://platform.openai.com/docs/api-reference/chat/streaming (seen 2026-11)
  */
 
-import type { ChatChunk, ChatRequest, TokenUsage } from "../../schema/chat.ts";
+import type { ChatChunk, ChatRequest, TokenUsage, ToolCall } from "../../schema/chat.ts";
 import { recordOf, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
 import type { ChunkEncoder } from "../client-wire.ts";
@@ -11,6 +11,7 @@ import {
   formatCallSignature,
   formatChatCitation,
   formatFinishReason,
+  formatFreeformCall,
   formatHead,
   formatLogprobs,
   formatEncryptedReasoning,
@@ -19,6 +20,7 @@ import {
 } from "./client-answer.ts";
 import { toJson } from "../../json/exact.ts";
 import { mergeUsage } from "../../schema/chat.ts";
+import { freeformNames } from "../freeform-tools.ts";
 
 type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
 type Indexed = Extract<ChatChunk, { readonly index: number }>;
@@ -31,6 +33,9 @@ export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
   const opened = new Set<number>();
   /** Calls begun, by choice. */
   const openedCalls = new Map<number, Set<number>>();
+  const freeform = freeformNames(chat.body["tools"]);
+  /** Calls of tools that take free text, by choice and place. */
+  const freeformCalls = new Map<string, ToolCall & { readonly index: number; readonly call: number }>();
   /** Thought since the last signature, which is signed as a whole. */
   const thoughts = new Map<number, string>();
 
@@ -48,7 +53,30 @@ export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
     return formatDelta(index, { role: "assistant", content: "", refusal: null });
   }
 
-  function encodeToolCall({ index, call, id, name, argumentsFragment, signature }: ToolCallChunk): string {
+  /** Gathers the fragments of a call that takes free text, whose input is known at the end. Undefined for another call. */
+  function gatherFreeform({ index, call, argumentsFragment, ...opening }: ToolCallChunk): true | undefined {
+    const key = `${index} ${call}`;
+    const known = freeformCalls.get(key);
+    if (known === undefined && (opening.name === undefined || !freeform.has(opening.name))) return undefined;
+    const { id = "", name = "" } = known ?? opening;
+    const argumentsJson = (known?.argumentsJson ?? "") + argumentsFragment;
+    openedCalls.set(index, (openedCalls.get(index) ?? new Set()).add(call));
+    freeformCalls.set(key, { index, call, id, name, argumentsJson });
+    return true;
+  }
+
+  function encodeFreeform(ofIndex: number): string {
+    const own = [...freeformCalls.values()].filter(({ index }) => index === ofIndex);
+    return own
+      .map(({ index, call, ...whole }) =>
+        formatDelta(index, { tool_calls: [{ index: call, ...formatFreeformCall(whole) }] }),
+      )
+      .join("");
+  }
+
+  function encodeToolCall(chunk: ToolCallChunk): string {
+    if (gatherFreeform(chunk)) return "";
+    const { index, call, id, name, argumentsFragment, signature } = chunk;
     const begun = openedCalls.get(index) ?? new Set();
     const isFirst = !begun.has(call);
     openedCalls.set(index, begun.add(call));
@@ -93,12 +121,10 @@ export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
         return formatDelta(index, {}, { logprobs: formatLogprobs(chunk.logprobs) });
       case "tool_call":
         return encodeToolCall(chunk);
-      case "finish":
-        return formatDelta(
-          index,
-          {},
-          { finish_reason: formatFinishReason(chunk.reason, openedCalls.has(index)) },
-        );
+      case "finish": {
+        const end = { finish_reason: formatFinishReason(chunk.reason, openedCalls.has(index)) };
+        return encodeFreeform(index) + formatDelta(index, {}, end);
+      }
     }
   }
 

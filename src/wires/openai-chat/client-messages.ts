@@ -7,6 +7,7 @@ import type { DropField, Message, Part } from "../../schema/conversation.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readChatParts } from "./client-parts.ts";
 import { isTagged, tagDetail, tagSignature } from "../reasoning-provenance.ts";
+import { toArguments } from "../freeform-tools.ts";
 
 export interface ReadMessages {
   readonly system: readonly Part[];
@@ -94,9 +95,10 @@ function readOpaque(value: unknown, { format }: JsonRecord): string | undefined 
   return said === undefined || made === undefined ? said : tagDetail(said, made);
 }
 
-/** Undefined for a call of a custom tool, whose input is not JSON. */
+/** Undefined for a call of neither a function nor a tool that takes free text. */
 function readToolCall(call: JsonRecord): (Part & { readonly type: "tool_call" }) | undefined {
-  const called = call["function"];
+  const { function: named, custom } = call;
+  const called = isRecord(custom) ? { ...custom, arguments: toArguments(custom["input"]) } : named;
   if (!isRecord(called)) return undefined;
   const signature = readCallSignature(call);
   return {

@@ -14,6 +14,7 @@ import type {
 } from "../../schema/conversation.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readChatCacheMark } from "./client-parts.ts";
+import { freeformTool } from "../freeform-tools.ts";
 
 /** The fields that are read here. */
 export const SETTINGS: ReadonlySet<string> = new Set([
@@ -70,7 +71,7 @@ function readTools(tools: unknown, drop: DropField): readonly Tool[] {
     const tool = recordOf(entry);
     const called = tool["function"];
     if (isRecord(called)) return [{ ...readFunctionTool(called), ...readChatCacheMark(tool) }];
-    // A custom tool takes free text.
+    if (isRecord(tool["custom"])) return [freeformTool(tool["custom"])];
     drop(`tools[${at}]`);
     return [];
   });
@@ -91,7 +92,8 @@ export function readFunctionTool(tool: JsonRecord): Tool {
 function readToolChoice(choice: unknown, drop: DropField): ToolChoice | undefined {
   if (!isPresent(choice)) return undefined;
   if (choice === "auto" || choice === "none" || choice === "required") return { type: choice };
-  const name = textOf(recordOf(recordOf(choice)["function"])["name"]);
+  const { function: called, custom } = recordOf(choice);
+  const name = textOf(recordOf(called ?? custom)["name"]);
   if (name !== undefined) return { type: "tool", name };
   drop("tool_choice");
   return undefined;

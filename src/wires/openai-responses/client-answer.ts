@@ -16,6 +16,7 @@ import type {
 import { isPresent, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { wrapEncryptedForResponses, wrapSignatureForResponses } from "./client-reasoning.ts";
 import { toJson } from "../../json/exact.ts";
+import { freeformNames, toInput } from "../freeform-tools.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 
@@ -23,7 +24,8 @@ export type ItemStatus = "in_progress" | "completed" | "incomplete";
 export function formatResponseBody(response: ChatResponse, chat: ChatRequest): string {
   const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0];
   const base = idBase(response.id, chat);
-  const output = choice === undefined ? [] : formatOutput(choice, base);
+  const freeform = freeformNames(chat.body["tools"]);
+  const output = choice === undefined ? [] : formatOutput(choice, base, freeform);
   const body = formatResponse(chat, { base, model: response.model, output, usage: response.usage });
   return toJson({ ...body, ...formatEnd(choice?.finishReason) });
 }
@@ -86,7 +88,11 @@ export function formatEnd(reason: FinishReason | undefined): JsonRecord {
   }
 }
 
-function formatOutput(choice: ChatChoice, base: string): readonly JsonRecord[] {
+function formatOutput(
+  choice: ChatChoice,
+  base: string,
+  freeform: ReadonlySet<string>,
+): readonly JsonRecord[] {
   const {
     text,
     reasoning,
@@ -109,7 +115,13 @@ function formatOutput(choice: ChatChoice, base: string): readonly JsonRecord[] {
     ...(refusal === undefined ? [] : [formatRefusal(refusal)]),
   ];
   if (parts.length > 0) items.push((id) => formatMessageItem(`msg_${id}`, parts, status));
-  for (const call of toolCalls) items.push((id) => formatCall(`fc_${id}`, call, status));
+  for (const call of toolCalls) {
+    items.push((id) =>
+      freeform.has(call.name)
+        ? formatFreeformCall(`ctc_${id}`, call, status)
+        : formatCall(`fc_${id}`, call, status),
+    );
+  }
   return items.map((format, at) => format(`${base}_${at}`));
 }
 
@@ -162,6 +174,12 @@ export function formatCall(id: string, call: ToolCall, status: ItemStatus): Json
     arguments: call.argumentsJson,
     ...(call.signature !== undefined && { encrypted_content: wrapSignatureForResponses(call.signature) }),
   };
+}
+
+/** A call of a tool that takes free text. */
+export function formatFreeformCall(id: string, call: ToolCall, status: ItemStatus): JsonRecord {
+  const { arguments: json, ...item } = formatCall(id, call, status);
+  return { ...item, type: "custom_tool_call", input: toInput(String(json)) };
 }
 
 /** The wire knows citations of addresses only, among those of other vendors. */

@@ -17,6 +17,7 @@ import type {
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readEffort, readFunctionTool, readSchemaOutput } from "../openai-chat/client-settings.ts";
 import { readInput } from "./client-input.ts";
+import { freeformTool } from "../freeform-tools.ts";
 
 /** The route's, or read here. */
 const READ: ReadonlySet<string> = new Set([
@@ -110,7 +111,8 @@ function readTools(tools: unknown, drop: DropField): readonly Tool[] {
   return listOf(tools).flatMap((entry, at) => {
     const tool = recordOf(entry);
     if (tool["type"] === "function") return [readFunctionTool(tool)];
-    // What OpenAI runs itself (search, code, computer, MCP), and tools that take free text.
+    if (tool["type"] === "custom") return [freeformTool(tool)];
+    // What OpenAI runs itself: search, code, computer, MCP.
     drop(`tools[${at}]`);
     return [];
   });
@@ -120,7 +122,7 @@ function readToolChoice(choice: unknown, drop: DropField): ToolChoice | undefine
   if (!isPresent(choice)) return undefined;
   if (choice === "auto" || choice === "none" || choice === "required") return { type: choice };
   const { type, name } = recordOf(choice);
-  if (type === "function" && typeof name === "string") return { type: "tool", name };
+  if ((type === "function" || type === "custom") && typeof name === "string") return { type: "tool", name };
   drop("tool_choice");
   return undefined;
 }

@@ -7,6 +7,7 @@ import type { ChunkEncoder } from "../client-wire.ts";
 import { formatEnd, formatResponse, formatEncryptedItem, idBase } from "./client-answer.ts";
 import {
   type Emit,
+  openFreeformCall,
   openFunctionCall,
   type OpenFunctionCall,
   type OpenItem,
@@ -17,6 +18,7 @@ import {
 } from "./client-items.ts";
 import { toJson } from "../../json/exact.ts";
 import { mergeUsage } from "../../schema/chat.ts";
+import { freeformNames } from "../freeform-tools.ts";
 
 type ToolCallChunk = Extract<ChatChunk, { readonly type: "tool_call" }>;
 
@@ -28,6 +30,7 @@ export function createEmit(): Emit {
 
 export function createResponseEncoder(chat: ChatRequest): ChunkEncoder {
   const emit = createEmit();
+  const freeform = freeformNames(chat.body["tools"]);
   let base = idBase(undefined, chat);
   let model: string | undefined;
   let usage: TokenUsage | undefined;
@@ -94,7 +97,10 @@ export function createResponseEncoder(chat: ChatRequest): ChunkEncoder {
     const known = calls.get(call);
     if (known) return known.add(fragment);
     const closing = closeCurrent();
-    const [opening, item] = openFunctionCall(emit, nextId("fc"), output.length, fragment);
+    const isFreeform = name !== undefined && freeform.has(name);
+    const [opening, item] = isFreeform
+      ? openFreeformCall(emit, nextId("ctc"), output.length, fragment)
+      : openFunctionCall(emit, nextId("fc"), output.length, fragment);
     calls.set(call, item);
     output.push(item);
     return closing + opening + item.add(fragment);

@@ -9,6 +9,7 @@ import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "
 import { readChatCacheMark, readDetail, readFileData } from "../openai-chat/client-parts.ts";
 import { unwrapFromResponses } from "./client-reasoning.ts";
 import { toJson } from "../../json/exact.ts";
+import { toArguments } from "../freeform-tools.ts";
 
 export interface ReadInput {
   readonly system: readonly Part[];
@@ -33,9 +34,13 @@ export function readInput(input: unknown, drop: DropField): ReadInput {
       case "reasoning":
         turns.say("assistant", readReasoningItem(item));
         break;
+      case "custom_tool_call":
+        turns.say("assistant", [readCall({ ...item, arguments: toArguments(item["input"]) }, toolNames)]);
+        break;
       case "function_call":
         turns.say("assistant", [readCall(item, toolNames)]);
         break;
+      case "custom_tool_call_output":
       case "function_call_output":
         turns.say("user", [readResult(item, path, toolNames, drop)]);
         break;

@@ -8,6 +8,7 @@ import type { Citation, TokenLogprob, ToolCall } from "../../schema/chat.ts";
 import type { JsonRecord } from "../../json/fields.ts";
 import {
   formatCall,
+  formatFreeformCall,
   formatResponsesCitation,
   formatLogprob,
   formatMessageItem,
@@ -178,6 +179,37 @@ export function openFunctionCall(
       const done = { ...place, name: call.name, arguments: call.argumentsJson };
       return (
         emit("response.function_call_arguments.done", done) +
+        emit("response.output_item.done", { output_index: outputIndex, item: format() })
+      );
+    },
+  };
+  return [emit("response.output_item.added", { output_index: outputIndex, item: format() }), item];
+}
+
+/** A call of a tool that takes free text: its input is known once its arguments are whole. */
+export function openFreeformCall(
+  emit: Emit,
+  id: string,
+  outputIndex: number,
+  begun: Partial<ToolCall>,
+): [string, OpenFunctionCall] {
+  let call: ToolCall = { id: begun.id ?? id, name: begun.name ?? "", argumentsJson: "" };
+  let isClosed = false;
+  const place = { item_id: id, output_index: outputIndex };
+  const format = (): JsonRecord => formatFreeformCall(id, call, isClosed ? "completed" : "in_progress");
+  const item: OpenFunctionCall = {
+    kind: "call",
+    format,
+    add({ argumentsJson = "", ...others }) {
+      call = { ...call, ...others, argumentsJson: call.argumentsJson + argumentsJson };
+      return "";
+    },
+    close() {
+      isClosed = true;
+      const { input } = format();
+      return (
+        emit("response.custom_tool_call_input.delta", { ...place, delta: input }) +
+        emit("response.custom_tool_call_input.done", { ...place, input }) +
         emit("response.output_item.done", { output_index: outputIndex, item: format() })
       );
     },

@@ -202,7 +202,7 @@ describe("what has no counterpart is named", () => {
     [{ web_search_options: {} }, "web_search_options"],
     [{ reasoning_effort: "extreme" }, "reasoning_effort"],
     [{ response_format: { type: "grammar" } }, "response_format.type"],
-    [{ tools: [{ type: "custom", custom: { name: "x" } }] }, "tools[0]"],
+    [{ tools: [{ type: "web_search" }] }, "tools[0]"],
     [{ tool_choice: { type: "allowed_tools", allowed_tools: {} } }, "tool_choice"],
     [{ messages: [{ ...USER, name: "Ann" }] }, "messages[0].name"],
     [{ messages: [{ role: "function", name: "f", content: "x" }] }, "messages[0].role"],
@@ -213,7 +213,7 @@ describe("what has no counterpart is named", () => {
     [{ messages: [{ role: "user", content: [{ type: "video" }] }] }, "messages[0].content[0]"],
     [{ messages: [{ role: "assistant", content: "x", audio: { id: "a" } }] }, "messages[0].audio"],
     [
-      { messages: [{ role: "assistant", content: null, tool_calls: [{ type: "custom", custom: {} }] }] },
+      { messages: [{ role: "assistant", content: null, tool_calls: [{ type: "web_search" }] }] },
       "messages[0].tool_calls[0]",
     ],
   ])("%j", (body, field) => {
