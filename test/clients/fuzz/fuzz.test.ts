@@ -1,0 +1,350 @@
+// Ten thousand mutated requests over all routes of the real gateway: none is a 500, none hangs, each that has a credential leaves one
+// trace, and no secret or word of a client is found anywhere.
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { Agent, request as httpRequest } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import {
+  canaryRequests,
+  claudeReply,
+  createCanaries,
+  FATES,
+  geminiReply,
+  openAiReply,
+} from "../../support/builders/canary-requests.ts";
+import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
+import { startGateway, type Gateway } from "../../support/servers/gateway-process.ts";
+import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
+import { startScriptedGemini, type ScriptedGemini } from "../../support/servers/scripted-gemini.ts";
+import { startScriptedUpstream, type ScriptedUpstream } from "../../support/servers/scripted-upstream.ts";
+import { type BaseRequest, mutated, type RawRequest } from "./mutations.ts";
+
+const REQUESTS = Number(process.env["FUZZ_REQUESTS"] ?? 10_000);
+/** Another run with the same number makes the same requests. */
+const SEED = Number(process.env["FUZZ_SEED"] ?? 20_261_130);
+const AT_ONCE = 16;
+/** Far above what any of these requests may take. */
+const HANG_MS = 20_000;
+const TIMEOUT_MS = 600_000;
+/** Until the last trace has arrived. */
+const EXPORT_MS = 60_000;
+/** A fault of the upstream or of a limit, said as such; 529 is Anthropic's status for it. */
+const EXPECTED_5XX: ReadonlySet<number> = new Set([502, 503, 504, 529]);
+
+const canaries = createCanaries((place) => `canary-${place}-${randomUUID().slice(0, 8)}`);
+const { say, planted } = canaries;
+const ADMIN_TOKEN = say("admin-token-that-is-long");
+const PROVIDERS = ["up", "claude", "gem"] as const;
+
+let stateDir: string;
+let gateway: Gateway;
+let operator: OtlpReceiver;
+let own: OtlpReceiver;
+let upstream: ScriptedUpstream;
+let google: ScriptedGemini;
+let tenant: TestTenant;
+
+beforeAll(async () => {
+  stateDir = mkdtempSync(join(tmpdir(), "headgate-fuzz-"));
+  [operator, own, upstream, google] = await Promise.all([
+    startOtlpReceiver(),
+    startOtlpReceiver(),
+    startScriptedUpstream(),
+    startScriptedGemini(),
+  ]);
+  for (const fate of FATES) {
+    upstream.script(fate, (request) => {
+      const quoted = `${request.headers.authorization ?? String(request.headers["x-api-key"])} ${request.body}`;
+      return request.path.endsWith("/messages")
+        ? claudeReply(canaries, fate, quoted, request)
+        : openAiReply(canaries, fate, quoted, request);
+    });
+    google.script(fate, geminiReply(canaries, fate, say("gemini-key")));
+  }
+  gateway = await startGateway({ persistTo: stateDir, vars: { ADMIN_TOKEN, OTLP_ENDPOINT: operator.url } });
+  tenant = await makeTenant(
+    { admin },
+    {
+      upstreamUrl: upstream.url,
+      record: {
+        tracing: {
+          destinations: [
+            { name: "own", endpoint: own.url, headers: { authorization: say("destination-header") } },
+          ],
+        },
+      },
+      routes: Object.fromEntries(
+        PROVIDERS.flatMap((provider) =>
+          FATES.map((fate) => [
+            `${provider}-${fate}`,
+            {
+              targets: [{ provider, model: fate }],
+              retries: { maxAttempts: 1 },
+              timeouts: { totalMs: 5000 },
+            },
+          ]),
+        ),
+      ),
+    },
+  );
+  const root = `/admin/tenants/${tenant.id}/providers`;
+  const claude = { kind: "anthropic", baseUrl: upstream.url, apiKey: say("claude-key") };
+  const gem = { kind: "gemini", baseUrl: google.url, apiKey: say("gemini-key") };
+  await admin("PUT", `${root}/claude`, claude);
+  await admin("PUT", `${root}/gem`, gem);
+});
+afterAll(async () => {
+  await gateway.stop();
+  await Promise.all([operator, own, upstream, google].map((server) => server.close()));
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+function admin(method: string, path: string, body?: unknown): Promise<Response> {
+  return fetch(gateway.url + path, {
+    method,
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+}
+
+/** The data plane, with words of a client in every place that takes some. */
+function dataBases(): readonly BaseRequest[] {
+  const headers = {
+    authorization: `Bearer ${tenant.key}`,
+    "content-type": "application/json",
+    "user-agent": say("user-agent"),
+    "x-custom": say("header"),
+  };
+  const post = (name: string, path: string, body: object): BaseRequest => ({
+    name,
+    method: "POST",
+    path,
+    headers,
+    body,
+  });
+  const get = (name: string, path: string): BaseRequest => ({ name, method: "GET", path, headers });
+  const chats = [false, true].flatMap((stream) =>
+    PROVIDERS.flatMap((provider) =>
+      FATES.flatMap((fate) =>
+        canaryRequests(canaries, `${provider}-${fate}`, stream).map(({ dialect, path, body }) =>
+          post(`${dialect} ${provider} ${fate}`, path, body),
+        ),
+      ),
+    ),
+  );
+  const words = { model: "up-answered", input: say("input"), prompt: say("prompt") };
+  const others = [
+    post("embeddings", "/v1/embeddings", words),
+    post("images", "/v1/images/generations", words),
+    post("speech", "/v1/audio/speech", words),
+    post("transcription", "/v1/audio/transcriptions", words),
+    post("moderations", "/v1/moderations", words),
+    post("rerank", "/v1/rerank", { model: "up-answered", query: say("query"), documents: [say("document")] }),
+    post("count", "/v1/messages/count_tokens", {
+      model: "claude-answered",
+      messages: [{ role: "user", content: say("prompt") }],
+    }),
+    post("gemini count", "/v1beta/models/gem-answered:countTokens", {
+      contents: [{ parts: [{ text: say("prompt") }] }],
+    }),
+    post("native", "/proxy/up/chat/completions", { model: "answered", messages: [] }),
+    get("realtime", "/v1/realtime?model=up-answered"),
+    get("models", "/v1/models"),
+    get("model", "/v1/models/up-answered"),
+    get("gemini models", "/v1beta/models"),
+    get("health", "/healthz"),
+  ];
+  // As often as the chats, of which there are many more.
+  return [...chats, ...Array.from({ length: 8 }, () => others).flat()];
+}
+
+/** The admin plane, on tenants that nothing else uses. */
+function adminBases(): readonly BaseRequest[] {
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
+  const request = (method: string, path: string, body?: object): BaseRequest => ({
+    name: `${method} ${path}`,
+    method,
+    path,
+    headers,
+    ...(body !== undefined && { body }),
+  });
+  const root = "/admin/tenants/fuzzed";
+  const destinations = [{ name: "own", endpoint: own.url, headers: { authorization: say("fuzzed-header") } }];
+  return [
+    request("PUT", root, { limits: { concurrency: 5 }, cache: { enabled: true }, tracing: { destinations } }),
+    request("PATCH", root, { limits: { requestsPerMinute: 600, queue: { maxDepth: 5 } } }),
+    request("GET", root),
+    request("GET", "/admin/tenants?limit=5"),
+    request("POST", `${root}/keys`, { name: "k", limits: { concurrency: 2 }, metadata: { team: "a" } }),
+    request("GET", `${root}/keys`),
+    request("DELETE", `${root}/keys/none`),
+    request("PUT", `${root}/providers/up`, {
+      kind: "openai",
+      baseUrl: upstream.url,
+      apiKey: say("fuzzed-key"),
+      headers: { "x-team": say("fuzzed-provider-header") },
+    }),
+    request("GET", `${root}/providers`),
+    request("PUT", `${root}/routes/r`, {
+      strategy: "weighted",
+      targets: [{ provider: "up", model: "answered", weight: 1 }],
+      retries: { maxAttempts: 2 },
+      timeouts: { totalMs: 5000 },
+    }),
+    request("GET", `${root}/routes`),
+    request("POST", `${root}/routes/r/dry-run`, { model: "r", messages: [{ role: "user", content: "x" }] }),
+    request("GET", `${root}/queue`),
+    request("POST", `${root}/queue/limits`, { limits: { concurrency: 3 }, forSeconds: 1 }),
+    request("POST", `${root}/queue/drain`, { forSeconds: 0 }),
+    request("DELETE", `${root}/cache`),
+    request("GET", `${root}/export`),
+    request("POST", `${root}/destinations/own/test`),
+    request("GET", `/admin/traces?tenant=${tenant.id}&limit=5`),
+    request("GET", `/admin/traces/${"a".repeat(32)}`),
+    request("GET", "/admin/audit?limit=5"),
+    request("GET", "/admin/export"),
+    request("GET", "/metrics"),
+    request("GET", "/jaeger/api/services"),
+    request("GET", "/jaeger/api/traces?service=headgate&limit=2"),
+  ];
+}
+
+interface Answer {
+  readonly request: RawRequest;
+  readonly status: number | "hang" | "broken";
+  readonly traceId: string;
+  readonly text: string;
+  readonly allHeaders: string;
+}
+
+/** Answers may be stored: some of the headers ask for the cache, or for an answer to be replayed. */
+const CACHED: ReadonlySet<string> = new Set(
+  ["answer", "answer-arguments", "thinking", "signature"].map((what) => `${what} in disk`),
+);
+
+/** What an authenticated client sends to the data plane; other requests have no trace of their own, or only some of them have. */
+function isTraced({ request, status }: Answer): boolean {
+  // By the path as it was sent: the gateway resolves no dots in it.
+  const isDataPlane = /^\/(?:v1|v1beta|proxy)\/[^\\]/.test(request.path);
+  const hasCaller = request.isAuthorized && status !== 401 && request.headers["host"] === undefined;
+  return isDataPlane && hasCaller && request.method !== "OPTIONS";
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
+
+/** Over a plain socket: `fetch` would tidy up paths and refuse headers. */
+function send(request: RawRequest, isRepeated = false): Promise<Answer> {
+  const { hostname, port } = new URL(gateway.url);
+  // Node's own client refuses these in a path; a socket would take them.
+  const path = request.path.replaceAll(/[^\x21-\x7e]/g, encodeURIComponent);
+  const body = request.body ?? new Uint8Array();
+  const hasBody = body.length > 0;
+  return new Promise((resolve) => {
+    let status: Answer["status"] = "broken";
+    let traceId = "";
+    let text = "";
+    let allHeaders = "";
+    const end = (as: Answer["status"]): void => resolve({ request, status: as, traceId, text, allHeaders });
+    const outgoing = httpRequest(
+      {
+        agent,
+        hostname,
+        port,
+        path,
+        method: request.method,
+        headers: { ...request.headers, ...(hasBody && { "content-length": String(body.length) }) },
+      },
+      (response) => {
+        status = response.statusCode ?? "broken";
+        traceId = String(response.headers["x-trace-id"] ?? "");
+        allHeaders = response.rawHeaders.join("\n");
+        response.setEncoding("latin1");
+        response.on("data", (piece: string) => (text += piece));
+        response.on("end", () => end(status));
+        // A stream that its upstream has cut is cut here too.
+        response.on("error", () => end(status));
+      },
+    );
+    outgoing.setTimeout(HANG_MS, () => {
+      end("hang");
+      outgoing.destroy();
+    });
+    outgoing.on("error", () => {
+      // A kept connection may be closed while a request is on its way: it is sent again, as Node's documentation asks.
+      if (status === "broken" && outgoing.reusedSocket && !isRepeated) resolve(send(request, true));
+      else end(status);
+    });
+    outgoing.end(hasBody ? body : undefined);
+  });
+}
+
+async function sendAll(requests: readonly RawRequest[]): Promise<readonly Answer[]> {
+  const answers: Answer[] = [];
+  const pending = requests.values();
+  const sender = async (): Promise<void> => {
+    for (const request of pending) answers.push(await send(request));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, sender));
+  return answers;
+}
+
+function describeAnswer({ request, status, text }: Answer): string {
+  const { name, method, path, headers, body } = request;
+  const sent = Buffer.from(body ?? [])
+    .toString()
+    .slice(0, 600);
+  return `${String(status)} ${name}: ${method} ${path.slice(0, 200)} ${JSON.stringify(headers)} ${sent} -> ${text.slice(0, 300)}`;
+}
+
+function stateOnDisk(): string {
+  return readdirSync(stateDir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name)).toString("latin1"))
+    .join("\n");
+}
+
+test(`${REQUESTS} mutated requests over all routes`, { timeout: TIMEOUT_MS }, async () => {
+  const arbitrary = fc.oneof(
+    { weight: 4, arbitrary: mutated(dataBases()) },
+    { weight: 1, arbitrary: mutated(adminBases()) },
+  );
+  const answers = await sendAll(fc.sample(arbitrary, { numRuns: REQUESTS, seed: SEED }));
+  const isBad = ({ status }: Answer): boolean =>
+    typeof status === "string" || (status >= 500 && !EXPECTED_5XX.has(status));
+  expect(answers.filter(isBad).map(describeAnswer)).toEqual([]);
+  expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(REQUESTS / 20);
+
+  const secrets = [
+    ADMIN_TOKEN,
+    tenant.credential,
+    ...["claude-key", "gemini-key", "destination-header", "fuzzed-key", "fuzzed-header"].map(say),
+  ];
+  const leaking = answers.filter(({ text, allHeaders }) =>
+    secrets.some((secret) => text.includes(secret) || allHeaders.includes(secret)),
+  );
+  expect(leaking.map(describeAnswer)).toEqual([]);
+
+  expect(answers.filter(({ traceId }) => !/^[0-9a-f]{32}$/.test(traceId)).map(describeAnswer)).toEqual([]);
+  const traced = answers.filter(isTraced);
+  const roots = new Map<string, number>();
+  const untraced = (): readonly string[] => {
+    roots.clear();
+    for (const { traceId, parentSpanId } of operator.spans())
+      if (parentSpanId === undefined) roots.set(traceId, (roots.get(traceId) ?? 0) + 1);
+    return traced.filter(({ traceId }) => !roots.has(traceId)).map(describeAnswer);
+  };
+  await vi.waitFor(() => expect(untraced()).toEqual([]), { timeout: EXPORT_MS, interval: 1000 });
+  expect(answers.filter(({ traceId }) => (roots.get(traceId) ?? 0) > 1).map(describeAnswer)).toEqual([]);
+
+  const places = { operator: operator.allText(), own: own.allText(), logs: gateway.logs(), disk: "" };
+  await gateway.stop();
+  places.disk = stateOnDisk();
+  const all = { key: tenant.key, credential: tenant.credential, ...Object.fromEntries(planted) };
+  const found = Object.entries(places).flatMap(([where, text]) =>
+    Object.entries(all).flatMap(([what, canary]) => (text.includes(canary) ? [`${what} in ${where}`] : [])),
+  );
+  expect(found.filter((leak) => !CACHED.has(leak))).toEqual([]);
+});
