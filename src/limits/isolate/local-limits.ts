@@ -1,6 +1,6 @@
 /**
- * What an isolate decides about limits without the tenant's object. While the object answers: a request that it would
- * refuse as it has refused an equal one just now. While it can't be called: the last known rates, kept by this isolate
+ * What an isolate decides about limits without the tenant's object. In a flood: a request that the object would refuse as
+ * it has refused an equal one just now. While it can't be called: the last known rates, kept by this isolate
  * alone. Plain data of one tenant.
  */
 
@@ -15,8 +15,12 @@ import {
 } from "../usage/allowance.ts";
 import { NO_WAIT, type AdmissionRequest, type LimitName, type Refused } from "../protocol.ts";
 
-/** Longer than this no refusal is repeated: an operator may have raised a limit, or given back a budget. */
-const MAX_BLOCK_MS = 5000;
+/** A client that retries now and then is answered by the object: an operator may have raised its limit just now. */
+const FLOOD_REFUSALS = 5;
+/** Refusals further apart are not a flood. */
+const FLOOD_GAP_MS = 2000;
+/** The longest that a refusal is repeated without a call. */
+const MAX_BLOCK_MS = 1000;
 /** A slot may be free again at any time. */
 const MAX_SLOT_BLOCK_MS = 200;
 /** Keys and lanes with a refusal, and keys with a local allowance. */
@@ -31,6 +35,9 @@ interface Block {
   readonly maxWaitMs: number;
   readonly tokens: number;
   readonly costMicroUsd: number;
+  readonly refusedAt: number;
+  /** Refusals in a row, each within FLOOD_GAP_MS of the one before. */
+  readonly refusals: number;
 }
 
 export interface LocalLimits {
@@ -58,7 +65,7 @@ export function createLocalLimits(): LocalLimits {
   return {
     refusal(request, now) {
       const block = blocks.get(blockKey(request));
-      if (block === undefined || now >= block.until) return undefined;
+      if (block === undefined || now >= block.until || block.refusals < FLOOD_REFUSALS) return undefined;
       // A request that may wait longer, or needs less, may be admitted where that one was not.
       const isHarder =
         request.maxWaitMs <= block.maxWaitMs &&
@@ -71,7 +78,12 @@ export function createLocalLimits(): LocalLimits {
       const isRate = reply.code === "rate_limited" && reply.limit.name !== "concurrency";
       const isExact = isRate || reply.code === "budget_exceeded";
       const forMs = Math.min(reply.retryAfterMs, isExact ? MAX_BLOCK_MS : MAX_SLOT_BLOCK_MS);
-      blocks.set(blockKey(request), {
+      const key = blockKey(request);
+      const before = blocks.get(key);
+      const isFlood = before !== undefined && now - before.refusedAt <= FLOOD_GAP_MS;
+      blocks.set(key, {
+        refusedAt: now,
+        refusals: isFlood ? before.refusals + 1 : 1,
         reply,
         until: now + forMs,
         retryAt: now + reply.retryAfterMs,
