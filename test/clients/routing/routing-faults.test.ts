@@ -68,7 +68,9 @@ describe.concurrent.each(STRATEGIES)("%s", (strategy) => {
   test.each(FAULTS.map((row) => [row.fault, row] as const))("%s", async (_, row) => {
     for (const hasSecond of [true, false]) {
       const { tenant, first, second } = await route(row, strategy, hasSecond);
-      const answer = await chat(stack, tenant.key, { model: "r", stream: row.stream });
+      // `sim/flaky` remembers requests by what they say, and the strategies run side by side.
+      const prompt = `${strategy} ${hasSecond}`;
+      const answer = await chat(stack, tenant.key, { model: "r", prompt, stream: row.stream });
       const spans = await spansOf(stack, answer);
       const attempts = attemptsOf(spans);
       // What was never measured and costs nothing known is in the route's order: the first target is the one at fault.

@@ -1,6 +1,7 @@
 // A stream on its way to the client, in the runtime whose tee and pipes carry it: how it begins and how it goes well. How it fails is
 // stream-faults.test.ts.
 import { describe, expect, test } from "vitest";
+import { textTokens } from "../../../src/pricing/estimate/text-tokens.ts";
 import {
   ANSWER,
   createFakeStream,
@@ -47,7 +48,7 @@ describe.each(KINDS)("a %s stream that goes well", (kind) => {
       usage: { inputTokens: 10, outputTokens: 20 },
       hasToolCalls: false,
       isRefusal: false,
-      outputChars: "Hé€llo 😀".length,
+      writtenTokens: expect.closeTo(textTokens("Hé€llo 😀")),
     });
   });
 
