@@ -118,7 +118,7 @@ function formatOutput(
   for (const call of toolCalls) {
     items.push((id) =>
       freeform.has(call.name)
-        ? formatFreeformCall(`ctc_${id}`, call, status)
+        ? formatFreeformItem(`ctc_${id}`, call, status)
         : formatCall(`fc_${id}`, call, status),
     );
   }
@@ -177,7 +177,7 @@ export function formatCall(id: string, call: ToolCall, status: ItemStatus): Json
 }
 
 /** A call of a tool that takes free text. */
-export function formatFreeformCall(id: string, call: ToolCall, status: ItemStatus): JsonRecord {
+export function formatFreeformItem(id: string, call: ToolCall, status: ItemStatus): JsonRecord {
   const { arguments: json, ...item } = formatCall(id, call, status);
   return { ...item, type: "custom_tool_call", input: toInput(String(json)) };
 }

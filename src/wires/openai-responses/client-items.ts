@@ -8,7 +8,7 @@ import type { Citation, TokenLogprob, ToolCall } from "../../schema/chat.ts";
 import type { JsonRecord } from "../../json/fields.ts";
 import {
   formatCall,
-  formatFreeformCall,
+  formatFreeformItem,
   formatResponsesCitation,
   formatLogprob,
   formatMessageItem,
@@ -196,7 +196,7 @@ export function openFreeformCall(
   let call: ToolCall = { id: begun.id ?? id, name: begun.name ?? "", argumentsJson: "" };
   let isClosed = false;
   const place = { item_id: id, output_index: outputIndex };
-  const format = (): JsonRecord => formatFreeformCall(id, call, isClosed ? "completed" : "in_progress");
+  const format = (): JsonRecord => formatFreeformItem(id, call, isClosed ? "completed" : "in_progress");
   const item: OpenFunctionCall = {
     kind: "call",
     format,
