@@ -90,15 +90,29 @@ describe("the same key and body", () => {
     expect(stack.upstream.requestsFor(model)).toHaveLength(1);
   });
 
-  test("are the tenant's, whichever of its keys sends them, and no other tenant's", async () => {
+  test("belong to the gateway key, and to no other tenant's", async () => {
     const model = uniqueModel();
     const ask = keyed({ model: `up/${model}` });
     const { key } = await makeKey(stack.gateway, tenant.id);
     const other = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
     await chat(stack, tenant.key, ask);
-    expect((await chat(stack, key, ask)).headers.get("idempotent-replayed")).toBe("true");
+    expect((await chat(stack, tenant.key, ask)).headers.get("idempotent-replayed")).toBe("true");
+    expect((await chat(stack, key, ask)).headers.get("idempotent-replayed")).toBeNull();
     expect((await chat(stack, other.key, ask)).headers.get("idempotent-replayed")).toBeNull();
-    expect(stack.upstream.requestsFor(model)).toHaveLength(2);
+    expect(stack.upstream.requestsFor(model)).toHaveLength(3);
+  });
+
+  test("are the tenant's where its record shares them between its keys", async () => {
+    const model = uniqueModel();
+    const ask = keyed({ model: `up/${model}` });
+    const sharing = await makeTenant(stack.gateway, {
+      upstreamUrl: stack.upstream.url,
+      cache: { share: "tenant" },
+    });
+    const { key } = await makeKey(stack.gateway, sharing.id);
+    await chat(stack, sharing.key, ask);
+    expect((await chat(stack, key, ask)).headers.get("idempotent-replayed")).toBe("true");
+    expect(stack.upstream.requestsFor(model)).toHaveLength(1);
   });
 
   test("mean the same body whatever its members' order and white space", async () => {

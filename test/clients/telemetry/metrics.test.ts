@@ -59,18 +59,23 @@ function of(
 
 describe("GET /metrics", () => {
   test("has each request once, with its tokens, calls, waits and outcomes", async () => {
-    const tenant = await tenantWithUpstream({ limits: { requestsPerMinute: 600, concurrency: 4 } });
     const model = uniqueModel();
     const failing = uniqueModel();
+    // Metrics name the models that a price or a route lists.
+    const routeTo = (name: string) => ({ targets: [{ provider: "up", model: name }] });
+    const tenant = await tenantWithUpstream({
+      limits: { requestsPerMinute: 600, concurrency: 4 },
+      routes: { [model]: routeTo(model), [failing]: routeTo(failing) },
+    });
     stack.upstream.script(model, {
       kind: "answer",
       text: "a b c",
       usage: { inputTokens: 12, outputTokens: 34 },
     });
     stack.upstream.script(failing, { kind: "error", status: 400 });
-    for (let n = 0; n < 3; n++) await chat(tenant.key, { model: `up/${model}` });
-    await chat(tenant.key, { model: `up/${model}`, stream: true });
-    expect((await chat(tenant.key, { model: `up/${failing}` })).status).toBe(400);
+    for (let n = 0; n < 3; n++) await chat(tenant.key, { model: model });
+    await chat(tenant.key, { model: model, stream: true });
+    expect((await chat(tenant.key, { model: failing })).status).toBe(400);
     expect((await chat(tenant.key, { model: "no-such-route" })).status).toBe(404);
 
     const families = await readMetrics();
@@ -80,9 +85,7 @@ describe("GET /metrics", () => {
       suffix?: "_count" | "_sum",
     ): number => of(tenant, families, name, labels, suffix);
     expect(sum("gateway_requests_total")).toBe(6);
-    expect(
-      sum("gateway_requests_total", { gateway_outcome: "ok", gen_ai_request_model: `up/${model}` }),
-    ).toBe(4);
+    expect(sum("gateway_requests_total", { gateway_outcome: "ok", gen_ai_request_model: model })).toBe(4);
     expect(sum("gateway_requests_total", { error_type: "upstream_rejected" })).toBe(1);
     expect(sum("gateway_refusals_total", { gateway_decision: "model_not_found" })).toBe(1);
     expect(sum("gateway_request_duration_seconds", {}, "_count")).toBe(6);
