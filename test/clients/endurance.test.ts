@@ -37,7 +37,7 @@ const JUDGED_OF = 20;
 const STORED_TRACES = 500;
 /** As long as an isolate keeps settlements to tell them again (15 s), plus a second. */
 const SETTLE_MS = 16_000;
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 420_000;
 /** In memory where the system has such a folder: a Durable Object's answer waits for its writes. */
 const STATE_ROOT = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
