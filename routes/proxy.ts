@@ -21,7 +21,7 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
   const answer = await proxy(
     call,
     {
-      provider: readProvider(provider),
+      accountName: readAccountName(provider),
       method: request.method,
       path,
       search: withoutKey(url.searchParams, url.search),
@@ -34,7 +34,7 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
   return new Response(answer.body, { status: answer.status, headers: answer.headers });
 }
 
-function readProvider(encoded: string): string {
+function readAccountName(encoded: string): string {
   try {
     return decodeURIComponent(encoded);
   } catch (cause) {

@@ -3,9 +3,9 @@
  * framework, no environment and no vendor; all it touches comes in by `Call` and `Deps`.
  */
 
-import { callTargets, openRun } from "./pipeline/attempts/attempts.ts";
+import { callTargets, openAttempts } from "./pipeline/attempts/attempts.ts";
 import { openExchange } from "./pipeline/attempts/exchange.ts";
-import type { OpenExchange } from "./pipeline/attempts/run.ts";
+import type { OpenExchange } from "./pipeline/attempts/attempt-context.ts";
 import { lookUp } from "./pipeline/caching/cached.ts";
 import { batchOf, embedEach } from "./pipeline/caching/embedding-cache.ts";
 import { lookUpSemantic } from "./pipeline/caching/semantic-cache.ts";
@@ -64,5 +64,5 @@ function callsOf(
   deps: Deps,
 ): (admitted: BareCall) => Promise<Answered> {
   const open: OpenExchange = (provider, target) => openExchange(call, provider, target);
-  return (admitted) => callTargets(openRun(admitted, plan, { open, isKept }, deps));
+  return (admitted) => callTargets(openAttempts(admitted, plan, { open, isKept }, deps));
 }

@@ -23,7 +23,8 @@ export interface FlightHead {
   readonly form: "json" | "sse";
   /** `provider/model` that answers. */
   readonly target?: string;
-  readonly provider?: string;
+  /** As `gen_ai.provider.name`. */
+  readonly vendor?: string;
   /** The leader's request: what followers link to. */
   readonly trace: { readonly traceId: string; readonly spanId: string };
 }

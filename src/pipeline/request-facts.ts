@@ -47,7 +47,7 @@ export interface RequestFacts {
   /** The answer is that of an earlier request with the same idempotency key. */
   isReplayed?: boolean;
   target?: string;
-  provider?: string;
+  vendor?: string;
   attempts?: number;
   /** The client's fields that the upstream had no counterpart for. */
   dropped?: readonly string[];
@@ -182,7 +182,7 @@ export function rootAttributes(facts: RequestFacts): SpanAttributes {
     "gateway.tenant.id": facts.tenantId,
     "gateway.key.id": facts.keyId,
     "gen_ai.request.model": facts.model,
-    "gen_ai.provider.name": facts.provider,
+    "gen_ai.provider.name": facts.vendor,
     "gen_ai.conversation.id": facts.session,
     "gateway.route.id": facts.routeId,
     "gateway.stream": facts.isStream,

@@ -72,7 +72,7 @@ export function planContext(asking: Asking, deps: Deps, isRehearsal = false): Pl
     bundle,
     key,
     traits: traitsOf(asking, now),
-    priceOf: ({ provider, model }) => expectedMicroUsd(bundle, provider, model, chat, deps),
+    priceOf: ({ accountName, model }) => expectedMicroUsd(bundle, accountName, model, chat, deps),
     latencyOf: ({ label }) => latency.of(bundle.id, keyOf(label), now),
     claimTrial: ({ label }) => !isRehearsal && latency.claimTrial(bundle.id, keyOf(label), now),
     circuitOf: ({ label }) => deps.targets.circuits.of(label, now),
@@ -111,12 +111,12 @@ const EXPECTED_OUTPUT_TOKENS = 500;
 /** Undefined for a model without a known price. */
 export function expectedMicroUsd(
   bundle: TenantBundle,
-  provider: string,
+  accountName: string,
   model: string,
   chat: ChatRequest,
   deps: Pick<Deps, "priceOf">,
 ): number | undefined {
-  return costMicroUsd(priceOfTarget(bundle, { provider, model }, deps), expectedUsage(chat));
+  return costMicroUsd(priceOfTarget(bundle, { accountName, model }, deps), expectedUsage(chat));
 }
 
 export function expectedUsage(chat: ChatRequest): {

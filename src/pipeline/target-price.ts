@@ -8,8 +8,8 @@ import type { Provider } from "../providers/provider.ts";
 import type { TenantBundle } from "../tenants/records/records.ts";
 
 interface PricedTarget {
-  /** The tenant's name of the account. */
-  readonly provider: string;
+  /** The name of the provider record. */
+  readonly accountName: string;
   readonly model: string;
 }
 
@@ -25,15 +25,15 @@ export interface FoundPrice {
  */
 export function lookUpPrice(
   { tenant: { prices }, providers }: TenantBundle,
-  { provider, model }: PricedTarget,
+  { accountName, model }: PricedTarget,
   { priceOf }: Pick<Deps, "priceOf">,
   answered = model,
 ): FoundPrice | undefined {
   const own =
     prices &&
-    (findOwnPrice(prices, `${provider}/${model}`) ?? findOwnPrice(prices, `${provider}/${answered}`));
+    (findOwnPrice(prices, `${accountName}/${model}`) ?? findOwnPrice(prices, `${accountName}/${answered}`));
   if (own) return { price: own, basis: "own" };
-  const kind = Object.hasOwn(providers, provider) ? providers[provider]?.kind : undefined;
+  const kind = Object.hasOwn(providers, accountName) ? providers[accountName]?.kind : undefined;
   const price = kind === undefined ? undefined : (priceOf(kind, answered) ?? priceOf(kind, model));
   return price && { price, basis: "list" };
 }

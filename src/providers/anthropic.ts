@@ -47,7 +47,7 @@ const counter: TokenCounter = {
 
 export const anthropic: Provider = {
   kind: "anthropic",
-  semconvName: "anthropic",
+  vendor: "anthropic",
   defaultBaseUrl: "https://api.anthropic.com",
   wires: [messagesWire],
   // https://platform.claude.com/docs/en/build-with-claude/batch-processing (seen 2026-11)

@@ -22,7 +22,7 @@ const VERSIONED = /\/openai\/v1\/?$/;
 
 const ROW: OpenAiCompatibleRow = {
   kind: "azure-openai",
-  semconvName: "azure.ai.openai",
+  vendor: "azure.ai.openai",
   keyHeader: "api-key",
   takesStreamOptions: true,
   maxTokensField: "max_completion_tokens",

@@ -73,7 +73,7 @@ const counter: TokenCounter = {
 
 export const bedrock: Provider = {
   kind: "bedrock",
-  semconvName: "aws.bedrock",
+  vendor: "aws.bedrock",
   defaultBaseUrl: DEFAULT_BASE_URL,
   wires: [converseWire],
   counterOf: ({ model }) => (COUNTED.test(model) ? counter : undefined),

@@ -31,7 +31,7 @@ const chatWire: UpstreamWire = {
 
 export const cohere: Provider = {
   kind: "cohere",
-  semconvName: "cohere",
+  vendor: "cohere",
   defaultBaseUrl: "https://api.cohere.com",
   wires: [chatWire],
   nativeHeaders: headersOf,

@@ -47,7 +47,7 @@ const embeddingWire: UpstreamEmbeddingWire = {
 
 export const gemini: Provider = {
   kind: "gemini",
-  semconvName: "gcp.gemini",
+  vendor: "gcp.gemini",
   defaultBaseUrl: "https://generativelanguage.googleapis.com",
   wires: [chatWire],
   embeddings: [embeddingWire],

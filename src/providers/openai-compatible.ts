@@ -32,7 +32,7 @@ import { toJson } from "../json/exact.ts";
 export interface OpenAiCompatibleRow extends RequestForm {
   readonly kind: string;
   /** `gen_ai.provider.name`: a well-known value of the GenAI conventions v1.41, else the kind with underscores. */
-  readonly semconvName: string;
+  readonly vendor: string;
   /** As the vendor's own SDK takes it, `/v1` included; absent where each account must name its own. */
   readonly defaultBaseUrl?: string;
   /** Header that takes the bare key; absent for `authorization: Bearer …`. */
@@ -56,7 +56,7 @@ export function createOpenAiCompatible(row: OpenAiCompatibleRow, urlOf: UrlOf = 
   const chatWire = createChatWire(row, urlOf);
   return {
     kind: row.kind,
-    semconvName: row.semconvName,
+    vendor: row.vendor,
     ...(row.defaultBaseUrl !== undefined && { defaultBaseUrl: row.defaultBaseUrl }),
     ...(row.local !== undefined && { local: row.local }),
     ...(row.halfPriceTiers !== undefined && { halfPriceTiers: row.halfPriceTiers }),

@@ -9,7 +9,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     kind: "openai",
     takesHints: true,
-    semconvName: "openai",
+    vendor: "openai",
     defaultBaseUrl: "https://api.openai.com/v1",
     takesStreamOptions: true,
     maxTokensField: "max_completion_tokens",
@@ -23,7 +23,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // Kimi, DeepSeek and others behind such an address refuse a turn of tool calls without its reasoning; the option
     // `reasoningField` names another field, or `none`.
     kind: "openai-compatible",
-    semconvName: "openai_compatible",
+    vendor: "openai_compatible",
     reasoningField: "reasoning_content",
     takesStreamOptions: true,
     takesTopK: true,
@@ -33,7 +33,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://docs.mistral.ai/api/endpoint/chat: fields it doesn't know are refused, usage comes unasked, `random_seed`, thoughts
     // as parts of the content; ids of calls must have nine letters or digits.
     kind: "mistral",
-    semconvName: "mistral_ai",
+    vendor: "mistral_ai",
     defaultBaseUrl: "https://api.mistral.ai/v1",
     takesStreamOptions: false,
     maxTokensField: "max_tokens",
@@ -45,7 +45,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     // https://console.groq.com/docs/openai: 400 for log probabilities and more than one choice. Thoughts in `reasoning`.
     kind: "groq",
-    semconvName: "groq",
+    vendor: "groq",
     defaultBaseUrl: "https://api.groq.com/openai/v1",
     takesStreamOptions: true,
     maxTokensField: "max_completion_tokens",
@@ -56,7 +56,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://api-docs.deepseek.com/guides/thinking_mode: thoughts of turns with tool calls must come back, others are ignored;
     // thinking has a switch of its own. https://api-docs.deepseek.com/guides/json_mode: JSON, but by no schema.
     kind: "deepseek",
-    semconvName: "deepseek",
+    vendor: "deepseek",
     defaultBaseUrl: "https://api.deepseek.com",
     takesStreamOptions: true,
     maxTokensField: "max_tokens",
@@ -69,7 +69,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://docs.x.ai/docs/guides/reasoning: reasoning models, which all are, refuse penalties and stop sequences; thoughts are
     // counted beside the output's tokens.
     kind: "xai",
-    semconvName: "x_ai",
+    vendor: "x_ai",
     defaultBaseUrl: "https://api.x.ai/v1",
     takesStreamOptions: true,
     maxTokensField: "max_completion_tokens",
@@ -81,7 +81,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://openrouter.ai/docs/features/prompt-caching: Anthropic's cache marks. Comments keep its streams alive.
     kind: "openrouter",
     takesHints: true,
-    semconvName: "openrouter",
+    vendor: "openrouter",
     defaultBaseUrl: "https://openrouter.ai/api/v1",
     takesStreamOptions: true,
     takesTopK: true,
@@ -92,7 +92,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     // https://docs.together.ai/docs/openai-api-compatibility. Ends with `eos`.
     kind: "together",
-    semconvName: "together",
+    vendor: "together",
     defaultBaseUrl: "https://api.together.ai/v1",
     takesStreamOptions: true,
     takesTopK: true,
@@ -100,7 +100,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     // https://docs.fireworks.ai/tools-sdks/openai-compatibility: usage comes in the last event, asked or not.
     kind: "fireworks",
-    semconvName: "fireworks",
+    vendor: "fireworks",
     defaultBaseUrl: "https://api.fireworks.ai/inference/v1",
     takesStreamOptions: true,
     takesTopK: true,
@@ -110,7 +110,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://docs.perplexity.ai/api-reference/chat-completions-post: searches instead of calling tools; usage and sources
     // (`search_results`) are in each event.
     kind: "perplexity",
-    semconvName: "perplexity",
+    vendor: "perplexity",
     defaultBaseUrl: "https://api.perplexity.ai",
     takesStreamOptions: false,
     takesTopK: true,
@@ -120,7 +120,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     // https://inference-docs.cerebras.ai/resources/openai: 400 for penalties. Thoughts in `reasoning`, both ways.
     kind: "cerebras",
-    semconvName: "cerebras",
+    vendor: "cerebras",
     defaultBaseUrl: "https://api.cerebras.ai/v1",
     takesStreamOptions: true,
     maxTokensField: "max_completion_tokens",
@@ -131,7 +131,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     // https://docs.api.nvidia.com/nim/reference/llm-apis
     kind: "nvidia",
-    semconvName: "nvidia",
+    vendor: "nvidia",
     defaultBaseUrl: "https://integrate.api.nvidia.com/v1",
     takesStreamOptions: true,
   },
@@ -139,14 +139,14 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://docs.databricks.com/aws/en/machine-learning/model-serving/query-chat-models: `https://WORKSPACE/serving-endpoints`;
     // thoughts are parts of the content, with summaries.
     kind: "databricks",
-    semconvName: "databricks",
+    vendor: "databricks",
     takesStreamOptions: true,
     maxTokensField: "max_tokens",
   },
   {
     // https://huggingface.co/docs/inference-providers/index: one address for many hosts, `model:host` picks one.
     kind: "hugging-face",
-    semconvName: "hugging_face",
+    vendor: "hugging_face",
     defaultBaseUrl: "https://router.huggingface.co/v1",
     takesStreamOptions: true,
     lacksEmbeddings: true,
@@ -155,7 +155,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://platform.moonshot.ai/docs/api/chat: a stream's usage is in the choice that ends, cached tokens in
     // `usage.cached_tokens`; thoughts of turns with tool calls must come back.
     kind: "moonshot",
-    semconvName: "moonshot_ai",
+    vendor: "moonshot_ai",
     defaultBaseUrl: "https://api.moonshot.ai/v1",
     takesStreamOptions: true,
     reasoningField: "reasoning_content",
@@ -165,7 +165,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     // https://docs.ollama.com/api/openai-compatibility: passes over `n`, `tool_choice` and `max_completion_tokens` in silence.
     kind: "ollama",
-    semconvName: "ollama",
+    vendor: "ollama",
     defaultBaseUrl: "http://localhost:11434/v1",
     takesStreamOptions: true,
     maxTokensField: "max_tokens",
@@ -175,7 +175,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     // https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
     kind: "vllm",
-    semconvName: "vllm",
+    vendor: "vllm",
     defaultBaseUrl: "http://localhost:8000/v1",
     takesStreamOptions: true,
     takesTopK: true,
@@ -183,7 +183,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     // https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
     kind: "llama-cpp",
-    semconvName: "llama_cpp",
+    vendor: "llama_cpp",
     defaultBaseUrl: "http://localhost:8080/v1",
     takesStreamOptions: true,
     takesTopK: true,
@@ -191,7 +191,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     // https://lmstudio.ai/docs/developer/openai-compat
     kind: "lm-studio",
-    semconvName: "lm_studio",
+    vendor: "lm_studio",
     defaultBaseUrl: "http://localhost:1234/v1",
     takesStreamOptions: true,
     takesTopK: true,
@@ -202,7 +202,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // https://docs.litellm.ai/docs/realtime: and WebSockets.
     kind: "litellm",
     takesHints: true,
-    semconvName: "litellm",
+    vendor: "litellm",
     defaultBaseUrl: "http://localhost:4000/v1",
     takesStreamOptions: true,
     takesTopK: true,
@@ -213,7 +213,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   {
     // https://mlflow.org/docs/latest/genai/governance/ai-gateway/: `https://SERVER/gateway/mlflow/v1`
     kind: "mlflow",
-    semconvName: "mlflow",
+    vendor: "mlflow",
     takesStreamOptions: true,
   },
   {
@@ -221,7 +221,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     // further headers of the account (`x-portkey-provider`, …).
     kind: "portkey",
     takesHints: true,
-    semconvName: "portkey",
+    vendor: "portkey",
     defaultBaseUrl: "https://api.portkey.ai/v1",
     keyHeader: "x-portkey-api-key",
     takesStreamOptions: true,

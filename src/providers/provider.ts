@@ -27,8 +27,8 @@ export interface TokenCounter {
 
 export interface Provider {
   readonly kind: string;
-  /** `gen_ai.provider.name`, in the conventions' words. */
-  readonly semconvName: string;
+  /** The company, as `gen_ai.provider.name` of the OpenTelemetry conventions. */
+  readonly vendor: string;
   /** Where the account's record names no base URL; absent means that the record must. */
   readonly defaultBaseUrl?: string;
   /** What all its models cost, in micro-USD per million tokens, where no price table knows them. */

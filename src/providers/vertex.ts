@@ -132,7 +132,7 @@ const tokenOf = createTokenBook();
 
 export const vertex: Provider = {
   kind: "vertex",
-  semconvName: "gcp.vertex_ai",
+  vendor: "gcp.vertex_ai",
   defaultBaseUrl: DEFAULT_BASE_URL,
   wires: [geminiWire, claudeWire],
   wiresOf: ({ model }) => (isClaude(model) ? [claudeWire] : [geminiWire]),

@@ -16,7 +16,7 @@ const DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4";
 
 const ROW: OpenAiCompatibleRow = {
   kind: "workers-ai",
-  semconvName: "cloudflare.workers_ai",
+  vendor: "cloudflare.workers_ai",
   defaultBaseUrl: DEFAULT_BASE_URL,
   takesStreamOptions: true,
   maxTokensField: "max_tokens",

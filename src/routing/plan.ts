@@ -245,8 +245,8 @@ export function planVersion(
 ): string {
   return JSON.stringify(
     candidates
-      .map(({ provider, label, params }) =>
-        JSON.stringify([label, params ?? null, accountVersion(providers[provider])]),
+      .map(({ accountName, label, params }) =>
+        JSON.stringify([label, params ?? null, accountVersion(providers[accountName])]),
       )
       .toSorted(),
   );

@@ -3,8 +3,8 @@
 import type { TargetRecord } from "../tenants/records/route-record.ts";
 
 export interface PlannedTarget {
-  /** The tenant's name of the account. */
-  readonly provider: string;
+  /** The name of the provider record. */
+  readonly accountName: string;
   readonly model: string;
   /** `provider/model`, as in headers and spans. */
   readonly label: string;
@@ -12,11 +12,11 @@ export interface PlannedTarget {
   readonly params?: Readonly<Record<string, unknown>>;
 }
 
-export function toTarget({ provider, model, params, weight = 1 }: TargetRecord): PlannedTarget {
+export function toTarget({ provider: accountName, model, params, weight = 1 }: TargetRecord): PlannedTarget {
   return {
-    provider,
+    accountName,
     model,
-    label: `${provider}/${model}`,
+    label: `${accountName}/${model}`,
     weight,
     ...(params !== undefined && { params }),
   };

@@ -22,7 +22,7 @@ interface Leave {
   readonly isOverBudget?: true;
 }
 
-export interface FailedAttempt {
+export interface RetryContext {
   readonly error: GatewayError;
   /** Attempts at this target, including this one. */
   readonly attemptsOfTarget: number;
@@ -37,7 +37,7 @@ export interface FailedAttempt {
 }
 
 /** Never retries the caller's own faults; never sleeps past the request's deadline. */
-export function nextStep(failed: FailedAttempt): NextStep {
+export function nextStep(failed: RetryContext): NextStep {
   const { error, hasNextTarget } = failed;
   if (!error.canFallBack || failed.remainingMs <= 0) return { kind: "give_up" };
   const elsewhere: NextStep = hasNextTarget ? { kind: "fallback" } : { kind: "give_up" };
@@ -63,7 +63,7 @@ function isWorthRetrying(error: GatewayError, on: RouteRecord["retries"]["on"]):
   return upstreamStatus === undefined || upstreamStatus < 400 || on.includes(upstreamStatus);
 }
 
-function backoffMs({ attemptsOfTarget, rules, random }: FailedAttempt): number {
+function backoffMs({ attemptsOfTarget, rules, random }: RetryContext): number {
   const ceiling = Math.min(MAX_BACKOFF_MS, rules.baseDelayMs * 2 ** (attemptsOfTarget - 1));
   return Math.round(random() * ceiling);
 }

@@ -3,7 +3,7 @@
  * counted where it can be read while they pass, never guessed.
  */
 
-import { type Answering, claim } from "./answering.ts";
+import { type AnswerContext, claim } from "./answer-context.ts";
 import { countRelayed } from "./answer-summary.ts";
 import { type Inspector } from "./inspectors.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
@@ -20,13 +20,13 @@ import type { StreamReport } from "../../upstream/stream.ts";
 import { relayBody } from "../../upstream/stream-relay.ts";
 
 export async function passThrough(
-  ctx: Answering,
+  context: AnswerContext,
   exchange: ForwardExchange | NativeExchange,
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Answered> {
-  const { run, provider, target } = ctx;
-  const { call, deps } = run;
+  const { attempts, provider, target } = context;
+  const { call, deps } = attempts;
   const { status, headers } = upstreamCall.response;
   const isNative = exchange.kind === "native";
   // For the trace alone: the client gets the vendor's own words, without the account's secrets.
@@ -38,27 +38,27 @@ export async function passThrough(
     ...(isNative && { native: { status, headers: headersToClient(headers, secretsOf(target.account)) } }),
   };
   const refused = refusal !== undefined && { refusal };
-  claim(ctx, upstreamCall);
+  claim(context, upstreamCall);
   if (isNative && (upstreamCall.response.body === null || !mayHaveBody(status))) {
     call.facts.firstByteAt = deps.now();
     upstreamCall.release();
     return {
       generation: { ...head, body: "" },
-      ended: relayEnd(ctx, status, inspector, refusal),
+      ended: relayEnd(context, status, inspector, refusal),
       ...refused,
     };
   }
   if (refusal !== undefined) {
     const body = await readRefusal(upstreamCall, contentType, target.account, idleMs);
     call.facts.firstByteAt = deps.now();
-    return { generation: { ...head, body }, ended: relayEnd(ctx, status, inspector, refusal), refusal };
+    return { generation: { ...head, body }, ended: relayEnd(context, status, inspector, refusal), refusal };
   }
   if (!isNative && contentType.startsWith("application/json")) {
     // A whole, so that the response's head can name its cost.
     const body = await readBody(upstreamCall, idleMs);
     call.facts.firstByteAt = deps.now();
     inspector?.push(new TextEncoder().encode(body));
-    return { generation: { ...head, body }, ended: relayEnd(ctx, status, inspector) };
+    return { generation: { ...head, body }, ended: relayEnd(context, status, inspector) };
   }
   call.facts.firstByteAt = deps.now();
   const { body, done } = relayBody(upstreamCall, {
@@ -66,7 +66,7 @@ export async function passThrough(
     now: deps.now,
     ...(inspector && { onBytes: inspector.push }),
   });
-  const ended = done.then((report) => relayEnd(ctx, status, inspector, refusal, report));
+  const ended = done.then((report) => relayEnd(context, status, inspector, refusal, report));
   return { generation: { ...head, body }, ended, ...refused };
 }
 
@@ -88,7 +88,7 @@ async function readRefusal(
 
 /** Ends the attempt's span and puts on the bill what could be read. */
 function relayEnd(
-  ctx: Answering,
+  context: AnswerContext,
   status: number,
   inspector: Inspector | undefined,
   refusal?: GatewayError,
@@ -96,10 +96,10 @@ function relayEnd(
 ): RelayEnd {
   const answer = inspector?.summary();
   const isCut = report !== undefined && report.outcome !== "complete";
-  const counted = countRelayed(ctx.run.call.chat, answer, isCut);
-  const bill = answer && counted && billAnswer(ctx, answer, counted, isCut);
+  const counted = countRelayed(context.attempts.call.chat, answer, isCut);
+  const bill = answer && counted && billAnswer(context, answer, counted, isCut);
   const error = report?.error ?? refusal;
-  endAttempt(ctx.span, {
+  endAttempt(context.span, {
     status,
     bill,
     ...(answer && { answer }),

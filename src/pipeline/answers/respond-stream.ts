@@ -1,6 +1,6 @@
 /** A chat stream on its way to the client: forwarded untouched where both sides speak one wire, else translated. */
 
-import { type Answering, claim, openFormat } from "./answering.ts";
+import { type AnswerContext, claim, openFormat } from "./answer-context.ts";
 import { type AnswerSummary, countUsage, createAnswerCollector } from "./answer-summary.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { billAnswer } from "../attempts/bill.ts";
@@ -22,26 +22,26 @@ interface Streaming {
 }
 
 export async function answerStream(
-  ctx: Answering,
+  context: AnswerContext,
   exchange: ChatExchange,
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Answered> {
-  const { run, turn, span, startedAt } = ctx;
-  const { call, deps } = run;
+  const { attempts, turn, span, startedAt } = context;
+  const { call, deps } = attempts;
   const open = exchange.isForwarded ? forward : translate;
-  const { opened, sent, summary } = await open(ctx, exchange, upstreamCall, idleMs);
-  claim(ctx, upstreamCall);
+  const { opened, sent, summary } = await open(context, exchange, upstreamCall, idleMs);
+  claim(context, upstreamCall);
   const firstChunkMs = opened.firstChunkAt - startedAt;
   call.facts.firstByteAt = opened.firstChunkAt;
   span.event("gateway.stream.first_chunk", {}, opened.firstChunkAt);
-  const formatting = exchange.isForwarded ? undefined : openFormat(ctx);
+  const formatting = exchange.isForwarded ? undefined : openFormat(context);
   const { body, done } = opened.send({ errorEvent: exchange.clientWire.errorEvent });
   const finish = async (): Promise<StreamEnd> => {
     const report = await done;
     const answer = summary();
     const isCut = report.outcome !== "complete";
-    const bill = billAnswer(ctx, answer, countUsage(call.chat, answer, isCut), isCut);
+    const bill = billAnswer(context, answer, countUsage(call.chat, answer, isCut), isCut);
     const { error } = report;
     formatting?.end();
     const { status } = upstreamCall.response;
@@ -68,7 +68,7 @@ export async function answerStream(
 }
 
 /** Gathers a stream's text for the trace, where content is wanted there. */
-function noteChoices({ run: { call, deps }, span }: Answering): ChoiceCollector | undefined {
+function noteChoices({ attempts: { call, deps }, span }: AnswerContext): ChoiceCollector | undefined {
   if (!deps.content) return undefined;
   const choices = createChoiceCollector();
   deps.content.note(call, span.ref, choices.read);
@@ -76,45 +76,45 @@ function noteChoices({ run: { call, deps }, span }: Answering): ChoiceCollector 
 }
 
 async function forward(
-  ctx: Answering,
+  context: AnswerContext,
   { upstreamWire }: ChatExchange,
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Streaming> {
-  const { run } = ctx;
-  const collector = createAnswerCollector(noteChoices(ctx));
+  const { attempts } = context;
+  const collector = createAnswerCollector(noteChoices(context));
   const kept = createKeptText();
   const onEvents = (events: readonly ServerSentEvent[]): void => {
     for (const { data, event } of events)
       kept.add(formatEvent(data, event === "message" ? undefined : event));
   };
-  const observer = { onChunks: collector.add, ...(run.isKept && { onEvents }) };
+  const observer = { onChunks: collector.add, ...(attempts.isKept && { onEvents }) };
   const format = { parser: createSseParser(), decode: upstreamWire.decoder() };
-  const opened = await openStream(upstreamCall, { format, observer, idleMs, now: run.deps.now });
+  const opened = await openStream(upstreamCall, { format, observer, idleMs, now: attempts.deps.now });
   return { opened, sent: kept.read, summary: collector.summary };
 }
 
 async function translate(
-  ctx: Answering,
+  context: AnswerContext,
   { upstreamWire, clientWire }: ChatExchange,
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Streaming> {
-  const { run } = ctx;
-  const { chat } = run.call;
-  const collector = createAnswerCollector(noteChoices(ctx));
+  const { attempts } = context;
+  const { chat } = attempts.call;
+  const collector = createAnswerCollector(noteChoices(context));
   const kept = createKeptText();
   const isEvents = clientWire.streamType(chat).startsWith("text/event-stream");
   const observer = {
     onChunks: collector.add,
-    ...(run.isKept && isEvents && { onText: kept.add }),
+    ...(attempts.isKept && isEvents && { onText: kept.add }),
   };
   const format = {
     parser: upstreamWire.createParser?.() ?? createSseParser(),
     decode: upstreamWire.decoder(),
   };
   const encoder = clientWire.encoder(chat);
-  const { now } = run.deps;
+  const { now } = attempts.deps;
   const opened = await openTranslated(upstreamCall, { format, encoder, observer, idleMs, now });
   return { opened, sent: isEvents ? kept.read : undefined, summary: collector.summary };
 }

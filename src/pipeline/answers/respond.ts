@@ -3,7 +3,7 @@
  * the answer; what the request makes of it is end.ts.
  */
 
-import { type Answering, claim, openFormat } from "./answering.ts";
+import { type AnswerContext, claim, openFormat } from "./answer-context.ts";
 import { countUsage } from "./answer-summary.ts";
 import { isEventStream, isJson, wholeFromEvents } from "./other-form.ts";
 import { passThrough } from "./pass-through.ts";
@@ -22,43 +22,48 @@ import { parseJson } from "../../json/exact.ts";
 const JSON_TYPE = "application/json";
 
 /** `idleMs` is how long the answer's body may be silent. Throws a row of the error table. */
-export function answerClient(ctx: Answering, upstreamCall: UpstreamCall, idleMs: number): Promise<Answered> {
-  const { exchange } = ctx;
+export function answerClient(
+  context: AnswerContext,
+  upstreamCall: UpstreamCall,
+  idleMs: number,
+): Promise<Answered> {
+  const { exchange } = context;
   switch (exchange.kind) {
     case "realtime":
-      return openSession(ctx, upstreamCall);
+      return openSession(context, upstreamCall);
     case "forward":
     case "native":
-      return passThrough(ctx, exchange, upstreamCall, idleMs);
+      return passThrough(context, exchange, upstreamCall, idleMs);
     case "count":
-      return readCount(ctx, exchange, upstreamCall, idleMs);
+      return readCount(context, exchange, upstreamCall, idleMs);
     case "embeddings":
-      return answerWhole(ctx, exchange, upstreamCall, idleMs);
+      return answerWhole(context, exchange, upstreamCall, idleMs);
     case "chat":
       // Some upstreams answer with JSON where a stream was asked for: a whole answer, or an error with a 2xx status.
-      return ctx.run.call.chat.stream && !isJson(upstreamCall)
-        ? answerStream(ctx, exchange, upstreamCall, idleMs)
-        : answerWhole(ctx, exchange, upstreamCall, idleMs);
+      return context.attempts.call.chat.stream && !isJson(upstreamCall)
+        ? answerStream(context, exchange, upstreamCall, idleMs)
+        : answerWhole(context, exchange, upstreamCall, idleMs);
   }
 }
 
 async function answerWhole(
-  ctx: Answering,
+  context: AnswerContext,
   exchange: ChatExchange | EmbeddingExchange,
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Answered> {
-  const { run, turn, span, startedAt } = ctx;
-  const { call, deps } = run;
+  const { attempts, turn, span, startedAt } = context;
+  const { call, deps } = attempts;
   const received = await readBody(upstreamCall, idleMs);
   const { answer, choices = [], format } = read(received, exchange, upstreamCall, call.chat);
   deps.content?.note(call, span.ref, () => choices);
   // Before the claim: an answer that comes too late costs as much.
-  const bill = billAnswer(ctx, answer, countUsage(call.chat, answer, false), false);
-  claim(ctx, upstreamCall);
+  const bill = billAnswer(context, answer, countUsage(call.chat, answer, false), false);
+  claim(context, upstreamCall);
   call.facts.firstByteAt = deps.now();
   endAttempt(span, { answer, bill, status: upstreamCall.response.status });
-  const body = exchange.isSameWire && !isEventStream(upstreamCall) ? received : formatSpanned(ctx, format);
+  const body =
+    exchange.isSameWire && !isEventStream(upstreamCall) ? received : formatSpanned(context, format);
   return {
     generation: toGeneration(body, exchange, call.chat),
     ended: {
@@ -98,8 +103,8 @@ function toGeneration(
   return { contentType: clientWire.streamType(chat), body: clientWire.streamFromWhole(body, chat) };
 }
 
-function formatSpanned(ctx: Answering, format: () => string): string {
-  const span = openFormat(ctx).set({ "gateway.span.cpu_only": true });
+function formatSpanned(context: AnswerContext, format: () => string): string {
+  const span = openFormat(context).set({ "gateway.span.cpu_only": true });
   try {
     return format();
   } finally {
@@ -109,7 +114,7 @@ function formatSpanned(ctx: Answering, format: () => string): string {
 
 /** The vendor's own count of a prompt's tokens: free, and its body is the client's where both speak one wire. */
 async function readCount(
-  { span }: Answering,
+  { span }: AnswerContext,
   exchange: CountExchange,
   upstreamCall: UpstreamCall,
   idleMs: number,

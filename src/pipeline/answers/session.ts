@@ -3,7 +3,7 @@
  * they pass, its end classified.
  */
 
-import { type Answering, claim } from "./answering.ts";
+import { type AnswerContext, claim } from "./answer-context.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { billAnswer } from "../attempts/bill.ts";
 import type { Answered, SessionEnd } from "../ended.ts";
@@ -20,9 +20,9 @@ import type { SpanAttributes } from "../../telemetry/trace/attributes.ts";
 import { type UpstreamCall, abortCauseOf, toUpstreamError } from "../../upstream/call.ts";
 
 /** Throws `upstream_error` where the upstream did not answer with a WebSocket. */
-export async function openSession(ctx: Answering, upstreamCall: UpstreamCall): Promise<Answered> {
-  const { run, target, span, startedAt } = ctx;
-  const { call, deps } = run;
+export async function openSession(context: AnswerContext, upstreamCall: UpstreamCall): Promise<Answered> {
+  const { attempts, target, span, startedAt } = context;
+  const { call, deps } = attempts;
   const { name } = target.account;
   const { status, webSocket } = upstreamCall.response;
   if (webSocket === null) {
@@ -32,7 +32,7 @@ export async function openSession(ctx: Answering, upstreamCall: UpstreamCall): P
       upstreamStatus: status,
     });
   }
-  claim(ctx, upstreamCall);
+  claim(context, upstreamCall);
   // The time limits were the handshake's: a session may be silent, and lasts as long as its two ends want.
   upstreamCall.release();
   const openedAt = deps.now();
@@ -62,7 +62,7 @@ export async function openSession(ctx: Answering, upstreamCall: UpstreamCall): P
     const answer = { ...session, finishReasons: [], hasToolCalls: false, isRefusal: false, writtenTokens: 0 };
     // Many answers in one: the length of one can't be learned from it.
     const { usage } = session;
-    const bill = usage && billAnswer(ctx, answer, { usage, isEstimate: false }, true);
+    const bill = usage && billAnswer(context, answer, { usage, isEstimate: false }, true);
     endAttempt(span, {
       answer,
       bill,

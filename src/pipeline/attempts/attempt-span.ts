@@ -22,7 +22,7 @@ export interface AttemptFacts {
   readonly reason: "initial" | "retry" | "fallback" | "hedge" | "cache";
   /** Calls made to this target before. */
   readonly resends: number;
-  readonly target: Pick<PlannedTarget, "label" | "provider" | "model" | "params">;
+  readonly target: Pick<PlannedTarget, "label" | "accountName" | "model" | "params">;
 }
 
 const MS_PER_SECOND = 1000;
@@ -42,7 +42,7 @@ export function openAttempt(
     kind: "client",
     attributes: {
       "gen_ai.operation.name": operation,
-      "gen_ai.provider.name": provider.semconvName,
+      "gen_ai.provider.name": provider.vendor,
       "gen_ai.request.model": target.model,
       "gen_ai.request.stream": stream ? true : undefined,
       "gen_ai.request.max_tokens": params.maxOutputTokens,
@@ -76,7 +76,7 @@ function openNative(
     kind: "client",
     attributes: {
       "http.request.method": method,
-      "gen_ai.provider.name": provider.semconvName,
+      "gen_ai.provider.name": provider.vendor,
       "gen_ai.conversation.id": call.options.session,
       "server.address": address?.host,
       "server.port": address?.port,

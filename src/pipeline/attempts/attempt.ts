@@ -7,7 +7,7 @@ import { openAttempt } from "./attempt-span.ts";
 import { billFailure, type Progress } from "./bill.ts";
 import type { Bill } from "../bills.ts";
 import type { Exchange } from "./exchange.ts";
-import type { AttemptTurn, Run } from "./run.ts";
+import type { AttemptContext, AttemptTurn } from "./attempt-context.ts";
 import { answerClient } from "../answers/respond.ts";
 import { type Answered, type Ended, errorOf, isClientGone, isSound } from "../ended.ts";
 import { type GatewayError, toGatewayError } from "../../errors.ts";
@@ -20,12 +20,11 @@ import type { CallEnd } from "../../targets/concurrency-limiter.ts";
 import { latencyKey } from "../../targets/targets.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
-
 import { readErrorResponse } from "../../upstream/read-body.ts";
 import { type CallLimits, sendUpstream, type UpstreamSend } from "../../upstream/send.ts";
 
 /** An attempt that answered nothing. */
-export interface Failed {
+export interface AttemptFailure {
   readonly answered?: undefined;
   readonly error: GatewayError;
   /** Still open: what is done next belongs on it. Absent where there was no target to call. */
@@ -36,14 +35,14 @@ export interface Failed {
   readonly isLost?: boolean;
 }
 
-export type Tried = { readonly answered: Answered; readonly error?: undefined } | Failed;
+export type AttemptResult = { readonly answered: Answered; readonly error?: undefined } | AttemptFailure;
 
 /** Calls one target once. Never throws: a fault comes back as an error row, with the attempt's span still open. */
-export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
-  const { call, plan, deps } = run;
+export async function tryOnce(attempts: AttemptContext, turn: AttemptTurn): Promise<AttemptResult> {
+  const { call, plan, deps } = attempts;
   const { label } = turn.target;
   const firstByte = firstByteLimit(plan.timeouts, call.options.firstByteMs, call.chat.stream);
-  const limits = { firstByteMs: firstByte.ms, idleMs: plan.timeouts.idleMs, deadlineAt: run.deadlineAt };
+  const limits = { firstByteMs: firstByte.ms, idleMs: plan.timeouts.idleMs, deadlineAt: attempts.deadlineAt };
   const startedAt = deps.now();
   const leaveTarget = deps.targets.concurrency.enter(label, startedAt);
   call.facts.attempts = turn.number;
@@ -51,17 +50,17 @@ export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
   let chosen: Chosen | undefined;
   const progress: Progress = {};
   try {
-    const account = await deps.accountOf(call.bundle, turn.target.provider);
+    const account = await deps.accountOf(call.bundle, turn.target.accountName);
     const provider = deps.providerOf(account.kind);
     const { model, params } = turn.target;
     const target: Target = { account, model, ...(params !== undefined && { params }) };
-    span = openAttempt(call, provider, target, turn, run.method);
+    span = openAttempt(call, provider, target, turn, attempts.method);
     if (turn.pass.probe !== undefined) span.set({ "gateway.circuit.state": "half_open" });
-    const exchange = await run.open(provider, target);
+    const exchange = await attempts.open(provider, target);
     chosen = { provider, target, exchange, span };
     // For a client that has left already nothing is sent.
     if (!call.signal().aborted) progress.sentAt = deps.now();
-    const upstreamCall = await sendUpstream(sendOf(run, chosen, limits), deps);
+    const upstreamCall = await sendUpstream(sendOf(attempts, chosen, limits), deps);
     progress.hasHead = true;
     const { status, headers } = upstreamCall.response;
     if (exchange.kind === "native" && exchange.isWithheld(status)) {
@@ -71,30 +70,37 @@ export async function tryOnce(run: Run, turn: AttemptTurn): Promise<Tried> {
       "gateway.upstream.headers_ms": deps.now() - startedAt,
       "gateway.upstream.request_id": headers.get("x-request-id") ?? headers.get("request-id") ?? undefined,
     });
-    const answering = { run, turn, provider, target, exchange, span, startedAt };
-    const answered = await answerClient(answering, upstreamCall, limits.idleMs);
+    const context = { attempts, turn, provider, target, exchange, span, startedAt };
+    const answered = await answerClient(context, upstreamCall, limits.idleMs);
     const endedAt = deps.now();
-    nameTarget(run, turn, chosen);
-    learn(run, turn, answered.refusal ? verdictOf(answered.refusal) : "alive", span, endedAt - startedAt);
-    learnFromEnd(run, turn, answered.ended, span, leaveTarget);
+    nameTarget(attempts, turn, chosen);
+    learn(
+      attempts,
+      turn,
+      answered.refusal ? verdictOf(answered.refusal) : "alive",
+      span,
+      endedAt - startedAt,
+    );
+    learnFromEnd(attempts, turn, answered.ended, span, leaveTarget);
     call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (endedAt - startedAt);
     return { answered };
   } catch (thrown) {
     const error = toGatewayError(thrown);
     leaveTarget(callEnd(error), deps.now());
-    const isLost = run.isLost?.() === true;
+    const isLost = attempts.isLost?.() === true;
     const { exchange, target } = chosen ?? {};
-    const bill = exchange && target && billFailure({ run, turn, target }, exchange, error, progress, isLost);
+    const bill =
+      exchange && target && billFailure({ attempts, turn, target }, exchange, error, progress, isLost);
     if (isLost) {
-      learn(run, turn, "neutral", span);
+      learn(attempts, turn, "neutral", span);
       return { error, span, bill, isLost };
     }
-    nameTarget(run, turn, chosen);
+    nameTarget(attempts, turn, chosen);
     call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (deps.now() - startedAt);
     const isNeutral = span === undefined || isClientsLimit(error, firstByte);
     // A fault may come fast; it counts as the longest wait allowed, or least-latency would seek out what is broken.
     const latencyMs = isNeutral || !error.canFallBack ? undefined : (firstByte.ms ?? DEFAULT_FIRST_BYTE_MS);
-    learn(run, turn, isNeutral ? "neutral" : verdictOf(error), span, latencyMs);
+    learn(attempts, turn, isNeutral ? "neutral" : verdictOf(error), span, latencyMs);
     return { error, span, bill };
   }
 }
@@ -113,7 +119,7 @@ interface Chosen {
 }
 
 function sendOf(
-  { call, deps }: Run,
+  { call, deps }: AttemptContext,
   { provider, target, exchange, span }: Chosen,
   limits: CallLimits,
 ): UpstreamSend {
@@ -130,11 +136,11 @@ function sendOf(
 }
 
 /** The facts name the target that answered, or the last one called. */
-function nameTarget({ call, plan }: Run, turn: AttemptTurn, chosen: Chosen | undefined): void {
+function nameTarget({ call, plan }: AttemptContext, turn: AttemptTurn, chosen: Chosen | undefined): void {
   call.facts.usedFallback = turn.target !== plan.targets[0];
   if (chosen === undefined) return;
   call.facts.target = turn.target.label;
-  call.facts.provider = chosen.provider.semconvName;
+  call.facts.vendor = chosen.provider.vendor;
   call.facts.dropped = chosen.exchange.dropped;
 }
 
@@ -142,13 +148,13 @@ type LeaveTarget = (end: CallEnd, now: number) => void;
 
 /** A whole answer has ended already; a stream's end is awaited. */
 function learnFromEnd(
-  run: Run,
+  attempts: AttemptContext,
   turn: AttemptTurn,
   ended: Ended | Promise<Ended>,
   span: Span,
   leaveTarget: LeaveTarget,
 ): void {
-  const { deps } = run;
+  const { deps } = attempts;
   if (!(ended instanceof Promise)) {
     leaveTarget(callEnd(errorOf(ended)), deps.now());
     return;
@@ -159,7 +165,7 @@ function learnFromEnd(
     // A client that left, and what the gateway itself ended, say nothing of the target. A refusal was judged by its head.
     const isUpstreams = !isClientGone(over) && error?.canFallBack !== false;
     const isJudged = over.kind === "relay" && over.refusal !== undefined;
-    if (isUpstreams && !isJudged) learn(run, turn, isSound(over) ? "alive" : "failed", span);
+    if (isUpstreams && !isJudged) learn(attempts, turn, isSound(over) ? "alive" : "failed", span);
   });
 }
 
@@ -178,7 +184,7 @@ function verdictOf({ code, canFallBack }: GatewayError): Verdict {
 }
 
 function learn(
-  { call, plan, deps }: Run,
+  { call, plan, deps }: AttemptContext,
   { target, pass }: AttemptTurn,
   verdict: Verdict,
   span: Span | undefined,

@@ -4,9 +4,9 @@
  */
 
 import { type AttemptFacts, endAttempt } from "./attempt-span.ts";
-import { type Failed, tryOnce } from "./attempt.ts";
+import { type AttemptFailure, tryOnce } from "./attempt.ts";
 import { raceWithHedge } from "./hedge.ts";
-import type { OpenExchange, Run } from "./run.ts";
+import type { AttemptContext, OpenExchange } from "./attempt-context.ts";
 import type { Answered } from "../ended.ts";
 import { isRefusedUnpriced, unpriced } from "../budget.ts";
 import { GatewayError } from "../../errors.ts";
@@ -28,12 +28,12 @@ export interface CallOptions {
 }
 
 /** What all attempts of one request share, before the first is made. */
-export function openRun(
+export function openAttempts(
   call: BareCall,
   plan: Plan,
   { open, isKept = false, needsPrice = true, method }: CallOptions,
   deps: Deps,
-): Run {
+): AttemptContext {
   const now = deps.now();
   deps.targets.retryBudget.noteRequest(call.bundle.id, now);
   const deadlineAt = now + plan.timeouts.totalMs;
@@ -56,39 +56,39 @@ export function openRun(
  * attempt's, are a hedge's own.
  */
 export async function callTargets(
-  run: Run,
-  targets: readonly PlannedTarget[] = run.plan.targets,
+  attempts: AttemptContext,
+  targets: readonly PlannedTarget[] = attempts.plan.targets,
   reason: AttemptFacts["reason"] = "initial",
 ): Promise<Answered> {
-  if (run.plan.hedge !== undefined && run.claim === undefined) {
-    return raceWithHedge(run, run.plan.hedge.afterMs, callTargets);
+  if (attempts.plan.hedge !== undefined && attempts.claim === undefined) {
+    return raceWithHedge(attempts, attempts.plan.hedge.afterMs, callTargets);
   }
-  const { call, plan, deps } = run;
+  const { call, plan, deps } = attempts;
   let why = reason;
   let last: GatewayError | undefined;
   for (const [index, target] of targets.entries()) {
-    const next = targets.slice(index + 1).find((other) => !run.taken.has(other));
-    if (run.taken.has(target)) continue;
-    if (run.needsPrice && isRefusedUnpriced(call, target, deps)) {
+    const next = targets.slice(index + 1).find((other) => !attempts.taken.has(other));
+    if (attempts.taken.has(target)) continue;
+    if (attempts.needsPrice && isRefusedUnpriced(call, target, deps)) {
       last ??= unpriced(target.label);
       continue;
     }
     for (let resends = 0; ; resends++) {
-      if (!(await mayCall(run, target, next))) {
-        why = run.made.count === 0 ? "initial" : "fallback";
+      if (!(await mayCall(attempts, target, next))) {
+        why = attempts.made.count === 0 ? "initial" : "fallback";
         break;
       }
       const pass = await deps.targets.circuits.take(target.label, call.requestId);
       if (pass === undefined) {
-        last = passOver(run, target, last);
-        why = run.made.count === 0 ? "initial" : "fallback";
+        last = passOver(attempts, target, last);
+        why = attempts.made.count === 0 ? "initial" : "fallback";
         break;
       }
-      const turn = { number: ++run.made.count, reason: why, resends, target, pass };
-      const tried = await tryOnce(run, turn);
+      const turn = { number: ++attempts.made.count, reason: why, resends, target, pass };
+      const tried = await tryOnce(attempts, turn);
       if (tried.answered) return tried.answered;
       last = tried.error;
-      const step = stepAfter(run, tried, resends + 1, next !== undefined);
+      const step = stepAfter(attempts, tried, resends + 1, next !== undefined);
       leaveAttempt(call, tried, step, next);
       if (step.kind === "give_up") throw last;
       why = step.kind;
@@ -100,8 +100,8 @@ export async function callTargets(
 }
 
 function stepAfter(
-  { call, plan, deps, deadlineAt, taken }: Run,
-  tried: Failed,
+  { call, plan, deps, deadlineAt, taken }: AttemptContext,
+  tried: AttemptFailure,
   attemptsOfTarget: number,
   hasNext: boolean,
 ): NextStep {
@@ -124,7 +124,7 @@ function stepAfter(
  * waited for. Throws `upstream_rate_limited` where that takes longer than the route or the request may.
  */
 async function mayCall(
-  { call, plan, deps, deadlineAt }: Run,
+  { call, plan, deps, deadlineAt }: AttemptContext,
   { label }: PlannedTarget,
   next: PlannedTarget | undefined,
 ): Promise<boolean> {
@@ -155,7 +155,7 @@ const MS_PER_SECOND = 1000;
 
 /** A target whose circuit is open costs no call. Gives the error to report where no other target has one. */
 function passOver(
-  { call, deps }: Run,
+  { call, deps }: AttemptContext,
   { label }: PlannedTarget,
   last: GatewayError | undefined,
 ): GatewayError {
@@ -177,7 +177,7 @@ function passOver(
 /** Ends a failed attempt's span with what is done instead, and records the same on the request's own. */
 function leaveAttempt(
   call: BareCall,
-  { span, error, bill, isLost }: Failed,
+  { span, error, bill, isLost }: AttemptFailure,
   next: NextStep,
   nextTarget: PlannedTarget | undefined,
 ): void {

@@ -4,7 +4,7 @@
  */
 
 import type { Exchange } from "./exchange.ts";
-import type { AttemptTurn, Run } from "./run.ts";
+import type { AttemptContext, AttemptTurn } from "./attempt-context.ts";
 import type { AnswerSummary, CountedUsage } from "../answers/answer-summary.ts";
 import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
 import type { ErrorCode, GatewayError } from "../../errors.ts";
@@ -16,7 +16,7 @@ import { inTier, lookUpPrice } from "../target-price.ts";
 
 /** Whose bill it is. */
 export interface Billed {
-  readonly run: Run;
+  readonly attempts: AttemptContext;
   readonly turn: AttemptTurn;
   readonly target: Target;
 }
@@ -29,7 +29,7 @@ export function billAnswer(
   isPartial: boolean,
 ): Bill {
   if (!counted.isEstimate && !isPartial) {
-    const { call, deps } = billed.run;
+    const { call, deps } = billed.attempts;
     const each = Math.ceil(counted.usage.outputTokens / (call.chat.params.choiceCount ?? 1));
     deps.targets.outputLengths.note(call.bundle.id, billed.turn.target.label, each);
   }
@@ -52,7 +52,7 @@ export function billFailure(
   progress: Progress,
   isLost: boolean,
 ): Bill | undefined {
-  const { call, deps } = billed.run;
+  const { call, deps } = billed.attempts;
   const { bills = [] } = call.facts;
   const at = bills.findIndex(({ attempt }) => attempt === billed.turn.number);
   const earlier = bills[at];
@@ -84,12 +84,12 @@ function owesPrompt({ code, details }: GatewayError, { sentAt, hasHead }: Progre
 }
 
 function bill(
-  { run: { call, deps }, turn, target: { account, model } }: Billed,
+  { attempts: { call, deps }, turn, target: { account, model } }: Billed,
   { model: answered }: Pick<AnswerSummary, "model">,
   { usage, isEstimate }: CountedUsage,
   isLost: boolean,
 ): Bill {
-  const found = lookUpPrice(call.bundle, { provider: account.name, model }, deps, answered);
+  const found = lookUpPrice(call.bundle, { accountName: account.name, model }, deps, answered);
   const price = inTier(found?.price, deps.providerOf(account.kind), usage);
   const made: Bill = {
     attempt: turn.number,

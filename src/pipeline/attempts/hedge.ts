@@ -4,7 +4,7 @@
  */
 
 import type { AttemptFacts } from "./attempt-span.ts";
-import type { Run } from "./run.ts";
+import type { AttemptContext } from "./attempt-context.ts";
 import type { Answered } from "../ended.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 
@@ -12,19 +12,23 @@ import type { PlannedTarget } from "../../routing/planned-target.ts";
 const CALL_OFF_MS = 20;
 
 type CallInTurn = (
-  run: Run,
+  attempts: AttemptContext,
   targets: readonly PlannedTarget[],
   reason?: AttemptFacts["reason"],
 ) => Promise<Answered>;
 
 /** One of the two ways in which an answer may come. */
 interface HedgeBranch {
-  readonly run: Run;
+  readonly attempts: AttemptContext;
   readonly calledOff: AbortController;
 }
 
-export async function raceWithHedge(run: Run, afterMs: number, callInTurn: CallInTurn): Promise<Answered> {
-  const { plan, call, deps } = run;
+export async function raceWithHedge(
+  attempts: AttemptContext,
+  afterMs: number,
+  callInTurn: CallInTurn,
+): Promise<Answered> {
+  const { plan, call, deps } = attempts;
   const branches: HedgeBranch[] = [];
   let winner: HedgeBranch | undefined;
 
@@ -33,8 +37,8 @@ export async function raceWithHedge(run: Run, afterMs: number, callInTurn: CallI
     const signal = AbortSignal.any([call.signal(), calledOff.signal]);
     const branch: HedgeBranch = {
       calledOff,
-      run: {
-        ...run,
+      attempts: {
+        ...attempts,
         taken,
         call: { ...call, signal: () => signal },
         claim: () => claim(branch),
@@ -55,7 +59,7 @@ export async function raceWithHedge(run: Run, afterMs: number, callInTurn: CallI
     return true;
   }
 
-  const answer = callInTurn(openBranch(run.taken).run, plan.targets);
+  const answer = callInTurn(openBranch(attempts.taken).attempts, plan.targets);
   const isSettled = answer.then(
     () => true,
     () => true,
@@ -66,12 +70,12 @@ export async function raceWithHedge(run: Run, afterMs: number, callInTurn: CallI
 
   // With no other target the same one is called twice: what is slow may be one server of many.
   const target = plan.targets[1] ?? plan.targets[0];
-  run.taken.add(target);
+  attempts.taken.add(target);
   call.trace.root.event("gateway.hedge", {
     "gateway.attempt.target": target.label,
     "gateway.hedge.after_ms": afterMs,
   });
-  const hedge = callInTurn(openBranch(new Set()).run, [target], "hedge");
+  const hedge = callInTurn(openBranch(new Set()).attempts, [target], "hedge");
   try {
     const answered = await Promise.any([answer, hedge]);
     // The other's span ends, and its bill is made, with its call: before the request ends.

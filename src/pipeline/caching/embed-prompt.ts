@@ -8,7 +8,7 @@ import { tryOnce } from "../attempts/attempt.ts";
 import { recordBills } from "../attempts/bill.ts";
 import { isRefusedUnpriced } from "../budget.ts";
 import { billedMicroUsd } from "../bills.ts";
-import type { OpenExchange, Run } from "../attempts/run.ts";
+import type { AttemptContext, OpenExchange } from "../attempts/attempt-context.ts";
 import { normalise, type Vector } from "../../cache/vectors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
 import { openAiEmbeddings } from "../../wires/openai-embeddings/client-wire.ts";
@@ -40,7 +40,7 @@ export async function embedPrompt(
   deps: Deps,
 ): Promise<Embedded> {
   const target = targetOf(settings);
-  if (!Object.hasOwn(call.bundle.providers, target.provider)) return none("embedding_unknown");
+  if (!Object.hasOwn(call.bundle.providers, target.accountName)) return none("embedding_unknown");
   if (isRefusedUnpriced(call, target, deps)) return none("embedding_unpriced");
   if (deps.targets.concurrency.waitMs(target.label, deps.now()) > 0) return none("embedding_limited");
   // Too slow for a look-up is not too slow for a client's embeddings request: this circuit is the look-up's own.
@@ -59,7 +59,7 @@ export async function embedPrompt(
     };
     return { ...exchange, read };
   };
-  const run: Run = {
+  const attempts: AttemptContext = {
     call: embedding,
     plan: singleTargetPlan(target, timeoutsOf(deadlineAt - deps.now()), "embeds for the semantic cache"),
     open,
@@ -70,7 +70,7 @@ export async function embedPrompt(
     taken: new Set(),
     made: { count: 1 },
   };
-  const trying = tryOnce(run, { number: 1, reason: "cache", resends: 0, target, pass });
+  const trying = tryOnce(attempts, { number: 1, reason: "cache", resends: 0, target, pass });
   const leftMs = Math.max(0, deadlineAt - deps.now()) + STRAGGLER_MS;
   const tried = await withDeadline(trying, leftMs, target.label).catch(() => undefined);
   recordBills(embedding);

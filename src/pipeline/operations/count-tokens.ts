@@ -3,9 +3,9 @@
  * Limited and traced like a generation, but free. Knows no vendor.
  */
 
-import { callTargets, openRun } from "../attempts/attempts.ts";
+import { callTargets, openAttempts } from "../attempts/attempts.ts";
 import type { CountExchange } from "../attempts/exchange.ts";
-import type { OpenExchange } from "../attempts/run.ts";
+import type { OpenExchange } from "../attempts/attempt-context.ts";
 import type { Answered } from "../ended.ts";
 import { withLease } from "../lease.ts";
 import { mediaTokens } from "../../pricing/estimate/media-tokens.ts";
@@ -51,14 +51,13 @@ async function countableOf(
   counting: Counting,
   deps: Deps,
 ): Promise<readonly PlannedTarget[]> {
-  for (const [index, { provider: name, model, label }] of targets.entries()) {
-    const account = await deps.accountOf(call.bundle, name).catch(() => undefined);
+  for (const [index, { accountName, model, label }] of targets.entries()) {
+    const account = await deps.accountOf(call.bundle, accountName).catch(() => undefined);
     // One whose credential can't be opened fails as an attempt does.
     if (account === undefined) continue;
     const provider = deps.providerOf(account.kind);
     if (counting.counterAt(provider, { account, model }) !== undefined) continue;
-    if (index === 0)
-      Object.assign(call.facts, { attempts: 1, target: label, provider: provider.semconvName });
+    if (index === 0) Object.assign(call.facts, { attempts: 1, target: label, vendor: provider.vendor });
     return targets.slice(0, index);
   }
   return targets;
@@ -82,7 +81,7 @@ async function countAt(
   const timeouts = { firstByteMs: DEFAULT_FIRST_BYTE_MS, ...plan.timeouts };
   const countPlan: Plan = { ...unhedged, targets: [first, ...others], retries: once, timeouts };
   try {
-    return await callTargets(openRun(call, countPlan, { open: counting.open, needsPrice: false }, deps));
+    return await callTargets(openAttempts(call, countPlan, { open: counting.open, needsPrice: false }, deps));
   } catch (thrown) {
     const error = toGatewayError(thrown);
     const isLast = targets.length < plan.targets.length && error.canFallBack;

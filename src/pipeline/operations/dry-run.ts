@@ -81,13 +81,13 @@ export async function dryRun(call: DryCall, deps: Deps): Promise<DryRun> {
 }
 
 function describe(
-  { provider, model, label, params = {} }: PlannedTarget,
+  { accountName, model, label, params = {} }: PlannedTarget,
   call: DryCall,
   deps: Deps,
 ): DryTarget {
   const { bundle, chat } = call;
   const latencyMs = deps.targets.latency.of(bundle.id, latencyKey(label, chat.stream), deps.now());
-  const cost = expectedMicroUsd(bundle, provider, model, chat, deps);
+  const cost = expectedMicroUsd(bundle, accountName, model, chat, deps);
   return {
     target: label,
     params,

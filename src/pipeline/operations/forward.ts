@@ -3,8 +3,8 @@
  * moderations, reranking. Routed, limited, retried and traced like a generation, with the model's name put in; never cached.
  */
 
-import { callTargets, openRun } from "../attempts/attempts.ts";
-import type { OpenExchange } from "../attempts/run.ts";
+import { callTargets, openAttempts } from "../attempts/attempts.ts";
+import type { OpenExchange } from "../attempts/attempt-context.ts";
 import { withLease } from "../lease.ts";
 import { GatewayError } from "../../errors.ts";
 import type { ForwardExchange } from "../attempts/exchange.ts";
@@ -29,7 +29,7 @@ export interface Forwarding {
 export async function forward(asked: BareCall, forwarding: Forwarding, deps: Deps): Promise<Generation> {
   const { call, plan } = await routeFresh(asked, deps);
   const open: OpenExchange = (provider, target) => openForward(forwarding, provider, target);
-  return withLease(call, plan, deps, (admitted) => callTargets(openRun(admitted, plan, { open }, deps)));
+  return withLease(call, plan, deps, (admitted) => callTargets(openAttempts(admitted, plan, { open }, deps)));
 }
 
 function openForward(

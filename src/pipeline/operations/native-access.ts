@@ -6,15 +6,10 @@
 
 import { GatewayError } from "../../errors.ts";
 import { hasUnsafeCharacters, leavesBase } from "../../runtime/safe-names.ts";
+import type { NativeAsk } from "./native-body.ts";
 import type { ProviderRecord } from "../../tenants/records/records.ts";
 
-interface NativeCall {
-  /** The tenant's name of the account. */
-  readonly provider: string;
-  readonly method: string;
-  /** Behind `/proxy/{provider}/`, as the client wrote it. */
-  readonly path: string;
-}
+type NativeCall = Pick<NativeAsk, "accountName" | "method" | "path">;
 
 /** Throws `permission_denied` that says how to open the call. */
 export function checkNativeAccess(record: Pick<ProviderRecord, "native">, call: NativeCall): void {
@@ -35,7 +30,7 @@ export function checkNativeAccess(record: Pick<ProviderRecord, "native">, call: 
     (native ?? []).some((pattern) => readings.every((path) => matches(pattern, call.method, path)));
   if (isOpen) return;
   throw denied(
-    `The provider '${call.provider}' does not open this call. Add "${call.method} ${shorten(readings[0] ?? "")}" to \`native\` in its record.`,
+    `The provider '${call.accountName}' does not open this call. Add "${call.method} ${shorten(readings[0] ?? "")}" to \`native\` in its record.`,
   );
 }
 

@@ -9,8 +9,8 @@ import type { Payload } from "../../upstream/send.ts";
 import type { UpstreamWire } from "../../wires/upstream-wire.ts";
 
 export interface NativeAsk {
-  /** The tenant's name of the account. */
-  readonly provider: string;
+  /** The name of the provider record. */
+  readonly accountName: string;
   readonly method: string;
   /** Behind the base URL, as the client wrote it. */
   readonly path: string;

@@ -4,7 +4,7 @@
  */
 
 import type { NativeExchange } from "../attempts/exchange.ts";
-import { callTargets, openRun } from "../attempts/attempts.ts";
+import { callTargets, openAttempts } from "../attempts/attempts.ts";
 import { inspectWire, type Inspector } from "../answers/inspectors.ts";
 import { withLease } from "../lease.ts";
 import { checkNativeAccess } from "./native-access.ts";
@@ -32,13 +32,13 @@ export interface NativeAnswer {
 export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promise<NativeAnswer> {
   const bundle = await bundleWith(asked.bundle, ask, deps);
   const call = { ...asked, bundle };
-  const { provider: name, method } = ask;
-  const target = { provider: name, model: "", label: name, weight: 1 };
+  const { accountName, method } = ask;
+  const target = { accountName, model: "", label: accountName, weight: 1 };
   const plan = singleTargetPlan(target, DEFAULT_TIMEOUTS, "a vendor's own API");
   const open = (provider: Provider, opened: Target): Promise<NativeExchange> =>
     openNative(call, ask, provider, opened, deps);
   const { native, body } = await withLease(call, undefined, deps, (admitted) =>
-    callTargets(openRun(admitted, plan, { open, needsPrice: false, method }, deps)),
+    callTargets(openAttempts(admitted, plan, { open, needsPrice: false, method }, deps)),
   );
   if (native === undefined) throw new GatewayError("internal_error", "The vendor's API gave no response.");
   return { ...native, body: body === "" ? null : body };
@@ -61,10 +61,12 @@ async function bundleWith(bundle: TenantBundle, ask: NativeAsk, deps: Deps): Pro
 }
 
 function checkAccess({ providers }: TenantBundle, ask: NativeAsk): void {
-  const { provider: name } = ask;
-  const record = Object.hasOwn(providers, name) ? providers[name] : undefined;
+  const { accountName } = ask;
+  const record = Object.hasOwn(providers, accountName) ? providers[accountName] : undefined;
   if (record === undefined) {
-    throw new GatewayError("model_not_found", `There is no provider '${name}'.`, { param: "provider" });
+    throw new GatewayError("model_not_found", `There is no provider '${accountName}'.`, {
+      param: "provider",
+    });
   }
   checkNativeAccess(record, ask);
 }
@@ -113,12 +115,12 @@ function isWithheld(status: number): boolean {
 /** Reading is free; what else a budget can't count it keeps out, unless its record allows it. */
 function isPriced(
   call: BareCall,
-  { provider, method }: NativeAsk,
+  { accountName, method }: NativeAsk,
   model: string | undefined,
   deps: Deps,
 ): boolean {
   if (method === "GET" || method === "HEAD" || !refusesUnpriced(call)) return true;
-  return model !== undefined && priceOfTarget(call.bundle, { provider, model }, deps) !== undefined;
+  return model !== undefined && priceOfTarget(call.bundle, { accountName, model }, deps) !== undefined;
 }
 
 function inspectorOf(provider: Provider, path: string, contentType: string): Inspector | undefined {

@@ -3,8 +3,8 @@
  * any request as far as the handshake; the lease is then held for as long as the session lasts.
  */
 
-import { callTargets, openRun } from "../attempts/attempts.ts";
-import type { OpenExchange } from "../attempts/run.ts";
+import { callTargets, openAttempts } from "../attempts/attempts.ts";
+import type { OpenExchange } from "../attempts/attempt-context.ts";
 import { withLease } from "../lease.ts";
 import type { RealtimeAsk } from "../../wires/openai-realtime/handshake.ts";
 import { GatewayError } from "../../errors.ts";
@@ -26,7 +26,7 @@ export async function realtime(asked: BareCall, ask: RealtimeAsk, deps: Deps): P
   const { call, plan } = await routeFresh(asked, deps);
   const open: OpenExchange = (provider, target) => openHandshake(ask, provider, target);
   const { socket } = await withLease(call, plan, deps, (admitted) =>
-    callTargets(openRun(admitted, plan, { open }, deps)),
+    callTargets(openAttempts(admitted, plan, { open }, deps)),
   );
   if (socket !== undefined) return socket;
   throw new GatewayError("internal_error", "The handshake produced no session.");

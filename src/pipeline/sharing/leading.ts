@@ -46,7 +46,7 @@ export async function leadFlight(
     form: typeof body === "string" ? "json" : "sse",
     trace: trace.root.ref,
     ...(facts.target !== undefined && { target: facts.target }),
-    ...(facts.provider !== undefined && { provider: facts.provider }),
+    ...(facts.vendor !== undefined && { vendor: facts.vendor }),
   };
   if (typeof body === "string") {
     deps.defer(sendWhole(writer, head, body));

@@ -175,7 +175,7 @@ function follow(
   facts.costUsd = 0;
   facts.firstByteAt = deps.now();
   if (head.target !== undefined) facts.target = head.target;
-  if (head.provider !== undefined) facts.provider = head.provider;
+  if (head.vendor !== undefined) facts.vendor = head.vendor;
   const { contentType } = head;
   if (shared.kind !== "stream") return { contentType, body: shared.text };
   const { flightId } = shared;

@@ -13,7 +13,7 @@ const PLAY_MONEY = { input: 150_000, output: 600_000 };
 export const sim: Provider = {
   ...createOpenAiCompatible({
     kind: "sim",
-    semconvName: "sim",
+    vendor: "sim",
     // Never resolved: `.invalid` is reserved (RFC 2606), so that a call that missed the local server can't leave.
     defaultBaseUrl: "https://sim.invalid/v1",
     takesStreamOptions: true,

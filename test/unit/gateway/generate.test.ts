@@ -144,7 +144,7 @@ describe("a request that goes well", () => {
       outcome: "ok",
       routeId: "chat",
       target: "a/gpt-4o-mini",
-      provider: "openai",
+      vendor: "openai",
       attempts: 1,
       usedFallback: false,
       cache: "BYPASS",

@@ -24,7 +24,7 @@ const FULL: RequestFacts = {
   metadata: { team: "search" },
   cache: "MISS",
   target: "openai/gpt-4o",
-  provider: "openai",
+  vendor: "openai",
   attempts: 2,
   usedFallback: true,
   queueMs: 30,

@@ -75,7 +75,7 @@ test.each<[Kind, Options, string]>([
 ])("%s called as it is goes to the same host", async (kind, options, host) => {
   const gateway = gatewayAt(kind, options, "m", undefined, new Response(null, { status: 204 }));
   const ask = {
-    provider: "far",
+    accountName: "far",
     method: "POST",
     path: "/v1/any",
     search: "",

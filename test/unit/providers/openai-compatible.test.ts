@@ -4,7 +4,7 @@ import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { createOpenAiCompatible } from "../../../src/providers/openai-compatible.ts";
 import type { ProviderAccount, Target } from "../../../src/wires/upstream-wire.ts";
 
-const provider = createOpenAiCompatible({ kind: "x", semconvName: "x", takesStreamOptions: true });
+const provider = createOpenAiCompatible({ kind: "x", vendor: "x", takesStreamOptions: true });
 
 const ACCOUNT: ProviderAccount = {
   name: "main",
@@ -88,7 +88,7 @@ describe("usage of streams", () => {
   });
 
   test("is not asked for without a stream, or of a vendor that refuses the option", () => {
-    const row = { kind: "y", semconvName: "y", takesStreamOptions: false };
+    const row = { kind: "y", vendor: "y", takesStreamOptions: false };
     expect(streamOptions(PLAIN)).toBeUndefined();
     expect(streamOptions(STREAM, {}, createOpenAiCompatible(row))).toBeUndefined();
   });
@@ -132,7 +132,7 @@ describe("the headers", () => {
   });
 
   test("carry a bare key where the vendor's row says so", () => {
-    const row = { kind: "y", semconvName: "y", takesStreamOptions: true, keyHeader: "api-key" };
+    const row = { kind: "y", vendor: "y", takesStreamOptions: true, keyHeader: "api-key" };
     expect(requestFor(PLAIN, {}, {}, createOpenAiCompatible(row)).headers).toEqual({
       "content-type": "application/json",
       "api-key": "sk-test",

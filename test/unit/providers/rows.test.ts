@@ -96,9 +96,7 @@ describe("addresses and keys", () => {
   );
 
   test("spans name the vendor in the conventions' words", () => {
-    const names = Object.fromEntries(
-      OPENAI_COMPATIBLE_ROWS.map(({ kind, semconvName }) => [kind, semconvName]),
-    );
+    const names = Object.fromEntries(OPENAI_COMPATIBLE_ROWS.map(({ kind, vendor }) => [kind, vendor]));
     expect(names).toMatchObject({
       mistral: "mistral_ai",
       xai: "x_ai",

@@ -56,7 +56,7 @@ describe("a bare provider/model", () => {
   test("is split at the first slash and takes the defaults of a route", () => {
     const direct = plan("b/org/large:free");
     expect(direct.targets).toEqual([
-      { provider: "b", model: "org/large:free", label: "b/org/large:free", weight: 1 },
+      { accountName: "b", model: "org/large:free", label: "b/org/large:free", weight: 1 },
     ]);
     expect(direct).toMatchObject({
       routeId: "b/org/large:free",

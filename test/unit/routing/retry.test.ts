@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, type ErrorDetails, GatewayError } from "../../../src/errors.ts";
-import { type FailedAttempt, nextStep } from "../../../src/routing/retry.ts";
+import { type RetryContext, nextStep } from "../../../src/routing/retry.ts";
 import { DEFAULT_RETRIES } from "../../../src/tenants/records/route-record.ts";
 
 function fault(code: ErrorCode, details: ErrorDetails = {}): GatewayError {
@@ -9,7 +9,7 @@ function fault(code: ErrorCode, details: ErrorDetails = {}): GatewayError {
 
 const OVERLOADED = fault("upstream_overloaded", { upstreamStatus: 503 });
 
-function step(failed: Partial<FailedAttempt> = {}) {
+function step(failed: Partial<RetryContext> = {}) {
   return nextStep({
     error: OVERLOADED,
     attemptsOfTarget: 1,

@@ -42,7 +42,7 @@ interface Setting {
 
 function start(reply: FakeReply, setting: Setting = {}) {
   const upstream = createFakeUpstream(reply);
-  const row = { kind: "x", semconvName: "x", takesStreamOptions: true };
+  const row = { kind: "x", vendor: "x", takesStreamOptions: true };
   const provider = setting.local
     ? createOpenAiCompatible({ ...row, local: setting.local })
     : providerOf("openai");

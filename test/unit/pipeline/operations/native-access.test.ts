@@ -7,7 +7,7 @@ import { ADMIN_PATHS } from "../../../support/builders/native-paths.ts";
 const codeOf = (native: "all" | readonly string[] | undefined, method: string, path: string): string => {
   try {
     const record = native === undefined ? {} : { native: native === "all" ? native : [...native] };
-    checkNativeAccess(record, { provider: "up", method, path });
+    checkNativeAccess(record, { accountName: "up", method, path });
     return "open";
   } catch (thrown) {
     return String(Reflect.get(Object(thrown), "code"));

@@ -12,7 +12,7 @@ import type { PlannedTarget } from "../../routing/planned-target.ts";
 /** How a target is called; throws `invalid_request` for what can't be said to it. */
 export type OpenExchange = (provider: Provider, target: Target) => Exchange | Promise<Exchange>;
 
-export interface Run {
+export interface AttemptContext {
   readonly call: BareCall;
   readonly plan: Plan;
   readonly open: OpenExchange;

@@ -1,15 +1,15 @@
 /** What the answers of all kinds share: the attempt they come from, and the claim that makes one of them the request's. */
 
 import type { Exchange } from "../attempts/exchange.ts";
-import type { AttemptTurn, Run } from "../attempts/run.ts";
+import type { AttemptContext, AttemptTurn } from "../attempts/attempt-context.ts";
 import { GatewayError } from "../../errors.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
 
-export interface Answering {
-  readonly run: Run;
+export interface AnswerContext {
+  readonly attempts: AttemptContext;
   readonly turn: AttemptTurn;
   readonly provider: Provider;
   readonly target: Target;
@@ -20,15 +20,15 @@ export interface Answering {
 }
 
 /** Stops here where another attempt's answer is the request's already. Throws `client_disconnected`. */
-export function claim({ run }: Answering, upstreamCall: UpstreamCall): void {
-  if (run.claim?.() !== false) return;
+export function claim({ attempts }: AnswerContext, upstreamCall: UpstreamCall): void {
+  if (attempts.claim?.() !== false) return;
   upstreamCall.abort("client");
   upstreamCall.release();
   throw new GatewayError("client_disconnected", "Another target answered first.");
 }
 
 /** The span of a translation, whole or streamed. */
-export function openFormat({ run: { call }, exchange }: Answering): Span {
+export function openFormat({ attempts: { call }, exchange }: AnswerContext): Span {
   return call.trace.root.child("gateway.response.format", {
     attributes: {
       "gateway.dialect.client": call.chat.wire.name,
