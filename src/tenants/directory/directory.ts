@@ -24,6 +24,7 @@ import { createDirectoryStore } from "./directory-store.ts";
 import { createErasures, type ErasureView } from "./erasures.ts";
 import { checkIfMatch } from "./etag.ts";
 import { eraseTenant } from "./erase-tenant.ts";
+import { createKeyChanges } from "./key-changes.ts";
 import { createKeyPointers } from "./key-pointers.ts";
 import { createPublishOutbox, type PublishOutbox } from "./publish-outbox.ts";
 import { toResult, type RpcResult } from "./rpc-result.ts";
@@ -38,7 +39,7 @@ import type {
 } from "../records/records.ts";
 import type { RouteRecord } from "../records/route-record.ts";
 import { keepProviderSecrets, keepTenantSecrets } from "../records/seal-records.ts";
-import { keyEntry, queueMark, tenantEntry } from "../storage-keys.ts";
+import { queueMark, tenantEntry } from "../storage-keys.ts";
 
 /** Marked targets are updated at once; the alarm is for a crash, so it may be a little later. */
 const ALARM_DELAY_MS = 1000;
@@ -60,7 +61,12 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
       now: clock,
     }),
   });
-
+  readonly #keys = createKeyChanges({
+    store: this.#store,
+    pointers: this.#pointers,
+    outbox: this.#outbox,
+    now: clock,
+  });
   readonly #erasures = createErasures(this.ctx.storage.sql, clock, (id) => eraseTenant(this.env, id));
 
   async listTenants(page: PageAsk): Promise<Page<Named<StoredTenant>>> {
@@ -93,7 +99,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
       checkIfMatch(ask.ifMatch, this.#store.requireTenant(tenantId).revision);
       this.#store.nextVersion(tenantId);
       this.#store.eraseTenant(tenantId);
-      this.#erasePointers(this.#pointers.hashesOf(tenantId));
+      this.#keys.erasePointers(tenantId);
       this.#note(ask, "tenant.delete", tenantId, "");
       return this.#erasures.begin(tenantId);
     });
@@ -143,11 +149,8 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
   async addKey(tenantId: string, record: KeyRecord, ask: WriteAsk): Promise<RpcResult<KeyRecord>> {
     return this.#change(tenantId, () => {
       this.#store.requireTenant(tenantId);
-      this.#store.checkKeyCount(tenantId);
-      this.#store.writeRecord(tenantId, "key", record.id, this.#store.nextVersion(tenantId), record);
-      this.#writePointer(record.hash, tenantId, record.id, null);
       this.#note(ask, "key.create", tenantId, record.id);
-      return record;
+      return this.#keys.add(tenantId, record);
     });
   }
 
@@ -162,15 +165,8 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
       const before = this.#require(tenantId, "key", keyId).value;
       // The runtime may repeat a call; the second one changes nothing.
       if (before.hash === hash) return before;
-      const { previous: _ended, ...kept } = before;
-      const previous = { hash: before.hash, validUntil: clock() + overlapMs };
-      const record: KeyRecord = { ...kept, hash, ...(overlapMs > 0 && { previous }) };
-      this.#store.writeRecord(tenantId, "key", keyId, this.#store.nextVersion(tenantId), record);
-      this.#erasePointers(this.#pointers.hashesOf(tenantId, keyId));
-      if (overlapMs > 0) this.#writePointer(before.hash, tenantId, keyId, previous.validUntil);
-      this.#writePointer(hash, tenantId, keyId, null);
       this.#note(ask, "key.rotate", tenantId, keyId);
-      return record;
+      return this.#keys.rotate(tenantId, before, hash, overlapMs);
     });
   }
 
@@ -184,7 +180,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
       checkIfMatch(ask.ifMatch, this.#require(tenantId, kind, name).revision);
       this.#store.nextVersion(tenantId);
       this.#store.eraseRecord(tenantId, kind, name);
-      if (kind === "key") this.#erasePointers(this.#pointers.hashesOf(tenantId, name));
+      if (kind === "key") this.#keys.erasePointers(tenantId, name);
       this.#note(ask, `${kind}.delete`, tenantId, name);
       return null;
     });
@@ -248,18 +244,6 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     const found = this.#store.find(tenantId, kind, name);
     if (found !== undefined) return found;
     throw new GatewayError("not_found", `The tenant "${tenantId}" has no ${kind} "${name}".`);
-  }
-
-  #writePointer(hash: string, tenantId: string, keyId: string, validUntil: number | null): void {
-    this.#pointers.write(hash, { tenantId, keyId, validUntil });
-    this.#outbox.mark(keyEntry(hash));
-  }
-
-  #erasePointers(hashes: readonly string[]): void {
-    for (const hash of hashes) {
-      this.#pointers.erase(hash);
-      this.#outbox.mark(keyEntry(hash));
-    }
   }
 
   #note(ask: WriteAsk, action: string, tenant: string, subject: string): void {
