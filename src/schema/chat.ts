@@ -56,8 +56,8 @@ export interface AnswerStamp {
   readonly createdAtSeconds: number;
 }
 
-/** Why a choice ended. `unknown` keeps a vendor's new word from being hidden in one of ours. */
-export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter" | "unknown";
+/** Why a choice ended well. A word for failure, or one that is not known, is an error: wires/finish-words.ts. */
+export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter";
 
 /** Tokens as billed. Input includes cached tokens, output includes reasoning (GenAI semantic conventions v1.41). */
 export interface TokenUsage {

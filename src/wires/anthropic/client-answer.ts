@@ -120,7 +120,6 @@ export function formatStop({ reason, stopSequence, isRefusal, hasToolCalls }: St
     case "tool_calls":
       return { stop_reason: "tool_use", stop_sequence: null };
     case "stop":
-    case "unknown":
       // Some vendors say `stop` behind tool calls; a client of this wire would not look at the calls then.
       if (hasToolCalls) return { stop_reason: "tool_use", stop_sequence: null };
       if (stopSequence === undefined) return { stop_reason: "end_turn", stop_sequence: null };

@@ -51,7 +51,7 @@ export function createMessageEncoder(chat: ChatRequest): ChunkEncoder {
   let id: string | undefined;
   let model: string | undefined;
   let usage: TokenUsage | undefined;
-  let reason: FinishReason = "unknown";
+  let reason: FinishReason = "stop";
   let stopSequence: string | undefined;
   let isRefusal = false;
   let blockCount = 0;

@@ -3,20 +3,13 @@
  * upstream-stream.ts. https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import type {
-  ChatChoice,
-  ChatResponse,
-  Citation,
-  FinishReason,
-  TokenUsage,
-  ToolCall,
-} from "../../schema/chat.ts";
+import type { ChatChoice, ChatResponse, Citation, TokenUsage, ToolCall } from "../../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
 import { withTier } from "../service-tier.ts";
 import { errorWithGoodStatus, isCount, malformed } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
-import { refuseFailure } from "../finish-words.ts";
+import { readFinish } from "../finish-words.ts";
 
 /** A whole message; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readMessage(body: unknown): ChatResponse {
@@ -43,8 +36,7 @@ function readChoice(body: JsonRecord): ChatChoice {
   // Each signature is of one thought alone: joined thoughts have none, so that none is sent back that doesn't fit.
   const signature = thoughts.length === 1 ? textOf(thoughts[0]?.["signature"]) : undefined;
   const { text, citations } = readTexts(ofType("text"));
-  refuseFailure(body["stop_reason"]);
-  const finishReason = readAnthropicStopReason(body["stop_reason"]);
+  const finishReason = readFinish(body["stop_reason"]);
   const stopSequence = textOf(body["stop_sequence"]);
   const refusal = readRefusal(body);
   return {
@@ -101,21 +93,6 @@ function readToolUse(block: JsonRecord): ToolCall {
 /** The words of a classifier that stopped the answer, where it gave any. */
 export function readRefusal({ stop_reason, stop_details }: JsonRecord): string | undefined {
   return stop_reason === "refusal" ? textOf(recordOf(stop_details)["explanation"]) : undefined;
-}
-
-const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
-  ["end_turn", "stop"],
-  ["stop_sequence", "stop"],
-  ["max_tokens", "length"],
-  ["model_context_window_exceeded", "length"],
-  ["tool_use", "tool_calls"],
-  ["refusal", "content_filter"],
-]);
-
-/** Our word for why an answer ended; undefined while it has not. */
-export function readAnthropicStopReason(reason: unknown): FinishReason | undefined {
-  const word = textOf(reason);
-  return word === undefined ? undefined : (FINISH_REASONS.get(word) ?? "unknown");
 }
 
 /** Tokens as billed; undefined where neither input nor output is named. This wire's input leaves cached tokens out. */

@@ -5,17 +5,12 @@
 
 import type { ChatChunk } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import {
-  readAnthropicCitation,
-  readRefusal,
-  readAnthropicStopReason,
-  readAnthropicUsage,
-} from "./upstream-answer.ts";
+import { readAnthropicCitation, readRefusal, readAnthropicUsage } from "./upstream-answer.ts";
 
 import type { Decoder } from "../upstream-wire.ts";
 import { largerCounts, parseEvent } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
-import { failureOf } from "../finish-words.ts";
+import { finishChunks } from "../finish-words.ts";
 
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
 const ERROR_CLASS = /^[\w.-]{1,64}$/;
@@ -154,22 +149,12 @@ export function createAnthropicDecoder(): Decoder {
 
   function readEnd(event: JsonRecord): readonly ChatChunk[] {
     const delta = recordOf(event["delta"]);
-    const failure = failureOf(delta["stop_reason"]);
-    if (failure !== undefined) return [...takeUsage(event["usage"]), { type: "error", errorType: failure }];
-    const reason = readAnthropicStopReason(delta["stop_reason"]);
-    const stopSequence = textOf(delta["stop_sequence"]);
     const refusal = readRefusal(delta);
-    const chunks: ChatChunk[] = [];
-    if (refusal !== undefined) chunks.push({ type: "refusal", index: INDEX, text: refusal });
-    if (reason !== undefined) {
-      chunks.push({
-        type: "finish",
-        index: INDEX,
-        reason,
-        ...(stopSequence !== undefined && { stopSequence }),
-      });
-    }
-    return [...chunks, ...takeUsage(event["usage"])];
+    return [
+      ...(refusal === undefined ? [] : [{ type: "refusal", index: INDEX, text: refusal } as const]),
+      ...finishChunks(delta["stop_reason"], INDEX, { stopSequence: textOf(delta["stop_sequence"]) }),
+      ...takeUsage(event["usage"]),
+    ];
   }
 
   return ({ event: name, data }) => {

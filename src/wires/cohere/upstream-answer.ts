@@ -3,17 +3,17 @@
  * upstream-stream.ts. https://docs.cohere.com/reference/chat (seen 2026-11)
  */
 
-import type { ChatResponse, Citation, FinishReason, TokenLogprob, TokenUsage } from "../../schema/chat.ts";
+import type { ChatResponse, Citation, TokenLogprob, TokenUsage } from "../../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { isCount, malformed, readFunction } from "../read-upstream.ts";
-import { refuseFailure } from "../finish-words.ts";
+import { readFinish } from "../finish-words.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the model failed with a 2xx status. */
 export function readCohereChat(body: unknown): ChatResponse {
   if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const { message, finish_reason: reason } = body;
   if (!isRecord(message)) throw malformed("a response without a message");
-  refuseFailure(reason);
+  const finishReason = readFinish(reason);
   const content = listOf(message["content"]).map(recordOf);
   const text = content.map((item) => textOf(item["text"]) ?? "").join("");
   const thoughts = content.map(({ thinking }) => textOf(thinking) ?? "").join("");
@@ -22,7 +22,6 @@ export function readCohereChat(body: unknown): ChatResponse {
     readCohereCitation(recordOf(citation)),
   );
   const logprobs = listOf(body["logprobs"]).flatMap((item) => readLogprob(item));
-  const finishReason = readCohereFinishReason(reason);
   const id = textOf(body["id"]);
   const usage = readCohereUsage(body["usage"]);
   return {
@@ -74,20 +73,6 @@ export function readLogprob(item: unknown): readonly TokenLogprob[] {
   const each = listOf(logprobs).filter((value) => typeof value === "number");
   if (typeof text !== "string" || each.length === 0) return [];
   return [{ token: text, logprob: each.reduce((sum, value) => sum + value, 0), top: [] }];
-}
-
-const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
-  ["COMPLETE", "stop"],
-  ["STOP_SEQUENCE", "stop"],
-  ["MAX_TOKENS", "length"],
-  ["TOOL_CALL", "tool_calls"],
-  ["ERROR_TOXIC", "content_filter"],
-]);
-
-/** Our word for why an answer ended; undefined while it has not. */
-export function readCohereFinishReason(reason: unknown): FinishReason | undefined {
-  const word = textOf(reason);
-  return word === undefined ? undefined : (FINISH_REASONS.get(word) ?? "unknown");
 }
 
 /** Tokens as billed, which leave out what Cohere puts around a prompt; as counted, where it bills none. */

@@ -5,16 +5,11 @@
 
 import type { ChatChunk } from "../../schema/chat.ts";
 import { isPresent, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import {
-  readCohereCitation,
-  readCohereFinishReason,
-  readLogprob,
-  readCohereUsage,
-} from "./upstream-answer.ts";
+import { readCohereCitation, readLogprob, readCohereUsage } from "./upstream-answer.ts";
 
 import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent, readFunction } from "../read-upstream.ts";
-import { failureOf } from "../finish-words.ts";
+import { finishChunks } from "../finish-words.ts";
 
 const END_MARK = "[DONE]";
 /** The wire has one choice. */
@@ -105,13 +100,10 @@ function readReasoning(thought: unknown): readonly ChatChunk[] {
 }
 
 function readEnd(delta: JsonRecord): readonly ChatChunk[] {
-  const { finish_reason: word } = delta;
-  const failure = failureOf(word) ?? (isPresent(delta["error"]) ? "error" : undefined);
-  if (failure !== undefined) return [{ type: "error", errorType: failure }];
-  const reason = readCohereFinishReason(word);
+  const word = isPresent(delta["error"]) ? "error" : delta["finish_reason"];
   const usage = readCohereUsage(delta["usage"]);
   return [
-    ...(reason === undefined ? [] : [{ type: "finish", index: INDEX, reason } as const]),
+    ...finishChunks(word, INDEX),
     ...(usage === undefined ? [] : [{ type: "usage", usage } as const]),
     { type: "done" },
   ];

@@ -3,11 +3,11 @@
  * https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (seen 2026-11)
  */
 
-import type { ChatChoice, ChatResponse, Citation, FinishReason, TokenUsage } from "../../schema/chat.ts";
+import type { ChatChoice, ChatResponse, Citation, TokenUsage } from "../../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { isCount, malformed } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
-import { refuseFailure } from "../finish-words.ts";
+import { readFinish } from "../finish-words.ts";
 
 /** A whole answer; throws `upstream_malformed`. The wire names neither an id nor the model. */
 export function readConverse(body: unknown): ChatResponse {
@@ -41,8 +41,7 @@ function readChoice(blocks: readonly JsonRecord[], stopReason: unknown): ChatCho
   // Each signature is of one thought alone.
   const signature = spoken.length === 1 ? textOf(spoken[0]?.["signature"]) : undefined;
   const encrypted = thoughts.flatMap(({ redactedContent }) => textOf(redactedContent) ?? []);
-  refuseFailure(stopReason);
-  const finishReason = readConverseStopReason(stopReason);
+  const finishReason = readFinish(stopReason);
   return {
     index: 0,
     text,
@@ -73,22 +72,6 @@ export function readConverseCitation(citation: JsonRecord, startIndex: number, e
     startIndex,
     endIndex,
   };
-}
-
-const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
-  ["end_turn", "stop"],
-  ["stop_sequence", "stop"],
-  ["max_tokens", "length"],
-  ["model_context_window_exceeded", "length"],
-  ["tool_use", "tool_calls"],
-  ["content_filtered", "content_filter"],
-  ["guardrail_intervened", "content_filter"],
-]);
-
-/** Our word for why an answer ended; undefined while it has not. */
-export function readConverseStopReason(reason: unknown): FinishReason | undefined {
-  const word = textOf(reason);
-  return word === undefined ? undefined : (FINISH_REASONS.get(word) ?? "unknown");
 }
 
 /** Tokens as billed; this wire's input leaves cached tokens out. Undefined where neither input nor output is named. */

@@ -6,7 +6,7 @@
 import type { ChatChunk } from "../../schema/chat.ts";
 import { FAULT_PREFIX } from "../../bytes/aws-event-stream.ts";
 import { isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { readConverseCitation, readConverseStopReason, readConverseUsage } from "./upstream-answer.ts";
+import { readConverseCitation, readConverseUsage } from "./upstream-answer.ts";
 
 import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent } from "../read-upstream.ts";
@@ -111,10 +111,8 @@ export function createConverseDecoder(): Decoder {
         return takeDelta(event);
       case "contentBlockStop":
         return closeBlock(event);
-      case "messageStop": {
-        const word = event["stopReason"];
-        return finishChunks(word, INDEX, readConverseStopReason(word));
-      }
+      case "messageStop":
+        return finishChunks(event["stopReason"], INDEX);
       case "metadata": {
         // The last event: nothing comes behind the usage.
         const usage = readConverseUsage(event["usage"]);

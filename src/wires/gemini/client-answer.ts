@@ -86,7 +86,6 @@ const FINISH_REASONS: Readonly<Record<FinishReason, string>> = {
   // Gemini has no word for it: a call is a part like any other.
   tool_calls: "STOP",
   content_filter: "SAFETY",
-  unknown: "OTHER",
 };
 
 export interface CandidateEnd {

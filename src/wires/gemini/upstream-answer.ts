@@ -7,7 +7,6 @@ import type {
   ChatChoice,
   ChatResponse,
   Citation,
-  FinishReason,
   TokenLogprob,
   TokenUsage,
   ToolCall,
@@ -16,7 +15,7 @@ import { tagSignature } from "../reasoning-provenance.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { errorWithGoodStatus, malformed, readIndex } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
-import { refuseFailure } from "../finish-words.ts";
+import { readFinish } from "../finish-words.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readAnswer(body: unknown): ChatResponse {
@@ -64,8 +63,7 @@ function readChoice(candidate: JsonRecord, position: number, responseId: string 
   const signature = [...thoughts, ...textParts].map(readSignature).findLast((known) => known !== undefined);
   const calls = parts.filter((part) => isPresent(part["functionCall"]));
   const toolCalls = calls.map((part, at) => readGeminiCall(part, callId(responseId, index, at)));
-  refuseFailure(candidate["finishReason"]);
-  const finishReason = readGeminiFinishReason(candidate["finishReason"], toolCalls.length > 0);
+  const finishReason = readFinish(candidate["finishReason"], { hasCalls: toolCalls.length > 0 });
   const citations = readGeminiCitations(candidate, text);
   const logprobs = readGeminiLogprobs(candidate["logprobsResult"]);
   return {
@@ -108,28 +106,6 @@ const ID_CHARS = 24;
 export function callId(responseId: string | undefined, choice: number, call: number): string {
   const from = (responseId ?? "").replaceAll(/[^A-Za-z0-9_-]/g, "_").slice(0, ID_CHARS);
   return `call_${from}_${choice}_${call}`;
-}
-
-const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
-  ["STOP", "stop"],
-  ["MAX_TOKENS", "length"],
-  ["CONTINUATION", "length"],
-  ["SAFETY", "content_filter"],
-  ["RECITATION", "content_filter"],
-  ["BLOCKLIST", "content_filter"],
-  ["PROHIBITED_CONTENT", "content_filter"],
-  ["SPII", "content_filter"],
-  ["IMAGE_SAFETY", "content_filter"],
-  ["IMAGE_PROHIBITED_CONTENT", "content_filter"],
-  ["IMAGE_RECITATION", "content_filter"],
-]);
-
-/** Our word for why a candidate ended; undefined while it has not. Gemini stops for a call as for anything else. */
-export function readGeminiFinishReason(reason: unknown, hasCalls: boolean): FinishReason | undefined {
-  const word = textOf(reason);
-  if (word === undefined || word === "FINISH_REASON_UNSPECIFIED") return undefined;
-  const known = FINISH_REASONS.get(word) ?? "unknown";
-  return known === "stop" && hasCalls ? "tool_calls" : known;
 }
 
 /** Tokens as billed; undefined where none are named. This wire counts thoughts and tools' results beside the others. */

@@ -10,7 +10,6 @@ import {
   isBlocked,
   readGeminiCall,
   readGeminiCitations,
-  readGeminiFinishReason,
   readHead,
   readGeminiLogprobs,
   readParts,
@@ -60,8 +59,7 @@ export function createGeminiDecoder(): Decoder {
     for (const citation of citations.slice(known.citations))
       chunks.push({ type: "citation", index, citation });
     known.citations = Math.max(known.citations, citations.length);
-    const reason = readGeminiFinishReason(candidate["finishReason"], known.calls > 0);
-    chunks.push(...finishChunks(candidate["finishReason"], index, reason));
+    chunks.push(...finishChunks(candidate["finishReason"], index, { hasCalls: known.calls > 0 }));
   }
 
   return ({ data }) => {

@@ -137,8 +137,7 @@ export function formatLogprobs(logprobs: readonly TokenLogprob[]): JsonRecord {
 
 /** Some vendors say `stop` behind tool calls; a client of this wire would not look at the calls then. */
 export function formatFinishReason(reason: FinishReason, hasToolCalls: boolean): string {
-  if (reason !== "stop" && reason !== "unknown") return reason;
-  return hasToolCalls ? "tool_calls" : "stop";
+  return reason === "stop" && hasToolCalls ? "tool_calls" : reason;
 }
 
 export function formatChatUsage(usage: TokenUsage): JsonRecord {

@@ -4,14 +4,7 @@
  * https://platform.openai.com/docs/api-reference/chat/object (seen 2026-11)
  */
 
-import type {
-  ChatChoice,
-  ChatResponse,
-  Citation,
-  FinishReason,
-  TokenUsage,
-  ToolCall,
-} from "../../schema/chat.ts";
+import type { ChatChoice, ChatResponse, Citation, TokenUsage, ToolCall } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import {
   readCallSignature,
@@ -22,7 +15,7 @@ import {
 } from "./upstream-details.ts";
 import { withTier } from "../service-tier.ts";
 import { errorWithGoodStatus, isCount, malformed, readFunction, readIndex } from "../read-upstream.ts";
-import { refuseFailure } from "../finish-words.ts";
+import { readFinish } from "../finish-words.ts";
 
 /** A whole chat completion; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
 export function readCompletion(body: unknown): ChatResponse {
@@ -53,12 +46,11 @@ function withSources(choices: readonly ChatChoice[], sources: readonly Citation[
 function readChoice(choice: unknown, position: number): ChatChoice {
   if (!isRecord(choice) || !isRecord(choice["message"])) throw malformed("a choice without a message");
   const { message } = choice;
-  refuseFailure(choice["finish_reason"], choice["error"]);
   const thoughts = readReasoning(message);
   const refusal = textOf(message["refusal"]);
   const citations = readChatCitations(message["annotations"]);
   const logprobs = readChatLogprobs(recordOf(choice["logprobs"])["content"]);
-  const finishReason = readChatFinishReason(choice["finish_reason"]);
+  const finishReason = readFinish(choice["finish_reason"], { error: choice["error"] });
   return {
     index: readIndex(choice["index"], position),
     text: readText(message["content"]),
@@ -91,24 +83,6 @@ function readToolCall(call: JsonRecord): ToolCall {
     ...(signature !== undefined && { signature }),
   };
 }
-
-/** Our word for why a choice ended; undefined while it has not. */
-export function readChatFinishReason(reason: unknown): FinishReason | undefined {
-  const word = textOf(reason);
-  return word === undefined ? undefined : (FINISH_REASONS.get(word) ?? "unknown");
-}
-
-const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
-  ["stop", "stop"],
-  ["length", "length"],
-  ["tool_calls", "tool_calls"],
-  // What `tool_calls` was called before tools.
-  ["function_call", "tool_calls"],
-  ["content_filter", "content_filter"],
-  // Together's and Mistral's.
-  ["eos", "stop"],
-  ["model_length", "length"],
-]);
 
 /** Tokens as billed; undefined where the upstream named neither input nor output. */
 export function readChatUsage(usage: unknown): TokenUsage | undefined {

@@ -14,7 +14,7 @@ import {
   readReasoning,
 } from "./upstream-details.ts";
 import type { Decoder } from "../upstream-wire.ts";
-import { readChatFinishReason, readText, readChatUsage } from "./upstream-answer.ts";
+import { readText, readChatUsage } from "./upstream-answer.ts";
 import { withTier } from "../service-tier.ts";
 import { malformed, parseEvent, readFunction, readIndex } from "../read-upstream.ts";
 import { finishChunks } from "../finish-words.ts";
@@ -114,7 +114,7 @@ function readChoice(choice: JsonRecord, index: number, placeCall: CallPlacer, ch
   if (logprobs.length > 0) chunks.push({ type: "logprobs", index, logprobs });
   const { finish_reason: word, error } = choice;
   if (isPresent(error)) chunks.push({ type: "error", errorType: readErrorClass(error) });
-  else chunks.push(...finishChunks(word, index, readChatFinishReason(word)));
+  else chunks.push(...finishChunks(word, index));
 }
 
 function readErrorClass(error: unknown): string {

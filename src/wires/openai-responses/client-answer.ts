@@ -83,7 +83,6 @@ export function formatEnd(reason: FinishReason | undefined): JsonRecord {
       return { status: "incomplete", incomplete_details: null };
     case "stop":
     case "tool_calls":
-    case "unknown":
       return { status: "completed", incomplete_details: null };
   }
 }

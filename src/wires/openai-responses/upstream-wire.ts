@@ -4,19 +4,13 @@
  * https://platform.openai.com/docs/api-reference/responses (seen 2026-11)
  */
 
-import type {
-  ChatChoice,
-  ChatChunk,
-  ChatResponse,
-  FinishReason,
-  TokenUsage,
-  ToolCall,
-} from "../../schema/chat.ts";
+import type { ChatChoice, ChatChunk, ChatResponse, TokenUsage, ToolCall } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readChatCitations, readChatLogprobs } from "../openai-chat/upstream-details.ts";
 
 import type { Decoder } from "../upstream-wire.ts";
 import { withTier } from "../service-tier.ts";
+import { finishChunks, readFinish } from "../finish-words.ts";
 import { errorWithGoodStatus, isCount, malformed, parseEvent } from "../read-upstream.ts";
 
 /** A target's `params`, which have the chat wire's names, in this one's. What has none goes out as it is. */
@@ -70,7 +64,7 @@ function readOutput(body: JsonRecord, items: readonly JsonRecord[]): ChatChoice 
   const citations = parts.flatMap((part) => readChatCitations(part["annotations"]));
   const logprobs = parts.flatMap((part) => readChatLogprobs(part["logprobs"]));
   const toolCalls = items.flatMap(readCall);
-  const finishReason = readEnd(body, toolCalls.length > 0);
+  const finishReason = readFinish(endWord(body), { hasCalls: toolCalls.length > 0 });
   return {
     index: 0,
     text: parts.flatMap((part) => textOf(part["text"]) ?? []).join(""),
@@ -96,19 +90,10 @@ function readCall(item: JsonRecord): readonly ToolCall[] {
   return [{ id: textOf(id) ?? "", name: textOf(name) ?? "", argumentsJson: textOf(given) ?? "" }];
 }
 
-/** Undefined while it hasn't ended: a response in the background. */
-function readEnd(body: JsonRecord, hasCalls: boolean): FinishReason | undefined {
-  switch (body["status"]) {
-    case "completed":
-      return hasCalls ? "tool_calls" : "stop";
-    case "incomplete": {
-      const { reason } = recordOf(body["incomplete_details"]);
-      if (reason === "max_output_tokens") return "length";
-      return reason === "content_filter" ? "content_filter" : "unknown";
-    }
-    default:
-      return undefined;
-  }
+/** What ended it, in the wire's word; a response in the background has not ended. */
+function endWord(body: JsonRecord): unknown {
+  const { status } = body;
+  return status === "incomplete" ? (recordOf(body["incomplete_details"])["reason"] ?? status) : status;
 }
 
 function readUsage(usage: unknown): TokenUsage | undefined {
@@ -159,7 +144,8 @@ export function createResponsesDecoder(): Decoder {
       }
       case "response.completed":
       case "response.incomplete":
-        return readEndEvent(recordOf(body["response"]), calls.size > 0);
+      case "response.cancelled":
+        return readEndEvent(type, recordOf(body["response"]), calls.size > 0);
       case "response.failed":
         return [{ type: "error", errorType: errorClass(recordOf(recordOf(body["response"])["error"])) }];
       case "error":
@@ -206,10 +192,11 @@ function readItem(body: JsonRecord, calls: Map<unknown, number>): readonly ChatC
   ];
 }
 
-function readEndEvent(response: JsonRecord, hasCalls: boolean): readonly ChatChunk[] {
+function readEndEvent(type: string, response: JsonRecord, hasCalls: boolean): readonly ChatChunk[] {
+  const word = endWord({ status: type.slice("response.".length), ...response });
   const usage = withTier(readUsage(response["usage"]), response["service_tier"]);
   return [
-    { type: "finish", index: 0, reason: readEnd(response, hasCalls) ?? "unknown" },
+    ...finishChunks(word, 0, { hasCalls }),
     ...(usage === undefined ? [] : [{ type: "usage", usage } as const]),
     { type: "done" },
   ];

@@ -8,11 +8,12 @@ import type { ChatResponse } from "../../schema/chat.ts";
 import { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { type RequestForm, writeChatRequest } from "../openai-chat/upstream-request.ts";
-import { readCompletion, readChatFinishReason, readChatUsage } from "../openai-chat/upstream-answer.ts";
+import { readCompletion, readChatUsage } from "../openai-chat/upstream-answer.ts";
 import type { UpstreamEmbeddingWire, Target, UpstreamRequest, UpstreamWire } from "../upstream-wire.ts";
 import { createBoundDecoder, INDEX, readBindingCall, readResponseText } from "./upstream-stream.ts";
 import { malformed } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
+import { readFinish } from "../finish-words.ts";
 
 /** The body of a request to a binding, as JSON. */
 export interface ModelCall {
@@ -107,8 +108,7 @@ function readBoundAnswer(body: unknown): ChatResponse {
         index: INDEX,
         text: readResponseText(body["response"]),
         toolCalls: calls,
-        finishReason:
-          readChatFinishReason(body["finish_reason"]) ?? (calls.length > 0 ? "tool_calls" : "stop"),
+        finishReason: readFinish(body["finish_reason"]) ?? (calls.length > 0 ? "tool_calls" : "stop"),
       },
     ],
     ...(usage !== undefined && { usage }),

@@ -6,10 +6,11 @@
 import type { ChatChunk, ToolCall } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { createOpenAiDecoder } from "../openai-chat/upstream-stream.ts";
-import { readChatFinishReason, readChatUsage } from "../openai-chat/upstream-answer.ts";
+import { readChatUsage } from "../openai-chat/upstream-answer.ts";
 import type { Decoder } from "../upstream-wire.ts";
 import { isCount, malformed } from "../read-upstream.ts";
 import { parseJson, toJson } from "../../json/exact.ts";
+import { finishChunks } from "../finish-words.ts";
 
 const END_MARK = "[DONE]";
 /** The older form has one choice. */
@@ -71,13 +72,13 @@ function createOlderDecoder(): Decoder {
     if (!isRecord(body)) throw malformed("a stream event that is not JSON object");
     if (isPresent(body["error"]) || isPresent(body["errors"])) return [{ type: "error", errorType: "error" }];
     const text = readResponseText(body["response"]);
-    const reason = readChatFinishReason(body["finish_reason"]);
+    const ends = finishChunks(body["finish_reason"], INDEX);
     const usage = readChatUsage(body["usage"]);
-    isFinished ||= reason !== undefined;
+    isFinished ||= ends.length > 0;
     return [
       ...(text === "" ? [] : [{ type: "text", index: INDEX, text } as const]),
       ...listOf(body["tool_calls"]).flatMap((call) => readCallEvent(recordOf(call))),
-      ...(reason === undefined ? [] : [{ type: "finish", index: INDEX, reason } as const]),
+      ...ends,
       ...(usage === undefined ? [] : [{ type: "usage", usage } as const]),
     ];
   };

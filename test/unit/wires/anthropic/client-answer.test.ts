@@ -104,7 +104,6 @@ describe("a whole answer", () => {
     [{ finishReason: "length" }, "max_tokens", null],
     [{ finishReason: "tool_calls" }, "tool_use", null],
     [{ finishReason: "content_filter" }, "refusal", null],
-    [{ finishReason: "unknown" }, "end_turn", null],
     [{ finishReason: "stop", refusal: "No." }, "refusal", null],
     [{ finishReason: "stop", toolCalls: [{ id: "a", name: "f", argumentsJson: "{}" }] }, "tool_use", null],
   ] as const)("that ended with %j", (fields, stop_reason, stop_sequence) => {

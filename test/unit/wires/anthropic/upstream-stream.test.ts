@@ -121,7 +121,7 @@ const EXPECTED: Readonly<Record<string, readonly object[]>> = {
     START,
     usage(1),
     text("Hi"),
-    { type: "finish", index: 0, reason: "unknown" },
+    { type: "finish", index: 0, reason: "length" },
     usage(2),
     { type: "done" },
   ],

@@ -90,7 +90,12 @@ const EXPECTED: Readonly<Record<string, readonly object[]>> = {
     ]),
     ...end("length", 3, 2),
   ],
-  "stream-error.sse": [START, text("The first half"), { type: "error", errorType: "error" }],
+  "stream-error.sse": [
+    START,
+    text("The first half"),
+    { type: "error", errorType: "error" },
+    { type: "done" },
+  ],
   "cut.sse": [START, text("Half of a")],
 };
 

@@ -79,7 +79,7 @@ describe("a whole answer", () => {
   test.each([
     ["length", "MAX_TOKENS"],
     ["content_filter", "SAFETY"],
-    ["unknown", "OTHER"],
+    ["stop", "STOP"],
   ] as const)("the finish reason %s is %s", (finishReason, word) => {
     expect(format({ finishReason }).candidates[0].finishReason).toBe(word);
   });

@@ -3,11 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../../src/errors.ts";
 import { readGeminiError } from "../../../../src/wires/gemini/upstream-errors.ts";
-import {
-  readAnswer,
-  readGeminiFinishReason,
-  readGeminiUsage,
-} from "../../../../src/wires/gemini/upstream-answer.ts";
+import { readAnswer, readGeminiUsage } from "../../../../src/wires/gemini/upstream-answer.ts";
 import { readGeminiEmbeddings } from "../../../../src/wires/gemini/upstream-embeddings.ts";
 import { fixtureJson } from "../../../support/builders/wire-fixtures.ts";
 
@@ -170,18 +166,6 @@ test("usage counts thoughts as output and tools' results as input", () => {
   for (const none of [undefined, null, {}, 5, { promptTokenCount: "3" }, { promptTokenCount: -1 }]) {
     expect(readGeminiUsage(none)).toBeUndefined();
   }
-});
-
-test.each([
-  ["STOP", false, "stop"],
-  ["STOP", true, "tool_calls"],
-  ["MAX_TOKENS", true, "length"],
-  ["RECITATION", false, "content_filter"],
-  ["MALFORMED_FUNCTION_CALL", false, "unknown"],
-  ["FINISH_REASON_UNSPECIFIED", false, undefined],
-  [undefined, true, undefined],
-])("the finish reason %s with calls: %s is %s", (word, hasCalls, reason) => {
-  expect(readGeminiFinishReason(word, hasCalls)).toBe(reason);
 });
 
 describe("embeddings", () => {

@@ -99,7 +99,7 @@ describe("a whole completion", () => {
 
   test("has the form of OpenAI's", () => {
     const plain: ChatResponse = {
-      choices: [{ index: 0, text: "Hi", toolCalls: [], finishReason: "unknown" }],
+      choices: [{ index: 0, text: "Hi", toolCalls: [], finishReason: "stop" }],
     };
     expect(JSON.parse(openAiChat.formatResponse(plain, request()))).toEqual({
       id: "chatcmpl-abc",

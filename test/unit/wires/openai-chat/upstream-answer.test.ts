@@ -2,11 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../../../src/errors.ts";
-import {
-  readCompletion,
-  readChatFinishReason,
-  readChatUsage,
-} from "../../../../src/wires/openai-chat/upstream-answer.ts";
+import { readCompletion, readChatUsage } from "../../../../src/wires/openai-chat/upstream-answer.ts";
 import { fixtureJson } from "../../../support/builders/wire-fixtures.ts";
 
 describe("answers", () => {
@@ -129,21 +125,4 @@ describe("usage", () => {
       expect(readChatUsage(usage)).toBeUndefined();
     },
   );
-});
-
-describe("finish reasons", () => {
-  test.each([
-    ["stop", "stop"],
-    ["length", "length"],
-    ["tool_calls", "tool_calls"],
-    ["function_call", "tool_calls"],
-    ["content_filter", "content_filter"],
-    ["insufficient_system_resource", "unknown"],
-    ["constructor", "unknown"],
-    ["", undefined],
-    [null, undefined],
-    [undefined, undefined],
-  ])("%j is %j", (word, reason) => {
-    expect(readChatFinishReason(word)).toBe(reason);
-  });
 });

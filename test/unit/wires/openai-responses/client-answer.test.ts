@@ -162,7 +162,7 @@ describe("a whole response", () => {
   test.each([
     ["length", "incomplete", { reason: "max_output_tokens" }],
     ["content_filter", "incomplete", { reason: "content_filter" }],
-    ["unknown", "completed", null],
+    ["stop", "completed", null],
   ] as const)("that ended by %s is %s", (finishReason, status, details) => {
     const answer: ChatResponse = { choices: [{ index: 0, text: "x", toolCalls: [], finishReason }] };
     expect(JSON.parse(openAiResponses.formatResponse(answer, chat))).toMatchObject({

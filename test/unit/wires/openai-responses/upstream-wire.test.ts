@@ -129,7 +129,7 @@ describe("a whole response", () => {
 
   test.each([
     [{ status: "incomplete", incomplete_details: { reason: "content_filter" } }, "content_filter"],
-    [{ status: "incomplete", incomplete_details: { reason: "something_new" } }, "unknown"],
+    [{ status: "incomplete", incomplete_details: { reason: "max_output_tokens" } }, "length"],
     [{ status: "in_progress" }, undefined],
     [{ status: "queued" }, undefined],
   ])("%j ends as %s", (fields, reason) => {
