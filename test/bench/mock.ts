@@ -1,5 +1,5 @@
 // The model API and the OTLP collector of the bench, in one node:http process of its own: fixed bytes, no work worth measuring.
-// The case is told by the model's name in the request. Started by run.ts; sends its URL over IPC, and its counts when asked.
+// The case is named by the model in the request. Started by run.ts; sends its URL over IPC, and its counts when asked.
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { completion, PACED, streamEvents, type MockCounts } from "./cases.ts";

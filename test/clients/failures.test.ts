@@ -99,7 +99,7 @@ test("tenants and keys survive a crash of the gateway", async () => {
   expect((await after.admin("GET", `/admin/tenants/${id}`)).status).toBe(200);
 });
 
-test("an address that a stricter deployment refuses is called by nobody, on its own or under /proxy, and the trace says so", async () => {
+test("an address that a stricter deployment refuses is not called, on its own or under /proxy, and the trace says so", async () => {
   const persistTo = mkdtempSync(join(tmpdir(), "headgate-stricter-"));
   cleanUps.push(() => rmSync(persistTo, { recursive: true, force: true }));
   const upstream = await startScriptedUpstream();

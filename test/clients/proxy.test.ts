@@ -121,7 +121,7 @@ describe("a call", () => {
 });
 
 describe("who may call", () => {
-  test("nobody without a key, nor with one that is bound to models", async () => {
+  test("refuses clients without a key, and with one that is bound to models", async () => {
     const tenant = await setUp();
     const keyless = await fetch(`${stack.gateway.url}/proxy/${tenant.provider}/models`);
     expect(keyless.status).toBe(401);

@@ -177,7 +177,7 @@ describe("an upstream that answers in the other form", () => {
   const json = (body: object): Reply => ({ kind: "raw", body: JSON.stringify(body) });
   const EVENTS = [event(chunk("one ")), event(chunk("two", "stop")), event(USAGE), "data: [DONE]\n\n"];
 
-  test("with an error in JSON where a stream was asked for is told by its own words", async () => {
+  test("with an error in JSON where a stream was asked for is reported in its own words", async () => {
     const error = { message: "quota used up", type: "insufficient_quota", code: 429 };
     const { key } = await withTarget(json({ error }));
     const answers = [];

@@ -6,7 +6,7 @@ import { createRandom } from "../../support/fakes/virtual-time.ts";
 const STEP_MS = 10;
 const PERIOD_MS = 1000;
 const RUN_MS = 120_000;
-/** From a caller to an object in his own region, there and back. */
+/** From a caller to an object in its own region, there and back. */
 const NEAR_MS = 8;
 
 /** Round trips to the single object, or the root, in eastern North America: typical of Cloudflare's backbone. */
@@ -135,7 +135,7 @@ export function simulateRegions(scenario: Scenario, design: "single" | "hierarch
     let left = LIMIT_PER_SECOND;
     const open: { readonly region: RegionState; readonly wants: number }[] = [];
     for (const region of regions) {
-      // One that is out of reach goes on with its floor, which nobody else gets meanwhile.
+      // One that is out of reach goes on with its floor, which no other region gets meanwhile.
       if (isCut(region, now)) {
         left -= floor;
         region.tokens = floor;
@@ -150,7 +150,7 @@ export function simulateRegions(scenario: Scenario, design: "single" | "hierarch
       left -= given;
       region.tokens = given;
     }
-    // What nobody asked for is spread, so that a burst need not wait for the next period.
+    // What no region asked for is spread, so that a burst need not wait for the next period.
     for (const { region } of open) region.tokens += left / open.length;
   }
 

@@ -39,7 +39,7 @@ test("Portkey: a refusal of the upstream came out of the cache as a 200", async 
   expect([second.status, cacheOf(second), second.content]).toEqual([200, "MISS", "sound"]);
 });
 
-test("Portkey: an answer was given to whoever had any other key", async () => {
+test("Portkey: an answer was given to a client with any other key", async () => {
   const model = uniqueModel();
   stack.upstream.script(model, ({ earlier }) => ({ kind: "answer", text: `secret ${earlier}` }));
   const [one, other] = await Promise.all([caching(), caching()]);

@@ -149,7 +149,7 @@ describe("the request's own word", () => {
     headers: { "x-headgate-cache": value, ...more },
   });
 
-  test("refresh asks anew, answers MISS and stores what it got", async () => {
+  test("refresh calls the upstream again, answers MISS and stores what it got", async () => {
     const model = uniqueModel();
     stack.upstream.script(model, ({ earlier }) => ({ kind: "answer", text: `number ${earlier}` }));
     const [, fresh] = await twice({ model: `up/${model}` }, withCache(model, "refresh"));
@@ -158,14 +158,14 @@ describe("the request's own word", () => {
     expect((await chat(stack, tenant.key, { model: `up/${model}` })).content).toBe("number 1");
   });
 
-  test("only-if-cached answers 504 to what is not there, and calls nobody", async () => {
+  test("only-if-cached answers 504 to what is not there, and calls no upstream", async () => {
     const model = uniqueModel();
     const answer = await chat(stack, tenant.key, withCache(model, "only-if-cached"));
     expect(answer).toMatchObject({ status: 504, error: "cache_miss" });
     expect(callsOf(model)).toBe(0);
   });
 
-  test("on works where the tenant has the cache off, off where he has it on", async () => {
+  test("on works where the tenant has the cache off, off where it has it on", async () => {
     const [on, off] = [uniqueModel(), uniqueModel()];
     const { key } = await caching({ cache: { enabled: false } });
     const [, hit] = await twice(withCache(on, "on"), withCache(on, "on"), [key, key]);

@@ -178,7 +178,7 @@ describe("the leader", () => {
     expect(request.outcome).toBe("client_closed");
   });
 
-  test("that fails is replaced once, then its fault is everybody's", async () => {
+  test("that fails is replaced once, then all get its fault", async () => {
     const [once, always] = [uniqueModel(), uniqueModel()];
     const fault = { kind: "error", status: 500, delayMs: 200 } as const;
     stack.upstream.script(once, ({ earlier }) =>

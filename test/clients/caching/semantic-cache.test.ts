@@ -243,7 +243,7 @@ describe("what is not near enough", () => {
     [0.95, 0.951, "HIT"],
     [0.99, 0.98, "MISS"],
     [0.6, 0.61, "HIT"],
-  ])("is told by the route's threshold: of %d, %d is a %s", async (threshold, cosine, status) => {
+  ])("is decided by the route's threshold: of %d, %d is a %s", async (threshold, cosine, status) => {
     const setup = await setUp({ threshold });
     const first = await ask(setup, "One @1");
     const second = await ask(setup, `Two @${cosine}`);

@@ -1,4 +1,4 @@
-// Two hundred clients at once at a tenant that may hold four requests: what the upstream sees, what each client is told, and what
+// Two hundred clients at once at a tenant that may hold four requests: what the upstream sees, what each client gets, and what
 // its trace says of its wait. Black box against the real queue; its algorithms are tested in test/unit and test/worker.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -72,7 +72,7 @@ test(
     lag.enable();
     const answers = await crowd(key, model);
     lag.disable();
-    // This process is the clock of clients and upstream: what it was late itself is nobody's wait.
+    // This process is the clock of clients and upstream: what it was late itself is not a request's wait.
     const toleranceMs = TOLERANCE_MS + lag.max / NS_PER_MS;
 
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
@@ -120,7 +120,7 @@ test(
       expect(Number(headers.get("retry-after"))).toBeGreaterThan(0);
       expect(Number(headers.get("retry-after-ms"))).toBeGreaterThan(0);
     }
-    // Nobody else comes now. One who does as the last refusal told him finds a place.
+    // No more come now. One that does as the last refusal said finds a place.
     const last = refused.at(-1);
     const dueAt = (last?.answeredAt ?? 0) + Number(last?.headers.get("retry-after-ms"));
     await pause(Math.max(0, dueAt - Date.now()));
@@ -136,6 +136,6 @@ function indexIn(body: string): number {
 function waitsIn(spans: readonly FlatSpan[]): readonly number[] {
   const root = spans.find(({ parentSpanId }) => parentSpanId === undefined);
   const wait = spans.find(({ name }) => name === "gateway.queue.wait");
-  // Who found a free place has not waited; whether his trace has a wait of 0 ms or none is one.
+  // Who found a free place has not waited; whether its trace has a wait of 0 ms or none is one.
   return [root, wait].map((span) => Number(span?.attributes["gateway.queue.wait_ms"] ?? 0));
 }

@@ -1,5 +1,5 @@
 // Money, whatever becomes of a request: tried again, hedged, cut, left by its client, answered from the cache or by another's call.
-// What the upstream billed, spans, headers, trace list and the tenant's ledger are one number; where nobody billed it is an
+// What the upstream billed, spans, headers, trace list and the tenant's ledger are one number; where there was no bill it is an
 // estimate, and marked as one. The dialects are in ledger.test.ts.
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -32,7 +32,7 @@ afterAll(() => stack.close());
 const BILL = { inputTokens: 7000, outputTokens: 3000, cachedTokens: 2000 };
 const ANSWER = { kind: "answer", text: "one two three four", usage: BILL } as const;
 const BUSY: Reply = { kind: "error", status: 503, headers: { "retry-after-ms": "10" } };
-/** Longer than any test: plain workerd notices that a client has left when it writes to him. */
+/** Longer than any test: plain workerd notices that a client has left when it writes to it. */
 const ENDLESS = {
   kind: "answer",
   chunks: Array.from({ length: 2000 }, () => "a word "),
@@ -222,7 +222,7 @@ describe.concurrent("a request that", () => {
 });
 
 describe.concurrent("a client who leaves", () => {
-  test("in the stream owes an estimate: his prompt, and what had been written by then", async () => {
+  test("in the stream owes an estimate: its prompt, and what had been written by then", async () => {
     const model = pricedModel();
     stack.upstream.script(model, ENDLESS);
     const tenant = await tenantWith();

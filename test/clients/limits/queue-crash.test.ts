@@ -1,5 +1,5 @@
-// The gateway is killed (kill -9) with fifty requests in flight and started anew on the same storage: their slots come back within
-// one lease time, nobody gets two answers, and each dead request has left a trace. Real time, since that is what is promised.
+// The gateway is killed (kill -9) with fifty requests in flight and started again on the same storage: their slots come back within
+// one lease time, no client gets two answers, and each dead request has left a trace. Real time, since that is what is promised.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

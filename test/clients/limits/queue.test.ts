@@ -51,7 +51,7 @@ describe.concurrent("a budget", () => {
 });
 
 describe.concurrent("an upstream's Retry-After", () => {
-  test("closes that target for everybody until then: others are asked, and it is not", async () => {
+  test("closes that target for all requests until then: others are asked, and it is not", async () => {
     const limited = uniqueModel();
     const spare = uniqueModel();
     stack.upstream.script(limited, ({ earlier }) =>
@@ -171,7 +171,7 @@ describe.concurrent("an operator", () => {
     socket.close();
   });
 
-  test("is told what is wrong with an order, and that the live view wants a WebSocket", async () => {
+  test("learns what is wrong with an order, and that the live view wants a WebSocket", async () => {
     const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
     const path = `/admin/tenants/${tenant.id}/queue`;
     const misspelt = await stack.gateway.admin("POST", `${path}/limits`, {

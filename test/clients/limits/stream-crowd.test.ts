@@ -16,7 +16,7 @@ const SHARING = 10;
 const TIMEOUT_MS = 60_000;
 /** Chunks that a stream has which its upstream cuts, or ends in an error. */
 const BROKEN_AFTER = 2;
-/** Longer than the test: plain workerd notices that a client has left when it writes to him. */
+/** Longer than the test: plain workerd notices that a client has left when it writes to it. */
 const ENDLESS_CHUNKS = 2000;
 
 let stack: GatewayStack;
@@ -83,7 +83,7 @@ test(
   { timeout: TIMEOUT_MS },
   async () => {
     const model = uniqueModel();
-    // Nobody gets a word before all have come.
+    // No client gets a word before all have come.
     const all = Promise.withResolvers<void>();
     stack.upstream.script(model, async ({ body, earlier }) => {
       if (earlier === STREAMS - 1) all.resolve();

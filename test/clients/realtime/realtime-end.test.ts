@@ -1,4 +1,4 @@
-// How a session of `GET /v1/realtime` ends, whoever ends it, and the trace it leaves: usage and cost as billed, on span and ledger.
+// How a session of `GET /v1/realtime` ends, by either side, and the trace it leaves: usage and cost as billed, on span and ledger.
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startGateway, type Gateway } from "../../support/servers/gateway-process.ts";
@@ -213,7 +213,7 @@ describe("the end of a session", () => {
     expect(call.attributes["gateway.attempt.outcome"]).toBe("upstream_error");
   });
 
-  test("by an upstream that breaks off is told by an error event, and with 1011", async () => {
+  test("by an upstream that breaks off is an error event, and with 1011", async () => {
     const tenant = await setUp();
     const session = await join(tenant.key);
     await converse(session, 1);
@@ -253,7 +253,7 @@ describe("the end of a session", () => {
     });
   });
 
-  test("by a client who is gone closes the upstream, and what he used is counted", async () => {
+  test("by a client that is gone closes the upstream, and what it used is counted", async () => {
     const tenant = await setUp();
     const session = await join(tenant.key);
     await converse(session, 1);

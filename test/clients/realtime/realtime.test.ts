@@ -157,7 +157,7 @@ describe("a handshake", () => {
     return { status: opened.status, ...JSON.parse(opened.body).error };
   };
 
-  test("is refused without a WebSocket, a key, a model, or with one that nobody has", async () => {
+  test("is refused without a WebSocket, a key, a model, or with an unknown one", async () => {
     const { key } = await setUp();
     const plain = await fetch(`${gateway.url}/v1/realtime?model=up/m`, {
       headers: { authorization: `Bearer ${key}` },

@@ -37,7 +37,7 @@ describe("x-headgate-target", () => {
     expect(callsOf(first)).toBe(0);
   });
 
-  test("outside the route is refused by name, and nobody is called", async () => {
+  test("outside the route is refused by name, and no target is called", async () => {
     const [own, other] = [uniqueModel(), uniqueModel()];
     const { key } = await withRoute({ targets: targets(own) });
     const answer = await chat(stack, key, { model: "r", headers: { "x-headgate-target": `up/${other}` } });

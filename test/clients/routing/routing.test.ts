@@ -219,7 +219,7 @@ describe("a hedged route", () => {
     },
   );
 
-  test("asks nobody else where the first answers in time, or fails in time", async () => {
+  test("calls no other target where the first answers in time, or fails in time", async () => {
     const [first, second] = [uniqueModel(), uniqueModel()];
     const { key } = await hedged(first, second);
     expect((await chat(stack, key, { model: "r" })).headers.get("x-headgate-target")).toBe(`up/${first}`);
@@ -284,7 +284,7 @@ describe("each limit of time", () => {
 });
 
 describe("a dry run", () => {
-  test("shows plan, reasons, prices, needs and cache, and calls nobody", async () => {
+  test("shows plan, reasons, prices, needs and cache, and calls no target", async () => {
     const model = uniqueModel();
     const tenant = await withRoute(
       { strategy: "least-cost", targets: targets(model, "gpt-4o", "gpt-4o-mini"), hedge: { afterMs: 50 } },

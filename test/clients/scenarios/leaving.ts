@@ -17,7 +17,7 @@ const SLOW = { kind: "answer", text: "one two three four five six", paceMs: 200 
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The trace of the one request of this tenant whose client has left: he was told no id. */
+/** The trace of the one request of this tenant whose client has left: it got no id. */
 async function findTrace(context: ScenarioContext, tenantId: string) {
   const { otlp } = context.stack;
   const root = (): FlatSpan | undefined =>
@@ -227,7 +227,7 @@ export const LEAVING: readonly Scenario[] = [
       const destinations = [{ name: "own", endpoint: own.url }];
       const tenant = await makeTenant(before, {
         upstreamUrl: stack.upstream.url,
-        // A slot that somebody may wait for is saved at once, so it is known after the object's own death too.
+        // A slot that a request may wait for is saved at once, so it is known after the object's own death too.
         limits: { concurrency: 1 },
         record: { tracing: { destinations } },
       });

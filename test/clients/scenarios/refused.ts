@@ -32,7 +32,7 @@ async function sendUnknown(
   return context.spansOf(await context.send(path, init));
 }
 
-/** What the client was told is what the trace says. */
+/** What the client got is what the trace says. */
 function expectTold(spans: readonly FlatSpan[], { headers, text }: Pick<Sent, "headers" | "text">): void {
   const [root] = spans.filter(({ parentSpanId }) => parentSpanId === undefined);
   const retryMs = Number(root?.attributes["gateway.retry_after_ms"]);

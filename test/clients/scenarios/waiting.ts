@@ -1,4 +1,4 @@
-// Requests that wait in the tenant's queue, and what they are told of whom they waited for. Played by scenarios.test.ts.
+// Requests that wait in the tenant's queue, and what they learn about which request they waited for. Played by scenarios.test.ts.
 import { expect } from "vitest";
 import { linksOf, spanOf } from "../../support/clients/chat-client.ts";
 import type { FlatSpan } from "../../support/checkers/otlp-spans.ts";
@@ -8,7 +8,7 @@ import { CHAT, ENTRY, SETTLED, type Scenario, type ScenarioContext } from "./sce
 const waitMsOf = (spans: readonly FlatSpan[]): number =>
   Number(spanOf(spans, "gateway.queue.wait").attributes["gateway.queue.wait_ms"]);
 
-/** One slot, which somebody holds for half a second; who comes then has to wait. */
+/** One slot, held for half a second; a request that comes then has to wait. */
 async function behind(context: ScenarioContext, headers: Readonly<Record<string, string>> = {}) {
   const tenant = await context.tenant({ limits: { concurrency: 1 } });
   const slow = context.model("slow", { kind: "answer", delayMs: 500 });

@@ -17,7 +17,7 @@ import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support
 import type { Script } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 
-/** Goes on for longer than any test: plain workerd notices that a client has left when it writes to him. */
+/** Goes on for longer than any test: plain workerd notices that a client has left when it writes to it. */
 const ENDLESS: Script = { kind: "answer", chunks: Array.from({ length: 2000 }, () => "word "), paceMs: 25 };
 
 let stack: GatewayStack;
@@ -55,7 +55,7 @@ const CALLS = ["Zürich", "Genève"].map((city, at) => ({
 }));
 const withTools: Script = ({ earlier }) =>
   earlier === 0 ? { kind: "answer", toolCalls: CALLS } : { kind: "answer", text: "Sunny." };
-/** Without it the SDK refers to what OpenAI keeps of earlier turns, which nobody else has. */
+/** Without it the SDK refers to what OpenAI keeps of earlier turns, which no other server has. */
 const STATELESS = { providerOptions: { openai: { store: false } } };
 
 describe.each(WIRES)("the %s wire", (wire) => {

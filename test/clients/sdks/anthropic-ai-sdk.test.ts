@@ -38,7 +38,7 @@ async function setUp(kind: Kind, script: Script) {
 }
 
 const PIXEL = "iVBORw0KGgo=";
-/** Goes on for longer than any test: plain workerd notices that a client has left when it writes to him. */
+/** Goes on for longer than any test: plain workerd notices that a client has left when it writes to it. */
 const WORDS = Array.from({ length: 400 }, (_, at) => `word ${at} `);
 
 /** What the upstream was asked at its nth call (from 0). */

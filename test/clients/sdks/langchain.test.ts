@@ -8,7 +8,7 @@ import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support
 import type { Script } from "../../support/servers/scripted-upstream.ts";
 import { makeTenant } from "../../support/clients/test-tenant.ts";
 
-/** Goes on for longer than any test: plain workerd notices that a client has left when it writes to him. */
+/** Goes on for longer than any test: plain workerd notices that a client has left when it writes to it. */
 const ENDLESS: Script = { kind: "answer", chunks: Array.from({ length: 2000 }, () => "word "), paceMs: 25 };
 
 let stack: GatewayStack;

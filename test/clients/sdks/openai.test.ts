@@ -273,7 +273,7 @@ describe("response headers", () => {
     expect(header("x-ratelimit-reset-requests")).toMatch(/^(\d+(\.\d+)?(ms|s|m|h))+$/);
   });
 
-  test("say what it cost by the tenant's own prices, where he has some", async () => {
+  test("say what it cost by the tenant's own prices, where it has some", async () => {
     const record = { prices: { "up/*": { input: 1000, output: 2000 } } };
     const usage = { inputTokens: 21, outputTokens: 9 };
     const { client, model } = await setUp({ kind: "answer", usage }, { record });

@@ -29,7 +29,7 @@ const CALLS = ["Zürich", "Genève"].map((city, at) => ({
   arguments: JSON.stringify({ city }),
 }));
 
-/** Goes on for longer than any test: plain workerd notices that a client has left when it writes to him. */
+/** Goes on for longer than any test: plain workerd notices that a client has left when it writes to it. */
 const ENDLESS: Script = { kind: "answer", chunks: Array.from({ length: 2000 }, () => "word "), paceMs: 25 };
 
 let stack: GatewayStack;

@@ -249,7 +249,7 @@ async function readAdmin(): Promise<string> {
 }
 
 test(
-  "nothing that anybody said or keeps secret leaves, or is kept, while content is off",
+  "no prompt, answer or secret leaves, or is kept, while content is off",
   { timeout: TIMEOUT_MS },
   async () => {
     await sendChats();

@@ -1,4 +1,4 @@
-// Who gets prompts and answers: nobody unless asked for, and each place no more than it may. Black box: HTTP in, real receivers
+// Who gets prompts and answers: no one unless the records say so, and each place no more than it may. Black box: HTTP in, real receivers
 // out. Also what only a destination's preset brings, and the test span.
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -91,7 +91,7 @@ async function storedText(traceId: string): Promise<string> {
 }
 
 describe.each([false, true])("with stream %j", (stream) => {
-  test("nobody gets a word unless the tenant says so, whatever a destination asks for", async () => {
+  test("no place gets a word unless the tenant says so, whatever a destination asks for", async () => {
     const own = await startReceiver();
     const destinations = [{ name: "own", endpoint: own.url, content: "full" }];
     const { canary, traceId } = await talk(await tenantWith({ destinations }), { stream });

@@ -258,7 +258,7 @@ test(
       receiver.clear();
       receiver.behave({});
       current = await start();
-      // Nobody asks for anything: the outboxes' own alarms must do it. Once for the tenant, once for the operator.
+      // No request comes: the outboxes' own alarms must do it. Once for the tenant, once for the operator.
       const twice = traceIds.map(() => 2);
       const check = () => expect(arrivals(receiver, traceIds)).toEqual(twice);
       await vi.waitFor(check, { timeout: OUTAGE_TIMEOUT_MS, interval: 200 });

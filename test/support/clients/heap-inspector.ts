@@ -1,4 +1,4 @@
-// How much of its heap a Worker on plain workerd really uses: V8's inspector is told to collect garbage, then asked. workerd must
+// How much of its heap a Worker on plain workerd really uses: V8's inspector collects garbage, then measures. workerd must
 // run with `--expose-gc` and its inspector on.
 
 /** workerd lists the Workers of a process by service; the gateway's is this one. */

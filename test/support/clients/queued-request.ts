@@ -1,4 +1,4 @@
-// One chat request as a client of the queue's tests sends it, and what it was told of its wait.
+// One chat request as a client of the queue's tests sends it, and what it learns about its wait.
 export type TimedAnswer = {
   readonly status: number;
   readonly code: unknown;

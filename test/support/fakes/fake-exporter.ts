@@ -1,4 +1,4 @@
-// An isolate's exporter whose time moves by hand and whose network, stores and outboxes do as they are told. The outbox is a
+// An isolate's exporter whose time moves by hand and whose network, stores and outboxes do as the test says. The outbox is a
 // stand-in with the real ledger: it keeps sums and batches, and sends nothing.
 import type { ExportStatus } from "../../../src/telemetry/export/export-counters.ts";
 import {

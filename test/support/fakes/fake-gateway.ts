@@ -1,4 +1,4 @@
-// Everything that the pipeline (src/gateway.ts) is given, in memory: a queue that answers as it is told, a cache that is a Map, a
+// Everything that the pipeline (src/gateway.ts) is given, in memory: a queue that answers as the test says, a cache that is a Map, a
 // clock that moves only by sleeping, upstreams from fake-upstream.ts, and a real trace. Runs in Node and in workerd.
 import type { CacheEntry } from "../../../src/cache/entry.ts";
 import type { CacheStore } from "../../../src/cache/store.ts";
@@ -31,7 +31,7 @@ import { createPlainSpan, startTrace } from "./fake-trace.ts";
 import { fakeBundle, fakeChat, fakeKey } from "./fake-tenant.ts";
 import { createFakeUpstream, type FakeReply, type FakeUpstream } from "./fake-upstream.ts";
 
-/** The credential of every fake account: it must reach the upstream and nobody else. */
+/** The credential of every fake account: it must reach the upstream and no other server. */
 export const UPSTREAM_SECRET = "canary-credential-1f2e3d";
 
 export const ADMITTED: Admitted = {
@@ -48,7 +48,7 @@ export interface FakeQueue extends QueuePort {
   readonly asks: readonly AdmissionRequest[];
   readonly settlements: readonly Settlement[];
   readonly expenses: readonly Expense[];
-  /** Heartbeats that nobody has stopped. */
+  /** Heartbeats that were not stopped. */
   readonly heartbeats: number;
   readonly cancels: readonly string[];
   /** Those of the last heartbeat. */
@@ -202,7 +202,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     queue,
     cacheStore,
     confirmEpoch: async ({ cacheEpoch }) => cacheEpoch,
-    // Nobody else is there to meet: every request with a key leads.
+    // No other request is there: every request with a key leads.
     flights: {
       join: async () => ({ kind: "alone", reason: "too_late" }),
       lead: async () => null,

@@ -34,7 +34,7 @@ export interface FakeSource {
 
 export type SourceScript = (source: FakeSource) => Promise<void>;
 
-/** Whether whoever read the upstream's answer has stopped before its end. */
+/** Whether the reader of the upstream's answer has stopped before its end. */
 interface Watch {
   isStopped: boolean;
 }
@@ -65,7 +65,7 @@ function play(script: SourceScript, writer: Writer, watch: Watch): void {
   });
 }
 
-/** In the context of whoever calls it: the pipe's far end is a body that JavaScript has no hand in. */
+/** In the caller's context: the pipe's far end is a body that JavaScript has no hand in. */
 function createNativeBody(script: SourceScript, watch: Watch): ReadableStream<Uint8Array> {
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();

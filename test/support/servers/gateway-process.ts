@@ -40,7 +40,7 @@ export type GatewayOptions = {
   readonly aiUrl?: string;
 };
 
-/** What the host is told; see gateway-host.ts. */
+/** What the host gets; see gateway-host.ts. */
 export type HostStart = {
   readonly bundleDir: string;
   readonly configPath: string;

@@ -27,6 +27,6 @@ test.each([
     "is not listed",
   ],
   ["a body that is no OTLP", body.replace('"spans"', '"spanz"'), "spanz"],
-])("%s is told by its name", async (_, broken, fault) => {
+])("%s is reported by its name", async (_, broken, fault) => {
   await expect(close(body, broken)).rejects.toThrow(fault);
 });

@@ -56,7 +56,7 @@ export async function startOtlpReceiver({ gets = [] }: Pick<TraceCheck, "gets"> 
   const exports: ReceivedExport[] = [];
   const metricExports: ReceivedExport[] = [];
   const accepted: FlatSpan[] = [];
-  // Parsing waits until somebody asks: a crowd's exports must not hold up the process that measures the crowd.
+  // Parsing waits until a test asks: a crowd's exports must not hold up the process that measures the crowd.
   const unread: ReceivedExport[] = [];
   const waiting = new Set<() => void>();
   let behaviour: ReceiverBehaviour = {};

@@ -1,5 +1,5 @@
 // One end of a WebSocket by hand (RFC 6455, no extensions): frames in and out over a Node socket, close codes as they came. It
-// shows what no client library does: the refusal's HTTP body, a connection that breaks without a word, a close nobody answers.
+// shows what no client library does: the refusal's HTTP body, a connection that breaks without a word, a close without an answer.
 import { createHash, randomBytes } from "node:crypto";
 import { request, type IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";

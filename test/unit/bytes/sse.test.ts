@@ -80,7 +80,7 @@ describe("the end of a stream", () => {
       const parser = createSseParser();
       parser.push(bytesOf(`data: before\n\n${text}`));
       expect(parser.end().map(({ data }) => data)).toEqual(["a"]);
-      // Whoever has passed the bytes on must know that their end mark is missing.
+      // A relay that has passed the bytes on must know that their end mark is missing.
       expect(parser.isMidEvent()).toBe(true);
     },
   );

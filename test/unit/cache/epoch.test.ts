@@ -39,7 +39,7 @@ describe("the epoch in force", () => {
     expect(await check(async () => 8).confirm(fakeBundle({ version: 7 }))).toBe(9);
   });
 
-  test("is the known one where nobody can be asked, and the next request asks again", async () => {
+  test("is the known one where the directory can't be reached, and the next request asks again", async () => {
     const epoch = check(() => Promise.reject(new Error("down")));
     expect(await epoch.confirm(fakeBundle())).toBe(1);
     await epoch.confirm(fakeBundle());

@@ -95,7 +95,7 @@ describe("a miss", () => {
 });
 
 describe("a hit", () => {
-  test("has the stored bytes, takes no lease, calls nobody and costs nothing", async () => {
+  test("has the stored bytes, takes no lease, calls no upstream and costs nothing", async () => {
     const { cacheStore, body } = await warmed();
     const gateway = createFakeGateway({ cache: ON, cacheStore });
     gateway.pass(90_500);
@@ -193,13 +193,13 @@ describe("who shares an answer", () => {
 
   test.each<[string, FakeGatewayOptions]>([
     ["another user of the same tenant", { chat: { user: "u-2" } }],
-    ["a header that nobody passes on", { headers: { "user-agent": "x", "x-headgate-priority": "batch" } }],
+    ["a header that is not passed on", { headers: { "user-agent": "x", "x-headgate-priority": "batch" } }],
   ])("%s does", async (_, options) => {
     const { cacheStore } = await warmed();
     expect(await isHit(cacheStore, options)).toBe(true);
   });
 
-  test("whoever draws another target of the same weighted route does", async () => {
+  test("a request that draws another target of the same weighted route does", async () => {
     const targets = [
       { provider: "a", model: "x" },
       { provider: "b", model: "y" },

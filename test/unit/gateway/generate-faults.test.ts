@@ -1,4 +1,4 @@
-// The pipeline against upstreams that fail: what is retried, who is asked next, what the client is told, and that the lease goes back
+// The pipeline against upstreams that fail: what is retried, what is called next, what the client gets, and that the lease goes back
 // exactly once whatever happens.
 import { describe, expect, test } from "vitest";
 import { promptTokens } from "../../../src/pricing/estimate/request-tokens.ts";
@@ -148,7 +148,7 @@ describe("an upstream that goes on failing", () => {
     expect(checkTrace(asFlat(trace))).toEqual([]);
   });
 
-  test("on every target is told to the client as the last one's fault", async () => {
+  test("on every target reaches the client as the last one's fault", async () => {
     const gateway = overTwo({ replies: [failure(500), failure(500), failure(503), failure(503)] });
     expect(await gateway.refusal()).toMatchObject({ code: "upstream_overloaded", status: 503 });
     const trace = await gateway.finish();
@@ -262,7 +262,7 @@ describe("an answer that is none", () => {
     expect(gateway.queue.settlements).toHaveLength(1);
   });
 
-  test("is told without the address that a network error names", async () => {
+  test("is reported without the address that a network error names", async () => {
     const gateway = createFakeGateway({
       replies: Array.from({ length: 3 }, () => new TypeError("connect ECONNREFUSED 10.0.0.7:443")),
     });
@@ -301,7 +301,7 @@ describe("an upstream that says nothing", () => {
     expect(gateway.upstream.calls[0]?.signal.aborted).toBe(true);
   });
 
-  test("until the request's time is over is a 504, and nobody else is asked", async () => {
+  test("until the request's time is over is a 504, and no other target is called", async () => {
     const routes = { chat: { ...TWO_TARGETS.chat, timeouts: { totalMs: 20 } } };
     const gateway = overTwo({
       bundle: fakeBundle({ routes }),
@@ -369,7 +369,7 @@ describe("an upstream that says nothing", () => {
 });
 
 describe("a client who leaves", () => {
-  test("while the upstream works: its call is aborted, the lease goes back, nobody else is asked", async () => {
+  test("while the upstream works: its call is aborted, the lease goes back, no other target is called", async () => {
     const client = new AbortController();
     const gateway = overTwo({
       signal: client.signal,
@@ -385,7 +385,7 @@ describe("a client who leaves", () => {
     expect(gateway.upstream.calls[0]?.signal.aborted).toBe(true);
     expectSettledInVain(gateway, "client_disconnected", promptTokens(gateway.call.chat));
     expect(gateway.facts.outcome).toBe("client_disconnected");
-    // Nobody's fault: the attempt's span is no error.
+    // No fault of the upstream: the attempt's span is not an error.
     expect(spanNamed(trace, "chat one")).toMatchObject({
       isError: false,
       attributes: { "gateway.attempt.outcome": "client_disconnected" },
@@ -424,7 +424,7 @@ describe("a client who leaves", () => {
     expectSettledInVain(gateway, "client_disconnected");
   });
 
-  test("before anyone was called: nobody is", async () => {
+  test("before any target was called: none is", async () => {
     const gateway = overTwo({ signal: AbortSignal.abort(), replies: [completion()] });
     expect(await gateway.refusal()).toMatchObject({ code: "client_disconnected" });
     await gateway.finish();

@@ -152,7 +152,7 @@ describe("a credential that can't be opened", () => {
     expect(checkTrace(asFlat(trace))).toEqual([]);
   });
 
-  test("everywhere is told as what it is", async () => {
+  test("everywhere is reported as what it is", async () => {
     const gateway = ask({ deps: { accountOf: () => Promise.reject(unavailable) } });
     expect(await gateway.refusal()).toMatchObject({ code: "unavailable", status: 503 });
     expect(gateway.upstream.calls).toHaveLength(0);

@@ -170,7 +170,7 @@ describe("a request whose meaning was asked before", () => {
     expect(noted.get(spanId)).toEqual({ of: call.trace, input: "One" });
   });
 
-  test("is answered by the exact cache where it is the very same, and nobody embeds it", async () => {
+  test("is answered by the exact cache where it is the very same, and is not embedded", async () => {
     const { asked } = world();
     await asked("One", [embedding(1, 0), completion()]);
     const hit = await asked("One", []);
@@ -296,7 +296,7 @@ describe("a look-up that fails", () => {
     expect(cacheStore.entries.size).toBe(1);
   });
 
-  test("for want of the provider asks nobody", async () => {
+  test("for want of the provider makes no call", async () => {
     const { asked } = world({ embedding: "gone/embed-1" });
     const { near } = await asked("One", [completion()]);
     expect(near?.attributes["gateway.cache.reason"]).toBe("embedding_unknown");
@@ -314,7 +314,7 @@ describe("a look-up that fails", () => {
     expect(cacheStore.entries.size).toBe(1);
   });
 
-  test("by an answer that is gone is made anew, and the index forgets the old one", async () => {
+  test("by an answer that is gone is generated again, and the index forgets the old one", async () => {
     const { asked, index, cacheStore } = world();
     await asked("One", [embedding(1, 0), completion()]);
     cacheStore.entries.clear();

@@ -51,7 +51,7 @@ const responseBody = (text: string): Response =>
   });
 
 describe("a whole answer of another wire", () => {
-  test("is asked in the upstream's words and told in the client's", async () => {
+  test("goes out in the upstream's words and comes back in the client's", async () => {
     const gateway = gatewayFor({ instructions: "Be brief." }, { replies: [completion({ text: "Hello" })] });
     const { contentType, body } = await gateway.generate();
     expect(gateway.upstream.calls[0]?.url).toBe("https://a.example/v1/chat/completions");
@@ -114,7 +114,7 @@ describe("a whole answer of another wire", () => {
     });
   });
 
-  test("passes the client's vendor headers to an upstream of his wire only", async () => {
+  test("passes the client's vendor headers to an upstream of its own wire only", async () => {
     const headers = { "openai-beta": "x" };
     const other = gatewayFor({}, { headers, replies: [completion()] });
     await other.generate();

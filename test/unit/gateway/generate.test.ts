@@ -1,4 +1,4 @@
-// The pipeline as a whole, with whole answers: the happy path, the queue's word, and what is told to whom. Faults of upstreams are
+// The pipeline as a whole, with whole answers: the happy path, the queue's word, and what each side learns. Faults of upstreams are
 // generate-faults.test.ts, the cache generate-cache.test.ts, streams test/worker/upstream/stream-generate.test.ts.
 import { describe, expect, test } from "vitest";
 import { promptTokens } from "../../../src/pricing/estimate/request-tokens.ts";
@@ -281,7 +281,7 @@ describe("the queue's refusal", () => {
     expect(gateway.facts).toMatchObject({ queueMs: 40, queueDepth: 2, requests: { remaining: 0 } });
   });
 
-  test("costs nothing: nobody is called, nothing is settled, no heartbeat runs", async () => {
+  test("costs nothing: no target is called, nothing is settled, no heartbeat runs", async () => {
     const gateway = createFakeGateway({ queue: { answer: REFUSED } });
     await gateway.refusal();
     const trace = await gateway.finish();
@@ -353,7 +353,7 @@ describe("the wait in the queue", () => {
     expect(spanNamed(trace, "gateway.queue.wait").attributes["gateway.queue.wait_ms"]).toBe(5000);
   });
 
-  test("ends with the client: nobody is called and nothing is settled", async () => {
+  test("ends with the client: no target is called and nothing is settled", async () => {
     const client = new AbortController();
     const gateway = createFakeGateway({
       signal: client.signal,
@@ -401,7 +401,7 @@ describe("a queue that can't be reached", () => {
     expect(spanNamed(trace, "gateway.admission").attributes["gateway.queue.outcome"]).toBe("refused");
   });
 
-  test("at the end of a request takes nothing from its answer, and the span says that nobody heard", async () => {
+  test("at the end of a request takes nothing from its answer, and the span says that the queue did not hear", async () => {
     const gateway = createFakeGateway({
       replies: [completion()],
       queue: { settle: async () => Promise.reject(new QueueUnreachable("failed")) },
@@ -414,7 +414,7 @@ describe("a queue that can't be reached", () => {
     });
   });
 
-  test("is told from any other fault", async () => {
+  test("differs from any other fault", async () => {
     const fault = new TypeError("a bug");
     const gateway = createFakeGateway({ queue: { answer: async () => Promise.reject(fault) } });
     expect(await gateway.refusal()).toBe(fault);
@@ -422,7 +422,7 @@ describe("a queue that can't be reached", () => {
 });
 
 describe("records older than what was just made", () => {
-  test("are read anew where they refuse: a route just made works at once", async () => {
+  test("are read again where they refuse: a route just made works at once", async () => {
     const fresh = fakeBundle({ version: 8, routes: ROUTES });
     const gateway = createFakeGateway({
       chat: { model: "chat" },

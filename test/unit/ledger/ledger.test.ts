@@ -38,7 +38,7 @@ function faultsOfAttempt(span: FinishedSpan, call: VendorCall | undefined): read
 
   if (call === undefined) return cost === undefined ? [] : say("was not called and is billed");
   const { fate } = call;
-  // Nobody can know of a call that was stopped before its head whether it would have been refused.
+  // It can't be known of a call that was stopped before its head whether it would have been refused.
   const isUnbilled =
     call.isDecided &&
     (fate.kind === "refused" || (fate.kind === "unreachable" && fate.afterMs < UNREACHED_MS));

@@ -58,7 +58,7 @@ export interface Counts {
 
 const START_AT = Date.UTC(2026, 10, 25, 10);
 const TOTAL_MS = 20_000;
-/** All requests are over by then, and so is everything that is told late. */
+/** All requests are over by then, and so is everything that is sent late. */
 const END_MS = 300_000;
 const MICRO = 1_000_000;
 /** A plain request long after the others: by its calls the isolate learns that its object was restarted. */

@@ -47,6 +47,6 @@ test("the defaults are settings that the Worker accepts", () => {
   expect(settings).toMatchObject({ isLocal: true, allowPrivateUpstreams: true, isContentAllowed: false });
 });
 
-test("names in the file that nothing reads are told", () => {
+test("names in the file that nothing reads are reported", () => {
   expect(prepare("ADMIN_TOKN=x\nOPENAI_API_KEY=sk-x\nSERVICE_NAME=y").unknownNames).toEqual(["ADMIN_TOKN"]);
 });

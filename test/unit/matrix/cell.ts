@@ -11,7 +11,7 @@ import type { Feature } from "./features.ts";
 import type { Upstream } from "./upstreams.ts";
 
 export type Outcome =
-  /** The client's own bytes, or a body written anew. */
+  /** The client's own bytes, or a body written by the gateway. */
   | { readonly kind: "forwarded" | "translated"; readonly sent: unknown; readonly dropped: readonly string[] }
   | { readonly kind: "refused"; readonly field: string }
   /** The client's wire has no words for it. */

@@ -303,11 +303,11 @@ export interface Facts {
   readonly inputTokens: number | undefined;
   readonly outputTokens: number | undefined;
   readonly sources: readonly string[];
-  /** The tokens whose probabilities are told. */
+  /** The tokens whose probabilities are in it. */
   readonly likely: readonly string[];
 }
 
-/** The same facts of an answer in our own words: what the client must be told. */
+/** The same facts of an answer in our own words: what the client must get. */
 export function factsOf({ choices, usage }: ChatResponse): Facts {
   const [choice] = choices;
   return {

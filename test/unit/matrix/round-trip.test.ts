@@ -1,6 +1,6 @@
-// Generated conversations and answers between every two wires: what a client says on his wire is what another wire's own reader
+// Generated conversations and answers between every two wires: what a client says on its wire is what another wire's own reader
 // finds in the request that goes there, and an answer of that wire, whole or streamed in pieces, is what the client's reader finds
-// in his. The client's requests are written here by hand, and not by the code under test.
+// in its own. The client's requests are written here by hand, and not by the code under test.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatChunk, ChatRequest, ChatResponse } from "../../../src/schema/chat.ts";
@@ -219,7 +219,7 @@ function wireOf(wireName: WireName) {
   return { wire: upstreamWireFor(provider, wireName, target), target };
 }
 
-/** What was said, whoever reads it: parts in order, results with their words. */
+/** What was said, on any wire: parts in order, results with their words. */
 function plain({ system, messages }: Conversation): unknown {
   const parts = messages.flatMap(({ role, parts: all }) => all.map((part) => [role, plainPart(part)]));
   return [system.map(plainPart), ...parts];
@@ -261,7 +261,7 @@ function meant({ system, exchanges, last }: Said): unknown {
 const PAIRS = CLIENTS.flatMap((one) =>
   CLIENTS.map((other) => [one.wireName, other.wireName, one, other] as const),
 );
-/** Nobody is translated to the Responses wire: who speaks it speaks the chat wire too. */
+/** No request is translated to the Responses wire: upstreams that speak it speak the chat wire too. */
 const ASKED = PAIRS.filter(([one, other]) => other !== "openai-responses" && one !== other);
 
 describe.each(ASKED)("%s asked of %s", (wireName, otherName, client, other) => {

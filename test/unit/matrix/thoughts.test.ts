@@ -1,4 +1,4 @@
-// Signed and sealed thoughts between vendors: what one vendor's model thought, kept by a client of each wireName as he was given it,
+// Signed and sealed thoughts between vendors: what one vendor's model thought, kept by a client of each wireName as it came,
 // and sent back with the next question to each other vendor. Proofs reach only those whose they are, however they are wrapped.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -149,14 +149,14 @@ const parseBody = ({ clientWire, wireName }: Client, body: object): ChatRequest 
   stamp: { id: "0123456789abcdef", createdAtSeconds: 1_760_000_000 },
 });
 
-/** The body that the client is sent, as it is read by his SDK. */
+/** The body that the client is sent, as it is read by its SDK. */
 function told(client: Client, { vendor, answer }: Maker, signature: string, sealed: string) {
   const exchange = exchangeOf(client, vendor, parseBody(client, client.base));
   const said = answer(signature, sealed);
   return exchange.isSameWire ? said : JSON.parse(exchange.read(said).format());
 }
 
-/** His next question, with that answer as he was given it in the history. */
+/** The client's next question, with that answer as it came in the history. */
 function nextTurn({ wireName, base }: Client, body: ReturnType<typeof JSON.parse>): object {
   switch (wireName) {
     case "openai-chat":
@@ -182,7 +182,7 @@ function holds(text: string, value: string): boolean {
 
 const names = (record: object) => Object.keys(record);
 
-test("Gemini 3 is told not to look for the signature of a call that another vendor made", () => {
+test("Gemini 3 is asked not to look for the signature of a call that another vendor made", () => {
   const [client] = CLIENTS.filter(({ wireName }) => wireName === "gemini");
   if (client === undefined) throw new Error("no Gemini client");
   const call = { functionCall: { id: "call_1", name: "look", args: {} } };
@@ -211,7 +211,7 @@ test("thoughts without a signature reach neither Claude nor OpenAI as theirs", (
       expect(body).toContain("Yes.");
     }
     const { body = "" } = exchangeOf(client, "openai", chat).request;
-    // His own bytes, in a field that OpenAI does not know.
+    // The client's own bytes, in a field that OpenAI does not know.
     if (client.wireName !== "openai-chat") expect(body).not.toContain("Hm.");
   }
 });
@@ -225,7 +225,7 @@ describe.each(CLIENTS.map((client) => [client.wireName, client] as const))("%s",
           const chat = parseBody(client, nextTurn(client, told(client, maker, signature, sealed)));
           const { body = "" } = exchangeOf(client, vendor, chat).request;
           const mayHave = maker.mayHave.includes(vendor);
-          // A client's own fields that a chat upstream does not know stay with his bytes; it reads no proof in them.
+          // A client's own fields that a chat upstream does not know stay with its bytes; it reads no proof in them.
           if (client.wireName !== "openai-chat" || !CHAT_UPSTREAMS.includes(vendor)) {
             const isLost = maker.answer === geminiAnswer && client.wireName === "anthropic-messages";
             expect([holds(body, signature), holds(body, sealed)]).toEqual([mayHave, mayHave && !isLost]);

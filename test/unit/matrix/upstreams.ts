@@ -1,5 +1,5 @@
 // What each upstream's wire must receive for a feature, in the vendor's own words, and which of its recorded answers come back.
-// "dropped": the wire has no counterpart, so that the client gets a 400 that names his field.
+// "dropped": the wire has no counterpart, so that the client gets a 400 that names its field.
 import { providerOf } from "../../../src/providers/registry.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { type Feature, IMAGE, IMAGE_URL, PDF, SCHEMA } from "./features.ts";

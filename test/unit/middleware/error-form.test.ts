@@ -1,4 +1,4 @@
-// In whose words a fault is told: by the path, and where several vendors share one, by how the client sends its key.
+// Which vendor's form an error has: by the path, and where several vendors share one, by how the client sends its key.
 import { expect, test } from "vitest";
 import { errorForm, PROBLEM_ERRORS } from "../../../src/middleware/error-form.ts";
 import { anthropicErrors } from "../../../src/wires/anthropic/client-errors.ts";

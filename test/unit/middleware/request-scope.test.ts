@@ -164,7 +164,7 @@ describe("every response", () => {
     expect((await world.trace()).root.parentSpanId).toBe("b7ad6b7169203331");
   });
 
-  test("is waited for, so that a client who leaves does not take lease and trace with him", async () => {
+  test("is waited for, so that a client that leaves does not take lease and trace with it", async () => {
     const world = createWorld();
     await world.call("/v1/models");
     expect(world.held.length).toBeGreaterThan(0);
@@ -201,7 +201,7 @@ describe("a fault", () => {
     });
   });
 
-  test("that nobody foresaw is a fixed sentence, and its words go nowhere", async () => {
+  test("that was not foreseen is a fixed sentence, and its words go nowhere", async () => {
     const world = createWorld();
     const said: unknown[] = [];
     const { error } = console;
@@ -270,7 +270,7 @@ describe("who calls", () => {
     expect(JSON.stringify(trace)).not.toContain(hash);
   });
 
-  test("is told by authorization where two are sent", async () => {
+  test("is read from authorization where two are sent", async () => {
     const headers = { authorization: "Bearer nonsense", "x-api-key": KEY };
     expect((await createWorld().call("/v1/models", headers)).status).toBe(401);
   });
@@ -298,12 +298,12 @@ describe("who calls", () => {
     );
   });
 
-  test("with a well-formed key that nobody has is refused", async () => {
+  test("with a well-formed but unknown key is refused", async () => {
     const other = generateKey((count) => new Uint8Array(count).fill(9));
     expect((await createWorld().call("/v1/models", { "x-api-key": other })).status).toBe(401);
   });
 
-  test("with a key younger than the records at hand is let in by the newest ones", async () => {
+  test("with a key younger than the known records is let in by the newest ones", async () => {
     const world = createWorld({ tenant: { hasKey: false }, fresh: { version: 8 } });
     expect((await world.call("/v1/models")).status).toBe(200);
     const loads = spansNamed(await world.trace(), "gateway.config.load");
@@ -321,7 +321,7 @@ describe("who calls", () => {
     expect((await createWorld({ tenant }).call("/v1/models")).status).toBe(401);
   });
 
-  test("of a suspended tenant is a 403, in his own trace", async () => {
+  test("of a suspended tenant is a 403, in its own trace", async () => {
     const world = createWorld({ tenant: { record: { status: "suspended" } } });
     const response = await world.call("/v1/models");
     expect(response.status).toBe(403);

@@ -68,13 +68,13 @@ describe("the response's headers", () => {
     expect(new Headers(headers).get("x-headgate-target")).toBe(written);
   });
 
-  test("leave out what nobody learnt", () => {
+  test("leave out what is not known", () => {
     expect(factHeaders({ startedAt: START }, START + 3)).toEqual({
       "server-timing": "queue;dur=0, cache;dur=0, upstream;dur=0, gateway;dur=3",
     });
   });
 
-  test("of a hit say how old it is, that nobody was called, and that it cost nothing", () => {
+  test("of a hit say how old it is, that no target was called, and that it cost nothing", () => {
     const hit: RequestFacts = { startedAt: START, cache: "HIT", cacheAgeSeconds: 0, attempts: 0, costUsd: 0 };
     expect(factHeaders(hit, START)).toMatchObject({
       age: "0",
@@ -158,7 +158,7 @@ describe("the root span's attributes", () => {
     for (const name of Object.keys(attributes)) expect(isListed(name), name).toBe(true);
   });
 
-  test("leave out what nobody learnt, but not a zero", () => {
+  test("leave out what is not known, but not a zero", () => {
     const present = ({ startedAt, ...facts }: RequestFacts) =>
       Object.entries(rootAttributes({ startedAt, ...facts })).filter(([, value]) => value !== undefined);
     expect(present({ startedAt: START })).toEqual([]);

@@ -109,12 +109,12 @@ describe("addresses and keys", () => {
 
 describe("the limit of tokens", () => {
   const sampling = { maxOutputTokens: 9 };
-  test.each(["openai", "groq", "xai", "cerebras"] as const)("%s is told max_completion_tokens", (kind) => {
+  test.each(["openai", "groq", "xai", "cerebras"] as const)("%s gets max_completion_tokens", (kind) => {
     expect(write(kind, { sampling }).json).toMatchObject({ max_completion_tokens: 9 });
   });
 
   test.each(["mistral", "deepseek", "perplexity", "databricks", "ollama", "lm-studio"] as const)(
-    "%s is told max_tokens, also by an OpenAI client who says it the new way",
+    "%s gets max_tokens, also from an OpenAI client that says it the new way",
     (kind) => {
       expect(write(kind, { sampling }).json).toMatchObject({ max_tokens: 9 });
       expect(forward(kind, { max_completion_tokens: 9 })).toEqual({ max_tokens: 9 });
@@ -252,7 +252,7 @@ describe("thoughts", () => {
     ["openrouter", { reasoning: { enabled: false } }],
     ["ollama", { reasoning_effort: "none" }],
     ["openai", {}],
-  ] as const)("%s is told not to think by %j", (kind, fields) => {
+  ] as const)("%s is asked not to think by %j", (kind, fields) => {
     const { model: _, messages: __, ...rest } = write(kind, { reasoning: { effort: "none" } }).json;
     expect(rest).toEqual(fields);
   });
@@ -319,7 +319,7 @@ describe("what vendors lack", () => {
     },
   );
 
-  test("only those who know top_k and cache marks are told them", () => {
+  test("only those that know top_k and cache marks get them", () => {
     const marked: Message = { role: "user", parts: [{ type: "text", text: "Hi", cacheMark: {} }] };
     const cached = { type: "text", text: "Hi", cache_control: { type: "ephemeral" } };
     for (const kind of ["openrouter", "litellm"] as const) {
@@ -362,7 +362,7 @@ describe("calls", () => {
     expect(second.tool_call_id).toBe("D681PevKs");
   });
 
-  test("in a stream without their places are told apart by their ids", () => {
+  test("in a stream without their places are kept apart by their ids", () => {
     const call = (id: string | undefined, args: string) => ({
       choices: [{ delta: { tool_calls: [{ ...(id && { id }), function: { name: "f", arguments: args } }] } }],
     });

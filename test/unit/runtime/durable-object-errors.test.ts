@@ -16,7 +16,7 @@ test.each([
   expect(isRetryable(thrown)).toBe(expected);
 });
 
-test("overload and the object's own errors are told apart", () => {
+test("overload and the object's own errors are kept apart", () => {
   expect([isOverloaded(marked({ overloaded: true })), isOverloaded(marked({ remote: true }))]).toEqual([
     true,
     false,

@@ -35,7 +35,7 @@ describe("a generated key", () => {
     expect(key.slice(-6)).toBe(base62(crc32(key.slice(0, -6))));
   });
 
-  it("draws anew in place of bytes that would favour some characters", () => {
+  it("draws again in place of bytes that would favour some characters", () => {
     const draws = [new Uint8Array(32).fill(255), new Uint8Array(32).fill(248), new Uint8Array(32).fill(61)];
     const key = generateKey(() => draws.shift() ?? new Uint8Array(0));
     expect(key.slice(3, 35)).toBe("z".repeat(32));

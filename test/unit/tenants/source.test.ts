@@ -97,7 +97,7 @@ describe("a tenant", () => {
     expect(await source.load("acme")).toMatchObject({ source: "directory", bundle: { version: 2 } });
   });
 
-  it("is undefined where nobody knows it, and after its deletion", async () => {
+  it("is undefined where it is unknown, and after its deletion", async () => {
     expect(await source.load("acme")).toBeUndefined();
     world.publish(1);
     await source.load("acme");
@@ -165,7 +165,7 @@ describe("a key's hash", () => {
     expect(await source.findKey(HASH)).toEqual({ ...POINTER, source: "directory" });
   });
 
-  it("is looked up once in three seconds where nobody knows it", async () => {
+  it("is looked up once in three seconds where it is unknown", async () => {
     expect(await source.findKey(HASH)).toBeUndefined();
     expect(await source.findKey(HASH)).toBeUndefined();
     expect(world.calls).toEqual(["kv", "directory"]);

@@ -1,4 +1,4 @@
-// What passes between a client and a vendor's own API: paths that stay where they belong, and headers that are nobody's secret.
+// What passes between a client and a vendor's own API: paths that stay where they belong, and headers that hold no secret.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { headersToClient, headersToVendor } from "../../../src/upstream/native-headers.ts";

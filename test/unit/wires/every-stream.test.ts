@@ -49,7 +49,7 @@ function play(path: string, pieces: readonly Uint8Array[]): Played {
   if (decode === undefined) throw new Error(`${folder} has streams and no decoder here`);
   const chunks: ChatChunk[] = [];
   try {
-    // A broken frame is told at the bytes behind it, after the events before it.
+    // A broken frame is reported at the bytes behind it, after the events before it.
     for (const piece of [...pieces, new Uint8Array(0)])
       for (const event of parser.push(piece)) chunks.push(...decode(event));
   } catch (error) {

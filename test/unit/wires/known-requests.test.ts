@@ -1,4 +1,4 @@
-/** A request read before is read no more, and is the same as if it were; whoever asks otherwise is read anew. */
+/** A request read before is read no more, and is the same as if it were; another request is read in full. */
 import { describe, expect, test } from "vitest";
 import { geminiEmbed } from "../../../src/wires/gemini/client-embeddings.ts";
 import { geminiGenerateContent } from "../../../src/wires/gemini/client-wire.ts";
@@ -32,7 +32,7 @@ describe("a body", () => {
     expect(() => read(openAiChat, unnamed, {})).toThrow(expect.objectContaining({ code: "invalid_request" }));
   });
 
-  test("at fault is told so each time", () => {
+  test("at fault is refused each time", () => {
     const read = createRequestReader();
     for (let time = 0; time < 3; time += 1) {
       expect(() => read(openAiChat, '{"model":', {})).toThrow(

@@ -134,7 +134,7 @@ describe("a stream that several want", () => {
     expect(await readAll(leader.own)).toEqual({ text: "data: one\n\ndata: zwei 🚀\n\n" });
   });
 
-  test("that fails ends for each with what its leader said of it, and can be told from a good one", async () => {
+  test("that fails ends for each with what its leader said of it, and differs from a good one", async () => {
     const { rpc } = board();
     const leader = await leadWith(rpc, await rpc.join(askFor()));
     await leader.line({ head: HEAD });

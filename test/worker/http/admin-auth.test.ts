@@ -82,7 +82,7 @@ describe("the admin plane", () => {
     expect(text).not.toContain(TOKEN);
   });
 
-  it("is closed with 503 where no token is set, whoever asks", async () => {
+  it("is closed with 503 to all where no token is set", async () => {
     for (const authorization of [undefined, "Bearer dev", "Bearer undefined"]) {
       const response = await ask(authorization, {});
       expect(response.status).toBe(503);

@@ -100,7 +100,7 @@ describe("a tenant's metrics", () => {
     await Promise.all(waiting);
   });
 
-  test("of nobody are empty, and write nothing", async () => {
+  test("of an unknown tenant are empty, and write nothing", async () => {
     const { port, tenantId, saved } = openMetrics();
     expect(await port.read(tenantId)).toEqual([]);
     expect(await saved()).toBeUndefined();

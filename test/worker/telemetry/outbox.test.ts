@@ -223,7 +223,7 @@ describe("a batch in the outbox", () => {
       expect(setup.status("own")).toMatchObject({ pending: 0, dropped: { expired: 4 } });
     }));
 
-  test("for a destination that was removed goes nowhere; while nobody can say, it waits", () =>
+  test("for a destination that was removed goes nowhere; while the records can't be read, it waits", () =>
     withEngine(async (setup) => {
       setup.targets.set("own", "unavailable");
       setup.hand("own");
@@ -272,7 +272,7 @@ describe("the circuit", () => {
       expect(setup.sent.map(({ body }) => body)).toEqual(["b0", "b0", "b1", "b2", "b3", "b4"]);
     }));
 
-  test("is told to isolates with each answer, as long as something waits that could find out", () =>
+  test("reaches isolates with each answer, as long as something waits that could find out", () =>
     withEngine(async (setup) => {
       const ask = () =>
         setup.engine.push({ id: `p${++ids}`, isolate: "i", tenantId: "acme", counts: {} }).openUntil;

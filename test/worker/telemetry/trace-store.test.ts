@@ -237,7 +237,7 @@ describe("what comes in batches", () => {
       return { batches: count("batches"), traces: count("traces") };
     });
 
-  test("is one row for all until somebody reads, and a row a request from then on", async () => {
+  test("is one row for all until there is a reader, and a row a request from then on", async () => {
     const { stub, port, find } = openStore();
     await port.append(batch(0, 40), KEEP);
     await port.append(batch(40, 60), KEEP);

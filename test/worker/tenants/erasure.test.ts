@@ -1,4 +1,4 @@
-/** A deleted tenant's objects are emptied, and nobody gets its name before: the real objects of the Worker. */
+/** A deleted tenant's objects are emptied, and its name is not given again before: the real objects of the Worker. */
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";

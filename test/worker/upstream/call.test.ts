@@ -130,7 +130,7 @@ describe("what goes out", () => {
 
 describe("an answer's head", () => {
   test.each([301, 302, 307, 308])(
-    "with a redirect (%i) is a fault of the upstream, and nobody follows it",
+    "with a redirect (%i) is a fault of the upstream, and is not followed",
     async (status) => {
       const response = new Response(null, { status, headers: { location: "http://169.254.169.254/latest" } });
       const { calling, upstream } = start(response);
@@ -284,7 +284,7 @@ describe("an abort", () => {
     expect(await faultOf(readBody(attempt, IDLE_MS))).toMatchObject({ code: "upstream_timeout" });
   });
 
-  test("arming a limit anew leaves the one before without effect", async () => {
+  test("arming a limit again leaves the one before without effect", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const attempt = await start(endless).calling;
     attempt.arm("idle", 100);

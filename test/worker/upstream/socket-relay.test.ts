@@ -57,7 +57,7 @@ test("a signal that has fired already opens no session that stays", async () => 
   expect(await done).toMatchObject({ closedBy: "gateway" });
 });
 
-test("a client of whom only the platform says that he is gone has broken off", async () => {
+test("a client that only the platform reports gone has broken off", async () => {
   const controller = new AbortController();
   const { seenByUpstream, done } = open(gone, controller.signal);
   controller.abort();

@@ -113,7 +113,7 @@ describe("a stream that goes well", () => {
     expect(gateway.queue.heartbeats).toBe(0);
   });
 
-  test("asks the upstream for the usage that nobody else will count", async () => {
+  test("asks the upstream for the usage that is counted nowhere else", async () => {
     const gateway = streaming({ replies: [sending(ANSWER)] });
     await readAll(streamOf(await gateway.generate()));
     expect(gateway.upstream.calls[0]?.json).toMatchObject({
@@ -205,7 +205,7 @@ describe("a stream that fails before its first byte", () => {
 });
 
 describe("a stream that fails in the middle", () => {
-  test("is told to the client in the stream, and nobody else is asked", async () => {
+  test("reaches the client in the stream, and no other target is called", async () => {
     const gateway = streaming({ cache: { mode: "on" }, replies: [cutAfter(textEvent("Hello, world"))] });
     const text = await readAll(streamOf(await gateway.generate()));
     expect(text).toMatch(/"Hello, world".*\n\ndata: \{"error":\{.*"code":"upstream_error"\}\}\n\n$/);
@@ -256,7 +256,7 @@ describe("a stream that fails in the middle", () => {
 });
 
 describe("a client who leaves a stream", () => {
-  test("has his upstream stopped and his lease settled once, by what was written", async () => {
+  test("has its upstream stopped and its lease settled once, by what was written", async () => {
     const gateway = streaming({
       cache: { mode: "on" },
       replies: [
@@ -281,7 +281,7 @@ describe("a client who leaves a stream", () => {
     expect(gateway.queue.heartbeats).toBe(0);
     expect(gateway.cacheStore.entries.size).toBe(0);
     expect(gateway.releases).toBe(1);
-    // Nobody's fault.
+    // No fault of the upstream.
     expect(spanNamed(trace, "chat one")).toMatchObject({
       isError: false,
       attributes: {

@@ -1,4 +1,4 @@
-// Streams whose client speaks another wire than the upstream, in workerd: what the client is sent, how each way to end is told,
+// Streams whose client speaks another wire than the upstream, in workerd: what the client is sent, how each way to end is reported,
 // and that nothing is left running. The client speaks Anthropic's Messages, the upstream OpenAI's chat.
 import { describe, expect, test } from "vitest";
 import { anthropicMessages } from "../../../src/wires/anthropic/client-wire.ts";
@@ -94,7 +94,7 @@ function textOf(events: readonly ServerSentEvent[]): string {
 }
 
 describe("a stream that ends well", () => {
-  test("is told in the client's events, its end mark last", async () => {
+  test("is said in the client's events, its end mark last", async () => {
     const gateway = start([upstream(WHOLE)]);
     const generation = await gateway.generate();
     expect(generation.contentType).toMatch(/^text\/event-stream/);

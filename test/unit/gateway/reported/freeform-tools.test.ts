@@ -1,4 +1,4 @@
-// Reported: tools that take free text (Codex's apply_patch) were refused where the upstream speaks another wire. They are told as a
+// Reported: tools that take free text (Codex's apply_patch) were refused where the upstream speaks another wire. They are declared as a
 // function of one string, and their calls come back in the client's form, whole and streamed.
 import { describe, expect, test } from "vitest";
 import type { ChatChunk } from "../../../../src/schema/chat.ts";

@@ -104,7 +104,7 @@ describe("a batch of leases", () => {
     });
   });
 
-  test("ends a lease whose settlement overtakes the word that it is used, and hears that word in vain", () => {
+  test("ends a lease whose settlement overtakes the word that it is used, and ignores that word", () => {
     const admission = createQueueMachine(START_AT);
     const { own, prefetched } = grant(admission, { limits: ROOMY }, 1);
     const start = startOf(prefetched, 0);

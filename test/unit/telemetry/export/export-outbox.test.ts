@@ -122,7 +122,7 @@ describe("an isolate's news", () => {
     expect(await setup.status("acme")).toMatchObject({ own: { enqueued: 20, delivered: 20, pending: 0 } });
   });
 
-  test("are told of a slow send too, when it has ended", async () => {
+  test("learn of a slow send too, when it has ended", async () => {
     const answers: (() => void)[] = [];
     const setup = isolate({
       answer: () => new Promise((resolve) => answers.push(() => resolve(Response.json({})))),
@@ -137,7 +137,7 @@ describe("an isolate's news", () => {
     expect(setup.pushes.map(({ counts }) => counts["own"]?.delivered)).toEqual([0, 1]);
   });
 
-  test("are told by a later request when the one that should has died", async () => {
+  test("are sent by a later request when the one that should has died", async () => {
     const setup = isolate();
     setup.export(await plainTrace(), storeless(to("own")));
     await setup.pass(EXPORT_GATHER_MS);

@@ -57,7 +57,7 @@ describe("gathering", () => {
     expect(new Set(setup.namesIn(0)).size).toBe(3);
   });
 
-  test("many traces wait for nobody", async () => {
+  test("many traces don't wait for others", async () => {
     const setup = isolate({ operator: OPERATOR });
     const trace = await startTrace().finish();
     for (let i = 1; i < FLUSH_TRACES; i++) setup.export(trace);
@@ -68,7 +68,7 @@ describe("gathering", () => {
     expect(setup.namesIn(0)).toHaveLength(FLUSH_TRACES);
   });
 
-  test("a long body waits for nobody, and stays below a megabyte", async () => {
+  test("a long body doesn't wait for others, and stays below a megabyte", async () => {
     const setup = isolate({ operator: OPERATOR });
     const trace = await fallbackTrace();
     for (let i = 1; i < FLUSH_TRACES && setup.works.length < 2; i++) setup.export(trace);
@@ -125,7 +125,7 @@ describe("destinations", () => {
     expect(setup.stored[0]?.row.otlp).toContain('"parentSpanId":"00f067aa0ba902b7"');
   });
 
-  test("a tenant samples for himself, and does not blind the operator", async () => {
+  test("a tenant samples for itself, and does not blind the operator", async () => {
     const setup = isolate({ operator: OPERATOR });
     const none = policy({
       sampling: { sampleRatio: 0, alwaysKeep: ["error"], slowMs: 1 },
@@ -150,7 +150,7 @@ describe("the stores", () => {
     ]);
   });
 
-  test("keep the requests of nobody known apart", async () => {
+  test("keep requests without a tenant apart", async () => {
     const setup = isolate();
     setup.export(await startTrace().finish(), undefined);
     await setup.pass(EXPORT_GATHER_MS);

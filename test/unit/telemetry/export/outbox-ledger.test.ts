@@ -178,7 +178,7 @@ describe("a destination that fails", () => {
     expect([after(7000), after(10 ** 9)]).toEqual([7000, 3_600_000]);
   });
 
-  test("has its circuit open after the second failure, and isolates are told until when", () => {
+  test("has its circuit open after the second failure, and isolates learn until when", () => {
     const once = afterFailure(HEALTHY, NOON, 1, undefined);
     const twice = afterFailure(once, NOON, 1, undefined);
     expect([HEALTHY, once, twice].map((health) => circuitOf(health, false))).toEqual([

@@ -89,7 +89,7 @@ describe("the meter", () => {
     expect(setup.requestsOf("acme")).toBe(3);
   });
 
-  test("keeps what an object could not be told, and tells it later", async () => {
+  test("keeps what an object could not be sent, and sends it later", async () => {
     const setup = startMeter();
     setup.failing("before");
     setup.note(await of("acme"));

@@ -119,7 +119,7 @@ test("a refused request counts as refused, by its reason and limit, and names no
   expect(samples["gateway.attempts"]).toBeUndefined();
 });
 
-test("a cache hit saves what the answer had cost, and calls nobody", async () => {
+test("a cache hit saves what the answer had cost, and calls no upstream", async () => {
   const trace = await cacheHitTrace();
   const root = {
     ...trace.root,

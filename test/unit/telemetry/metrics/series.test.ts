@@ -155,7 +155,7 @@ describe("when there are too many series", () => {
     expect(here.list().at(-1)).toMatchObject({ labels: { "otel.metric.overflow": "true" }, sum: 12 });
   });
 
-  test("one that was idle for a day gives up its place, and begins anew when it comes back", () => {
+  test("one that was idle for a day gives up its place, and begins again when it comes back", () => {
     const table = fill();
     const later = NOON + DAY_MS + 1000;
     for (let model = 1; model < MAX_SERIES; model++) table.record("gateway.cost", costOf(model), 1, later);

@@ -147,7 +147,7 @@ describe("the checker of traces", () => {
   });
 });
 
-test("requests that share a trace id can be told apart", async () => {
+test("requests that share a trace id stay apart", async () => {
   const [a, b] = [await plainTrace(), await refusedTrace()];
   const mixed = asFlat(a, b).toSorted((x, y) => (x.name < y.name ? -1 : 1));
   const requests = splitRequests(mixed);

@@ -32,7 +32,7 @@ async function storedTenant(body: unknown) {
 
 const STALE = { ok: false, code: "precondition_failed", message: "The record has changed." } as const;
 
-it("begins a patch anew when another writer came between, and loses neither's change", async () => {
+it("begins a patch again when another writer came between, and loses neither's change", async () => {
   const states = [
     { value: await storedTenant({ name: "old" }), revision: 1 },
     { value: await storedTenant({ name: "old", limits: { concurrency: 2 } }), revision: 2 },

@@ -115,7 +115,7 @@ describe("a refusal", () => {
     expect(refuse(status, name)).toMatchObject({ code, details: { upstreamStatus: status } });
   });
 
-  test("that is the caller's fault is told in the upstream's words", () => {
+  test("that is the caller's fault keeps the upstream's words", () => {
     expect(refuse(400, "error-400").message).toBe("messages.0.content.0.text.text: Field required");
   });
 

@@ -377,7 +377,7 @@ describe("thinking", () => {
     });
   });
 
-  test("that nobody wants to read is not sent along", () => {
+  test("that the client doesn't want to read is not sent along", () => {
     expect(thinking({ includeThoughts: false }, "claude-opus-4-7").thinking).toEqual({
       type: "adaptive",
       display: "omitted",

@@ -214,7 +214,7 @@ describe("a refusal", () => {
     expect(refuse(status, name).code).toBe(code);
   });
 
-  test("that is the caller's fault is told in the upstream's words", () => {
+  test("that is the caller's fault keeps the upstream's words", () => {
     expect(refuse(400, "error-400").message).toContain("all elements in history");
     expect(refuse(498, "error-498")).toMatchObject({
       status: 400,

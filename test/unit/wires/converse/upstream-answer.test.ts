@@ -214,7 +214,7 @@ describe("a refusal", () => {
     expect(refuse(status, exception)).toMatchObject({ code, details: { upstreamStatus: status } });
   });
 
-  test("that is the caller's fault is told in the upstream's words, the account's is not", () => {
+  test("that is the caller's fault keeps the upstream's words, the account's does not", () => {
     const said = fixtureJson("bedrock/error-400.json");
     expect(refuse(400, "ValidationException", said).message).toContain("max_tokens: 200000 > 64000");
     const secret = fixtureJson("bedrock/error-403.json");

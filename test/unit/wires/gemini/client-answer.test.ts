@@ -229,7 +229,7 @@ describe("what the cache kept", () => {
     expect(assembled.usageMetadata).toEqual(JSON.parse(fixtureText(`gemini/${whole}`)).usageMetadata);
   });
 
-  test("calls are not joined, candidates are told apart, a blocked prompt stays one", () => {
+  test("calls are not joined, candidates are kept apart, a blocked prompt stays one", () => {
     const assemble = (name: string) =>
       JSON.parse(geminiGenerateContent.wholeFromStream(parseText(fixtureText(`gemini/${name}`))));
     expect(assemble("tools.sse").candidates[0].content.parts).toHaveLength(3);

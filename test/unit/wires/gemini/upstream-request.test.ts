@@ -1,4 +1,4 @@
-// What Gemini is sent: a Gemini client's bytes as they came, and everybody else's conversation in Gemini's words.
+// What Gemini is sent: a Gemini client's bytes as they came, and any other client's conversation in Gemini's words.
 import { describe, expect, test } from "vitest";
 import { openAiChat } from "../../../../src/wires/openai-chat/client-wire.ts";
 import type { ChatRequest } from "../../../../src/schema/chat.ts";
@@ -217,7 +217,7 @@ describe("tools", () => {
     ]);
   });
 
-  test("Gemini 3 is told not to look for a signature on the first call, where there is none", () => {
+  test("Gemini 3 is asked not to look for a signature on the first call, where there is none", () => {
     const messages = [assistant(call("a", "f", "{}"), call("b", "f", "{}"))];
     const signatures = (model: string) =>
       contentsOf(messages, model)[0].parts.map(
@@ -315,7 +315,7 @@ describe("thoughts", () => {
     ["gemini-4-flash", { effort: "high" }, { thinkingLevel: "high" }],
     ["gemini-3-flash-preview", { effort: "high", budgetTokens: 2000 }, { thinkingBudget: 2000 }],
     ["gemini-2.5-flash", {}, undefined],
-  ] as const)("%s with %j is told %j", (model, reasoning, config) => {
+  ] as const)("%s with %j gets %j", (model, reasoning, config) => {
     expect(write({ reasoning }, model).json.generationConfig?.thinkingConfig).toEqual(config);
   });
 });

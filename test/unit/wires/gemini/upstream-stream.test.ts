@@ -192,7 +192,7 @@ describe("faults", () => {
   });
 });
 
-test("sources that are repeated as they grow are told once", () => {
+test("sources that are repeated as they grow are listed once", () => {
   const event = (chunks: number) =>
     JSON.stringify({
       candidates: [

@@ -113,7 +113,7 @@ it.each([undefined, null, {}, [], 5, { input_tokens: "3" }, { input_tokens: -1 }
   },
 );
 
-it("a fault is told in the form of the upstream's own error events", () => {
+it("a fault has the form of the upstream's own error events", () => {
   const error = new GatewayError("upstream_error", "The connection to 'up' failed.");
   expect(JSON.parse(realtimeErrorEvent(error, "req_1"))).toEqual({
     type: "error",

@@ -130,7 +130,7 @@ describe("its input", () => {
     ]);
   });
 
-  test("brings sealed thoughts back to the vendor whose they are, and OpenAI's own to nobody else", () => {
+  test("brings sealed thoughts back to the vendor whose they are, and OpenAI's own to no other vendor", () => {
     const thought = (encrypted: string) => ({ type: "reasoning", summary: [], encrypted_content: encrypted });
     const parts = (encrypted: string) =>
       read({ input: [thought(encrypted), { role: "user", content: "x" }] }).conversation.messages[0]?.parts;
