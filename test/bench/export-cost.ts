@@ -6,7 +6,7 @@ import { toPayload } from "../../src/telemetry/export/otlp-send.ts";
 import { createBatchPacker } from "../../src/telemetry/store/stored-batch.ts";
 import type { FinishedTrace } from "../../src/telemetry/trace/trace.ts";
 import { fallbackTrace } from "../support/builders/sample-traces.ts";
-import { median } from "./statistics.ts";
+import { median } from "./reports/statistics.ts";
 
 export type StepCosts = {
   readonly spans: number;

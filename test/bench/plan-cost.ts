@@ -4,7 +4,7 @@ import { CLOSED } from "../../src/targets/circuit.ts";
 import { planTargets, type PlanContext } from "../../src/routing/plan.ts";
 import { createWeightedRoundRobin } from "../../src/targets/weighted-round-robin.ts";
 import { fakeBundle } from "../support/fakes/fake-tenant.ts";
-import { median } from "./statistics.ts";
+import { median } from "./reports/statistics.ts";
 
 const STRATEGIES = ["fallback", "weighted", "least-latency", "least-cost"] as const;
 type Strategy = (typeof STRATEGIES)[number];

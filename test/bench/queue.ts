@@ -5,12 +5,12 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "../support/servers/worker-bundle.ts";
-import { startWorkerd, workerdVersion, type WorkerdProcess } from "./process.ts";
-import { queueReport, type Crowd, type Throughput } from "./queue-report.ts";
+import { startWorkerd, workerdVersion, type WorkerdProcess } from "./processes/process.ts";
+import { queueReport, type Crowd, type Throughput } from "./reports/queue.ts";
 import { simulateCosts, type CostResult, type Design } from "./simulate/queue-costs.ts";
 import { SCENARIOS, simulateRegions } from "./simulate/regions.ts";
-import { median } from "./statistics.ts";
-import { workerdConfig } from "./workerd-config.ts";
+import { median } from "./reports/statistics.ts";
+import { workerdConfig } from "./processes/workerd-config.ts";
 
 const { values: options } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
 const REQUESTS = options.quick ? 500 : 10_000;
@@ -33,8 +33,8 @@ const worker = await startWorker();
 const throughput: Throughput[] = [];
 for (const [name, path] of [
   ["a call to admit, a call to settle", `/calls?concurrency=${ROOMY}`],
-  ["settlements that ride along", `/client?concurrency=${NARROW}`],
-  ["leases at hand", `/client?concurrency=${ROOMY}`],
+  ["piggybacked settlements", `/client?concurrency=${NARROW}`],
+  ["prefetched leases", `/client?concurrency=${ROOMY}`],
 ] as const)
   throughput.push({ name, ...(await measure(worker, path)) });
 const crowds: Crowd[] = [];
@@ -47,12 +47,12 @@ const RATES = [
   [200, 20],
   [1000, 50],
 ] as const;
-const DESIGNS: readonly Design[] = ["plain", "riding", "batches"];
+const DESIGNS: readonly Design[] = ["plain", "piggyback", "prefetch"];
 const costs: CostResult[] = [];
 for (const [requestsPerSecond, isolates] of RATES) {
   for (const design of DESIGNS)
     costs.push(await simulateCosts({ design, limitsAre: "far below", requestsPerSecond, isolates }));
-  costs.push(await simulateCosts({ design: "batches", limitsAre: "in use", requestsPerSecond, isolates }));
+  costs.push(await simulateCosts({ design: "prefetch", limitsAre: "in use", requestsPerSecond, isolates }));
 }
 const regions = SCENARIOS.map((scenario) => ({
   scenario,
@@ -77,7 +77,7 @@ if (!options.quick) writeFileSync(join(import.meta.dirname, "QUEUE.md"), text);
 async function startWorker(): Promise<WorkerdProcess> {
   const out = await build(join(dir, "bundle"), [
     "--config",
-    join(import.meta.dirname, "queue-wrangler.toml"),
+    join(import.meta.dirname, "workers", "queue-wrangler.toml"),
   ]);
   mkdirSync(join(dir, "serve"));
   copyFileSync(join(out, "queue-worker.js"), join(dir, "serve", "worker.js"));

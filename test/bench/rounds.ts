@@ -2,8 +2,8 @@
 // no target always runs first or after the same neighbour. How the numbers become a table is report.ts.
 import type { ChildProcess } from "node:child_process";
 import { CASES, PACED, PACED_BODY, type CaseName } from "./cases.ts";
-import type { LoadJob, LoadResult } from "./load.ts";
-import { quantile } from "./statistics.ts";
+import type { LoadJob, LoadResult } from "./processes/load.ts";
+import { quantile } from "./reports/statistics.ts";
 import type { Target } from "./targets.ts";
 
 export type Sample = {

@@ -13,8 +13,8 @@ import { gzipSync } from "node:zlib";
 import { build } from "../support/servers/worker-bundle.ts";
 import type { MockCounts } from "./cases.ts";
 import { measureExport } from "./export-cost.ts";
-import { isPinned, spawnScript, workerdVersion } from "./process.ts";
-import { report, type Facts } from "./report.ts";
+import { isPinned, spawnScript, workerdVersion } from "./processes/process.ts";
+import { report, type Facts } from "./reports/results.ts";
 import { measure, type Effort } from "./rounds.ts";
 import { startFloor, startUpCpuSeconds, startVariant, VARIANTS, type Target } from "./targets.ts";
 
@@ -38,8 +38,8 @@ const dir = mkdtempSync(join(tmpdir(), "headgate-bench-"));
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
 const bundle = join(await build(join(dir, "bundle"), ["--minify"]), "worker.js");
-const mock = spawnScript(join(import.meta.dirname, "mock.ts"));
-const load = spawnScript(join(import.meta.dirname, "load.ts"));
+const mock = spawnScript(join(import.meta.dirname, "processes/mock.ts"));
+const load = spawnScript(join(import.meta.dirname, "processes/load.ts"));
 const { url: mockUrl } = await nextMessage<{ readonly url: string }>(mock);
 
 const wanted = VARIANTS.filter(

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { adminPlane } from "../support/clients/admin-client.ts";
 import { makeTenant } from "../support/clients/test-tenant.ts";
 import { CASES, PACED } from "./cases.ts";
-import { median } from "./statistics.ts";
-import { startWorkerd, type WorkerdProcess } from "./process.ts";
-import { writeFloorConfig, writeGatewayConfig } from "./worker-folder.ts";
+import { median } from "./reports/statistics.ts";
+import { startWorkerd, type WorkerdProcess } from "./processes/process.ts";
+import { writeFloorConfig, writeGatewayConfig } from "./processes/worker-folder.ts";
 
 export type Target = {
   readonly name: string;

@@ -5,8 +5,8 @@ import { createQueueClient } from "../../../src/limits/isolate/queue-client.ts";
 import type { AdmissionReply, AdmissionRequest, Limits, QueueRpc } from "../../../src/limits/protocol.ts";
 import { createRandom, createVirtualTime } from "../../support/fakes/virtual-time.ts";
 
-/** One call for each admission and settlement; settlements that ride along; leases at hand as well. */
-export type Design = "plain" | "riding" | "batches";
+/** One call for each admission and settlement; piggybacked settlements; prefetched leases as well. */
+export type Design = "plain" | "piggyback" | "prefetch";
 
 export interface CostCase {
   readonly design: Design;
@@ -89,7 +89,7 @@ function createObject(time: ReturnType<typeof createVirtualTime>, design: Design
 
   const queue: Partial<QueueRpc> = {
     async admit(ask: AdmissionRequest) {
-      const asked = design === "batches" ? ask : { ...ask, prefetchCount: 0 };
+      const asked = design === "prefetch" ? ask : { ...ask, prefetchCount: 0 };
       const answer = await call((now) => admission.admit(asked, now));
       if (answer?.kind === "admitted" && design === "plain") return { ...answer, canDeferSettle: false };
       return answer ?? new Promise((resolve) => open.set(ask.requestId, resolve));

@@ -67,7 +67,7 @@ const readJson = ({ body }: RawRequest): unknown => {
   }
 };
 
-/** Changes one member of the JSON by `change`; what is no JSON any more stays as it is. */
+/** Changes one member of the JSON by `change`; what is not JSON any more stays as it is. */
 function changeMember(
   pick: number,
   change: (holder: Record<string | number, unknown>, name: string | number) => void,

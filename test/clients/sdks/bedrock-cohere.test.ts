@@ -190,7 +190,7 @@ describe("Cohere", () => {
   });
 
   test("that refuses the request says why", async () => {
-    const body = JSON.parse(fixtureText("cohere/error-400.json"));
+    const body = JSON.parse(fixtureText("cohere/errors/400.json"));
     const { openAi, model } = await open("command-no", { kind: "error", status: 400, body });
     const call = openAi.chat.completions.create({ model, messages: MESSAGES });
     await expect(call).rejects.toThrow(/all elements in history/);

@@ -148,7 +148,7 @@ describe("an account of the binding", () => {
     [400, OpenAI.BadRequestError, "No such model"],
     [429, OpenAI.RateLimitError, ""],
   ])("whose platform answers %i raises the SDK's class", async (status, type, words) => {
-    const body = JSON.parse(fixtureText(`workers-ai/binding-error-${status}.json`));
+    const body = JSON.parse(fixtureText(`workers-ai/errors/binding-${status}.json`));
     const { openAi, model } = await setUp({ kind: "error", status, body });
     const call = openAi.chat.completions.create({ model, messages: MESSAGES });
     await expect(call).rejects.toThrow(type);

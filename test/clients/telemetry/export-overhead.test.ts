@@ -1,7 +1,7 @@
 // Collectors that are sick add nothing to a client's time, measured against a gateway whose collectors are well. Runs alone, since it
 // compares milliseconds.
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { quantile } from "../../bench/statistics.ts";
+import { quantile } from "../../bench/reports/statistics.ts";
 import { startScriptedUpstream, type ScriptedUpstream } from "../../support/servers/scripted-upstream.ts";
 import {
   arrivalDelaysMs,

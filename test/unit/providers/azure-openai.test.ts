@@ -67,7 +67,7 @@ test("the key has a header of its own, and usage is asked for", () => {
 
 test("a prompt that its filter stopped is the caller's fault", () => {
   expect(
-    azureOpenAi.toError(400, new Headers(), fixtureJson("azure/error-content-filter.json")),
+    azureOpenAi.toError(400, new Headers(), fixtureJson("azure/errors/content-filter.json")),
   ).toMatchObject({
     code: "upstream_rejected",
     message: expect.stringContaining("content management policy"),

@@ -46,7 +46,7 @@ test("the model keeps its name, the key is a bearer token, the limit of tokens i
 
 test("errors", () => {
   const errorOf = (status: number) =>
-    workersAi.toError(status, new Headers(), fixtureJson(`workers-ai/error-${status}.json`));
+    workersAi.toError(status, new Headers(), fixtureJson(`workers-ai/errors/${status}.json`));
   expect(errorOf(401)).toMatchObject({ code: "upstream_auth" });
   expect(errorOf(400)).toMatchObject({
     code: "upstream_rejected",

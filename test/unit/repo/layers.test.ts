@@ -1,6 +1,6 @@
 // The layer rules of src/README.md, on all imports, types included: no circle of files, no import of a higher layer, no crowded
-// folder, no exported name twice.
-import { existsSync } from "node:fs";
+// folder (in test/ too), no exported name twice.
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { circlesOf, parseSource, readSourceFiles } from "./source-graph.ts";
@@ -70,7 +70,6 @@ const ALLOWED_NAMES: Readonly<Record<string, string>> = {
   PRICE_TABLE: "a generator holds the text of the file that it writes",
 };
 
-/** Direct children of a folder that are source files. */
 const MAX_FILES_IN_FOLDER = 20;
 
 const FILES = readSourceFiles("src", "routes");
@@ -103,14 +102,21 @@ function namesDeclaredTwice(): readonly string[] {
     .map(([name, paths]) => `${name}: ${paths.join(", ")}`);
 }
 
-/** Folders by the number of source files directly in them. */
-function crowdedFolders(): readonly string[] {
+/** The folders that hold more files than a folder may, directly in them. */
+function crowdedFolders(paths: readonly string[]): readonly string[] {
   const counts = new Map<string, number>();
-  for (const { path } of FILES) {
+  for (const path of paths) {
     const folder = path.slice(0, path.lastIndexOf("/"));
     counts.set(folder, (counts.get(folder) ?? 0) + 1);
   }
   return [...counts].filter(([, count]) => count > MAX_FILES_IN_FOLDER).map(([folder]) => folder);
+}
+
+/** Every file of the tests, fixtures included. */
+function testFiles(): readonly string[] {
+  return readdirSync(join(ROOT, "test"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name));
 }
 
 describe("src and routes", () => {
@@ -126,10 +132,21 @@ describe("src and routes", () => {
     expect(entries.filter((entry) => !existsSync(join(ROOT, entry)))).toEqual([]);
   });
   it(`keep at most ${MAX_FILES_IN_FOLDER} files in a folder`, () => {
-    expect(crowdedFolders()).toEqual([]);
+    expect(crowdedFolders(FILES.map(({ path }) => path))).toEqual([]);
   });
   it("declare each exported name once in src", () => {
     expect(namesDeclaredTwice()).toEqual([]);
+  });
+});
+
+describe("test", () => {
+  it(`keeps at most ${MAX_FILES_IN_FOLDER} files in a folder, fixtures included`, () => {
+    expect(crowdedFolders(testFiles())).toEqual([]);
+  });
+  it("finds a folder with one file too many, and no folder of folders", () => {
+    const files = Array.from({ length: MAX_FILES_IN_FOLDER + 1 }, (_, index) => `a/b/${index}.json`);
+    expect(crowdedFolders(files)).toEqual(["a/b"]);
+    expect(crowdedFolders(files.slice(1))).toEqual([]);
   });
 });
 

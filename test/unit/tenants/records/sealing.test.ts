@@ -219,7 +219,7 @@ describe("a provider's secrets", () => {
     expect((await local.openProvider(bundle, "openai")).baseUrl).toBe("https://10.0.0.7/v1");
   });
 
-  it.each(["nobody", "constructor", "toString"])("are not there for a provider %s", async (name) => {
+  it.each(["absent", "constructor", "toString"])("are not there for a provider %s", async (name) => {
     const opener = createRecordOpener([MASTER_KEY], RULES);
     await expect(opener.openProvider(bundleOf({}), name)).rejects.toMatchObject({ code: "model_not_found" });
   });

@@ -72,7 +72,7 @@ describe("a whole message", () => {
   });
 
   test("an error with a 2xx status is the upstream's fault", () => {
-    const body = fixtureJson("anthropic/error-529.json");
+    const body = fixtureJson("anthropic/errors/529.json");
     expect(() => readMessage(body)).toThrow(expect.objectContaining({ code: "upstream_error" }));
   });
 
@@ -105,22 +105,22 @@ describe("a refusal", () => {
     });
 
   test.each([
-    [400, "error-400", "upstream_rejected"],
-    [400, "error-400-credit", "upstream_auth"],
-    [401, "error-401", "upstream_auth"],
-    [404, "error-404", "upstream_rejected"],
-    [429, "error-429", "upstream_rate_limited"],
-    [529, "error-529", "upstream_overloaded"],
+    [400, "errors/400", "upstream_rejected"],
+    [400, "errors/400-credit", "upstream_auth"],
+    [401, "errors/401", "upstream_auth"],
+    [404, "errors/404", "upstream_rejected"],
+    [429, "errors/429", "upstream_rate_limited"],
+    [529, "errors/529", "upstream_overloaded"],
   ] as const)("of %i (%s) is %s", (status, name, code) => {
     expect(refuse(status, name)).toMatchObject({ code, details: { upstreamStatus: status } });
   });
 
   test("that is the caller's fault keeps the upstream's words", () => {
-    expect(refuse(400, "error-400").message).toBe("messages.0.content.0.text.text: Field required");
+    expect(refuse(400, "errors/400").message).toBe("messages.0.content.0.text.text: Field required");
   });
 
   test("that is the account's is not", () => {
-    expect(refuse(400, "error-400-credit").message).not.toContain("Plans & Billing");
+    expect(refuse(400, "errors/400-credit").message).not.toContain("Plans & Billing");
   });
 
   test("for its rate names the wait of `retry-after`, else that of the limit used up", () => {
@@ -130,8 +130,8 @@ describe("a refusal", () => {
       "anthropic-ratelimit-input-tokens-remaining": "0",
       "anthropic-ratelimit-input-tokens-reset": "2026-11-25T10:00:42Z",
     };
-    expect(refuse(429, "error-429", limits).details.retryAfterMs).toBe(42_000);
-    expect(refuse(429, "error-429", { ...limits, "retry-after": "7" }).details.retryAfterMs).toBe(7000);
-    expect(refuse(429, "error-429").details.retryAfterMs).toBeUndefined();
+    expect(refuse(429, "errors/429", limits).details.retryAfterMs).toBe(42_000);
+    expect(refuse(429, "errors/429", { ...limits, "retry-after": "7" }).details.retryAfterMs).toBe(7000);
+    expect(refuse(429, "errors/429").details.retryAfterMs).toBeUndefined();
   });
 });

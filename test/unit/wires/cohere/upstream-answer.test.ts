@@ -203,11 +203,11 @@ describe("a refusal", () => {
     );
 
   test.each([
-    [400, "error-400", "upstream_rejected"],
-    [498, "error-498", "upstream_rejected"],
-    [401, "error-401", "upstream_auth"],
+    [400, "errors/400", "upstream_rejected"],
+    [498, "errors/498", "upstream_rejected"],
+    [401, "errors/401", "upstream_auth"],
     [402, undefined, "upstream_auth"],
-    [429, "error-429", "upstream_rate_limited"],
+    [429, "errors/429", "upstream_rate_limited"],
     [500, undefined, "upstream_error"],
     [503, undefined, "upstream_overloaded"],
   ] as const)("of %i (%s) is %s", (status, name, code) => {
@@ -215,8 +215,8 @@ describe("a refusal", () => {
   });
 
   test("that is the caller's fault keeps the upstream's words", () => {
-    expect(refuse(400, "error-400").message).toContain("all elements in history");
-    expect(refuse(498, "error-498")).toMatchObject({
+    expect(refuse(400, "errors/400").message).toContain("all elements in history");
+    expect(refuse(498, "errors/498")).toMatchObject({
       status: 400,
       message: expect.stringContaining("blocked"),
     });

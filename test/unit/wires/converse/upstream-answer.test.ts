@@ -215,14 +215,14 @@ describe("a refusal", () => {
   });
 
   test("that is the caller's fault keeps the upstream's words, the account's does not", () => {
-    const said = fixtureJson("bedrock/error-400.json");
+    const said = fixtureJson("bedrock/errors/400.json");
     expect(refuse(400, "ValidationException", said).message).toContain("max_tokens: 200000 > 64000");
-    const secret = fixtureJson("bedrock/error-403.json");
+    const secret = fixtureJson("bedrock/errors/403.json");
     expect(refuse(403, "UnrecognizedClientException", secret).message).not.toContain("security token");
   });
 
   test("for its rate passes the wait on", () => {
-    const body = fixtureJson("bedrock/error-429.json");
+    const body = fixtureJson("bedrock/errors/429.json");
     const error = refuse(429, "ThrottlingException", body, { "retry-after": "3" });
     expect(error.details.retryAfterMs).toBe(3000);
   });

@@ -189,7 +189,7 @@ describe("errors", () => {
     readGeminiError(status, new Headers(headers), body);
 
   test("a wrong key is a 400 at Google and our credential's fault here", () => {
-    const error = errorOf(400, fixtureJson("gemini/error-400-key.json"));
+    const error = errorOf(400, fixtureJson("gemini/errors/400-key.json"));
     expect(error).toMatchObject({ code: "upstream_auth", status: 502, details: { upstreamStatus: 400 } });
     expect(error.message).not.toContain("API key");
     const worded = errorOf(400, {
@@ -199,7 +199,7 @@ describe("errors", () => {
   });
 
   test("a wrong field is the caller's fault, and is named", () => {
-    expect(errorOf(400, fixtureJson("gemini/error-400-field.json"))).toMatchObject({
+    expect(errorOf(400, fixtureJson("gemini/errors/400-field.json"))).toMatchObject({
       code: "upstream_rejected",
       status: 400,
       message: expect.stringContaining("temprature"),
@@ -208,7 +208,7 @@ describe("errors", () => {
   });
 
   test("a spent quota says in its body when to come again", () => {
-    const body = fixtureJson("gemini/error-429.json");
+    const body = fixtureJson("gemini/errors/429.json");
     expect(errorOf(429, body)).toMatchObject({
       code: "upstream_rate_limited",
       details: { retryAfterMs: 34_075 },
@@ -217,9 +217,9 @@ describe("errors", () => {
   });
 
   test.each([
-    [403, "error-403.json", "upstream_auth"],
-    [404, "error-404.json", "upstream_rejected"],
-    [503, "error-503.json", "upstream_overloaded"],
+    [403, "errors/403.json", "upstream_auth"],
+    [404, "errors/404.json", "upstream_rejected"],
+    [503, "errors/503.json", "upstream_overloaded"],
   ])("%i in %s is %s", (status, name, code) => {
     expect(errorOf(status, fixtureJson(`gemini/${name}`))).toMatchObject({
       code,
@@ -228,7 +228,7 @@ describe("errors", () => {
   });
 
   test("an error in an array, as streams without events send it, reads the same", () => {
-    expect(errorOf(400, [fixtureJson("gemini/error-400-key.json")]).code).toBe("upstream_auth");
+    expect(errorOf(400, [fixtureJson("gemini/errors/400-key.json")]).code).toBe("upstream_auth");
   });
 
   test("no body makes it throw", () => {

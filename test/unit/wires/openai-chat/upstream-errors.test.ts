@@ -46,10 +46,10 @@ describe("the wait", () => {
 
 describe("the upstream's words", () => {
   test("are passed on where the fault is the caller's, with the field they name", () => {
-    const error = read(400, fixtureJson("openai/error-400.json"));
+    const error = read(400, fixtureJson("openai/errors/400.json"));
     expect(error.message).toContain("Supported values are: 'system'");
     expect(error.details.param).toBe("messages[0].role");
-    expect(read(404, fixtureJson("openai/error-404.json")).message).toContain("gpt-9");
+    expect(read(404, fixtureJson("openai/errors/404.json")).message).toContain("gpt-9");
   });
 
   test.each([
@@ -66,8 +66,8 @@ describe("the upstream's words", () => {
   test.each([401, 403, 429, 500, 503, 504])("never reach the client of a %i", (status) => {
     const message = "secret words about org-f4nC1bQ";
     expect(read(status, { error: { message } }).message).not.toContain("secret");
-    expect(read(status, fixtureJson("openai/error-401.json")).message).not.toContain("sk-");
-    expect(read(status, fixtureJson("openai/error-429.json")).message).not.toContain("org-");
+    expect(read(status, fixtureJson("openai/errors/401.json")).message).not.toContain("sk-");
+    expect(read(status, fixtureJson("openai/errors/429.json")).message).not.toContain("org-");
   });
 
   test("are cut where they are a page", () => {

@@ -227,7 +227,7 @@ test.each([
   [400, "upstream_rejected", "No such model"],
   [429, "upstream_rate_limited", ""],
 ])("a refusal of %i is %s", (status, code, words) => {
-  const body = fixtureJson(`workers-ai/binding-error-${status}.json`);
+  const body = fixtureJson(`workers-ai/errors/binding-${status}.json`);
   const error = workersAi.toError(status, new Headers(), body);
   expect(error).toMatchObject({ code, message: expect.stringContaining(words) });
 });

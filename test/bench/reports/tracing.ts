@@ -1,8 +1,8 @@
 // The chapter of RESULTS.md on what a trace costs, and what was done to lower it. Pure.
-import { CASES } from "./cases.ts";
-import type { StepCosts } from "./export-cost.ts";
+import { CASES } from "../cases.ts";
+import type { StepCosts } from "../export-cost.ts";
 import { format, table } from "./markdown.ts";
-import type { Sample } from "./rounds.ts";
+import type { Sample } from "../rounds.ts";
 import { median } from "./statistics.ts";
 
 /** The variants of targets.ts that differ in nothing but tracing, from everything to nothing. */
@@ -34,7 +34,7 @@ every request, since what is kept is decided at its end and metrics are read off
 
 ${table(["", ...names], rows)}
 
-The steps on a trace's way, in µs of CPU a trace in Node (${steps.spans} spans, a fallback behind a queue): made and finished
+The steps of a trace's export, in µs of CPU a trace in Node (${steps.spans} spans, a fallback behind a queue): made and finished
 ${format(steps.makeMicros, 1)}, encoded ${format(steps.encodeMicros, 1)} (once, for all places that get it without content), its row for the store
 ${format(steps.storeMicros, 1)}. In the load above a POST had ${format(tracesAPost, 0)} traces on average; what sharing a body saves, where traces differ in
 nothing but their ids (real ones are packed less tightly by gzip):
@@ -45,16 +45,16 @@ What was done to lower this:
 
 - **The library's span alone** ([decision 040](../../src/decisions/040-tracing-library.md)): \`instrument()\` with our processor cost 490 µs a request;
   its span class under a root of our own, with parents that are passed and not looked up, 28 µs with all encoding.
-- **One POST for all requests of 50 ms**, not one each (90 µs): whoever finishes first gathers, in its own \`waitUntil\`. The store gets its rows, and
+- **One POST for all requests of 50 ms**, not one each (90 µs): the first request that ends gathers, in its own \`waitUntil\`. The store gets its rows, and
   the outbox its sums, in the same way ([041](../../src/decisions/041-outbox.md)).
-- **Encoded once**, straight to text, for every place that gets the same; a trace that nobody gets is not encoded.
-- **gzip only where a destination asks for it**, and from 4 KB: of a trace alone it is the dearest step of all.
-- **Metrics are read off the finished spans** and told every 5 s: no second book-keeping on the request's path
+- **Encoded once**, straight to text, for every place that gets the same; a trace without a destination is not encoded.
+- **gzip only where a destination asks for it**, and from 4 KB: for a single trace it is the most expensive step.
+- **Metrics are read off the finished spans** and sent every 5 s: nothing is counted twice on the request's path
   ([042](../../src/decisions/042-metrics.md)).
 - **No JavaScript per chunk** ([050](../../src/decisions/050-streams.md)): a stream is piped natively, and read beside for its spans at most every 250 ms. A
   smaller first read buffer took 90 µs off a stream, leaving out the names of inner functions 20 µs off a request, the platform's own timers 6 % off a
   small one.
-- **What a request has used rides** with the isolate's next call to the queue's object: \`gateway.usage.record\` is a span, not a call.`;
+- **What a request has used is piggybacked** on the isolate's next call to the queue's object: \`gateway.usage.record\` is a span, not a call.`;
 }
 
 function batchTable({ batches }: StepCosts): string {

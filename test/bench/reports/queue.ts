@@ -1,6 +1,7 @@
 // QUEUE.md from what queue.ts has measured: tables, and how each number came about. Pure.
-import type { CostResult } from "./simulate/queue-costs.ts";
-import type { Outcome, Scenario } from "./simulate/regions.ts";
+import { table } from "./markdown.ts";
+import type { CostResult } from "../simulate/queue-costs.ts";
+import type { Outcome, Scenario } from "../simulate/regions.ts";
 
 export interface Throughput {
   readonly name: string;
@@ -42,8 +43,8 @@ ${facts.date}, ${facts.machine}, ${facts.versions}. Made by \`node --expose-gc t
 ## One object
 
 The real object and the real client inside one Worker on plain \`workerd serve\`, its storage in memory, ${facts.parallel} requests side by side.
-Medians of ${facts.rounds} rounds. A request is an admission and its settlement. CPU is that of the whole process. "Added" is what one
-request after the other takes on top of one that does nothing.
+Medians of ${facts.rounds} rounds. A request is an admission and its settlement. CPU is that of the whole process. "Added" is the time of a
+request alone, less that of one that does nothing.
 
 ${table(
   ["", "requests/s", "CPU µs", "added ms (p50)"],
@@ -55,10 +56,10 @@ ${table(
   ]),
 )}
 
-Many who wait at the same time for one slot, each letting the next one in by its settlement:
+Requests that wait at the same time for one slot; each settlement admits the next one:
 
 ${table(
-  ["waiting", "joined/s", "let in/s", "bytes each (rules, Node heap)"],
+  ["waiting", "joined/s", "admitted/s", "bytes each (rules, Node heap)"],
   facts.crowds.map(({ size, joinsPerSecond, wakesPerSecond, bytesEach }) => [
     String(size),
     joinsPerSecond.toFixed(0),
@@ -70,13 +71,13 @@ ${table(
 ## What a request costs
 
 The real client and the real rules in virtual time: one tenant, Poisson arrivals spread over
-so many isolates, generations of 2 s. "Far below" has every limit set far above what is used; "in use" has slots of which a quarter are
-taken, so the row is written each second and no leases are given in advance. Calls are the object's (heartbeats and alarms too), rows are written ones (alarms too). Dollars of a million
+so many isolates, generations of 2 s. "Far below": every limit is far above what is used. "In use": a quarter of the slots are
+taken, so the row is written each second and no leases are prefetched. Calls are the object's (heartbeats and alarms too), rows are written ones (alarms too). Dollars of a million
 requests at Cloudflare's prices of 2026-11: $0.15 per million calls, $1.00 per million rows, and the object's time in memory, which
 is most of it where requests are few.
 
 ${table(
-  ["requests/s", "isolates", "limits", "design", "calls", "rows", "by leases at hand", "$ per million"],
+  ["requests/s", "isolates", "limits", "design", "calls", "rows", "by prefetched leases", "$ per million"],
   facts.costs.map((cost) => [
     String(cost.requestsPerSecond),
     String(cost.isolates),
@@ -93,8 +94,8 @@ ${table(
 
 A model, not the gateway: a limit of 200 requests a second, five regions, the object or the root in eastern North America. "Single" is
 one object, as built. "Hierarchy" is a root that leases shares to one child in each region every second, by demand. Waits are from
-arrival to admission with all round trips; over is the most above the limit in any second (a single object lets a burst of a tenth pass); lost are those not let in
-within ten seconds. What follows is [decision 024](../../src/decisions/024-one-object.md).
+arrival to admission with all round trips; over is the most above the limit in any second (a single object lets a burst of a tenth pass); lost are those not admitted
+within ten seconds. The conclusion is [decision 024](../../src/decisions/024-one-object.md).
 
 ${table(
   ["", "design", "utilisation", "over", "mean ms", "p95 ms", "lost"],
@@ -116,9 +117,4 @@ function regionRow(name: string, design: string, outcome: Outcome): readonly str
     outcome.p95Ms.toFixed(0),
     `${outcome.lostPercent.toFixed(1)} %`,
   ];
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, at) => (at === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
 }

@@ -1,4 +1,4 @@
-// Tables and numbers as RESULTS.md has them. Pure.
+// Tables and numbers of all reports. Pure.
 
 /** Empty for what was not measured. */
 export function format(value: number, digits: number): string {

@@ -2,7 +2,7 @@
 // The case is named by the model in the request. Started by run.ts; sends its URL over IPC, and its counts when asked.
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { completion, PACED, streamEvents, type MockCounts } from "./cases.ts";
+import { completion, PACED, streamEvents, type MockCounts } from "../cases.ts";
 
 /** Node's timers are late by up to this: the last stretch before a chunk is due is spun, or it would drown what is measured. */
 const TIMER_GRAIN_MS = 2;

@@ -1,5 +1,5 @@
 // The numbers of cache.ts as CACHE.md. Pure.
-import { PACED } from "./cases.ts";
+import { PACED } from "../cases.ts";
 import { median, quantile } from "./statistics.ts";
 
 export type CacheCase = {
@@ -28,7 +28,7 @@ export function cacheReport(
 
 Made by \`npm run bench:cache\`; only the last section is written by hand. ${date}, ${machine}, ${versions}.
 
-Method: plain \`workerd serve\`, ${rounds} interleaved rounds a cell after 3 s of warming up, 16 connections that all ask the same. CPU is that of the
+Method: plain \`workerd serve\`, ${rounds} interleaved rounds a cell after 3 s of warming up, 16 connections that send the same request. CPU is that of the
 whole process: Durable Objects (storage on a disk in memory) and KV (a Map in a Worker of its own) are in it. A ratio is taken in each round against the
 bare Worker of that round, which passes the request on to the upstream; then their median, and the quarter below and above.
 "traced": every span exported by OTLP and every trace kept in the embedded store; "exported only": without the store.
@@ -49,9 +49,9 @@ ${cases
 ${cases.flatMap(rows).join("\n")}
 
 "${PACED.model}" is a stream of ${PACED.chunks} chunks over some 130 ms. There one of ${CLIENTS} clients leads and the others follow, so a follower costs
-about what a coalesced request does on the average; in the other cases an answer comes so fast that few meet.
+about what a coalesced request does on the average; in the other cases an answer comes so fast that few requests overlap.
 
-## A choice of target
+## Choosing a target
 
 | strategy | µs a plan (four targets, Node) |
 | --- | ---: |

@@ -1,10 +1,10 @@
 // Turns what was measured into the Markdown of RESULTS.md: ratios are taken inside each round and then their median, so that a
 // busy moment of the machine hits both sides. Pure.
-import { BUNDLE_BAR_KIB, CASES, TTFT_BAR_MS, type MockCounts } from "./cases.ts";
-import type { StepCosts } from "./export-cost.ts";
+import { BUNDLE_BAR_KIB, CASES, TTFT_BAR_MS, type MockCounts } from "../cases.ts";
+import type { StepCosts } from "../export-cost.ts";
 import { format, table } from "./markdown.ts";
-import { tracingChapter } from "./report-tracing.ts";
-import type { Measured, Sample, StreamSample } from "./rounds.ts";
+import { tracingChapter } from "./tracing.ts";
+import type { Measured, Sample, StreamSample } from "../rounds.ts";
 import { median } from "./statistics.ts";
 
 export type Facts = {

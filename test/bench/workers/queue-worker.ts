@@ -1,9 +1,15 @@
 // The Worker that the queue's bench serves on plain workerd: it drives the real queue object with the real client from inside, so
 // that what is measured is the queue and not HTTP. Each path is one measurement; queue.ts calls them and reads the CPU clock.
-import { createQueueClient } from "../../src/limits/isolate/queue-client.ts";
-import type { AdmissionRequest, Admitted, Limits, QueueRpc, Settlement } from "../../src/limits/protocol.ts";
+import { createQueueClient } from "../../../src/limits/isolate/queue-client.ts";
+import type {
+  AdmissionRequest,
+  Admitted,
+  Limits,
+  QueueRpc,
+  Settlement,
+} from "../../../src/limits/protocol.ts";
 
-export { TenantQueue } from "../../src/limits/object/tenant-queue.ts";
+export { TenantQueue } from "../../../src/limits/object/tenant-queue.ts";
 
 const never = new AbortController().signal;
 /** Tells the ids of one run from another's: the queue remembers those it has seen. */

@@ -2,14 +2,14 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { unstable_readConfig } from "wrangler";
-import { TEST_VARS } from "../support/clients/admin-client.ts";
+import { TEST_VARS } from "../../support/clients/admin-client.ts";
 import { workerdConfig, type WorkerConfig } from "./workerd-config.ts";
 
 /** A file system in memory (Linux): a shared machine's disk would drown what is measured. */
 const MEMORY_DISK = "/dev/shm";
 const OBJECTS_PREFIX = "headgate-bench-objects-";
-const ROOT = join(import.meta.dirname, "../..");
-const WORKERS = join(import.meta.dirname, "workers");
+const ROOT = join(import.meta.dirname, "../../..");
+const WORKERS = join(import.meta.dirname, "../workers");
 
 export type GatewayFolder = {
   /** Environment of the Worker, over the test defaults. */

@@ -1,6 +1,6 @@
 // The load generator of the bench, a process of its own: drives one URL in a closed loop for a bounded time over a fixed number
-// of keep-alive connections and checks every answer. Started by run.ts, told what to do over IPC (LoadJob in, LoadResult out).
-import { answerProblem } from "./cases.ts";
+// of keep-alive connections and checks every answer. Started by run.ts, which sends a LoadJob over IPC and gets a LoadResult.
+import { answerProblem } from "../cases.ts";
 import { openConnection, type Connection } from "./http-client.ts";
 
 export type LoadJob = {
