@@ -24,7 +24,8 @@ export function replay(
   const asStored = { body: entry.body, contentType: entry.contentType };
   if ("operation" in clientWire) return isAsStored ? asStored : undefined;
   const contentType = chat.stream ? clientWire.streamType(chat) : "application/json";
-  if (isAsStored && (!chat.stream || contentType.startsWith("text/event-stream"))) return asStored;
+  const isForwardable = contentType.startsWith("text/event-stream") && !clientWire.streamFilter?.(chat);
+  if (isAsStored && (!chat.stream || isForwardable)) return asStored;
   try {
     const whole = entry.form === "json" ? entry.body : clientWire.wholeFromStream(readEvents(entry.body));
     return { body: chat.stream ? clientWire.streamFromWhole(whole, chat) : whole, contentType };

@@ -67,7 +67,8 @@ async function* limited(
   maxBytes: number,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
-  for await (const chunk of format === undefined ? body : decompressed(body, format)) {
+  const pieces = format === undefined ? body : decompressed(body, format, maxBytes, () => tooLarge(maxBytes));
+  for await (const chunk of pieces) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) throw tooLarge(maxBytes);
     yield chunk;

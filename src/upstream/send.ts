@@ -9,6 +9,7 @@ import type { RunModel } from "./model-binding.ts";
 import { baseUrlFor, type Provider } from "../providers/provider.ts";
 import type { Target, UpstreamRequest } from "../wires/upstream-wire.ts";
 import { readErrorResponse } from "./read-body.ts";
+import { encodingFault } from "./response-encoding.ts";
 
 export interface UpstreamPorts {
   readonly fetch: typeof globalThis.fetch;
@@ -57,7 +58,7 @@ const SWITCHING_PROTOCOLS = 101;
 
 /**
  * Calls a target and waits for the head of its response. Throws the provider's reading of a bad status,
- * `upstream_error` for a failed connection, `upstream_timeout`, and `client_disconnected` when the client left first.
+ * `upstream_error` for a failed connection, `upstream_malformed` for an encoding that can't be decoded, `upstream_timeout`, and `client_disconnected` when the client left first.
  */
 export async function sendUpstream(send: UpstreamSend, ports: UpstreamPorts): Promise<UpstreamCall> {
   const { provider, target, limits, client } = send;
@@ -77,7 +78,14 @@ export async function sendUpstream(send: UpstreamSend, ports: UpstreamPorts): Pr
   }
   const { status } = call.response;
   const isGood = (status >= 200 && status < 300) || status === SWITCHING_PROTOCOLS;
-  if (isGood || !send.throwOnStatus) return call;
+  if (!send.throwOnStatus) return call;
+  const fault = encodingFault(call.response, call.name);
+  if (fault !== undefined) {
+    call.abort("total");
+    call.release();
+    throw isGood ? fault : provider.toError(status, call.response.headers, undefined);
+  }
+  if (isGood) return call;
   throw await readErrorResponse(call, provider, target, idleMs, ports.now());
 }
 

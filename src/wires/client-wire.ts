@@ -73,6 +73,8 @@ export interface ClientWire extends WireDescription {
    * of the same wire is called for events all the same, and `encoder` puts them into another form.
    */
   streamType(chat: ChatRequest): string;
+  /** Takes out of a forwarded stream what this client said it doesn't want; undefined for almost every request. */
+  streamFilter?(chat: ChatRequest): TransformStream<Uint8Array, Uint8Array> | undefined;
   /** What a stream says when it fails after its first byte; the end mark never follows it. */
   errorEvent(error: GatewayError): string;
   /** A stored stream as one whole body: what a non-stream client gets of it. Throws `upstream_malformed`. */

@@ -37,6 +37,7 @@ export async function answerStream(
   span.event("gateway.stream.first_chunk", {}, opened.firstChunkAt);
   const formatting = exchange.isForwarded ? undefined : openFormat(context);
   const { body, done } = opened.send({ errorEvent: exchange.clientWire.errorEvent });
+  const filter = exchange.isForwarded ? exchange.clientWire.streamFilter?.(call.chat) : undefined;
   const finish = async (): Promise<StreamEnd> => {
     const report = await done;
     const answer = summary();
@@ -64,7 +65,8 @@ export async function answerStream(
       sent,
     };
   };
-  return { generation: { contentType: exchange.clientWire.streamType(call.chat), body }, ended: finish() };
+  const contentType = exchange.clientWire.streamType(call.chat);
+  return { generation: { contentType, body: filter ? body.pipeThrough(filter) : body }, ended: finish() };
 }
 
 /** Gathers a stream's text for the trace, where content is wanted there. */
