@@ -19,6 +19,7 @@ import { adminAudit } from "./admin/audit.ts";
 import { adminExport } from "./admin/export.ts";
 import { adminDryRun } from "./admin/dry-run.ts";
 import { adminKeys } from "./admin/keys.ts";
+import { adminMasterKeys } from "./admin/master-keys.ts";
 import { adminProviders } from "./admin/providers.ts";
 import { adminQueue } from "./admin/queue.ts";
 import { adminRoutes } from "./admin/routes.ts";
@@ -82,6 +83,7 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   app.route("/admin", adminTraces);
   app.route("/admin", adminExport);
   app.route("/admin", adminAudit);
+  app.route("/admin", adminMasterKeys);
   app.use("/metrics", adminReadAuth);
   app.get("/metrics", metrics);
   app.use("/jaeger/*", adminReadAuth);

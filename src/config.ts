@@ -51,7 +51,9 @@ const masterKey = z
 const settingsSchema = z.object({
   ADMIN_TOKEN: z.string().min(1).optional(),
   MASTER_KEY: masterKey.optional(),
-  /** During a rotation: opens what the new key has not sealed yet. */
+  /** Before a change: opens already what it will seal once it is MASTER_KEY. */
+  MASTER_KEY_NEXT: masterKey.optional(),
+  /** After a change: opens what MASTER_KEY has not sealed again yet. */
   MASTER_KEY_PREVIOUS: masterKey.optional(),
   OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: "must be an http(s) URL" }).optional(),
   OTLP_HEADERS: headerList,
@@ -76,14 +78,22 @@ export const SETTING_NAMES: readonly string[] = Object.keys(settingsSchema.shape
 /** A token that opens everything must be beyond guessing; a local run is behind the loopback address. */
 const MIN_ADMIN_TOKEN_CHARS = 24;
 
-const checkedSettingsSchema = settingsSchema.superRefine(({ ADMIN_TOKEN, DEV_TENANT }, context) => {
-  if (DEV_TENANT || ADMIN_TOKEN === undefined || ADMIN_TOKEN.length >= MIN_ADMIN_TOKEN_CHARS) return;
-  context.addIssue({
-    code: "custom",
-    path: ["ADMIN_TOKEN"],
-    message: `must have at least ${MIN_ADMIN_TOKEN_CHARS} characters`,
-  });
+const checkedSettingsSchema = settingsSchema.superRefine((settings, context) => {
+  const { ADMIN_TOKEN, DEV_TENANT, MASTER_KEY, MASTER_KEY_NEXT, MASTER_KEY_PREVIOUS } = settings;
+  if (!DEV_TENANT && ADMIN_TOKEN !== undefined && ADMIN_TOKEN.length < MIN_ADMIN_TOKEN_CHARS) {
+    const message = `must have at least ${MIN_ADMIN_TOKEN_CHARS} characters`;
+    context.addIssue({ code: "custom", path: ["ADMIN_TOKEN"], message });
+  }
+  if (MASTER_KEY === undefined && (MASTER_KEY_NEXT ?? MASTER_KEY_PREVIOUS) !== undefined) {
+    const message = "must be set where MASTER_KEY_NEXT or MASTER_KEY_PREVIOUS is";
+    context.addIssue({ code: "custom", path: ["MASTER_KEY"], message });
+  }
 });
+
+/** One that is set twice, as between two steps of a change, counts once. */
+function uniqueKeys(...keys: readonly (string | undefined)[]): readonly string[] {
+  return [...new Set(keys.filter((key) => key !== undefined))];
+}
 
 function decodedLength(base64: string): number {
   try {
@@ -95,7 +105,7 @@ function decodedLength(base64: string): number {
 
 export interface Settings {
   readonly adminToken: string | undefined;
-  /** Each 32 bytes in base64: MASTER_KEY, which seals the secrets in the records, then the one before it. */
+  /** Each 32 bytes in base64: MASTER_KEY, which seals the secrets in the records, then those that only open them. */
   readonly masterKeys: readonly string[];
   readonly otlpEndpoint: string | undefined;
   readonly otlpHeaders: Readonly<Record<string, string>>;
@@ -128,7 +138,7 @@ export function readSettings(env: object): Settings {
   const { data } = parsed;
   return {
     adminToken: data.ADMIN_TOKEN,
-    masterKeys: [data.MASTER_KEY, data.MASTER_KEY_PREVIOUS].filter((key) => key !== undefined),
+    masterKeys: uniqueKeys(data.MASTER_KEY, data.MASTER_KEY_NEXT, data.MASTER_KEY_PREVIOUS),
     otlpEndpoint: data.OTLP_ENDPOINT,
     otlpHeaders: data.OTLP_HEADERS,
     serviceName: data.SERVICE_NAME,
@@ -137,4 +147,13 @@ export function readSettings(env: object): Settings {
     isContentAllowed: data.CONTENT_CAPTURE,
     isLocal: data.DEV_TENANT,
   };
+}
+
+/** The master keys alone; none where the environment is wrong, which every request then reports. */
+export function masterKeysOf(env: object): readonly string[] {
+  try {
+    return readSettings(env).masterKeys;
+  } catch {
+    return [];
+  }
 }

@@ -30,6 +30,14 @@ describe("settings", () => {
     });
   });
 
+  it("have MASTER_KEY first and the next and previous ones behind it, each once", () => {
+    const [next, previous] = [btoa("n".repeat(32)), btoa("p".repeat(32))];
+    const { masterKeys } = readSettings({ MASTER_KEY, MASTER_KEY_NEXT: next, MASTER_KEY_PREVIOUS: previous });
+    expect(masterKeys).toEqual([MASTER_KEY, next, previous]);
+    expect(readSettings({ MASTER_KEY, MASTER_KEY_NEXT: MASTER_KEY }).masterKeys).toEqual([MASTER_KEY]);
+    expect(faultOf({ MASTER_KEY_PREVIOUS: previous }).message).toContain("MASTER_KEY: must be set");
+  });
+
   it("take an empty variable for an absent one", () => {
     expect(readSettings({ ADMIN_TOKEN: "", MASTER_KEY: "", DEV_TENANT: "" })).toEqual(readSettings({}));
   });

@@ -52,6 +52,27 @@ export interface AuditEntry {
   readonly subject: string;
 }
 
+/** Which master keys there are, and how many secrets each has sealed. */
+export interface MasterKeysView {
+  /** `blocked`: what is left can't be opened with any key that is set; those secrets have to be sent again. */
+  readonly status: "done" | "running" | "blocked";
+  readonly keys: readonly {
+    /** Null for what was sealed by versions that named no key. */
+    readonly id: string | null;
+    /** `seals`: MASTER_KEY; `opens`: the next or the previous one; `unknown`: none that is set. */
+    readonly use: "seals" | "opens" | "unknown";
+    readonly secrets: number;
+  }[];
+  /** Secrets that are not yet under MASTER_KEY. */
+  readonly remaining: number;
+  /** At most 100 records; `name` is empty for the trace destinations of the tenant itself. */
+  readonly unreadable: readonly {
+    readonly tenant: string;
+    readonly kind: "tenant" | "provider";
+    readonly name: string;
+  }[];
+}
+
 /** Bodies are unchecked, as they were sent; each method throws GatewayErrors. */
 export interface DirectoryApi {
   listTenants(page: PageAsk): Promise<Page<TenantView>>;
@@ -90,6 +111,7 @@ export interface DirectoryApi {
   /** Audits what happened to something other than records: `queue.drain`, `admin.refused`, … */
   noteOrder(tenantId: string, action: string, subject?: string): Promise<void>;
   listAudit(page: PageAsk): Promise<Page<AuditEntry>>;
+  getMasterKeys(): Promise<MasterKeysView>;
 }
 
 /** Who writes, and under which condition. */
@@ -164,6 +186,7 @@ export interface DirectoryRpc {
   purgeCache(tenantId: string, ask: WriteAsk): Promise<RpcResult<number>>;
   noteOrder(tenantId: string, action: string, subject: string, ask: WriteAsk): Promise<void>;
   listAudit(page: PageAsk): Promise<Page<AuditEntry>>;
+  getMasterKeys(): Promise<MasterKeysView>;
 
   /** For the data plane, where KV has no answer or an old one. */
   findKey(hash: string): Promise<KeyPointer | undefined>;

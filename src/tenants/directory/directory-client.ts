@@ -227,6 +227,9 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     async listAudit(page) {
       return call((directory) => directory.listAudit(page));
     },
+    async getMasterKeys() {
+      return call((directory) => directory.getMasterKeys());
+    },
   };
 }
 

@@ -7,7 +7,8 @@
 import { GatewayError } from "../../errors.ts";
 import { tenantNotFound } from "../bundle.ts";
 import type { Named, Page, PageAsk, StoredKind, StoredRecords, Versioned } from "./directory-api.ts";
-import type { StoredTenant } from "../records/records.ts";
+import type { ProviderRecord, StoredTenant } from "../records/records.ts";
+import { createSealIndex } from "./seal-index.ts";
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS tenants (
@@ -37,6 +38,20 @@ export type DirectoryStore = ReturnType<typeof createDirectoryStore>;
 
 export function createDirectoryStore(sql: SqlStorage) {
   sql.exec(SCHEMA);
+  const seals = createSealIndex(sql);
+  if (seals.isNew) indexSeals();
+
+  /** Once, for the records of versions before the index. */
+  function indexSeals(): void {
+    for (const { id, record } of sql.exec<{ id: string; record: string }>(
+      "SELECT id, record FROM tenants WHERE record IS NOT NULL",
+    ))
+      seals.noteTenant(id, read(record));
+    for (const { tenant, name, record } of sql.exec<{ tenant: string; name: string; record: string }>(
+      "SELECT tenant, name, record FROM records WHERE kind = 'provider'",
+    ))
+      seals.noteProvider(tenant, name, read(record));
+  }
 
   function tenantRow(id: string): TenantRow | undefined {
     return sql
@@ -70,6 +85,18 @@ export function createDirectoryStore(sql: SqlStorage) {
       )
       .toArray()[0];
     return row === undefined ? undefined : { value: read(row.record), revision: row.revision };
+  }
+
+  /** Throws `not_found` that names the tenant or the record. */
+  function requireRecord<Kind extends StoredKind>(
+    tenantId: string,
+    kind: Kind,
+    name: string,
+  ): Versioned<StoredRecords[Kind]> {
+    requireTenant(tenantId);
+    const found = find(tenantId, kind, name);
+    if (found !== undefined) return found;
+    throw new GatewayError("not_found", `The tenant "${tenantId}" has no ${kind} "${name}".`);
   }
 
   /** Writes and returns the tenant's next version. Each change of any of its records calls this first. */
@@ -107,6 +134,8 @@ export function createDirectoryStore(sql: SqlStorage) {
     getTenant,
     requireTenant,
     find,
+    requireRecord,
+    seals,
     nextVersion,
     readBundle,
 
@@ -127,12 +156,14 @@ export function createDirectoryStore(sql: SqlStorage) {
     writeTenant(id: string, revision: number, record: StoredTenant): void {
       const text = write(record);
       sql.exec("UPDATE tenants SET revision = ?, record = ? WHERE id = ?", revision, text, id);
+      seals.noteTenant(id, record);
     },
 
     /** Erases the tenant and all of its records; a later one of the same name shares none of its cache. */
     eraseTenant(id: string): void {
       sql.exec("UPDATE tenants SET record = NULL, cache_epoch = cache_epoch + 1 WHERE id = ?", id);
       sql.exec("DELETE FROM records WHERE tenant = ?", id);
+      seals.eraseTenant(id);
     },
 
     bumpCacheEpoch(tenantId: string): number {
@@ -188,10 +219,13 @@ export function createDirectoryStore(sql: SqlStorage) {
         revision,
         write(record),
       );
+      // The type can't tell which record belongs to which kind.
+      if (kind === "provider") seals.noteProvider(tenantId, name, record as ProviderRecord);
     },
 
     eraseRecord(tenantId: string, kind: StoredKind, name: string): void {
       sql.exec("DELETE FROM records WHERE tenant = ? AND kind = ? AND name = ?", tenantId, kind, name);
+      if (kind === "provider") seals.eraseProvider(tenantId, name);
     },
 
     /** Throws `invalid_request` where a tenant's records are larger than isolates can keep, which rolls the change back. */

@@ -1,16 +1,18 @@
 /**
  * The directory: the one Durable Object that owns all records. Every admin read and write goes here, so that a reader sees
  * its own write; KV and the queue objects are updated after each change. The data plane reads it only where KV has no
- * answer or an old one. Secrets arrive sealed.
+ * answer or an old one. Secrets arrive sealed; only a change of MASTER_KEY opens them here, to seal them again.
  */
 
 import { DurableObject } from "cloudflare:workers";
-import { GatewayError } from "../../errors.ts";
+import { masterKeysOf } from "../../config.ts";
 import { createAuditLog } from "./audit-log.ts";
+import { createBackgroundWork } from "./background-work.ts";
 import type {
   AuditEntry,
   DirectoryRpc,
   KeyPointer,
+  MasterKeysView,
   Named,
   Page,
   PageAsk,
@@ -28,6 +30,7 @@ import { createKeyChanges } from "./key-changes.ts";
 import { createKeyPointers } from "./key-pointers.ts";
 import { createPublishOutbox, type PublishOutbox } from "./publish-outbox.ts";
 import { toResult, type RpcResult } from "./rpc-result.ts";
+import { createResealing } from "./resealing.ts";
 import { createPublisher } from "./publisher.ts";
 import type {
   IncomingSecret,
@@ -40,9 +43,6 @@ import type {
 import type { RouteRecord } from "../records/route-record.ts";
 import { keepProviderSecrets, keepTenantSecrets } from "../records/seal-records.ts";
 import { queueMark, tenantEntry } from "../storage-keys.ts";
-
-/** Marked targets are updated at once; the alarm is for a crash, so it may be a little later. */
-const ALARM_DELAY_MS = 1000;
 
 const clock = Date.now;
 
@@ -67,7 +67,29 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     outbox: this.#outbox,
     now: clock,
   });
+  readonly #resealing = createResealing({
+    store: this.#store,
+    masterKeys: masterKeysOf(this.env),
+    change: async (tenantId, work) => (await this.#change(tenantId, work)).ok,
+    onDone: (keyId) =>
+      this.#audit.append({ actor: "gateway", action: "master-key.done", tenant: "", subject: keyId }),
+  });
   readonly #erasures = createErasures(this.ctx.storage.sql, clock, (id) => eraseTenant(this.env, id));
+
+  readonly #background = createBackgroundWork({
+    storage: this.ctx.storage,
+    outbox: this.#outbox,
+    erasures: this.#erasures,
+    resealing: this.#resealing,
+    now: clock,
+  });
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    // A change of MASTER_KEY restarts the object.
+    this.#store.seals.forgetUnreadable();
+    void ctx.blockConcurrencyWhile(() => this.#background.resume());
+  }
 
   async listTenants(page: PageAsk): Promise<Page<Named<StoredTenant>>> {
     return this.#store.listTenants(page);
@@ -125,7 +147,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     kind: Kind,
     name: string,
   ): Promise<RpcResult<Versioned<StoredRecords[Kind]>>> {
-    return toResult(() => this.#require(tenantId, kind, name));
+    return toResult(() => this.#store.requireRecord(tenantId, kind, name));
   }
 
   async putProvider(
@@ -162,7 +184,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     ask: WriteAsk,
   ): Promise<RpcResult<KeyRecord>> {
     return this.#change(tenantId, () => {
-      const before = this.#require(tenantId, "key", keyId).value;
+      const before = this.#store.requireRecord(tenantId, "key", keyId).value;
       // The runtime may repeat a call; the second one changes nothing.
       if (before.hash === hash) return before;
       this.#note(ask, "key.rotate", tenantId, keyId);
@@ -177,7 +199,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     ask: WriteAsk,
   ): Promise<RpcResult<null>> {
     return this.#change(tenantId, () => {
-      checkIfMatch(ask.ifMatch, this.#require(tenantId, kind, name).revision);
+      checkIfMatch(ask.ifMatch, this.#store.requireRecord(tenantId, kind, name).revision);
       this.#store.nextVersion(tenantId);
       this.#store.eraseRecord(tenantId, kind, name);
       if (kind === "key") this.#keys.erasePointers(tenantId, name);
@@ -203,6 +225,10 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     return this.#audit.list(page);
   }
 
+  async getMasterKeys(): Promise<MasterKeysView> {
+    return this.#resealing.view();
+  }
+
   async findKey(hash: string): Promise<KeyPointer | undefined> {
     const place = this.#pointers.find(hash);
     return place && { tenantId: place.tenantId, keyId: place.keyId };
@@ -213,7 +239,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
   }
 
   override async alarm(): Promise<void> {
-    await this.#publish();
+    await this.#background.runAlarm();
   }
 
   #put<Kind extends "provider" | "route">(
@@ -235,17 +261,6 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     });
   }
 
-  #require<Kind extends StoredKind>(
-    tenantId: string,
-    kind: Kind,
-    name: string,
-  ): Versioned<StoredRecords[Kind]> {
-    this.#store.requireTenant(tenantId);
-    const found = this.#store.find(tenantId, kind, name);
-    if (found !== undefined) return found;
-    throw new GatewayError("not_found", `The tenant "${tenantId}" has no ${kind} "${name}".`);
-  }
-
   #note(ask: WriteAsk, action: string, tenant: string, subject: string): void {
     this.#audit.append({ actor: ask.actor, action, tenant, subject });
   }
@@ -263,22 +278,11 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
       }),
     );
     if (!result.ok) return result;
-    await this.#armAlarm();
+    await this.#background.arm();
     // A revoked key stops at once because the queue object knows the new version, so the answer waits for that.
     const pushed = this.#outbox.deliver(queue);
-    this.ctx.waitUntil(this.#publish());
+    this.ctx.waitUntil(this.#background.publish());
     await pushed;
     return result;
-  }
-
-  async #publish(): Promise<void> {
-    await Promise.all([this.#outbox.deliverDue(), this.#erasures.runDue()]);
-    await this.#armAlarm();
-  }
-
-  async #armAlarm(): Promise<void> {
-    const dueAt = Math.min(this.#outbox.nextDueAt() ?? Infinity, this.#erasures.nextDueAt() ?? Infinity);
-    if (dueAt === Infinity) return this.ctx.storage.deleteAlarm();
-    return this.ctx.storage.setAlarm(Math.max(dueAt, clock() + ALARM_DELAY_MS));
   }
 }

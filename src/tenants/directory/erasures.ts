@@ -46,6 +46,8 @@ const RECORDS = ["records", "keys", "KV entries"];
 const OBJECTS = ["queue", "traces", "trace outbox", "metrics", "in-flight answers", "semantic index"];
 const CACHE = "cached answers (unreachable; they expire after their time to live, at most 30 days)";
 
+export type Erasures = ReturnType<typeof createErasures>;
+
 /** `erase` empties every object of a tenant, and rejects where one could not be. */
 export function createErasures(
   sql: SqlStorage,

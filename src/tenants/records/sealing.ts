@@ -21,11 +21,25 @@ export interface SecretPlace {
   readonly audience: string;
 }
 
-/** MASTER_KEY, and behind it the ones before: the first seals, all open. */
+/** MASTER_KEY, and behind it the next and the previous one during a change: the first seals, all open. */
 export type MasterKeys = readonly string[];
 
 /** How a sealed text begins that names its key. Those without it are from before, and have no audience. */
 const VERSION = "v2";
+
+/** Stands for the key id of a text that names none. */
+export const UNNAMED_KEY_ID = "";
+
+/** The id of the master key that sealed a text. */
+export function masterKeyIdOf(sealed: string): string {
+  const [version, keyId = UNNAMED_KEY_ID, text = ""] = sealed.split(".");
+  return version === VERSION && text !== "" ? keyId : UNNAMED_KEY_ID;
+}
+
+/** Tells which key sealed a text, and nothing about the key. */
+export async function masterKeyId(masterKey: string): Promise<string> {
+  return (await importMasterKey(masterKey)).id;
+}
 
 /** `v2.{key id}.{base64(nonce ‖ ciphertext ‖ tag)}`. */
 export async function sealSecret(text: string, place: SecretPlace, masterKeys: MasterKeys): Promise<string> {
@@ -48,8 +62,9 @@ export async function openSecret(
   masterKeys: MasterKeys,
 ): Promise<string> {
   if (masterKeys.length === 0) throw noMasterKey();
-  const [version, keyId, text = ""] = sealed.split(".");
-  const isVersioned = version === VERSION && text !== "";
+  const keyId = masterKeyIdOf(sealed);
+  const isVersioned = keyId !== UNNAMED_KEY_ID;
+  const text = sealed.slice(sealed.lastIndexOf(".") + 1);
   for (const masterKey of masterKeys) {
     const { key, id } = await importMasterKey(masterKey);
     if (isVersioned && id !== keyId) continue;
@@ -100,7 +115,7 @@ export function isMask(text: string): boolean {
 
 interface ImportedKey {
   readonly key: CryptoKey;
-  /** Of the key's digest: tells which one sealed a text, and nothing about it. */
+  /** The beginning of a digest of the key. */
   readonly id: string;
 }
 

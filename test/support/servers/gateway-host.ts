@@ -71,6 +71,7 @@ async function serve(start: HostStart): Promise<void> {
   const twin = {
     ...gateway,
     name: TWIN,
+    bindings: { ...gateway.bindings, ...start.twinVars },
     durableObjects: Object.fromEntries(
       Object.entries(workerOptions.durableObjects ?? {}).map(([name, object]) => [
         name,

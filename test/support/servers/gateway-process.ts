@@ -36,6 +36,8 @@ export type GatewayOptions = {
   readonly persistTo?: string;
   /** Whether there is to be a second isolate: the same code with memory of its own, over the same KV and objects. */
   readonly hasTwin?: boolean;
+  /** What the second isolate's environment has otherwise, as while a change of settings spreads. */
+  readonly twinVars?: Readonly<Record<string, string>>;
   /** Gives the Worker the platform's own `AI` binding, whose calls come out at this URL: https in, plain HTTP out. */
   readonly aiUrl?: string;
 };
@@ -47,6 +49,7 @@ export type HostStart = {
   readonly vars: Readonly<Record<string, string>>;
   readonly persistTo: string;
   readonly hasTwin: boolean;
+  readonly twinVars: Readonly<Record<string, string>>;
   readonly aiUrl?: string;
 };
 type Ready = {
@@ -74,6 +77,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     vars: { ...TEST_VARS, ...options.vars },
     persistTo: options.persistTo ?? throwAwayDir ?? "",
     hasTwin: options.hasTwin ?? false,
+    twinVars: options.twinVars ?? {},
     ...(options.aiUrl !== undefined && { aiUrl: options.aiUrl }),
   };
   let log = "";
