@@ -12,7 +12,6 @@ import { openAiChat } from "../../src/wires/openai-chat/client-wire.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { dryRun } from "../../src/pipeline/operations/dry-run.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
-import { type CircuitStatus, CLOSED } from "../../src/targets/circuit.ts";
 import { readHealth } from "../../src/targets/health.ts";
 import { requireTenant } from "../../src/http/admin-http.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../../src/http/read-body.ts";
@@ -51,11 +50,9 @@ export const adminDryRun = new Hono<AppEnv>()
       .queueOf(bundle.id)
       .snapshot()
       .catch(() => undefined);
-    const circuits = new Map(shared?.circuits?.map((circuit) => [circuit.target, circuit]));
     // The queue object's circuits hold for all isolates; this isolate's own are the fallback when it is unreachable.
-    const circuitOf = (target: string): CircuitStatus =>
-      circuits.get(target) ?? (shared === undefined ? targets.circuits.of(target, at) : CLOSED);
-    const items = readHealth(bundle, circuitOf, targets, at);
+    const circuits = shared === undefined ? targets.circuits.all(at) : (shared.circuits ?? []);
+    const items = readHealth(bundle, circuits, targets, at);
     return c.json({ circuitsOf: shared === undefined ? "isolate" : "tenant", items });
   });
 

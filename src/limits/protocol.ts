@@ -3,7 +3,8 @@
  * Every call is idempotent by request id, since the runtime may repeat one. The rules are in src/docs/queue.md, Invariants.
  */
 
-import type { CircuitStatus, CircuitUpdate, OpenCircuit } from "../targets/circuit.ts";
+import type { CircuitUpdate } from "../targets/circuit.ts";
+import type { CircuitStatus, OpenCircuit } from "../targets/circuit-entry.ts";
 import type { Cooldown } from "../targets/cooldowns.ts";
 import type { Retention } from "../telemetry/store/stored-trace.ts";
 

@@ -75,7 +75,7 @@ export function planContext(asking: Asking, deps: Deps, isRehearsal = false): Pl
     priceOf: ({ accountName, model }) => expectedMicroUsd(bundle, accountName, model, chat, deps),
     latencyOf: ({ label }) => latency.of(bundle.id, keyOf(label), now),
     claimTrial: ({ label }) => !isRehearsal && latency.claimTrial(bundle.id, keyOf(label), now),
-    circuitOf: ({ label }) => deps.targets.circuits.of(label, now),
+    circuitOf: ({ label }) => deps.targets.circuits.of(label, key.id, now),
     takeTurn: (branch, weights) =>
       roundRobin[isRehearsal ? "peek" : "next"](`${bundle.id} ${branch}`, weights),
     sessionTargetOf: (routeId, session) => sessions.of(`${bundle.id} ${routeId}`, session, now),

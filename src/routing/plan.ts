@@ -13,7 +13,7 @@ import {
   type TargetRecord,
 } from "../tenants/records/route-record.ts";
 import type { KeyRecord, ProviderRecord, TenantBundle } from "../tenants/records/records.ts";
-import type { CircuitStatus } from "../targets/circuit.ts";
+import type { CircuitStatus } from "../targets/circuit-entry.ts";
 import { chooseBranch, type RequestTraits } from "./conditions.ts";
 import { order, type OrderContext } from "./order.ts";
 import { type PlannedTarget, toTarget } from "./planned-target.ts";

@@ -2,11 +2,14 @@
 
 import type { TenantBundle } from "../tenants/records/records.ts";
 import { latencyKey, type Targets } from "./targets.ts";
-import type { CircuitStatus, CircuitState } from "./circuit.ts";
+import { CLOSED } from "./circuit.ts";
+import type { CircuitStatus, CircuitState } from "./circuit-entry.ts";
 
 export interface TargetHealth {
   readonly target: string;
   readonly circuit: CircuitState;
+  /** The only keys whose calls it holds up; null where it is closed, or open for all. */
+  readonly openForKeys: readonly string[] | null;
   /** Until a call is let through; 0 where one would be. */
   readonly retryInMs: number;
   /** Of the last reported calls, twenty at most. */
@@ -22,10 +25,12 @@ export interface TargetHealth {
   readonly wholeAnswerMs: number | null;
 }
 
+type TargetCircuit = CircuitStatus & { readonly target: string };
+
 /** All targets that the tenant's routes name, in their order. `now` is ms since the epoch. */
 export function readHealth(
   { id, routes }: Pick<TenantBundle, "id" | "routes">,
-  circuitOf: (target: string) => CircuitStatus,
+  circuits: readonly TargetCircuit[],
   { latency }: Pick<Targets, "latency">,
   now: number,
 ): readonly TargetHealth[] {
@@ -36,19 +41,28 @@ export function readHealth(
   const round = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms));
   return [...labels].map((target) => ({
     target,
-    ...circuitFields(circuitOf(target), now),
+    ...circuitFields(
+      circuits.filter((circuit) => circuit.target === target),
+      now,
+    ),
     firstTokenMs: round(latency.of(id, latencyKey(target, true), now)),
     wholeAnswerMs: round(latency.of(id, latencyKey(target, false), now)),
   }));
 }
 
-function circuitFields(
-  { state, retryInMs, failures, calls, openForMs, foundBy }: CircuitStatus,
-  now: number,
-) {
+/** One target's circuits as one: that for all keys, unless it is closed and others aren't. */
+function circuitFields(circuits: readonly TargetCircuit[], now: number) {
+  const ofAll = circuits.find(({ keyId }) => keyId === undefined) ?? CLOSED;
+  const ofKeys =
+    ofAll.state === "closed"
+      ? circuits.filter(({ keyId, state }) => keyId !== undefined && state !== "closed")
+      : [];
+  const { state, retryInMs, failures, calls, openForMs, foundBy } = ofKeys[0] ?? ofAll;
   const iso = (at: number): string => new Date(at).toISOString();
   return {
     circuit: state,
+    openForKeys:
+      ofKeys.length === 0 ? null : ofKeys.map(({ keyId }) => keyId).filter((id) => id !== undefined),
     retryInMs,
     failures,
     calls,

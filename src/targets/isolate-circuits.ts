@@ -5,14 +5,14 @@
  */
 
 import {
-  type CallRef,
   type CallReport,
-  type CircuitStatus,
+  circuitName,
   createCircuitBreakers,
   type CircuitUpdate,
-  type OpenCircuit,
+  isFailure,
   type Verdict,
 } from "./circuit.ts";
+import type { CallRef, CircuitId, CircuitStatus, OpenCircuit } from "./circuit-entry.ts";
 
 /** A probe that no request of this isolate has used by then goes back: another isolate may have one. */
 const GRANT_MS = 5000;
@@ -20,33 +20,43 @@ const GRANT_MS = 5000;
 /** A call that was let through. */
 export interface CallPass {
   readonly target: string;
+  readonly keyId: string;
   /** It is the probe of a half-open circuit, until its first verdict is in. */
   probe?: string;
 }
 
 /** What a request of the pipeline may do. */
 export interface TargetCircuits {
-  of(target: string, now: number): CircuitStatus;
+  /** The circuit that a call of that key meets. */
+  of(target: string, keyId: string, now: number): CircuitStatus;
+  /** All that this isolate knows of, for display. */
+  all(now: number): readonly (CircuitStatus & { readonly target: string })[];
   /**
    * Lets a call through, or not. Answers from memory but for a circuit whose pause is over: the tenant's object lets one
    * caller of all isolates probe it. Never throws.
    */
-  take(target: string, requestId: string): Promise<CallPass | undefined>;
+  take(target: string, keyId: string, requestId: string): Promise<CallPass | undefined>;
   /** What came of a call that was let through; its first verdict decides a probe. */
   record(pass: CallPass, verdict: Verdict, call?: CallRef): void;
 }
 
 type Taken = CallPass | "refused" | "ask";
 
+/** A probe that the object gave to this isolate. */
+interface Grant {
+  readonly circuit: CircuitId;
+  readonly id: string;
+  readonly until: number;
+}
+
 /** What an isolate keeps between its requests. */
-export interface IsolateCircuits {
-  of(target: string, now: number): CircuitStatus;
+export interface IsolateCircuits extends Pick<TargetCircuits, "of" | "all"> {
   /** From memory; `ask` where a probe has to be claimed at the object. */
-  take(target: string, now: number): Taken;
+  take(target: string, keyId: string, now: number): Taken;
   /** The rule while the object can't be called: one probe a pause in this isolate. */
-  takeAlone(target: string, id: string, now: number): CallPass | undefined;
+  takeAlone(target: string, keyId: string, id: string, now: number): CallPass | undefined;
   /** Claims the probe with the next call to the object, where the pause is over and no other request has it. */
-  want(target: string, id: string, now: number): void;
+  want(target: string, keyId: string, id: string, now: number): void;
   /** Returns whether other isolates should know soon. */
   record(pass: CallPass, verdict: Verdict, call: CallRef | undefined, now: number): boolean;
   /** Marks how much of what was learned a call that begins now carries. */
@@ -74,17 +84,18 @@ export function circuitsFor(
 ): TargetCircuits {
   return {
     of: circuits.of,
-    async take(target, requestId) {
-      const taken = circuits.take(target, now());
+    all: circuits.all,
+    async take(target, keyId, requestId) {
+      const taken = circuits.take(target, keyId, now());
       if (taken !== "ask") return taken === "refused" ? undefined : taken;
-      if (!isReachable()) return circuits.takeAlone(target, requestId, now());
-      circuits.want(target, requestId, now());
+      if (!isReachable()) return circuits.takeAlone(target, keyId, requestId, now());
+      circuits.want(target, keyId, requestId, now());
       try {
         await send();
       } catch {
-        return circuits.takeAlone(target, requestId, now());
+        return circuits.takeAlone(target, keyId, requestId, now());
       }
-      const answered = circuits.take(target, now());
+      const answered = circuits.take(target, keyId, now());
       return typeof answered === "string" ? undefined : answered;
     },
     record(pass, verdict, call) {
@@ -97,103 +108,114 @@ export function createIsolateCircuits(send: (update: CircuitUpdate, now: number)
   const breakers = createCircuitBreakers();
   /** Grows with each thing learned here. */
   let learned = 0;
-  /** When something was last learned of a target that is, or was, not closed. */
-  const learnedAt = new Map<string, number>();
+  /** When something was last learned of a circuit that is, or was, not closed; by its name, as the maps below. */
+  const learnedAt = new Map<string, { readonly circuit: CircuitId; readonly at: number }>();
   const wanted = new Map<string, { readonly id: string; readonly at: number }>();
-  const granted = new Map<string, { readonly id: string; readonly until: number }>();
+  const granted = new Map<string, Grant>();
 
-  function touch(target: string): void {
-    learnedAt.set(target, ++learned);
+  function touch({ target, keyId }: CircuitId): void {
+    learned += 1;
+    learnedAt.set(circuitName({ target, keyId }), { circuit: { target, keyId }, at: learned });
   }
 
-  function sendOpen(target: string, now: number): void {
-    const open = breakers.list(now)?.find((each) => each.target === target);
-    if (open !== undefined) send({ kind: "open", open }, now);
-  }
-
-  function take(target: string, now: number): Taken {
-    const { state, retryInMs } = breakers.of(target, now);
-    if (state === "closed") return { target };
-    const grant = granted.get(target);
+  function take(target: string, keyId: string, now: number): Taken {
+    const status = breakers.of(target, keyId, now);
+    if (status.state === "closed") return { target, keyId };
+    const name = circuitName({ target, keyId: status.keyId });
+    const grant = granted.get(name);
     if (grant !== undefined && now < grant.until) {
-      granted.delete(target);
-      return { target, probe: grant.id };
+      granted.delete(name);
+      return { target, keyId, probe: grant.id };
     }
-    return retryInMs > 0 ? "refused" : "ask";
+    return status.retryInMs > 0 ? "refused" : "ask";
   }
 
   function receiveOpen(open: OpenCircuit, mark: number, now: number): void {
-    const { target, probe } = open;
-    const want = wanted.get(target);
+    const { probe } = open;
+    const name = circuitName(open);
+    const want = wanted.get(name);
     if (want !== undefined && probe?.id === want.id) {
-      granted.set(target, { id: want.id, until: now + GRANT_MS });
-      wanted.delete(target);
-    } else if (want !== undefined && want.at <= mark) wanted.delete(target);
-    if ((learnedAt.get(target) ?? 0) > mark) return;
+      granted.set(name, { circuit: open, id: want.id, until: now + GRANT_MS });
+      wanted.delete(name);
+    } else if (want !== undefined && want.at <= mark) wanted.delete(name);
+    if ((learnedAt.get(name)?.at ?? 0) > mark) return;
     breakers.put(open, now);
-    touch(target);
+    touch(open);
   }
 
   return {
-    of: (target, now) => breakers.of(target, now),
+    of: breakers.of,
+    all: breakers.all,
     take,
-    takeAlone(target, id, now) {
-      const taken = take(target, now);
+    takeAlone(target, keyId, id, now) {
+      const taken = take(target, keyId, now);
       if (typeof taken !== "string") return taken;
-      return breakers.claim(target, id, now) ? { target, probe: id } : undefined;
+      return breakers.claim(target, keyId, id, now) ? { target, keyId, probe: id } : undefined;
     },
-    want(target, id, now) {
-      const { state, retryInMs } = breakers.of(target, now);
-      if (state !== "half_open" || retryInMs > 0 || wanted.has(target)) return;
-      wanted.set(target, { id, at: ++learned });
-      send({ kind: "claim", target, id }, now);
+    want(target, keyId, id, now) {
+      const status = breakers.of(target, keyId, now);
+      if (status.state !== "half_open" || status.retryInMs > 0) return;
+      const name = circuitName({ target, keyId: status.keyId });
+      if (wanted.has(name)) return;
+      wanted.set(name, { id, at: ++learned });
+      send({ kind: "claim", target, keyId, id }, now);
     },
     record(pass, verdict, call, now) {
-      const { target, probe } = pass;
+      const { target, keyId, probe } = pass;
       if (
         probe === undefined &&
-        (verdict === "neutral" || (verdict === "alive" && !breakers.isWatched(target)))
+        (verdict === "neutral" || (verdict === "alive" && !breakers.isWatched(target, keyId)))
       )
         return false;
       delete pass.probe;
       const report: CallReport = {
         target,
+        keyId,
         verdict,
         ...(probe !== undefined && { probe }),
         ...(call !== undefined && { call }),
       };
-      const wasClosed = breakers.of(target, now).state === "closed";
+      const before = breakers.of(target, keyId, now);
       // A success of a call that a probe has overtaken says nothing.
-      if (!wasClosed && probe === undefined) return false;
-      const hasOpened = breakers.record(report, now);
+      if (before.state !== "closed" && probe === undefined) return false;
+      const opened = breakers.record(report, now);
       send({ kind: "call", report }, now);
-      if (hasOpened) sendOpen(target, now);
-      if (hasOpened || probe !== undefined) touch(target);
-      return verdict === "failed" || probe !== undefined;
+      if (opened !== undefined) send({ kind: "open", open: opened }, now);
+      if (opened !== undefined) touch(opened);
+      else if (probe !== undefined) touch({ target, keyId: before.keyId });
+      return isFailure(verdict) || probe !== undefined;
     },
     mark(now) {
-      for (const [target, { id, until }] of granted) {
+      for (const [name, { circuit, id, until }] of granted) {
         if (now < until) continue;
-        granted.delete(target);
-        send({ kind: "call", report: { target, verdict: "neutral", probe: id } }, now);
+        granted.delete(name);
+        const { target, keyId } = circuit;
+        const report = {
+          target,
+          ...(keyId !== undefined && { keyId }),
+          verdict: "neutral",
+          probe: id,
+        } as const;
+        send({ kind: "call", report }, now);
       }
       return learned;
     },
     receive(circuits, mark, now) {
       for (const open of circuits ?? []) receiveOpen(open, mark, now);
       if (learnedAt.size === 0) return;
-      for (const [target, at] of learnedAt) {
-        if (at > mark || circuits?.some((open) => open.target === target)) continue;
-        breakers.close(target);
-        learnedAt.delete(target);
-        wanted.delete(target);
-        granted.delete(target);
+      const listed = new Set(circuits?.map(circuitName));
+      for (const [name, { circuit, at }] of learnedAt) {
+        if (at > mark || listed.has(name)) continue;
+        breakers.close(circuit);
+        learnedAt.delete(name);
+        wanted.delete(name);
+        granted.delete(name);
       }
     },
     resend(now) {
       for (const open of breakers.list(now) ?? []) {
         send({ kind: "open", open }, now);
-        touch(open.target);
+        touch(open);
       }
       wanted.clear();
       granted.clear();

@@ -21,7 +21,7 @@ export function createSharedCircuits(): SharedCircuits {
     take(update, now) {
       switch (update.kind) {
         case "claim":
-          breakers.claim(update.target, update.id, now);
+          breakers.claim(update.target, update.keyId, update.id, now);
           return;
         case "open":
           breakers.merge(update.open, now);

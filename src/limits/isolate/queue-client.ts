@@ -164,7 +164,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       if (refused !== undefined) return refused;
       const closedBy = availability.closedBy(now());
       if (closedBy !== undefined) throw new QueueUnreachable(closedBy);
-      if (target !== undefined) state.circuits.want(target, ask.requestId, now());
+      if (target !== undefined) state.circuits.want(target, ask.keyId, ask.requestId, now());
       return admitByCall(ask, signal);
     }
 

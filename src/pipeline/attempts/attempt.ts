@@ -15,7 +15,8 @@ import type { Provider } from "../../providers/provider.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
 import { type FirstByteLimit, firstByteLimit } from "../../routing/first-byte-limit.ts";
 import { DEFAULT_FIRST_BYTE_MS } from "../../tenants/records/route-record.ts";
-import type { CallRef, Verdict } from "../../targets/circuit.ts";
+import type { Verdict } from "../../targets/circuit.ts";
+import type { CallRef } from "../../targets/circuit-entry.ts";
 import type { CallEnd } from "../../targets/concurrency-limiter.ts";
 import { latencyKey } from "../../targets/targets.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
@@ -165,7 +166,8 @@ function learnFromEnd(
     // A client that left, and what the gateway itself ended, say nothing of the target. A refusal was judged by its head.
     const isUpstreams = !isClientGone(over) && error?.canFallBack !== false;
     const isJudged = over.kind === "relay" && over.refusal !== undefined;
-    if (isUpstreams && !isJudged) learn(attempts, turn, isSound(over) ? "alive" : "failed", span);
+    if (isUpstreams && !isJudged)
+      learn(attempts, turn, isSound(over) ? "alive" : isSilence(error) ? "silent" : "failed", span);
   });
 }
 
@@ -178,9 +180,17 @@ function callEnd(error: GatewayError | undefined): CallEnd {
 }
 
 /** What a failed call says about its target. A rate limit is not a failure: it has a cooldown of its own. */
-function verdictOf({ code, canFallBack }: GatewayError): Verdict {
+function verdictOf(error: GatewayError): Verdict {
+  const { code, canFallBack } = error;
   if (code === "upstream_rejected") return "alive";
+  if (isSilence(error)) return "silent";
   return canFallBack && code !== "upstream_rate_limited" ? "failed" : "neutral";
+}
+
+/** The total limit says only that it took long, for which the request may be the cause. */
+function isSilence(error: GatewayError | undefined): boolean {
+  const timeout = error?.details.timeout;
+  return timeout === "first_byte" || timeout === "idle";
 }
 
 function learn(

@@ -78,7 +78,7 @@ export async function callTargets(
         why = attempts.made.count === 0 ? "initial" : "fallback";
         break;
       }
-      const pass = await deps.targets.circuits.take(target.label, call.requestId);
+      const pass = await deps.targets.circuits.take(target.label, call.key.id, call.requestId);
       if (pass === undefined) {
         last = passOver(attempts, target, last);
         why = attempts.made.count === 0 ? "initial" : "fallback";
@@ -159,7 +159,7 @@ function passOver(
   { label }: PlannedTarget,
   last: GatewayError | undefined,
 ): GatewayError {
-  const { state, retryInMs, foundBy } = deps.targets.circuits.of(label, deps.now());
+  const { state, retryInMs, foundBy } = deps.targets.circuits.of(label, call.key.id, deps.now());
   call.trace.root.event("gateway.circuit_open", {
     "gateway.attempt.target": label,
     "gateway.circuit.state": state,

@@ -44,7 +44,7 @@ export async function embedPrompt(
   if (isRefusedUnpriced(call, target, deps)) return none("embedding_unpriced");
   if (deps.targets.concurrency.waitMs(target.label, deps.now()) > 0) return none("embedding_limited");
   // Too slow for a look-up is not too slow for a client's embeddings request: this circuit is the look-up's own.
-  const pass = await deps.targets.circuits.take(`${target.label} (cache)`, call.requestId);
+  const pass = await deps.targets.circuits.take(`${target.label} (cache)`, call.key.id, call.requestId);
   if (pass === undefined) return none("embedding_open");
 
   const facts: RequestFacts = { startedAt: deps.now() };

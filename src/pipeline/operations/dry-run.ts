@@ -9,7 +9,7 @@ import type { Call, Deps } from "../ports.ts";
 import { expectedMicroUsd, expectedUsage, planContext } from "../routed.ts";
 import { usd } from "../../pricing/cost.ts";
 import { latencyKey } from "../../targets/targets.ts";
-import type { CircuitState } from "../../targets/circuit.ts";
+import type { CircuitState } from "../../targets/circuit-entry.ts";
 import { type Plan, planTargets } from "../../routing/plan.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 
@@ -85,13 +85,13 @@ function describe(
   call: DryCall,
   deps: Deps,
 ): DryTarget {
-  const { bundle, chat } = call;
+  const { bundle, chat, key } = call;
   const latencyMs = deps.targets.latency.of(bundle.id, latencyKey(label, chat.stream), deps.now());
   const cost = expectedMicroUsd(bundle, accountName, model, chat, deps);
   return {
     target: label,
     params,
-    circuit: deps.targets.circuits.of(label, deps.now()).state,
+    circuit: deps.targets.circuits.of(label, key.id, deps.now()).state,
     latencyMs: latencyMs === undefined ? null : Math.round(latencyMs),
     expectedCostUsd: cost === undefined ? null : usd(cost),
   };

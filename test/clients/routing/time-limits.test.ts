@@ -171,6 +171,42 @@ describe("whom a limit concerns", () => {
   });
 });
 
+describe("whom failures concern", () => {
+  const MANY = 8;
+  const FAILS: Reply = { kind: "error", status: 500 };
+  const ONCE = { retries: { maxAttempts: 1 } };
+
+  test("one key's failures close the model to that key, and to no other", async () => {
+    const tenant = await withTarget(FAILS, ONCE);
+    for (let asked = 0; asked < MANY; asked += 1) await chat(stack, tenant.key, { model: "r" });
+    expect(callsOf(tenant)).toBe(5);
+    stack.upstream.script(tenant.model, { kind: "answer", text: "at last" });
+    const other = await makeKey(stack.gateway, tenant.id);
+    expect((await chat(stack, other.key, { model: "r" })).content).toBe("at last");
+    const refused = await chat(stack, tenant.key, { model: "r" });
+    expect(refused).toMatchObject({ status: 503, error: "upstream_overloaded" });
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    const health = await stack.gateway.admin("GET", `/admin/tenants/${tenant.id}/health`);
+    expect(await health.json()).toMatchObject({
+      items: [{ circuit: "open", openForKeys: [tenant.keyId] }],
+    });
+  });
+
+  test("the failures of two keys close it to all", async () => {
+    const tenant = await withTarget(FAILS, ONCE);
+    const [second, third] = [
+      await makeKey(stack.gateway, tenant.id),
+      await makeKey(stack.gateway, tenant.id),
+    ];
+    for (const key of [tenant.key, second.key])
+      for (let asked = 0; asked < MANY; asked += 1) await chat(stack, key, { model: "r" });
+    const calls = callsOf(tenant);
+    expect(calls).toBe(7);
+    expect(await chat(stack, third.key, { model: "r" })).toMatchObject({ status: 503 });
+    expect(callsOf(tenant)).toBe(calls);
+  });
+});
+
 describe("a Retry-After", () => {
   const limited = (ms: number): Reply => ({
     kind: "error",

@@ -62,7 +62,7 @@ describe("a circuit", () => {
   test("that is half-open lets one request probe the target, and its span says so", async () => {
     let now = START_AT;
     const circuits = createLoneCircuits(() => now);
-    for (let call = 0; call < 5; call += 1) circuits.record({ target: "a/one" }, "failed");
+    for (let call = 0; call < 5; call += 1) circuits.record({ target: "a/one", keyId: "key-1" }, "failed");
     now += 10_000;
     const probe = ask({ replies: [completion()], targets: { circuits }, deps: { now: () => now } });
     await probe.generate();
@@ -72,7 +72,7 @@ describe("a circuit", () => {
     expect(spanNamed(trace, "gateway.route").attributes["gateway.route.reason"]).toBe(
       "first in the route's order; its circuit is half-open",
     );
-    expect(circuits.of("a/one", now).state).toBe("closed");
+    expect(circuits.of("a/one", "key-1", now).state).toBe("closed");
   });
 
   test("that is open for all still lets the cache answer", async () => {
@@ -81,7 +81,7 @@ describe("a circuit", () => {
     await first.generate();
     await first.finish();
     for (const target of ["a/one", "b/two"]) {
-      for (let call = 0; call < 5; call += 1) circuits.record({ target }, "failed");
+      for (let call = 0; call < 5; call += 1) circuits.record({ target, keyId: "key-1" }, "failed");
     }
     const { cacheStore } = first;
     const now = (): number => START_AT;
@@ -108,7 +108,7 @@ describe("a circuit", () => {
       await gateway.generate().catch(() => {});
       await gateway.finish();
     }
-    expect(circuits.of("a/one", START_AT).state).toBe("closed");
+    expect(circuits.of("a/one", "key-1", START_AT).state).toBe("closed");
   });
 });
 

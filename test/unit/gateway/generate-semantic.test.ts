@@ -336,7 +336,7 @@ describe("a look-up that fails", () => {
     await sixth.generate();
     const [, near] = spansNamed(await sixth.finish(), "gateway.cache.lookup");
     expect(near?.attributes["gateway.cache.reason"]).toBe("embedding_open");
-    expect(targets.circuits.of("b/embed-1", 0).state).toBe("closed");
+    expect(targets.circuits.of("b/embed-1", "key-1", 0).state).toBe("closed");
   });
 });
 

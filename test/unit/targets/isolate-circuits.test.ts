@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { createQueueMachine, type QueueMachine } from "../../../src/limits/queue/queue-machine.ts";
 import { createQueueClient, type TenantQueueClient } from "../../../src/limits/isolate/queue-client.ts";
 import type { QueueRpc } from "../../../src/limits/protocol.ts";
-import type { CallRef } from "../../../src/targets/circuit.ts";
+import type { CallRef } from "../../../src/targets/circuit-entry.ts";
 import { askOf, limitsOf, START_AT } from "../../support/builders/admission.ts";
 
 const TARGET = "up/dead";
@@ -99,7 +99,8 @@ let requests = 0;
 async function request(
   { clients, object }: Setup,
   isolate: number,
-  outcome: "alive" | "failed" | "neutral" | "dies",
+  outcome: "alive" | "failed" | "silent" | "neutral" | "dies",
+  keyId = "key_1",
 ): Promise<boolean> {
   const client = clients[isolate];
   if (client === undefined) throw new Error("no such isolate");
@@ -108,18 +109,21 @@ async function request(
   const limits = limitsOf({ concurrency: 10_000, maxDepth: 100 });
   void object;
   const answer = await client
-    .admit(askOf(id, { limits }), new AbortController().signal, TARGET)
+    .admit(askOf(id, { limits, keyId }), new AbortController().signal, TARGET)
     .catch(() => undefined);
-  const pass = await client.targets.circuits.take(TARGET, id);
+  const pass = await client.targets.circuits.take(TARGET, keyId, id);
   if (pass !== undefined && outcome !== "dies") client.targets.circuits.record(pass, outcome, call);
   if (answer?.kind === "admitted" && outcome !== "dies") {
     const usage = { inputTokens: 1, outputTokens: 1, costMicroUsd: 0, outcome: "ok" } as const;
     await client
-      .settle({ requestId: id, keyId: "key_1", leaseId: answer.lease.id, ...usage }, answer.canDeferSettle)
+      .settle({ requestId: id, keyId, leaseId: answer.lease.id, ...usage }, answer.canDeferSettle)
       .catch(() => {});
   }
   return pass !== undefined;
 }
+
+const openOf = ({ object, now }: Setup) =>
+  object.snapshot(now).circuits?.filter(({ state }) => state !== "closed");
 
 describe("a dead target", () => {
   test("costs all isolates together some five calls, and then one a pause, twice as long each time", async () => {
@@ -156,11 +160,16 @@ describe("a dead target", () => {
     for (let turn = 0; turn < 5; turn += 1) await request(shared, 0, "failed");
     const finder = `req_${requests}`;
     await shared.pass(4000);
-    expect(shared.object.snapshot(shared.now).circuits).toMatchObject([
-      { target: TARGET, state: "open", foundBy: { requestId: finder, traceId: `trace_${finder}` } },
+    expect(openOf(shared)).toMatchObject([
+      {
+        keyId: "key_1",
+        target: TARGET,
+        state: "open",
+        foundBy: { requestId: finder, traceId: `trace_${finder}` },
+      },
     ]);
     await request(shared, 1, "failed");
-    expect(shared.clients[1]?.targets.circuits.of(TARGET, shared.now)).toMatchObject({
+    expect(shared.clients[1]?.targets.circuits.of(TARGET, "key_1", shared.now)).toMatchObject({
       state: "open",
       openForMs: 4000,
       foundBy: { requestId: finder },
@@ -181,7 +190,10 @@ describe("a dead target", () => {
     const shared = setup(2);
     for (let turn = 0; turn < 5; turn += 1) await request(shared, 0, "failed");
     await shared.pass(FIRST_PAUSE_MS + 1000);
-    const gone = askOf("req_gone", { limits: limitsOf({ concurrency: 10_000, maxDepth: 100 }) });
+    const gone = askOf("req_gone", {
+      keyId: "key_1",
+      limits: limitsOf({ concurrency: 10_000, maxDepth: 100 }),
+    });
     await shared.clients[0]?.admit(gone, new AbortController().signal, TARGET);
     expect(await request(shared, 1, "alive")).toBe(false);
     await shared.pass(5000);
@@ -191,13 +203,66 @@ describe("a dead target", () => {
   });
 });
 
+describe("a target that fails for one key", () => {
+  const others = async (shared: Setup): Promise<readonly boolean[]> => [
+    await request(shared, 0, "alive", "key_2"),
+    await request(shared, 1, "alive", "key_3"),
+  ];
+
+  test("is closed to that key in all isolates, and open to all others, who keep succeeding", async () => {
+    const shared = setup(2);
+    for (let turn = 0; turn < 6; turn += 1) await request(shared, turn % 2, "failed");
+    await shared.pass(1000);
+    for (const isolate of [0, 1]) expect(await request(shared, isolate, "failed")).toBe(false);
+    expect(await others(shared)).toEqual([true, true]);
+    await shared.pass(FIRST_PAUSE_MS);
+    expect(await request(shared, 1, "alive")).toBe(true);
+    await shared.pass(1000);
+    for (const isolate of [0, 1]) expect(await request(shared, isolate, "alive")).toBe(true);
+  });
+
+  test("and then for another is closed to all: the first key's failures count for three of the five", async () => {
+    const shared = setup(2);
+    for (let turn = 0; turn < 6; turn += 1) await request(shared, 0, "failed");
+    await shared.pass(1000);
+    expect(await request(shared, 1, "failed", "key_2")).toBe(true);
+    expect(await request(shared, 1, "failed", "key_2")).toBe(true);
+    await shared.pass(1000);
+    expect(openOf(shared)).toMatchObject([{ target: TARGET, state: "open" }]);
+    expect(openOf(shared)?.[0]).not.toHaveProperty("keyId");
+    for (const isolate of [0, 1]) expect(await request(shared, isolate, "alive", "key_3")).toBe(false);
+  });
+
+  test("is closed to all where it was silent for as long as the route allows", async () => {
+    const shared = setup(2);
+    for (let turn = 0; turn < 6; turn += 1) await request(shared, turn % 2, "silent");
+    await shared.pass(1000);
+    expect(await others(shared)).toEqual([false, false]);
+  });
+
+  test("whatever its failures and the others' successes, over any order, is never closed to the others", async () => {
+    const turn = fc.record({ isolate: fc.nat(1), isBad: fc.boolean(), ms: fc.nat(3000) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(turn, { minLength: 20, maxLength: 80 }), async (turns) => {
+        const shared = setup(2);
+        for (const { isolate, isBad, ms } of turns) {
+          if (isBad) await request(shared, isolate, "failed");
+          else expect(await request(shared, isolate, "alive", "key_2")).toBe(true);
+          await shared.pass(ms);
+        }
+      }),
+      { numRuns: 60, seed: 74 },
+    );
+  });
+});
+
 describe("the object", () => {
   test("costs no call while nothing fails", async () => {
     const shared = setup(1);
     for (let turn = 0; turn < 20; turn += 1) await request(shared, 0, "alive");
     const before = shared.calls;
     for (let turn = 0; turn < 20; turn += 1) {
-      const pass = await shared.clients[0]?.targets.circuits.take(TARGET, "req_x");
+      const pass = await shared.clients[0]?.targets.circuits.take(TARGET, "key_1", "req_x");
       if (pass !== undefined) shared.clients[0]?.targets.circuits.record(pass, "alive");
     }
     await shared.pass(5000);
@@ -214,7 +279,10 @@ describe("the object", () => {
       await shared.pass(2000);
     }
     await shared.pass(2000);
-    expect(shared.object.snapshot(shared.now).circuits).toMatchObject([{ failures: 3, calls: 3 }]);
+    expect(shared.object.snapshot(shared.now).circuits).toMatchObject([
+      { failures: 3, calls: 3 },
+      { keyId: "key_1", failures: 3, calls: 3 },
+    ]);
   });
 
   test("that was restarted receives an open circuit from an isolate that knows it", async () => {
@@ -225,7 +293,7 @@ describe("the object", () => {
     shared.restart();
     expect(await request(shared, 0, "failed")).toBe(false);
     await shared.pass(1500);
-    expect(shared.object.snapshot(shared.now).circuits).toMatchObject([{ target: TARGET, state: "open" }]);
+    expect(openOf(shared)).toMatchObject([{ target: TARGET, state: "open" }]);
     expect(await request(shared, 2, "failed")).toBe(false);
   });
 
