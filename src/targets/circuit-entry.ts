@@ -71,7 +71,7 @@ export interface CircuitEntry extends CircuitId {
   foundBy: CallRef | undefined;
 }
 
-export function createEntry({ target, keyId }: CircuitId): CircuitEntry {
+export function createCircuitEntry({ target, keyId }: CircuitId): CircuitEntry {
   return {
     target,
     keyId,

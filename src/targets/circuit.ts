@@ -13,7 +13,7 @@ import {
   type CircuitId,
   type CircuitStatus,
   countCall,
-  createEntry,
+  createCircuitEntry,
   FIRST_PAUSE_MS,
   forgetKey,
   isClean,
@@ -111,7 +111,7 @@ export function createCircuitBreakers(): CircuitBreakers {
     if (known !== undefined) return known;
     const [oldest] = entries.keys();
     if (entries.size >= MAX_TARGETS && oldest !== undefined) entries.delete(oldest);
-    const entry = createEntry(id);
+    const entry = createCircuitEntry(id);
     entries.set(name, entry);
     return entry;
   }

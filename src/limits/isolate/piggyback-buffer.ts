@@ -4,7 +4,7 @@
  * sends nothing itself.
  */
 
-import type { CircuitUpdate } from "../../targets/circuit.ts";
+import { type CircuitUpdate, isFailure } from "../../targets/circuit.ts";
 import { type Cooldown, MAX_COOLDOWN_MS } from "../../targets/cooldowns.ts";
 import type { Expense, IsolateUpdates, LeaseStart, ObjectState, Settlement } from "../protocol.ts";
 
@@ -169,7 +169,8 @@ function keepBounded(
 }
 
 function isUrgent(updates: CircuitUpdate): boolean {
-  return updates.kind !== "call" || updates.report.verdict === "failed" || updates.report.probe !== undefined;
+  if (updates.kind !== "call") return true;
+  return isFailure(updates.report.verdict) || updates.report.probe !== undefined;
 }
 
 function sizeOf({ settles, starts, unused, cooldowns, circuits, expenses }: Piggyback): number {
