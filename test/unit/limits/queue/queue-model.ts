@@ -114,7 +114,8 @@ export function createModel({ limits, keyLimits }: World) {
       isAdopted: false,
       isBatched,
       isStarted: false,
-      isSettled: false,
+      settlement: undefined,
+      isCostKnown: true,
     };
     all.push(known);
     byId.set(ask.requestId, known);
@@ -165,6 +166,8 @@ export function createModel({ limits, keyLimits }: World) {
   function settlementsOf({ which, tenths }: { which: number; tenths: number }): Settlement[] {
     const known = pick(which);
     if (known?.lease === undefined) return [];
+    // An isolate repeats a settlement as it was; only an object that never slept can tell a false repeat.
+    if (hasSlept && known.settlement !== undefined) return [known.settlement];
     const { requestId, keyId, estimate } = known.ask;
     const costMicroUsd = ((estimate.costMicroUsd ?? 0) * tenths) / 10;
     return [{ ...estimate, requestId, keyId, leaseId: known.lease.id, outcome: "ok", costMicroUsd }];
@@ -183,13 +186,13 @@ export function createModel({ limits, keyLimits }: World) {
     const isLive = known.phase === "holding" && known.expiresAt > now;
     // A sleeper that settles has never gone; neither has one that was cancelled or given back.
     if (isLive) known.isUndone = known.goAt > now;
-    if (!known.isUndone && !known.isSettled) {
+    if (!known.isUndone && known.settlement === undefined) {
       spent += settlement.costMicroUsd;
       if (!isLive) lateUnsaved += settlement.costMicroUsd;
       if (hasCrashed && (!isLive || known.isForgotten)) uncertain += settlement.costMicroUsd;
       // A queue that slept may have forgotten that a cancelled one owes nothing.
     } else if (hasCrashed || (hasSlept && known.isUndone)) uncertain += settlement.costMicroUsd;
-    known.isSettled = true;
+    known.settlement ??= settlement;
     known.isLapsed = false;
     known.phase = "over";
   }
@@ -201,7 +204,8 @@ export function createModel({ limits, keyLimits }: World) {
     const { requestId, traceId, spanId } = known.ask;
     const starts = [{ leaseId: known.lease.id, requestId, traceId, spanId }];
     admission.settle([], now, { ...NO_NEWS, starts });
-    if (known.isLapsed && !known.isStarted) adopted(known);
+    // The start of a lease that nothing is left of is the word of a stranger; its renewal and settlement are not.
+    if (known.isLapsed && !known.isStarted && !known.isForgotten) adopted(known);
     if (known.phase === "holding" && !known.isForgotten && !known.isStarted) {
       known.isStarted = true;
       known.expiresAt = now + LEASE_TTL_MS;
@@ -211,7 +215,7 @@ export function createModel({ limits, keyLimits }: World) {
 
   function giveBack(which: number): void {
     const known = pick(which);
-    if (known?.lease === undefined || !known.isBatched || known.isSettled) return;
+    if (known?.lease === undefined || !known.isBatched || known.settlement !== undefined) return;
     expireOverdue();
     admission.settle([], now, { ...NO_NEWS, unused: [known.lease.id] });
     // The word that a used one is unused is a word too late.
@@ -244,6 +248,12 @@ export function createModel({ limits, keyLimits }: World) {
     const hasReturned = known.isLapsed && lost.length === 0;
     if (known.isLapsed && known.ask.lane === "interactive" && !hasCrashed) expect(lost).toEqual([]);
     if (hasReturned) adopted(known);
+    if (hasReturned && known.isForgotten && !hasCrashed) {
+      known.isForgotten = false;
+      known.isCostKnown = false;
+      // Only a lease in use is renewed.
+      known.isStarted = true;
+    }
     if (!hasCrashed) expect(lost.length === 0).toBe(known.phase === "holding");
     if (known.phase === "holding" && lost.length === 0)
       known.expiresAt = Math.max(now, known.goAt) + LEASE_TTL_MS;
@@ -405,7 +415,7 @@ export function createModel({ limits, keyLimits }: World) {
   }
 
   function reserved(): number {
-    const holding = all.filter(({ phase }) => phase === "holding");
+    const holding = all.filter(({ phase, isCostKnown }) => phase === "holding" && isCostKnown);
     return holding.reduce((sum, { ask }) => sum + (ask.estimate.costMicroUsd ?? 0), 0);
   }
 

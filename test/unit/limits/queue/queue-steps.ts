@@ -1,6 +1,12 @@
 // The steps that the queue's model takes, what it knows of each request, and the one invariant over all of them at the end.
 import { expect } from "vitest";
-import type { AdmissionRequest, Admitted, Lane, Limits } from "../../../../src/limits/protocol.ts";
+import type {
+  AdmissionRequest,
+  Admitted,
+  Lane,
+  Limits,
+  Settlement,
+} from "../../../../src/limits/protocol.ts";
 
 export interface World {
   readonly limits: Limits;
@@ -51,8 +57,10 @@ export interface Known {
   /** Prefetched; `isStarted` once the queue knows which request uses it. */
   readonly isBatched: boolean;
   isStarted: boolean;
-  /** Its first settlement was sent. */
-  isSettled: boolean;
+  /** The first settlement that was sent. */
+  settlement: Settlement | undefined;
+  /** Not after its lease was adopted by its token alone: what it had reserved was forgotten with the object. */
+  isCostKnown: boolean;
 }
 
 /** Float noise of rates such as 70 a minute. */
