@@ -87,11 +87,29 @@ export function createHandle(name: string, client: AbortSignal, totalMs: number)
   let cause: AbortCause | undefined;
   let limitMs: number | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let firesAt = Infinity;
+  /** The armed limit, and when it strikes: Infinity while none is armed. */
+  let armed: "first_byte" | "idle" = "idle";
+  let armedMs = 0;
+  let strikesAt = Infinity;
   const abort = (why: AbortCause, ms?: number): void => {
     if (cause !== undefined) return;
     cause = why;
     limitMs = ms;
     controller.abort(new Error(why));
+  };
+  // Each piece of a body arms the limit afresh, and hardly any limit strikes: the timer stays, and looks when it fires, at
+  // the clock that it runs by.
+  const onTimer = (): void => {
+    timer = undefined;
+    const leftMs = strikesAt - performance.now();
+    if (leftMs <= 0) abort(armed, armedMs);
+    else if (leftMs < Infinity) startTimer(leftMs);
+  };
+  const startTimer = (ms: number): void => {
+    clearTimeout(timer);
+    firesAt = performance.now() + ms;
+    timer = setTimeout(onTimer, ms);
   };
   const onClientGone = (): void => abort(abortCauseOf(client));
   const total = setTimeout(abort, Math.max(0, totalMs), "total");
@@ -103,10 +121,12 @@ export function createHandle(name: string, client: AbortSignal, totalMs: number)
     abort: (why) => abort(why),
     abortedBy: () => cause,
     arm(why, ms) {
-      clearTimeout(timer);
-      timer = setTimeout(abort, ms, why, ms);
+      armed = why;
+      armedMs = ms;
+      strikesAt = performance.now() + ms;
+      if (timer === undefined || firesAt > strikesAt) startTimer(ms);
     },
-    disarm: () => clearTimeout(timer),
+    disarm: () => void (strikesAt = Infinity),
     release() {
       clearTimeout(timer);
       clearTimeout(total);

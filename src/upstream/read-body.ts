@@ -7,6 +7,7 @@ import { GatewayError } from "../errors.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Target } from "../wires/upstream-wire.ts";
 import type { UpstreamCall } from "./call.ts";
+import { type ByteSource, readAsTheyCome, readInBursts } from "./stream-reader.ts";
 
 /** Decoded; an isolate has 128 MB for all tenants. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -65,26 +66,30 @@ async function readPieces(
 ): Promise<boolean> {
   const { body } = call.response;
   if (!body) return true;
-  const reader = body.getReader();
+  const source = sourceOf(body);
   const decoder = new TextDecoder();
   let bytes = 0;
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    bytes += value.byteLength;
-    take(
-      decoder.decode(bytes > maxBytes ? value.subarray(0, value.byteLength - (bytes - maxBytes)) : value, {
-        stream: true,
-      }),
-    );
-    if (bytes > maxBytes) {
-      void reader.cancel().catch(() => {});
+  for (let piece = await source.next(); piece !== undefined; piece = await source.next()) {
+    bytes += piece.byteLength;
+    const excess = Math.max(0, bytes - maxBytes);
+    take(decoder.decode(piece.subarray(0, piece.byteLength - excess), { stream: true }));
+    if (excess > 0) {
+      void source.cancel().catch(() => {});
       return false;
     }
     call.arm("idle", idleMs);
   }
   take(decoder.decode());
   return true;
+}
+
+/** Few large pieces where the body can fill a buffer of ours, as all that come over the network can. */
+function sourceOf(body: ReadableStream<Uint8Array>): ByteSource {
+  try {
+    return readInBursts(body);
+  } catch {
+    return readAsTheyCome(body);
+  }
 }
 
 function parseLoosely(text: string): unknown {

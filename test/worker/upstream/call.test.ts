@@ -83,7 +83,7 @@ afterEach(() => {
 
 /** Runs `work` on a clock that only the test moves. */
 async function onTestClock<T>(ms: number, work: () => Promise<T>): Promise<T> {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   const working = work();
   working.catch(() => {});
   await vi.advanceTimersByTimeAsync(ms);
@@ -184,7 +184,7 @@ describe("time limits", () => {
   });
 
   test("the first byte's is not over a moment before its time", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const { upstream, calling } = start(hang);
     calling.catch(() => {});
     await vi.advanceTimersByTimeAsync(999);
@@ -222,7 +222,7 @@ describe("time limits", () => {
   });
 
   test("after release nothing is left that could abort or keep the Worker alive", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const client = new AbortController();
     const attempt = await start(completion(), { signal: client.signal }).calling;
     expect(vi.getTimerCount()).toBeGreaterThan(0);
@@ -237,7 +237,7 @@ describe("time limits", () => {
     ["broken", new TypeError("no")],
     ["answered and read", completion()],
   ])("a call that was %s leaves no timer", async (_, reply) => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const work = async (): Promise<void> => {
       await readBody(await start(reply).calling, IDLE_MS);
     };
@@ -285,7 +285,7 @@ describe("an abort", () => {
   });
 
   test("arming a limit again leaves the one before without effect", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const attempt = await start(endless).calling;
     attempt.arm("idle", 100);
     await vi.advanceTimersByTimeAsync(99);
