@@ -24,6 +24,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          setupFiles: ["test/support/property-seed.ts"],
           include: ["test/unit/**/*.test.ts", "test/support/**/*.test.ts"],
           testTimeout: TIMEOUT_MS,
           // Pure code without module state, globals or mocks: files may share what they import, which halves the time.
@@ -42,6 +43,7 @@ export default defineConfig({
       {
         test: {
           name: "clients",
+          setupFiles: ["test/support/property-seed.ts"],
           include: ["test/clients/**/*.test.ts"],
           exclude: TIMING,
           globalSetup: ["test/support/servers/worker-bundle.ts"],
