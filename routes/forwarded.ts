@@ -10,6 +10,7 @@ import { parseObject, refuse } from "../src/wires/checked-body.ts";
 import { editTopLevel } from "../src/json/edit.ts";
 import { forward, type Forwarding } from "../src/pipeline/operations/forward.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
+import { checkFormBounds } from "../src/http/form-bounds.ts";
 import { openCall, unreadRequest } from "../src/http/open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyBytes } from "../src/http/read-body.ts";
 
@@ -20,7 +21,7 @@ export function forwarded(path: string, operation: Operation): (c: Context<AppEn
     const options = readRequestOptions(c.req.raw.headers);
     const bytes = await readBodyBytes(c.req.raw, tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
     const contentType = c.req.header("content-type") ?? "";
-    const read = contentType.startsWith("multipart/form-data") ? readForm : readJson;
+    const read = contentType.toLowerCase().startsWith("multipart/form-data") ? readForm : readJson;
     const asked = await read(bytes, contentType, tenant.defaultRoute);
     const chat = unreadRequest(operation, asked.model, asked.text, asked.isStream);
     const { call, deps, hold } = openCall(c, chat, options);
@@ -57,6 +58,7 @@ const readJson: Read = async (bytes, _, defaultModel) => {
 };
 
 const readForm: Read = async (bytes, contentType, defaultModel) => {
+  checkFormBounds(bytes, contentType);
   const form = await new Response(bytes, { headers: { "content-type": contentType } })
     .formData()
     .catch(() => refuse("body", "expected multipart/form-data with a boundary"));

@@ -16,9 +16,9 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
   const url = new URL(request.url);
   // From the URL itself: a decoded parameter would lose the encoding that the vendor expects.
   const [, provider = "", path = ""] = /^\/proxy\/([^/]+)\/?(.*)$/.exec(url.pathname) ?? [];
-  const payload = await passBody(request, maxBytes);
+  const { payload, fault } = await passBody(request, maxBytes);
   const { call, deps, hold } = openCall(c, unreadRequest("proxy", "", "", false), options);
-  const answer = await proxy(
+  const answering = proxy(
     call,
     {
       accountName: readAccountName(provider),
@@ -30,6 +30,9 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
     },
     deps,
   );
+  const answer = await answering.catch((thrown: unknown) => {
+    throw fault() ?? thrown;
+  });
   if (answer.body instanceof ReadableStream) hold();
   return new Response(answer.body, { status: answer.status, headers: answer.headers });
 }

@@ -19,6 +19,7 @@ const RULES = {
   model_not_found: { status: 404, fallback: false },
   not_found: { status: 404, fallback: false },
   method_not_allowed: { status: 405, fallback: false },
+  request_timeout: { status: 408, fallback: false },
   conflict: { status: 409, fallback: false },
   unpriced: { status: 400, fallback: false },
   precondition_failed: { status: 412, fallback: false },

@@ -7,6 +7,7 @@ import type { PageAsk, Versioned, Written } from "../tenants/directory/directory
 import { tenantNotFound } from "../tenants/bundle.ts";
 import { toEtag } from "../tenants/directory/etag.ts";
 import type { TenantBundle } from "../tenants/records/records.ts";
+import { parseWithinBounds } from "../bytes/json-bounds.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
 const DEFAULT_LIMIT = 100;
@@ -26,8 +27,9 @@ export async function readOptionalJson(c: Context<AppEnv>): Promise<unknown> {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
-  } catch {
+    return parseWithinBounds(text, JSON.parse);
+  } catch (thrown) {
+    if (thrown instanceof GatewayError) throw thrown;
     throw new GatewayError("invalid_request", "The body is not valid JSON.", { param: "body" });
   }
 }

@@ -1,52 +1,86 @@
-/** Reads a request body up to a limit: a larger one is refused before it fills the isolate's memory. */
+/**
+ * Reads a request body up to a limit: a larger one is refused before it fills the isolate's memory. How long it may take is
+ * body-time.ts.
+ */
 
+import { type NoteBytes, passWithinTime, type TimedBody, withinBodyTime } from "./body-time.ts";
 import { type Compression, compressionOf, decompressed } from "./content-encoding.ts";
 import { GatewayError } from "../errors.ts";
+import type { StartTimer } from "../runtime/waits.ts";
 
 /** Where the tenant's record sets no limit. */
 export const DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
- * Throws `request_too_large`, `unsupported_encoding`, or `client_disconnected` where the client disconnects before its end. A body with
- * a content-length is checked by that; another is counted while it arrives, one with a content-encoding as it is decompressed.
+ * Throws `request_too_large`, `unsupported_encoding`, `request_timeout`, or `client_disconnected` where the client disconnects
+ * before its end. A body with a content-length is checked by that; another is counted while it arrives, one with a
+ * content-encoding as it is decompressed.
  */
-export function readBodyText(request: Request, maxBytes: number): Promise<string> {
-  return unlessGone(readText(request, maxBytes));
+export function readBodyText(request: Request, maxBytes: number, startTimer?: StartTimer): Promise<string> {
+  return unlessGone(readText(request, maxBytes, startTimer));
 }
 
-async function readText(request: Request, maxBytes: number): Promise<string> {
+async function readText(request: Request, maxBytes: number, startTimer?: StartTimer): Promise<string> {
   const format = compressionOf(request.headers);
-  if (isDeclared(request, maxBytes) && format === undefined) return request.text();
-  if (!request.body) return "";
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of limited(request.body, format, maxBytes))
-    text += decoder.decode(chunk, { stream: true });
-  return text + decoder.decode();
+  const length = declaredLength(request, maxBytes);
+  const { body } = request;
+  if (!body) return "";
+  if (length !== undefined && format === undefined)
+    return withinBodyTime(length, () => request.text(), startTimer);
+  const readPieces = async (note: NoteBytes): Promise<string> => {
+    const decoder = new TextDecoder();
+    let text = "";
+    for await (const chunk of limited(body, format, maxBytes, note))
+      text += decoder.decode(chunk, { stream: true });
+    return text + decoder.decode();
+  };
+  return withinBodyTime(0, readPieces, startTimer);
 }
 
 /** The same as bytes. */
-export function readBodyBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
-  return unlessGone(readBytes(request, maxBytes));
+export function readBodyBytes(
+  request: Request,
+  maxBytes: number,
+  startTimer?: StartTimer,
+): Promise<Uint8Array> {
+  return unlessGone(readBytes(request, maxBytes, startTimer));
 }
 
-async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+async function readBytes(request: Request, maxBytes: number, startTimer?: StartTimer): Promise<Uint8Array> {
   const format = compressionOf(request.headers);
-  const isBounded = isDeclared(request, maxBytes) && format === undefined;
-  if (isBounded || !request.body) return request.bytes();
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of limited(request.body, format, maxBytes)) chunks.push(chunk);
-  return new Blob(chunks).bytes();
+  const length = declaredLength(request, maxBytes);
+  const { body } = request;
+  if (!body) return new Uint8Array();
+  if (length !== undefined && format === undefined)
+    return withinBodyTime(length, () => request.bytes(), startTimer);
+  const readPieces = async (note: NoteBytes): Promise<Uint8Array> => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of limited(body, format, maxBytes, note)) chunks.push(chunk);
+    return new Blob(chunks).bytes();
+  };
+  return withinBodyTime(0, readPieces, startTimer);
+}
+
+/** A body to be passed on. */
+export interface PassedBody {
+  readonly payload: ReadableStream<Uint8Array> | Uint8Array | undefined;
+  /** Why its stream was cut while it was passed on; undefined where it was not. */
+  fault(): GatewayError | undefined;
 }
 
 /**
- * The body to be passed on: as a stream where its length is known, else read first, so that one that is too large is
- * refused before the upstream is called. A compressed one is passed on decompressed. Undefined where there is none.
+ * The body as a stream where its length is known, else read first, so that one that is too large is refused before the
+ * upstream is called. A compressed one is passed on decompressed.
  */
-export async function passBody(request: Request, maxBytes: number) {
-  if (!request.body) return undefined;
-  const isBounded = isDeclared(request, maxBytes) && compressionOf(request.headers) === undefined;
-  return isBounded ? request.body : readBodyBytes(request, maxBytes);
+export async function passBody(request: Request, maxBytes: number): Promise<PassedBody> {
+  const noFault = (): undefined => undefined;
+  const length = declaredLength(request, maxBytes);
+  const { body } = request;
+  if (!body) return { payload: undefined, fault: noFault };
+  if (length === undefined || compressionOf(request.headers) !== undefined)
+    return { payload: await readBodyBytes(request, maxBytes), fault: noFault };
+  const { stream, fault }: TimedBody = passWithinTime(body, length);
+  return { payload: stream, fault };
 }
 
 /** A body that can't be read to its end means that the client disconnected; a TypeError is a bug of the gateway. */
@@ -65,21 +99,28 @@ async function* limited(
   body: ReadableStream<Uint8Array>,
   format: Compression | undefined,
   maxBytes: number,
+  note: NoteBytes,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
-  const pieces = format === undefined ? body : decompressed(body, format, maxBytes, () => tooLarge(maxBytes));
+  // The rest of a body that is too large is left to unread-body.ts.
+  const pieces =
+    format === undefined
+      ? body.values({ preventCancel: true })
+      : decompressed(body, format, maxBytes, () => tooLarge(maxBytes));
   for await (const chunk of pieces) {
     bytes += chunk.byteLength;
+    note(chunk.byteLength);
     if (bytes > maxBytes) throw tooLarge(maxBytes);
     yield chunk;
   }
 }
 
-/** Whether the body has a content-length; throws where that is over the limit. */
-function isDeclared(request: Request, maxBytes: number): boolean {
+/** The body's content-length, where it has one; throws where that is over the limit. */
+function declaredLength(request: Request, maxBytes: number): number | undefined {
   const declared = request.headers.get("content-length");
-  if (declared !== null && Number(declared) > maxBytes) throw tooLarge(maxBytes);
-  return declared !== null;
+  if (declared === null) return undefined;
+  if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
+  return Number(declared);
 }
 
 function tooLarge(maxBytes: number): GatewayError {

@@ -7,6 +7,7 @@ import type { Context, MiddlewareHandler, Next } from "hono";
 import { routePath } from "hono/route";
 import type { AppEnv, Caller, RequestScope } from "../app-types.ts";
 import { toGatewayError } from "../errors.ts";
+import { dropUnreadBody } from "../http/unread-body.ts";
 import {
   factHeaders,
   outcomeOf,
@@ -35,6 +36,8 @@ interface Afterwards {
 
 /** The headers that every response gets here besides those of its facts. */
 export const SCOPE_HEADERS = ["x-request-id", "request-id", "x-trace-id", "traceresponse"] as const;
+
+const REQUEST_TIMEOUT = 408;
 
 /** Paths without a trace: monitoring the gateway must not fill the trace back end. */
 const UNTRACED = /^\/(healthz|metrics)(\/|$)/;
@@ -70,6 +73,7 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
     };
     c.set("scope", scope);
     await next();
+    if (mayHaveUnreadBody(c)) await dropUnreadBody(c.req.raw);
     try {
       describe(c, scope, services.now());
     } finally {
@@ -89,6 +93,12 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
     c.executionCtx.waitUntil(handled.then(() => after.work));
     return handled;
   };
+}
+
+/** Refused before its end or never looked at; a body that came too late is not waited for again. */
+function mayHaveUnreadBody(c: Context<AppEnv>): boolean {
+  const { status } = c.res;
+  return status >= 400 ? status !== REQUEST_TIMEOUT : !c.req.raw.bodyUsed;
 }
 
 /** An unauthenticated refusal: there is no bound on how many come, so their traces are sampled. */

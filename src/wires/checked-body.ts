@@ -6,13 +6,15 @@ import type * as z from "zod";
 import { GatewayError } from "../errors.ts";
 import { isRecord, type JsonRecord } from "../json/fields.ts";
 import { ExactNumber, parseJson } from "../json/exact.ts";
+import { parseWithinBounds } from "../bytes/json-bounds.ts";
 
 /** The body as a JSON object; throws `invalid_request` that says where it breaks. */
 export function parseObject(bodyText: string): JsonRecord {
   let body: unknown;
   try {
-    body = parseJson(bodyText);
+    body = parseWithinBounds(bodyText, parseJson);
   } catch (fault) {
+    if (fault instanceof GatewayError) throw fault;
     throw new GatewayError("invalid_request", describeSyntaxError(bodyText, fault), { cause: fault });
   }
   if (isRecord(body)) return withPlainSettings(body);

@@ -3,9 +3,11 @@
  * chat stream reports its usage as it does on the gateway's own paths. Bodies of unknown paths pass unread.
  */
 
+import { GatewayError } from "../../errors.ts";
 import { editTopLevel } from "../../json/edit.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
 import type { Payload } from "../../upstream/send.ts";
+import { parseWithinBounds } from "../../bytes/json-bounds.ts";
 import type { UpstreamWire } from "../../wires/upstream-wire.ts";
 
 export interface NativeAsk {
@@ -62,9 +64,10 @@ export async function readNativeBody(wires: readonly UpstreamWire[], ask: Native
 
 function parse(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const body: unknown = JSON.parse(text);
+    const body: unknown = parseWithinBounds(text, JSON.parse);
     return isRecord(body) ? body : undefined;
-  } catch {
+  } catch (thrown) {
+    if (thrown instanceof GatewayError) throw thrown;
     return undefined;
   }
 }
