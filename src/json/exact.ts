@@ -23,7 +23,7 @@ let written = 0;
 let marking: ((digits: string) => string) | undefined;
 
 /** As many digits as a double may round away; most texts have no such run, and are not looked at further. */
-const LONG_NUMBER = /[\d.]{16}/;
+const LONG_RUN = 16;
 /** Outside strings, where a number begins and ends. */
 const NUMBER = /-?\d[\d.eE+-]*/y;
 /** Of private use: a text that holds it gets a longer mark. */
@@ -33,7 +33,7 @@ const ESCAPED = /\\u[eE]000/g;
 
 /** As JSON.parse, with numbers that a double can't hold as `ExactNumber`. Throws its SyntaxError. */
 export function parseJson(text: string): unknown {
-  if (text.length < 16 || !LONG_NUMBER.test(text)) return JSON.parse(text);
+  if (!hasLongNumber(text)) return JSON.parse(text);
   const mark = markFor(text);
   const numbers: ExactNumber[] = [];
   const marked = replaceNumbers(text, (digits) => {
@@ -65,6 +65,24 @@ export function toJson(value: unknown): string {
   } finally {
     marking = undefined;
   }
+}
+
+/** Whether digits and points stand in a run of `LONG_RUN`: one of them is then at a multiple of it, and only those are read. */
+function hasLongNumber(text: string): boolean {
+  for (let at = LONG_RUN - 1; at < text.length; at += LONG_RUN) {
+    if (!isNumeric(text.charCodeAt(at))) continue;
+    let from = at;
+    while (from > 0 && isNumeric(text.charCodeAt(from - 1))) from -= 1;
+    let to = at + 1;
+    while (to < text.length && isNumeric(text.charCodeAt(to))) to += 1;
+    if (to - from >= LONG_RUN) return true;
+  }
+  return false;
+}
+
+/** A digit or the decimal point. */
+function isNumeric(unit: number): boolean {
+  return (unit >= 0x30 && unit <= 0x39) || unit === 0x2e;
 }
 
 /** Longer than any run of marks in the text, written out or escaped: no string of it begins with this one. */
@@ -114,7 +132,7 @@ function endOfString(text: string, start: number): number {
 
 /** Whether the double for these digits is another number, as far as its shortest form tells. */
 function isLossy(digits: string): boolean {
-  if (digits.length < 16) return false;
+  if (digits.length < LONG_RUN) return false;
   const number = Number(digits);
   if (Number.isNaN(number)) return false;
   if (/^-?\d+$/.test(digits)) return !Number.isSafeInteger(number);

@@ -62,7 +62,7 @@ const PRIVATE_SUFFIXES = [
   "localtest.me",
   "lvh.me",
   "vcap.me",
-];
+].map((suffix) => `.${suffix}`);
 
 function isPrivateHost(hostname: string): boolean {
   const host = hostname.toLowerCase().replace(/(?<!\.)\.+$/, "");
@@ -71,5 +71,6 @@ function isPrivateHost(hostname: string): boolean {
   // The URL parser has already turned 0x7f.1, 2130706433 and the like into four decimal parts.
   if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) return true;
   if (!host.includes(".")) return true;
-  return PRIVATE_SUFFIXES.some((suffix) => host === suffix || host.endsWith(`.${suffix}`));
+  const dotted = `.${host}`;
+  return PRIVATE_SUFFIXES.some((suffix) => dotted.endsWith(suffix));
 }

@@ -19,6 +19,15 @@ describe("digits", () => {
     );
   });
 
+  test("are kept wherever the number stands", () => {
+    for (const digits of ["9007199254740993", "-9007199254740993", "0.12345678901234567"]) {
+      for (let before = 0; before < 40; before += 1) {
+        const text = `{"${"x".repeat(before)}":${digits}}`;
+        expect(toJson(parseJson(text))).toBe(text);
+      }
+    }
+  });
+
   test("a number that a double holds is a number", () => {
     expect(parseJson('{"a":1796052421123456,"b":0.25}')).toEqual({ a: 1_796_052_421_123_456, b: 0.25 });
   });
