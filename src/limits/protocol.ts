@@ -3,6 +3,7 @@
  * Every call is idempotent by request id, since the runtime may repeat one. The rules are in src/docs/queue.md, Invariants.
  */
 
+import type { Budget, BudgetAlert, BudgetUse, SpentUsd } from "./budget-protocol.ts";
 import type { CircuitUpdate } from "../targets/circuit.ts";
 import type { CircuitStatus, OpenCircuit } from "../targets/circuit-entry.ts";
 import type { Cooldown } from "../targets/cooldowns.ts";
@@ -10,16 +11,6 @@ import type { Retention } from "../telemetry/store/stored-trace.ts";
 
 /** A request's place in the tenant's queue; `batch` yields to `interactive`. */
 export type Lane = "interactive" | "batch";
-
-/** UTC days, ISO weeks (from Monday) and calendar months. */
-export type BudgetPeriod = "day" | "week" | "month";
-
-export interface Budget {
-  readonly microUsd: number;
-  readonly period: BudgetPeriod;
-  /** `alert` lets requests through and only shows that it is exceeded. */
-  readonly onExceeded: "reject" | "alert";
-}
 
 /** What a tenant (or a key) may use; absent means unlimited. */
 export interface Limits {
@@ -198,6 +189,8 @@ export interface Admitted extends ObjectState {
   readonly wait: WaitRecord;
   readonly requests?: LimitWindow;
   readonly tokens?: LimitWindow;
+  /** Of the tenant's and the key's budget the one that is used more. */
+  readonly budget?: BudgetUse;
   /** Slots are plentiful and no request waits: the settlement may be piggybacked on the isolate's next call. */
   readonly canDeferSettle: boolean;
   readonly prefetched?: LeaseGrant;
@@ -215,6 +208,7 @@ export interface Refused extends ObjectState {
   readonly wait: WaitRecord;
   readonly requests?: LimitWindow;
   readonly tokens?: LimitWindow;
+  readonly budget?: BudgetUse;
 }
 
 /** The caller sent `cancel` while its `admit` was open. */
@@ -224,6 +218,11 @@ export interface Cancelled extends ObjectState {
 }
 
 export type AdmissionReply = Admitted | Refused | Cancelled;
+
+export interface SettleReply extends ObjectState {
+  /** Alerts of budgets since the last reply; absent when there are none. */
+  readonly alerts?: readonly BudgetAlert[];
+}
 
 export interface RenewReply extends ObjectState {
   /** Leases that are no longer in force: their holder must stop. */
@@ -256,8 +255,6 @@ export interface QueueSnapshot {
   readonly circuits?: readonly (CircuitStatus & { readonly target: string })[];
 }
 
-export type SpentUsd = Readonly<Record<BudgetPeriod | "reserved", number>>;
-
 /** Operators' temporary overrides; each ends by itself. Times are ms since the epoch. Stored: keep the field names. */
 export interface Overrides {
   /** In force in place of the records' limits. */
@@ -269,7 +266,7 @@ export interface Overrides {
 /** The methods of a tenant's queue object. */
 export interface QueueRpc {
   admit(ask: AdmissionRequest): Promise<AdmissionReply>;
-  settle(settlements: readonly Settlement[], updates?: IsolateUpdates): Promise<ObjectState>;
+  settle(settlements: readonly Settlement[], updates?: IsolateUpdates): Promise<SettleReply>;
   /** Removes a waiting request, or ends the lease of one that was admitted after its caller had left. */
   cancel(requestId: string): Promise<void>;
   /**

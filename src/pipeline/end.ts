@@ -11,7 +11,7 @@ import { type Ended, errorOf, isSound, type StreamEnd, type WholeEnd } from "./e
 import type { HeldLease } from "./held-lease.ts";
 import type { BareCall, Deps } from "./ports.ts";
 import type { SettleOutcome } from "../limits/protocol.ts";
-import { outcomeOf, type Outcome } from "./request-facts.ts";
+import { alertAttributes, outcomeOf, type Outcome } from "./request-facts.ts";
 import type { StreamReport } from "../upstream/stream.ts";
 
 const WHOLE = { form: "json", contentType: "application/json" } as const;
@@ -124,7 +124,10 @@ function settle(call: BareCall, held: HeldLease, outcome: SettleOutcome, deps: D
   };
   deps.defer(
     deps.queue.settle(settlement, canDeferSettle).then(
-      () => span.end(),
+      (alerts) => {
+        for (const alert of alerts) call.trace.addRootEvent("gateway.budget.alert", alertAttributes(alert));
+        span.end();
+      },
       // The lease's time limit gives the slot back; the span says that the usage was not recorded.
       () => span.fail("queue_unreachable").end(),
     ),

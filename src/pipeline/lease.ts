@@ -93,6 +93,7 @@ async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<HeldLease
     if (answer.kind !== "cancelled") {
       if (answer.requests) facts.requests = answer.requests;
       if (answer.tokens) facts.tokens = answer.tokens;
+      if (answer.budget) facts.budget = answer.budget;
     }
     return settleAnswer(answer, span, estimate.inputTokens + estimate.outputTokens, call, deps);
   } catch (thrown) {

@@ -10,6 +10,7 @@ import type { CacheStore } from "../cache/store.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { ClientWire, ClientEmbeddingWire } from "../wires/client-wire.ts";
 import type { InflightRpc } from "../coalescing/protocol.ts";
+import type { BudgetAlert } from "../limits/budget-protocol.ts";
 import type { HeartbeatHooks } from "../limits/isolate/heartbeat.ts";
 import type {
   AdmissionReply,
@@ -60,8 +61,11 @@ export interface QueuePort {
   admit(ask: AdmissionRequest, signal: AbortSignal, target?: string): Promise<AdmissionReply>;
   /** For a request that goes without the object: the refusal by the last known rates, if they are used up. */
   admitAlone(request: AdmissionRequest): Refused | undefined;
-  /** Ends a lease, now or with the isolate's next call: as its admission's `canDeferSettle` allows. */
-  settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
+  /**
+   * Ends a lease, now or with the isolate's next call: as its admission's `canDeferSettle` allows. Returns the alerts of
+   * budgets that this request caused.
+   */
+  settle(settlement: Settlement, canBeLate: boolean): Promise<readonly BudgetAlert[]>;
   /** Books money that was spent outside of any lease. */
   spend(expense: Expense): void;
   /** Takes back an admission that is not needed: it costs nothing then. Never throws. */

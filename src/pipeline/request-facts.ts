@@ -6,6 +6,7 @@
 import type { Bill, CostBasis } from "./bills.ts";
 import type { TokenUsage } from "../schema/chat.ts";
 import type { GatewayError } from "../errors.ts";
+import type { BudgetAlert, BudgetUse } from "../limits/budget-protocol.ts";
 import type { LimitWindow } from "../limits/protocol.ts";
 import { usd } from "../pricing/cost.ts";
 import type { SpanAttributes } from "../telemetry/trace/attributes.ts";
@@ -70,6 +71,8 @@ export interface RequestFacts {
   hedgeMicroUsd?: number;
   requests?: LimitWindow;
   tokens?: LimitWindow;
+  /** As of the request's admission. */
+  budget?: BudgetUse;
 }
 
 const MS_PER_SECOND = 1000;
@@ -88,6 +91,7 @@ export const FACT_HEADERS = [
   "x-headgate-dropped",
   "x-headgate-queue-ms",
   "x-headgate-cost-usd",
+  "x-headgate-budget-used",
   "x-ratelimit-limit-requests",
   "x-ratelimit-remaining-requests",
   "x-ratelimit-reset-requests",
@@ -117,9 +121,36 @@ export function factHeaders(facts: RequestFacts, now: number): FactHeaders {
   if (facts.queueMs !== undefined) headers["x-headgate-queue-ms"] = String(facts.queueMs);
   if (facts.costUsd !== undefined && !facts.isStream)
     headers["x-headgate-cost-usd"] = formatUsd(facts.costUsd);
+  const used = budgetUsed(facts);
+  if (used !== undefined && used >= SHOWN_BUDGET_SHARE) headers["x-headgate-budget-used"] = String(used);
   addWindow(headers, "requests", facts.requests);
   addWindow(headers, "tokens", facts.tokens);
   return headers;
+}
+
+/** From here on a client learns how much of its budget is used: at the first alert. */
+const SHOWN_BUDGET_SHARE = 0.5;
+const SHARE_STEPS = 100;
+/** More than any sum of fractions is wrong by. */
+const ROUNDING_SLACK = 1e-3;
+
+/** The used share of the budget, this request's own cost included once it is known. */
+function budgetUsed({ budget, costUsd = 0 }: RequestFacts): number | undefined {
+  return budget && usedShare(usd(budget.spentMicroUsd) + costUsd, budget);
+}
+
+/** Cut off after two decimals: it never reads as more than it is. */
+function usedShare(spentUsd: number, { microUsd }: Pick<BudgetUse, "microUsd">): number {
+  return Math.floor((spentUsd / usd(microUsd)) * SHARE_STEPS + ROUNDING_SLACK) / SHARE_STEPS;
+}
+
+/** What the root's `gateway.budget.alert` event says. */
+export function alertAttributes({ keyId, threshold, spentMicroUsd, budget }: BudgetAlert): SpanAttributes {
+  return {
+    "gateway.budget.holder": keyId === undefined ? "tenant" : "key",
+    "gateway.budget.threshold": threshold,
+    "gateway.budget.used": usedShare(usd(spentMicroUsd), budget),
+  };
 }
 
 /** A model's name may hold what a header can't: percent-encoded as UTF-8, as in a URL. */
@@ -203,6 +234,7 @@ export function rootAttributes(facts: RequestFacts): SpanAttributes {
     "gateway.ttfb_ms": facts.firstByteAt === undefined ? undefined : facts.firstByteAt - facts.startedAt,
     "gateway.cost.usd": facts.costUsd,
     "gateway.cost.basis": facts.costBasis,
+    "gateway.budget.used": budgetUsed(facts),
     "gateway.hedge.cost_usd": facts.hedgeMicroUsd === undefined ? undefined : usd(facts.hedgeMicroUsd),
     "gateway.usage.source":
       facts.usageIsEstimate === undefined ? undefined : facts.usageIsEstimate ? "estimate" : "provider",

@@ -71,7 +71,7 @@ export interface IsolateCircuits extends Pick<TargetCircuits, "of" | "all"> {
 interface RequestPorts {
   readonly now: () => number;
   /** Sends all updates and applies the reply; rejects where the object can't be called. */
-  readonly send: () => Promise<void>;
+  readonly send: () => Promise<unknown>;
   /** Sends the updates within a second. */
   readonly sendSoon: () => void;
   /** Whether the last call to the object was answered. */

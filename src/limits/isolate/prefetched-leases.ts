@@ -123,7 +123,7 @@ export function createPrefetchedLeases(): PrefetchedLeases {
 
 /** The reply that the object would have sent. */
 function answerOf({ grant, used, maxTokens }: OpenGrant, token: number, now: number): Admitted {
-  const { requests, tokens, configVersion, epoch } = grant;
+  const { requests, tokens, budget, configVersion, epoch } = grant;
   return {
     kind: "admitted",
     lease: { id: leaseIdOf(token), token, expiresAt: now + LEASE_TTL_MS },
@@ -133,6 +133,7 @@ function answerOf({ grant, used, maxTokens }: OpenGrant, token: number, now: num
     isPrefetched: true,
     configVersion,
     epoch,
+    ...(budget !== undefined && { budget }),
     ...(requests !== undefined && {
       requests: { ...requests, remaining: Math.max(0, requests.remaining - used) },
     }),

@@ -4,6 +4,7 @@
  * limits, nor what happens when the queue can't be reached.
  */
 
+import type { BudgetAlert } from "../budget-protocol.ts";
 import type { HeartbeatHooks } from "./heartbeat.ts";
 import { updatesOf, type Piggyback } from "./piggyback-buffer.ts";
 import { createTenantStates, type TenantState } from "./tenant-state.ts";
@@ -18,6 +19,7 @@ import {
   type QueueRpc,
   type Refused,
   type RenewReply,
+  type SettleReply,
   type Settlement,
   type WaitRecord,
 } from "../protocol.ts";
@@ -63,10 +65,10 @@ export interface TenantQueueClient {
   /** For a request that goes without the object: the refusal by the last known rates, if they are used up. */
   admitAlone(ask: AdmissionRequest): Refused | undefined;
   /**
-   * Ends the lease, now or, where its admission allows it, with the isolate's next call. Throws QueueUnreachable; a lost
-   * settlement leaves the lease to expire.
+   * Ends the lease, now or, where its admission allows it, with the isolate's next call. Returns the alerts that it caused,
+   * as far as they are known. Throws QueueUnreachable; a lost settlement leaves the lease to expire.
    */
-  settle(settlement: Settlement, canBeLate: boolean): Promise<void>;
+  settle(settlement: Settlement, canBeLate: boolean): Promise<readonly BudgetAlert[]>;
   /** Records money spent outside any lease; sent with the isolate's next call. */
   spend(expense: Expense): void;
   /** Undoes an admission that is not needed: it costs nothing. Never throws. */
@@ -140,8 +142,8 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       if (prefetched.hasOpen) sendSoon();
     }
 
-    async function send(): Promise<void> {
-      await callWithUpdates(RPC_MARGIN_MS, (queue, piggyback) =>
+    function send(): Promise<SettleReply> {
+      return callWithUpdates(RPC_MARGIN_MS, (queue, piggyback) =>
         queue.settle(piggyback.settles, updatesOf(piggyback, now())),
       );
     }
@@ -249,8 +251,9 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       admitAlone: (ask) => localLimits.admitAlone(ask, now()),
       async settle(settlement, canBeLate) {
         buffer.settle(settlement);
-        if (canBeLate) sendSoon();
-        else await send();
+        if (!canBeLate) return alertsOf(await send(), settlement);
+        sendSoon();
+        return NO_ALERTS;
       },
       spend(expense) {
         buffer.spend(expense);
@@ -271,6 +274,12 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
   }
 
   return { forTenant };
+}
+
+const NO_ALERTS: readonly BudgetAlert[] = [];
+
+function alertsOf({ alerts = NO_ALERTS }: SettleReply, { requestId }: Settlement): readonly BudgetAlert[] {
+  return alerts.length === 0 ? alerts : alerts.filter((alert) => alert.requestId === requestId);
 }
 
 function cancelled({ configVersion }: AdmissionRequest, wait: WaitRecord, { epoch }: TenantState): Cancelled {

@@ -4,6 +4,7 @@
  * its request, returns it, or lets it expire. Pure; the isolate's side is prefetched-leases.ts.
  */
 
+import { isAlertNear } from "../usage/budget-alerts.ts";
 import { isLight, roomFor, type Allowance } from "../usage/allowance.ts";
 import { createEntry, estimateOf, isUnstarted, type QueueEntry } from "./queue-entry.ts";
 import type { Reservations } from "./reservations.ts";
@@ -31,6 +32,8 @@ export function createLeaseGrants(
     const { allowance } = model.flow;
     // A prefetched slot is missing elsewhere: only where nine tenths of every limit are free.
     if (!isLight(tenant, now) || !isLight(allowance, now)) return 0;
+    // Their settlements may come late, and an alert belongs on the trace of the request that caused it.
+    if (isAlertNear(tenant, now) || isAlertNear(allowance, now)) return 0;
     const estimate = estimateOf(model);
     const room = Math.min(
       roomFor(tenant, estimate, model.costMicroUsd, now),

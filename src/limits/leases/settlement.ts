@@ -3,6 +3,7 @@
  * once; money is recorded once, even where its lease is no longer in force. Pure; when a lease ends is decided elsewhere.
  */
 
+import type { BudgetAlerts } from "../usage/budget-alerts.ts";
 import { isLight, spendOf, type Allowance } from "../usage/allowance.ts";
 import { isUnstarted, type QueueEntry } from "./queue-entry.ts";
 import type { OrphanedLeases } from "./orphaned-leases.ts";
@@ -28,6 +29,7 @@ export interface SettlerDeps {
   readonly checkpointPolicy: CheckpointPolicy;
   readonly byRequest: Map<string, QueueEntry>;
   readonly ended: RecentIds;
+  readonly alerts: Pick<BudgetAlerts, "spent">;
   /** How often money was recorded as of the checkpoint that the object began with. */
   readonly recorded: number;
   /** A slot is free again; `wasFull`: others may have lacked it. */
@@ -55,7 +57,7 @@ export interface Settler {
 }
 
 export function createSettler(deps: SettlerDeps): Settler {
-  const { tenant, keys, leases, reservations, orphaned, checkpointPolicy, byRequest, ended } = deps;
+  const { tenant, keys, leases, reservations, orphaned, checkpointPolicy, byRequest, ended, alerts } = deps;
   const spenders = createRecentIds();
   let abandoned: QueueEntry[] = [];
   const ledger = { count: deps.recorded, saved: deps.recorded };
@@ -65,10 +67,13 @@ export function createSettler(deps: SettlerDeps): Settler {
     checkpointPolicy.mark(isLight(tenant, now) ? whenLight : "usage");
   }
 
-  function recordCost({ keyId, costMicroUsd }: Expense, now: number): void {
+  function recordCost({ requestId, keyId, costMicroUsd }: Expense, now: number): void {
     if (!(costMicroUsd > 0)) return;
+    const { allowance } = keys.find(keyId, now);
     recordSpend(spendOf(tenant), costMicroUsd, now);
-    recordSpend(spendOf(keys.find(keyId, now).allowance), costMicroUsd, now);
+    recordSpend(spendOf(allowance), costMicroUsd, now);
+    if (tenant.limits.budget !== undefined) alerts.spent(tenant, { requestId }, now);
+    if (allowance.limits.budget !== undefined) alerts.spent(allowance, { requestId, keyId }, now);
     ledger.count += 1;
     markUse(now, "ledger");
   }

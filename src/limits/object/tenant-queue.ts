@@ -5,13 +5,9 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { eraseObject } from "../../runtime/erase-object.ts";
-import { readSettings } from "../../config.ts";
-import { readBundle } from "../../tenants/bundle.ts";
-import type { DirectoryRpc } from "../../tenants/directory/directory-api.ts";
-import { DIRECTORY_NAME } from "../../tenants/storage-keys.ts";
-import { VERSION } from "../../version.ts";
-import { abandonedTrace } from "./abandoned.ts";
-import { exportAbandoned } from "./abandoned-export.ts";
+import { directoryOf, recordAbandoned } from "./abandoned-recorder.ts";
+import { type AlertTeller, createAlertTeller, tellAlert } from "./alert-teller.ts";
+import type { BudgetAlert } from "../budget-protocol.ts";
 import { createQueueMachine, type QueueMachine } from "../queue/queue-machine.ts";
 import { createCheckpointRows, type CheckpointRows } from "./checkpoint-rows.ts";
 import { createLiveView, type LiveView } from "./live-view.ts";
@@ -20,10 +16,10 @@ import type {
   AdmissionRequest,
   IsolateUpdates,
   Limits,
-  ObjectState,
   QueueRpc,
   QueueSnapshot,
   RenewReply,
+  SettleReply,
   Settlement,
   Overrides,
 } from "../protocol.ts";
@@ -60,6 +56,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   #storedVersion = -1;
   #alarmAt: number | undefined;
   readonly #live: LiveView;
+  readonly #alerts: AlertTeller;
   readonly #rows: CheckpointRows;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -77,6 +74,14 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     }
     const overrides = ctx.storage.kv.get<Overrides>(OVERRIDES_KEY);
     if (overrides !== undefined) this.#machine.restoreOverrides(overrides, now);
+    this.#alerts = createAlertTeller({
+      pending: () => this.#machine.pendingAlerts(),
+      noteHandedOver: (id) => this.#machine.noteAlertHandedOver(id),
+      tell: (alert) => this.#tellAlert(alert),
+      now: () => this.#now(),
+      defer: (work) => ctx.waitUntil(work),
+      onDone: () => this.#planSave(this.#now()),
+    });
     this.#live = createLiveView(ctx, {
       snapshot: () => this.#machine.snapshot(this.#now()),
       now: () => Date.now(),
@@ -90,7 +95,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     return answer === undefined ? this.#openCall(ask.requestId).promise : Promise.resolve(answer);
   }
 
-  async settle(settlements: readonly Settlement[], updates?: IsolateUpdates): Promise<ObjectState> {
+  async settle(settlements: readonly Settlement[], updates?: IsolateUpdates): Promise<SettleReply> {
     const now = this.#now();
     const state = this.#machine.settle(settlements, now, updates);
     this.#follow(now);
@@ -212,6 +217,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     this.#calledAt = now;
     this.#planSave(now);
     this.#recordAbandoned(now);
+    this.#alerts.follow(now);
     this.#live.changed();
   }
 
@@ -262,11 +268,14 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     this.#planAlarm(this.#savedAt);
   }
 
-  /** While leases are saved an alarm is set, so that one whose Worker died is noticed even when no call comes. */
+  /**
+   * While leases or alerts are saved an alarm is set, so that a lease whose Worker died is noticed, and an alert told, even
+   * when no call comes.
+   */
   #planAlarm(now: number): void {
-    const expiresAt = this.#machine.nextExpiryAt();
-    if (this.#alarmAt !== undefined || expiresAt === Infinity) return;
-    this.#alarmAt = Math.max(expiresAt, now + MIN_ALARM_GAP_MS);
+    const dueAt = Math.min(this.#machine.nextExpiryAt(), this.#alerts.dueAt());
+    if (this.#alarmAt !== undefined || dueAt === Infinity) return;
+    this.#alarmAt = Math.max(dueAt, now + MIN_ALARM_GAP_MS);
     void this.ctx.storage.setAlarm(this.#alarmAt);
   }
 
@@ -274,21 +283,15 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     const entries = this.#machine.takeAbandoned();
     const tenantId = this.ctx.id.name;
     if (entries.length === 0 || tenantId === undefined) return;
-    const { serviceName, otlpEndpoint } = readSettings(this.env);
-    const traces = entries.map((entry) => abandonedTrace(entry, tenantId, now));
-    const exporting = exportAbandoned(traces, this.#machine.traceRetention(), {
-      tenantId,
-      resource: { serviceName, serviceVersion: VERSION },
-      hasOperator: otlpEndpoint !== undefined,
-      store: this.env.TRACE_STORE.getByName(tenantId),
-      outboxOf: (name) => this.env.TRACE_OUTBOX.getByName(name),
-      readTracing: async () => (await readBundle(this.#directory(), tenantId))?.tenant.tracing,
-      newId: () => crypto.randomUUID(),
-    });
-    this.ctx.waitUntil(exporting);
+    const retention = this.#machine.traceRetention();
+    this.ctx.waitUntil(recordAbandoned(this.env, tenantId, entries, retention, now));
   }
 
-  #directory(): DirectoryRpc {
-    return this.env.DIRECTORY.getByName(DIRECTORY_NAME);
+  async #tellAlert(alert: BudgetAlert): Promise<void> {
+    const tenantId = this.ctx.id.name;
+    if (tenantId === undefined) return;
+    const { TENANT_METRICS, TRACE_OUTBOX } = this.env;
+    const [metrics, outbox] = [TENANT_METRICS.getByName(tenantId), TRACE_OUTBOX.getByName(tenantId)];
+    await tellAlert(tenantId, alert, { metrics, outbox, directory: directoryOf(this.env) });
   }
 }

@@ -4,6 +4,8 @@
  */
 
 import { setLimits, spendOf, type Allowance, type Reservation } from "../usage/allowance.ts";
+import type { BudgetAlert } from "../budget-protocol.ts";
+import type { BudgetAlerts } from "../usage/budget-alerts.ts";
 import type { RateLimiter } from "../usage/rate-limiter.ts";
 import {
   createEntry,
@@ -72,6 +74,8 @@ export interface Checkpoint {
   readonly leases: readonly SavedLease[];
   /** Leases that expired and may be adopted again; absent in older rows. */
   readonly lapsed?: readonly SavedLease[];
+  /** Alerts of budgets that have not been handed over; absent where there are none. */
+  readonly alerts?: readonly BudgetAlert[];
 }
 
 /** What is packed and restored. */
@@ -81,13 +85,14 @@ export interface QueueState {
   readonly leases: LeaseTable;
   readonly overrides: OperatorOverrides;
   readonly orphaned: OrphanedLeases;
+  readonly alerts: BudgetAlerts;
   /** How long the tenant keeps traces; undefined where it keeps none. */
   traces: Retention | undefined;
 }
 
 /** Copies the state out and marks the leases in it as saved. */
 export function pack(state: QueueState, recorded: number, now: number): Checkpoint {
-  const { tenant, keys, leases, overrides, orphaned, traces } = state;
+  const { tenant, keys, leases, overrides, orphaned, alerts, traces } = state;
   const saved: SavedLease[] = [];
   for (const entry of leases.entries()) {
     if (saved.length === MAX_SAVED_LEASES) break;
@@ -95,6 +100,7 @@ export function pack(state: QueueState, recorded: number, now: number): Checkpoi
     entry.lease.savedUntil = entry.dueAt;
     saved.push(packLease(entry, entry.lease));
   }
+  const pending = alerts.pending();
   const lapsed = Array.from(orphaned.lapsed(now)).slice(-MAX_SAVED_LAPSED);
   return {
     at: now,
@@ -106,6 +112,7 @@ export function pack(state: QueueState, recorded: number, now: number): Checkpoi
     ...(traces !== undefined && { traces }),
     keys: Array.from(keys.all(), packKey),
     leases: saved,
+    ...(pending.length > 0 && { alerts: pending }),
     ...(lapsed.length > 0 && {
       lapsed: lapsed.flatMap((entry) => (entry.lease === undefined ? [] : [packLease(entry, entry.lease)])),
     }),
@@ -141,8 +148,13 @@ function packAllowance({ limits, version, requests, tokens, spend }: Allowance):
   };
 }
 
-function packSpend({ day, week, month }: Spend): Omit<Spend, "reserved"> {
-  return { day: { ...day }, week: { ...week }, month: { ...month } };
+function packSpend({ day, week, month, alerted }: Spend): Omit<Spend, "reserved"> {
+  return {
+    day: { ...day },
+    week: { ...week },
+    month: { ...month },
+    ...(alerted !== undefined && { alerted }),
+  };
 }
 
 function packKey({ id, served, lastUsedAt, allowance }: Key): SavedKey {

@@ -5,6 +5,8 @@
  */
 
 import { createAllowance, setLimits } from "../usage/allowance.ts";
+import type { BudgetAlert } from "../budget-protocol.ts";
+import { createBudgetAlerts } from "../usage/budget-alerts.ts";
 import { cancelledReply, repeatedReply, snapshotOf, stateOf } from "./queue-replies.ts";
 import { createLeaseGrants } from "../leases/lease-grants.ts";
 import { pack, restore, type Checkpoint, type QueueState } from "./checkpoint.ts";
@@ -26,6 +28,7 @@ import type {
   ObjectState,
   QueueSnapshot,
   RenewReply,
+  SettleReply,
   Settlement,
   Overrides,
 } from "../protocol.ts";
@@ -40,7 +43,7 @@ import { createWaitQueue } from "./wait-queue.ts";
 export interface QueueMachine {
   /** The reply, or undefined if it waits: then it comes as a wake-up. A repeated id gets the same reply. */
   admit(ask: AdmissionRequest, now: number): AdmissionReply | undefined;
-  settle(settlements: readonly Settlement[], now: number, updates?: IsolateUpdates): ObjectState;
+  settle(settlements: readonly Settlement[], now: number, updates?: IsolateUpdates): SettleReply;
   cancel(requestId: string, now: number): void;
   /** Leases that expired meanwhile are adopted again; with `isStrict` only while their slots are free. */
   renew(leaseIds: readonly string[], now: number, isStrict?: boolean): RenewReply;
@@ -70,6 +73,9 @@ export interface QueueMachine {
   checkpoint(now: number): Checkpoint;
   /** The last checkpoint could not be written. */
   noteUnsaved(): void;
+  /** Alerts of budgets that have not been handed over. */
+  pendingAlerts(): readonly BudgetAlert[];
+  noteAlertHandedOver(id: string): void;
   /** Whether money was recorded that no checkpoint holds. */
   hasUnsavedMoney(): boolean;
   snapshot(now: number): QueueSnapshot;
@@ -93,7 +99,9 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     isWhole: checkpoint?.isWhole ?? false,
     firstToken: epoch,
   });
-  const state: QueueState = { tenant, keys, leases, overrides, orphaned, traces: undefined };
+  const checkpointPolicy = createCheckpointPolicy();
+  const alerts = createBudgetAlerts(() => checkpointPolicy.mark("verdict"), checkpoint?.alerts);
+  const state: QueueState = { tenant, keys, leases, overrides, orphaned, alerts, traces: undefined };
   const waitQueue = createWaitQueue();
   const { queue } = waitQueue;
   const eligibility = createEligibility(tenant, leases);
@@ -102,7 +110,6 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
   /** Waiting and holding entries. */
   const byRequest = new Map<string, QueueEntry>();
   const ended = createRecentIds();
-  const checkpointPolicy = createCheckpointPolicy();
   const settler = createSettler({
     ...state,
     reservations,
@@ -125,6 +132,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     checkpointPolicy,
     overrides,
     byRequest,
+    alerts,
     hasUnsavedMoney: () => settler.hasUnsaved,
   });
   if (checkpoint !== undefined)
@@ -220,7 +228,8 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     admit,
     settle(settlements, now, updates) {
       take(settlements, updates, now);
-      return stateOf(context, now);
+      const reached = alerts.takeNew();
+      return { ...stateOf(context, now), ...(reached.length > 0 && { alerts: reached }) };
     },
     cancel,
     renew,
@@ -267,6 +276,11 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     },
     noteUnsaved() {
       settler.noteUnsaved();
+      checkpointPolicy.mark("usage");
+    },
+    pendingAlerts: alerts.pending,
+    noteAlertHandedOver(id) {
+      alerts.noteHandedOver(id);
       checkpointPolicy.mark("usage");
     },
     hasUnsavedMoney: () => settler.hasUnsaved,

@@ -3,6 +3,7 @@
  */
 
 import {
+  budgetUseOf,
   requestsWindow,
   spendWindow,
   tighterWindow,
@@ -13,6 +14,7 @@ import type { Cooldowns } from "../../targets/cooldowns.ts";
 import type { CircuitBreakers } from "../../targets/circuit.ts";
 import { isUnstarted, waitRecordOf, type QueueEntry, type LeaseState } from "../leases/queue-entry.ts";
 import { leaseIdOf } from "../leases/lease-table.ts";
+import type { BudgetUse } from "../budget-protocol.ts";
 import { NO_WAIT } from "../protocol.ts";
 import type {
   Admitted,
@@ -36,13 +38,20 @@ function windowsOf(
   tenant: Allowance,
   key: Allowance,
   now: number,
-): { requests?: LimitWindow; tokens?: LimitWindow } {
+): { requests?: LimitWindow; tokens?: LimitWindow; budget?: BudgetUse } {
   const requests = tighterWindow(requestsWindow(tenant, now), requestsWindow(key, now));
   const tokens = tighterWindow(tokensWindow(tenant, now), tokensWindow(key, now));
-  const windows: { requests?: LimitWindow; tokens?: LimitWindow } = {};
+  const windows: { requests?: LimitWindow; tokens?: LimitWindow; budget?: BudgetUse } = {};
   if (requests !== undefined) windows.requests = requests;
   if (tokens !== undefined) windows.tokens = tokens;
+  const budget = moreUsed(budgetUseOf(tenant, now), budgetUseOf(key, now));
+  if (budget !== undefined) windows.budget = budget;
   return windows;
+}
+
+function moreUsed(one: BudgetUse | undefined, other: BudgetUse | undefined): BudgetUse | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other.spentMicroUsd / other.microUsd > one.spentMicroUsd / one.microUsd ? other : one;
 }
 
 /** The part of the object's state that each reply carries. */

@@ -3,7 +3,8 @@
  * time has passed, and when a slot is free again. Pure.
  */
 
-import { hasSlot, isLight, tokensWindow, type Allowance } from "../usage/allowance.ts";
+import { canPay, hasSlot, isLight, tokensWindow, type Allowance } from "../usage/allowance.ts";
+import { type AlertCause, type BudgetAlerts, isAlertNear } from "../usage/budget-alerts.ts";
 import { admittedReply, type ReplyContext } from "./queue-replies.ts";
 import type { LeaseGrants } from "../leases/lease-grants.ts";
 import type { QueueEntry, Key } from "../leases/queue-entry.ts";
@@ -35,6 +36,7 @@ export interface SchedulerDeps {
   readonly overrides: OperatorOverrides;
   /** Waiting and holding entries. */
   readonly byRequest: Map<string, QueueEntry>;
+  readonly alerts: Pick<BudgetAlerts, "refused">;
   /** Whether money was recorded that a crash would lose. */
   hasUnsavedMoney(): boolean;
 }
@@ -127,7 +129,14 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   /** A refusal that rests on money a crash would forget must be true after the crash as well. */
   function refuseSpend(entry: QueueEntry, now: number): AdmissionReply {
     if (deps.hasUnsavedMoney()) checkpointPolicy.mark("verdict");
+    noteUnaffordable(tenant, { requestId: entry.requestId }, entry.costMicroUsd, now);
+    const { id, allowance } = entry.flow;
+    noteUnaffordable(allowance, { requestId: entry.requestId, keyId: id }, entry.costMicroUsd, now);
     return refusals.refuseSpend(entry, now);
+  }
+
+  function noteUnaffordable(holder: Allowance, cause: AlertCause, microUsd: number, now: number): void {
+    if (!canPay(holder, microUsd, now)) deps.alerts.refused(holder, cause, now);
   }
 
   function wait(entry: QueueEntry, now: number): AdmissionReply | undefined {
@@ -247,9 +256,10 @@ function replyOf({ lease }: QueueEntry): AdmissionReply | undefined {
   return lease?.answer;
 }
 
-/** Whether half of the slots and tokens are free: a settlement a second later delays no request. */
+/** Whether half of the slots and tokens are free, and no alert is near: a settlement a second later delays nothing. */
 function isSpacious(allowance: Allowance, now: number): boolean {
   const { limits, holding, tokens } = allowance;
   if (limits.concurrency !== undefined && holding > limits.concurrency / 2) return false;
+  if (limits.budget !== undefined && isAlertNear(allowance, now)) return false;
   return tokens === undefined || (tokensWindow(allowance, now)?.remaining ?? 0) >= tokens.rule.burst / 2;
 }

@@ -16,8 +16,17 @@ import {
   type RateLimitRule,
   type RateTicket,
 } from "./rate-limiter.ts";
+import type { BudgetUse } from "../budget-protocol.ts";
 import type { LimitName, Limits, LimitWindow } from "../protocol.ts";
-import { budgetWindow, createSpend, hasEnded, isAffordable, spentIn, type Spend } from "./spend.ts";
+import {
+  budgetUse,
+  budgetWindow,
+  createSpend,
+  hasEnded,
+  isAffordable,
+  spentIn,
+  type Spend,
+} from "./spend.ts";
 
 /** A holder that has used less than this share of each limit can't reach one within a checkpoint's age. */
 const LIGHT_SHARE = 0.1;
@@ -209,6 +218,11 @@ export function tokensWindow({ tokens }: Allowance, now: number): LimitWindow | 
 /** What is left of the budget now, in micro-dollars. */
 export function spendWindow({ limits: { budget }, spend }: Allowance, now: number): LimitWindow | undefined {
   return budget && budgetWindow(spend, budget, now);
+}
+
+/** How much of the holder's budget is spent; undefined where it has none. */
+export function budgetUseOf({ limits: { budget }, spend }: Allowance, now: number): BudgetUse | undefined {
+  return budget && budgetUse(spend, budget, now);
 }
 
 /** How many more requests of that estimate this holder's limits admit now. */

@@ -4,7 +4,8 @@
  */
 
 import { usd } from "../../pricing/cost.ts";
-import type { Budget, BudgetPeriod, LimitWindow, SpentUsd } from "../protocol.ts";
+import type { Budget, BudgetPeriod, BudgetUse, SpentUsd } from "../budget-protocol.ts";
+import type { LimitWindow } from "../protocol.ts";
 
 const MS_PER_DAY = 86_400_000;
 const DAYS_PER_WEEK = 7;
@@ -23,6 +24,13 @@ export interface Spend {
   readonly month: Tally;
   /** Estimates of the requests that are under way. */
   reserved: number;
+  /** Up to which share of which budget alerts were told, and when its period ends; absent before the first. */
+  alerted?: {
+    readonly microUsd: number;
+    readonly period: BudgetPeriod;
+    readonly endsAt: number;
+    readonly share: number;
+  };
 }
 
 export function createSpend(): Spend {
@@ -99,6 +107,11 @@ export function affordableInMs(
 ): number {
   const isReservedOnly = isAffordable({ ...spend, reserved: 0 }, budget, estimate, now);
   return isReservedOnly ? Math.max(1, Math.ceil(meanHoldMs)) : periodEndsAt(budget.period, now) - now;
+}
+
+/** How much of a budget is spent. What requests under way have reserved is not spent. */
+export function budgetUse(spend: Spend | undefined, { microUsd, period }: Budget, now: number): BudgetUse {
+  return { microUsd, spentMicroUsd: spend === undefined ? 0 : spentIn(spend, period, now) };
 }
 
 /** What is left of a budget, in micro-dollars; never below 0. */

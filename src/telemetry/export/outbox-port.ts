@@ -43,3 +43,5 @@ export const OPERATOR_OUTBOX = "-";
 /** Names in the export status; no tenant's destination can be called so. */
 export const OPERATOR_NAME = "(operator)";
 export const STORE_NAME = "(store)";
+/** The tenant's webhook for alerts: a destination of the outbox like any other, whose batches are one alert each. */
+export const WEBHOOK_NAME = "(webhook)";

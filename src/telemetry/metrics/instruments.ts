@@ -25,6 +25,8 @@ export const METRIC_LABELS = {
   "gateway.cache.kind": "For a hit: exact or semantic.",
   "gateway.attempt.outcome": "ok, client_disconnected, or the error code.",
   "gateway.attempt.reason": "initial, retry, fallback, hedge or cache.",
+  "gateway.budget.threshold": "The share of the budget that was reached: 0.5, 0.8 or 1.",
+  "gateway.budget.holder": "Whose budget: tenant or key.",
   "gateway.export.destination": "Name of the trace destination.",
   "gateway.export.reason": "Why traces were dropped.",
   "otel.metric.overflow": "`true` on the one series that collects everything above the series limit.",
@@ -36,7 +38,16 @@ export type MetricLabel = keyof typeof METRIC_LABELS;
 export type Labels = { readonly [name in MetricLabel]?: string };
 
 interface Described {
-  readonly unit: "s" | "USD" | "{token}" | "{request}" | "{attempt}" | "{lookup}" | "{trace}" | "{send}";
+  readonly unit:
+    | "s"
+    | "USD"
+    | "{token}"
+    | "{alert}"
+    | "{request}"
+    | "{attempt}"
+    | "{lookup}"
+    | "{trace}"
+    | "{send}";
   readonly meaning: string;
   readonly labels: readonly MetricLabel[];
   /** Raw units (ms, micro-dollars) in one `unit`: values are whole raw units, so that sums are exact. */
@@ -158,6 +169,12 @@ export const INSTRUMENTS = {
     ...money,
     labels: ["gen_ai.provider.name", "gen_ai.request.model"],
     meaning: "Spend by the price table, without models that have no price.",
+  },
+  "gateway.budget.alerts": {
+    ...count,
+    unit: "{alert}",
+    labels: ["gateway.budget.holder", "gateway.budget.threshold"],
+    meaning: "Budgets that reached half, four fifths or all of their amount: each once a period.",
   },
   "gateway.attempts": {
     ...count,

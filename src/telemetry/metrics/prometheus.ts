@@ -20,6 +20,7 @@ const UNIT_SUFFIX: Readonly<Record<Instrument["unit"], string>> = {
   s: "_seconds",
   USD: "_USD",
   "{token}": "",
+  "{alert}": "",
   "{request}": "",
   "{attempt}": "",
   "{lookup}": "",

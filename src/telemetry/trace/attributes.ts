@@ -155,6 +155,10 @@ export const ATTRIBUTES = {
     "Cost of the request: the sum of gateway.attempt.cost_usd over its calls, and the semantic cache's embedding.",
   "gateway.cost.basis":
     "Whose prices: list or own; partial where a part has no price, estimate where a part of the usage is estimated.",
+  "gateway.budget.used":
+    "Share of the budget that is spent, this request included: of the tenant's and the key's the higher one.",
+  "gateway.budget.threshold": "On the alert's event: the share that was reached, 0.5, 0.8 or 1.",
+  "gateway.budget.holder": "On the alert's event: whose budget, tenant or key.",
   "gateway.usage.source": "provider where the upstream reported it, else estimate.",
   "gateway.usage.input_audio_tokens":
     "Input tokens of audio, cached ones included; a part of the input tokens.",
@@ -204,6 +208,8 @@ const DOUBLES: ReadonlySet<string> = new Set<AttributeName>([
   "gateway.cost.usd",
   "gateway.attempt.cost_usd",
   "gateway.hedge.cost_usd",
+  "gateway.budget.used",
+  "gateway.budget.threshold",
 ]);
 
 /** Whether a number under this name is encoded as a double. */
@@ -220,6 +226,8 @@ export const EVENTS = {
     "The last target was not called: its upstream's Retry-After is longer than the request may take.",
   "gateway.hedge": "A second target is called because the first one is slow.",
   "gateway.stream.first_chunk": "The first chunk of the stream arrived.",
+  "gateway.budget.alert":
+    "This request's cost brought a budget to half, four fifths or all of it; on the root, also after its end.",
   "gateway.stream.stall": "The upstream sent nothing from here on for two seconds or more, or at all.",
 } as const;
 

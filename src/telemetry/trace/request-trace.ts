@@ -163,6 +163,12 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
       join(remote);
       trace.traceId = traceId;
     },
+    addRootEvent(name: EventName, attributes: SpanAttributes): void {
+      const [{ recorder } = {}] = spans;
+      if (isSealed || recorder === undefined) return;
+      const at = recorder.ended ? recorder.endTime : toHrTime(now());
+      recorder.addEvent(name, plainAttributes(attributes), at);
+    },
     finished,
   };
   return trace;

@@ -11,6 +11,9 @@ CREATE TABLE IF NOT EXISTS audit (
   tenant TEXT NOT NULL, subject TEXT NOT NULL
 );`;
 
+/** Entries between a report and its repetition: far more than come in the time of an outage. */
+const REPEATED_WITHIN = 10_000;
+
 interface AuditRow extends Record<string, SqlStorageValue> {
   readonly seq: number;
   readonly at: number;
@@ -22,16 +25,29 @@ interface AuditRow extends Record<string, SqlStorageValue> {
 
 export function createAuditLog(sql: SqlStorage, now: () => number) {
   sql.exec(SCHEMA);
+  function insert({ actor, action, tenant, subject }: Omit<AuditEntry, "at">): void {
+    sql.exec(
+      "INSERT INTO audit (at, actor, action, tenant, subject) VALUES (?, ?, ?, ?, ?)",
+      now(),
+      actor,
+      action,
+      tenant,
+      subject,
+    );
+  }
+
   return {
-    append(entry: Omit<AuditEntry, "at">): void {
-      sql.exec(
-        "INSERT INTO audit (at, actor, action, tenant, subject) VALUES (?, ?, ?, ?, ?)",
-        now(),
-        entry.actor,
+    /** `isOnce`: it may be reported again, and is left out where one of the last entries says the same. */
+    append(entry: Omit<AuditEntry, "at">, isOnce = false): void {
+      if (!isOnce) return insert(entry);
+      const known = sql.exec(
+        "SELECT 1 FROM audit WHERE seq > (SELECT max(seq) FROM audit) - ? AND action = ? AND tenant = ? AND subject = ?",
+        REPEATED_WITHIN,
         entry.action,
         entry.tenant,
         entry.subject,
       );
+      if (known.next().done === true) insert(entry);
     },
 
     /** Newest first; the cursor is the last entry's number. */

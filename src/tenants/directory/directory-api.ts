@@ -118,6 +118,8 @@ export interface DirectoryApi {
 export interface WriteAsk {
   readonly actor: string;
   readonly ifMatch?: string;
+  /** Of `noteOrder`: it is audited once, however often it is reported. */
+  readonly isOnce?: boolean;
 }
 
 /** A record of a tenant other than the tenant's own. */

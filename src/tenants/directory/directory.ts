@@ -262,7 +262,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
   }
 
   #note(ask: WriteAsk, action: string, tenant: string, subject: string): void {
-    this.#audit.append({ actor: ask.actor, action, tenant, subject });
+    this.#audit.append({ actor: ask.actor, action, tenant, subject }, ask.isOnce);
   }
 
   /** One change of a tenant's records: all or nothing, then it is published. */

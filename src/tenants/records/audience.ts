@@ -19,6 +19,10 @@ export function audienceOfDestination({ preset, endpoint }: Destined): string {
   return `${preset} ${originOf(endpoint)}`;
 }
 
+export function audienceOfWebhook({ url }: { readonly url: string }): string {
+  return `webhook ${originOf(url)}`;
+}
+
 function originOf(url: string | undefined): string {
   return url === undefined ? "default" : new URL(url).origin;
 }

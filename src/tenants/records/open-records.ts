@@ -8,6 +8,7 @@ import type { ProviderAccount } from "../../wires/upstream-wire.ts";
 import { refuseUrl } from "../../runtime/public-url.ts";
 import type { RecordRules } from "./parse-record.ts";
 import { audienceOfDestination, audienceOfProvider } from "./audience.ts";
+import { webhookPlace } from "./seal-records.ts";
 import { type MasterKeys, openSecret, type SecretPlace } from "./sealing.ts";
 import type { DestinationWith, ProviderRecord, SealedSecret, StoredTenant, TenantBundle } from "./records.ts";
 
@@ -78,6 +79,15 @@ export function createRecordOpener(masterKeys: MasterKeys, rules: RecordRules): 
       return opened;
     },
   };
+}
+
+/** The secret that signs what the tenant's webhook gets. Throws `unavailable` where it can't be opened. */
+export function openWebhookSecret(
+  { id, tenant }: TenantBundle,
+  masterKeys: MasterKeys,
+): Promise<string> | undefined {
+  const { webhook } = tenant.alerts ?? {};
+  return webhook && openSecret(webhook.secret.sealed, webhookPlace(id, webhook.url), masterKeys);
 }
 
 /** The record was checked when it was written, but perhaps by a deployment that allowed more. */

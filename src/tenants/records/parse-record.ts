@@ -38,6 +38,8 @@ export function parseName(what: "tenant" | "provider" | "route", name: string): 
 /** The body of `PUT /admin/tenants/{tenant}`; an `id` is accepted where it is the URL's, as GET shows it. */
 export function parseTenant(body: unknown, tenantId: string, rules: RecordRules): TenantRecord {
   const record = parse(tenantSchema, withoutName(body, "id", tenantId));
+  const { alerts } = record;
+  if (alerts !== undefined) checkUrl(alerts.webhook.url, "alerts.webhook.url", rules);
   const seen = new Set<string>();
   for (const [at, destination] of record.tracing.destinations.entries()) {
     const param = `tracing.destinations[${at}]`;

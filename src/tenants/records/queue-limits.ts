@@ -2,7 +2,7 @@
  * A record's limits in the queue object's form, with the queue's defaults filled in. Pure.
  */
 
-import type { Budget, Limits } from "../../limits/protocol.ts";
+import type { Limits } from "../../limits/protocol.ts";
 import type { BudgetRecord, LimitsRecord } from "./limits-record.ts";
 
 /** What applies where a tenant's record sets nothing: src/docs/queue.md. */
@@ -37,6 +37,6 @@ export function toRaisedLimits({ queue, ...rates }: Omit<LimitsRecord, "maxBodyB
 
 const MICRO_USD_PER_USD = 1_000_000;
 
-function toBudget({ usd, period, onExceeded }: BudgetRecord): Budget {
+function toBudget({ usd, period, onExceeded }: BudgetRecord): NonNullable<Limits["budget"]> {
   return { microUsd: Math.round(usd * MICRO_USD_PER_USD), period, onExceeded };
 }

@@ -36,7 +36,15 @@ export function viewTenant(id: string, record: StoredTenant): TenantView {
     ...destination,
     headers: maskHeaders(destination.headers),
   }));
-  return { id, ...record, tracing: { ...record.tracing, destinations } };
+  const { alerts, ...rest } = record;
+  return {
+    id,
+    ...rest,
+    ...(alerts !== undefined && {
+      alerts: { webhook: { ...alerts.webhook, secret: alerts.webhook.secret.masked } },
+    }),
+    tracing: { ...record.tracing, destinations },
+  };
 }
 
 export function viewProvider(name: string, record: ProviderRecord): ProviderView {

@@ -5,6 +5,7 @@
 
 import * as z from "zod";
 import { headersSchema, nativeSchema, optionsSchema, secretText } from "./account-record.ts";
+import { alertsSchema, type AlertsWith } from "./alerts-record.ts";
 import { budgetSchema, limitsSchema } from "./limits-record.ts";
 import { pricesSchema } from "./price-record.ts";
 import { labelText, recordName as NAME } from "./record-name.ts";
@@ -33,6 +34,7 @@ export const tenantSchema = z.strictObject({
   status: z.enum(["active", "suspended"]).default("active"),
   limits: limitsSchema.default({}),
   budget: budgetSchema.optional(),
+  alerts: alertsSchema.exactOptional(),
   prices: pricesSchema.optional(),
   cache: cacheSchema.prefault({}),
   tracing: tracingSchema.prefault({}),
@@ -177,8 +179,9 @@ export interface DestinationWith<Secret> extends Omit<DestinationInput, "headers
   readonly headers: Readonly<Record<string, Secret>>;
 }
 
-/** A tenant with its destinations' header values as `Secret`. */
-export interface TenantWith<Secret> extends Omit<TenantRecord, "tracing"> {
+/** A tenant with its destinations' header values and its webhook's secret as `Secret`. */
+export interface TenantWith<Secret> extends Omit<TenantRecord, "tracing" | "alerts"> {
+  readonly alerts?: AlertsWith<Secret>;
   readonly tracing: Omit<TenantRecord["tracing"], "destinations"> & {
     readonly destinations: readonly DestinationWith<Secret>[];
   };

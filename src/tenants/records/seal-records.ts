@@ -4,7 +4,8 @@
  */
 
 import { GatewayError } from "../../errors.ts";
-import { audienceOfDestination, audienceOfProvider } from "./audience.ts";
+import type { AlertsWith } from "./alerts-record.ts";
+import { audienceOfDestination, audienceOfProvider, audienceOfWebhook } from "./audience.ts";
 import { isMask, type MasterKeys, maskSecret, sealSecret, type SecretPlace } from "./sealing.ts";
 import type {
   IncomingSecret,
@@ -56,7 +57,22 @@ export async function sealTenant(
       ),
     })),
   );
-  return { ...record, tracing: { ...record.tracing, destinations } };
+  const { alerts, ...rest } = record;
+  return {
+    ...rest,
+    ...(alerts !== undefined && {
+      alerts: { webhook: await sealWebhook(tenantId, alerts.webhook, masterKeys) },
+    }),
+    tracing: { ...record.tracing, destinations },
+  };
+}
+
+async function sealWebhook(
+  tenantId: string,
+  { url, secret }: { readonly url: string; readonly secret: string },
+  masterKeys: MasterKeys,
+) {
+  return { url, secret: await seal(secret, webhookPlace(tenantId, url), masterKeys) };
 }
 
 /** The provider to store: each mask becomes the stored secret. Throws `invalid_request` for a mask without one. */
@@ -86,7 +102,29 @@ export function keepTenantSecrets(
     const param = `tracing.destinations[${at}].headers`;
     return { ...destination, headers: keepHeaders(destination.headers, known?.headers, param, isMoved) };
   });
-  return { ...incoming, tracing: { ...incoming.tracing, destinations } };
+  const { alerts, ...rest } = incoming;
+  return {
+    ...rest,
+    ...(alerts !== undefined && {
+      alerts: { webhook: keepWebhook(alerts.webhook, stored?.alerts?.webhook) },
+    }),
+    tracing: { ...incoming.tracing, destinations },
+  };
+}
+
+type WebhookWith<Secret> = AlertsWith<Secret>["webhook"];
+
+function keepWebhook(
+  { url, secret }: WebhookWith<IncomingSecret>,
+  stored: WebhookWith<SealedSecret> | undefined,
+): WebhookWith<SealedSecret> {
+  const isMoved = stored !== undefined && audienceOfWebhook(stored) !== audienceOfWebhook({ url });
+  return { url, secret: keep(secret, stored?.secret, "alerts.webhook.secret", isMoved) };
+}
+
+/** Where a webhook's secret belongs. */
+export function webhookPlace(tenantId: string, url: string): SecretPlace {
+  return { tenantId, kind: "webhook.secret", name: "webhook", audience: audienceOfWebhook({ url }) };
 }
 
 async function seal(text: string, place: SecretPlace, masterKeys: MasterKeys): Promise<IncomingSecret> {

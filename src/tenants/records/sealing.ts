@@ -14,7 +14,7 @@ const NONCE_BYTES = 12;
 /** The record that a secret belongs to. */
 export interface SecretPlace {
   readonly tenantId: string;
-  readonly kind: "provider.apiKey" | "provider.header" | "destination.header";
+  readonly kind: "provider.apiKey" | "provider.header" | "destination.header" | "webhook.secret";
   /** `openai`, or `openai/x-org` for a header. */
   readonly name: string;
   /** Who gets the secret: kind and origin (audience.ts). A sealed text can't be opened for another one. */
@@ -73,13 +73,19 @@ export async function openSecret(
       : await open(sealed, key, `${place.tenantId}/${place.kind}/${place.name}`);
     if (opened !== undefined) return opened;
   }
-  const owner = place.kind === "destination.header" ? "trace destination" : "provider";
   throw new GatewayError(
     "unavailable",
-    `The stored credential of ${owner} "${place.name.split("/")[0]}" can't be opened: MASTER_KEY or the record's address has changed since, or the stored text was altered. Send the credential again.`,
+    `The stored credential of ${OWNERS[place.kind]} "${place.name.split("/")[0]}" can't be opened: MASTER_KEY or the record's address has changed since, or the stored text was altered. Send the credential again.`,
     { param: place.name },
   );
 }
+
+const OWNERS: Readonly<Record<SecretPlace["kind"], string>> = {
+  "provider.apiKey": "provider",
+  "provider.header": "provider",
+  "destination.header": "trace destination",
+  "webhook.secret": "the webhook",
+};
 
 async function open(base64: string, key: CryptoKey, bound: string): Promise<string | undefined> {
   try {

@@ -95,6 +95,7 @@ export function createFakeQueue({ answer = ADMITTED, settle }: FakeQueueOptions 
     async settle(settlement) {
       settlements.push(settlement);
       await settle?.();
+      return [];
     },
     admitAlone: () => undefined,
     spend: (expense) => void expenses.push(expense),

@@ -3,7 +3,8 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createQueueClient } from "../../../src/limits/isolate/queue-client.ts";
-import { LEASE_TTL_MS, type Budget } from "../../../src/limits/protocol.ts";
+import type { Budget } from "../../../src/limits/budget-protocol.ts";
+import { LEASE_TTL_MS } from "../../../src/limits/protocol.ts";
 import type { TenantQueue } from "../../../src/limits/object/tenant-queue.ts";
 import { asAdmitted, askOf, asRefused, limitsOf, settlementOf } from "../../support/builders/admission.ts";
 

@@ -7,7 +7,7 @@
  */
 
 import { isModeWithin } from "../../content/content.ts";
-import type { TraceDestination } from "../destination.ts";
+import type { OutboxTarget } from "./webhook.ts";
 import type { ExportStatus } from "../export-counters.ts";
 import type { ExportPayload, SendResult } from "../otlp-send.ts";
 import { createBatchTable, type WaitingBatch } from "./outbox-batches.ts";
@@ -26,12 +26,9 @@ export interface OutboxEngineDeps {
    * The destination by the newest records. "gone": it was removed; "unavailable": the records can't be read
    * now.
    */
-  readonly resolve: (
-    tenantId: string,
-    destination: string,
-  ) => Promise<TraceDestination | "gone" | "unavailable">;
+  readonly resolve: (tenantId: string, destination: string) => Promise<OutboxTarget | "gone" | "unavailable">;
   /** One try; never throws. */
-  readonly send: (destination: TraceDestination, payload: ExportPayload) => Promise<SendResult>;
+  readonly send: (destination: OutboxTarget, payload: ExportPayload) => Promise<SendResult>;
   /** Keeps work running after the call that started it. */
   readonly defer: (work: Promise<void>) => void;
   /** Schedules a `wake` at that time at the latest. */
@@ -143,14 +140,14 @@ export function createOutboxEngine(deps: OutboxEngineDeps): OutboxEngine {
     }
   }
 
-  function refusalOf(batch: WaitingBatch, target: TraceDestination | "gone"): string | undefined {
+  function refusalOf(batch: WaitingBatch, target: OutboxTarget | "gone"): string | undefined {
     if (target === "gone") return "destination_removed";
     if (now() - batch.enqueuedAt > MAX_AGE_MS) return "expired";
     return isModeWithin(batch.content, target.content) ? undefined : "content_withdrawn";
   }
 
   /** Whether the destination accepted it or refused it for good, so that the next one can follow. */
-  async function sendBatch(batch: WaitingBatch, target: TraceDestination): Promise<boolean> {
+  async function sendBatch(batch: WaitingBatch, target: OutboxTarget): Promise<boolean> {
     const { destination, isGzip, traces } = batch;
     sending.set(destination, batch);
     const tried = await deps.send(target, { body: table.bodyOf(batch), isGzip });

@@ -6,16 +6,25 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { eraseObject } from "../../../runtime/erase-object.ts";
-import { readSettings } from "../../../config.ts";
+import { readSettings, type Settings } from "../../../config.ts";
+import { refuseUrl } from "../../../runtime/public-url.ts";
 import { readBundle } from "../../../tenants/bundle.ts";
 import type { DirectoryRpc } from "../../../tenants/directory/directory-api.ts";
-import { createRecordOpener } from "../../../tenants/records/open-records.ts";
+import { createRecordOpener, openWebhookSecret } from "../../../tenants/records/open-records.ts";
+import type { TenantBundle } from "../../../tenants/records/records.ts";
 import { DIRECTORY_NAME } from "../../../tenants/storage-keys.ts";
-import { operatorDestination, toDestination, type TraceDestination } from "../destination.ts";
+import { operatorDestination, toDestination } from "../destination.ts";
 import type { ExportStatus } from "../export-counters.ts";
 import { sendOnce } from "../otlp-send.ts";
 import { createOutboxEngine, type OutboxEngine } from "./outbox-engine.ts";
-import { OPERATOR_OUTBOX, type TraceOutboxPort, type Push, type PushAnswer } from "../outbox-port.ts";
+import { type OutboxTarget, sendSigned, webhookTarget } from "./webhook.ts";
+import {
+  OPERATOR_OUTBOX,
+  WEBHOOK_NAME,
+  type TraceOutboxPort,
+  type Push,
+  type PushAnswer,
+} from "../outbox-port.ts";
 
 export class TraceOutbox extends DurableObject<Env> implements TraceOutboxPort {
   readonly #engine: OutboxEngine;
@@ -31,12 +40,10 @@ export class TraceOutbox extends DurableObject<Env> implements TraceOutboxPort {
       now: Date.now,
       random: Math.random,
       resolve: (tenantId, name) => resolve(env, tenantId, name),
-      send: (destination, payload) =>
-        sendOnce(destination, payload, {
-          fetch: (url, init) => fetch(url, init),
-          clock: Date.now,
-          timeoutSignal: (ms) => AbortSignal.timeout(ms),
-        }),
+      send: (target, payload) =>
+        target.secret === undefined
+          ? sendOnce(target, payload, SEND_PORTS)
+          : sendSigned(target, target.secret, payload, SEND_PORTS),
       defer: (work) => state.waitUntil(work),
       wakeAt: (at) => this.#wakeAt(at),
     });
@@ -71,6 +78,12 @@ export class TraceOutbox extends DurableObject<Env> implements TraceOutboxPort {
   }
 }
 
+const SEND_PORTS = {
+  fetch: (url: string, init: RequestInit): Promise<Response> => fetch(url, init),
+  clock: (): number => Date.now(),
+  timeoutSignal: (ms: number): AbortSignal => AbortSignal.timeout(ms),
+};
+
 /** Only destinations are opened here; destination.ts checks their addresses. */
 const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => undefined };
 
@@ -82,13 +95,14 @@ async function resolve(
   env: Env,
   tenantId: string,
   name: string,
-): Promise<TraceDestination | "gone" | "unavailable"> {
+): Promise<OutboxTarget | "gone" | "unavailable"> {
   try {
     const settings = readSettings(env);
     if (tenantId === OPERATOR_OUTBOX) return operatorDestination(settings) ?? "gone";
     const directory: DirectoryRpc = env.DIRECTORY.getByName(DIRECTORY_NAME);
     const bundle = await readBundle(directory, tenantId);
     if (bundle === undefined) return "gone";
+    if (name === WEBHOOK_NAME) return await resolveWebhook(bundle, settings);
     const opened = await createRecordOpener(settings.masterKeys, RULES).openDestinations(bundle);
     const record = opened.find((destination) => destination.name === name);
     if (record === undefined) return "gone";
@@ -98,4 +112,16 @@ async function resolve(
   } catch {
     return "unavailable";
   }
+}
+
+async function resolveWebhook(
+  bundle: TenantBundle,
+  { masterKeys, allowPrivateUpstreams }: Settings,
+): Promise<OutboxTarget | "gone" | "unavailable"> {
+  const { webhook } = bundle.tenant.alerts ?? {};
+  const secret = await openWebhookSecret(bundle, masterKeys);
+  if (webhook === undefined || secret === undefined) return "gone";
+  // The record may be older than the deployment's rules.
+  if (refuseUrl(webhook.url, { allowPrivate: allowPrivateUpstreams }) !== undefined) return "unavailable";
+  return webhookTarget(webhook.url, secret);
 }

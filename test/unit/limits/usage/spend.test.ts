@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createQueueMachine, type QueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
-import type { Budget } from "../../../../src/limits/protocol.ts";
+import type { Budget } from "../../../../src/limits/budget-protocol.ts";
 import {
   recordSpend,
   createSpend,
@@ -212,7 +212,11 @@ describe("the ledger", () => {
 
   test("is saved before a refusal that rests on it is answered", () => {
     const admission = createQueueMachine(START_AT);
+    const other = asAdmitted(admission.admit(ask("other", 0), START_AT));
     spend(admission, "a", 1_000_000, START_AT);
+    // With its alerts, which are saved at once.
+    admission.checkpoint(START_AT);
+    admission.settle([{ ...settlementOf(other, "other"), costMicroUsd: 1 }], START_AT);
     expect(admission.staleAfterMs()).toBe(1000);
     asRefused(admission.admit(ask("b", 1), START_AT));
     expect(admission.staleAfterMs()).toBe(0);

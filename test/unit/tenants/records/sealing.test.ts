@@ -30,7 +30,7 @@ const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => "https://api
 const LOCAL_RULES = { ...RULES, allowPrivateUpstreams: true };
 
 function bundleOf(parts: Partial<TenantBundle>): TenantBundle {
-  const { tracing, ...rest } = parseTenant({}, "acme", RULES);
+  const { tracing, alerts: _alerts, ...rest } = parseTenant({}, "acme", RULES);
   const tenant = { ...rest, tracing: { ...tracing, destinations: [] } };
   return { id: "acme", version: 1, cacheEpoch: 0, tenant, keys: [], providers: {}, routes: {}, ...parts };
 }
