@@ -3,11 +3,9 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { PROMETHEUS_CONTENT_TYPE, renderPrometheus } from "../src/telemetry/metrics/prometheus.ts";
-import { parseTenantName } from "../src/telemetry/store/trace-query.ts";
+import { readTenantFilter } from "../src/http/admin-http.ts";
 
 export async function metrics(c: Context<AppEnv>): Promise<Response> {
-  const tenant = c.req.query("tenant");
-  if (tenant !== undefined) parseTenantName(tenant, "tenant");
-  const owners = await c.var.services.metrics.read(tenant);
+  const owners = await c.var.services.metrics.read(readTenantFilter(c));
   return c.body(renderPrometheus(owners), 200, { "content-type": PROMETHEUS_CONTENT_TYPE });
 }

@@ -5,11 +5,12 @@
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
+import { readTenantFilter } from "../../src/http/admin-http.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { joinResourceSpans } from "../../src/telemetry/otlp/otlp.ts";
 import { readResourceSpans } from "../../src/telemetry/otlp/otlp-read.ts";
 import type { TraceSummary } from "../../src/telemetry/trace/summary.ts";
-import { formatCursor, parseTenantName, parseTraceQuery } from "../../src/telemetry/store/trace-query.ts";
+import { formatCursor, parseTraceQuery } from "../../src/telemetry/store/trace-query.ts";
 import {
   DEFAULT_WIDTH,
   drawWaterfall,
@@ -35,9 +36,8 @@ export const adminTraces = new Hono<AppEnv>()
         param: "traceId",
       });
     }
-    const tenant = c.req.query("tenant");
+    const tenant = readTenantFilter(c);
     const width = parseWidth(c.req.query("width"));
-    if (tenant !== undefined) parseTenantName(tenant, "tenant");
     const elements = await c.var.services.traces.get(traceId, tenant);
     if (elements.length === 0) {
       const message =

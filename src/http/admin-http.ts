@@ -3,6 +3,7 @@
 import type { Context } from "hono";
 import type { AppEnv } from "../app-types.ts";
 import { GatewayError } from "../errors.ts";
+import { parseTenantName } from "../telemetry/store/trace-query.ts";
 import type { PageAsk, Versioned, Written } from "../tenants/directory/directory-api.ts";
 import { tenantNotFound } from "../tenants/bundle.ts";
 import { toEtag } from "../tenants/directory/etag.ts";
@@ -53,6 +54,12 @@ export function badCursor(): GatewayError {
   return new GatewayError("invalid_request", "cursor: invalid. Use the cursor of the page before, or none.", {
     param: "cursor",
   });
+}
+
+/** `?tenant=`: a tenant's name, or `-` for unknown tenants; undefined means all. Throws `invalid_request`. */
+export function readTenantFilter(c: Context<AppEnv>): string | undefined {
+  const tenant = c.req.query("tenant");
+  return tenant === undefined ? undefined : parseTenantName(tenant, "tenant");
 }
 
 /** The records of the URL's tenant as they are now. Throws `not_found`. */

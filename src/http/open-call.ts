@@ -7,7 +7,7 @@ import type { ChatRequest, Operation } from "../schema/chat.ts";
 import type { BareCall, Deps } from "../pipeline/ports.ts";
 import { labelsOf, type RequestOptions } from "../pipeline/request-options.ts";
 
-export interface OpenCall {
+interface OpenedCall {
   readonly call: BareCall;
   readonly deps: Deps;
   /** The answer's body outlives the handler: the trace ends with the body, unless it has ended already. */
@@ -15,7 +15,7 @@ export interface OpenCall {
 }
 
 /** Also sets the facts that the request itself names. */
-export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: RequestOptions): OpenCall {
+export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: RequestOptions): OpenedCall {
   const [scope, caller] = [c.get("scope"), c.get("caller")];
   const [services, requestId] = [c.get("services"), c.get("requestId")];
   const { facts } = scope;

@@ -33,30 +33,24 @@ export function reservationOf(call: BareCall, plan: Plan | undefined, deps: Deps
   if (plan === undefined || !hasBudget(call)) return estimateTokens(chat, expected);
   const isOpenEnded = chat.operation === "chat" && chat.params.maxOutputTokens === undefined;
   const tokens = estimateTokens(chat, expected ?? (isOpenEnded ? OUTPUT_FLOOR_TOKENS : undefined));
-  const costs = plan.targets.map((target) => costOf(call, target, tokens, deps));
-  const cost = costs.find((each) => each !== undefined);
-  if (cost !== undefined) return { ...tokens, costMicroUsd: cost };
-  const [first] = plan.targets;
-  if (isRefusedUnpriced(call, first, deps)) throw unpriced(first.label);
+  for (const target of plan.targets) {
+    const cost = costMicroUsd(priceOfTarget(bundle, target, deps), tokens);
+    if (cost !== undefined) return { ...tokens, costMicroUsd: cost };
+  }
+  if (keepsOutUnpriced(call)) throw unpriced(plan.targets[0].label);
   return tokens;
-}
-
-function costOf(
-  { bundle }: Budgeted,
-  target: PlannedTarget,
-  tokens: Pick<Estimate, "inputTokens" | "outputTokens">,
-  deps: Deps,
-): number | undefined {
-  return costMicroUsd(priceOfTarget(bundle, target, deps), tokens);
 }
 
 /** Operations that vendors do not bill. */
 const FREE_OPERATIONS: ReadonlySet<string> = new Set(["moderation"]);
 
+function keepsOutUnpriced(call: BareCall): boolean {
+  return refusesUnpriced(call) && !FREE_OPERATIONS.has(call.chat.operation);
+}
+
 /** Whether a budget keeps this target from being called: what it would cost can't be known. */
 export function isRefusedUnpriced(call: BareCall, target: PlannedTarget, deps: Deps): boolean {
-  if (!refusesUnpriced(call) || FREE_OPERATIONS.has(call.chat.operation)) return false;
-  return priceOfTarget(call.bundle, target, deps) === undefined;
+  return keepsOutUnpriced(call) && priceOfTarget(call.bundle, target, deps) === undefined;
 }
 
 /** `label`: what is called, as the tenant's `prices` would name it. */

@@ -60,7 +60,7 @@ interface KeptToken {
 }
 
 /** Gives a token, a kept one where it still lives. Throws `upstream_auth`. */
-export function createTokenBook(): (account: ServiceAccount, ports: SignPorts) => Promise<string> {
+export function createTokenCache(): (account: ServiceAccount, ports: SignPorts) => Promise<string> {
   const kept = new Map<string, KeptToken>();
   return async (account, ports) => {
     // The key's own id is not enough: any record can name it beside another key.

@@ -23,7 +23,7 @@ import type {
   UpstreamRequest,
   UpstreamWire,
 } from "../wires/upstream-wire.ts";
-import { createTokenBook, parseServiceAccount } from "./vertex-token.ts";
+import { createTokenCache, parseServiceAccount } from "./vertex-token.ts";
 import { isCount, malformed } from "../wires/read-upstream.ts";
 import { toJson } from "../json/exact.ts";
 
@@ -128,7 +128,7 @@ const embeddingWire: UpstreamEmbeddingWire = {
   },
 };
 
-const tokenOf = createTokenBook();
+const tokenOf = createTokenCache();
 
 export const vertex: Provider = {
   kind: "vertex",

@@ -41,12 +41,12 @@ interface Config {
 }
 
 /** An `admit` that waits, and all its repetitions. */
-type OpenCall = PromiseWithResolvers<AdmissionReply>;
+type PendingReply = PromiseWithResolvers<AdmissionReply>;
 
 export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   readonly #machine: QueueMachine;
   readonly #now: () => number;
-  readonly #open = new Map<string, OpenCall>();
+  readonly #pending = new Map<string, PendingReply>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
@@ -92,7 +92,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     const now = this.#now();
     const answer = this.#machine.admit(ask, now);
     this.#follow(now);
-    return answer === undefined ? this.#openCall(ask.requestId).promise : Promise.resolve(answer);
+    return answer === undefined ? this.#pendingReply(ask.requestId).promise : Promise.resolve(answer);
   }
 
   async settle(settlements: readonly Settlement[], updates?: IsolateUpdates): Promise<SettleReply> {
@@ -191,12 +191,12 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     this.#follow(now);
   }
 
-  #openCall(requestId: string): OpenCall {
-    const known = this.#open.get(requestId);
+  #pendingReply(requestId: string): PendingReply {
+    const known = this.#pending.get(requestId);
     if (known !== undefined) return known;
-    const call: OpenCall = Promise.withResolvers();
-    this.#open.set(requestId, call);
-    return call;
+    const pending: PendingReply = Promise.withResolvers();
+    this.#pending.set(requestId, pending);
+    return pending;
   }
 
   /** Overrides survive a restart: they are saved at once. */
@@ -210,8 +210,8 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   /** After each change: answers the requests that were admitted, sets the timer, plans the checkpoint. */
   #follow(now: number): void {
     for (const { requestId, answer } of this.#machine.takeWakeUps()) {
-      this.#open.get(requestId)?.resolve(answer);
-      this.#open.delete(requestId);
+      this.#pending.get(requestId)?.resolve(answer);
+      this.#pending.delete(requestId);
     }
     this.#setTimer(now);
     this.#calledAt = now;

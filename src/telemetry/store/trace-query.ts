@@ -5,6 +5,7 @@
 
 import { GatewayError } from "../../errors.ts";
 import { NEWEST } from "./store-query.ts";
+import { NAME_PATTERN } from "../../tenants/records/record-name.ts";
 import { UNKNOWN_TENANT, type TraceFilters } from "./stored-trace.ts";
 
 const DEFAULT_LIMIT = 50;
@@ -95,8 +96,7 @@ function decode(base64: string): string {
 
 /** A tenant's name, or `-` for unknown tenants; throws a 400 that names the parameter. */
 export function parseTenantName(text: string, name: string): string {
-  if (text !== UNKNOWN_TENANT && !/^[a-z0-9][a-z0-9._-]{0,62}$/.test(text))
-    throw wrong(name, "must be a tenant's name");
+  if (text !== UNKNOWN_TENANT && !NAME_PATTERN.test(text)) throw wrong(name, "must be a tenant's name");
   return text;
 }
 

@@ -4,9 +4,11 @@ import * as z from "zod";
 import { findNameFault, hasUnsafeCharacters } from "../../runtime/safe-names.ts";
 
 /** The names of tenants, providers, routes and destinations: they appear in URLs, KV keys and spans. */
+export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
 export const recordName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "use 1 to 63 of a-z 0-9 . _ - and start with a letter or digit");
+  .regex(NAME_PATTERN, "use 1 to 63 of a-z 0-9 . _ - and start with a letter or digit");
 
 /** A name that goes into a URL: a model, a region, an API version. */
 export const urlName = z.string().superRefine((name, context) => {

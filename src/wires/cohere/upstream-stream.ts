@@ -20,7 +20,7 @@ export function createCohereDecoder(): Decoder {
   /** Calls by the wire's index, which counts other things as well: their positions, and whether arguments came. */
   const calls = new Map<unknown, { readonly call: number; hasArguments: boolean }>();
 
-  function openCall(event: JsonRecord, message: JsonRecord): readonly ChatChunk[] {
+  function startToolCall(event: JsonRecord, message: JsonRecord): readonly ChatChunk[] {
     const opening = recordOf(message["tool_calls"]);
     const { name, argumentsJson } = readFunction(opening);
     const id = textOf(opening["id"]);
@@ -62,7 +62,7 @@ export function createCohereDecoder(): Decoder {
       case "tool-plan-delta":
         return readReasoning(message["tool_plan"]);
       case "tool-call-start":
-        return openCall(event, message);
+        return startToolCall(event, message);
       case "tool-call-delta":
         return takeArguments(event, readFunction(recordOf(message["tool_calls"])).argumentsJson);
       case "tool-call-end": {

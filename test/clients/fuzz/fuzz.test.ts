@@ -1,25 +1,16 @@
 // Ten thousand mutated requests over all routes of the real gateway: none is a 500, none hangs, each that has a credential leaves one
 // trace, and no secret or word of a client is found anywhere.
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request as httpRequest } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import {
   canaryRequests,
-  claudeReply,
   createCanaries,
   FATES,
-  geminiReply,
-  openAiReply,
+  findSecrets,
 } from "../../support/builders/canary-requests.ts";
-import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
-import { startGateway, type Gateway } from "../../support/servers/gateway-process.ts";
-import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
-import { startScriptedGemini, type ScriptedGemini } from "../../support/servers/scripted-gemini.ts";
-import { startScriptedUpstream, type ScriptedUpstream } from "../../support/servers/scripted-upstream.ts";
+import { CANARY_ACCOUNTS, startCanaryStack, type CanaryStack } from "../../support/servers/canary-stack.ts";
 import { type BaseRequest, mutated, type RawRequest } from "./mutations.ts";
 
 const REQUESTS = Number(process.env["FUZZ_REQUESTS"] ?? 10_000);
@@ -36,82 +27,16 @@ const EXPECTED_5XX: ReadonlySet<number> = new Set([502, 503, 504, 529]);
 
 const canaries = createCanaries((place) => `canary-${place}-${randomUUID().slice(0, 8)}`);
 const { say, planted } = canaries;
-const ADMIN_TOKEN = say("admin-token-that-is-long");
-const PROVIDERS = ["up", "claude", "gem"] as const;
 
-let stateDir: string;
-let gateway: Gateway;
-let operator: OtlpReceiver;
-let own: OtlpReceiver;
-let upstream: ScriptedUpstream;
-let google: ScriptedGemini;
-let tenant: TestTenant;
+let stack: CanaryStack;
 
 beforeAll(async () => {
-  stateDir = mkdtempSync(join(tmpdir(), "headgate-fuzz-"));
-  [operator, own, upstream, google] = await Promise.all([
-    startOtlpReceiver(),
-    startOtlpReceiver(),
-    startScriptedUpstream(),
-    startScriptedGemini(),
-  ]);
-  for (const fate of FATES) {
-    upstream.script(fate, (request) => {
-      const quoted = `${request.headers.authorization ?? String(request.headers["x-api-key"])} ${request.body}`;
-      return request.path.endsWith("/messages")
-        ? claudeReply(canaries, fate, quoted, request)
-        : openAiReply(canaries, fate, quoted, request);
-    });
-    google.script(fate, geminiReply(canaries, fate, say("gemini-key")));
-  }
-  gateway = await startGateway({ persistTo: stateDir, vars: { ADMIN_TOKEN, OTLP_ENDPOINT: operator.url } });
-  tenant = await makeTenant(
-    { admin },
-    {
-      upstreamUrl: upstream.url,
-      record: {
-        tracing: {
-          destinations: [
-            { name: "own", endpoint: own.url, headers: { authorization: say("destination-header") } },
-          ],
-        },
-      },
-      routes: Object.fromEntries(
-        PROVIDERS.flatMap((provider) =>
-          FATES.map((fate) => [
-            `${provider}-${fate}`,
-            {
-              targets: [{ provider, model: fate }],
-              retries: { maxAttempts: 1 },
-              timeouts: { totalMs: 5000 },
-            },
-          ]),
-        ),
-      ),
-    },
-  );
-  const root = `/admin/tenants/${tenant.id}/providers`;
-  const claude = { kind: "anthropic", baseUrl: upstream.url, apiKey: say("claude-key") };
-  const gem = { kind: "gemini", baseUrl: google.url, apiKey: say("gemini-key") };
-  await admin("PUT", `${root}/claude`, claude);
-  await admin("PUT", `${root}/gem`, gem);
+  stack = await startCanaryStack(canaries, { timeouts: { totalMs: 5000 } });
 });
-afterAll(async () => {
-  await gateway.stop();
-  await Promise.all([operator, own, upstream, google].map((server) => server.close()));
-  rmSync(stateDir, { recursive: true, force: true });
-});
-
-function admin(method: string, path: string, body?: unknown): Promise<Response> {
-  return fetch(gateway.url + path, {
-    method,
-    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
-}
+afterAll(() => stack.close());
 
 /** The data plane, with words of a client in every place that takes some. */
-function dataBases(): readonly BaseRequest[] {
+function dataBases({ tenant }: CanaryStack): readonly BaseRequest[] {
   const headers = {
     authorization: `Bearer ${tenant.key}`,
     "content-type": "application/json",
@@ -127,7 +52,7 @@ function dataBases(): readonly BaseRequest[] {
   });
   const get = (name: string, path: string): BaseRequest => ({ name, method: "GET", path, headers });
   const chats = [false, true].flatMap((stream) =>
-    PROVIDERS.flatMap((provider) =>
+    CANARY_ACCOUNTS.flatMap((provider) =>
       FATES.flatMap((fate) =>
         canaryRequests(canaries, `${provider}-${fate}`, stream).map(({ dialect, path, body }) =>
           post(`${dialect} ${provider} ${fate}`, path, body),
@@ -162,8 +87,8 @@ function dataBases(): readonly BaseRequest[] {
 }
 
 /** The admin plane, on tenants that nothing else uses. */
-function adminBases(): readonly BaseRequest[] {
-  const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" };
+function adminBases({ adminToken, own, upstream, tenant }: CanaryStack): readonly BaseRequest[] {
+  const headers = { authorization: `Bearer ${adminToken}`, "content-type": "application/json" };
   const request = (method: string, path: string, body?: object): BaseRequest => ({
     name: `${method} ${path}`,
     method,
@@ -237,7 +162,7 @@ const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
 
 /** Over a plain socket: `fetch` would tidy up paths and refuse headers. */
 function send(request: RawRequest, isRepeated = false): Promise<Answer> {
-  const { hostname, port } = new URL(gateway.url);
+  const { hostname, port } = new URL(stack.gateway.url);
   // Node's own client refuses these in a path; a socket would take them.
   const path = request.path.replaceAll(/[^\x21-\x7e]/g, encodeURIComponent);
   const body = request.body ?? new Uint8Array();
@@ -299,17 +224,11 @@ function describeAnswer({ request, status, text }: Answer): string {
   return `${String(status)} ${name}: ${method} ${path.slice(0, 200)} ${JSON.stringify(headers)} ${sent} -> ${text.slice(0, 300)}`;
 }
 
-function stateOnDisk(): string {
-  return readdirSync(stateDir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name)).toString("latin1"))
-    .join("\n");
-}
-
 test(`${REQUESTS} mutated requests over all routes`, { timeout: TIMEOUT_MS }, async () => {
+  const { gateway, operator, own, tenant, adminToken } = stack;
   const arbitrary = fc.oneof(
-    { weight: 4, arbitrary: mutated(dataBases()) },
-    { weight: 1, arbitrary: mutated(adminBases()) },
+    { weight: 4, arbitrary: mutated(dataBases(stack)) },
+    { weight: 1, arbitrary: mutated(adminBases(stack)) },
   );
   const answers = await sendAll(fc.sample(arbitrary, { numRuns: REQUESTS, seed: SEED }));
   const isBad = ({ status }: Answer): boolean =>
@@ -318,7 +237,7 @@ test(`${REQUESTS} mutated requests over all routes`, { timeout: TIMEOUT_MS }, as
   expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(REQUESTS / 20);
 
   const secrets = [
-    ADMIN_TOKEN,
+    adminToken,
     tenant.credential,
     ...["claude-key", "gemini-key", "destination-header", "fuzzed-key", "fuzzed-header"].map(say),
   ];
@@ -341,10 +260,7 @@ test(`${REQUESTS} mutated requests over all routes`, { timeout: TIMEOUT_MS }, as
 
   const places = { operator: operator.allText(), own: own.allText(), logs: gateway.logs(), disk: "" };
   await gateway.stop();
-  places.disk = stateOnDisk();
+  places.disk = stack.stateOnDisk();
   const all = { key: tenant.key, credential: tenant.credential, ...Object.fromEntries(planted) };
-  const found = Object.entries(places).flatMap(([where, text]) =>
-    Object.entries(all).flatMap(([what, canary]) => (text.includes(canary) ? [`${what} in ${where}`] : [])),
-  );
-  expect(found.filter((leak) => !CACHED.has(leak))).toEqual([]);
+  expect(findSecrets(places, all).filter((leak) => !CACHED.has(leak))).toEqual([]);
 });

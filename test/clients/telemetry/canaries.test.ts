@@ -1,113 +1,27 @@
 // Nothing of what clients, upstreams and operators say or keep secret is in any exported byte, log line, stored row, metric or file
 // while content is off: something to be found again is planted in every place at once, in every dialect, and looked for everywhere.
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   canaryRequests,
-  claudeReply,
   createCanaries,
   FATES,
-  geminiReply,
-  openAiReply,
+  findSecrets,
 } from "../../support/builders/canary-requests.ts";
-import { startGateway, type Gateway } from "../../support/servers/gateway-process.ts";
-import { startOtlpReceiver, type OtlpReceiver } from "../../support/servers/otlp-receiver.ts";
-import { startScriptedGemini, type ScriptedGemini } from "../../support/servers/scripted-gemini.ts";
-import { startScriptedUpstream, type ScriptedUpstream } from "../../support/servers/scripted-upstream.ts";
-import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
+import { CANARY_ACCOUNTS, startCanaryStack, type CanaryStack } from "../../support/servers/canary-stack.ts";
 
 const canaries = createCanaries((place) => `canary-${place}-${randomUUID().slice(0, 8)}`);
 const { say, planted } = canaries;
-const ADMIN_TOKEN = say("admin-token");
-const PROVIDERS = ["up", "claude", "gem"] as const;
 const TIMEOUT_MS = 120_000;
 
-let stateDir: string;
-let gateway: Gateway;
-let operator: OtlpReceiver;
-let own: OtlpReceiver;
-let upstream: ScriptedUpstream;
-let google: ScriptedGemini;
-let tenant: TestTenant;
+let stack: CanaryStack;
 
 beforeAll(async () => {
-  stateDir = mkdtempSync(join(tmpdir(), "headgate-canaries-"));
-  [operator, own, upstream, google] = await Promise.all([
-    startOtlpReceiver(),
-    startOtlpReceiver(),
-    startScriptedUpstream(),
-    startScriptedGemini(),
-  ]);
-  const vars = {
-    ADMIN_TOKEN,
-    OTLP_ENDPOINT: operator.url,
-    OTLP_HEADERS: `authorization=Bearer ${say("otlp-header")}`,
-  };
-  gateway = await startGateway({ persistTo: stateDir, vars });
-  tenant = await makeTenant(
-    { admin },
-    {
-      upstreamUrl: upstream.url,
-      record: {
-        tracing: {
-          destinations: [
-            { name: "own", endpoint: own.url, headers: { authorization: say("destination-header") } },
-          ],
-        },
-      },
-      // One try each, and nothing held against a target that is made to fail.
-      routes: Object.fromEntries(
-        PROVIDERS.flatMap((provider) =>
-          FATES.map((fate) => [
-            `${provider}-${fate}`,
-            { targets: [{ provider, model: fate }], retries: { maxAttempts: 1 } },
-          ]),
-        ),
-      ),
-    },
-  );
-  await putProvider("claude", { kind: "anthropic", baseUrl: upstream.url, apiKey: say("claude-key") });
-  await putProvider("gem", {
-    kind: "gemini",
-    baseUrl: google.url,
-    apiKey: say("gemini-key"),
-    headers: { "x-team": say("provider-header") },
+  stack = await startCanaryStack(canaries, {
+    vars: { OTLP_HEADERS: `authorization=Bearer ${say("otlp-header")}` },
   });
-  scriptUpstreams();
 });
-afterAll(async () => {
-  await gateway.stop();
-  await Promise.all([operator, own, upstream, google].map((server) => server.close()));
-  rmSync(stateDir, { recursive: true, force: true });
-});
-
-function admin(method: string, path: string, body?: unknown): Promise<Response> {
-  return fetch(gateway.url + path, {
-    method,
-    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, "content-type": "application/json" },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
-}
-
-async function putProvider(name: string, record: object): Promise<void> {
-  expect((await admin("PUT", `/admin/tenants/${tenant.id}/providers/${name}`, record)).status).toBe(201);
-}
-
-/** Each model is a fate; refusals quote the whole request, credential included. */
-function scriptUpstreams(): void {
-  for (const fate of FATES) {
-    upstream.script(fate, (request) => {
-      const { path, headers, body } = request;
-      const quoted = `${headers.authorization ?? String(headers["x-api-key"])} ${body}`;
-      if (path.endsWith("/messages")) return claudeReply(canaries, fate, quoted, request);
-      return openAiReply(canaries, fate, quoted, request);
-    });
-    google.script(fate, geminiReply(canaries, fate, `${say("gemini-key")} ${say("prompt")}`));
-  }
-}
+afterAll(() => stack.close());
 
 type Said = {
   readonly name: string;
@@ -119,11 +33,11 @@ type Said = {
 const said: Said[] = [];
 
 async function send(name: string, path: string, init: RequestInit = {}): Promise<void> {
-  const response = await fetch(gateway.url + path, {
+  const response = await fetch(stack.gateway.url + path, {
     method: "POST",
     ...init,
     headers: {
-      authorization: `Bearer ${tenant.key}`,
+      authorization: `Bearer ${stack.tenant.key}`,
       "content-type": "application/json",
       cookie: `session=${say("cookie")}`,
       "user-agent": say("user-agent"),
@@ -142,7 +56,7 @@ async function send(name: string, path: string, init: RequestInit = {}): Promise
 /** Each dialect against each upstream, whole and streamed, with each fate. */
 async function sendChats(): Promise<void> {
   for (const stream of [false, true])
-    for (const provider of PROVIDERS)
+    for (const provider of CANARY_ACCOUNTS)
       for (const fate of FATES)
         await Promise.all(
           canaryRequests(canaries, `${provider}-${fate}`, stream).map(({ dialect, path, body }) =>
@@ -153,6 +67,7 @@ async function sendChats(): Promise<void> {
 
 /** What is refused before it goes anywhere, in each way a client can put words into it. */
 async function sendRefused(): Promise<void> {
+  const { tenant, adminToken } = stack;
   const [chat] = canaryRequests(canaries, "up-answered", false);
   const body = JSON.stringify(chat?.body);
   const path = "/v1/chat/completions";
@@ -188,7 +103,7 @@ async function sendRefused(): Promise<void> {
     [
       "admin with garbage",
       `/admin/tenants/${tenant.id}`,
-      { method: "PUT", body: say("admin-body"), headers: { authorization: `Bearer ${ADMIN_TOKEN}` } },
+      { method: "PUT", body: say("admin-body"), headers: { authorization: `Bearer ${adminToken}` } },
     ],
   ];
   for (const [name, to, init] of refused) await send(name, to, init);
@@ -218,20 +133,12 @@ async function sendForwarded(): Promise<void> {
   await send("models", `/v1/models?q=${say("query")}`, { method: "GET" });
 }
 
-/** Every stored byte: KV, the objects' SQLite and what they have not yet written into it. */
-function stateOnDisk(): string {
-  return readdirSync(stateDir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name)).toString("latin1"))
-    .join("\n");
-}
-
-async function readAdmin(): Promise<string> {
+async function readAdmin({ admin, gateway, tenant, adminToken }: CanaryStack): Promise<string> {
   const list = await (await admin("GET", `/admin/traces?tenant=${tenant.id}&limit=100`)).text();
   const traces = said.flatMap(({ traceId }) => [
     admin("GET", `/admin/traces/${traceId}`),
     fetch(`${gateway.url}/admin/traces/${traceId}`, {
-      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, accept: "text/plain" },
+      headers: { authorization: `Bearer ${adminToken}`, accept: "text/plain" },
     }),
   ]);
   const paths = [
@@ -252,6 +159,7 @@ test(
   "no prompt, answer or secret leaves, or is kept, while content is off",
   { timeout: TIMEOUT_MS },
   async () => {
+    const { gateway, operator, own, upstream, tenant } = stack;
     await sendChats();
     await sendRefused();
     await sendForwarded();
@@ -265,12 +173,12 @@ test(
     const places = {
       operator: operator.allText(),
       own: own.allText(),
-      admin: await readAdmin(),
+      admin: await readAdmin(stack),
       logs: gateway.logs(),
       disk: "",
     };
     await gateway.stop();
-    places.disk = stateOnDisk();
+    places.disk = stack.stateOnDisk();
 
     // What was planted has really been said: upstreams got it, clients got it.
     const upstreams = upstream.requests
@@ -300,19 +208,14 @@ test(
       image: Buffer.from(say("image")).toString("base64"),
       ...Object.fromEntries(planted),
     };
-    const found = Object.entries(places).flatMap(([where, text]) =>
-      Object.entries(secrets).flatMap(([what, canary]) =>
-        text.includes(canary) ? [`${what} in ${where}`] : [],
-      ),
-    );
-    expect(found).toEqual([]);
+    expect(findSecrets(places, secrets)).toEqual([]);
   },
 );
 
 test("no answer to a client has a credential in it, and none but a refusal the upstream's words for an error", () => {
   const secrets = [
-    ADMIN_TOKEN,
-    tenant.credential,
+    stack.adminToken,
+    stack.tenant.credential,
     ...["claude-key", "gemini-key", "provider-header", "otlp-header"].map(say),
   ];
   const leaks = said.filter(({ text }) => secrets.some((secret) => text.includes(secret)));

@@ -32,6 +32,18 @@ export function createCanaries(make: (place: string) => string): Canaries {
   };
 }
 
+/** `what in where` for each secret that is in one of the places' texts. */
+export function findSecrets(
+  places: Readonly<Record<string, string>>,
+  secrets: Readonly<Record<string, string>>,
+): readonly string[] {
+  return Object.entries(places).flatMap(([where, text]) =>
+    Object.entries(secrets).flatMap(([what, secret]) =>
+      text.includes(secret) ? [`${what} in ${where}`] : [],
+    ),
+  );
+}
+
 /** A request in each chat wire for `model`, every field that takes text filled. */
 export function canaryRequests({ say }: Canaries, model: string, stream: boolean): readonly CanaryRequest[] {
   const image = Buffer.from(say("image")).toString("base64");

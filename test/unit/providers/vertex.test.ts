@@ -7,7 +7,7 @@ import { geminiGenerateContent } from "../../../src/wires/gemini/client-wire.ts"
 import { type SignPorts, upstreamWireFor } from "../../../src/providers/provider.ts";
 import type { Target } from "../../../src/wires/upstream-wire.ts";
 import { vertex } from "../../../src/providers/vertex.ts";
-import { createTokenBook, parseServiceAccount } from "../../../src/providers/vertex-token.ts";
+import { createTokenCache, parseServiceAccount } from "../../../src/providers/vertex-token.ts";
 import { fixtureJson } from "../../support/builders/wire-fixtures.ts";
 
 const GEMINI_CHAT = geminiGenerateContent.parseRequest('{"contents":[{"parts":[{"text":"Hi"}]}]}', {
@@ -126,7 +126,7 @@ describe("the token", () => {
   test("is kept until a minute before its end, for this key only", async () => {
     const account = parseServiceAccount(KEY_FILE);
     if (account === undefined) throw new Error("no account");
-    const tokenOf = createTokenBook();
+    const tokenOf = createTokenCache();
     const { asked, ports, pass } = fakeGoogle(tokenAnswer);
     await tokenOf(account, ports);
     pass(3_500_000);
@@ -149,7 +149,7 @@ describe("the token", () => {
   ])("%s is our credential's fault, without Google's words", async (_, answer) => {
     const account = parseServiceAccount(KEY_FILE);
     if (account === undefined) throw new Error("no account");
-    await expect(createTokenBook()(account, fakeGoogle(answer).ports)).rejects.toMatchObject({
+    await expect(createTokenCache()(account, fakeGoogle(answer).ports)).rejects.toMatchObject({
       code: "upstream_auth",
       message: expect.not.stringContaining("secret"),
     });
