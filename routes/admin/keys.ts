@@ -2,7 +2,13 @@
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
-import { answerNothing, readJson, readOptionalJson, readPage } from "../../src/http/admin-http.ts";
+import {
+  answerNothing,
+  answerRecord,
+  readJson,
+  readOptionalJson,
+  readPage,
+} from "../../src/http/admin-http.ts";
 
 /** No cache may keep an answer with a secret in it. */
 const NOT_KEPT = { "cache-control": "no-store" };
@@ -15,6 +21,14 @@ export const adminKeys = new Hono<AppEnv>()
   .post("/tenants/:tenant/keys", async (c) => {
     const body = await readJson(c);
     return c.json(await c.var.services.directory.createKey(c.req.param("tenant"), body), 201, NOT_KEPT);
+  })
+  .patch("/tenants/:tenant/keys/:id", async (c) => {
+    const patch = await readJson(c);
+    const { tenant, id } = c.req.param();
+    return answerRecord(
+      c,
+      await c.var.services.directory.patchKey(tenant, id, patch, c.req.header("if-match")),
+    );
   })
   .delete("/tenants/:tenant/keys/:id", async (c) => {
     await c.var.services.directory.deleteKey(c.req.param("tenant"), c.req.param("id"));

@@ -1,5 +1,5 @@
 /**
- * Reads the gateway key, finds its tenant, and refuses keys that are unknown, revoked, expired or of a suspended tenant.
+ * Reads the gateway key, finds its tenant, and refuses keys that are unknown, revoked, expired, paused or of a suspended tenant.
  * A malformed key is refused by its checksum, before any look-up.
  */
 
@@ -8,7 +8,7 @@ import type { AppEnv, Caller, RequestScope } from "../app-types.ts";
 import { keyInSubprotocols } from "../wires/openai-realtime/handshake.ts";
 import { KEY_HEADERS } from "../wires/registry.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
-import { findValidKey, hashKey, isWellFormed } from "../tenants/key-format.ts";
+import { findValidKey, hashKey, isUsableKey, isWellFormed } from "../tenants/key-format.ts";
 import type { KeyRecord } from "../tenants/records/records.ts";
 import type { LoadedTenant, TenantSource } from "../tenants/source.ts";
 
@@ -42,12 +42,19 @@ async function identify(
     const pointer = await tenants.findKey(hash);
     span.set({ "gateway.auth.source": pointer?.source ?? "directory" });
     if (!pointer) throw unknownKey();
-    const isValid = (keys: readonly KeyRecord[]) => findValidKey(keys, pointer.keyId, hash, now);
+    const find = (keys: readonly KeyRecord[]) => findValidKey(keys, pointer.keyId, hash, now);
     let bundle = await load(scope, () => tenants.load(pointer.tenantId));
     // A key younger than the isolate's copy works at once: the newest records are read before a refusal.
-    if (bundle && !isValid(bundle.keys)) bundle = await load(scope, () => tenants.reload(pointer.tenantId));
-    const key = bundle && isValid(bundle.keys);
+    if (bundle && !isUsableKey(find(bundle.keys)))
+      bundle = await load(scope, () => tenants.reload(pointer.tenantId));
+    const key = bundle && find(bundle.keys);
     if (!bundle || !key) throw unknownKey();
+    if (!isUsableKey(key)) {
+      throw new GatewayError(
+        "permission_denied",
+        "This gateway key is paused. Contact the gateway's operator.",
+      );
+    }
     span.set({ "gateway.auth.result": "ok", "gateway.key.id": key.id });
     // During an overlap the record has the new key's hash: what was presented decides how long a stream may go on.
     return { bundle, key: key.hash === hash ? key : { ...key, hash } };

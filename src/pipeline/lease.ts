@@ -14,7 +14,7 @@ import { QueueUnreachable } from "../limits/isolate/queue-client.ts";
 import type { AdmissionReply, AdmissionRequest, Lease, WaitRecord } from "../limits/protocol.ts";
 import type { Plan } from "../routing/plan.ts";
 import { toQueueLimits } from "../tenants/records/queue-limits.ts";
-import { findValidKey } from "../tenants/key-format.ts";
+import { findValidKey, isUsableKey } from "../tenants/key-format.ts";
 import type { KeyRecord, TenantBundle } from "../tenants/records/records.ts";
 import { limitRefusal } from "./refusal.ts";
 import { refusalAttributes } from "./request-facts.ts";
@@ -183,7 +183,7 @@ function hold(lease: Lease, call: BareCall, deps: Deps): Pick<HeldLease, "signal
 
 /** Whether the very key that was presented is still good: a rotated one ends what it began, as a deleted one does. */
 function isAllowed(bundle: TenantBundle | undefined, { id, hash }: KeyRecord, now: number): boolean {
-  return bundle?.tenant.status === "active" && findValidKey(bundle.keys, id, hash, now) !== undefined;
+  return bundle?.tenant.status === "active" && isUsableKey(findValidKey(bundle.keys, id, hash, now));
 }
 
 function settleAnswer(

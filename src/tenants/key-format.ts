@@ -60,6 +60,11 @@ export function findValidKey(
   return isCurrent || isOverlapping ? key : undefined;
 }
 
+/** Whether a key that was found lets requests in: it is not paused. */
+export function isUsableKey(key: KeyRecord | undefined): key is KeyRecord {
+  return key !== undefined && key.status !== "paused";
+}
+
 /** Bytes from here on would make the first characters of the alphabet likelier, so they are discarded. */
 const FAIR_BYTES = Math.floor(256 / BASE) * BASE;
 

@@ -54,7 +54,7 @@ export function toUpstreamError(
     case "revoked":
       return new GatewayError(
         "permission_denied",
-        "The key was revoked, or the tenant suspended, while the request was running.",
+        "The key was revoked or paused, or the tenant suspended, while the request was running.",
       );
     case "lease_lost":
       return new GatewayError("unavailable", "The request lost its concurrency slot. Send it again.");

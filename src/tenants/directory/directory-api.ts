@@ -9,6 +9,7 @@ import type { RpcResult } from "./rpc-result.ts";
 import type { KeyView, ProviderView, RouteView, TenantView } from "../records/record-views.ts";
 import type {
   IncomingSecret,
+  KeyInput,
   KeyRecord,
   ProviderRecord,
   ProviderWith,
@@ -89,6 +90,8 @@ export interface DirectoryApi {
   /** Only this answer and `rotateKey`'s hold the key itself. */
   createKey(tenantId: string, body: unknown): Promise<KeyView & { readonly key: string }>;
   rotateKey(tenantId: string, keyId: string, body: unknown): Promise<KeyView & { readonly key: string }>;
+  /** RFC 7396 over what `listKeys` shows; the key itself stays. */
+  patchKey(tenantId: string, keyId: string, patch: unknown, ifMatch?: string): Promise<Versioned<KeyView>>;
   deleteKey(tenantId: string, keyId: string): Promise<void>;
 
   listProviders(tenantId: string, page: PageAsk): Promise<Page<ProviderView>>;
@@ -183,6 +186,13 @@ export interface DirectoryRpc {
     overlapMs: number,
     ask: WriteAsk,
   ): Promise<RpcResult<KeyRecord>>;
+  /** All of the record but what makes it this key. */
+  putKey(
+    tenantId: string,
+    keyId: string,
+    input: KeyInput,
+    ask: WriteAsk,
+  ): Promise<RpcResult<Versioned<KeyRecord>>>;
   deleteRecord(tenantId: string, kind: StoredKind, name: string, ask: WriteAsk): Promise<RpcResult<null>>;
 
   purgeCache(tenantId: string, ask: WriteAsk): Promise<RpcResult<number>>;

@@ -14,6 +14,7 @@ import { mergePatch } from "../../json/merge-patch.ts";
 import { type RpcResult, unwrap } from "./rpc-result.ts";
 import {
   parseKey,
+  parseKeyPatch,
   parseName,
   parseProvider,
   parseRotation,
@@ -133,8 +134,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
         try {
           return await writeTenant(tenantId, merged, toEtag(before.revision));
         } catch (thrown) {
-          const raced = thrown instanceof GatewayError && thrown.code === "precondition_failed";
-          if (!raced || ifMatch !== undefined || tries === MAX_PATCH_TRIES) throw thrown;
+          if (!isRaced(thrown) || ifMatch !== undefined || tries === MAX_PATCH_TRIES) throw thrown;
         }
       }
     },
@@ -173,6 +173,20 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
         directory.rotateKey(tenantId, keyId, hash, overlapMs, asking()),
       );
       return { ...viewKey(stored), key };
+    },
+    async patchKey(tenantId, keyId, patch, ifMatch) {
+      for (let tries = 1; ; tries += 1) {
+        const before = await change((directory) => directory.getRecord(tenantId, "key", keyId));
+        checkIfMatch(ifMatch, before.revision);
+        const input = parseKeyPatch(patch, viewKey(before.value), now());
+        const ask = asking(toEtag(before.revision));
+        try {
+          const stored = await change((directory) => directory.putKey(tenantId, keyId, input, ask));
+          return mapValue(stored, (record) => viewKey(record));
+        } catch (thrown) {
+          if (!isRaced(thrown) || ifMatch !== undefined || tries === MAX_PATCH_TRIES) throw thrown;
+        }
+      }
     },
     async deleteKey(tenantId, keyId) {
       await change((directory) => directory.deleteRecord(tenantId, "key", keyId, asking()));
@@ -239,6 +253,11 @@ function mapValue<From, To>(stored: Versioned<From>, view: (value: From) => To):
 
 function mapPage<From, To>(page: Page<Named<From>>, view: (name: string, value: From) => To): Page<To> {
   return { items: page.items.map(({ name, value }) => view(name, value)), cursor: page.cursor };
+}
+
+/** Another writer was faster. */
+function isRaced(thrown: unknown): boolean {
+  return thrown instanceof GatewayError && thrown.code === "precondition_failed";
 }
 
 const RETRY_AFTER_MS = 1000;

@@ -34,6 +34,7 @@ import { createResealing } from "./resealing.ts";
 import { createPublisher } from "./publisher.ts";
 import type {
   IncomingSecret,
+  KeyInput,
   KeyRecord,
   ProviderRecord,
   ProviderWith,
@@ -189,6 +190,15 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
       if (before.hash === hash) return before;
       this.#note(ask, "key.rotate", tenantId, keyId);
       return this.#keys.rotate(tenantId, before, hash, overlapMs);
+    });
+  }
+
+  async putKey(tenantId: string, keyId: string, input: KeyInput, ask: WriteAsk) {
+    return this.#change(tenantId, () => {
+      const before = this.#store.requireRecord(tenantId, "key", keyId);
+      checkIfMatch(ask.ifMatch, before.revision);
+      this.#note(ask, "key.patch", tenantId, keyId);
+      return this.#keys.replace(tenantId, before.value, input);
     });
   }
 

@@ -4,7 +4,8 @@
  */
 
 import { keyEntry } from "../storage-keys.ts";
-import type { KeyRecord } from "../records/records.ts";
+import type { KeyInput, KeyRecord } from "../records/records.ts";
+import type { Versioned } from "./directory-api.ts";
 import type { DirectoryStore } from "./directory-store.ts";
 import type { KeyPointers } from "./key-pointers.ts";
 import type { PublishOutbox } from "./publish-outbox.ts";
@@ -40,6 +41,15 @@ export function createKeyChanges({ store, pointers, outbox, now }: KeyChangesDep
       store.writeRecord(tenantId, "key", record.id, store.nextVersion(tenantId), record);
       writePointer(record.hash, tenantId, record.id, null);
       return record;
+    },
+
+    /** `before` with other rights; the key itself, and one that is rotated out, stay. */
+    replace(tenantId: string, before: KeyRecord, input: KeyInput): Versioned<KeyRecord> {
+      const { id, hash, previous, createdAt } = before;
+      const value: KeyRecord = { ...input, id, hash, ...(previous !== undefined && { previous }), createdAt };
+      const revision = store.nextVersion(tenantId);
+      store.writeRecord(tenantId, "key", id, revision, value);
+      return { value, revision };
     },
 
     /** `before` with a new hash; the old one stays valid for `overlapMs`. */

@@ -5,6 +5,7 @@
 
 import type { z } from "zod";
 import { GatewayError } from "../../errors.ts";
+import { mergePatch } from "../../json/merge-patch.ts";
 import { refuseUrl } from "../../runtime/public-url.ts";
 import {
   keySchema,
@@ -18,6 +19,7 @@ import {
 } from "./records.ts";
 import { drainSchema, type DrainRecord, raiseSchema, type RaiseRecord } from "./limits-record.ts";
 import { recordName } from "./record-name.ts";
+import type { KeyView } from "./record-views.ts";
 import { routeSchema, type RouteRecord } from "./route-record.ts";
 
 /** The rules of the deployment and of the provider registry. */
@@ -84,6 +86,21 @@ export function parseKey(body: unknown, nowMs: number): KeyInput {
     throw fault("expiresAt", "expiresAt: must be in the future.");
   }
   return input;
+}
+
+/**
+ * The body of `PATCH …/keys/{id}`, laid over what GET shows of the key (RFC 7396). Its id and its times can't be changed, and
+ * an expiry that has passed already may stay.
+ */
+export function parseKeyPatch(patch: unknown, shown: KeyView, nowMs: number): KeyInput {
+  const merged = mergePatch(shown, patch);
+  if (typeof merged !== "object" || merged === null) throw fault("", "The body: must be an object.");
+  const { id, createdAt, lastUsedAt: _, ...input }: Partial<Record<string, unknown>> = { ...merged };
+  if (id !== shown.id) throw fault("id", "id: can't be changed.");
+  if (createdAt !== shown.createdAt) throw fault("createdAt", "createdAt: can't be changed.");
+  if (input["expiresAt"] !== undefined && input["expiresAt"] === shown.expiresAt)
+    return parse(keySchema, input);
+  return parseKey(input, nowMs);
 }
 
 /** The body of `POST …/keys/{id}/rotate`, which may be absent: how long the old key stays valid, in ms. */

@@ -63,8 +63,8 @@ export function viewRoute(name: string, record: RouteRecord): RouteView {
 
 /** `usedAtMs`: ms since the epoch, from the tenant's queue object. */
 export function viewKey(record: KeyRecord, usedAtMs?: number): KeyView {
-  const { hash: _hash, previous: _previous, ...shown } = record;
-  return { ...shown, lastUsedAt: usedAtMs === undefined ? null : new Date(usedAtMs).toISOString() };
+  const { hash: _hash, previous: _previous, status = "active", ...shown } = record;
+  return { ...shown, status, lastUsedAt: usedAtMs === undefined ? null : new Date(usedAtMs).toISOString() };
 }
 
 function maskHeaders(headers: Readonly<Record<string, SealedSecret>>): Record<string, string> {

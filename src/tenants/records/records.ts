@@ -116,6 +116,8 @@ export type Endpoint = (typeof ENDPOINTS)[number];
 /** What `POST …/keys` takes. */
 export const keySchema = z.strictObject({
   name: labelText.min(1).max(200),
+  /** Absent: active. */
+  status: z.enum(["active", "paused"]).exactOptional(),
   expiresAt: z.iso.datetime().optional(),
   /** Names or `prefix*` patterns of routes and `provider/model`s; absent means all. */
   allowedModels: z.array(z.string().min(1).max(256)).max(100).optional(),

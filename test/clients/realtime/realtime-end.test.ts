@@ -315,7 +315,8 @@ describe("the end of a session", () => {
       const session = await join(tenant.key);
       await converse(session, 1);
       await gateway.admin("DELETE", `/admin/tenants/${tenant.id}/keys/${tenant.keyId}`);
-      const message = "The key was revoked, or the tenant suspended, while the request was running.";
+      const message =
+        "The key was revoked or paused, or the tenant suspended, while the request was running.";
       expect(await session.client.ended).toEqual({ kind: "closed", code: 1008, reason: message });
       expect(readEvent(session.client.received.at(-1) ?? "")).toMatchObject({
         type: "error",

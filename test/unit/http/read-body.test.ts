@@ -94,7 +94,7 @@ test("no body at all is an empty text", async () => {
 });
 
 describe("a body that takes its time", () => {
-  /** Timers that run only when they are told to. */
+  /** Timers that a test runs by hand. */
   function manualTimers() {
     const pending: { readonly ms: number; readonly run: () => void }[] = [];
     const startTimer: StartTimer = (ms, run) => {

@@ -306,6 +306,96 @@ describe("a key", () => {
   });
 });
 
+describe("a key that is patched", () => {
+  const RIGHTS = {
+    name: "ci",
+    allowedModels: ["chat-*"],
+    endpoints: ["chat"],
+    limits: { concurrency: 2 },
+    budget: { usd: 5, period: "day" },
+    metadata: { team: "a", tier: "free" },
+    expiresAt: "2099-01-01T00:00:00Z",
+  };
+  let path: string;
+  let made: Readonly<Record<string, unknown>>;
+  beforeEach(async () => {
+    await call("PUT", tenant, {});
+    made = (await call("POST", `${tenant}/keys`, RIGHTS)).body ?? {};
+    path = `${tenant}/keys/${String(made["id"])}`;
+  });
+
+  const listed = async () => (await call("GET", `${tenant}/keys`)).body?.["items"];
+
+  it("changes what the patch names, and answers with the whole record and its etag", async () => {
+    const patch = {
+      name: "ci 2",
+      status: "paused",
+      allowedModels: null,
+      limits: { requestsPerMinute: 10 },
+      metadata: { tier: "gold" },
+    };
+    const answer = await call("PATCH", path, patch);
+    const { key: _, allowedModels: __, ...kept } = made;
+    const expected = {
+      ...kept,
+      name: "ci 2",
+      status: "paused",
+      limits: { concurrency: 2, requestsPerMinute: 10 },
+      metadata: { team: "a", tier: "gold" },
+    };
+    expect(answer).toMatchObject({ status: 200, body: expected });
+    expect(answer.headers.get("etag")).toMatch(/^"\d+"$/);
+    expect(await listed()).toEqual([expected]);
+    expect((await call("GET", "/admin/audit?limit=1")).body?.["items"]).toMatchObject([
+      { action: "key.patch", subject: made["id"] },
+    ]);
+  });
+
+  it("takes back what GET shows", async () => {
+    const [shown] = (await listed()) as readonly unknown[];
+    expect(await call("PATCH", path, shown)).toMatchObject({ status: 200, body: shown });
+  });
+
+  it.each([
+    ["its id", { id: "key_other" }, "id"],
+    ["the time it was made", { createdAt: "2020-01-01T00:00:00Z" }, "createdAt"],
+    ["the key itself", { key: "hg_mine" }, "key"],
+    ["its hash", { hash: "0".repeat(64) }, "hash"],
+    ["the key it replaced", { previous: { hash: "0".repeat(64), validUntil: 1e15 } }, "previous"],
+    ["its name to nothing", { name: null }, "name"],
+    ["its state to an unknown one", { status: "admin" }, "status"],
+    ["its expiry to the past", { expiresAt: "2020-01-01T00:00:00Z" }, "expiresAt"],
+    ["its endpoints to unknown ones", { endpoints: ["admin"] }, "endpoints[0]"],
+    ["its limits to unknown ones", { limits: { requests: 1 } }, "limits.requests"],
+  ])("can't change %s", async (_, patch, param) => {
+    expect(await call("PATCH", path, patch)).toMatchObject({
+      status: 400,
+      body: { code: "invalid_request", param },
+    });
+    const { key: _key, ...unchanged } = made;
+    expect(await listed()).toEqual([unchanged]);
+  });
+
+  it("obeys if-match, and is not found in another tenant", async () => {
+    const { headers } = await call("PATCH", path, { name: "one" });
+    const ifMatch = { "if-match": headers.get("etag") ?? "" };
+    expect((await call("PATCH", path, { name: "two" }, ifMatch)).status).toBe(200);
+    expect((await call("PATCH", path, { name: "three" }, ifMatch)).status).toBe(412);
+    const other = `/admin/tenants/${newTenantId()}`;
+    await call("PUT", other, {});
+    expect((await call("PATCH", `${other}/keys/${String(made["id"])}`, { name: "x" })).status).toBe(404);
+    expect((await call("PATCH", `${tenant}/keys/none`, { name: "x" })).status).toBe(404);
+  });
+
+  it("keeps each of two changes that meet", async () => {
+    await Promise.all([
+      call("PATCH", path, { metadata: { one: "1" } }),
+      call("PATCH", path, { metadata: { two: "2" } }),
+    ]);
+    expect(await listed()).toMatchObject([{ metadata: { one: "1", two: "2" } }]);
+  });
+});
+
 it("purges a tenant's cache by a new epoch", async () => {
   await call("PUT", tenant, {});
   expect(await call("POST", `${tenant}/cache/purge`)).toMatchObject({ status: 200, body: { epoch: 1 } });
