@@ -10,12 +10,15 @@ import type { ExportStatus } from "./telemetry/export/export-counters.ts";
 import type { MetricsReader } from "./telemetry/metrics/metrics-reader.ts";
 import type { RequestTrace } from "./telemetry/trace/trace.ts";
 import type { TraceReader } from "./telemetry/store/trace-reader.ts";
+import type { LimitRules } from "./tenants/records/limit-rules.ts";
 import type { KeyRecord, TenantBundle } from "./tenants/records/records.ts";
 import type { TenantSource } from "./tenants/source.ts";
 
 /** What an isolate provides to all requests; built once. */
 export interface Services {
   readonly settings: Settings;
+  /** The deployment's defaults and ceilings of limits. */
+  readonly limitRules: LimitRules;
   readonly directory: DirectoryApi;
   readonly tenants: TenantSource;
   readonly traces: TraceReader;

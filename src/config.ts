@@ -7,6 +7,7 @@ import * as z from "zod";
 import { GatewayError } from "./errors.ts";
 
 const MASTER_KEY_BYTES = 32;
+const MAX_LIMITS_CHARS = 2000;
 
 const flag = flagOf("false");
 
@@ -69,6 +70,9 @@ const settingsSchema = z.object({
     ),
   UPSTREAM_ALLOW_PRIVATE: flag,
   CONTENT_CAPTURE: flagOf("true"),
+  /** JSON of a tenant's `limits`; read by tenants/records/limit-rules.ts. */
+  DEFAULT_LIMITS: z.string().max(MAX_LIMITS_CHARS).default(""),
+  MAX_LIMITS: z.string().max(MAX_LIMITS_CHARS).default(""),
   DEV_TENANT: flag,
 });
 
@@ -116,6 +120,9 @@ export interface Settings {
   readonly allowPrivateUpstreams: boolean;
   /** Whether tenants may have prompts and answers on their traces; false overrules every record. */
   readonly isContentAllowed: boolean;
+  /** JSON of a tenant's `limits`: for tenants without their own, and what no record may exceed; empty for none. */
+  readonly defaultLimits: string;
+  readonly maxLimits: string;
   /** Set by `npm start`: local development with the demo tenant. */
   readonly isLocal: boolean;
 }
@@ -145,6 +152,8 @@ export function readSettings(env: object): Settings {
     corsOrigins: data.CORS_ORIGINS,
     allowPrivateUpstreams: data.UPSTREAM_ALLOW_PRIVATE,
     isContentAllowed: data.CONTENT_CAPTURE,
+    defaultLimits: data.DEFAULT_LIMITS,
+    maxLimits: data.MAX_LIMITS,
     isLocal: data.DEV_TENANT,
   };
 }

@@ -29,6 +29,7 @@ import type { TraceStorePort } from "./telemetry/store/stored-trace.ts";
 import { createTraceReader } from "./telemetry/store/trace-reader.ts";
 import { createDirectoryClient } from "./tenants/directory/directory-client.ts";
 import type { DirectoryRpc } from "./tenants/directory/directory-api.ts";
+import { parseLimitRules } from "./tenants/records/limit-rules.ts";
 import { createRecordOpener } from "./tenants/records/open-records.ts";
 import type { ProviderKind, TenantBundle } from "./tenants/records/records.ts";
 import { createTenantSource } from "./tenants/source.ts";
@@ -55,12 +56,14 @@ export function createServices(env: Env): IsolateServices {
   const metricsOf = (tenantId: string): MetricsPort => env.TENANT_METRICS.getByName(tenantId);
 
   const defaultBaseUrl = (kind: ProviderKind): string | undefined => providerOf(kind).defaultBaseUrl;
-  const rules = { allowPrivateUpstreams: settings.allowPrivateUpstreams, defaultBaseUrl };
+  const limitRules = parseLimitRules(settings.defaultLimits, settings.maxLimits);
+  const rules = { allowPrivateUpstreams: settings.allowPrivateUpstreams, defaultBaseUrl, limitRules };
   const opener = createRecordOpener(settings.masterKeys, rules);
   const tenants = createTenantSource({
     kv: env.TENANTS,
     directory,
     queueVersion: (tenantId) => queueStub(tenantId).configVersion(),
+    limitRules,
     clock: now,
   });
   const resource = { serviceName: settings.serviceName, serviceVersion: VERSION };
@@ -135,6 +138,7 @@ export function createServices(env: Env): IsolateServices {
 
   return {
     settings,
+    limitRules,
     directory: {
       ...directoryClient,
       async purgeCache(tenantId) {

@@ -32,7 +32,7 @@ export const adminQueue = new Hono<AppEnv>()
     return new Response(null, { status: SWITCHING_PROTOCOLS, webSocket });
   })
   .post("/tenants/:tenant/queue/limits", async (c) => {
-    const { limits, forSeconds } = parseRaise(await readJson(c));
+    const { limits, forSeconds } = parseRaise(await readJson(c), c.var.services.limitRules);
     const queue = await queueOf(c);
     const answer = await queue.raiseLimits(toRaisedLimits(limits), forSeconds * MS_PER_SECOND);
     await c.var.services.directory.noteOrder(c.req.param("tenant"), "queue.limits");

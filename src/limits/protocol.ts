@@ -22,6 +22,8 @@ export interface Limits {
   readonly budget?: Budget;
   readonly maxDepth: number;
   readonly maxWaitMs: number;
+  /** Which deployment's defaults and ceilings are in here; absent where it has none. */
+  readonly rulesId?: string;
 }
 
 /** What is reserved for a request until it is settled. */

@@ -58,7 +58,7 @@ export async function withLease(
 async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<HeldLease> {
   const { bundle, key, options, facts, trace, requestId } = call;
   const { store } = bundle.tenant.tracing;
-  const limits = toQueueLimits(bundle.tenant.limits, bundle.tenant.budget);
+  const limits = toQueueLimits(bundle.tenant.limits, bundle.tenant.budget, bundle.limitRulesId);
   const estimate = reservationOf(call, plan, deps);
   const span = trace.root.child("gateway.admission", {
     kind: "client",

@@ -5,14 +5,20 @@
 
 import { GatewayError } from "../errors.ts";
 import type { DirectoryRpc } from "./directory/directory-api.ts";
+import { effectiveLimits, type LimitRules, NO_LIMIT_RULES } from "./records/limit-rules.ts";
 import type { TenantBundle } from "./records/records.ts";
 
-/** `providers` and `routes` get no prototype: a name like `constructor` is only found if a record has it. */
-export function parseBundle(text: string): TenantBundle {
+/** The limits are those in force. `providers` and `routes` get no prototype: a name like `constructor` is only found if a record has it. */
+export function parseBundle(text: string, limitRules: LimitRules = NO_LIMIT_RULES): TenantBundle {
   // Only the directory writes bundles, from records that were checked when they were written.
   const bundle = JSON.parse(text) as TenantBundle;
+  const { id } = limitRules;
   return {
     ...bundle,
+    ...(id !== undefined && {
+      tenant: { ...bundle.tenant, limits: effectiveLimits(bundle.tenant.limits, limitRules) },
+      limitRulesId: id,
+    }),
     providers: Object.assign(Object.create(null), bundle.providers),
     routes: Object.assign(Object.create(null), bundle.routes),
   };

@@ -9,6 +9,7 @@ import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { withDeadline } from "../runtime/waits.ts";
 import { parseBundle } from "./bundle.ts";
 import type { DirectoryRpc, KeyPointer } from "./directory/directory-api.ts";
+import type { LimitRules } from "./records/limit-rules.ts";
 import type { TenantBundle } from "./records/records.ts";
 import { keyEntry, tenantEntry } from "./storage-keys.ts";
 
@@ -60,6 +61,8 @@ export interface TenantSourceDeps {
   readonly directory: () => Pick<DirectoryRpc, "findKey" | "readBundle">;
   /** The newest version that the tenant's queue object knows. */
   readonly queueVersion: (tenantId: string) => Promise<number>;
+  /** The deployment's defaults and ceilings, which bundles are read with; none where absent. */
+  readonly limitRules?: LimitRules;
   /** ms since the epoch. */
   readonly clock: () => number;
 }
@@ -72,7 +75,7 @@ interface Copy {
 
 /** One for an isolate. */
 export function createTenantSource(deps: TenantSourceDeps): TenantSource {
-  const { kv, directory, queueVersion, clock } = deps;
+  const { kv, directory, queueVersion, limitRules, clock } = deps;
   const pointers = createBoundedMap<string, KeyPointer>(MAX_POINTERS);
   const unknownUntil = createBoundedMap<string, number>(MAX_UNKNOWN);
   const copies = createBoundedMap<string, Copy>(MAX_COPIES, {
@@ -91,7 +94,7 @@ export function createTenantSource(deps: TenantSourceDeps): TenantSource {
   }
 
   function remember(tenantId: string, text: string, readAt: number): Copy {
-    const bundle = parseBundle(text);
+    const bundle = parseBundle(text, limitRules);
     const copy: Copy = { bundle, readAt, chars: text.length };
     note(tenantId, bundle.version);
     if (bundle.version >= newestOf(tenantId)) copies.set(tenantId, copy);

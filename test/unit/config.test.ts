@@ -26,6 +26,8 @@ describe("settings", () => {
       corsOrigins: [],
       allowPrivateUpstreams: false,
       isContentAllowed: true,
+      defaultLimits: "",
+      maxLimits: "",
       isLocal: false,
     });
   });
@@ -58,6 +60,7 @@ describe("settings", () => {
         UPSTREAM_ALLOW_PRIVATE: "true",
         DEV_TENANT: "false",
         CONTENT_CAPTURE: "false",
+        DEFAULT_LIMITS: '{"concurrency":4}',
       }),
     ).toEqual({
       adminToken: "a-secret-of-24-characters",
@@ -68,6 +71,8 @@ describe("settings", () => {
       corsOrigins: ["https://a.example", "https://b.example"],
       allowPrivateUpstreams: true,
       isContentAllowed: false,
+      defaultLimits: '{"concurrency":4}',
+      maxLimits: "",
       isLocal: false,
     });
   });

@@ -209,7 +209,9 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
   }
 
   function setLimitsTo(version: number, limits: Limits, now: number): boolean {
-    if (version <= tenant.version) return false;
+    // The same records may mean other limits after a deployment with other defaults or ceilings.
+    const isOther = version === tenant.version && limits.rulesId !== tenant.limits.rulesId;
+    if (version <= tenant.version && !isOther) return false;
     // The version never goes back: a reader that knows this one would believe older records again.
     if (tenant.version >= 0) checkpointPolicy.mark("usage");
     overrides.setLimits(limits);

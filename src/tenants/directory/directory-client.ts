@@ -22,8 +22,8 @@ import {
   parseTenant,
   type RecordRules,
 } from "../records/parse-record.ts";
-import { viewKey, viewProvider, viewRoute, viewTenant } from "../records/record-views.ts";
-import type { KeyRecord, ProviderKind } from "../records/records.ts";
+import { type TenantView, viewKey, viewProvider, viewRoute, viewTenant } from "../records/record-views.ts";
+import type { KeyRecord, ProviderKind, StoredTenant } from "../records/records.ts";
 import { sealProvider, sealTenant } from "../records/seal-records.ts";
 import type { MasterKeys } from "../records/sealing.ts";
 
@@ -50,6 +50,9 @@ const MAX_PATCH_TRIES = 5;
 
 export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
   const { masterKeys, rules, randomBytes, now, actor = "admin" } = deps;
+
+  const showTenant = (id: string, record: StoredTenant): TenantView =>
+    viewTenant(id, record, rules.limitRules);
 
   function asking(ifMatch?: string): WriteAsk {
     return { actor, ...(ifMatch !== undefined && { ifMatch }) };
@@ -82,7 +85,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
   async function writeTenant(tenantId: string, body: unknown, ifMatch?: string) {
     const record = await sealTenant(tenantId, parseTenant(body, tenantId, rules), masterKeys);
     const written = await change((directory) => directory.putTenant(tenantId, record, asking(ifMatch)));
-    return { ...written, value: viewTenant(tenantId, written.value) };
+    return { ...written, value: showTenant(tenantId, written.value) };
   }
 
   /** Optional: with an unreachable queue object the list shows null. */
@@ -118,10 +121,10 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
 
   return {
     async listTenants(page) {
-      return mapPage(await call((directory) => directory.listTenants(page)), viewTenant);
+      return mapPage(await call((directory) => directory.listTenants(page)), showTenant);
     },
     async getTenant(tenantId) {
-      return mapValue(await storedTenant(tenantId), (record) => viewTenant(tenantId, record));
+      return mapValue(await storedTenant(tenantId), (record) => showTenant(tenantId, record));
     },
     async putTenant(tenantId, body, ifMatch) {
       return writeTenant(parseName("tenant", tenantId), body, ifMatch);
@@ -130,7 +133,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
       for (let tries = 1; ; tries += 1) {
         const before = await storedTenant(tenantId);
         checkIfMatch(ifMatch, before.revision);
-        const merged = mergePatch(viewTenant(tenantId, before.value), patch);
+        const merged = mergePatch(showTenant(tenantId, before.value), patch);
         try {
           return await writeTenant(tenantId, merged, toEtag(before.revision));
         } catch (thrown) {
@@ -155,7 +158,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
       return mapPage(keys, (id, record) => viewKey(record, usedAt.get(id)));
     },
     async createKey(tenantId, body) {
-      const input = parseKey(body, now());
+      const input = parseKey(body, now(), rules.limitRules);
       const { key, hash } = await newKey();
       const record: KeyRecord = {
         id: generateKeyId(randomBytes),

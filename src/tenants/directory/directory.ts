@@ -42,6 +42,7 @@ import type {
   TenantWith,
 } from "../records/records.ts";
 import type { RouteRecord } from "../records/route-record.ts";
+import { limitRulesOf } from "../records/limit-rules.ts";
 import { keepProviderSecrets, keepTenantSecrets } from "../records/seal-records.ts";
 import { queueMark, tenantEntry } from "../storage-keys.ts";
 
@@ -59,6 +60,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
       pointers: this.#pointers,
       kv: this.env.TENANTS,
       queue: (tenantId) => this.env.TENANT_QUEUE.getByName(tenantId),
+      limitRules: limitRulesOf(this.env),
       now: clock,
     }),
   });

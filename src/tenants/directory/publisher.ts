@@ -8,6 +8,7 @@ import { withDeadline } from "../../runtime/waits.ts";
 import type { KeyPointer } from "./directory-api.ts";
 import type { DirectoryStore } from "./directory-store.ts";
 import type { KeyPointers } from "./key-pointers.ts";
+import { effectiveLimits, type LimitRules } from "../records/limit-rules.ts";
 import { toQueueLimits } from "../records/queue-limits.ts";
 import { KEY_PREFIX, keyEntry, QUEUE_PREFIX, TENANT_PREFIX, tenantEntry } from "../storage-keys.ts";
 
@@ -24,14 +25,16 @@ export interface PublisherDeps {
   readonly pointers: Pick<KeyPointers, "find">;
   readonly kv: Pick<KVNamespace, "put" | "delete">;
   readonly queue: (tenantId: string) => Pick<QueueRpc, "configChanged">;
+  readonly limitRules: LimitRules;
   readonly now: () => number;
 }
 
 /** The outbox's `send`: rejects where the target could not be reached in time. */
-export function createPublisher({ records, pointers, kv, queue, now }: PublisherDeps) {
+export function createPublisher({ records, pointers, kv, queue, limitRules, now }: PublisherDeps) {
   async function publishVersion(tenantId: string): Promise<void> {
     const tenant = records.getTenant(tenantId)?.value;
-    const limits = toQueueLimits(tenant?.limits ?? {}, tenant?.budget);
+    const own = effectiveLimits(tenant?.limits ?? {}, limitRules);
+    const limits = toQueueLimits(own, tenant?.budget, limitRules.id);
     const published = queue(tenantId).configChanged(records.version(tenantId), limits);
     await withDeadline(published, PUSH_TIMEOUT_MS, "the queue object");
   }

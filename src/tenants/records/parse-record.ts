@@ -18,6 +18,8 @@ import {
   type TenantRecord,
 } from "./records.ts";
 import { drainSchema, type DrainRecord, raiseSchema, type RaiseRecord } from "./limits-record.ts";
+import type { LimitsRecord } from "./limits-record.ts";
+import { findExcess, type LimitRules, NO_LIMIT_RULES } from "./limit-rules.ts";
 import { recordName } from "./record-name.ts";
 import type { KeyView } from "./record-views.ts";
 import { routeSchema, type RouteRecord } from "./route-record.ts";
@@ -28,6 +30,8 @@ export interface RecordRules {
   readonly allowPrivateUpstreams: boolean;
   /** The kind's own base URL, or undefined where the record must name one. */
   readonly defaultBaseUrl: (kind: ProviderKind) => string | undefined;
+  /** The deployment's defaults and ceilings; none where absent. */
+  readonly limitRules?: LimitRules;
 }
 
 /** A tenant, provider or route name from a URL. */
@@ -37,9 +41,13 @@ export function parseName(what: "tenant" | "provider" | "route", name: string): 
   throw fault(what, `The ${what}'s name is not valid: ${parsed.error.issues[0]?.message ?? "unknown"}.`);
 }
 
-/** The body of `PUT /admin/tenants/{tenant}`; an `id` is accepted where it is the URL's, as GET shows it. */
+/**
+ * The body of `PUT /admin/tenants/{tenant}`; what GET adds to the record may be there: an `id`, where it is the URL's, and
+ * `effectiveLimits`, which is ignored.
+ */
 export function parseTenant(body: unknown, tenantId: string, rules: RecordRules): TenantRecord {
-  const record = parse(tenantSchema, withoutName(body, "id", tenantId));
+  const record = parse(tenantSchema, withoutEffectiveLimits(withoutName(body, "id", tenantId)));
+  checkLimits(record.limits, rules.limitRules);
   const { alerts } = record;
   if (alerts !== undefined) checkUrl(alerts.webhook.url, "alerts.webhook.url", rules);
   const seen = new Set<string>();
@@ -80,8 +88,9 @@ export function parseRoute(body: unknown, name: string): RouteRecord {
 }
 
 /** The body of `POST …/keys`. */
-export function parseKey(body: unknown, nowMs: number): KeyInput {
+export function parseKey(body: unknown, nowMs: number, limitRules?: LimitRules): KeyInput {
   const input = parse(keySchema, body);
+  checkLimits(input.limits, limitRules);
   if (input.expiresAt !== undefined && Date.parse(input.expiresAt) <= nowMs) {
     throw fault("expiresAt", "expiresAt: must be in the future.");
   }
@@ -109,8 +118,10 @@ export function parseRotation(body: unknown): number {
 }
 
 /** The body of `POST …/queue/limits`. */
-export function parseRaise(body: unknown): RaiseRecord {
-  return parse(raiseSchema, body);
+export function parseRaise(body: unknown, limitRules: LimitRules): RaiseRecord {
+  const raise = parse(raiseSchema, body);
+  checkLimits(raise.limits, limitRules);
+  return raise;
 }
 
 /** The body of `POST …/queue/drain`. */
@@ -160,6 +171,20 @@ function withoutName(body: unknown, field: "id" | "name", expected: string): unk
   const { [field]: given, ...rest }: Partial<Record<"id" | "name", unknown>> = body;
   if (given === expected) return rest;
   throw fault(field, `${field}: must be "${expected}" as in the URL, or absent.`);
+}
+
+function withoutEffectiveLimits(body: unknown): unknown {
+  if (typeof body !== "object" || body === null || !Object.hasOwn(body, "effectiveLimits")) return body;
+  const { effectiveLimits: _shown, ...rest }: { readonly effectiveLimits?: unknown } = body;
+  return rest;
+}
+
+/** Throws `invalid_request` that names the first limit above the deployment's ceiling. */
+function checkLimits(limits: LimitsRecord = {}, limitRules: LimitRules = NO_LIMIT_RULES): void {
+  const excess = findExcess(limits, limitRules);
+  if (excess === undefined) return;
+  const param = `limits.${excess.field}`;
+  throw fault(param, `${param}: must be at most ${excess.ceiling} in this deployment (MAX_LIMITS).`);
 }
 
 function checkUrl(url: string, param: string, rules: RecordRules): void {

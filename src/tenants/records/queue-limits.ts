@@ -9,8 +9,8 @@ import type { BudgetRecord, LimitsRecord } from "./limits-record.ts";
 const DEFAULT_MAX_DEPTH = 100;
 const DEFAULT_MAX_WAIT_MS = 30_000;
 
-/** Without `maxBodyBytes`, which the gateway checks. */
-export function toQueueLimits(record: LimitsRecord, budget?: BudgetRecord): Limits {
+/** Without `maxBodyBytes`, which the gateway checks. `rulesId`: of the deployment's rules that are in the limits already. */
+export function toQueueLimits(record: LimitsRecord, budget?: BudgetRecord, rulesId?: string): Limits {
   const { requestsPerMinute, burst, tokensPerMinute, concurrency, queue } = record;
   return {
     ...(requestsPerMinute !== undefined && { requestsPerMinute }),
@@ -18,6 +18,7 @@ export function toQueueLimits(record: LimitsRecord, budget?: BudgetRecord): Limi
     ...(tokensPerMinute !== undefined && { tokensPerMinute }),
     ...(concurrency !== undefined && { concurrency }),
     ...(budget !== undefined && { budget: toBudget(budget) }),
+    ...(rulesId !== undefined && { rulesId }),
     maxDepth: queue?.maxDepth ?? DEFAULT_MAX_DEPTH,
     maxWaitMs: queue?.maxWaitMs ?? DEFAULT_MAX_WAIT_MS,
   };

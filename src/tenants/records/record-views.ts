@@ -13,10 +13,14 @@ import type {
   StoredTenant,
   TenantWith,
 } from "./records.ts";
+import { clampLimits, effectiveLimits, type LimitRules, NO_LIMIT_RULES } from "./limit-rules.ts";
+import type { LimitsRecord } from "./limits-record.ts";
 import type { RouteRecord } from "./route-record.ts";
 
 export interface TenantView extends TenantWith<string> {
   readonly id: string;
+  /** The limits in force, where the deployment has defaults or ceilings. */
+  readonly effectiveLimits?: LimitsRecord;
 }
 export interface ProviderView extends ProviderWith<string> {
   readonly name: string;
@@ -31,7 +35,12 @@ export interface KeyView extends KeyInput {
   readonly lastUsedAt: string | null;
 }
 
-export function viewTenant(id: string, record: StoredTenant): TenantView {
+/** Its own limits are shown as far as the ceilings let them be in force. */
+export function viewTenant(
+  id: string,
+  record: StoredTenant,
+  limitRules: LimitRules = NO_LIMIT_RULES,
+): TenantView {
   const destinations = record.tracing.destinations.map((destination): DestinationWith<string> => ({
     ...destination,
     headers: maskHeaders(destination.headers),
@@ -43,6 +52,8 @@ export function viewTenant(id: string, record: StoredTenant): TenantView {
     ...(alerts !== undefined && {
       alerts: { webhook: { ...alerts.webhook, secret: alerts.webhook.secret.masked } },
     }),
+    limits: clampLimits(record.limits, limitRules),
+    ...(limitRules.id !== undefined && { effectiveLimits: effectiveLimits(record.limits, limitRules) }),
     tracing: { ...record.tracing, destinations },
   };
 }

@@ -203,4 +203,6 @@ export interface TenantBundle {
   readonly routes: Readonly<Record<string, RouteRecord>>;
   /** Bumped by a cache purge; part of each cache key. */
   readonly cacheEpoch: number;
+  /** Of the deployment's rules in `tenant.limits`: limit-rules.ts. Never stored. */
+  readonly limitRulesId?: string;
 }

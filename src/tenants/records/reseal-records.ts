@@ -5,6 +5,7 @@
 
 import { audienceOfDestination, audienceOfProvider } from "./audience.ts";
 import type { ProviderRecord, SealedSecret, StoredTenant } from "./records.ts";
+import { webhookPlace } from "./seal-records.ts";
 import { type MasterKeys, openSecret, sealSecret, type SecretPlace } from "./sealing.ts";
 
 /** Every sealed text of a provider. */
@@ -13,8 +14,9 @@ export function sealedInProvider({ apiKey, headers }: ProviderRecord): readonly 
 }
 
 /** Every sealed text of a tenant's own record. */
-export function sealedInTenant({ tracing }: StoredTenant): readonly string[] {
-  return tracing.destinations.flatMap(({ headers }) => Object.values(headers).map(({ sealed }) => sealed));
+export function sealedInTenant({ tracing, alerts }: StoredTenant): readonly string[] {
+  const headers = tracing.destinations.flatMap((destination) => Object.values(destination.headers));
+  return [...headers, ...(alerts === undefined ? [] : [alerts.webhook.secret])].map(({ sealed }) => sealed);
 }
 
 /** Throws `unavailable` where no accepted key opens one of its secrets. */
@@ -49,7 +51,13 @@ export async function resealTenant(
       return { ...destination, headers: await resealHeaders(destination.headers, owner, masterKeys) };
     }),
   );
-  return { ...record, tracing: { ...record.tracing, destinations } };
+  const { webhook } = record.alerts ?? {};
+  const secret = webhook && (await reseal(webhook.secret, webhookPlace(tenantId, webhook.url), masterKeys));
+  return {
+    ...record,
+    ...(webhook && secret && { alerts: { webhook: { ...webhook, secret } } }),
+    tracing: { ...record.tracing, destinations },
+  };
 }
 
 async function resealHeaders(

@@ -11,8 +11,10 @@ import {
   keepTenantSecrets,
   sealProvider,
   sealTenant,
+  webhookPlace,
 } from "../../../src/tenants/records/seal-records.ts";
-import { masterKeyId, openSecret } from "../../../src/tenants/records/sealing.ts";
+import { sealedInTenant } from "../../../src/tenants/records/reseal-records.ts";
+import { masterKeyId, masterKeyIdOf, openSecret } from "../../../src/tenants/records/sealing.ts";
 
 const [OLD, NEW, LOST] = ["old", "new", "lost"].map((name) => btoa(name.padEnd(32, "-"))) as [
   string,
@@ -21,6 +23,7 @@ const [OLD, NEW, LOST] = ["old", "new", "lost"].map((name) => btoa(name.padEnd(3
 ];
 const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => "https://api.example.com/v1" };
 const TENANT = {
+  alerts: { webhook: { url: "https://hooks.example.com/x", secret: `whsec_${btoa("w".repeat(32))}` } },
   tracing: {
     destinations: [
       {
@@ -83,6 +86,11 @@ describe("after a change of MASTER_KEY", () => {
         await writeTenant(store, id, OLD);
         for (const name of ["a", "b", "c", "d"]) await writeProvider(store, id, name, OLD);
       }
+      // Every sealed text is counted, in whichever field it is.
+      const [tenant, provider] = [store.getTenant("t-3"), store.find("t-3", "provider", "b")];
+      const sealedTexts = JSON.stringify([tenant, provider]).split('"sealed":').length - 1;
+      expect(sealedTexts).toBe(2 + 2);
+      const SECRETS = 9 * 2 + 36 * 2;
       const before = store.find("t-3", "provider", "b");
       const version = store.version("t-3");
       const done: string[] = [];
@@ -93,16 +101,16 @@ describe("after a change of MASTER_KEY", () => {
         status: "running",
         keys: [
           { id: newId, use: "seals", secrets: 0 },
-          { id: oldId, use: "opens", secrets: 9 + 2 * 36 },
+          { id: oldId, use: "opens", secrets: SECRETS },
         ],
-        remaining: 9 + 2 * 36,
+        remaining: SECRETS,
         unreadable: [],
       });
       await first.runStep();
       const half = await first.view();
       expect(half.status).toBe("running");
       expect(half.remaining).toBeGreaterThan(30);
-      expect(half.remaining).toBeLessThan(9 + 2 * 36);
+      expect(half.remaining).toBeLessThan(SECRETS);
       expect(done).toEqual([]);
       const second = resealingOf(store, [NEW, OLD], done);
       await second.runStep();
@@ -124,6 +132,14 @@ describe("after a change of MASTER_KEY", () => {
           expect(await openSecret(value.apiKey?.sealed ?? "", place, [NEW])).toBe(secretOf(tenantId, name));
         }
       }
+      const { value } = store.requireTenant("t-3");
+      const keyIds = new Set(sealedInTenant(value).map(masterKeyIdOf));
+      expect(keyIds).toEqual(new Set([newId]));
+      const { webhook } = value.alerts ?? {};
+      const opened = await openSecret(webhook?.secret.sealed ?? "", webhookPlace("t-3", webhook?.url ?? ""), [
+        NEW,
+      ]);
+      expect(opened).toBe(TENANT.alerts.webhook.secret);
       const after = store.find("t-3", "provider", "b");
       expect(after?.revision).toBe(before?.revision);
       expect(after?.value.apiKey?.masked).toBe(before?.value.apiKey?.masked);
@@ -195,7 +211,7 @@ describe("after a change of MASTER_KEY", () => {
       await writeProvider(store, "acme", "openai", OLD);
       sql.exec("DROP TABLE seals");
       const again = createDirectoryStore(sql);
-      expect(await resealingOf(again, [NEW, OLD]).view()).toMatchObject({ status: "running", remaining: 3 });
+      expect(await resealingOf(again, [NEW, OLD]).view()).toMatchObject({ status: "running", remaining: 4 });
     }));
 
   it("a deleted provider or tenant leaves nothing to do", () =>
@@ -203,7 +219,7 @@ describe("after a change of MASTER_KEY", () => {
       await writeTenant(store, "acme", OLD);
       await writeProvider(store, "acme", "openai", OLD);
       store.eraseRecord("acme", "provider", "openai");
-      expect(await resealingOf(store, [NEW, OLD]).view()).toMatchObject({ remaining: 1 });
+      expect(await resealingOf(store, [NEW, OLD]).view()).toMatchObject({ remaining: 2 });
       store.eraseTenant("acme");
       expect(await resealingOf(store, [NEW, OLD]).view()).toMatchObject({ status: "done", remaining: 0 });
     }));
