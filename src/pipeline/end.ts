@@ -114,7 +114,7 @@ function settle(call: BareCall, held: HeldLease, outcome: SettleOutcome, deps: D
     },
   });
   const settlement = {
-    requestId: call.requestId,
+    requestId: held.requestId ?? call.requestId,
     keyId: call.key.id,
     leaseId: lease.id,
     outcome,

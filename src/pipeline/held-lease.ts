@@ -1,4 +1,4 @@
-/** The lease that an admitted request holds until its end. Types only: lease.ts takes it, end.ts gives it back. */
+/** The lease that an admitted request holds until its end. Types only: admission.ts takes it, end.ts gives it back. */
 
 import type { Lease } from "../limits/protocol.ts";
 
@@ -6,6 +6,8 @@ import type { Lease } from "../limits/protocol.ts";
 export interface HeldLease {
   /** Absent where the queue is unavailable and the tenant's records let requests through then. */
   readonly lease?: Lease;
+  /** The id by which the queue knows the admission; present with a lease. */
+  readonly requestId?: string;
   readonly reservedTokens: number;
   readonly canDeferSettle: boolean;
   /**

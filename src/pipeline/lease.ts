@@ -1,24 +1,17 @@
 /**
- * A request's lease from admission to end: waits in the tenant's queue, runs what the lease is for, and concludes success
- * and failure once. The rules of admission are src/limits/; the object's own record of the wait becomes a span here.
+ * A request's lease from admission to end: admits, runs what the lease is for, and concludes success and failure once.
+ * How a request is admitted is admission.ts.
  */
 
-import { reservationOf } from "./budget.ts";
+import { admit, withoutLease } from "./admission.ts";
 import type { CacheKey } from "../cache/key.ts";
 import { end } from "./end.ts";
 import type { HeldLease } from "./held-lease.ts";
 import { type Answered, isSound } from "./ended.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
-import type { BareCall, Deps, Generation } from "./ports.ts";
-import { QueueUnreachable } from "../limits/isolate/queue-client.ts";
-import type { AdmissionReply, AdmissionRequest, Lease, WaitRecord } from "../limits/protocol.ts";
+import type { BareCall, Deps, Generation, Pause } from "./ports.ts";
 import type { Plan } from "../routing/plan.ts";
-import { toQueueLimits } from "../tenants/records/queue-limits.ts";
-import { findValidKey, isUsableKey } from "../tenants/key-format.ts";
-import type { KeyRecord, TenantBundle } from "../tenants/records/records.ts";
-import { limitRefusal } from "./refusal.ts";
-import { refusalAttributes } from "./request-facts.ts";
-import type { Span } from "../telemetry/trace/trace.ts";
+import { sleepUnlessGone } from "./sleep.ts";
 
 /**
  * Admits a request, runs it, and ends it exactly once, however it goes. `run` gets the call with the lease's signal in
@@ -32,10 +25,19 @@ export async function withLease(
   run: (admitted: BareCall) => Promise<Answered>,
   cacheKey?: CacheKey,
 ): Promise<Generation> {
-  const lease = await admit(call, deps, plan);
+  let lease = await admit(call, deps, plan);
+  let admissions = 1;
   let answered: Answered;
+  const pause = async (asked: Pause): Promise<void> => {
+    const { requestId } = lease;
+    lease.stopRenewal();
+    lease = withoutLease(call);
+    if (requestId !== undefined) deps.defer(deps.queue.cancel(requestId));
+    await sleepUnlessGone(asked.ms, call.signal(), deps);
+    if (requestId !== undefined) lease = await admitAgain(call, deps, plan, ++admissions, asked);
+  };
   try {
-    answered = await run({ ...call, signal: () => lease.signal });
+    answered = await run({ ...call, signal: () => lease.signal, pause });
   } catch (thrown) {
     const error = toGatewayError(thrown);
     end(call, lease, { kind: "failure", error }, deps, cacheKey);
@@ -54,187 +56,25 @@ export async function withLease(
   return { ...generation, isComplete };
 }
 
-/** Waits in the tenant's queue. Throws `rate_limited`, `queue_full`, `client_disconnected`, or `unavailable`. */
-async function admit(call: BareCall, deps: Deps, plan?: Plan): Promise<HeldLease> {
-  const { bundle, key, options, facts, trace, requestId } = call;
-  const { store } = bundle.tenant.tracing;
-  const limits = toQueueLimits(bundle.tenant.limits, bundle.tenant.budget, bundle.limitRulesId);
-  const estimate = reservationOf(call, plan, deps);
-  const span = trace.root.child("gateway.admission", {
-    kind: "client",
-    attributes: { "gateway.queue.lane": options.lane },
-  });
-  const request: AdmissionRequest = {
-    requestId,
-    traceId: trace.traceId,
-    spanId: trace.root.ref.spanId,
-    keyId: key.id,
-    lane: options.lane,
-    limits,
-    configVersion: bundle.version,
-    maxWaitMs: Math.min(options.maxWaitMs ?? limits.maxWaitMs, limits.maxWaitMs),
-    estimate,
-    settles: [],
-    ...(store.enabled && { traces: store }),
-    ...((key.limits !== undefined || key.budget !== undefined) && {
-      keyLimits: toQueueLimits(key.limits ?? {}, key.budget),
-    }),
-  };
-  const startedAt = deps.now();
+/** A refusal on return ends the request with what the upstream said, and the time after which a slot is free again. */
+async function admitAgain(
+  call: BareCall,
+  deps: Deps,
+  plan: Plan | undefined,
+  number: number,
+  { error, deadlineAt }: Pause,
+): Promise<HeldLease> {
   try {
-    const answer = await deps.queue.admit(request, call.signal(), plan?.targets[0].label);
-    deps.noteVersion(answer.configVersion);
-    if (isPrefetched(answer)) span.set({ "gateway.queue.leased": true, "gateway.span.cpu_only": true });
-    else if (isLocal(answer)) span.set({ "gateway.span.cpu_only": true });
-    else recordWait(span.set(RPC_ATTRIBUTES), answer, startedAt, deps.now());
-    facts.queueMs = answer.wait.waitMs;
-    facts.queueDepth = answer.wait.depth;
-    if (answer.wait.heldBy !== undefined) facts.queueLimit = answer.wait.heldBy;
-    if (answer.kind !== "cancelled") {
-      if (answer.requests) facts.requests = answer.requests;
-      if (answer.tokens) facts.tokens = answer.tokens;
-      if (answer.budget) facts.budget = answer.budget;
-    }
-    return settleAnswer(answer, span, estimate.inputTokens + estimate.outputTokens, call, deps);
+    return await admit(call, deps, plan, { number, leftMs: deadlineAt - deps.now() });
   } catch (thrown) {
-    if (!(thrown instanceof QueueUnreachable)) throw thrown;
-    span.fail("queue_unreachable").set(RPC_ATTRIBUTES);
-    return withoutQueue(thrown, request, span, call, deps);
-  } finally {
-    span.end();
+    const refused = toGatewayError(thrown);
+    if (refused.code === "client_disconnected") throw refused;
+    const { retryAfterMs = error.details.retryAfterMs } = refused.details;
+    const message = `${error.message} The request gave its slot back while it waited to retry, and was refused when it came back: ${refused.message}`;
+    throw new GatewayError(error.code, message, {
+      ...error.details,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      cause: refused,
+    });
   }
-}
-
-/**
- * The queue can't be called. An overloaded one is never passed by; else the tenant's `onQueueError` decides, and the last
- * known rates hold. Throws `overloaded`, `unavailable`, or `rate_limited`.
- */
-function withoutQueue(
-  { reason, cause }: QueueUnreachable,
-  request: AdmissionRequest,
-  span: Span,
-  call: BareCall,
-  deps: Deps,
-): HeldLease {
-  if (reason === "overloaded") {
-    span.set({ "gateway.queue.outcome": "refused" });
-    // Spread out, so that those refused together don't come back together.
-    const retryAfterMs = Math.ceil(OVERLOADED_RETRY_MS * (1 + deps.random()));
-    const message =
-      "This tenant sends more requests than its rate limiter can take. Retry after the Retry-After time.";
-    throw new GatewayError("overloaded", message, { retryAfterMs, cause });
-  }
-  if (call.bundle.tenant.onQueueError !== "open") {
-    span.set({ "gateway.queue.outcome": "refused" });
-    const message =
-      "The rate-limit queue is unavailable (`onQueueError: closed`). Try again in a few seconds.";
-    throw new GatewayError("unavailable", message, { cause });
-  }
-  const refused = deps.queue.admitAlone(request);
-  if (refused !== undefined) {
-    const error = limitRefusal(refused);
-    span.set({ "gateway.queue.outcome": "refused", ...refusalAttributes(error) });
-    throw error;
-  }
-  span.set({ "gateway.queue.outcome": "open" });
-  return { reservedTokens: 0, canDeferSettle: false, signal: call.signal(), stopRenewal: () => {} };
-}
-
-const OVERLOADED_RETRY_MS = 1000;
-
-const RPC_ATTRIBUTES = {
-  "rpc.system.name": "cloudflare.workers_rpc",
-  "rpc.method": "TenantQueue/admit",
-} as const;
-
-/** Refused by what the isolate knows, without a call. */
-function isLocal(answer: AdmissionReply): boolean {
-  return answer.kind === "refused" && answer.isLocal === true;
-}
-
-function isPrefetched(answer: AdmissionReply): boolean {
-  return answer.kind === "admitted" && answer.isPrefetched === true;
-}
-
-/** Renews the lease, and ends the request when its key is revoked, its tenant suspended or its slot lost. */
-function hold(lease: Lease, call: BareCall, deps: Deps): Pick<HeldLease, "signal" | "stopRenewal"> {
-  const stop = new AbortController();
-  let checked = call.bundle.version;
-  const stopRenewal = deps.queue.keepAlive(lease, {
-    // Without it a slot that was given away meanwhile is taken back, over the limits if need be.
-    ...(call.bundle.tenant.onQueueError === "closed" && { onLost: () => stop.abort("lease_lost") }),
-    onVersion(version) {
-      deps.noteVersion(version);
-      if (version <= checked) return;
-      checked = version;
-      deps.defer(
-        deps.reload().then(
-          (bundle) => {
-            if (!isAllowed(bundle, call.key, deps.now())) stop.abort("revoked");
-          },
-          // Without the newest records, those that admitted it hold until the next renewal.
-          () => (checked = call.bundle.version),
-        ),
-      );
-    },
-  });
-  return { signal: AbortSignal.any([call.signal(), stop.signal]), stopRenewal };
-}
-
-/** Whether the very key that was presented is still good: a rotated one ends what it began, as a deleted one does. */
-function isAllowed(bundle: TenantBundle | undefined, { id, hash }: KeyRecord, now: number): boolean {
-  return bundle?.tenant.status === "active" && isUsableKey(findValidKey(bundle.keys, id, hash, now));
-}
-
-function settleAnswer(
-  answer: AdmissionReply,
-  span: Span,
-  reservedTokens: number,
-  call: BareCall,
-  deps: Deps,
-): HeldLease {
-  switch (answer.kind) {
-    case "admitted": {
-      span.set({ "gateway.queue.outcome": "admitted" });
-      const { lease, canDeferSettle } = answer;
-      return { lease, canDeferSettle, reservedTokens, ...hold(lease, call, deps) };
-    }
-    case "cancelled":
-      span.set({ "gateway.queue.outcome": "cancelled" });
-      throw new GatewayError(
-        "client_disconnected",
-        "The client disconnected while its request was waiting in the queue.",
-      );
-    case "refused": {
-      const error = limitRefusal(answer);
-      span.set({ "gateway.queue.outcome": "refused", ...refusalAttributes(error) });
-      throw error;
-    }
-  }
-}
-
-/** The object's own record, put inside the call that brought it: its clock is not ours, so only lengths are kept. */
-function recordWait(admission: Span, answer: AdmissionReply, startedAt: number, endedAt: number): void {
-  const { wait } = answer;
-  const slackMs = Math.max(0, endedAt - startedAt - wait.waitMs);
-  const startAt = startedAt + Math.floor(slackMs / 2);
-  const span = admission.child("gateway.queue.wait", {
-    kind: "server",
-    startAt,
-    attributes: { ...RPC_ATTRIBUTES, ...waitAttributes(answer, wait) },
-  });
-  for (const holder of wait.queuedBehind) span.link(holder, "queued_behind");
-  if (wait.admittedBy) span.link(wait.admittedBy, "admitted_by");
-  span.end(Math.min(endedAt, startAt + wait.waitMs));
-}
-
-function waitAttributes(answer: AdmissionReply, wait: WaitRecord) {
-  return {
-    "gateway.queue.outcome": answer.kind,
-    "gateway.queue.wait_ms": wait.waitMs,
-    "gateway.queue.position": wait.position,
-    "gateway.queue.depth": wait.depth,
-    "gateway.queue.limit": wait.heldBy,
-    "gateway.queue.admitted_by": wait.admittedBy?.traceId,
-  };
 }

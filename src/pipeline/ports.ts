@@ -7,6 +7,7 @@ import type { ConfirmEpoch } from "../cache/epoch.ts";
 import type { CacheDirective } from "../cache/policy.ts";
 import type { SemanticIndexRpc } from "../cache/semantic-protocol.ts";
 import type { CacheStore } from "../cache/store.ts";
+import type { GatewayError } from "../errors.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { ClientWire, ClientEmbeddingWire } from "../wires/client-wire.ts";
 import type { InflightRpc } from "../coalescing/protocol.ts";
@@ -45,8 +46,22 @@ export interface Call {
   readonly headers: Headers;
   readonly trace: RequestTrace;
   readonly facts: RequestFacts;
+  /**
+   * Waits without the slot that the request holds, and takes one again. Throws `error` with a true `Retry-After` where it
+   * gets none. Absent before its admission.
+   */
+  readonly pause?: (pause: Pause) => Promise<void>;
   /** A stream's end ends the request: called once by end.ts, after the facts are complete. */
   release(): void;
+}
+
+/** A wait between two calls of a request. */
+export interface Pause {
+  readonly ms: number;
+  /** Why the next call has to wait. */
+  readonly error: GatewayError;
+  /** When the whole request must be over, ms since the epoch. */
+  readonly deadlineAt: number;
 }
 
 /** A request of any kind, also one that is forwarded without being understood: such a one is never cached. */

@@ -73,7 +73,7 @@ function formatLimit(ms: number | undefined): string {
   return ms === undefined ? "" : `for ${ms / MS_PER_SECOND} s `;
 }
 
-/** The client's signal also ends requests that were admitted and may no longer go on: pipeline/lease.ts. */
+/** The client's signal also ends requests that were admitted and may no longer go on: pipeline/admission.ts. */
 export function abortCauseOf({ reason }: AbortSignal): AbortCause {
   return reason === "revoked" || reason === "lease_lost" ? reason : "client";
 }

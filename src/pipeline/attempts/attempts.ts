@@ -10,12 +10,11 @@ import type { AttemptContext, OpenExchange } from "./attempt-context.ts";
 import type { Answered } from "../ended.ts";
 import { isRefusedUnpriced, unpriced } from "../budget.ts";
 import { GatewayError } from "../../errors.ts";
-import { unlessAborted } from "../../runtime/waits.ts";
 import type { BareCall, Deps } from "../ports.ts";
 import type { Plan } from "../../routing/plan.ts";
 import { type NextStep, nextStep } from "../../routing/retry.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
-import { abortCauseOf, toUpstreamError } from "../../upstream/call.ts";
+import { sleepUnlessGone } from "../sleep.ts";
 
 /** How the targets are called, and what is kept of their answers. */
 export interface CallOptions {
@@ -93,7 +92,7 @@ export async function callTargets(
       if (step.kind === "give_up") throw last;
       why = step.kind;
       if (step.kind === "fallback") break;
-      await sleepUnlessGone(step.delayMs, call.signal(), deps);
+      await pauseFor(attempts, step.delayMs, last);
     }
   }
   throw last ?? new GatewayError("internal_error", `The plan of '${plan.routeId}' had no target.`);
@@ -124,10 +123,11 @@ function stepAfter(
  * waited for. Throws `upstream_rate_limited` where that takes longer than the route or the request may.
  */
 async function mayCall(
-  { call, plan, deps, deadlineAt }: AttemptContext,
+  attempts: AttemptContext,
   { label }: PlannedTarget,
   next: PlannedTarget | undefined,
 ): Promise<boolean> {
+  const { call, plan, deps, deadlineAt } = attempts;
   const { concurrency } = deps.targets;
   for (
     let waitMs = concurrency.waitMs(label, deps.now());
@@ -139,14 +139,15 @@ async function mayCall(
       call.trace.root.event("gateway.fallback", { ...why, "gateway.attempt.target": next.label });
       return false;
     }
+    const seconds = Math.ceil(waitMs / MS_PER_SECOND);
+    const message = `'${label}' is rate-limiting us (Retry-After ${seconds} s) and the route has no other target.`;
+    const error = new GatewayError("upstream_rate_limited", message, { retryAfterMs: waitMs });
     if (waitMs > plan.retries.maxRetryAfterMs || deps.now() + waitMs >= deadlineAt) {
       call.trace.root.event("gateway.gate_closed", { ...why, "gateway.attempt.target": label });
-      const seconds = Math.ceil(waitMs / MS_PER_SECOND);
-      const message = `'${label}' is rate-limiting us (Retry-After ${seconds} s) and the route has no other target.`;
-      throw new GatewayError("upstream_rate_limited", message, { retryAfterMs: waitMs });
+      throw error;
     }
     call.trace.root.event("gateway.retry", why);
-    await sleepUnlessGone(waitMs, call.signal(), deps);
+    await pauseFor(attempts, waitMs, error);
   }
   return true;
 }
@@ -202,7 +203,19 @@ function leaveAttempt(
   }
 }
 
-async function sleepUnlessGone(ms: number, signal: AbortSignal, deps: Deps): Promise<void> {
-  if (ms > 0 && !signal.aborted) await unlessAborted(deps.sleep(ms), signal);
-  if (signal.aborted) throw toUpstreamError(undefined, abortCauseOf(signal), "the upstream");
+/** A shorter pause is over before another request has got the slot. */
+const MIN_SLOT_PAUSE_MS = 1000;
+
+/**
+ * Waits before the next call. The request gives its slot back meanwhile, and takes one again; a hedged one, whose other
+ * call may be under way, keeps it. `error` is what the client gets where there is none.
+ */
+async function pauseFor(
+  { call, deps, claim, deadlineAt }: AttemptContext,
+  ms: number,
+  error: GatewayError,
+): Promise<void> {
+  if (call.pause === undefined || claim !== undefined || ms < MIN_SLOT_PAUSE_MS)
+    return sleepUnlessGone(ms, call.signal(), deps);
+  return call.pause({ ms, error, deadlineAt });
 }

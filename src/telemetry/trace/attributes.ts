@@ -101,6 +101,8 @@ export const ATTRIBUTES = {
     "Result for the idempotency key: lead, attached, replayed, conflict, failed, alone or unreachable.",
 
   // The queue.
+  "gateway.admission.number":
+    "Which admission of the request this is, from 2 on: it gave its slot back while it waited to retry.",
   "gateway.queue.outcome":
     "admitted, refused, cancelled, or open when the queue was unreachable and the request was let through.",
   "gateway.queue.wait_ms": "Milliseconds the request waited, by the queue object's clock.",
