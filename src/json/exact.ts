@@ -26,6 +26,8 @@ let marking: ((digits: string) => string) | undefined;
 const LONG_RUN = 16;
 /** Outside strings, where a number begins and ends. */
 const NUMBER = /-?\d[\d.eE+-]*/y;
+const QUOTE = 0x22;
+const MINUS = 0x2d;
 /** Of private use: a text that holds it gets a longer mark. */
 const MARK = "\u{E000}";
 const MARKS = /(?:\u{E000}|\\u[eE]000)+/gu;
@@ -34,9 +36,10 @@ const ESCAPED = /\\u[eE]000/g;
 /** As JSON.parse, with numbers that a double can't hold as `ExactNumber`. Throws its SyntaxError. */
 export function parseJson(text: string): unknown {
   if (!hasLongNumber(text)) return JSON.parse(text);
-  const mark = markFor(text);
+  let mark = "";
   const numbers: ExactNumber[] = [];
   const marked = replaceNumbers(text, (digits) => {
+    if (numbers.length === 0) mark = markFor(text);
     numbers.push(new ExactNumber(digits));
     return `"${mark}${numbers.length - 1}"`;
   });
@@ -97,13 +100,12 @@ function replaceNumbers(text: string, replace: (digits: string) => string): stri
   let from = 0;
   let at = 0;
   while (at < text.length) {
-    const char = text[at];
-    if (char === '"') {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) {
       at = endOfString(text, at);
       continue;
     }
-    NUMBER.lastIndex = at;
-    const [digits] = NUMBER.exec(text) ?? [];
+    const digits = unit === MINUS || isNumeric(unit) ? numberAt(text, at) : undefined;
     if (digits === undefined) {
       at += 1;
       continue;
@@ -115,6 +117,11 @@ function replaceNumbers(text: string, replace: (digits: string) => string): stri
     at += digits.length;
   }
   return out + text.slice(from);
+}
+
+function numberAt(text: string, at: number): string | undefined {
+  NUMBER.lastIndex = at;
+  return NUMBER.exec(text)?.[0];
 }
 
 /** Behind the quote that closes the string; the text's end where none does. */

@@ -47,9 +47,9 @@ function asciiWeight(char: string): number {
 }
 
 /** Longer texts are sampled: a prompt of a megabyte must not cost milliseconds. */
-const SAMPLED_FROM = 16_384;
+const SAMPLED_FROM = 8192;
 const WINDOWS = 16;
-const WINDOW_UNITS = 512;
+const WINDOW_UNITS = 128;
 
 /** An estimate, as a fraction: round the sum. */
 export function textTokens(text: string): number {

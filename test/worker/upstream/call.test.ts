@@ -66,6 +66,10 @@ function start(reply: FakeReply, setting: Setting = {}) {
   return { calling, upstream };
 }
 
+function withLength(response: Response, bytes: number): Response {
+  return new Response(response.body, { headers: { "content-length": String(bytes) } });
+}
+
 /** A body that is never finished, and breaks when the signal fires. */
 const endless: FakeReply = ({ signal }) =>
   new Response(
@@ -219,6 +223,17 @@ describe("time limits", () => {
       code: "upstream_timeout",
       message: expect.stringContaining("(idle timeout)"),
     });
+  });
+
+  test("a body whose length the head names may take the idle time for each 64 KB", async () => {
+    const silent: FakeReply = async (call) => withLength(await endless(call), 100_000);
+    const { upstream, calling } = start(silent);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const reading = calling.then((attempt) => faultOf(readBody(attempt, IDLE_MS)));
+    await vi.advanceTimersByTimeAsync(2 * IDLE_MS - 1);
+    expect(upstream.calls[0]?.signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await reading).toMatchObject({ code: "upstream_timeout" });
   });
 
   test("after release nothing is left that could abort or keep the Worker alive", async () => {
