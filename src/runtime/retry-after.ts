@@ -39,7 +39,8 @@ function resetOf(headers: Headers): number | undefined {
   return waits.length === 0 ? undefined : Math.max(...waits);
 }
 
-function parseDuration(text: string): number | undefined {
+/** `120ms`, `1s`, `6m0s` in milliseconds; undefined for anything else. */
+export function parseDuration(text: string): number | undefined {
   if (!DURATION.test(text)) return undefined;
   let ms = 0;
   for (const [, count, unit = ""] of text.matchAll(DURATION_PART))

@@ -1,6 +1,6 @@
 /**
  * All that is known of a tenant's targets behind one port (`deps.targets`): whether one may be called now (circuits,
- * cooldowns, concurrency) and what an isolate has measured (latency, output lengths, sessions, turns, retries). Which
+ * cooldowns, concurrency) and what an isolate has measured (latency, output lengths, sessions, turns, retries, what is left of upstreams' rate limits). Which
  * target a request takes is decided in routing/.
  */
 
@@ -8,6 +8,7 @@ import type { ConcurrencyLimiter } from "./concurrency-limiter.ts";
 import type { TargetCircuits } from "./isolate-circuits.ts";
 import { createLatencyStats, type LatencyStats } from "./latency.ts";
 import { createOutputLengthStats, type OutputLengthStats } from "./output-lengths.ts";
+import { createRateLimitStats, type RateLimitStats } from "./rate-limits-left.ts";
 import { createRetryBudget, type RetryBudget } from "./retry-budget.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createWeightedRoundRobin, type WeightedRoundRobin } from "./weighted-round-robin.ts";
@@ -19,6 +20,7 @@ export interface MeasuredTargets {
   readonly sessions: Sessions;
   readonly retryBudget: RetryBudget;
   readonly outputLengths: OutputLengthStats;
+  readonly rateLimits: RateLimitStats;
 }
 
 /** What a tenant's isolates share through its queue object. */
@@ -39,6 +41,7 @@ export function createMeasuredTargets(random: () => number): MeasuredTargets {
     sessions: createSessions(),
     retryBudget: createRetryBudget(),
     outputLengths: createOutputLengthStats(),
+    rateLimits: createRateLimitStats(),
   };
 }
 

@@ -8,6 +8,7 @@ import type { EventParser, ServerSentEvent } from "../bytes/sse.ts";
 import type { ChatChunk, ChatRequest, ChatResponse, WireName } from "../schema/chat.ts";
 import type { Conversation, DropField } from "../schema/conversation.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../schema/embedding.ts";
+import type { UpstreamReport } from "../schema/upstream-report.ts";
 
 /** A tenant's upstream account with its credential opened: lives only for one attempt. */
 export interface ProviderAccount {
@@ -58,9 +59,9 @@ export interface UpstreamWire {
   toRequest(chat: ChatRequest, target: Target, translation?: Translation): UpstreamRequest;
   /** Whether it writes a conversation's `hints`; else they are left out. */
   readonly takesHints?: boolean;
-  /** Throws `upstream_malformed` on a body that is not an answer. */
-  toResponse(body: unknown): ChatResponse;
-  decoder(): Decoder;
+  /** Throws `upstream_malformed` on a body that is not an answer. What the upstream says of its own work goes into `report`. */
+  toResponse(body: unknown, report?: UpstreamReport): ChatResponse;
+  decoder(report?: UpstreamReport): Decoder;
   /** Bytes to events, where the wire is not server-sent events (Bedrock's event stream). */
   createParser?(): EventParser;
   /**

@@ -1,5 +1,6 @@
 /** What the answers of all kinds share: the attempt they come from, and the claim that makes one of them the request's. */
 
+import type { AttemptEnd } from "../attempts/attempt-span.ts";
 import type { Exchange } from "../attempts/exchange.ts";
 import type { AttemptContext, AttemptTurn } from "../attempts/attempt-context.ts";
 import { GatewayError } from "../../errors.ts";
@@ -7,6 +8,7 @@ import type { Provider } from "../../providers/provider.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 export interface AnswerContext {
   readonly attempts: AttemptContext;
@@ -17,6 +19,8 @@ export interface AnswerContext {
   /** The attempt's span: ended where its answer ends. */
   readonly span: Span;
   readonly startedAt: number;
+  /** Filled in while the answer is read. */
+  readonly report: UpstreamReport;
 }
 
 /** Stops here where another attempt's answer is the request's already. Throws `client_disconnected`. */
@@ -35,4 +39,13 @@ export function openFormat({ attempts: { call }, exchange }: AnswerContext): Spa
       "gateway.dialect.upstream": exchange.upstreamWireName,
     },
   });
+}
+
+/** What the upstream said of its work, beside how long it took until now. */
+export function reportedOf({
+  attempts: { deps },
+  startedAt,
+  report,
+}: AnswerContext): AttemptEnd["reported"] & object {
+  return { said: report, durationMs: deps.now() - startedAt };
 }

@@ -3,7 +3,7 @@
  * counted where it can be read while they pass, never guessed.
  */
 
-import { type AnswerContext, claim } from "./answer-context.ts";
+import { type AnswerContext, claim, reportedOf } from "./answer-context.ts";
 import { countRelayed } from "./answer-summary.ts";
 import { type Inspector } from "./inspectors.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
@@ -105,6 +105,7 @@ function relayEnd(
     ...(answer && { answer }),
     ...(report && { report }),
     ...(error && { error }),
+    reported: reportedOf(context),
   });
   return { kind: "relay", ...(report && { report }), ...(refusal && { refusal }) };
 }

@@ -1,6 +1,6 @@
 /** A chat stream on its way to the client: forwarded untouched where both sides speak one wire, else translated. */
 
-import { type AnswerContext, claim, openFormat } from "./answer-context.ts";
+import { type AnswerContext, claim, openFormat, reportedOf } from "./answer-context.ts";
 import { type AnswerSummary, countUsage, createAnswerCollector } from "./answer-summary.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { billAnswer } from "../attempts/bill.ts";
@@ -52,6 +52,7 @@ export async function answerStream(
       status,
       report,
       firstChunkMs,
+      reported: reportedOf(context),
       ...(error !== undefined && { error }),
     });
     return {
@@ -91,7 +92,7 @@ async function forward(
       kept.add(formatEvent(data, event === "message" ? undefined : event));
   };
   const observer = { onChunks: collector.add, ...(attempts.isKept && { onEvents }) };
-  const format = { parser: createSseParser(), decode: upstreamWire.decoder() };
+  const format = { parser: createSseParser(), decode: upstreamWire.decoder(context.report) };
   const opened = await openStream(upstreamCall, { format, observer, idleMs, now: attempts.deps.now });
   return { opened, sent: kept.read, summary: collector.summary };
 }
@@ -113,7 +114,7 @@ async function translate(
   };
   const format = {
     parser: upstreamWire.createParser?.() ?? createSseParser(),
-    decode: upstreamWire.decoder(),
+    decode: upstreamWire.decoder(context.report),
   };
   const encoder = clientWire.encoder(chat);
   const { now } = attempts.deps;

@@ -3,7 +3,7 @@
  * the answer; what the request makes of it is end.ts.
  */
 
-import { type AnswerContext, claim, openFormat } from "./answer-context.ts";
+import { type AnswerContext, claim, openFormat, reportedOf } from "./answer-context.ts";
 import { countUsage } from "./answer-summary.ts";
 import { isEventStream, isJson, wholeFromEvents } from "./other-form.ts";
 import { passThrough } from "./pass-through.ts";
@@ -55,13 +55,18 @@ async function answerWhole(
   const { attempts, turn, span, startedAt } = context;
   const { call, deps } = attempts;
   const received = await readBody(upstreamCall, idleMs);
-  const { answer, choices = [], format } = read(received, exchange, upstreamCall, call.chat);
+  const { answer, choices = [], format } = read(context, received, exchange, upstreamCall);
   deps.content?.note(call, span.ref, () => choices);
   // Before the claim: an answer that comes too late costs as much.
   const bill = billAnswer(context, answer, countUsage(call.chat, answer, false), false);
   claim(context, upstreamCall);
   call.facts.firstByteAt = deps.now();
-  endAttempt(span, { answer, bill, status: upstreamCall.response.status });
+  endAttempt(span, {
+    answer,
+    bill,
+    status: upstreamCall.response.status,
+    reported: reportedOf(context),
+  });
   const body =
     exchange.isSameWire && !isEventStream(upstreamCall) ? received : formatSpanned(context, format);
   return {
@@ -80,15 +85,15 @@ async function answerWhole(
 
 /** Throws `upstream_malformed`, or `upstream_error` for an error body with a 2xx status. */
 function read(
+  { attempts, report }: AnswerContext,
   received: string,
   exchange: ChatExchange | EmbeddingExchange,
   upstreamCall: UpstreamCall,
-  chat: ChatRequest,
 ): ReadAnswer {
   const { name } = upstreamCall;
   if (exchange.kind === "embeddings" || !isEventStream(upstreamCall))
-    return exchange.read(parseBody(received, exchange, name));
-  const { answer, body } = wholeFromEvents(received, exchange, chat, name);
+    return exchange.read(parseBody(received, exchange, name), report);
+  const { answer, body } = wholeFromEvents(received, exchange, attempts.call.chat, name);
   return { answer, format: () => body };
 }
 

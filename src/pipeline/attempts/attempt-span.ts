@@ -14,6 +14,8 @@ import { usageAttributes } from "../request-facts.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 import type { StreamReport } from "../../upstream/stream.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
+import { reportAttributes } from "./upstream-report.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** One attempt's place in the request. */
 export interface AttemptFacts {
@@ -93,6 +95,8 @@ export interface AttemptEnd {
   readonly status?: number;
   readonly report?: StreamReport;
   readonly firstChunkMs?: number;
+  /** What the upstream said of its work, and what the call took by our clock. */
+  readonly reported?: { readonly said: UpstreamReport; readonly durationMs: number };
   readonly error?: GatewayError;
   /** It was called off since another attempt had answered: not a fault. */
   readonly isLost?: boolean;
@@ -100,7 +104,7 @@ export interface AttemptEnd {
 
 /** Writes how the call ended and ends its span. A client that left is not an error of the upstream. */
 export function endAttempt(span: Span, end: AttemptEnd): void {
-  const { answer, bill, report, error, firstChunkMs, isLost = false } = end;
+  const { answer, bill, report, reported, error, firstChunkMs, isLost = false } = end;
   const isLeft = report?.outcome === "client_disconnected" || error?.code === "client_disconnected";
   const status = end.status ?? error?.details.upstreamStatus;
   span.set({
@@ -121,6 +125,8 @@ export function endAttempt(span: Span, end: AttemptEnd): void {
     "gateway.attempt.cost_usd": bill?.costMicroUsd === undefined ? undefined : usd(bill.costMicroUsd),
     ...usageAttributes(bill?.usage),
   });
+  if (reported !== undefined)
+    span.set(reportAttributes(reported.said, { totalMs: reported.durationMs, firstChunkMs }));
   if (report?.stalledAt !== undefined)
     span.event("gateway.stream.stall", { "gateway.stream.max_gap_ms": report.maxGapMs }, report.stalledAt);
   if (error && !isLeft && !isLost)

@@ -23,6 +23,9 @@ import type { Span } from "../../telemetry/trace/trace.ts";
 import { formatTraceparent } from "../../telemetry/trace/traceparent.ts";
 import { readErrorResponse } from "../../upstream/read-body.ts";
 import { type CallLimits, sendUpstream, type UpstreamSend } from "../../upstream/send.ts";
+import { rateLimitAttributes, takeHead } from "./upstream-report.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
+import type { RateLimitsLeft } from "../../upstream/rate-limit-headers.ts";
 
 /** An attempt that answered nothing. */
 export interface AttemptFailure {
@@ -46,6 +49,7 @@ export async function tryOnce(attempts: AttemptContext, turn: AttemptTurn): Prom
   const limits = { firstByteMs: firstByte.ms, idleMs: plan.timeouts.idleMs, deadlineAt: attempts.deadlineAt };
   const startedAt = deps.now();
   const leaveTarget = deps.targets.concurrency.enter(label, startedAt);
+  deps.targets.rateLimits.take(call.bundle.id, label);
   call.facts.attempts = turn.number;
   let span: Span | undefined;
   let chosen: Chosen | undefined;
@@ -64,6 +68,8 @@ export async function tryOnce(attempts: AttemptContext, turn: AttemptTurn): Prom
     const upstreamCall = await sendUpstream(sendOf(attempts, chosen, limits), deps);
     progress.hasHead = true;
     const { status, headers } = upstreamCall.response;
+    const report: UpstreamReport = {};
+    noteHead(attempts, label, span, takeHead(headers, report, deps.now()));
     if (exchange.kind === "native" && exchange.isWithheld(status)) {
       throw await readErrorResponse(upstreamCall, provider, target, limits.idleMs, deps.now());
     }
@@ -71,7 +77,7 @@ export async function tryOnce(attempts: AttemptContext, turn: AttemptTurn): Prom
       "gateway.upstream.headers_ms": deps.now() - startedAt,
       "gateway.upstream.request_id": headers.get("x-request-id") ?? headers.get("request-id") ?? undefined,
     });
-    const context = { attempts, turn, provider, target, exchange, span, startedAt };
+    const context = { attempts, turn, provider, target, exchange, span, startedAt, report };
     const answered = await answerClient(context, upstreamCall, limits.idleMs);
     const endedAt = deps.now();
     nameTarget(attempts, turn, chosen);
@@ -104,6 +110,18 @@ export async function tryOnce(attempts: AttemptContext, turn: AttemptTurn): Prom
     learn(attempts, turn, isNeutral ? "neutral" : verdictOf(error), span, latencyMs);
     return { error, span, bill };
   }
+}
+
+/** What is left of the upstream's limits, for the trace and for the next request's choice. */
+function noteHead(
+  { call, deps }: AttemptContext,
+  label: string,
+  span: Span,
+  left: RateLimitsLeft | undefined,
+): void {
+  if (left === undefined) return;
+  span.set(rateLimitAttributes(left));
+  deps.targets.rateLimits.note(call.bundle.id, label, left, deps.now());
 }
 
 /** The call ran into a limit that only this request's client set: another client's call may be answered. */

@@ -15,6 +15,7 @@ import type { Plan } from "../../routing/plan.ts";
 import { type NextStep, nextStep } from "../../routing/retry.ts";
 import type { PlannedTarget } from "../../routing/planned-target.ts";
 import { sleepUnlessGone } from "../sleep.ts";
+import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
 
 /** How the targets are called, and what is kept of their answers. */
 export interface CallOptions {
@@ -128,7 +129,13 @@ async function mayCall(
   next: PlannedTarget | undefined,
 ): Promise<boolean> {
   const { call, plan, deps, deadlineAt } = attempts;
-  const { concurrency } = deps.targets;
+  const { concurrency, rateLimits } = deps.targets;
+  // A guess by the last answer's head: only where there is another target.
+  if (next !== undefined && rateLimits.isUsedUp(call.bundle.id, label, () => tokensOf(call), deps.now())) {
+    const why = { "error.type": "rate_limit_near", "gateway.attempt.target": next.label };
+    call.trace.root.event("gateway.fallback", why);
+    return false;
+  }
   for (
     let waitMs = concurrency.waitMs(label, deps.now());
     waitMs > 0;
@@ -150,6 +157,11 @@ async function mayCall(
     await pauseFor(attempts, waitMs, error);
   }
   return true;
+}
+
+/** As a limit of tokens counts a request: its prompt, and the output it asks for. */
+function tokensOf({ chat }: BareCall): number {
+  return promptTokens(chat) + (chat.params.maxOutputTokens ?? 0);
 }
 
 const MS_PER_SECOND = 1000;

@@ -15,6 +15,7 @@ import type { Call } from "../ports.ts";
 import { upstreamEmbeddingWireFor, type Provider, upstreamWireFor } from "../../providers/provider.ts";
 import type { Target, UpstreamRequest, UpstreamWire } from "../../wires/upstream-wire.ts";
 import type { Payload } from "../../upstream/send.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** A whole answer, read: what is kept of it, and how it is written for the client. */
 export interface ReadAnswer {
@@ -45,13 +46,13 @@ export interface ChatExchange extends BaseExchange {
   /** Whether a stream's bytes are forwarded: the same wire, and events on both sides. */
   readonly isForwarded: boolean;
   /** Throws `upstream_malformed`. */
-  read(body: unknown): ReadAnswer;
+  read(body: unknown, report?: UpstreamReport): ReadAnswer;
 }
 
 export interface EmbeddingExchange extends BaseExchange {
   readonly kind: "embeddings";
   /** Throws `upstream_malformed`. */
-  read(body: unknown): ReadAnswer;
+  read(body: unknown, report?: UpstreamReport): ReadAnswer;
 }
 
 /** Passed on in both directions without being understood. */
@@ -122,8 +123,8 @@ function openChat(
     upstreamWireName: wire.clientWireName,
     dropped,
     request: isSameWire ? wire.toRequest(chat, target) : translate(chat, clientWire, wire, target, drop),
-    read(body) {
-      const response = wire.toResponse(body);
+    read(body, report) {
+      const response = wire.toResponse(body, report);
       return {
         answer: summarise(response),
         choices: response.choices,

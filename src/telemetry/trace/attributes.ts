@@ -129,6 +129,25 @@ export const ATTRIBUTES = {
     "Cost of this call, failed ones included; absent when the model's price is unknown or the call is free.",
   "gateway.upstream.headers_ms": "Milliseconds from sending the call to its response headers.",
   "gateway.upstream.request_id": "The upstream's own id of the call, for its support team.",
+  "gateway.upstream.reported.queue_ms":
+    "Milliseconds the call waited at the upstream, loading of the model included, by its own clock.",
+  "gateway.upstream.reported.prefill_ms": "Milliseconds the upstream spent on the prompt, by its own clock.",
+  "gateway.upstream.reported.decode_ms": "Milliseconds the upstream spent on the answer, by its own clock.",
+  "gateway.upstream.reported.total_ms":
+    "Milliseconds of the whole call by the upstream's clock; of a stream, up to its head where a header says it.",
+  "gateway.upstream.reported.doubtful":
+    "True where those times don't fit into what was measured here; absent where they do.",
+  "gateway.upstream.region": "The region that served the call, as the upstream says.",
+  "gateway.upstream.colo": "The vendor's edge location the call entered by (`cf-ray`).",
+  "gateway.upstream.replica": "The machine or deployment that served the call, as the upstream says.",
+  "gateway.upstream.system_fingerprint": "The upstream's fingerprint of model and configuration.",
+  "gateway.upstream.service_tier": "The tier the upstream served the call in.",
+  "gateway.upstream.ratelimit.requests_limit": "The account's limit of requests at the upstream.",
+  "gateway.upstream.ratelimit.requests_remaining": "Requests left of it.",
+  "gateway.upstream.ratelimit.requests_reset_ms": "Milliseconds until it is whole again.",
+  "gateway.upstream.ratelimit.tokens_limit": "The account's limit of tokens at the upstream.",
+  "gateway.upstream.ratelimit.tokens_remaining": "Tokens left of it.",
+  "gateway.upstream.ratelimit.tokens_reset_ms": "Milliseconds until it is whole again.",
   "gateway.stream.chunks": "Events the upstream sent.",
   "gateway.stream.bytes": "Bytes the upstream sent.",
   "gateway.stream.max_gap_ms":
@@ -212,6 +231,12 @@ const DOUBLES: ReadonlySet<string> = new Set<AttributeName>([
   "gateway.hedge.cost_usd",
   "gateway.budget.used",
   "gateway.budget.threshold",
+  "gateway.upstream.reported.queue_ms",
+  "gateway.upstream.reported.prefill_ms",
+  "gateway.upstream.reported.decode_ms",
+  "gateway.upstream.reported.total_ms",
+  "gateway.upstream.ratelimit.requests_reset_ms",
+  "gateway.upstream.ratelimit.tokens_reset_ms",
 ]);
 
 /** Whether a number under this name is encoded as a double. */

@@ -24,6 +24,18 @@ export interface AttemptView {
   readonly firstChunkAt: number | undefined;
   /** Undefined where the time is too short for a rate. */
   readonly tokensPerSecond: number | undefined;
+  /** What the upstream says of its own time; undefined where it says nothing of its parts. */
+  readonly reported: ReportedParts | undefined;
+}
+
+/** The parts of a call by its upstream's clock, in ms, in their order; what they leave of the call is the network's. */
+export interface ReportedParts {
+  readonly networkMs: number;
+  readonly queueMs: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+  /** They are longer than the call: not drawn. */
+  readonly isDoubtful: boolean;
 }
 
 /** Clocks count whole milliseconds: a rate over less time is noise. */
@@ -54,6 +66,27 @@ function viewAttempt(span: FinishedSpan): AttemptView {
     firstChunkAt,
     tokensPerSecond:
       outputTokens > 0 && lastedMs >= MIN_RATE_MS ? (outputTokens * MS_PER_SECOND) / lastedMs : undefined,
+    reported: readReported(span, firstChunkAt),
+  };
+}
+
+function readReported(span: FinishedSpan, firstChunkAt: number | undefined): ReportedParts | undefined {
+  const queueMs = numberAttribute(span, "gateway.upstream.reported.queue_ms");
+  const prefillMs = numberAttribute(span, "gateway.upstream.reported.prefill_ms");
+  const saidMs = numberAttribute(span, "gateway.upstream.reported.decode_ms");
+  const totalMs = numberAttribute(span, "gateway.upstream.reported.total_ms");
+  if (queueMs === null && prefillMs === null && saidMs === null && totalMs === null) return undefined;
+  const durationMs = span.endAt - span.startAt;
+  const before = (queueMs ?? 0) + (prefillMs ?? 0);
+  // A total alone is the model's time; of a stream it ends with the head.
+  const rest = firstChunkAt === undefined && totalMs !== null ? Math.max(0, totalMs - before) : 0;
+  const decodeMs = saidMs ?? (firstChunkAt === undefined ? rest : Math.max(0, span.endAt - firstChunkAt));
+  return {
+    queueMs: queueMs ?? 0,
+    prefillMs: prefillMs ?? (firstChunkAt === undefined ? 0 : Math.max(0, (totalMs ?? 0) - (queueMs ?? 0))),
+    decodeMs,
+    networkMs: Math.max(0, durationMs - before - decodeMs),
+    isDoubtful: span.attributes["gateway.upstream.reported.doubtful"] === true,
   };
 }
 

@@ -21,6 +21,9 @@ export const GLYPHS = {
   gateway: "─",
 } as const satisfies Record<ShareKind, string>;
 
+/** Parts of a call by its upstream's clock; its decoding is the answer's own glyph. */
+export const REPORTED_GLYPHS = { network: "∙", queue: "▀", prefill: "▄", decode: GLYPHS.answer } as const;
+
 const REQUEST = "═";
 const WORK = "▓";
 const FIRST_CHUNK = "►";
@@ -75,14 +78,33 @@ function attemptCells(
   if (!attempt.hasAnswered) return Array<string>(length).fill(GLYPHS.failed);
   if (isTiny) return [SHORT];
   const cells = Array<string>(length).fill(GLYPHS.answer);
-  if (attempt.firstChunkAt !== undefined) {
-    const chunk = Math.round(position(attempt.firstChunkAt, scale)) - from;
-    const at = Math.max(0, Math.min(chunk, length - 1));
-    cells.fill(GLYPHS.first_token, 0, at);
-    cells[at] = FIRST_CHUNK;
-  }
+  const chunk =
+    attempt.firstChunkAt === undefined
+      ? undefined
+      : Math.max(0, Math.min(Math.round(position(attempt.firstChunkAt, scale)) - from, length - 1));
+  if (chunk !== undefined) cells.fill(GLYPHS.first_token, 0, chunk);
+  drawReported(cells, attempt, chunk, scale);
+  if (chunk !== undefined) cells[chunk] = FIRST_CHUNK;
   if (!attempt.isWhole) cells[length - 1] = GLYPHS.failed;
   return cells;
+}
+
+/** Draws the upstream's own parts up to the first chunk; of a whole answer, from the network to the decoding. */
+function drawReported(
+  cells: string[],
+  { reported }: AttemptView,
+  chunk: number | undefined,
+  { totalMs, width }: Scale,
+): void {
+  if (reported === undefined || reported.isDoubtful) return;
+  const { queueMs, prefillMs, decodeMs } = reported;
+  const cellsOf = (ms: number): number => Math.round((ms / totalMs) * width);
+  const prefillEnd = chunk ?? Math.max(0, cells.length - cellsOf(decodeMs));
+  const prefillStart = Math.max(0, prefillEnd - cellsOf(prefillMs));
+  const queueStart = Math.max(0, prefillStart - cellsOf(queueMs));
+  cells.fill(REPORTED_GLYPHS.network, 0, queueStart);
+  cells.fill(REPORTED_GLYPHS.queue, queueStart, prefillStart);
+  cells.fill(REPORTED_GLYPHS.prefill, prefillStart, prefillEnd);
 }
 
 /** Bar left at each end of a note, so that the note is visibly part of it. */

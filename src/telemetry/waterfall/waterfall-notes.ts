@@ -3,7 +3,8 @@
  * print. Pure.
  */
 
-import type { AttemptView } from "./time-shares.ts";
+import type { AttemptView, ReportedParts } from "./time-shares.ts";
+import { REPORTED_GLYPHS } from "./waterfall-bars.ts";
 import { numberAttribute, textAttribute } from "../trace/summary.ts";
 import { formatMs, formatOrdinal, formatUsd } from "./terminal-text.ts";
 import type { FinishedSpan } from "../trace/trace.ts";
@@ -32,6 +33,44 @@ export function noteOfAttempt(
   const reason = next && textAttribute(next.span, "gateway.attempt.reason");
   const then = reason === "retry" ? "→ tried again" : reason === "fallback" ? "→ next target" : undefined;
   return sentence([status === null || status < 400 ? null : String(status), outcome, then], " ");
+}
+
+/** The upstream's own account of a call, under its bar; empty where it gave none. */
+export function reportsOf({ span, reported }: AttemptView): readonly (readonly string[])[] {
+  const served = [
+    textAttribute(span, "gateway.upstream.region"),
+    textAttribute(span, "gateway.upstream.replica"),
+    textAttribute(span, "gateway.upstream.system_fingerprint"),
+    prefixed("edge", textAttribute(span, "gateway.upstream.colo")),
+    prefixed("tier", textAttribute(span, "gateway.upstream.service_tier")),
+  ].filter((part) => part !== null);
+  return [
+    ...(reported === undefined ? [] : [describeParts(reported)]),
+    ...(served.length === 0 ? [] : [[`served by ${served.join(" · ")}`]]),
+  ];
+}
+
+function describeParts({
+  networkMs,
+  queueMs,
+  prefillMs,
+  decodeMs,
+  isDoubtful,
+}: ReportedParts): readonly string[] {
+  if (isDoubtful) return ["the upstream's own times don't fit into the call"];
+  const parts = [
+    [REPORTED_GLYPHS.network, "network", networkMs],
+    [REPORTED_GLYPHS.queue, "their queue", queueMs],
+    [REPORTED_GLYPHS.prefill, "prefill", prefillMs],
+    [REPORTED_GLYPHS.decode, "decode", decodeMs],
+  ] as const;
+  return parts
+    .filter(([, , ms]) => ms > 0)
+    .map(([glyph, name, ms]) => `${glyph} ${name} ${formatMs(Math.round(ms))}`);
+}
+
+function prefixed(name: string, text: string | null): string | null {
+  return text === null ? null : `${name} ${text}`;
 }
 
 export function formatRate(tokensPerSecond: number): string {

@@ -18,7 +18,15 @@ import {
   type Bar,
   type Scale,
 } from "./waterfall-bars.ts";
-import { factsOf, formatRate, labelOf, noteOf, noteOfAttempt, refusalOf } from "./waterfall-notes.ts";
+import {
+  factsOf,
+  formatRate,
+  labelOf,
+  noteOf,
+  noteOfAttempt,
+  refusalOf,
+  reportsOf,
+} from "./waterfall-notes.ts";
 
 /** Fits a split terminal and a README. */
 export const DEFAULT_WIDTH = 100;
@@ -102,6 +110,8 @@ interface Row {
   readonly trunk: string;
   readonly attempt: AttemptView | undefined;
   readonly note: string;
+  /** Lines of their own below it. */
+  readonly reports: readonly (readonly string[])[];
 }
 
 function drawChart(root: FinishedSpan, spans: readonly FinishedSpan[], width: number): string[] {
@@ -123,6 +133,9 @@ function drawChart(root: FinishedSpan, spans: readonly FinishedSpan[], width: nu
     return [
       label + duration + GAP + line,
       ...(below === undefined ? [] : [row.trunk.padEnd(indent.length) + below]),
+      ...row.reports
+        .flatMap((parts) => flow(parts, scale.width, "  "))
+        .map((text) => row.trunk.padEnd(indent.length) + text),
     ];
   });
   return [...drawAxis(scale).map((line) => indent + line), ...lines];
@@ -150,7 +163,8 @@ function layOut(root: FinishedSpan, spans: readonly FinishedSpan[]): readonly Ro
     const index = attempts.findIndex((attempt) => attempt.span === span);
     const attempt = attempts[index];
     const note = attempt === undefined ? noteOf(span) : noteOfAttempt(attempt, attempts[index + 1]);
-    rows.push({ span, branch, trunk, attempt, note: span === root ? "" : note });
+    const reports = attempt === undefined ? [] : reportsOf(attempt);
+    rows.push({ span, branch, trunk, attempt, note: span === root ? "" : note, reports });
     // A span whose parent is missing is drawn under the root.
     const isChild = ({ parentSpanId }: FinishedSpan): boolean =>
       parentSpanId === span.spanId || (span === root && !ids.has(parentSpanId ?? ""));

@@ -10,12 +10,15 @@ import { withTier } from "../service-tier.ts";
 import { errorWithGoodStatus, isCount, malformed } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
 import { readFinish } from "../finish-words.ts";
+import { takeAnthropicReport } from "../reported/reported.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** A whole message; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
-export function readMessage(body: unknown): ChatResponse {
+export function readMessage(body: unknown, report?: UpstreamReport): ChatResponse {
   if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   if (body["type"] === "error") throw errorWithGoodStatus();
   if (!Array.isArray(body["content"])) throw malformed("a response without content");
+  if (report !== undefined) takeAnthropicReport(recordOf(body["usage"]), report);
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
   const usage = readAnthropicUsage(body["usage"]);

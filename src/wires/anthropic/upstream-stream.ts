@@ -11,6 +11,8 @@ import type { Decoder } from "../upstream-wire.ts";
 import { largerCounts, parseEvent } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
 import { finishChunks } from "../finish-words.ts";
+import { takeAnthropicReport } from "../reported/reported.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
 const ERROR_CLASS = /^[\w.-]{1,64}$/;
@@ -29,7 +31,7 @@ interface Block {
 }
 
 /** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object. */
-export function createAnthropicDecoder(): Decoder {
+export function createAnthropicDecoder(report?: UpstreamReport): Decoder {
   let usage: JsonRecord = {};
   let callCount = 0;
   let textLength = 0;
@@ -47,6 +49,7 @@ export function createAnthropicDecoder(): Decoder {
 
   /** Later counts are of the whole message so far; what they leave out, or say a smaller number of, stays as it was. */
   function takeUsage(said: unknown): readonly ChatChunk[] {
+    if (report !== undefined) takeAnthropicReport(recordOf(said), report);
     const counts = Object.entries(recordOf(said)).filter(([, value]) => isPresent(value));
     usage = largerCounts(usage, Object.fromEntries(counts));
     const read = counts.length === 0 ? undefined : readAnthropicUsage(usage);

@@ -8,12 +8,15 @@ import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/
 import { isCount, malformed } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
 import { readFinish } from "../finish-words.ts";
+import { takeConverseReport } from "../reported/reported.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** A whole answer; throws `upstream_malformed`. The wire names neither an id nor the model. */
-export function readConverse(body: unknown): ChatResponse {
+export function readConverse(body: unknown, report?: UpstreamReport): ChatResponse {
   if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const message = recordOf(recordOf(body["output"])["message"]);
   if (!Array.isArray(message["content"])) throw malformed("a response without content");
+  if (report !== undefined) takeConverseReport(body, report);
   const usage = readConverseUsage(body["usage"]);
   return {
     choices: [readChoice(listOf(message["content"]).map(recordOf), body["stopReason"])],

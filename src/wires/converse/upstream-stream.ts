@@ -11,6 +11,8 @@ import { readConverseCitation, readConverseUsage } from "./upstream-answer.ts";
 import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent } from "../read-upstream.ts";
 import { finishChunks } from "../finish-words.ts";
+import { takeConverseReport } from "../reported/reported.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** The wire has one choice. */
 const INDEX = 0;
@@ -27,7 +29,7 @@ interface Block {
 }
 
 /** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object. */
-export function createConverseDecoder(): Decoder {
+export function createConverseDecoder(report?: UpstreamReport): Decoder {
   let callCount = 0;
   let textLength = 0;
   const blocks = new Map<unknown, Block>();
@@ -114,6 +116,7 @@ export function createConverseDecoder(): Decoder {
       case "messageStop":
         return finishChunks(event["stopReason"], INDEX);
       case "metadata": {
+        if (report !== undefined) takeConverseReport(event, report);
         // The last event: nothing comes behind the usage.
         const usage = readConverseUsage(event["usage"]);
         return usage === undefined ? [{ type: "done" }] : [{ type: "usage", usage }, { type: "done" }];

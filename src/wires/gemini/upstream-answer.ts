@@ -16,12 +16,15 @@ import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "
 import { errorWithGoodStatus, malformed, readIndex } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
 import { readFinish } from "../finish-words.ts";
+import { takeGeminiReport } from "../reported/reported.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
-export function readAnswer(body: unknown): ChatResponse {
+export function readAnswer(body: unknown, report?: UpstreamReport): ChatResponse {
   if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const { candidates } = body;
   if (isPresent(body["error"]) && !Array.isArray(candidates)) throw errorWithGoodStatus();
+  if (report !== undefined) takeGeminiReport(body, report);
   const usage = readGeminiUsage(body["usageMetadata"]);
   return {
     ...readHead(body),

@@ -20,6 +20,8 @@ import {
 import type { Decoder } from "../upstream-wire.ts";
 import { malformed, parseEvent, readIndex } from "../read-upstream.ts";
 import { finishChunks } from "../finish-words.ts";
+import { takeGeminiReport } from "../reported/reported.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** A status of google.rpc.Code, as spans may carry it. */
 const ERROR_STATUS = /^[A-Z_]{1,64}$/;
@@ -32,7 +34,7 @@ interface Seen {
 }
 
 /** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object or whose candidates are none. */
-export function createGeminiDecoder(): Decoder {
+export function createGeminiDecoder(report?: UpstreamReport): Decoder {
   let isStarted = false;
   const seen = new Map<number, Seen>();
 
@@ -84,7 +86,10 @@ export function createGeminiDecoder(): Decoder {
       chunks.push({ type: "finish", index: 0, reason: "content_filter" });
     }
     const usage = readGeminiUsage(body["usageMetadata"]);
-    if (usage !== undefined) chunks.push({ type: "usage", usage });
+    if (usage !== undefined) {
+      chunks.push({ type: "usage", usage });
+      if (report !== undefined) takeGeminiReport(body, report);
+    }
     return chunks;
   };
 }

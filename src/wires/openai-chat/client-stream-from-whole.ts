@@ -1,11 +1,14 @@
 /**
  * A whole chat completion as the stream of chunks a stream client expects: role, text, tool calls, finish, usage, end
- * mark, all at once since nothing is left to wait for. The reverse is client-whole-from-stream.ts.
+ * mark, all at once since nothing is left to wait for; and the forwarded stream without a usage chunk that its client doesn't
+ * want. The reverse is client-whole-from-stream.ts.
  */
 
 import { GatewayError } from "../../errors.ts";
-import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
+import { isPresent, isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
+import { createEventFilter } from "../../bytes/event-filter.ts";
 import { formatEvent } from "../../bytes/sse.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
 import { parseJson, toJson } from "../../json/exact.ts";
 
 /** The stream's text; throws `upstream_malformed` where the body is not a completion. */
@@ -61,4 +64,29 @@ function explodeMessage(message: JsonRecord): readonly JsonRecord[] {
   if (refusal !== null) deltas.push({ refusal });
   listOf(calls).forEach((call, index) => deltas.push({ tool_calls: [{ index, ...recordOf(call) }] }));
   return deltas;
+}
+
+/**
+ * Leaves out the usage chunk for a client that said `include_usage: false`: the upstream is always asked for it, since without it
+ * the request could be neither billed nor limited. Undefined for a client that takes it, or said nothing of it.
+ */
+export function usageFilter({ body }: ChatRequest): TransformStream<Uint8Array, Uint8Array> | undefined {
+  const isRefused = recordOf(body["stream_options"])["include_usage"] === false;
+  return isRefused ? createEventFilter(isUsageEvent) : undefined;
+}
+
+/** The event with usage and without choices. */
+function isUsageEvent(event: string): boolean {
+  // Almost every event has none, and is not parsed.
+  if (!event.includes('"usage"')) return false;
+  const data = /^data:(.*)$/m.exec(event)?.[1];
+  if (data === undefined) return false;
+  try {
+    const chunk: unknown = JSON.parse(data);
+    if (!isRecord(chunk) || !isPresent(chunk["usage"])) return false;
+    const { choices } = chunk;
+    return Array.isArray(choices) && choices.length === 0;
+  } catch {
+    return false;
+  }
 }

@@ -20,7 +20,7 @@ import { readChatConversation } from "./client-conversation.ts";
 import { createChunkEncoder } from "./client-encoder.ts";
 import { streamFromCompletion } from "./client-stream-from-whole.ts";
 import { toJson } from "../../json/exact.ts";
-import { usageFilter } from "./usage-filter.ts";
+import { usageFilter } from "./client-stream-from-whole.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;

@@ -16,15 +16,18 @@ import {
 import { withTier } from "../service-tier.ts";
 import { errorWithGoodStatus, isCount, malformed, readFunction, readIndex } from "../read-upstream.ts";
 import { readFinish } from "../finish-words.ts";
+import { takeChatReport } from "../reported/reported.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** A whole chat completion; throws `upstream_malformed`, or `upstream_error` where the body is an error sent as 200. */
-export function readCompletion(body: unknown): ChatResponse {
+export function readCompletion(body: unknown, report?: UpstreamReport): ChatResponse {
   if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   const { choices } = body;
   if (isPresent(body["error"]) && !Array.isArray(choices)) {
     throw errorWithGoodStatus();
   }
   if (!Array.isArray(choices) || choices.length === 0) throw malformed("a response without choices");
+  if (report !== undefined) takeChatReport(body, report);
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
   const usage = withTier(readChatUsage(body["usage"]), body["service_tier"]);

@@ -19,13 +19,15 @@ import { withTier } from "../service-tier.ts";
 import { malformed, parseEvent, readFunction, readIndex } from "../read-upstream.ts";
 import { finishChunks } from "../finish-words.ts";
 import { createCallPlacer, type CallPlacer } from "../call-placer.ts";
+import { takeChatReport } from "../reported/reported.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 const END_MARK = "[DONE]";
 /** An error's class as spans may carry it: a short word, so that a message in its place is never passed on. */
 const ERROR_CLASS = /^[\w.-]{1,64}$/;
 
 /** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object or whose choices are none. */
-export function createOpenAiDecoder(): Decoder {
+export function createOpenAiDecoder(report?: UpstreamReport): Decoder {
   let isStarted = false;
   let isSourced = false;
   const placeCall = createCallPlacer();
@@ -39,6 +41,7 @@ export function createOpenAiDecoder(): Decoder {
     }
 
     const chunks: ChatChunk[] = [];
+    const isFirst = !isStarted;
     if (!isStarted) {
       const start = readStart(body);
       isStarted = start !== undefined;
@@ -52,6 +55,9 @@ export function createOpenAiDecoder(): Decoder {
       for (const citation of sources) chunks.push({ type: "citation", index: 0, citation });
     }
     const usage = readChatUsage(body["usage"]) ?? readUsageElsewhere(body);
+    // Only the events that begin and end a stream say more than its text.
+    if (report !== undefined && (isFirst || usage !== undefined || chunks.at(-1)?.type === "finish"))
+      takeChatReport(body, report);
     if (usage !== undefined) chunks.push({ type: "usage", usage: withTier(usage, body["service_tier"]) });
     return chunks;
   };

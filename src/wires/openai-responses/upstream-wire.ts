@@ -12,6 +12,8 @@ import type { Decoder } from "../upstream-wire.ts";
 import { withTier } from "../service-tier.ts";
 import { finishChunks, readFinish } from "../finish-words.ts";
 import { errorWithGoodStatus, isCount, malformed, parseEvent } from "../read-upstream.ts";
+import { takeChatReport } from "../reported/reported.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** A target's `params`, which have the chat wire's names, in this one's. What has none goes out as it is. */
 export function toResponsesNames(wire: JsonRecord, params: JsonRecord = {}): JsonRecord {
@@ -35,12 +37,13 @@ export function toResponsesNames(wire: JsonRecord, params: JsonRecord = {}): Jso
 }
 
 /** A whole response; throws `upstream_malformed`, or `upstream_error` where it says that it failed. */
-export function readResponse(body: unknown): ChatResponse {
+export function readResponse(body: unknown, report?: UpstreamReport): ChatResponse {
   if (!isRecord(body)) throw malformed("a response that is not a JSON object");
   if (body["status"] === "failed" || (isPresent(body["error"]) && !Array.isArray(body["output"]))) {
     throw errorWithGoodStatus();
   }
   if (!Array.isArray(body["output"])) throw malformed("a response without output");
+  if (report !== undefined) takeChatReport(body, report);
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
   const usage = withTier(readUsage(body["usage"]), body["service_tier"]);
@@ -112,7 +115,7 @@ function readUsage(usage: unknown): TokenUsage | undefined {
 }
 
 /** A decoder for one stream. Throws `upstream_malformed` on an event that is not JSON object. */
-export function createResponsesDecoder(): Decoder {
+export function createResponsesDecoder(report?: UpstreamReport): Decoder {
   /** Calls by their item's place in the output. */
   const calls = new Map<unknown, number>();
   return ({ event, data }) => {
@@ -145,6 +148,7 @@ export function createResponsesDecoder(): Decoder {
       case "response.completed":
       case "response.incomplete":
       case "response.cancelled":
+        if (report !== undefined) takeChatReport(recordOf(body["response"]), report);
         return readEndEvent(type, recordOf(body["response"]), calls.size > 0);
       case "response.failed":
         return [{ type: "error", errorType: errorClass(recordOf(recordOf(body["response"])["error"])) }];

@@ -14,6 +14,7 @@ import { createBoundDecoder, INDEX, readBindingCall, readResponseText } from "./
 import { malformed } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
 import { readFinish } from "../finish-words.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 /** The body of a request to a binding, as JSON. */
 export interface ModelCall {
@@ -97,8 +98,8 @@ function bareSchema(format: unknown): unknown {
 }
 
 /** A whole answer; throws `upstream_malformed`. */
-function readBoundAnswer(body: unknown): ChatResponse {
-  if (!isRecord(body) || Array.isArray(body["choices"])) return readCompletion(body);
+function readBoundAnswer(body: unknown, report?: UpstreamReport): ChatResponse {
+  if (!isRecord(body) || Array.isArray(body["choices"])) return readCompletion(body, report);
   const calls = listOf(body["tool_calls"]).map((call, at) => readBindingCall(recordOf(call), at));
   if (!("response" in body) && calls.length === 0) throw malformed("a response without a response");
   const usage = readChatUsage(body["usage"]);

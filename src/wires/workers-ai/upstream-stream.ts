@@ -11,18 +11,19 @@ import type { Decoder } from "../upstream-wire.ts";
 import { isCount, malformed } from "../read-upstream.ts";
 import { parseJson, toJson } from "../../json/exact.ts";
 import { finishChunks } from "../finish-words.ts";
+import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
 const END_MARK = "[DONE]";
 /** The older form has one choice. */
 export const INDEX = 0;
 
 /** A decoder for one stream, whose first event tells the form of all. */
-export function createBoundDecoder(): Decoder {
+export function createBoundDecoder(report?: UpstreamReport): Decoder {
   let decode: Decoder | undefined;
   return (event) => {
     // A keep-alive tells nothing.
     if (event.data === "") return [];
-    decode ??= isOlderForm(event.data) ? createOlderDecoder() : createOpenAiDecoder();
+    decode ??= isOlderForm(event.data) ? createOlderDecoder() : createOpenAiDecoder(report);
     return decode(event);
   };
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { encodeTrace } from "../../../../src/telemetry/otlp/otlp.ts";
 import { readResourceSpans } from "../../../../src/telemetry/otlp/otlp-read.ts";
 import { shareTime } from "../../../../src/telemetry/waterfall/time-shares.ts";
+import type { SpanAttributes } from "../../../../src/telemetry/trace/attributes.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import { drawWaterfall } from "../../../../src/telemetry/waterfall/waterfall.ts";
 import { envelope } from "../../../support/checkers/flat-trace.ts";
@@ -199,4 +200,59 @@ test("the parts of the time add up to the whole", async () => {
     const sum = shareTime(root, spans).reduce((total, { ms }) => total + ms, 0);
     expect(sum).toBe(root.endAt - root.startAt);
   }
+});
+
+describe("what an upstream says of its own time", () => {
+  async function drawn(reported: SpanAttributes, firstChunkMs?: number): Promise<string> {
+    const setup = startTrace({ attributes: { "gateway.request.id": "req_1" } });
+    const { root } = setup.trace;
+    const attempt = root.child("chat m", {
+      kind: "client",
+      attributes: { "gateway.attempt.number": 1, "gateway.attempt.target": "groq/m", ...reported },
+    });
+    setup.pass(firstChunkMs ?? 1000);
+    if (firstChunkMs !== undefined) {
+      attempt.event("gateway.stream.first_chunk");
+      setup.pass(1000 - firstChunkMs);
+    }
+    attempt.set({ "gateway.attempt.outcome": "ok" }).end();
+    root.end();
+    return draw(await setup.trace.finished);
+  }
+  const PARTS = {
+    "gateway.upstream.reported.queue_ms": 200,
+    "gateway.upstream.reported.prefill_ms": 200,
+    "gateway.upstream.reported.decode_ms": 500,
+  } as const;
+
+  test("is drawn inside the bar of a whole answer, with the rest as the network's", async () => {
+    const text = await drawn(PARTS);
+    expect(text).toMatch(/#1 groq\/m +1\.00 s {2}∙+▀+▄+█+\n/);
+    for (const part of ["∙ network 100 ms", "▀ their queue 200 ms", "▄ prefill 200 ms", "█ decode 500 ms"])
+      expect(text).toContain(part);
+  });
+
+  test("is drawn before a stream's first chunk", async () => {
+    const text = await drawn(PARTS, 450);
+    expect(text).toMatch(/∙+▀+▄+►█+/);
+  });
+
+  test("is not drawn where it doesn't fit", async () => {
+    const text = await drawn({
+      "gateway.upstream.reported.total_ms": 5000,
+      "gateway.upstream.reported.doubtful": true,
+    });
+    expect(text).not.toMatch(/[∙▀▄]/);
+    expect(text).toContain("the upstream's own times don't fit into the call");
+  });
+
+  test("says what served the call", async () => {
+    const text = await drawn({
+      "gateway.upstream.region": "East US",
+      "gateway.upstream.system_fingerprint": "fp_1",
+      "gateway.upstream.colo": "ZRH",
+      "gateway.upstream.service_tier": "flex",
+    });
+    expect(text).toContain("served by East US · fp_1 · edge ZRH · tier flex");
+  });
 });
