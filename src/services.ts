@@ -32,6 +32,7 @@ import type { DirectoryRpc } from "./tenants/directory/directory-api.ts";
 import { parseLimitRules } from "./tenants/records/limit-rules.ts";
 import { createRecordOpener } from "./tenants/records/open-records.ts";
 import type { ProviderKind, TenantBundle } from "./tenants/records/records.ts";
+import { createLookupBudget, platformLimiterOf } from "./tenants/lookup-budget.ts";
 import { createTenantSource } from "./tenants/source.ts";
 import { DIRECTORY_NAME } from "./tenants/storage-keys.ts";
 import { createGuardedFetch } from "./upstream/guarded-fetch.ts";
@@ -63,6 +64,7 @@ export function createServices(env: Env): IsolateServices {
     kv: env.TENANTS,
     directory,
     queueVersion: (tenantId) => queueStub(tenantId).configVersion(),
+    lookups: createLookupBudget(now, platformLimiterOf(Reflect.get(env, "KEY_LOOKUPS"))),
     limitRules,
     clock: now,
   });

@@ -7,6 +7,8 @@ import type { Context, MiddlewareHandler } from "hono";
 import type { AppEnv } from "../app-types.ts";
 import type { Settings } from "../config.ts";
 import { GatewayError } from "../errors.ts";
+import { clientAddress } from "../http/client-address.ts";
+import { clientNetwork } from "../runtime/client-network.ts";
 import { sha256 } from "../bytes/digest.ts";
 import { createFailureLimiter } from "../runtime/failure-limiter.ts";
 
@@ -31,7 +33,8 @@ async function checkToken(c: Context<AppEnv>, mostAllowed: "bearer" | "basic"): 
   const given = readToken(c.req.header("authorization"), mostAllowed);
   if (given === undefined) throw refused("The admin plane needs 'authorization: Bearer <ADMIN_TOKEN>'.");
   // Without an address all would share one wait, and a stranger could keep the operator out.
-  const address = settings.isLocal ? undefined : c.req.header("cf-connecting-ip");
+  const client = clientAddress(c.req.raw.headers, settings.isLocal);
+  const address = client && clientNetwork(client);
   if (address !== undefined) checkWait(address);
   if (!(await isSameSecret(given, expected))) {
     if (address !== undefined && failures.noteFailure(address)) {

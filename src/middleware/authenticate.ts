@@ -4,17 +4,18 @@
  */
 
 import type { MiddlewareHandler } from "hono";
-import type { AppEnv, Caller, RequestScope } from "../app-types.ts";
+import type { AppEnv, Caller, RequestScope, Services } from "../app-types.ts";
+import { clientAddress } from "../http/client-address.ts";
 import { keyInSubprotocols } from "../wires/openai-realtime/handshake.ts";
 import { KEY_HEADERS } from "../wires/registry.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import { findValidKey, hashKey, isUsableKey, isWellFormed } from "../tenants/key-format.ts";
 import type { KeyRecord } from "../tenants/records/records.ts";
-import type { LoadedTenant, TenantSource } from "../tenants/source.ts";
+import type { LoadedTenant } from "../tenants/source.ts";
 
 export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
   const [services, scope] = [c.get("services"), c.get("scope")];
-  const caller = await identify(c.req.raw, scope, services.tenants, services.now());
+  const caller = await identify(c.req.raw, scope, services, c.get("settings").isLocal);
   scope.trace.setTenant(caller.bundle.id);
   scope.facts.tenantId = caller.bundle.id;
   scope.facts.keyId = caller.key.id;
@@ -28,9 +29,10 @@ export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
 async function identify(
   request: Request,
   scope: RequestScope,
-  tenants: TenantSource,
-  now: number,
+  { tenants, now: clock }: Pick<Services, "tenants" | "now">,
+  isLocal: boolean,
 ): Promise<Caller> {
+  const now = clock();
   const span = scope.trace.root.child("gateway.auth");
   try {
     const secret = readKey(request);
@@ -39,7 +41,8 @@ async function identify(
       throw unknownKey();
     }
     const hash = await hashKey(secret);
-    const pointer = await tenants.findKey(hash);
+    const address = clientAddress(request.headers, isLocal);
+    const pointer = await tenants.findKey(hash, address);
     span.set({ "gateway.auth.source": pointer?.source ?? "directory" });
     if (!pointer) throw unknownKey();
     const find = (keys: readonly KeyRecord[]) => findValidKey(keys, pointer.keyId, hash, now);
@@ -48,7 +51,10 @@ async function identify(
     if (bundle && !isUsableKey(find(bundle.keys)))
       bundle = await load(scope, () => tenants.reload(pointer.tenantId));
     const key = bundle && find(bundle.keys);
-    if (!bundle || !key) throw unknownKey();
+    if (!bundle || !key) {
+      tenants.noteInvalidKey(hash, address);
+      throw unknownKey();
+    }
     if (!isUsableKey(key)) {
       throw new GatewayError(
         "permission_denied",

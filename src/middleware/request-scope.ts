@@ -103,7 +103,8 @@ function mayHaveUnreadBody(c: Context<AppEnv>): boolean {
 
 /** An unauthenticated refusal: there is no bound on how many come, so their traces are sampled. */
 function isUnauthenticated(c: Context<AppEnv>): boolean {
-  return c.res.status >= 400 && c.res.status < 500 && callerOf(c) === undefined;
+  if (c.res.status < 400 || callerOf(c) !== undefined) return false;
+  return c.res.status < 500 || (c.error !== undefined && toGatewayError(c.error).code === "overloaded");
 }
 
 /** Undefined before it is known, and on paths that need no key. Hono's `c.var` would copy all variables. */

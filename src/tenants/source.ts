@@ -9,6 +9,7 @@ import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { withDeadline } from "../runtime/waits.ts";
 import { parseBundle } from "./bundle.ts";
 import type { DirectoryRpc, KeyPointer } from "./directory/directory-api.ts";
+import type { LookupBudget } from "./lookup-budget.ts";
 import type { LimitRules } from "./records/limit-rules.ts";
 import type { TenantBundle } from "./records/records.ts";
 import { keyEntry, tenantEntry } from "./storage-keys.ts";
@@ -45,8 +46,13 @@ export interface LoadedTenant {
 }
 
 export interface TenantSource {
-  /** Where a key's hash leads; undefined for an unknown one. Throws `unavailable`. */
-  findKey(hash: string): Promise<FoundKey | undefined>;
+  /**
+   * Where a key's hash leads; undefined for an unknown one. `address` is the client's. Throws `unavailable`, and for a key
+   * that this isolate doesn't know `rate_limited` and `overloaded`: see lookup-budget.ts.
+   */
+  findKey(hash: string, address?: string): Promise<FoundKey | undefined>;
+  /** Its tenant is gone, or the key has ended: it is unknown for a while. */
+  noteInvalidKey(hash: string, address?: string): void;
   /** The tenant as of at most 30 s ago; undefined where there is none. Throws `unavailable`. */
   load(tenantId: string): Promise<LoadedTenant | undefined>;
   /** The tenant as it is now, before something is refused because of a copy. */
@@ -61,6 +67,7 @@ export interface TenantSourceDeps {
   readonly directory: () => Pick<DirectoryRpc, "findKey" | "readBundle">;
   /** The newest version that the tenant's queue object knows. */
   readonly queueVersion: (tenantId: string) => Promise<number>;
+  readonly lookups: LookupBudget;
   /** The deployment's defaults and ceilings, which bundles are read with; none where absent. */
   readonly limitRules?: LimitRules;
   /** ms since the epoch. */
@@ -75,7 +82,7 @@ interface Copy {
 
 /** One for an isolate. */
 export function createTenantSource(deps: TenantSourceDeps): TenantSource {
-  const { kv, directory, queueVersion, limitRules, clock } = deps;
+  const { kv, directory, queueVersion, lookups, limitRules, clock } = deps;
   const pointers = createBoundedMap<string, KeyPointer>(MAX_POINTERS);
   const unknownUntil = createBoundedMap<string, number>(MAX_UNKNOWN);
   const copies = createBoundedMap<string, Copy>(MAX_COPIES, {
@@ -145,20 +152,35 @@ export function createTenantSource(deps: TenantSourceDeps): TenantSource {
   }
 
   return {
-    async findKey(hash) {
+    async findKey(hash, address) {
       const known = pointers.get(hash);
       if (known !== undefined) return { ...known, source: "memory" };
       const until = unknownUntil.get(hash);
       if (until !== undefined && clock() < until) return undefined;
+      await lookups.beforeKv(address);
       const text = await settle(() =>
         kv.get(keyEntry(hash), { type: "text", cacheTtl: POINTER_CACHE_SECONDS }),
       );
-      if (typeof text === "string") return learn(hash, parsePointer(text), "kv");
+      if (typeof text === "string") {
+        lookups.noteFound("kv");
+        return learn(hash, parsePointer(text), "kv");
+      }
+      lookups.beforeDirectory();
       // KV caches for a while that an entry was absent, and a new key must work at once.
       const pointer = await mustAnswer(() => directory().findKey(hash));
-      if (pointer !== undefined) return learn(hash, pointer, "directory");
+      if (pointer !== undefined) {
+        lookups.noteFound("directory");
+        return learn(hash, pointer, "directory");
+      }
       unknownUntil.set(hash, clock() + UNKNOWN_MS);
+      lookups.noteFailed(address);
       return undefined;
+    },
+
+    noteInvalidKey(hash, address) {
+      pointers.delete(hash);
+      unknownUntil.set(hash, clock() + UNKNOWN_MS);
+      lookups.noteFailed(address);
     },
 
     async load(tenantId) {

@@ -54,6 +54,7 @@ function createWorld(world: World = {}) {
       lookups.push(asked);
       return asked === hash ? { tenantId: "acme", keyId: "key-1", source: "kv" } : undefined;
     },
+    noteInvalidKey() {},
     load: async () => ({ bundle: bundleOf(world.tenant), source: "memory", ageMs: 12 }),
     reload: async () => ({ bundle: bundleOf(world.fresh ?? world.tenant), source: "directory", ageMs: 0 }),
     noteVersion() {},

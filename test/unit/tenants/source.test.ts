@@ -1,5 +1,6 @@
 /** The data plane's reader: what it remembers, for how long, whom it believes, and what it does when they fail. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { createLookupBudget } from "../../../src/tenants/lookup-budget.ts";
 import { createTenantSource, type TenantSource } from "../../../src/tenants/source.ts";
 
 const HASH = "a".repeat(64);
@@ -28,6 +29,7 @@ function createWorld() {
           readBundle: async (tenantId) => answer("directory", world.directory.get(tenantId)),
         }),
         queueVersion: async () => answer("queue", world.queueVersion),
+        lookups: createLookupBudget(() => world.now),
       });
     },
 

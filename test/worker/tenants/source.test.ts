@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { findValidKey, hashKey } from "../../../src/tenants/key-format.ts";
+import { createLookupBudget } from "../../../src/tenants/lookup-budget.ts";
 import { createTenantSource, type TenantSource } from "../../../src/tenants/source.ts";
 import { directoryClient, directoryRpc, newTenantId, queueRpc } from "./directory-access.ts";
 
@@ -24,6 +25,7 @@ function newSource(): TenantSource {
     kv: env.TENANTS,
     directory: directoryRpc,
     queueVersion: (id) => queueRpc(id).configVersion(),
+    lookups: createLookupBudget(() => now),
     clock: () => now,
   });
 }
