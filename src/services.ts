@@ -15,7 +15,7 @@ import { createModelRunner } from "./upstream/model-binding.ts";
 import { createQueueClient } from "./limits/isolate/queue-client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import { findPrice, isPriced } from "./pricing/prices.ts";
-import { providerOf } from "./providers/registry.ts";
+import { providerOf, REGISTERED_KINDS } from "./providers/registry.ts";
 import { createContentRecorder } from "./telemetry/content/content.ts";
 import { allowedContent, operatorDestination, toDestination } from "./telemetry/export/destination.ts";
 import { probeDestination } from "./telemetry/export/destination-probe.ts";
@@ -31,7 +31,7 @@ import { createDirectoryClient } from "./tenants/directory/directory-client.ts";
 import type { DirectoryRpc } from "./tenants/directory/directory-api.ts";
 import { parseLimitRules } from "./tenants/records/limit-rules.ts";
 import { createRecordOpener } from "./tenants/records/open-records.ts";
-import type { ProviderKind, TenantBundle } from "./tenants/records/records.ts";
+import type { TenantBundle } from "./tenants/records/records.ts";
 import { createLookupBudget, platformLimiterOf } from "./tenants/lookup-budget.ts";
 import { createTenantSource } from "./tenants/source.ts";
 import { DIRECTORY_NAME } from "./tenants/storage-keys.ts";
@@ -56,9 +56,13 @@ export function createServices(env: Env): IsolateServices {
   const storeOf = (tenantId: string): TraceStorePort => env.TRACE_STORE.getByName(tenantId);
   const metricsOf = (tenantId: string): MetricsPort => env.TENANT_METRICS.getByName(tenantId);
 
-  const defaultBaseUrl = (kind: ProviderKind): string | undefined => providerOf(kind).defaultBaseUrl;
   const limitRules = parseLimitRules(settings.defaultLimits, settings.maxLimits);
-  const rules = { allowPrivateUpstreams: settings.allowPrivateUpstreams, defaultBaseUrl, limitRules };
+  const rules = {
+    allowPrivateUpstreams: settings.allowPrivateUpstreams,
+    defaultBaseUrl: (kind: string): string | undefined => providerOf(kind).defaultBaseUrl,
+    providerKinds: REGISTERED_KINDS,
+    limitRules,
+  };
   const opener = createRecordOpener(settings.masterKeys, rules);
   const tenants = createTenantSource({
     kv: env.TENANTS,

@@ -23,7 +23,7 @@ import {
   type RecordRules,
 } from "../records/parse-record.ts";
 import { type TenantView, viewKey, viewProvider, viewRoute, viewTenant } from "../records/record-views.ts";
-import type { KeyRecord, ProviderKind, StoredTenant } from "../records/records.ts";
+import type { KeyRecord, StoredTenant } from "../records/records.ts";
 import { sealProvider, sealTenant } from "../records/seal-records.ts";
 import type { MasterKeys } from "../records/sealing.ts";
 
@@ -37,7 +37,7 @@ export interface DirectoryClientDeps {
   /** When each key was last used, in ms since the epoch, by key id: from the queue object. Keys show null without. */
   readonly lastUsed?: (tenantId: string) => Promise<Readonly<Record<string, number>>>;
   /** Whether providers of a kind have embeddings; not checked where absent. */
-  readonly hasEmbeddings?: (kind: ProviderKind) => boolean;
+  readonly hasEmbeddings?: (kind: string) => boolean;
   /** Who is named in the audit. */
   readonly actor?: string;
 }

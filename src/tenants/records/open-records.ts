@@ -6,7 +6,7 @@
 import { GatewayError } from "../../errors.ts";
 import type { ProviderAccount } from "../../wires/upstream-wire.ts";
 import { refuseUrl } from "../../runtime/public-url.ts";
-import type { RecordRules } from "./parse-record.ts";
+import type { DeploymentRules } from "./parse-record.ts";
 import { audienceOfDestination, audienceOfProvider } from "./audience.ts";
 import { webhookPlace } from "./seal-records.ts";
 import { type MasterKeys, openSecret, type SecretPlace } from "./sealing.ts";
@@ -31,7 +31,7 @@ export interface RecordOpener {
 }
 
 /** One for an isolate. */
-export function createRecordOpener(masterKeys: MasterKeys, rules: RecordRules): RecordOpener {
+export function createRecordOpener(masterKeys: MasterKeys, rules: DeploymentRules): RecordOpener {
   // Keyed by the record: a new copy of the tenant has new records, and the old secrets are collected.
   const accounts = new WeakMap<ProviderRecord, ProviderAccount>();
   const destinations = new WeakMap<StoredTenant, readonly (OpenDestination | ClosedDestination)[]>();
@@ -94,7 +94,7 @@ export function openWebhookSecret(
 function checkAddress(
   name: string,
   { kind, ...record }: ProviderRecord,
-  { allowPrivateUpstreams: allowPrivate, defaultBaseUrl }: RecordRules,
+  { allowPrivateUpstreams: allowPrivate, defaultBaseUrl }: DeploymentRules,
 ): void {
   const baseUrl = record.baseUrl ?? defaultBaseUrl(kind);
   const refusal = baseUrl === undefined ? undefined : refuseUrl(baseUrl, { allowPrivate });

@@ -14,7 +14,6 @@ import {
   tenantSchema,
   type KeyInput,
   type ProviderInput,
-  type ProviderKind,
   type TenantRecord,
 } from "./records.ts";
 import { drainSchema, type DrainRecord, raiseSchema, type RaiseRecord } from "./limits-record.ts";
@@ -24,14 +23,20 @@ import { recordName } from "./record-name.ts";
 import type { KeyView } from "./record-views.ts";
 import { routeSchema, type RouteRecord } from "./route-record.ts";
 
-/** The rules of the deployment and of the provider registry. */
-export interface RecordRules {
+/** What a deployment allows. */
+export interface DeploymentRules {
   /** UPSTREAM_ALLOW_PRIVATE: addresses may be http and private. */
   readonly allowPrivateUpstreams: boolean;
   /** The kind's own base URL, or undefined where the record must name one. */
-  readonly defaultBaseUrl: (kind: ProviderKind) => string | undefined;
+  readonly defaultBaseUrl: (kind: string) => string | undefined;
   /** The deployment's defaults and ceilings; none where absent. */
   readonly limitRules?: LimitRules;
+}
+
+/** The rules of the deployment and of the provider registry. */
+export interface RecordRules extends DeploymentRules {
+  /** The kinds that a provider record may name. */
+  readonly providerKinds: readonly string[];
 }
 
 /** A tenant, provider or route name from a URL. */
@@ -45,7 +50,7 @@ export function parseName(what: "tenant" | "provider" | "route", name: string): 
  * The body of `PUT /admin/tenants/{tenant}`; what GET adds to the record may be there: an `id`, where it is the URL's, and
  * `effectiveLimits`, which is ignored.
  */
-export function parseTenant(body: unknown, tenantId: string, rules: RecordRules): TenantRecord {
+export function parseTenant(body: unknown, tenantId: string, rules: DeploymentRules): TenantRecord {
   const record = parse(tenantSchema, withoutEffectiveLimits(withoutName(body, "id", tenantId)));
   checkLimits(record.limits, rules.limitRules);
   const { alerts } = record;
@@ -67,6 +72,8 @@ export function parseTenant(body: unknown, tenantId: string, rules: RecordRules)
 /** The body of `PUT …/providers/{name}`; a `name` is accepted where it is the URL's, as GET shows it. */
 export function parseProvider(body: unknown, name: string, rules: RecordRules): ProviderInput {
   const record = parse(providerSchema, withoutName(body, "name", name));
+  if (!rules.providerKinds.includes(record.kind))
+    throw fault("kind", `kind: is unknown. Use one of ${rules.providerKinds.join(", ")}.`);
   if (record.baseUrl !== undefined) {
     checkUrl(record.baseUrl, "baseUrl", rules);
     if (record.baseUrl.includes("?")) throw fault("baseUrl", "baseUrl: must not have a query.");
@@ -187,13 +194,13 @@ function checkLimits(limits: LimitsRecord = {}, limitRules: LimitRules = NO_LIMI
   throw fault(param, `${param}: must be at most ${excess.ceiling} in this deployment (MAX_LIMITS).`);
 }
 
-function checkUrl(url: string, param: string, rules: RecordRules): void {
+function checkUrl(url: string, param: string, rules: DeploymentRules): void {
   const refusal = refuseUrl(url, { allowPrivate: rules.allowPrivateUpstreams });
   if (refusal !== undefined) throw fault(param, `${param}: ${refusal}.`);
 }
 
 /** A kind that runs on the operator's own machine has a default that a deployment does not allow. */
-function checkDefaultUrl(url: string, kind: ProviderKind, rules: RecordRules): void {
+function checkDefaultUrl(url: string, kind: string, rules: DeploymentRules): void {
   const refusal = refuseUrl(url, { allowPrivate: rules.allowPrivateUpstreams });
   if (refusal === undefined) return;
   throw fault("baseUrl", `baseUrl: is required for the kind ${kind} here: its default ${url} ${refusal}.`);

@@ -15,12 +15,11 @@ import { openAiErrorBody, openAiErrors } from "./client-errors.ts";
 import { CHAT_FIELD_NAMES } from "./client-field-names.ts";
 import { openAiModels } from "./client-models.ts";
 import { formatCompletion } from "./client-answer.ts";
-import { completionFromStream } from "./client-whole-from-stream.ts";
+import { completionFromStream, streamFromCompletion } from "./client-replay.ts";
 import { readChatConversation } from "./client-conversation.ts";
 import { createChunkEncoder } from "./client-encoder.ts";
-import { streamFromCompletion } from "./client-stream-from-whole.ts";
 import { toJson } from "../../json/exact.ts";
-import { usageFilter } from "./client-stream-from-whole.ts";
+import { usageFilter } from "./client-usage-filter.ts";
 
 /** Longer than any vendor's id (a Bedrock ARN has about 150), short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;

@@ -53,7 +53,7 @@ async function makeTenant(record: object): Promise<string> {
 
 const WEBHOOK = { alerts: { webhook: { url: "https://hooks.example/x", secret: SECRET } } };
 
-test("a threshold is told once, over a crash and what is spent after it", async () => {
+test("a threshold is reported once, over a crash and what is spent after it", async () => {
   const tenantId = await makeTenant(WEBHOOK);
   let stub = queueOf(tenantId);
   const { alerts } = await spend(stub, 600_000);
@@ -66,7 +66,7 @@ test("a threshold is told once, over a crash and what is spent after it", async 
   await vi.waitFor(async () => expect(await heard(tenantId)).toEqual({ audit: 2, metric: 2, webhook: 2 }));
 });
 
-test("one that a crash overtook is told by the alarm, without a call", async () => {
+test("one that a crash overtook is reported by the alarm, without a call", async () => {
   const tenantId = await makeTenant(WEBHOOK);
   const stub = queueOf(tenantId);
   await spend(stub, 600_000);

@@ -13,7 +13,7 @@ const CREDENTIAL = "canary-credential-0123456789";
 const directory = createDirectoryClient({
   directory: directoryRpc,
   masterKeys: readSettings(env).masterKeys,
-  rules: { allowPrivateUpstreams: true, defaultBaseUrl: () => undefined },
+  rules: { allowPrivateUpstreams: true, providerKinds: [], defaultBaseUrl: () => undefined },
   randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   now: Date.now,
 });

@@ -2,6 +2,7 @@
 // SQLite as an intruder would have it.
 import { env } from "cloudflare:workers";
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { REGISTERED_KINDS } from "../../../src/providers/registry.ts";
 import type { QueueRpc } from "../../../src/limits/protocol.ts";
 import type { DirectoryApi, DirectoryRpc } from "../../../src/tenants/directory/directory-api.ts";
 import { createDirectoryClient } from "../../../src/tenants/directory/directory-client.ts";
@@ -26,6 +27,7 @@ export function directoryClient(allowPrivateUpstreams = false): DirectoryApi {
     masterKeys: [MASTER_KEY],
     rules: {
       allowPrivateUpstreams,
+      providerKinds: REGISTERED_KINDS,
       defaultBaseUrl: (kind) => (kind === "openai" ? "https://api.openai.com/v1" : undefined),
     },
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),

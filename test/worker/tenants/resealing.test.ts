@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import { REGISTERED_KINDS } from "../../../src/providers/registry.ts";
 import { createDirectoryStore, type DirectoryStore } from "../../../src/tenants/directory/directory-store.ts";
 import { createResealing } from "../../../src/tenants/directory/resealing.ts";
 import { audienceOfProvider } from "../../../src/tenants/records/audience.ts";
@@ -21,7 +22,11 @@ const [OLD, NEW, LOST] = ["old", "new", "lost"].map((name) => btoa(name.padEnd(3
   string,
   string,
 ];
-const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => "https://api.example.com/v1" };
+const RULES = {
+  allowPrivateUpstreams: false,
+  providerKinds: REGISTERED_KINDS,
+  defaultBaseUrl: () => "https://api.example.com/v1",
+};
 const TENANT = {
   alerts: { webhook: { url: "https://hooks.example.com/x", secret: `whsec_${btoa("w".repeat(32))}` } },
   tracing: {

@@ -1,5 +1,6 @@
 /** The admin plane's service against a scripted directory: races, repeats and faults that the real one rarely has. */
 import { expect, it } from "vitest";
+import { REGISTERED_KINDS } from "../../../../src/providers/registry.ts";
 import type { DirectoryRpc } from "../../../../src/tenants/directory/directory-api.ts";
 import {
   createDirectoryClient,
@@ -12,7 +13,11 @@ import {
   sealTenant,
 } from "../../../../src/tenants/records/seal-records.ts";
 
-const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => undefined };
+const RULES = {
+  allowPrivateUpstreams: false,
+  providerKinds: REGISTERED_KINDS,
+  defaultBaseUrl: () => undefined,
+};
 
 function clientOf(directory: Partial<DirectoryRpc>, more: Partial<DirectoryClientDeps> = {}) {
   return createDirectoryClient({

@@ -1,5 +1,6 @@
 /** What an operator may write: faults are named by field, addresses are checked. */
 import { describe, expect, it } from "vitest";
+import { REGISTERED_KINDS } from "../../../../src/providers/registry.ts";
 import { GatewayError } from "../../../../src/errors.ts";
 import {
   parseKey,
@@ -14,6 +15,7 @@ import {
 const NOW = Date.UTC(2026, 0, 1);
 const DEPLOYED: RecordRules = {
   allowPrivateUpstreams: false,
+  providerKinds: REGISTERED_KINDS,
   defaultBaseUrl: (kind) =>
     kind === "openai"
       ? "https://api.openai.com/v1"
@@ -120,6 +122,12 @@ describe("a provider record", () => {
     );
     expect(parseProvider({ kind: "openai" }, "up", DEPLOYED).kind).toBe("openai");
     expect(parseProvider({ kind: "sim" }, "up", DEPLOYED).kind).toBe("sim");
+  });
+
+  it.each(["nope", "", "OpenAI", "constructor"])("of the unknown kind %j names the known ones", (kind) => {
+    const { message, details } = faultOf(() => parseProvider({ kind }, "up", DEPLOYED));
+    expect(details.param).toBe("kind");
+    expect(message).toContain(REGISTERED_KINDS.join(", "));
   });
 
   it.each([

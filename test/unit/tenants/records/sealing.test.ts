@@ -1,5 +1,6 @@
 /** Secrets at rest: sealed under one key and one place, masked for show, opened for use. */
 import { describe, expect, it } from "vitest";
+import { REGISTERED_KINDS } from "../../../../src/providers/registry.ts";
 import { createRecordOpener } from "../../../../src/tenants/records/open-records.ts";
 import { parseProvider, parseTenant } from "../../../../src/tenants/records/parse-record.ts";
 import { viewProvider, viewTenant } from "../../../../src/tenants/records/record-views.ts";
@@ -26,7 +27,11 @@ const PLACE: SecretPlace = {
   name: "openai",
   audience: "openai default",
 };
-const RULES = { allowPrivateUpstreams: false, defaultBaseUrl: () => "https://api.example.com/v1" };
+const RULES = {
+  allowPrivateUpstreams: false,
+  providerKinds: REGISTERED_KINDS,
+  defaultBaseUrl: () => "https://api.example.com/v1",
+};
 const LOCAL_RULES = { ...RULES, allowPrivateUpstreams: true };
 
 function bundleOf(parts: Partial<TenantBundle>): TenantBundle {

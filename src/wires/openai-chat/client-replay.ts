@@ -1,11 +1,11 @@
 /**
- * A stream of chat-completion chunks as the one completion they add up to. Works on the wire's own fields, so that a
- * field we know nothing of survives.
+ * A stream of chat-completion chunks as the one completion they add up to, and a completion as the stream of one. Works on
+ * the wire's own fields, so that a field we know nothing of survives.
  */
 
 import { GatewayError } from "../../errors.ts";
-import { isPresent, isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import type { ServerSentEvent } from "../../bytes/sse.ts";
+import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
+import { formatEvent, type ServerSentEvent } from "../../bytes/sse.ts";
 import { parseJson, toJson } from "../../json/exact.ts";
 import { largerCounts } from "../read-upstream.ts";
 
@@ -148,4 +148,59 @@ function finishChoice({ delta, ...choice }: JsonRecord): JsonRecord {
 function withoutIndex(call: unknown): JsonRecord {
   const { index: _, ...whole } = recordOf(call);
   return whole;
+}
+
+/** The stream's text; throws `upstream_malformed` where the body is not a completion. */
+export function streamFromCompletion(bodyText: string, includeUsage: boolean): string {
+  const completion = parseCompletion(bodyText);
+  const { choices, usage, ...rest } = completion;
+  const envelope = { ...rest, object: "chat.completion.chunk" };
+  const format = (parts: readonly unknown[], partUsage: unknown): string =>
+    formatEvent(toJson({ ...envelope, choices: parts, ...(includeUsage && { usage: partUsage }) }));
+
+  const events = listOf(choices)
+    .flatMap((choice) => partsOfChoice(recordOf(choice)))
+    .map((part) => format([part], null));
+  if (includeUsage && isRecord(usage)) events.push(format([], usage));
+  events.push(formatEvent("[DONE]"));
+  return events.join("");
+}
+
+function parseCompletion(bodyText: string): JsonRecord {
+  let body: unknown;
+  try {
+    body = parseJson(bodyText);
+  } catch (cause) {
+    throw new GatewayError("upstream_malformed", "The stored response is not valid JSON.", { cause });
+  }
+  if (isRecord(body) && Array.isArray(body["choices"])) return body;
+  throw new GatewayError("upstream_malformed", "The stored response is not a chat completion.");
+}
+
+function partsOfChoice(choice: JsonRecord): readonly JsonRecord[] {
+  const { index, message, logprobs = null, finish_reason: reason = null, ...others } = choice;
+  const deltas = partsOfMessage(recordOf(message));
+  // The log probabilities belong to the text: they go where it is, or with the role where there is none.
+  const textAt = Math.max(
+    0,
+    deltas.findIndex((delta) => Boolean(delta["content"]) || Boolean(delta["refusal"])),
+  );
+  const parts = deltas.map((delta, at) => ({
+    index,
+    delta,
+    logprobs: at === textAt ? logprobs : null,
+    finish_reason: null,
+  }));
+  return [...parts, { ...others, index, delta: {}, logprobs: null, finish_reason: reason }];
+}
+
+function partsOfMessage(message: JsonRecord): readonly JsonRecord[] {
+  const { role = "assistant", content = null, refusal = null, tool_calls: calls, ...others } = message;
+  const deltas: JsonRecord[] = [{ role, content: content === null ? null : "", refusal: null }];
+  // Reasoning comes before the text it led to; fields we know nothing of go with it.
+  if (Object.keys(others).length > 0) deltas.push(others);
+  if (content !== null && content !== "") deltas.push({ content });
+  if (refusal !== null) deltas.push({ refusal });
+  listOf(calls).forEach((call, index) => deltas.push({ tool_calls: [{ index, ...recordOf(call) }] }));
+  return deltas;
 }
