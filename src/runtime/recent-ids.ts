@@ -3,17 +3,21 @@
  * its lease has ended, is known by them. Bounded in number and time; the oldest go first.
  */
 
-/** Far longer than any RPC is repeated after. */
+/** Far longer than any RPC is repeated after, unless asked for otherwise. */
 const REMEMBERED_MS = 60_000;
 const MAX_IDS = 1024;
 
 export interface RecentIds {
   add(id: string, now: number): void;
   has(id: string, now: number): boolean;
+  /** With the times they were added, oldest first; to be given to `createRecentIds` again. */
+  entries(now: number): readonly SeenId[];
 }
 
-export function createRecentIds(): RecentIds {
-  const seenAt = new Map<string, number>();
+export type SeenId = readonly [id: string, at: number];
+
+export function createRecentIds(rememberedMs = REMEMBERED_MS, known: readonly SeenId[] = []): RecentIds {
+  const seenAt = new Map<string, number>(known);
   return {
     add(id, now) {
       seenAt.set(id, now);
@@ -23,7 +27,8 @@ export function createRecentIds(): RecentIds {
     },
     has(id, now) {
       const at = seenAt.get(id);
-      return at !== undefined && now - at < REMEMBERED_MS;
+      return at !== undefined && now - at < rememberedMs;
     },
+    entries: (now) => [...seenAt].filter(([, at]) => now - at < rememberedMs),
   };
 }

@@ -6,7 +6,14 @@
 
 import { type CircuitUpdate, isFailure } from "../../targets/circuit.ts";
 import { type Cooldown, MAX_COOLDOWN_MS } from "../../targets/cooldowns.ts";
-import type { Expense, IsolateUpdates, LeaseStart, ObjectState, Settlement } from "../protocol.ts";
+import {
+  TOLD_AGAIN_MS,
+  type Expense,
+  type IsolateUpdates,
+  type LeaseStart,
+  type ObjectState,
+  type Settlement,
+} from "../protocol.ts";
 
 /** Longer than the oldest checkpoint that may miss the end of a lease. */
 const REMEMBERED_MS = 15_000;
@@ -52,7 +59,10 @@ export interface PiggybackBuffer {
   delivered(piggyback: Piggyback, ledger: ObjectState["ledger"], now: number): void;
   /** Drops what no restarted object could need again. */
   forget(now: number): void;
-  /** The object was restarted: what it had not saved is to be sent again, and what was sent lately. */
+  /**
+   * The object was restarted: what it is not known to have saved is to be sent again, and what was sent lately. It knows
+   * what it has recorded. `ledger` is from its first reply since.
+   */
   resend(ledger: ObjectState["ledger"], now: number): void;
 }
 
@@ -135,14 +145,14 @@ export function createPiggybackBuffer(): PiggybackBuffer {
       sent = sent.filter((one) => mayBeLost(one, now));
     },
     resend(ledger, now) {
-      // The object counts on from its checkpoint: what came after is lost.
-      saved = ledger?.saved ?? 0;
+      // Its own count says nothing of what it had before: it counts on from its checkpoint, and others have told it more.
       for (const one of sent) {
-        if (mayBeLost(one, now)) settles.push(...one.settles);
-        // Only the count tells whether money without a lease was saved.
-        if (one.count > saved) expenses.push(...one.expenses);
+        if (!mayBeLost(one, now) || one.at <= now - TOLD_AGAIN_MS) continue;
+        settles.push(...one.settles);
+        expenses.push(...one.expenses);
       }
       sent = [];
+      saved = ledger?.saved ?? 0;
     },
   };
 }

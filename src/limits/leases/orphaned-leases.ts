@@ -1,15 +1,31 @@
 /**
  * Leases that are not in force and may still be renewed, started or settled: those that a crash lost, known by their
  * tokens, and lapsed ones, which expired while their holder lived on. Both are adopted again when their holder is heard
- * of; the money of both is recorded, once.
+ * of; the money of both is recorded, once, also where the object has ended and begun again in between.
  */
 
 import type { QueueEntry } from "./queue-entry.ts";
+import { firstToken as tokenAt } from "./lease-table.ts";
+import { TOLD_AGAIN_MS } from "../protocol.ts";
 
 /** Lapsed leases that are remembered: about 600 bytes each. */
 const MAX_LAPSED = 4096;
-/** A holder that has been silent for so long is dead. */
-const ORPHAN_TTL_MS = 600_000;
+/** A holder that has been silent for so long is dead, and its money is no longer told again. */
+const ORPHAN_TTL_MS = TOLD_AGAIN_MS;
+/** Restarts whose lost leases are known: an idle object begins again every ten seconds at most. */
+const MAX_GAPS = 64;
+/** Settled tokens that are saved: each lost lease that was settled since. */
+const MAX_SAVED_SETTLED = 2000;
+
+/** Tokens that an object may have issued and did not save: those between two tokens, and since when that is known. */
+type Gap = readonly [after: number, before: number, since: number];
+
+/** What must outlive a further restart. */
+export interface SavedOrphans {
+  readonly gaps: readonly Gap[];
+  /** Tokens in these gaps whose settlements were recorded. */
+  readonly settled: readonly number[];
+}
 
 /** What tells which leases the last checkpoint missed. */
 interface Restart {
@@ -20,10 +36,12 @@ interface Restart {
   readonly isWhole: boolean;
   /** The lowest token of this object. */
   readonly firstToken: number;
+  /** Of the checkpoint; absent in older rows. */
+  readonly saved: SavedOrphans | undefined;
 }
 
 export interface OrphanedLeases {
-  /** Whether a crash lost a lease of that token: issued before the restart, missed by the checkpoint, not settled. */
+  /** Whether a crash lost a lease of that token: issued before a restart, missed by its checkpoint, not settled. */
   isLost(token: number, now: number): boolean;
   /** The lease was settled: a second settlement is not recorded. */
   noteSettled(token: number): void;
@@ -35,19 +53,34 @@ export interface OrphanedLeases {
   claimLate(token: number, now: number): boolean;
   /** Lapsed leases, oldest first. */
   lapsed(now: number): Iterable<QueueEntry>;
+  /** Undefined where nothing has to be saved. */
+  save(now: number): SavedOrphans | undefined;
 }
 
 export function createOrphanedLeases(restart: Restart): OrphanedLeases {
-  const { startedAt, lastToken, isWhole, firstToken } = restart;
-  const settled = new Set<number>();
+  const { startedAt, lastToken, isWhole, firstToken, saved } = restart;
+  const settled = new Set<number>(saved?.settled);
+  // Where there is no checkpoint, whatever was issued lately may have been.
+  const after = lastToken > 0 ? lastToken : tokenAt(startedAt - ORPHAN_TTL_MS, 0) - 1;
+  const gaps: readonly Gap[] = [...(saved?.gaps ?? []), [after, firstToken, startedAt] as const].slice(
+    -MAX_GAPS,
+  );
   const byToken = new Map<number, QueueEntry>();
 
-  function isMissed(token: number, above: number, now: number): boolean {
-    return token > above && token < firstToken && now < startedAt + ORPHAN_TTL_MS && !settled.has(token);
+  function isIn([after, before, since]: Gap, token: number, now: number): boolean {
+    return token > after && token < before && now < since + ORPHAN_TTL_MS;
+  }
+
+  /** Whether no checkpoint has ever held the lease, nor its settlement. */
+  function isMissed(token: number, now: number): boolean {
+    return !settled.has(token) && gaps.some((gap) => isIn(gap, token, now));
   }
 
   return {
-    isLost: (token, now) => isMissed(token, isWhole ? lastToken : 0, now),
+    isLost(token, now) {
+      if (isMissed(token, now)) return true;
+      return !isWhole && isIn([0, firstToken, startedAt], token, now) && !settled.has(token);
+    },
     noteSettled(token) {
       // Later tokens are this object's own and known by its table.
       if (token < firstToken) settled.add(token);
@@ -62,7 +95,7 @@ export function createOrphanedLeases(restart: Restart): OrphanedLeases {
     dropLapsed: (token) => void byToken.delete(token),
     claimLate(token, now) {
       if (byToken.delete(token)) return true;
-      if (!isMissed(token, lastToken, now)) return false;
+      if (!isMissed(token, now)) return false;
       settled.add(token);
       return true;
     },
@@ -72,6 +105,12 @@ export function createOrphanedLeases(restart: Restart): OrphanedLeases {
         byToken.delete(token);
       }
       return byToken.values();
+    },
+    save(now) {
+      const open = gaps.filter(([, , since]) => now < since + ORPHAN_TTL_MS);
+      if (open.length === 0) return undefined;
+      const inGaps = [...settled].filter((token) => open.some((gap) => isIn(gap, token, now)));
+      return { gaps: open, settled: inGaps.slice(-MAX_SAVED_SETTLED) };
     },
   };
 }

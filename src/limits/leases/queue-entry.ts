@@ -43,6 +43,14 @@ export interface QueueEntry extends Timed, Queued<QueueEntry> {
   heldBy: LimitName | undefined;
   queuedBehind: readonly SpanRef[];
   lease: LeaseState | undefined;
+  /** What was recorded as spent when its lease ran out; undefined where nothing was. */
+  booked: Booking | undefined;
+}
+
+/** An estimate in place of a settlement, which replaces it if it comes after all. */
+export interface Booking {
+  readonly microUsd: number;
+  readonly at: number;
 }
 
 /** What an entry has once it was admitted. */
@@ -98,6 +106,7 @@ export function createEntry(source: EntrySource, key: Key, arrival: Arrival): Qu
     heldBy: undefined,
     queuedBehind: NONE,
     lease: undefined,
+    booked: undefined,
     dueAt: arrival.deadlineAt,
     slot: NO_SLOT,
     previous: undefined,

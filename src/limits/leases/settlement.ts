@@ -1,6 +1,7 @@
 /**
  * How leases end: settled with what was really used, returned because their request never started, or expired. Each ends
- * once; money is recorded once, even where its lease is no longer in force. Pure; when a lease ends is decided elsewhere.
+ * once; money is recorded once, even where its lease is no longer in force. What an expired lease had reserved of a budget
+ * is recorded until its holder says more. Pure; when a lease ends is decided elsewhere.
  */
 
 import type { BudgetAlerts } from "../usage/budget-alerts.ts";
@@ -11,14 +12,22 @@ import type { Change, CheckpointPolicy } from "./checkpoint-policy.ts";
 import type { Reservations } from "./reservations.ts";
 import type { KeyTable } from "./keys.ts";
 import { tokenOf, type LeaseTable } from "./lease-table.ts";
-import type { Expense, Settlement } from "../protocol.ts";
-import { createRecentIds, type RecentIds } from "../../runtime/recent-ids.ts";
-import { recordSpend } from "../usage/spend.ts";
+import { TOLD_AGAIN_MS, type Expense, type Settlement } from "../protocol.ts";
+import { createRecentIds, type RecentIds, type SeenId } from "../../runtime/recent-ids.ts";
+import { recordSpend, takeBackSpend } from "../usage/spend.ts";
 
 /** Expired leases whose record was not fetched yet; those beyond leave none. */
 const MAX_ABANDONED = 1000;
 
 const NONE: readonly QueueEntry[] = [];
+
+/** What is saved of the ledger's records beside its sums. */
+export interface Recorded {
+  /** How often money was recorded. */
+  readonly count: number;
+  /** Requests whose expenses were recorded lately; absent where there are none. */
+  readonly spenders: readonly SeenId[] | undefined;
+}
 
 export interface SettlerDeps {
   readonly tenant: Allowance;
@@ -30,8 +39,8 @@ export interface SettlerDeps {
   readonly byRequest: Map<string, QueueEntry>;
   readonly ended: RecentIds;
   readonly alerts: Pick<BudgetAlerts, "spent">;
-  /** How often money was recorded as of the checkpoint that the object began with. */
-  readonly recorded: number;
+  /** What the checkpoint that the object began with knows of it. */
+  readonly recorded: Recorded;
   /** A slot is free again; `wasFull`: others may have lacked it. */
   onFree(entry: QueueEntry, wasFull: boolean, now: number): void;
 }
@@ -43,10 +52,13 @@ export interface Settler {
   spend(expense: Expense, now: number): void;
   /** Ends a lease whose request never started: it has cost nothing. */
   abandon(entry: QueueEntry, now: number): void;
-  /** Ends an expired lease: its requests and tokens stay counted, the money it reserved is free again. */
+  /** Ends an expired lease: its requests and tokens stay counted, the money it reserved counts as spent. */
   expire(entry: QueueEntry, now: number): void;
+  /** The holder of an expired lease lives: what was recorded in place of its settlement is taken back. */
+  unbook(entry: QueueEntry, now: number): void;
   /** Requests whose leases expired since the last call. */
   takeAbandoned(): readonly QueueEntry[];
+  recorded(now: number): Recorded;
   /** How often money was recorded, over all lives of the object, and how often as of the last checkpoint. */
   readonly ledger: { readonly count: number; readonly saved: number };
   /** Whether money was recorded since the last checkpoint. */
@@ -58,10 +70,27 @@ export interface Settler {
 
 export function createSettler(deps: SettlerDeps): Settler {
   const { tenant, keys, leases, reservations, orphaned, checkpointPolicy, byRequest, ended, alerts } = deps;
-  const spenders = createRecentIds();
+  const spenders = createRecentIds(TOLD_AGAIN_MS, deps.recorded.spenders);
   let abandoned: QueueEntry[] = [];
-  const ledger = { count: deps.recorded, saved: deps.recorded };
-  let savedBefore = deps.recorded;
+  const ledger = { count: deps.recorded.count, saved: deps.recorded.count };
+  let savedBefore = deps.recorded.count;
+
+  /** A request whose Worker died may have cost as much: nobody else will ever say. */
+  function book(entry: QueueEntry, now: number): void {
+    const costMicroUsd = Math.round(entry.costMicroUsd);
+    if (costMicroUsd === 0) return;
+    entry.booked = { microUsd: costMicroUsd, at: now };
+    recordCost({ requestId: entry.requestId, keyId: entry.flow.id, costMicroUsd }, now);
+  }
+
+  function unbook(entry: QueueEntry, now: number): void {
+    const { booked, flow } = entry;
+    if (booked === undefined) return;
+    entry.booked = undefined;
+    takeBackSpend(spendOf(tenant), booked.microUsd, booked.at);
+    takeBackSpend(spendOf(flow.allowance), booked.microUsd, booked.at);
+    noteMoney(now);
+  }
 
   function markUse(now: number, whenLight: Change): void {
     checkpointPolicy.mark(isLight(tenant, now) ? whenLight : "usage");
@@ -74,6 +103,11 @@ export function createSettler(deps: SettlerDeps): Settler {
     recordSpend(spendOf(allowance), costMicroUsd, now);
     if (tenant.limits.budget !== undefined) alerts.spent(tenant, { requestId }, now);
     if (allowance.limits.budget !== undefined) alerts.spent(allowance, { requestId, keyId }, now);
+    noteMoney(now);
+  }
+
+  /** The ledger has changed, or what is reserved of a budget has ended: isolates tell it again until it is saved. */
+  function noteMoney(now: number): void {
     ledger.count += 1;
     markUse(now, "ledger");
   }
@@ -93,7 +127,8 @@ export function createSettler(deps: SettlerDeps): Settler {
 
   function abandon(entry: QueueEntry, now: number): void {
     reservations.undo(entry, now);
-    markUse(now, "held");
+    if (entry.costMicroUsd > 0) noteMoney(now);
+    else markUse(now, "held");
     end(entry, now);
   }
 
@@ -103,15 +138,18 @@ export function createSettler(deps: SettlerDeps): Settler {
       const token = tokenOf(leaseId);
       const entry = leases.find(leaseId);
       if (entry === undefined) {
-        if (orphaned.claimLate(token, now)) recordCost(settlement, now);
-        return;
+        const lapsed = orphaned.findLapsed(token);
+        if (!orphaned.claimLate(token, now)) return;
+        if (lapsed !== undefined) unbook(lapsed, now);
+        return recordCost(settlement, now);
       }
       // Two calls of an isolate may overtake each other: a settlement names the lease's request as well.
       if (isUnstarted(entry)) entry.requestId = requestId;
       else if (!entry.isAdopted && entry.requestId !== requestId) return;
       if (entry.lease?.departure !== undefined) return abandon(entry, now);
       if (!entry.isAdopted) reservations.settle(entry, inputTokens, outputTokens, now);
-      recordCost(settlement, now);
+      if (settlement.costMicroUsd > 0) recordCost(settlement, now);
+      else if (entry.costMicroUsd > 0) noteMoney(now);
       orphaned.noteSettled(token);
       end(entry, now);
     },
@@ -121,7 +159,10 @@ export function createSettler(deps: SettlerDeps): Settler {
       recordCost(expense, now);
     },
     abandon,
+    unbook,
     expire(entry, now) {
+      // Booked before its reservation ends: in between, others would be admitted for the same money.
+      if (entry.traceId !== "") book(entry, now);
       end(entry, now);
       orphaned.noteLapsed(entry);
       if (entry.traceId === "" || abandoned.length >= MAX_ABANDONED) return;
@@ -133,6 +174,10 @@ export function createSettler(deps: SettlerDeps): Settler {
       const taken = abandoned;
       abandoned = [];
       return taken;
+    },
+    recorded(now) {
+      const recent = spenders.entries(now);
+      return { count: ledger.count, spenders: recent.length > 0 ? recent : undefined };
     },
     ledger,
     get hasUnsaved() {

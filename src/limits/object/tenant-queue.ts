@@ -23,15 +23,13 @@ import type {
   Settlement,
   Overrides,
 } from "../protocol.ts";
+import { createSaveSchedule, type SaveSchedule } from "./save-schedule.ts";
 import { createSteadyClock } from "./steady-clock.ts";
+import { startRealTimer } from "../../runtime/waits.ts";
 
 const CONFIG_KEY = "config";
 const OVERRIDES_KEY = "orders";
 
-/** A timer keeps the object alive and billed, so what may be saved later than this waits for the next call. */
-const MAX_SAVE_DELAY_MS = 10_000;
-/** Money that was recorded is saved once no call came for so long: a deploy ends objects and isolates together. */
-const IDLE_SAVE_MS = 1000;
 /** An alarm's row is written at most this often. */
 const MIN_ALARM_GAP_MS = 5000;
 
@@ -49,15 +47,12 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   readonly #pending = new Map<string, PendingReply>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
-  #saveTimer: ReturnType<typeof setTimeout> | undefined;
-  #saveAt = Infinity;
-  #savedAt = 0;
-  #calledAt = 0;
   #storedVersion = -1;
   #alarmAt: number | undefined;
   readonly #live: LiveView;
   readonly #alerts: AlertTeller;
   readonly #rows: CheckpointRows;
+  readonly #saves: SaveSchedule;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -66,8 +61,13 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     const config = ctx.storage.kv.get<Config>(CONFIG_KEY);
     this.#now = createSteadyClock(() => Date.now(), checkpoint?.at);
     const now = this.#now();
-    this.#savedAt = now;
     this.#machine = createQueueMachine(now, checkpoint);
+    this.#saves = createSaveSchedule({
+      machine: this.#machine,
+      now: this.#now,
+      startTimer: startRealTimer,
+      write: (at) => this.#save(at),
+    });
     if (config !== undefined) {
       this.#machine.setLimits(config.version, config.limits, now);
       this.#storedVersion = config.version;
@@ -80,7 +80,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
       tell: (alert) => this.#tellAlert(alert),
       now: () => this.#now(),
       defer: (work) => ctx.waitUntil(work),
-      onDone: () => this.#planSave(this.#now()),
+      onDone: () => this.#saves.changed(this.#now()),
     });
     this.#live = createLiveView(ctx, {
       snapshot: () => this.#machine.snapshot(this.#now()),
@@ -214,8 +214,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
       this.#pending.delete(requestId);
     }
     this.#setTimer(now);
-    this.#calledAt = now;
-    this.#planSave(now);
+    this.#saves.changed(now);
     this.#recordAbandoned(now);
     this.#alerts.follow(now);
     this.#live.changed();
@@ -229,43 +228,16 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     if (wakeAt !== Infinity) this.#timer = setTimeout(() => this.wake(), Math.max(0, wakeAt - now));
   }
 
-  /** The row is written after the answer has left, at most once a second; before it where the answer depends on it. */
-  #planSave(now: number): void {
-    const staleMs = this.#machine.staleAfterMs();
-    if (staleMs === 0) return this.#save();
-    const dueAt = Math.max(now, Math.min(this.#savedAt + staleMs, this.#idleAt()));
-    if (dueAt >= this.#saveAt || dueAt - now > MAX_SAVE_DELAY_MS) return;
-    clearTimeout(this.#saveTimer);
-    this.#saveAt = dueAt;
-    this.#saveTimer = setTimeout(() => this.#saveIfStale(), dueAt - now);
-  }
-
-  /** What was to be saved may no longer matter. */
-  #saveIfStale(): void {
-    this.#saveAt = Infinity;
-    const now = this.#now();
-    if (now >= Math.min(this.#savedAt + this.#machine.staleAfterMs(), this.#idleAt())) this.#save();
-    else this.#planSave(now);
-  }
-
-  /** When unsaved money is saved if no further call comes. */
-  #idleAt(): number {
-    return this.#machine.hasUnsavedMoney() ? this.#calledAt + IDLE_SAVE_MS : Infinity;
-  }
-
-  #save(): void {
-    clearTimeout(this.#saveTimer);
-    this.#saveAt = Infinity;
-    this.#savedAt = this.#now();
+  #save(now: number): void {
     try {
-      this.#rows.write(this.#machine.checkpoint(this.#savedAt));
+      this.#rows.write(this.#machine.checkpoint(now));
     } catch (thrown) {
       // What was to be saved stays due, and the next save tries again; the answer that caused this one is still right.
       this.#machine.noteUnsaved();
       console.error("The checkpoint of a tenant's queue could not be written.", thrown);
       return;
     }
-    this.#planAlarm(this.#savedAt);
+    this.#planAlarm(now);
   }
 
   /**

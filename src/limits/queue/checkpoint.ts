@@ -10,15 +10,18 @@ import type { RateLimiter } from "../usage/rate-limiter.ts";
 import {
   createEntry,
   estimateOf,
+  type Booking,
   type Key,
   type LeaseState,
   type QueueEntry,
 } from "../leases/queue-entry.ts";
 import type { KeyTable } from "../leases/keys.ts";
-import type { OrphanedLeases } from "../leases/orphaned-leases.ts";
+import type { Recorded } from "../leases/settlement.ts";
+import type { OrphanedLeases, SavedOrphans } from "../leases/orphaned-leases.ts";
 import type { LeaseTable } from "../leases/lease-table.ts";
 import { LEASE_TTL_MS, type Lane, type Limits } from "../protocol.ts";
 import type { Retention } from "../../telemetry/store/stored-trace.ts";
+import type { SeenId } from "../../runtime/recent-ids.ts";
 import type { Spend } from "../usage/spend.ts";
 import type { OperatorOverrides } from "./operator-overrides.ts";
 
@@ -42,7 +45,10 @@ interface SavedKey extends SavedAllowance {
   readonly lastUsedAt: number;
 }
 
-/** Token, arrival, start time, expiry, request, trace, span, key, lane, reserved tokens and micro-dollars. */
+/**
+ * Token, arrival, start time, expiry, request, trace, span, key, lane, reserved tokens and micro-dollars; for one that
+ * expired, the micro-dollars recorded for it and when.
+ */
 type SavedLease = readonly [
   token: number,
   arrivedAt: number,
@@ -56,6 +62,8 @@ type SavedLease = readonly [
   inputTokens: number,
   outputTokens: number,
   costMicroUsd: number,
+  bookedMicroUsd?: number,
+  bookedAt?: number,
 ];
 
 export interface Checkpoint {
@@ -76,6 +84,10 @@ export interface Checkpoint {
   readonly lapsed?: readonly SavedLease[];
   /** Alerts of budgets that have not been handed over; absent where there are none. */
   readonly alerts?: readonly BudgetAlert[];
+  /** Requests whose expenses were recorded lately; absent in older rows, and where there are none. */
+  readonly spenders?: readonly SeenId[];
+  /** What earlier checkpoints missed; absent in older rows, and where nothing is open. */
+  readonly orphans?: SavedOrphans;
 }
 
 /** What is packed and restored. */
@@ -91,7 +103,7 @@ export interface QueueState {
 }
 
 /** Copies the state out and marks the leases in it as saved. */
-export function pack(state: QueueState, recorded: number, now: number): Checkpoint {
+export function pack(state: QueueState, { count, spenders }: Recorded, now: number): Checkpoint {
   const { tenant, keys, leases, overrides, orphaned, alerts, traces } = state;
   const saved: SavedLease[] = [];
   for (const entry of leases.entries()) {
@@ -102,9 +114,10 @@ export function pack(state: QueueState, recorded: number, now: number): Checkpoi
   }
   const pending = alerts.pending();
   const lapsed = Array.from(orphaned.lapsed(now)).slice(-MAX_SAVED_LAPSED);
+  const orphans = orphaned.save(now);
   return {
     at: now,
-    recorded,
+    recorded: count,
     lastToken: leases.lastToken,
     isWhole: saved.length === leases.size,
     tenant: packAllowance(tenant),
@@ -113,6 +126,8 @@ export function pack(state: QueueState, recorded: number, now: number): Checkpoi
     keys: Array.from(keys.all(), packKey),
     leases: saved,
     ...(pending.length > 0 && { alerts: pending }),
+    ...(spenders !== undefined && { spenders }),
+    ...(orphans !== undefined && { orphans }),
     ...(lapsed.length > 0 && {
       lapsed: lapsed.flatMap((entry) => (entry.lease === undefined ? [] : [packLease(entry, entry.lease)])),
     }),
@@ -121,7 +136,7 @@ export function pack(state: QueueState, recorded: number, now: number): Checkpoi
 
 function packLease(entry: QueueEntry, { token, goAt }: LeaseState): SavedLease {
   const { arrivedAt, dueAt, requestId, traceId, spanId, flow, lane } = entry;
-  const { inputTokens, outputTokens, costMicroUsd } = entry;
+  const { inputTokens, outputTokens, costMicroUsd, booked } = entry;
   return [
     token,
     arrivedAt,
@@ -135,6 +150,7 @@ function packLease(entry: QueueEntry, { token, goAt }: LeaseState): SavedLease {
     inputTokens,
     outputTokens,
     costMicroUsd,
+    ...(booked === undefined ? ([] as const) : ([booked.microUsd, booked.at] as const)),
   ];
 }
 
@@ -173,8 +189,9 @@ export function restore(state: QueueState, checkpoint: Checkpoint, now: number):
     restoreAllowance(key.allowance, saved, now);
   }
   for (const saved of checkpoint.lapsed ?? []) {
-    const { entry, lease } = unpackLease(saved, state.keys, now);
+    const { entry, lease, booked } = unpackLease(saved, state.keys, now);
     entry.phase = "over";
+    entry.booked = booked;
     entry.lease = { ...lease, ofTenant: NOTHING_RESERVED, ofKey: NOTHING_RESERVED };
     state.orphaned.noteLapsed(entry);
   }
@@ -199,13 +216,20 @@ function unpackLease(
   saved: SavedLease,
   keys: KeyTable,
   now: number,
-): { readonly entry: QueueEntry; readonly lease: BareLease } {
+): { readonly entry: QueueEntry; readonly lease: BareLease; readonly booked: Booking | undefined } {
   const [token, arrivedAt, goAt, dueAt, requestId, traceId, spanId, keyId, lane, ...estimated] = saved;
-  const [inputTokens, outputTokens, costMicroUsd] = estimated;
+  const [inputTokens, outputTokens, costMicroUsd, bookedMicroUsd, bookedAt] = estimated;
   const estimate = { inputTokens, outputTokens, costMicroUsd };
   const arrival = { arrivedAt, deadlineAt: dueAt, position: 0, depth: 0 };
   const source = { requestId, traceId, spanId, lane, estimate };
-  return { entry: createEntry(source, keys.find(keyId, now), arrival), lease: bareLease(token, goAt) };
+  return {
+    entry: createEntry(source, keys.find(keyId, now), arrival),
+    lease: bareLease(token, goAt),
+    booked:
+      bookedMicroUsd === undefined || bookedAt === undefined
+        ? undefined
+        : { microUsd: bookedMicroUsd, at: bookedAt },
+  };
 }
 
 function restoreAllowance(allowance: Allowance, saved: SavedAllowance, now: number): void {

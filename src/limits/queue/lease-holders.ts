@@ -8,6 +8,7 @@ import type { CheckpointPolicy } from "../leases/checkpoint-policy.ts";
 import type { LeaseGrants } from "../leases/lease-grants.ts";
 import { tokenOf } from "../leases/lease-table.ts";
 import { createKey, type QueueEntry } from "../leases/queue-entry.ts";
+import type { Settler } from "../leases/settlement.ts";
 import { LEASE_RENEW_MS, type LeaseStart } from "../protocol.ts";
 import { adoptLapsed, adoptLost, type QueueState } from "./checkpoint.ts";
 
@@ -20,6 +21,7 @@ export interface LeaseHoldersDeps {
   readonly checkpointPolicy: CheckpointPolicy;
   /** Waiting and holding entries. */
   readonly byRequest: Map<string, QueueEntry>;
+  readonly settler: Pick<Settler, "unbook">;
 }
 
 export interface LeaseHolders {
@@ -30,7 +32,7 @@ export interface LeaseHolders {
 }
 
 export function createLeaseHolders(deps: LeaseHoldersDeps): LeaseHolders {
-  const { state, leaseGrants, checkpointPolicy, byRequest } = deps;
+  const { state, leaseGrants, checkpointPolicy, byRequest, settler } = deps;
   const { tenant, leases, orphaned } = state;
   /** A lease that a crash lost doesn't name its key. */
   const unknownKey = createKey("");
@@ -44,6 +46,7 @@ export function createLeaseHolders(deps: LeaseHoldersDeps): LeaseHolders {
     } else {
       if (isStrict && !(hasSlot(tenant) && hasSlot(lapsed.flow.allowance))) return false;
       orphaned.dropLapsed(token);
+      settler.unbook(lapsed, now);
       adoptLapsed(state, lapsed, now);
       if (lapsed.requestId !== "") byRequest.set(lapsed.requestId, lapsed);
     }

@@ -98,6 +98,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     lastToken: checkpoint?.lastToken ?? 0,
     isWhole: checkpoint?.isWhole ?? false,
     firstToken: epoch,
+    saved: checkpoint?.orphans,
   });
   const checkpointPolicy = createCheckpointPolicy();
   const alerts = createBudgetAlerts(() => checkpointPolicy.mark("verdict"), checkpoint?.alerts);
@@ -116,7 +117,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     checkpointPolicy,
     byRequest,
     ended,
-    recorded: checkpoint?.recorded ?? 0,
+    recorded: { count: checkpoint?.recorded ?? 0, spenders: checkpoint?.spenders },
     onFree(entry, wasFull, now) {
       if (queue.size > 0) scheduler.pump(now, wasFull && entry.traceId !== "" ? spanRefOf(entry) : undefined);
     },
@@ -139,7 +140,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     for (const entry of restore(state, checkpoint, startedAt))
       if (entry.requestId !== "") byRequest.set(entry.requestId, entry);
 
-  const holders = createLeaseHolders({ state, leaseGrants, checkpointPolicy, byRequest });
+  const holders = createLeaseHolders({ state, leaseGrants, checkpointPolicy, byRequest, settler });
 
   function ledgerOf(): ObjectState["ledger"] {
     const { count, saved } = settler.ledger;
@@ -274,7 +275,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     checkpoint(now) {
       checkpointPolicy.clear();
       settler.noteSaved();
-      return pack(state, settler.ledger.count, now);
+      return pack(state, settler.recorded(now), now);
     },
     noteUnsaved() {
       settler.noteUnsaved();

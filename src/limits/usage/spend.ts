@@ -64,6 +64,14 @@ export function recordSpend(spend: Spend, microUsd: number, now: number): void {
   }
 }
 
+/** Takes back what was recorded at `at`, in the periods that have not ended since. */
+export function takeBackSpend(spend: Spend, microUsd: number, at: number): void {
+  for (const period of PERIODS) {
+    const tally = spend[period];
+    if (tally.endsAt === periodEndsAt(period, at)) tally.microUsd = Math.max(0, tally.microUsd - microUsd);
+  }
+}
+
 /** What was spent in the period that `now` lies in. */
 export function spentIn(spend: Spend, period: BudgetPeriod, now: number): number {
   const { microUsd, endsAt } = spend[period];

@@ -47,7 +47,7 @@ export const SPANS = {
   "gateway.abandoned": {
     kind: "server",
     meaning:
-      "Root of a request whose Worker died: written by the queue object when the lease expired unsettled.",
+      "Root of a request whose Worker died: written by the queue object when the lease expired unsettled. Its cost is what a budget had reserved.",
   },
   "gateway.refusals": {
     kind: "internal",

@@ -4,7 +4,8 @@
 interface Event {
   readonly at: number;
   readonly seq: number;
-  readonly run: () => void;
+  /** Undefined once it was stopped. */
+  run: (() => void) | undefined;
 }
 
 export interface VirtualTime {
@@ -57,9 +58,9 @@ export function createVirtualTime(startAt: number): VirtualTime {
   }
 
   function startTimer(ms: number, run: () => void): () => void {
-    let isStopped = false;
-    push({ at: now + Math.max(0, ms), seq: (seq += 1), run: () => isStopped || run() });
-    return () => (isStopped = true);
+    const event: Event = { at: now + Math.max(0, ms), seq: (seq += 1), run };
+    push(event);
+    return () => (event.run = undefined);
   }
 
   return {
@@ -68,9 +69,10 @@ export function createVirtualTime(startAt: number): VirtualTime {
     sleep: (ms) => new Promise((resolve) => startTimer(ms, resolve)),
     async runUntil(at) {
       for (let next = heap[0]; next !== undefined && next.at <= at; next = heap[0]) {
-        const event = pop();
+        pop();
+        if (next.run === undefined) continue;
         now = Math.max(now, next.at);
-        event?.run();
+        next.run();
         // All that follows from one event comes before the next.
         await new Promise((resolve) => setImmediate(resolve));
       }

@@ -1,104 +1,206 @@
-// A tenant's queue object without its platform: the real rules, their checkpoint as tenant-queue.ts saves it, and a restart that
-// forgets everything else. In virtual time.
+// A tenant's queue object without its platform: the real rules, and their checkpoint when the real schedule writes it. It forgets
+// everything else when it is restarted or put to sleep. In virtual time.
+import { abandonedTrace } from "../../../src/limits/object/abandoned.ts";
+import { createSaveSchedule, type SaveSchedule } from "../../../src/limits/object/save-schedule.ts";
 import { createQueueMachine, type QueueMachine } from "../../../src/limits/queue/queue-machine.ts";
-import type { AdmissionReply, QueueRpc, QueueSnapshot } from "../../../src/limits/protocol.ts";
+import type { AdmissionReply, Expense, QueueRpc, QueueSnapshot } from "../../../src/limits/protocol.ts";
+import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import type { VirtualTime } from "../../support/fakes/virtual-time.ts";
 
 const RPC_MS = 2;
-const MAX_SAVE_DELAY_MS = 10_000;
+/** As in tenant-queue.ts. */
+const MIN_ALARM_GAP_MS = 5000;
 
 export interface QueueObject {
   readonly rpc: QueueRpc;
-  /** Ends the object as an eviction or a deployment does: open calls fail, what was not saved is gone. */
+  /** Ends the object as a deployment does: open calls fail, what was not saved is gone. */
   restart(): void;
+  /** Lets no call through for so long. */
+  cutOff(forMs: number): void;
   snapshot(): QueueSnapshot;
+  /** Costs that reached the object, by request. */
+  readonly told: ReadonlyMap<string, Told>;
+  /** What it has recorded of requests whose leases ran out. */
+  readonly abandoned: readonly FinishedTrace[];
 }
 
-export function createQueueObject(time: VirtualTime): QueueObject {
-  let machine: QueueMachine = createQueueMachine(time.now());
-  let saved: string | undefined;
-  let savedAt = time.now();
-  let saveAt = Infinity;
-  let life = 0;
-  let open = new Map<string, PromiseWithResolvers<AdmissionReply>>();
+export interface Told {
+  readonly microUsd: number;
+  /** Whether a checkpoint holds it, or a restart came before one did. */
+  fate: "unsaved" | "saved" | "forgotten";
+}
 
-  function follow(now: number): void {
+/** What is in memory while the object runs. */
+interface Life {
+  readonly machine: QueueMachine;
+  readonly saves: SaveSchedule;
+  readonly open: Map<string, PromiseWithResolvers<AdmissionReply>>;
+  /** Calls and timers that keep it awake. */
+  busy: number;
+  usedAt: number;
+  isOver: boolean;
+}
+
+/** `sleepsAfterMs`: without a call or timer for so long it is put to sleep; undefined: never. */
+export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | undefined): QueueObject {
+  let life: Life | undefined;
+  let saved: string | undefined;
+  let alarmAt: number | undefined;
+  let cutOffUntil = 0;
+  const told = new Map<string, Told>();
+  const abandoned: FinishedTrace[] = [];
+
+  function awake(): Life {
+    if (life !== undefined) return life;
+    // Written and read as text, as by storage.
+    const machine = createQueueMachine(time.now(), saved === undefined ? undefined : JSON.parse(saved));
+    const born: Life = {
+      machine,
+      saves: createSaveSchedule({
+        machine,
+        now: time.now,
+        startTimer: (ms, run) => startTimer(born, ms, run),
+        write(now) {
+          pass("saved");
+          saved = JSON.stringify(machine.checkpoint(now));
+          planAlarm(machine, now);
+        },
+      }),
+      open: new Map(),
+      busy: 0,
+      usedAt: time.now(),
+      isOver: false,
+    };
+    life = born;
+    return born;
+  }
+
+  /** Runs in this life of the object only. */
+  function startTimer(born: Life, ms: number, run: () => void): () => void {
+    let isOpen = true;
+    born.busy += 1;
+    const end = (): void => {
+      if (isOpen) rest(born);
+      isOpen = false;
+    };
+    const stop = time.startTimer(ms, () => {
+      if (born.isOver || !isOpen) return;
+      run();
+      end();
+    });
+    return () => {
+      stop();
+      end();
+    };
+  }
+
+  /** One reason less to stay awake. */
+  function rest(born: Life): void {
+    born.busy -= 1;
+    born.usedAt = time.now();
+    if (sleepsAfterMs === undefined || born.busy > 0) return;
+    time.startTimer(sleepsAfterMs, () => {
+      if (born.busy === 0 && time.now() >= born.usedAt + sleepsAfterMs) end(born);
+    });
+  }
+
+  function end(born: Life): void {
+    pass("forgotten");
+    born.isOver = true;
+    if (life === born) life = undefined;
+  }
+
+  function pass(fate: Told["fate"]): void {
+    for (const each of told.values()) if (each.fate === "unsaved") each.fate = fate;
+  }
+
+  /** Outlives the object. */
+  function planAlarm(machine: QueueMachine, now: number): void {
+    const expiresAt = machine.nextExpiryAt();
+    if (alarmAt !== undefined || expiresAt === Infinity) return;
+    alarmAt = Math.max(expiresAt, now + MIN_ALARM_GAP_MS);
+    time.startTimer(alarmAt - now, () => {
+      alarmAt = undefined;
+      const born = awake();
+      born.busy += 1;
+      born.machine.expire(time.now());
+      follow(born, time.now());
+      planAlarm(born.machine, time.now());
+      rest(born);
+    });
+  }
+
+  function follow(born: Life, now: number): void {
+    const { machine, open, saves } = born;
     for (const { requestId, answer } of machine.takeWakeUps()) {
       open.get(requestId)?.resolve(answer);
       open.delete(requestId);
     }
     const wakeAt = machine.nextWakeAt();
-    if (wakeAt !== Infinity) later(wakeAt - now, () => machine.expire(time.now()));
-    planSave(now);
+    if (wakeAt !== Infinity)
+      startTimer(born, Math.max(0, wakeAt - now), () => {
+        machine.expire(time.now());
+        follow(born, time.now());
+      });
+    saves.changed(now);
+    for (const entry of machine.takeAbandoned()) abandoned.push(abandonedTrace(entry, "acme", now));
   }
 
-  /** Runs in this life of the object only. */
-  function later(ms: number, run: () => void): void {
-    const born = life;
-    time.startTimer(Math.max(0, ms), () => {
-      if (born !== life) return;
-      run();
-      follow(time.now());
-    });
-  }
-
-  function planSave(now: number): void {
-    const staleMs = machine.staleAfterMs();
-    if (staleMs === 0) return save();
-    const dueAt = Math.max(now, savedAt + staleMs);
-    if (dueAt >= saveAt || dueAt - now > MAX_SAVE_DELAY_MS) return;
-    saveAt = dueAt;
-    later(dueAt - now, () => {
-      saveAt = Infinity;
-      if (time.now() - savedAt >= machine.staleAfterMs()) save();
-    });
-  }
-
-  function save(): void {
-    saveAt = Infinity;
-    savedAt = time.now();
-    saved = JSON.stringify(machine.checkpoint(savedAt));
-    const expiresAt = machine.nextExpiryAt();
-    if (expiresAt !== Infinity) later(expiresAt - savedAt, () => machine.expire(time.now()));
-  }
-
-  async function call<T>(work: (now: number) => T): Promise<Awaited<T>> {
+  async function call<T>(work: (born: Life, now: number) => T): Promise<Awaited<T>> {
     await time.sleep(RPC_MS / 2);
-    const born = life;
     const now = time.now();
-    const result = work(now);
-    follow(now);
-    const answer = await result;
-    await time.sleep(RPC_MS / 2);
-    if (born !== life) throw broken();
-    return answer;
+    if (now < cutOffUntil) throw new Error("the network is down");
+    const born = awake();
+    born.busy += 1;
+    try {
+      const result = work(born, now);
+      follow(born, now);
+      const answer = await result;
+      await time.sleep(RPC_MS / 2);
+      if (born.isOver) throw broken();
+      return answer;
+    } finally {
+      rest(born);
+    }
+  }
+
+  function note(costs: readonly Expense[]): void {
+    for (const { requestId, costMicroUsd } of costs)
+      if (told.get(requestId)?.fate !== "saved")
+        told.set(requestId, { microUsd: costMicroUsd, fate: "unsaved" });
   }
 
   return {
     rpc: {
       admit: (ask) =>
-        call((now) => {
+        call(({ machine, open }, now) => {
+          note([...ask.settles, ...(ask.updates?.expenses ?? [])]);
           const answer = machine.admit(ask, now);
           if (answer !== undefined) return answer;
           const waiting = open.get(ask.requestId) ?? Promise.withResolvers<AdmissionReply>();
           open.set(ask.requestId, waiting);
           return waiting.promise;
         }),
-      settle: (settlements, updates) => call((now) => machine.settle(settlements, now, updates)),
-      renew: (ids) => call((now) => machine.renew(ids, now)),
-      cancel: (id) => call((now) => machine.cancel(id, now)),
+      settle: (settlements, updates) =>
+        call(({ machine }, now) => {
+          note([...settlements, ...(updates?.expenses ?? [])]);
+          return machine.settle(settlements, now, updates);
+        }),
+      renew: (ids, isStrict) => call(({ machine }, now) => machine.renew(ids, now, isStrict)),
+      cancel: (id) => call(({ machine }, now) => machine.cancel(id, now)),
+      configVersion: () => call(({ machine }) => machine.configVersion()),
       // The client calls no other methods.
     } as QueueRpc,
     restart() {
-      life += 1;
+      if (life === undefined) return;
+      const { open } = life;
+      end(life);
       for (const { reject } of open.values()) reject(broken());
-      open = new Map();
-      saveAt = Infinity;
-      savedAt = time.now();
-      // Written and read as text, as by storage.
-      machine = createQueueMachine(time.now(), saved === undefined ? undefined : JSON.parse(saved));
     },
-    snapshot: () => machine.snapshot(time.now()),
+    cutOff: (forMs) => void (cutOffUntil = time.now() + forMs),
+    snapshot: () => awake().machine.snapshot(time.now()),
+    told,
+    abandoned,
   };
 }
 

@@ -207,7 +207,7 @@ const embeddings: VendorWire = {
 const WIRES = [chat, responses, messages, gemini, embeddings] as const;
 
 export function vendorWireOf(url: string): VendorWire {
-  const { pathname } = new URL(url);
+  const [pathname = ""] = url.split("?");
   const found = WIRES.find(({ path }) => path.test(pathname));
   if (found === undefined) throw new Error(`no wire is called at ${url}`);
   return found;

@@ -63,12 +63,12 @@ export function createVendor(time: VirtualTime, nextFate: () => Fate): Vendor {
     init: Parameters<typeof fetch>[1],
   ): Promise<Response> {
     const url = typeof input === "string" ? input : input instanceof URL ? input.href : input.url;
-    // Undici's and the Workers runtime's types of one thing are not assignable to each other.
-    const headers = new Headers(init?.headers as Record<string, string>);
-    const body = typeof init?.body === "string" ? init.body : "{}";
+    // The gateway sends its headers as a record; the platforms' types allow more.
+    const headers = init?.headers as Readonly<Record<string, string>>;
+    const body: unknown = JSON.parse(typeof init?.body === "string" ? init.body : "{}");
     const wire = vendorWireOf(url);
     const model = modelOf(url, body);
-    const isStream = url.includes("streamGenerateContent") || Object(JSON.parse(body))["stream"] === true;
+    const isStream = url.includes("streamGenerateContent") || Object(body)["stream"] === true;
     const fate = nextFate();
     const number = calls.length + 1;
     const text = TEXT_WORDS.repeat(1 + (number % 3)).trim();
@@ -77,7 +77,7 @@ export function createVendor(time: VirtualTime, nextFate: () => Fate): Vendor {
       outputTokens: wire.name === "embeddings" ? 0 : 100 + number,
     };
     const call: VendorCall = {
-      traceparent: headers.get("traceparent") ?? "",
+      traceparent: headers["traceparent"] ?? "",
       model,
       fate,
       tokens,
@@ -167,7 +167,7 @@ export function createVendor(time: VirtualTime, nextFate: () => Fate): Vendor {
   return { calls, fetch: answer };
 }
 
-function modelOf(url: string, body: string): string {
+function modelOf(url: string, body: unknown): string {
   const inPath = /\/models\/([^:/]+):/.exec(url)?.[1];
-  return inPath ?? String(Object(JSON.parse(body))["model"]);
+  return inPath ?? String(Object(body)["model"]);
 }

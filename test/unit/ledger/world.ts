@@ -7,12 +7,15 @@ import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-wi
 import { openAiResponses } from "../../../src/wires/openai-responses/client-wire.ts";
 import { createQueueClient } from "../../../src/limits/isolate/queue-client.ts";
 import { factHeaders } from "../../../src/pipeline/request-facts.ts";
+import type { TenantBundle } from "../../../src/tenants/records/records.ts";
+import type { StartTimer } from "../../../src/runtime/waits.ts";
 import { createMeasuredTargets } from "../../../src/targets/targets.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import { createFakeGateway, type FakeGatewayOptions } from "../../support/fakes/fake-gateway.ts";
 import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
 import { createVirtualTime, type VirtualTime } from "../../support/fakes/virtual-time.ts";
-import { createQueueObject } from "./queue-object.ts";
+import { createIsolate, type Isolate } from "./isolate.ts";
+import { createQueueObject, type QueueObject } from "./queue-object.ts";
 import { createVendor, type Fate, type VendorCall } from "./vendor.ts";
 
 /** Micro-US-dollars per million tokens: whole micro-dollars a token, so that sums are exact. */
@@ -40,9 +43,28 @@ export interface Case {
   readonly fates: readonly Fate[];
   /** When the queue's object is restarted, ms after the start. */
   readonly restarts: readonly number[];
+  /** How long the object stays in memory without a call or timer; undefined: for ever. */
+  readonly sleepsAfterMs: number | undefined;
+  /** When the object is out of reach. */
+  readonly outages: readonly { readonly atMs: number; readonly forMs: number }[];
+  /** When the isolate dies with all that it does; requests that come later go to a new one. */
+  readonly deaths: readonly number[];
+  /** Whether the tenant has a budget, far from used up: then money is reserved. */
+  readonly hasBudget: boolean;
 }
 
-export interface Played {
+/** A request that was made. */
+export interface Asked {
+  readonly requestId: string;
+  readonly traceId: string;
+  /** When the object's admission reached it, if it did. */
+  readonly admission: { readonly at: number; readonly isPrefetched: boolean } | undefined;
+  /** When its isolate died; undefined where it lived to the end. */
+  readonly diedAt: number | undefined;
+}
+
+/** A request that came to its end, and whose trace was exported. */
+export interface Played extends Asked {
   readonly trace: FinishedTrace;
   /** Of the response's head; absent where there was none. */
   readonly headers: ReturnType<typeof factHeaders> | undefined;
@@ -51,8 +73,12 @@ export interface Played {
 
 export interface Counts {
   readonly requests: readonly Played[];
+  /** Requests that ended with their isolates. */
+  readonly died: readonly Asked[];
   readonly calls: readonly VendorCall[];
+  readonly object: Pick<QueueObject, "told" | "abandoned">;
   readonly ledgerMicroUsd: number;
+  readonly reservedMicroUsd: number;
   readonly openLeases: number;
 }
 
@@ -76,70 +102,109 @@ const PROMPT = "How does the fox jump over the dog?";
 
 export async function play(given: Case): Promise<Counts> {
   const time = createVirtualTime(START_AT);
-  const restore = useGlobally(time);
+  let startTimer = time.startTimer;
+  const restore = useGlobally(time, (ms, run) => startTimer(ms, run));
   try {
-    return await playIn(time, given);
+    return await playIn(time, given, (isolate) => (startTimer = isolate.startTimer));
   } finally {
     restore();
   }
 }
 
-async function playIn(time: VirtualTime, { requests, fates, restarts }: Case): Promise<Counts> {
-  const object = createQueueObject(time);
-  const client = createQueueClient({
-    queueOf: () => object.rpc,
-    now: time.now,
-    startTimer: time.startTimer,
-  });
+async function playIn(
+  time: VirtualTime,
+  given: Case,
+  setIsolate: (isolate: Isolate) => void,
+): Promise<Counts> {
+  const { requests, fates, restarts, outages, deaths } = given;
+  const object = createQueueObject(time, given.sleepsAfterMs);
   let called = 0;
   const lastFate: Fate = fates.at(-1) ?? { kind: "hang" };
   const vendor = createVendor(time, () => fates[called++] ?? lastFate);
-  const measured = createMeasuredTargets(() => 0.5);
+  let living = bornIsolate();
   for (const ms of restarts) time.startTimer(ms, object.restart);
+  for (const { atMs, forMs } of outages) time.startTimer(atMs, () => object.cutOff(forMs));
+  for (const ms of deaths)
+    time.startTimer(ms, () => {
+      living.isolate.die();
+      living = bornIsolate();
+    });
 
-  async function request(asked: RequestCase, index: number): Promise<Played> {
+  function bornIsolate() {
+    const isolate = createIsolate(time);
+    setIsolate(isolate);
+    const rpc = isolate.reach(object.rpc);
+    const { startTimer } = isolate;
+    const client = createQueueClient({ queueOf: () => rpc, now: time.now, startTimer });
+    return { isolate, client, measured: createMeasuredTargets(() => 0.5) };
+  }
+
+  async function request(asked: RequestCase, index: number): Promise<() => Played | Asked> {
     await time.sleep(asked.startAfterMs);
+    const { isolate, client, measured } = living;
+    const requestId = `req_${index}`;
     const leaving = new AbortController();
-    if (asked.leavesAfterMs !== undefined) time.startTimer(asked.leavesAfterMs, () => leaving.abort());
+    if (asked.leavesAfterMs !== undefined) isolate.startTimer(asked.leavesAfterMs, () => leaving.abort());
     const work: Promise<unknown>[] = [];
     const queue = client.forTenant("acme", (promise) => void work.push(promise));
+    let admission: Asked["admission"];
     const gateway = createFakeGateway({
-      bundle: bundleFor(asked),
+      bundle: bundleFor(asked, given.hasBudget),
       request: requestOf(asked),
-      requestId: `req_${index}`,
+      requestId,
       isRealTime: true,
       signal: leaving.signal,
       targets: { ...measured, ...queue.targets },
       deps: {
-        fetch: vendor.fetch,
+        fetch: isolate.fetchBy(vendor.fetch),
         now: time.now,
-        sleep: time.sleep,
-        queue,
+        sleep: isolate.sleep,
+        queue: {
+          ...queue,
+          async admit(ask, signal, target) {
+            const answer = await queue.admit(ask, signal, target);
+            if (answer.kind === "admitted")
+              admission = { at: time.now(), isPrefetched: answer.isPrefetched === true };
+            return answer;
+          },
+        },
         priceOf: () => PRICE,
         defer: (promise) => void work.push(promise),
       },
     });
-    let headers: Played["headers"];
-    let error: unknown;
-    try {
-      const { body } = await gateway.generate();
-      headers = factHeaders(gateway.facts, time.now());
-      if (typeof body !== "string") await readToEnd(body, leaving.signal);
-    } catch (thrown) {
-      error = thrown;
+
+    async function live(): Promise<Omit<Played, keyof Asked>> {
+      let headers: Played["headers"];
+      let error: unknown;
+      try {
+        const { body } = await gateway.generate();
+        headers = factHeaders(gateway.facts, time.now());
+        if (typeof body !== "string") await readToEnd(body, leaving.signal);
+      } catch (thrown) {
+        error = thrown;
+      }
+      // Work may bring more work.
+      for (let done = 0; done < work.length; done += 1) await work[done];
+      return { trace: await gateway.finish(), headers, error };
     }
-    // Work may bring more work.
-    for (let done = 0; done < work.length; done += 1) await work[done];
-    return { trace: await gateway.finish(), headers, error };
+
+    const ended = await Promise.race([isolate.death, live()]);
+    const { traceId } = gateway.call.trace;
+    // The isolate may die later, with a settlement that waits for its next call.
+    return () => ({ requestId, traceId, admission, diedAt: isolate.diedAt, ...ended });
   }
 
   const played = Promise.all([...requests, SWEEP].map(request));
   await time.runUntil(START_AT + END_MS);
+  const ended = (await played).map((look) => look());
   const { spentUsd, holding } = object.snapshot();
   return {
-    requests: await played,
+    requests: ended.filter((one) => "trace" in one),
+    died: ended.filter((one) => !("trace" in one)),
     calls: vendor.calls,
+    object,
     ledgerMicroUsd: Math.round(spentUsd.month * MICRO),
+    reservedMicroUsd: Math.round(spentUsd.reserved * MICRO),
     openLeases: holding.length,
   };
 }
@@ -155,9 +220,16 @@ async function readToEnd(body: ReadableStream<Uint8Array>, signal: AbortSignal):
   }
 }
 
-function bundleFor(asked: RequestCase): ReturnType<typeof fakeBundle> {
+const bundles = new Map<string, TenantBundle>();
+
+/** Reading records takes longer than a request: equal ones are read once. */
+function bundleFor(asked: RequestCase, hasBudget: boolean): TenantBundle {
   const { providers, hedgeAfterMs, maxAttempts, firstByteMs } = asked;
-  return fakeBundle({
+  const name = [providers, hedgeAfterMs, maxAttempts, firstByteMs, hasBudget].join();
+  const known = bundles.get(name);
+  if (known !== undefined) return known;
+  const bundle = fakeBundle({
+    ...(hasBudget && { record: { budget: { usd: 1_000_000, period: "month" } } }),
     providers: {
       openai: { kind: "openai", propagateTrace: true },
       anthropic: { kind: "anthropic", propagateTrace: true },
@@ -172,6 +244,8 @@ function bundleFor(asked: RequestCase): ReturnType<typeof fakeBundle> {
       },
     },
   });
+  bundles.set(name, bundle);
+  return bundle;
 }
 
 function requestOf({ wire, stream }: RequestCase): NonNullable<FakeGatewayOptions["request"]> {
@@ -195,7 +269,7 @@ function requestOf({ wire, stream }: RequestCase): NonNullable<FakeGatewayOption
 }
 
 /** What the code under test takes from its platform and not as an argument: timers, the clock of the trace, workerd's own stream. */
-function useGlobally(time: VirtualTime): () => void {
+function useGlobally(time: VirtualTime, startTimer: StartTimer): () => void {
   const before = {
     setTimeout: globalThis.setTimeout,
     clearTimeout: globalThis.clearTimeout,
@@ -203,6 +277,7 @@ function useGlobally(time: VirtualTime): () => void {
     IdentityTransformStream: undefined,
   };
   const realNow = Date.now;
+  const { stackTraceLimit } = Error;
   const stops = new Map<number, () => void>();
   let ids = 0;
   Object.assign(globalThis, {
@@ -210,7 +285,7 @@ function useGlobally(time: VirtualTime): () => void {
       const id = (ids += 1);
       stops.set(
         id,
-        time.startTimer(ms, () => {
+        startTimer(ms, () => {
           stops.delete(id);
           run(...args);
         }),
@@ -223,7 +298,10 @@ function useGlobally(time: VirtualTime): () => void {
     IdentityTransformStream: class extends TransformStream<Uint8Array, Uint8Array> {},
   });
   Date.now = time.now;
+  // Most fates are errors, and nobody reads their stacks.
+  Error.stackTraceLimit = 0;
   return () => {
+    Error.stackTraceLimit = stackTraceLimit;
     Object.assign(globalThis, before);
     Date.now = realNow;
   };

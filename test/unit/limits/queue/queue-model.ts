@@ -12,7 +12,18 @@ import {
   type Settlement,
 } from "../../../../src/limits/protocol.ts";
 import { leaseIdOf } from "../../../../src/limits/leases/lease-table.ts";
-import { checkWindows, EPSILON, isOfSmallKey, type Known, type Step, type World } from "./queue-steps.ts";
+import {
+  bookingOf,
+  checkWindows,
+  EPSILON,
+  expectLedger,
+  expectNothingFree,
+  isOfSmallKey,
+  type Known,
+  type Step,
+  type World,
+  undoneBookings,
+} from "./queue-steps.ts";
 import { askOf, START_AT } from "../../../support/builders/admission.ts";
 
 const SAVE_EVERY_MS = 1000;
@@ -111,6 +122,7 @@ export function createModel({ limits, keyLimits }: World) {
       isUndone: false,
       isForgotten: false,
       isLapsed: false,
+      booked: 0,
       isAdopted: false,
       isBatched,
       isStarted: false,
@@ -187,12 +199,13 @@ export function createModel({ limits, keyLimits }: World) {
     // A sleeper that settles has never gone; neither has one that was cancelled or given back.
     if (isLive) known.isUndone = known.goAt > now;
     if (!known.isUndone && known.settlement === undefined) {
-      spent += settlement.costMicroUsd;
-      if (!isLive) lateUnsaved += settlement.costMicroUsd;
+      spent += settlement.costMicroUsd - known.booked;
+      if (!isLive) lateUnsaved += settlement.costMicroUsd + known.booked;
       if (hasCrashed && (!isLive || known.isForgotten)) uncertain += settlement.costMicroUsd;
       // A queue that slept may have forgotten that a cancelled one owes nothing.
     } else if (hasCrashed || (hasSlept && known.isUndone)) uncertain += settlement.costMicroUsd;
     known.settlement ??= settlement;
+    known.booked = 0;
     known.isLapsed = false;
     known.phase = "over";
   }
@@ -273,6 +286,8 @@ export function createModel({ limits, keyLimits }: World) {
     known.phase = "holding";
     known.isLapsed = false;
     known.isAdopted = true;
+    spent -= known.booked;
+    known.booked = 0;
     known.expiresAt = now + LEASE_TTL_MS;
   }
 
@@ -321,6 +336,7 @@ export function createModel({ limits, keyLimits }: World) {
       // So is the word of who uses a batch's lease.
       if (lease !== undefined && known.isBatched) known.isStarted = lease[4] !== "";
     }
+    uncertain += undoneBookings(all, saved);
     retell();
     check();
   }
@@ -348,6 +364,7 @@ export function createModel({ limits, keyLimits }: World) {
       }
     }
     hasSlept = true;
+    uncertain += undoneBookings(all, saved);
     now += ms;
     admission = createQueueMachine(now, structuredClone(saved));
     admission.setLimits(1, limits, now);
@@ -430,6 +447,8 @@ export function createModel({ limits, keyLimits }: World) {
       if (known.phase !== "holding" || known.expiresAt > now) continue;
       known.phase = "over";
       known.isLapsed = true;
+      known.booked = bookingOf(known);
+      spent += known.booked;
     }
   }
 
@@ -440,7 +459,6 @@ export function createModel({ limits, keyLimits }: World) {
     const holding = all.filter(({ phase, isForgotten }) => phase === "holding" && !isForgotten);
     const snapshot = admission.snapshot(now);
     expect(admission.takeWakeUps()).toEqual([]);
-
     const admitted = holding.filter(({ isAdopted }) => !isAdopted);
     if (limits.concurrency !== undefined) expect(admitted.length).toBeLessThanOrEqual(limits.concurrency);
     if (keyLimits.concurrency !== undefined)
@@ -453,29 +471,11 @@ export function createModel({ limits, keyLimits }: World) {
       expect(snapshot.leases).toBe(holding.length - sleeping);
       expect(snapshot.depth).toBe(waiting.length + sleeping);
       expect(snapshot.batched).toBe(holding.filter((known) => known.isBatched && !known.isStarted).length);
-      expectLedger(snapshot);
+      expectLedger(limits, snapshot, spent + reserved(), uncertain);
     }
-    if (waiting.some((known) => !isOfSmallKey(known))) expectNothingFree(snapshot);
+    if (waiting.some((known) => !isOfSmallKey(known))) expectNothingFree(limits, snapshot);
     if (waiting.length > 0) expect(admission.nextWakeAt()).toBeGreaterThan(now);
     else expect(admission.nextWakeAt()).toBe(Infinity);
-  }
-
-  /** No request waits for what is free. */
-  function expectNothingFree({ limits: windows }: ReturnType<QueueMachine["snapshot"]>): void {
-    if (limits.tokensPerMinute !== undefined) return;
-    const hasSlot = (windows["concurrency"]?.remaining ?? 1) > 0;
-    const hasRate = (windows["requestsPerMinute"]?.remaining ?? 1) > 0;
-    expect(hasSlot && hasRate).toBe(false);
-  }
-
-  /** Invariant 6: what is left is the budget less all settlements and all that is outstanding. */
-  function expectLedger({ limits: windows }: ReturnType<QueueMachine["snapshot"]>): void {
-    const { budget } = limits;
-    if (budget === undefined) return;
-    const left = budget.microUsd - spent - reserved();
-    const remaining = windows["budgetMicroUsd"]?.remaining ?? NaN;
-    expect(remaining).toBeGreaterThanOrEqual(Math.floor(Math.max(0, left - uncertain) - EPSILON));
-    expect(remaining).toBeLessThanOrEqual(Math.max(0, left + uncertain) + EPSILON);
   }
 
   /** At the end of all deadlines and lease times nothing is left, and no window ever had too many. */
@@ -485,7 +485,7 @@ export function createModel({ limits, keyLimits }: World) {
     const snapshot = admission.snapshot(now);
     expect(snapshot).toMatchObject({ depth: 0, leases: 0, batched: 0, waiting: [], holding: [] });
     // Invariants 6 and 7: nothing is outstanding, and no settlement was lost with a crash.
-    expectLedger(snapshot);
+    expectLedger(limits, snapshot, spent + reserved(), uncertain);
     const gone = all.filter((known) => known.lease !== undefined && !known.isUndone && !known.isForgotten);
     checkWindows(gone, limits);
     checkWindows(gone.filter(isOfSmallKey), keyLimits);

@@ -1,11 +1,13 @@
 // The steps that the queue's model takes, what it knows of each request, and the one invariant over all of them at the end.
 import { expect } from "vitest";
+import type { Checkpoint } from "../../../../src/limits/queue/checkpoint.ts";
 import type {
   AdmissionRequest,
   Admitted,
   Lane,
   Limits,
   Settlement,
+  QueueSnapshot,
 } from "../../../../src/limits/protocol.ts";
 
 export interface World {
@@ -48,6 +50,8 @@ export interface Known {
   expiresAt: number;
   /** Cancelled: it counts as never having gone. */
   isUndone: boolean;
+  /** Micro-dollars that were counted as spent when its lease ran out. */
+  booked: number;
   /** Admitted after the last checkpoint and before a crash: what invariant 7 allows on top. */
   isForgotten: boolean;
   /** It expired unsettled: its holder may be heard of again. */
@@ -90,4 +94,43 @@ export function checkWindows(gone: readonly Known[], limits: Limits): void {
         expect(tokens).toBeLessThanOrEqual(Math.ceil(tpm / 6) + debt + tpm * minutes + EPSILON);
     }
   }
+}
+
+/** No request waits for what is free. */
+export function expectNothingFree(limits: Limits, { limits: windows }: QueueSnapshot): void {
+  if (limits.tokensPerMinute !== undefined) return;
+  const hasSlot = (windows["concurrency"]?.remaining ?? 1) > 0;
+  const hasRate = (windows["requestsPerMinute"]?.remaining ?? 1) > 0;
+  expect(hasSlot && hasRate).toBe(false);
+}
+
+/** What a request whose Worker died had reserved: it counts as spent, until its settlement comes after all. */
+export function bookingOf({ isForgotten, isBatched, isStarted, ask }: Known): number {
+  return isForgotten || (isBatched && !isStarted) ? 0 : (ask.estimate.costMicroUsd ?? 0);
+}
+
+/** What came after the checkpoint is undone: a lease that ended may be booked, one that was adopted is so still. */
+export function undoneBookings(all: readonly Known[], saved: Checkpoint | undefined): number {
+  const inForce = new Set(saved?.leases.map(([token]) => token));
+  const lapsed = new Set(saved?.lapsed?.map(([token]) => token));
+  return all
+    .filter(({ phase, isLapsed, lease }) => {
+      const token = lease?.token ?? 0;
+      return !isLapsed && (lapsed.has(token) || (phase === "over" && inForce.has(token)));
+    })
+    .reduce((sum, { ask }) => sum + (ask.estimate.costMicroUsd ?? 0), 0);
+}
+
+/** Invariant 6: what is left is the budget less all settlements and all that is outstanding. */
+export function expectLedger(
+  { budget }: Limits,
+  { limits: windows }: QueueSnapshot,
+  used: number,
+  uncertain: number,
+): void {
+  if (budget === undefined) return;
+  const left = budget.microUsd - used;
+  const remaining = windows["budgetMicroUsd"]?.remaining ?? NaN;
+  expect(remaining).toBeGreaterThanOrEqual(Math.floor(Math.max(0, left - uncertain) - EPSILON));
+  expect(remaining).toBeLessThanOrEqual(Math.max(0, left + uncertain) + EPSILON);
 }
