@@ -76,15 +76,17 @@ export function createOrphanedLeases(restart: Restart): OrphanedLeases {
     return !settled.has(token) && gaps.some((gap) => isIn(gap, token, now));
   }
 
+  function noteSettled(token: number): void {
+    // Later tokens are this object's own and known by its table.
+    if (token < firstToken) settled.add(token);
+  }
+
   return {
     isLost(token, now) {
       if (isMissed(token, now)) return true;
       return !isWhole && isIn([0, firstToken, startedAt], token, now) && !settled.has(token);
     },
-    noteSettled(token) {
-      // Later tokens are this object's own and known by its table.
-      if (token < firstToken) settled.add(token);
-    },
+    noteSettled,
     noteLapsed(entry) {
       if (entry.lease === undefined) return;
       byToken.set(entry.lease.token, entry);
@@ -94,9 +96,8 @@ export function createOrphanedLeases(restart: Restart): OrphanedLeases {
     findLapsed: (token) => byToken.get(token),
     dropLapsed: (token) => void byToken.delete(token),
     claimLate(token, now) {
-      if (byToken.delete(token)) return true;
-      if (!isMissed(token, now)) return false;
-      settled.add(token);
+      if (!byToken.delete(token) && !isMissed(token, now)) return false;
+      noteSettled(token);
       return true;
     },
     lapsed(now) {

@@ -75,7 +75,7 @@ export function createSettler(deps: SettlerDeps): Settler {
   const ledger = { count: deps.recorded.count, saved: deps.recorded.count };
   let savedBefore = deps.recorded.count;
 
-  /** A request whose Worker died may have cost as much: nobody else will ever say. */
+  /** A request whose Worker died may have cost as much; what it did cost is not known. */
   function book(entry: QueueEntry, now: number): void {
     const costMicroUsd = Math.round(entry.costMicroUsd);
     if (costMicroUsd === 0) return;

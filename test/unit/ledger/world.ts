@@ -298,7 +298,7 @@ function useGlobally(time: VirtualTime, startTimer: StartTimer): () => void {
     IdentityTransformStream: class extends TransformStream<Uint8Array, Uint8Array> {},
   });
   Date.now = time.now;
-  // Most fates are errors, and nobody reads their stacks.
+  // Most fates are errors, and their stacks are not read.
   Error.stackTraceLimit = 0;
   return () => {
     Error.stackTraceLimit = stackTraceLimit;

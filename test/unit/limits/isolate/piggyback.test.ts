@@ -161,6 +161,22 @@ describe("a restarted object", () => {
     ]);
   });
 
+  test("receives again what another isolate's money seems to have counted", async () => {
+    const { client, clock, object, tells, admit } = setup();
+    const paid: Settlement = { ...settlement("lost"), costMicroUsd: 5_000_000 };
+    await admit("first");
+    object.state = { configVersion: 1, epoch: 1, ledger: { count: 2, saved: 1 } };
+    await client.settle(paid, false);
+    await clock.pass(60_000);
+    // It began again with a count of 1, and has recorded and saved one of another isolate since.
+    object.answer = { ...ANSWER, epoch: 2, ledger: { count: 2, saved: 2 } };
+    object.state = { configVersion: 1, epoch: 2, ledger: { count: 3, saved: 2 } };
+    tells.length = 0;
+    await admit("second");
+    await clock.pass(1000);
+    expect(tells.flatMap(({ settles }) => settles)).toEqual([paid]);
+  });
+
   test("receives once more what was sent in the last seconds, and nothing older", async () => {
     const { client, clock, object, tells, admit } = setup();
     await admit("first");

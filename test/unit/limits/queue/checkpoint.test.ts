@@ -93,3 +93,85 @@ describe("a checkpoint", () => {
     expect(admission.staleAfterMs()).toBe(1000);
   });
 });
+
+describe("money of a request", () => {
+  const COST = 5_000_000;
+  const limits = { budget: { microUsd: 100_000_000, period: "day", onExceeded: "reject" } } as const;
+  const estimate = { inputTokens: 1, outputTokens: 0, costMicroUsd: 2 * COST };
+  const ask = (id: string) => askOf(id, { limits, estimate });
+  const spent = (queue: QueueMachine, at: number): number => queue.snapshot(at).spentUsd.day;
+  const NEWS = { starts: [], unused: [], cooldowns: [] };
+
+  test("is recorded once, however many restarts come before its settlement, and after", () => {
+    const first = createQueueMachine(START_AT);
+    const before = first.checkpoint(START_AT);
+    const lost = asAdmitted(first.admit(askOf("a"), START_AT + 100));
+    const settlement = { ...settlementOf(lost, "a"), costMicroUsd: COST };
+    const second = createQueueMachine(START_AT + 1000, before);
+    const third = restart(second, START_AT + 2000);
+    third.settle([settlement], START_AT + 2100);
+    expect(spent(third, START_AT + 2100)).toBe(5);
+    third.settle([settlement], START_AT + 2200);
+    const fourth = restart(third, START_AT + 3000);
+    fourth.settle([settlement], START_AT + 3100);
+    expect(spent(fourth, START_AT + 3100)).toBe(5);
+  });
+
+  test("is recorded once where its lease was adopted, and ran out before its settlement came", () => {
+    const first = createQueueMachine(START_AT);
+    const before = first.checkpoint(START_AT);
+    const lost = asAdmitted(first.admit(askOf("a"), START_AT + 100));
+    const settlement = { ...settlementOf(lost, "a"), costMicroUsd: COST };
+    const second = createQueueMachine(START_AT + 1000, before);
+    second.renew([lost.lease.id], START_AT + 1100);
+    const later = START_AT + 1100 + LEASE_TTL_MS;
+    second.settle([settlement], later);
+    const third = restart(second, later + 1000);
+    third.settle([settlement], later + 2000);
+    expect(spent(third, later + 2000)).toBe(5);
+  });
+
+  test("without a lease is recorded once, told again to a restarted object too", () => {
+    const first = createQueueMachine(START_AT);
+    const expenses = [{ requestId: "a", keyId: "key", costMicroUsd: COST }];
+    first.settle([], START_AT, { ...NEWS, expenses });
+    const second = restart(first, START_AT + 1000);
+    second.settle([], START_AT + 2000, { ...NEWS, expenses });
+    expect(spent(second, START_AT + 2000)).toBe(5);
+  });
+
+  test("whose Worker died is what was reserved, until its settlement comes after all", () => {
+    const first = createQueueMachine(START_AT);
+    const held = asAdmitted(first.admit(ask("a"), START_AT));
+    const over = START_AT + LEASE_TTL_MS;
+    first.expire(over);
+    expect(first.takeAbandoned()).toMatchObject([{ requestId: "a", booked: { microUsd: 2 * COST } }]);
+    expect(first.snapshot(over).spentUsd).toMatchObject({ day: 10, reserved: 0 });
+    expect(first.staleAfterMs()).toBe(0);
+    const second = restart(first, over + 1000);
+    const settlement = { ...settlementOf(held, "a"), costMicroUsd: COST };
+    second.settle([settlement, settlement], over + 2000);
+    expect(spent(second, over + 2000)).toBe(5);
+  });
+
+  test("is reserved again where its holder lives on", () => {
+    const queue = createQueueMachine(START_AT);
+    const held = asAdmitted(queue.admit(ask("a"), START_AT));
+    const over = START_AT + LEASE_TTL_MS;
+    expect(spent(queue, over)).toBe(10);
+    expect(queue.renew([held.lease.id], over + 1).lost).toEqual([]);
+    expect(queue.snapshot(over + 1).spentUsd).toMatchObject({ day: 0, reserved: 10 });
+  });
+
+  test("stays with the day in which it was booked", () => {
+    const queue = createQueueMachine(START_AT);
+    const late = Date.parse("2026-11-25T23:59:00Z");
+    const held = asAdmitted(queue.admit(ask("a"), late));
+    queue.expire(late + LEASE_TTL_MS);
+    const tomorrow = late + 120_000;
+    const other = asAdmitted(queue.admit(ask("b"), tomorrow));
+    queue.settle([{ ...settlementOf(other, "b"), costMicroUsd: COST }], tomorrow);
+    queue.settle([{ ...settlementOf(held, "a"), costMicroUsd: COST }], tomorrow);
+    expect(queue.snapshot(tomorrow).spentUsd).toMatchObject({ day: 10, month: 10 });
+  });
+});

@@ -29,7 +29,7 @@ import { askOf, START_AT } from "../../../support/builders/admission.ts";
 const SAVE_EVERY_MS = 1000;
 /** A renewal that is not saved lengthens a lease by no more: two more renewals fit into the saved life. */
 const MAX_UNSAVED_LIFE_MS = LEASE_TTL_MS - 2 * LEASE_RENEW_MS - 5000;
-/** What may be saved later than this is not planned: src/limits/object/tenant-queue.ts. The object may sleep before it. */
+/** What may be saved later than this is not planned: src/limits/object/save-schedule.ts. The object may sleep before it. */
 const MAX_SAVE_DELAY_MS = 10_000;
 /** How long an isolate remembers what it has told: isolate-outbox.ts. */
 const TOLD_MS = 15_000;
@@ -325,7 +325,7 @@ export function createModel({ limits, keyLimits }: World) {
     expireOverdue();
     admission = createQueueMachine(now, structuredClone(saved));
     admission.setLimits(1, limits, now);
-    const kept = new Set(saved?.leases.map(([token]) => token));
+    const kept = new Set([...(saved?.leases ?? []), ...(saved?.lapsed ?? [])].map(([token]) => token));
     for (const known of all) {
       if (known.phase === "waiting") known.phase = "over";
       if (known.lease !== undefined && !kept.has(known.lease.token)) known.isForgotten = true;
