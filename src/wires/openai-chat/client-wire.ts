@@ -90,6 +90,8 @@ export const OPENAI_HINT_FIELDS: readonly string[] = [
   "prompt_cache_options",
   "prompt_cache_retention",
   "prediction",
+  // Codex and others send it with every request; they read several calls of one answer all the same.
+  "parallel_tool_calls",
 ];
 
 export const openAiChat: ClientWire = {

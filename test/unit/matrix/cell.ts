@@ -43,8 +43,21 @@ function open(client: Client, upstream: Upstream, chat: ChatRequest): ChatExchan
 export function runRequest(client: Client, upstream: Upstream, feature: Feature): Outcome {
   const fields = client.requests[feature];
   if (fields === undefined) return { kind: "unsaid" };
+  return outcomeOf(() => open(client, upstream, chatOf(client, fields, false)));
+}
+
+/** A whole body of an agent, as it comes. */
+export function openBody(client: Client, upstream: Upstream, body: object): ChatExchange {
+  const isInPath = client.wireName === "gemini";
+  const text = JSON.stringify(isInPath ? body : { model: "p/m", ...body });
+  const chat = client.clientWire.parseRequest(text, isInPath ? { model: "p/m", stream: true } : {});
+  return open(client, upstream, chat);
+}
+
+/** What comes of an exchange that may be refused. */
+export function outcomeOf(opened: () => ChatExchange): Outcome {
   try {
-    const { request, isSameWire, dropped } = open(client, upstream, chatOf(client, fields, false));
+    const { request, isSameWire, dropped } = opened();
     return { kind: isSameWire ? "forwarded" : "translated", sent: JSON.parse(request.body ?? ""), dropped };
   } catch (error) {
     if (error instanceof GatewayError && error.code === "invalid_request") {

@@ -2,7 +2,9 @@
 // it reads. Rendered for `npm run matrix` and for the test that keeps the README current.
 import type { OpenAiCompatibleRow } from "../../../src/providers/openai-compatible.ts";
 import { OPENAI_COMPATIBLE_ROWS } from "../../../src/providers/openai-rows.ts";
-import { runRequest } from "./cell.ts";
+import { TURNS } from "./agent-turns.ts";
+import { AGENTS, runAgentTurn } from "./agents.ts";
+import { type Outcome, runRequest } from "./cell.ts";
 import { CLIENTS, type Client } from "./clients.ts";
 import { FEATURES, type Feature } from "./features.ts";
 import { UPSTREAMS, type Upstream } from "./upstreams.ts";
@@ -20,7 +22,7 @@ export function withMatrix(readme: string, matrix: string): string {
 
 export function renderMatrix(): string {
   const tables = CLIENTS.map((client) => `### ${client.wireName} clients\n\n${renderTable(client)}`);
-  return [...tables, `### Rows\n\n${renderRows()}`].join("\n\n") + "\n";
+  return [...tables, `### Agents\n\n${renderAgents()}`, `### Rows\n\n${renderRows()}`].join("\n\n") + "\n";
 }
 
 function renderTable(client: Client): string {
@@ -32,8 +34,24 @@ function renderTable(client: Client): string {
   return toTable([["feature", ...UPSTREAMS.map(({ name }) => name)], ...lines]);
 }
 
+/** The turns of agents (agents.ts) as they come from the agent, without any header of ours. */
+function renderAgents(): string {
+  const lines = AGENTS.flatMap((agent) =>
+    TURNS.flatMap((name) => {
+      const turn = agent.turns[name];
+      if (turn === undefined) return [];
+      const cells = UPSTREAMS.map((upstream) => renderOutcome(runAgentTurn(agent, turn, upstream)));
+      return [[`${agent.name}: ${name}`, ...cells]];
+    }),
+  );
+  return toTable([["agent and turn", ...UPSTREAMS.map(({ name }) => name)], ...lines]);
+}
+
 function renderCell(client: Client, upstream: Upstream, feature: Feature): string {
-  const outcome = runRequest(client, upstream, feature);
+  return renderOutcome(runRequest(client, upstream, feature));
+}
+
+function renderOutcome(outcome: Outcome): string {
   switch (outcome.kind) {
     case "forwarded":
       return "=";

@@ -1,5 +1,6 @@
 // What each upstream's wire must receive for a feature, in the vendor's own words, and which of its recorded answers come back.
-// "dropped": the wire has no counterpart, so that the client gets a 400 that names its field.
+// "dropped": the wire has no counterpart, so that the client gets a 400 that names its field. "left out": nor has it, but the field is
+// a hint, so that the request goes on without it.
 import { providerOf } from "../../../src/providers/registry.ts";
 import type { Provider } from "../../../src/providers/provider.ts";
 import { type Feature, IMAGE, IMAGE_URL, PDF, SCHEMA } from "./features.ts";
@@ -22,7 +23,7 @@ export interface Upstream {
   };
 }
 
-type Expected = Readonly<Record<Feature, object | "dropped">>;
+type Expected = Readonly<Record<Feature, object | "dropped" | "left out">>;
 
 const PNG = `data:image/png;base64,${IMAGE}`;
 const PDF_URL = `data:application/pdf;base64,${PDF}`;
@@ -190,7 +191,7 @@ const GEMINI: Expected = {
   "tool choice: some tool": mode({ mode: "ANY" }),
   "tool choice: one tool": mode({ mode: "ANY", allowedFunctionNames: ["look"] }),
   "tool choice: none": mode({ mode: "NONE" }),
-  "one call at a time": "dropped",
+  "one call at a time": "left out",
   "parallel calls and their results": {
     contents: [
       { role: "user" },
@@ -244,7 +245,7 @@ const CONVERSE: Expected = {
   "tool choice: one tool": { toolConfig: { ...converseTools, toolChoice: { tool: { name: "look" } } } },
   // Without a word for it, the tools stay out.
   "tool choice: none": { messages: [{ role: "user" }] },
-  "one call at a time": "dropped",
+  "one call at a time": "left out",
   "parallel calls and their results": {
     messages: [
       { role: "user" },
@@ -305,7 +306,7 @@ const COHERE: Expected = {
   // The one tool is the only one that is offered.
   "tool choice: one tool": { ...cohereTools, tool_choice: "REQUIRED" },
   "tool choice: none": { ...cohereTools, tool_choice: "NONE" },
-  "one call at a time": "dropped",
+  "one call at a time": "left out",
   "parallel calls and their results": OPENAI_CHAT["parallel calls and their results"],
   "JSON by a schema": { response_format: { type: "json_object", json_schema: SCHEMA } },
   "JSON without a schema": { response_format: { type: "json_object" } },
