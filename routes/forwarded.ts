@@ -12,6 +12,7 @@ import { forward, type Forwarding } from "../src/pipeline/operations/forward.ts"
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { checkFormBounds } from "../src/http/form-bounds.ts";
 import { openCall, unreadRequest } from "../src/http/open-call.ts";
+import { formFields, type MediaFields, readMediaUnits } from "../src/http/media-units.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyBytes } from "../src/http/read-body.ts";
 
 /** A handler for one of OpenAI's paths, named without its `/v1`. */
@@ -23,7 +24,9 @@ export function forwarded(path: string, operation: Operation): (c: Context<AppEn
     const contentType = c.req.header("content-type") ?? "";
     const read = contentType.toLowerCase().startsWith("multipart/form-data") ? readForm : readJson;
     const asked = await read(bytes, contentType, tenant.defaultRoute);
-    const chat = unreadRequest(operation, asked.model, asked.text, asked.isStream);
+    const media = readMediaUnits(operation, asked.fields);
+    const unread = unreadRequest(operation, asked.model, asked.text, asked.isStream);
+    const chat = media === undefined ? unread : { ...unread, media };
     const { call, deps, hold } = openCall(c, chat, options);
     const answer = await forward(call, { path, ...asked.forwarding }, deps);
     if (typeof answer.body !== "string") hold();
@@ -38,6 +41,7 @@ interface Asked {
   readonly isStream: boolean;
   /** The text that its tokens are estimated from; files count nothing. */
   readonly text: string;
+  readonly fields: MediaFields;
   readonly forwarding: Omit<Forwarding, "path">;
 }
 
@@ -50,6 +54,7 @@ const readJson: Read = async (bytes, _, defaultModel) => {
     model: checkModel(wire["model"], defaultModel),
     isStream: wire["stream"] === true,
     text,
+    fields: { get: (name) => wire[name] },
     forwarding: {
       contentType: "application/json",
       payloadFor: (model) => editTopLevel(text, { set: { model: JSON.stringify(model) } }),
@@ -66,6 +71,7 @@ const readForm: Read = async (bytes, contentType, defaultModel) => {
     model: checkModel(form.get("model"), defaultModel),
     isStream: form.get("stream") === "true",
     text: "",
+    fields: await formFields(form),
     forwarding: {
       payloadFor(model) {
         const sent = new FormData();

@@ -42,6 +42,10 @@ const ADDED = [
   "inputAudioTokens",
   "cacheReadAudioTokens",
   "outputAudioTokens",
+  "inputImageTokens",
+  "images",
+  "audioSeconds",
+  "characters",
 ] as const satisfies readonly (keyof TokenUsage)[];
 
 function addUsage(sum: TokenUsage, usage: TokenUsage): TokenUsage {

@@ -4,6 +4,7 @@ import { estimateTokens } from "../pricing/estimate/request-tokens.ts";
 import { GatewayError } from "../errors.ts";
 import type { Estimate } from "../limits/protocol.ts";
 import type { BareCall, Deps } from "./ports.ts";
+import { mediaUsage } from "../pricing/media-usage.ts";
 import { costMicroUsd } from "../pricing/cost.ts";
 import type { Plan } from "../routing/plan.ts";
 import type { PlannedTarget } from "../routing/planned-target.ts";
@@ -29,12 +30,14 @@ export function refusesUnpriced({ bundle, key }: Budgeted): boolean {
 /** Tokens, and under a budget what they cost at the first target that may be called. Throws `unpriced`. */
 export function reservationOf(call: BareCall, plan: Plan | undefined, deps: Deps): Estimate {
   const { bundle, chat } = call;
+  const { media } = chat;
   const expected = plan && deps.targets.outputLengths.expected(bundle.id, plan.targets[0].label);
   if (plan === undefined || !hasBudget(call)) return estimateTokens(chat, expected);
   const isOpenEnded = chat.operation === "chat" && chat.params.maxOutputTokens === undefined;
   const tokens = estimateTokens(chat, expected ?? (isOpenEnded ? OUTPUT_FLOOR_TOKENS : undefined));
   for (const target of plan.targets) {
-    const cost = costMicroUsd(priceOfTarget(bundle, target, deps), tokens);
+    const price = priceOfTarget(bundle, target, deps, media);
+    const cost = costMicroUsd(price, media ? { ...mediaUsage(media, price).units, ...tokens } : tokens);
     if (cost !== undefined) return { ...tokens, costMicroUsd: cost };
   }
   if (keepsOutUnpriced(call)) throw unpriced(plan.targets[0].label);
@@ -50,7 +53,7 @@ function keepsOutUnpriced(call: BareCall): boolean {
 
 /** Whether a budget keeps this target from being called: what it would cost can't be known. */
 export function isRefusedUnpriced(call: BareCall, target: PlannedTarget, deps: Deps): boolean {
-  return keepsOutUnpriced(call) && priceOfTarget(call.bundle, target, deps) === undefined;
+  return keepsOutUnpriced(call) && priceOfTarget(call.bundle, target, deps, call.chat.media) === undefined;
 }
 
 /** `label`: what is called, as the tenant's `prices` would name it. */

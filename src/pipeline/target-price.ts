@@ -1,6 +1,8 @@
 /** What a target's tokens cost a tenant: its own price, else the list's. */
 
 import type { TokenUsage } from "../schema/chat.ts";
+import type { MediaUnits } from "../schema/media-units.ts";
+import { findMediaPrice } from "../pricing/media-prices.ts";
 import type { Deps } from "./ports.ts";
 import { findOwnPrice } from "../pricing/own-prices.ts";
 import type { ModelPrice, TokenPrices } from "../pricing/price-finder.ts";
@@ -21,20 +23,25 @@ export interface FoundPrice {
 
 /**
  * In micro-US-dollars per million tokens; undefined where it is not known. `answered` is the model that the upstream says it
- * was: it is looked up first on the list, whose names are the vendors', and last among the tenant's own prices.
+ * was: it is looked up first on the list, whose names are the vendors', and last among the tenant's own prices. `media`:
+ * what is asked for, where that is images or sound.
  */
 export function lookUpPrice(
   { tenant: { prices }, providers }: TenantBundle,
   { accountName, model }: PricedTarget,
   { priceOf }: Pick<Deps, "priceOf">,
   answered = model,
+  media?: MediaUnits,
 ): FoundPrice | undefined {
   const own =
     prices &&
     (findOwnPrice(prices, `${accountName}/${model}`) ?? findOwnPrice(prices, `${accountName}/${answered}`));
   if (own) return { price: own, basis: "own" };
   const kind = Object.hasOwn(providers, accountName) ? providers[accountName]?.kind : undefined;
-  const price = kind === undefined ? undefined : (priceOf(kind, answered) ?? priceOf(kind, model));
+  if (kind === undefined) return undefined;
+  const price = media
+    ? (findMediaPrice(kind, answered, media) ?? findMediaPrice(kind, model, media))
+    : (priceOf(kind, answered) ?? priceOf(kind, model));
   return price && { price, basis: "list" };
 }
 
@@ -43,8 +50,9 @@ export function priceOfTarget(
   bundle: TenantBundle,
   target: PricedTarget,
   deps: Pick<Deps, "priceOf">,
+  media?: MediaUnits,
 ): ModelPrice | undefined {
-  return lookUpPrice(bundle, target, deps)?.price;
+  return lookUpPrice(bundle, target, deps, target.model, media)?.price;
 }
 
 const HALF = 0.5;

@@ -35,22 +35,29 @@ export function costMicroUsd(modelPrice: ModelPrice | undefined, usage: TokenUsa
   const cacheReadText = Math.max(0, cacheRead - cacheReadAudio);
   const uncachedAudio = Math.max(0, countTokens(usage.inputAudioTokens) - cacheReadAudio);
   const outputAudio = countTokens(usage.outputAudioTokens);
+  const image = countTokens(usage.inputImageTokens);
   // A vendor that reports more tokens of a kind than tokens is charged for what it reported, not for less.
   const cached = cacheReadText + cacheReadAudio + cacheWrite;
-  const uncachedText = Math.max(0, countTokens(usage.inputTokens) - cached - uncachedAudio);
+  const uncachedText = Math.max(0, countTokens(usage.inputTokens) - cached - uncachedAudio - image);
   const outputText = Math.max(0, countTokens(usage.outputTokens) - outputAudio);
   // Counts and prices are integers and their products stay below 2^53, so the one division is the only inexact
   // step.
   const total =
     uncachedText * price.input +
     uncachedAudio * (price.inputAudio ?? price.input) +
+    image * (price.inputImage ?? price.input) +
     cacheReadText * (price.cacheRead ?? price.input) +
     cacheReadAudio * (price.cacheReadAudio ?? price.inputAudio ?? price.cacheRead ?? price.input) +
     (cacheWrite - hourWrite) * (price.cacheWrite ?? price.input) +
     hourWrite * price.input * HOUR_WRITE_FACTOR +
     outputText * price.output +
-    outputAudio * (price.outputAudio ?? price.output);
-  return total / TOKENS_PER_PRICE + countTokens(usage.webSearches) * WEB_SEARCH_MICRO_USD;
+    outputAudio * (price.outputAudio ?? price.output) +
+    countTokens(usage.characters) * (price.perMillionCharacters ?? 0);
+  const pieces =
+    countTokens(usage.webSearches) * WEB_SEARCH_MICRO_USD +
+    countTokens(usage.images) * (price.perImage ?? 0) +
+    countTokens(usage.audioSeconds) * (price.perSecond ?? 0);
+  return total / TOKENS_PER_PRICE + pieces;
 }
 
 /**

@@ -17,6 +17,12 @@ export interface TokenPrices {
   readonly inputAudio?: number;
   readonly outputAudio?: number;
   readonly cacheReadAudio?: number;
+  /** Images in the prompt of a model that makes images; absent where they cost what text does. */
+  readonly inputImage?: number;
+  /** Micro-US-dollars each, where media is billed by the piece. */
+  readonly perImage?: number;
+  readonly perSecond?: number;
+  readonly perMillionCharacters?: number;
 }
 
 /** A model's price; with a long prompt, one of its steps is the price of the whole request. */

@@ -3,6 +3,7 @@
  * Wire types never appear here, and these never appear on a wire. Imports types of the schema only.
  */
 
+import type { MediaUnits } from "./media-units.ts";
 import type { WireTraits } from "./wire-traits.ts";
 
 /** The name of a wire format that clients speak, as `WireTraits.name`. */
@@ -47,6 +48,8 @@ export interface ChatRequest {
   readonly body: Readonly<Record<string, unknown>>;
   /** What a translated answer is given where its wire wants an id and a time and its upstream sent none. Set by the route. */
   readonly stamp?: AnswerStamp;
+  /** Of a request for images or sound. */
+  readonly media?: MediaUnits;
 }
 
 export interface AnswerStamp {
@@ -78,6 +81,12 @@ export interface TokenUsage {
   readonly cacheReadAudioTokens?: number;
   /** Of the output. */
   readonly outputAudioTokens?: number;
+  /** Of the input. */
+  readonly inputImageTokens?: number;
+  /** What is billed by the piece, where no tokens are: images made, seconds of sound, characters spoken. */
+  readonly images?: number;
+  readonly audioSeconds?: number;
+  readonly characters?: number;
 }
 
 const DETAILS = [
@@ -89,6 +98,10 @@ const DETAILS = [
   "inputAudioTokens",
   "cacheReadAudioTokens",
   "outputAudioTokens",
+  "inputImageTokens",
+  "images",
+  "audioSeconds",
+  "characters",
 ] as const satisfies readonly (keyof TokenUsage)[];
 
 /** Two counts of one stream as one: each the largest that was said, since counts only grow and a later 0 takes none back. */

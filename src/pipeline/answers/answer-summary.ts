@@ -4,6 +4,7 @@
 
 import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
 import { textTokens } from "../../pricing/estimate/text-tokens.ts";
+import type { MediaReport } from "../../pricing/media-usage.ts";
 import { mergeUsage } from "../../schema/chat.ts";
 import type { EmbeddingResponse } from "../../schema/embedding.ts";
 import type { ChatChunk, ChatRequest, ChatResponse, FinishReason, TokenUsage } from "../../schema/chat.ts";
@@ -19,6 +20,8 @@ export interface AnswerSummary {
   readonly isRefusal: boolean;
   /** Tokens of text, reasoning and tool arguments, by their script: an estimate, not rounded. */
   readonly writtenTokens: number;
+  /** Of images and sound: what the answer says of itself. */
+  readonly media?: MediaReport;
 }
 
 export interface AnswerCollector {
@@ -154,13 +157,16 @@ export function countUsage(
   return { usage: { ...guess, ...usage, outputTokens }, isEstimate: true };
 }
 
-/** The same of an answer that was passed on unread: only where some usage could be read in it. */
+const NO_TOKENS: TokenUsage = { inputTokens: 0, outputTokens: 0 };
+
+/** The same of an answer that was passed on unread: only where some usage could be read in it, or media is billed by the piece. */
 export function countRelayed(
   chat: ChatRequest,
   answer: AnswerSummary | undefined,
   isCut: boolean,
 ): CountedUsage | undefined {
-  return answer?.usage && countUsage(chat, answer, isCut);
+  if (answer?.usage !== undefined) return countUsage(chat, answer, isCut);
+  return chat.media && { usage: NO_TOKENS, isEstimate: isCut };
 }
 
 /** What a cut or silent answer used, for want of the upstream's own count. */

@@ -8,7 +8,8 @@ import type { TokenUsage } from "../../schema/chat.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
 import type { UpstreamWire } from "../../wires/upstream-wire.ts";
 import { summarise } from "./answer-summary.ts";
-import { createSseParser } from "../../bytes/sse.ts";
+import { createSseParser, type ServerSentEvent } from "../../bytes/sse.ts";
+import type { MediaReport } from "../../pricing/media-usage.ts";
 
 export interface Inspector {
   push(bytes: Uint8Array): void;
@@ -26,9 +27,36 @@ export function inspectWire(wire: UpstreamWire, contentType: string): Inspector 
   return inspectEvents(wire);
 }
 
-/** Reads the `usage` of a JSON answer, as OpenAI's other APIs have it. */
+/** Reads the `usage` of an answer, as OpenAI's other APIs have it: in a JSON body, or in the last event of a stream. */
 export function inspectUsage(contentType: string): Inspector | undefined {
+  if (isEvents(contentType)) return inspectUsageEvents();
   return isJson(contentType) ? inspectJson(readUsageOnly) : undefined;
+}
+
+/** Of the events' texts only those are read that name a usage: the others hold images and sound. */
+function inspectUsageEvents(): Inspector {
+  const parser = createSseParser();
+  let found: AnswerSummary | undefined;
+  let isReadable = true;
+  const read = (events: readonly ServerSentEvent[]): void => {
+    for (const { data } of events)
+      if (data.includes('"usage"')) found = readUsageOnly(JSON.parse(data)) ?? found;
+  };
+  const attempt = (step: () => void): void => {
+    if (!isReadable) return;
+    try {
+      step();
+    } catch {
+      isReadable = false;
+    }
+  };
+  return {
+    push: (bytes) => attempt(() => read(parser.push(bytes))),
+    summary() {
+      attempt(() => read(parser.end()));
+      return found;
+    },
+  };
 }
 
 function isJson(contentType: string): boolean {
@@ -102,6 +130,17 @@ function readUsageOnly(body: unknown): AnswerSummary | undefined {
     hasToolCalls: false,
     isRefusal: false,
     writtenTokens: 0,
+    media: readMediaReport(body),
+  };
+}
+
+/** How many images came, and how long the sound was. */
+function readMediaReport(body: Readonly<Record<string, unknown>>): MediaReport {
+  const { data, duration } = body;
+  const { seconds = duration } = recordOf(body["usage"]);
+  return {
+    ...(Array.isArray(data) && data.length > 0 && { images: data.length }),
+    ...(typeof seconds === "number" && seconds > 0 && { seconds }),
   };
 }
 
@@ -111,5 +150,13 @@ function readTokens(usage: Readonly<Record<string, unknown>>): TokenUsage | unde
     names.map((name) => usage[name]).find((value) => typeof value === "number");
   const inputTokens = first("input_tokens", "prompt_tokens", "total_tokens");
   const outputTokens = first("output_tokens", "completion_tokens") ?? 0;
-  return inputTokens === undefined ? undefined : { inputTokens, outputTokens };
+  if (inputTokens === undefined) return undefined;
+  const details = { ...recordOf(usage["input_token_details"]), ...recordOf(usage["input_tokens_details"]) };
+  const { image_tokens: inputImageTokens, audio_tokens: inputAudioTokens } = details;
+  return {
+    inputTokens,
+    outputTokens,
+    ...(typeof inputImageTokens === "number" && { inputImageTokens }),
+    ...(typeof inputAudioTokens === "number" && { inputAudioTokens }),
+  };
 }

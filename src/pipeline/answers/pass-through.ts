@@ -96,8 +96,8 @@ function relayEnd(
 ): RelayEnd {
   const answer = inspector?.summary();
   const isCut = report !== undefined && report.outcome !== "complete";
-  const counted = countRelayed(context.attempts.call.chat, answer, isCut);
-  const bill = answer && counted && billAnswer(context, answer, counted, isCut);
+  const counted = refusal === undefined ? countRelayed(context.attempts.call.chat, answer, isCut) : undefined;
+  const bill = counted && billAnswer(context, answer ?? {}, counted, isCut);
   const error = report?.error ?? refusal;
   endAttempt(context.span, {
     status,

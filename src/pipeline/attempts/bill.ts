@@ -10,6 +10,10 @@ import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
 import type { ErrorCode, GatewayError } from "../../errors.ts";
 import { basisOf, type Bill, billedMicroUsd, billedUsage } from "../bills.ts";
 import type { BareCall } from "../ports.ts";
+import { hasUnitPrice } from "../../pricing/media-prices.ts";
+import { type MediaReport, mediaUsage } from "../../pricing/media-usage.ts";
+import type { ModelPrice } from "../../pricing/price-finder.ts";
+import type { MediaUnits } from "../../schema/media-units.ts";
 import { costMicroUsd, usd } from "../../pricing/cost.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
 import { inTier, lookUpPrice } from "../target-price.ts";
@@ -24,7 +28,7 @@ export interface Billed {
 /** Bills an attempt that answered. `isPartial`: its length says nothing of how long a whole answer gets. */
 export function billAnswer(
   billed: Billed,
-  answer: Pick<AnswerSummary, "model">,
+  answer: Pick<AnswerSummary, "model" | "media">,
   counted: CountedUsage,
   isPartial: boolean,
 ): Bill {
@@ -58,7 +62,8 @@ export function billFailure(
   const earlier = bills[at];
   if (earlier !== undefined) return (bills[at] = { ...earlier, isLost });
   if (!GENERATING.has(exchange.kind) || !owesPrompt(error, progress, deps.now())) return undefined;
-  const inputTokens = promptTokens(call.chat);
+  // Media is made to its end, even for a client that has left: it is owed by the piece.
+  const inputTokens = call.chat.media === undefined ? promptTokens(call.chat) : 0;
   return bill(billed, {}, { usage: { inputTokens, outputTokens: 0 }, isEstimate: true }, isLost);
 }
 
@@ -85,22 +90,45 @@ function owesPrompt({ code, details }: GatewayError, { sentAt, hasHead }: Progre
 
 function bill(
   { attempts: { call, deps }, turn, target: { account, model } }: Billed,
-  { model: answered }: Pick<AnswerSummary, "model">,
-  { usage, isEstimate }: CountedUsage,
+  { model: answered, media: report }: Pick<AnswerSummary, "model" | "media">,
+  counted: CountedUsage,
   isLost: boolean,
 ): Bill {
-  const found = lookUpPrice(call.bundle, { accountName: account.name, model }, deps, answered);
-  const price = inTier(found?.price, deps.providerOf(account.kind), usage);
+  const { media } = call.chat;
+  const found = lookUpPrice(call.bundle, { accountName: account.name, model }, deps, answered, media);
+  const { usage, isEstimate, isSilent } = inUnits(media, found?.price, report, counted);
+  const price = isSilent ? undefined : inTier(found?.price, deps.providerOf(account.kind), usage);
   const made: Bill = {
     attempt: turn.number,
     usage,
     isEstimate,
     costMicroUsd: costMicroUsd(price, usage),
-    basis: found?.basis,
+    basis: isSilent ? undefined : found?.basis,
     isLost,
   };
   (call.facts.bills ??= []).push(made);
   return made;
+}
+
+/**
+ * What is billed: the tokens, or the pieces of media where no tokens were reported or the price knows none. `isSilent`:
+ * neither is known.
+ */
+function inUnits(
+  media: MediaUnits | undefined,
+  price: ModelPrice | undefined,
+  report: MediaReport | undefined,
+  counted: CountedUsage,
+): CountedUsage & { readonly isSilent: boolean } {
+  const hasTokens = counted.usage.inputTokens + counted.usage.outputTokens > 0;
+  const hasTokenPrice = price === undefined || price.input + price.output > 0;
+  if (media === undefined || (hasTokens && hasTokenPrice)) return { ...counted, isSilent: false };
+  const { units, isEstimate } = mediaUsage(media, price, report);
+  return {
+    usage: { ...counted.usage, ...units },
+    isEstimate: isEstimate || counted.isEstimate,
+    isSilent: price !== undefined && !hasUnitPrice(price, media),
+  };
 }
 
 /** Writes usage and cost of all attempts onto the facts, with a span that says who counted. */

@@ -10,10 +10,12 @@ const MAX_USD_PER_MILLION = 10_000;
 const MAX_PRICES = 200;
 const MAX_LABEL_CHARS = 256;
 
+const MAX_USD_EACH = 100;
+const usdEach = z.number().nonnegative().max(MAX_USD_EACH);
 const usdPerMillion = z.number().nonnegative().max(MAX_USD_PER_MILLION);
 
 const priceSchema = z.strictObject({
-  input: usdPerMillion,
+  input: usdPerMillion.default(0),
   output: usdPerMillion.default(0),
   /** Where absent, a cached token costs what an input token does. */
   cacheRead: usdPerMillion.exactOptional(),
@@ -22,6 +24,12 @@ const priceSchema = z.strictObject({
   inputAudio: usdPerMillion.exactOptional(),
   outputAudio: usdPerMillion.exactOptional(),
   cacheReadAudio: usdPerMillion.exactOptional(),
+  /** Images in the prompt; where absent, they cost what text does. */
+  inputImage: usdPerMillion.exactOptional(),
+  /** US dollars for each image made, each second of sound, and a million characters spoken. */
+  perImage: usdEach.exactOptional(),
+  perSecond: usdEach.exactOptional(),
+  perMillionCharacters: usdPerMillion.exactOptional(),
 });
 
 /** By `provider/model` as a target names it, or `prefix*`; an exact name is used before a prefix, a longer prefix before a shorter. */
