@@ -35,7 +35,12 @@ export function readMediaUnits(operation: Operation, fields: MediaFields): Media
     }
     case "transcription":
       return { kind: "sound", seconds: fields.file === undefined ? 0 : secondsOf(fields.file) };
-    default:
+    case "chat":
+    case "embeddings":
+    case "moderation":
+    case "rerank":
+    case "realtime":
+    case "proxy":
       return undefined;
   }
 }
