@@ -32,13 +32,13 @@ function shorten(path: string): string {
   return path.length <= MAX_PATH_CHARS ? path : `${path.slice(0, MAX_PATH_CHARS)}…`;
 }
 
-/** `:name` takes one segment, `:name{.+}` the rest; that is all the table uses. */
+/** `:name` takes one segment, `:name{.+}` the rest but for line breaks; that is all the table uses. */
 function matches(template: string, path: string): boolean {
   const wanted = template.split("/");
   const given = path.split("/");
   for (const [index, part] of wanted.entries()) {
     const segment = given[index];
-    if (part.endsWith("{.+}")) return given.slice(index).join("/") !== "";
+    if (part.endsWith("{.+}")) return /^.+$/.test(given.slice(index).join("/"));
     if (segment === undefined || (part.startsWith(":") ? segment === "" : part !== segment)) return false;
   }
   return wanted.length === given.length;

@@ -96,6 +96,8 @@ function checkAddress(
   { kind, ...record }: ProviderRecord,
   { allowPrivateUpstreams: allowPrivate, defaultBaseUrl }: DeploymentRules,
 ): void {
+  // The simulator runs in the Worker: its address names it, and is not called.
+  if (kind === "sim") return;
   const baseUrl = record.baseUrl ?? defaultBaseUrl(kind);
   const refusal = baseUrl === undefined ? undefined : refuseUrl(baseUrl, { allowPrivate });
   if (refusal === undefined) return;

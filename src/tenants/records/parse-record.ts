@@ -77,11 +77,11 @@ export function parseProvider(body: unknown, name: string, rules: RecordRules): 
   if (record.baseUrl !== undefined) {
     checkUrl(record.baseUrl, "baseUrl", rules);
     if (record.baseUrl.includes("?")) throw fault("baseUrl", "baseUrl: must not have a query.");
-  } else {
+  } else if (record.kind !== "sim") {
+    // The simulator runs in the Worker, and its address is not called.
     const preset = rules.defaultBaseUrl(record.kind);
-    if (preset !== undefined) checkDefaultUrl(preset, record.kind, rules);
-    else if (record.kind !== "sim")
-      throw fault("baseUrl", `baseUrl: is required for the kind ${record.kind}.`);
+    if (preset === undefined) throw fault("baseUrl", `baseUrl: is required for the kind ${record.kind}.`);
+    checkDefaultUrl(preset, record.kind, rules);
   }
   return record;
 }
