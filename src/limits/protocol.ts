@@ -148,8 +148,8 @@ export const MAX_LINKS = 8;
 export const LEASE_TTL_MS = 45_000;
 /** Renewed three times in its life, so that one lost renewal costs nothing. */
 export const LEASE_RENEW_MS = 15_000;
-/** How long money is told again that may have been lost; the object knows for as long what it has recorded. */
-export const TOLD_AGAIN_MS = 600_000;
+/** How long money that may have been lost is sent again; the object keeps what it has recorded for as long. */
+export const RESEND_WINDOW_MS = 600_000;
 
 /** How long an isolate may use prefetched leases. */
 export const PREFETCH_TTL_MS = 1000;

@@ -7,7 +7,7 @@
 import { type CircuitUpdate, isFailure } from "../../targets/circuit.ts";
 import { type Cooldown, MAX_COOLDOWN_MS } from "../../targets/cooldowns.ts";
 import {
-  TOLD_AGAIN_MS,
+  RESEND_WINDOW_MS,
   type Expense,
   type IsolateUpdates,
   type LeaseStart,
@@ -147,7 +147,7 @@ export function createPiggybackBuffer(): PiggybackBuffer {
     resend(ledger, now) {
       // Its own count says nothing of what it had before: it counts on from its checkpoint, and others have told it more.
       for (const one of sent) {
-        if (!mayBeLost(one, now) || one.at <= now - TOLD_AGAIN_MS) continue;
+        if (!mayBeLost(one, now) || one.at <= now - RESEND_WINDOW_MS) continue;
         settles.push(...one.settles);
         expenses.push(...one.expenses);
       }

@@ -6,12 +6,12 @@
 
 import type { QueueEntry } from "./queue-entry.ts";
 import { firstToken as tokenAt } from "./lease-table.ts";
-import { TOLD_AGAIN_MS } from "../protocol.ts";
+import { RESEND_WINDOW_MS } from "../protocol.ts";
 
 /** Lapsed leases that are remembered: about 600 bytes each. */
 const MAX_LAPSED = 4096;
 /** A holder that has been silent for so long is dead, and its money is no longer told again. */
-const ORPHAN_TTL_MS = TOLD_AGAIN_MS;
+const ORPHAN_TTL_MS = RESEND_WINDOW_MS;
 /** Restarts whose lost leases are known: an idle object begins again every ten seconds at most. */
 const MAX_GAPS = 64;
 /** Settled tokens that are saved: each lost lease that was settled since. */

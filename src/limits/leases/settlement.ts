@@ -12,7 +12,7 @@ import type { Change, CheckpointPolicy } from "./checkpoint-policy.ts";
 import type { Reservations } from "./reservations.ts";
 import type { KeyTable } from "./keys.ts";
 import { tokenOf, type LeaseTable } from "./lease-table.ts";
-import { TOLD_AGAIN_MS, type Expense, type Settlement } from "../protocol.ts";
+import { RESEND_WINDOW_MS, type Expense, type Settlement } from "../protocol.ts";
 import { createRecentIds, type RecentIds, type SeenId } from "../../runtime/recent-ids.ts";
 import { recordSpend, takeBackSpend } from "../usage/spend.ts";
 
@@ -70,7 +70,7 @@ export interface Settler {
 
 export function createSettler(deps: SettlerDeps): Settler {
   const { tenant, keys, leases, reservations, orphaned, checkpointPolicy, byRequest, ended, alerts } = deps;
-  const spenders = createRecentIds(TOLD_AGAIN_MS, deps.recorded.spenders);
+  const spenders = createRecentIds(RESEND_WINDOW_MS, deps.recorded.spenders);
   let abandoned: QueueEntry[] = [];
   const ledger = { count: deps.recorded.count, saved: deps.recorded.count };
   let savedBefore = deps.recorded.count;

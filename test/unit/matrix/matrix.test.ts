@@ -8,6 +8,7 @@ import { REGISTERED_KINDS } from "../../../src/providers/registry.ts";
 import { SPLITS } from "../../support/builders/wire-fixtures.ts";
 import { isForwarded, readAnswer, runRequest, runStream, runWhole } from "./cell.ts";
 import { readFacts } from "./client-facts.ts";
+import { CLIENT_WIRES } from "../../../src/wires/registry.ts";
 import { CLIENTS, factsOf } from "./clients.ts";
 import { FEATURES } from "./features.ts";
 import { renderMatrix, withMatrix } from "./render.ts";
@@ -50,7 +51,12 @@ describe.each(CLIENTS.map((client) => [client.wireName, client] as const))("%s",
   });
 });
 
-test("every provider that is no row stands in the matrix", () => {
+test("every client wire of generations is in the matrix", () => {
+  const generations = CLIENT_WIRES.filter((wire) => !("operation" in wire)).map(({ name }) => name);
+  expect(CLIENTS.map(({ wireName }) => wireName).toSorted()).toEqual(generations.toSorted());
+});
+
+test("every provider that is not a row is in the matrix", () => {
   const rows: readonly string[] = OPENAI_COMPATIBLE_ROWS.map(({ kind }) => kind);
   const files = REGISTERED_KINDS.filter((kind) => !rows.includes(kind));
   const present = new Set(UPSTREAMS.map(({ provider }) => provider.kind));

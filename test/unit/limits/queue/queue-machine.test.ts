@@ -72,6 +72,19 @@ describe("admission", () => {
     expect(admission.snapshot(START_AT + 500)).toMatchObject({ depth: 1, leases: 1, oldestWaitMs: 480 });
   });
 
+  test("refuses one that a debt puts past its deadline, and goes on with the one behind it", () => {
+    const { admission, answers, collect } = setup();
+    const limits = { ...ONE_SLOT, tokensPerMinute: 600 };
+    const holder = asAdmitted(admission.admit(askOf("a", { limits }), START_AT));
+    expect(admission.admit(askOf("b", { limits, tokens: 10, maxWaitMs: 5000 }), START_AT)).toBeUndefined();
+    expect(admission.admit(askOf("c", { limits }), START_AT)).toBeUndefined();
+    // The bucket of 100 tokens is 100 below zero: it takes 10 s until it is not in debt.
+    admission.settle([settlementOf(holder, "a", 200)], START_AT + 100);
+    collect();
+    expect(asRefused(answers.get("b"))).toMatchObject({ limit: { name: "tokens_per_minute" } });
+    expect(asAdmitted(answers.get("c")).goInMs).toBe(10_000);
+  });
+
   test("refuses at once one that may not wait, with the limit and when to come back", () => {
     const { admission } = setup();
     const limits = { requestsPerMinute: 60, burst: 1 };
