@@ -11,7 +11,7 @@ import { editTopLevel } from "../src/json/edit.ts";
 import { forward, type Forwarding } from "../src/pipeline/operations/forward.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { checkFormBounds } from "../src/http/form-bounds.ts";
-import { openCall, unreadRequest } from "../src/http/open-call.ts";
+import { holdFor, openCall, unreadRequest } from "../src/http/open-call.ts";
 import { formFields, type MediaFields, readMediaUnits } from "../src/http/media-units.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyBytes } from "../src/http/read-body.ts";
 
@@ -20,7 +20,11 @@ export function forwarded(path: string, operation: Operation): (c: Context<AppEn
   return async (c) => {
     const { tenant } = c.var.caller.bundle;
     const options = readRequestOptions(c.req.raw.headers);
-    const bytes = await readBodyBytes(c.req.raw, tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
+    const bytes = await readBodyBytes(
+      c.req.raw,
+      tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+      holdFor(c),
+    );
     const contentType = c.req.header("content-type") ?? "";
     const read = contentType.toLowerCase().startsWith("multipart/form-data") ? readForm : readJson;
     const asked = await read(bytes, contentType, tenant.defaultRoute);

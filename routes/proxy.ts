@@ -5,7 +5,7 @@ import type { AppEnv } from "../src/app-types.ts";
 import { GatewayError } from "../src/errors.ts";
 import { proxy } from "../src/pipeline/operations/proxy.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
-import { openCall, unreadRequest } from "../src/http/open-call.ts";
+import { holdFor, openCall, unreadRequest } from "../src/http/open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, passBody } from "../src/http/read-body.ts";
 
 export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
@@ -16,7 +16,8 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
   const url = new URL(request.url);
   // From the URL itself: a decoded parameter would lose the encoding that the vendor expects.
   const [, provider = "", path = ""] = /^\/proxy\/([^/]+)\/?(.*)$/.exec(url.pathname) ?? [];
-  const { payload, fault } = await passBody(request, maxBytes);
+  const count = holdFor(c);
+  const { payload, fault } = await passBody(request, maxBytes, count);
   const { call, deps, hold } = openCall(c, unreadRequest("proxy", "", "", false), options);
   const answering = proxy(
     call,
@@ -26,7 +27,11 @@ export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
       path,
       search: withoutKey(url.searchParams, url.search),
       payload,
-      readText: () => new Response(payload).text(),
+      readText() {
+        // A stream that was to pass through is held after all; bytes are counted already.
+        if (payload instanceof ReadableStream) count(Number(request.headers.get("content-length")));
+        return new Response(payload).text();
+      },
     },
     deps,
   );

@@ -11,6 +11,7 @@ import type { MetricsReader } from "./telemetry/metrics/metrics-reader.ts";
 import type { RequestTrace } from "./telemetry/trace/trace.ts";
 import type { TraceReader } from "./telemetry/store/trace-reader.ts";
 import type { LimitRules } from "./tenants/records/limit-rules.ts";
+import type { BodyMemory } from "./runtime/body-memory.ts";
 import type { KeyRecord, TenantBundle } from "./tenants/records/records.ts";
 import type { TenantSource } from "./tenants/source.ts";
 
@@ -30,6 +31,8 @@ export interface Services {
   readonly exportStatusOf: (tenantId: string | undefined) => Promise<readonly ExportStatus[]>;
   /** Sends a test span; undefined when the tenant has no such destination. */
   readonly testDestination: (bundle: TenantBundle, name: string) => Promise<ProbeReport | undefined>;
+  /** The bytes of bodies that the isolate holds. */
+  readonly bodies: BodyMemory;
   readonly now: () => number;
 }
 

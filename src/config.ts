@@ -8,6 +8,7 @@ import { GatewayError } from "./errors.ts";
 
 const MASTER_KEY_BYTES = 32;
 const MAX_LIMITS_CHARS = 2000;
+const BYTES_PER_MB = 1024 * 1024;
 
 const flag = flagOf("false");
 
@@ -73,6 +74,8 @@ const settingsSchema = z.object({
   /** JSON of a tenant's `limits`; read by tenants/records/limit-rules.ts. */
   DEFAULT_LIMITS: z.string().max(MAX_LIMITS_CHARS).default(""),
   MAX_LIMITS: z.string().max(MAX_LIMITS_CHARS).default(""),
+  /** Bytes of bodies that an isolate may hold at once; parsed they take four times as much of its 128 MB. */
+  BODY_MEMORY_MB: z.coerce.number("must be a number").int().min(1).max(1024).default(24),
   DEV_TENANT: flag,
 });
 
@@ -123,6 +126,8 @@ export interface Settings {
   /** JSON of a tenant's `limits`: for tenants without their own, and what no record may exceed; empty for none. */
   readonly defaultLimits: string;
   readonly maxLimits: string;
+  /** For all requests of an isolate together. */
+  readonly bodyMemoryBytes: number;
   /** Set by `npm start`: local development with the demo tenant. */
   readonly isLocal: boolean;
 }
@@ -154,6 +159,7 @@ export function readSettings(env: object): Settings {
     isContentAllowed: data.CONTENT_CAPTURE,
     defaultLimits: data.DEFAULT_LIMITS,
     maxLimits: data.MAX_LIMITS,
+    bodyMemoryBytes: data.BODY_MEMORY_MB * BYTES_PER_MB,
     isLocal: data.DEV_TENANT,
   };
 }

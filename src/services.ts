@@ -19,6 +19,7 @@ import { providerOf, REGISTERED_KINDS } from "./providers/registry.ts";
 import { createContentRecorder } from "./telemetry/content/content.ts";
 import { allowedContent, operatorDestination, toDestination } from "./telemetry/export/destination.ts";
 import { probeDestination } from "./telemetry/export/destination-probe.ts";
+import { createBodyMemory } from "./runtime/body-memory.ts";
 import { createMeasuredTargets } from "./targets/targets.ts";
 import { createExporter } from "./telemetry/export/exporter.ts";
 import { createMeter } from "./telemetry/metrics/meter.ts";
@@ -100,6 +101,7 @@ export function createServices(env: Env): IsolateServices {
     },
     now,
   });
+  const bodies = createBodyMemory(settings.bodyMemoryBytes, Math.random);
   const measured = createMeasuredTargets(Math.random);
   const flights = createInflightClient((name) => env.INFLIGHT.getByName(name));
   const queue = createQueueClient({ queueOf: queueStub, now });
@@ -116,6 +118,7 @@ export function createServices(env: Env): IsolateServices {
       sleep,
       now,
       random: Math.random,
+      bodies,
       queue: tenantQueue,
       cacheStore,
       ...(wantsContent(bundle, settings) && { content: contents }),
@@ -187,6 +190,7 @@ export function createServices(env: Env): IsolateServices {
     contents,
     exporter,
     meter,
+    bodies,
     now,
   };
 }

@@ -14,6 +14,7 @@ import { dryRun } from "../../src/pipeline/operations/dry-run.ts";
 import { readRequestOptions } from "../../src/pipeline/request-options.ts";
 import { readHealth } from "../../src/targets/health.ts";
 import { requireTenant } from "../../src/http/admin-http.ts";
+import { holdFor } from "../../src/http/open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../../src/http/read-body.ts";
 
 /** A dry run is planned for a key without restrictions. */
@@ -28,7 +29,7 @@ export const adminDryRun = new Hono<AppEnv>()
     }
     const clientWire = clientWireOf(c.req.query("dialect") ?? openAiChat.name);
     const { headers } = c.req.raw;
-    const body = await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES);
+    const body = await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES, holdFor(c));
     const chat = { ...clientWire.parseRequest(body, { defaultModel: name, model: name }), model: name };
     const call = {
       chat,

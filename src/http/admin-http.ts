@@ -9,6 +9,7 @@ import { tenantNotFound } from "../tenants/bundle.ts";
 import { toEtag } from "../tenants/directory/etag.ts";
 import type { TenantBundle } from "../tenants/records/records.ts";
 import { parseWithinBounds } from "../bytes/json-bounds.ts";
+import { holdFor } from "./open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
 const DEFAULT_LIMIT = 100;
@@ -17,12 +18,12 @@ const MAX_CURSOR_CHARS = 200;
 
 /** The body as JSON. Throws `invalid_request` for anything else, an empty one too. */
 export async function readJson(c: Context<AppEnv>): Promise<unknown> {
-  return parseJson(await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES));
+  return parseJson(await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES, holdFor(c)));
 }
 
 /** As `readJson`, but an empty body is undefined. */
 export async function readOptionalJson(c: Context<AppEnv>): Promise<unknown> {
-  const text = await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES);
+  const text = await readBodyText(c.req.raw, DEFAULT_MAX_BODY_BYTES, holdFor(c));
   return text.trim() === "" ? undefined : parseJson(text);
 }
 

@@ -7,7 +7,7 @@ import type { ClientWire, ClientEmbeddingWire, RequestContext } from "../wires/c
 import { createRequestReader } from "../wires/known-requests.ts";
 import { generate } from "../gateway.ts";
 import { readRequestOptions } from "../pipeline/request-options.ts";
-import { openCall } from "./open-call.ts";
+import { holdFor, openCall } from "./open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
 const MS_PER_SECOND = 1000;
@@ -32,7 +32,7 @@ export async function answerGeneration(
   const request = c.req.raw;
   const options = readRequestOptions(request.headers);
   const cache = cacheDirective(request.headers, tenant.cache);
-  const body = await readBodyText(request, tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
+  const body = await readBodyText(request, tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES, holdFor(c));
   const { defaultRoute: defaultModel } = tenant;
   const chat = {
     ...readRequest(clientWire, body, defaultModel === undefined ? context : { defaultModel, ...context }),

@@ -5,6 +5,7 @@ import type { AppEnv } from "../app-types.ts";
 import { openAiChat } from "../wires/openai-chat/client-wire.ts";
 import type { ChatRequest, Operation } from "../schema/chat.ts";
 import type { BareCall, Deps } from "../pipeline/ports.ts";
+import type { HoldBytes } from "./read-body.ts";
 import { labelsOf, type RequestOptions } from "../pipeline/request-options.ts";
 
 interface OpenedCall {
@@ -12,6 +13,13 @@ interface OpenedCall {
   readonly deps: Deps;
   /** The answer's body outlives the handler: the trace ends with the body, unless it has ended already. */
   hold(): void;
+}
+
+/** Counts the bytes of this request's body among those that the isolate holds. */
+export function holdFor(c: Context<AppEnv>): HoldBytes {
+  const { bodies } = c.get("services");
+  const { facts } = c.get("scope");
+  return (bytes) => bodies.hold(facts, bytes);
 }
 
 /** Also sets the facts that the request itself names. */
@@ -37,6 +45,7 @@ export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: Request
       headers: c.req.raw.headers,
       trace: scope.trace,
       facts,
+      holder: facts,
       release() {
         isOver = true;
         endRoot?.();

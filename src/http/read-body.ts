@@ -8,29 +8,44 @@ import { type Compression, compressionOf, decompressed } from "./content-encodin
 import { GatewayError } from "../errors.ts";
 import type { StartTimer } from "../runtime/waits.ts";
 
+/** Is given each number of bytes before they are held; may throw `overloaded`. */
+export type HoldBytes = (bytes: number) => void;
+
 /** Where the tenant's record sets no limit. */
 export const DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
- * Throws `request_too_large`, `unsupported_encoding`, `request_timeout`, or `client_disconnected` where the client disconnects
+ * Throws what `hold` throws, `request_too_large`, `unsupported_encoding`, `request_timeout`, or `client_disconnected` where the client disconnects
  * before its end. A body with a content-length is checked by that; another is counted while it arrives, one with a
  * content-encoding as it is decompressed.
  */
-export function readBodyText(request: Request, maxBytes: number, startTimer?: StartTimer): Promise<string> {
-  return unlessGone(readText(request, maxBytes, startTimer));
+export function readBodyText(
+  request: Request,
+  maxBytes: number,
+  hold: HoldBytes,
+  startTimer?: StartTimer,
+): Promise<string> {
+  return unlessGone(readText(request, maxBytes, hold, startTimer));
 }
 
-async function readText(request: Request, maxBytes: number, startTimer?: StartTimer): Promise<string> {
+async function readText(
+  request: Request,
+  maxBytes: number,
+  hold: HoldBytes,
+  startTimer?: StartTimer,
+): Promise<string> {
   const format = compressionOf(request.headers);
   const length = declaredLength(request, maxBytes);
   const { body } = request;
   if (!body) return "";
-  if (length !== undefined && format === undefined)
+  if (length !== undefined && format === undefined) {
+    hold(length);
     return withinBodyTime(length, () => request.text(), startTimer);
+  }
   const readPieces = async (note: NoteBytes): Promise<string> => {
     const decoder = new TextDecoder();
     let text = "";
-    for await (const chunk of limited(body, format, maxBytes, note))
+    for await (const chunk of limited(body, format, maxBytes, note, hold))
       text += decoder.decode(chunk, { stream: true });
     return text + decoder.decode();
   };
@@ -41,21 +56,29 @@ async function readText(request: Request, maxBytes: number, startTimer?: StartTi
 export function readBodyBytes(
   request: Request,
   maxBytes: number,
+  hold: HoldBytes,
   startTimer?: StartTimer,
 ): Promise<Uint8Array> {
-  return unlessGone(readBytes(request, maxBytes, startTimer));
+  return unlessGone(readBytes(request, maxBytes, hold, startTimer));
 }
 
-async function readBytes(request: Request, maxBytes: number, startTimer?: StartTimer): Promise<Uint8Array> {
+async function readBytes(
+  request: Request,
+  maxBytes: number,
+  hold: HoldBytes,
+  startTimer?: StartTimer,
+): Promise<Uint8Array> {
   const format = compressionOf(request.headers);
   const length = declaredLength(request, maxBytes);
   const { body } = request;
   if (!body) return new Uint8Array();
-  if (length !== undefined && format === undefined)
+  if (length !== undefined && format === undefined) {
+    hold(length);
     return withinBodyTime(length, () => request.bytes(), startTimer);
+  }
   const readPieces = async (note: NoteBytes): Promise<Uint8Array> => {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of limited(body, format, maxBytes, note)) chunks.push(chunk);
+    for await (const chunk of limited(body, format, maxBytes, note, hold)) chunks.push(chunk);
     return new Blob(chunks).bytes();
   };
   return withinBodyTime(0, readPieces, startTimer);
@@ -72,13 +95,13 @@ export interface PassedBody {
  * The body as a stream where its length is known, else read first, so that one that is too large is refused before the
  * upstream is called. A compressed one is passed on decompressed.
  */
-export async function passBody(request: Request, maxBytes: number): Promise<PassedBody> {
+export async function passBody(request: Request, maxBytes: number, hold: HoldBytes): Promise<PassedBody> {
   const noFault = (): undefined => undefined;
   const length = declaredLength(request, maxBytes);
   const { body } = request;
   if (!body) return { payload: undefined, fault: noFault };
   if (length === undefined || compressionOf(request.headers) !== undefined)
-    return { payload: await readBodyBytes(request, maxBytes), fault: noFault };
+    return { payload: await readBodyBytes(request, maxBytes, hold), fault: noFault };
   const { stream, fault }: TimedBody = passWithinTime(body, length);
   return { payload: stream, fault };
 }
@@ -100,6 +123,7 @@ async function* limited(
   format: Compression | undefined,
   maxBytes: number,
   note: NoteBytes,
+  hold: HoldBytes,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   // The rest of a body that is too large is left to unread-body.ts.
@@ -111,6 +135,7 @@ async function* limited(
     bytes += chunk.byteLength;
     note(chunk.byteLength);
     if (bytes > maxBytes) throw tooLarge(maxBytes);
+    hold(chunk.byteLength);
     yield chunk;
   }
 }

@@ -7,6 +7,7 @@ import type { ChatRequest } from "../schema/chat.ts";
 import type { ClientWire, RequestContext } from "../wires/client-wire.ts";
 import { countTokens } from "../pipeline/operations/count-tokens.ts";
 import { labelsOf, readRequestOptions } from "../pipeline/request-options.ts";
+import { holdFor } from "./open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 
 /** How one wire asks for a count and gets it. */
@@ -29,7 +30,11 @@ export async function answerTokenCount(
   const { bundle, key } = caller;
   const { raw: request } = c.req;
   const options = readRequestOptions(request.headers);
-  const body = await readBodyText(request, bundle.tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES);
+  const body = await readBodyText(
+    request,
+    bundle.tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+    holdFor(c),
+  );
   const { defaultRoute: defaultModel } = bundle.tenant;
   const chat = parse(body, { ...(defaultModel !== undefined && { defaultModel }), ...context });
   scope.facts.model = chat.model;
@@ -47,6 +52,7 @@ export async function answerTokenCount(
       headers: request.headers,
       trace: scope.trace,
       facts: scope.facts,
+      holder: scope.facts,
       release() {},
     },
     services.depsFor(bundle, (work) => c.executionCtx.waitUntil(work)),

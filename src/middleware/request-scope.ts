@@ -62,6 +62,7 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
     const finish = (): void => {
       trace.root.set(rootAttributes(facts));
       trace.root.end();
+      services.bodies.release(facts);
     };
     const scope: RequestScope = {
       trace,
@@ -73,8 +74,8 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
     };
     c.set("scope", scope);
     await next();
-    if (mayHaveUnreadBody(c)) await dropUnreadBody(c.req.raw);
     try {
+      if (mayHaveUnreadBody(c)) await dropUnreadBody(c.req.raw);
       describe(c, scope, services.now());
     } finally {
       // Whatever went wrong with a header: the request has its trace.

@@ -21,6 +21,7 @@ import type {
   Refused,
   Settlement,
 } from "../limits/protocol.ts";
+import type { BodyHolder, BodyMemory } from "../runtime/body-memory.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { ProviderAccount } from "../wires/upstream-wire.ts";
@@ -46,6 +47,8 @@ export interface Call {
   readonly headers: Headers;
   readonly trace: RequestTrace;
   readonly facts: RequestFacts;
+  /** Whose the bytes of its bodies are, also in the calls that are made for a part of it. */
+  readonly holder: BodyHolder;
   /**
    * Waits without the slot that the request holds, and takes one again. Throws `error` with a true `Retry-After` where it
    * gets none. Absent before its admission.
@@ -91,6 +94,8 @@ export interface QueuePort {
 
 export interface Deps extends UpstreamPorts {
   readonly random: () => number;
+  /** The bytes of bodies that this isolate holds, of all requests. */
+  readonly bodies: BodyMemory;
   readonly queue: QueuePort;
   readonly cacheStore: CacheStore;
   /** Where prompts and answers are left for the trace; absent unless the tenant wants them there. */

@@ -38,6 +38,8 @@ export interface RequestFacts {
   cache?: CacheStatus;
   /** How a hit was found. */
   cacheKind?: "exact" | "semantic";
+  /** Bytes of its bodies that the isolate holds: runtime/body-memory.ts. */
+  heldBytes?: number;
   /** Of the most similar entry, whether it was similar enough or not. */
   cacheSimilarity?: number;
   /** Cost of the semantic look-up's embedding: a part of `costUsd`, recorded in the ledger by itself. */

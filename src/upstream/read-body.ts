@@ -19,22 +19,32 @@ const MAX_ERROR_BYTES = 64 * 1024;
 
 /**
  * A whole answer. `idleMs` limits the gaps between its pieces, or 64 KB of a body whose length the head names; the time to
- * the first piece is limited only where the call has a first-byte limit. Throws as `sendUpstream` does, `upstream_error` for a body that is cut and
- * `upstream_malformed` for one above 64 MB.
+ * the first piece is limited only where the call has a first-byte limit. `hold` is given its bytes, of known length all at
+ * once, else piece by piece; what it throws ends the call. Throws as `sendUpstream` does, `upstream_error` for a body that
+ * is cut and `upstream_malformed` for one above 64 MB.
  */
-export async function readBody(call: UpstreamCall, idleMs: number): Promise<string> {
+export async function readBody(
+  call: UpstreamCall,
+  idleMs: number,
+  hold: (bytes: number) => void,
+): Promise<string> {
   let text = "";
   try {
     const bytes = knownBytes(call.response.headers);
     if (bytes !== undefined && bytes <= MAX_ANSWER_BYTES) {
+      hold(bytes);
       call.arm("idle", idleMs * Math.max(1, Math.ceil(bytes / MIN_BYTES_PER_IDLE)));
       return await call.response.text();
     }
     // The head is the first byte of an answer that was given a limit for it.
     if (call.hasFirstByteLimit) call.arm("idle", idleMs);
-    const isWhole = await readPieces(call, idleMs, MAX_ANSWER_BYTES, (piece) => (text += piece));
+    const isWhole = await readPieces(call, idleMs, MAX_ANSWER_BYTES, (piece, taken) => {
+      hold(taken);
+      text += piece;
+    });
     if (isWhole) return text;
   } catch (thrown) {
+    if (thrown instanceof GatewayError) call.abort("client");
     throw call.toError(thrown);
   } finally {
     call.release();
@@ -78,7 +88,7 @@ async function readPieces(
   call: UpstreamCall,
   idleMs: number,
   maxBytes: number,
-  take: (piece: string) => void,
+  take: (piece: string, bytes: number) => void,
 ): Promise<boolean> {
   const { body } = call.response;
   if (!body) return true;
@@ -88,14 +98,14 @@ async function readPieces(
   for (let piece = await source.next(); piece !== undefined; piece = await source.next()) {
     bytes += piece.byteLength;
     const excess = Math.max(0, bytes - maxBytes);
-    take(decoder.decode(piece.subarray(0, piece.byteLength - excess), { stream: true }));
+    take(decoder.decode(piece.subarray(0, piece.byteLength - excess), { stream: true }), piece.byteLength);
     if (excess > 0) {
       void source.cancel().catch(() => {});
       return false;
     }
     call.arm("idle", idleMs);
   }
-  take(decoder.decode());
+  take(decoder.decode(), 0);
   return true;
 }
 

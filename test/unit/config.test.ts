@@ -28,6 +28,7 @@ describe("settings", () => {
       isContentAllowed: true,
       defaultLimits: "",
       maxLimits: "",
+      bodyMemoryBytes: 24 * 1024 * 1024,
       isLocal: false,
     });
   });
@@ -61,6 +62,7 @@ describe("settings", () => {
         DEV_TENANT: "false",
         CONTENT_CAPTURE: "false",
         DEFAULT_LIMITS: '{"concurrency":4}',
+        BODY_MEMORY_MB: "2",
       }),
     ).toEqual({
       adminToken: "a-secret-of-24-characters",
@@ -73,6 +75,7 @@ describe("settings", () => {
       isContentAllowed: false,
       defaultLimits: '{"concurrency":4}',
       maxLimits: "",
+      bodyMemoryBytes: 2 * 1024 * 1024,
       isLocal: false,
     });
   });

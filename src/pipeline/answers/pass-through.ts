@@ -3,7 +3,7 @@
  * counted where it can be read while they pass, never guessed.
  */
 
-import { type AnswerContext, claim, reportedOf } from "./answer-context.ts";
+import { type AnswerContext, claim, readHeld, reportedOf } from "./answer-context.ts";
 import { countRelayed } from "./answer-summary.ts";
 import { type Inspector } from "./inspectors.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
@@ -11,9 +11,7 @@ import { billAnswer } from "../attempts/bill.ts";
 import type { ForwardExchange, NativeExchange } from "../attempts/exchange.ts";
 import type { Answered, RelayEnd } from "../ended.ts";
 import type { GatewayError } from "../../errors.ts";
-import type { ProviderAccount } from "../../wires/upstream-wire.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
-import { readBody } from "../../upstream/read-body.ts";
 import { scrubCredentials, secretsOf } from "../../wires/scrub-credentials.ts";
 import { headersToClient } from "../../upstream/native-headers.ts";
 import type { StreamReport } from "../../upstream/stream.ts";
@@ -49,13 +47,13 @@ export async function passThrough(
     };
   }
   if (refusal !== undefined) {
-    const body = await readRefusal(upstreamCall, contentType, target.account, idleMs);
+    const body = await readRefusal(context, upstreamCall, contentType, idleMs);
     call.facts.firstByteAt = deps.now();
     return { generation: { ...head, body }, ended: relayEnd(context, status, inspector, refusal), refusal };
   }
   if (!isNative && contentType.startsWith("application/json")) {
     // A whole, so that the response's head can name its cost.
-    const body = await readBody(upstreamCall, idleMs);
+    const body = await readHeld(context, upstreamCall, idleMs);
     call.facts.firstByteAt = deps.now();
     inspector?.push(new TextEncoder().encode(body));
     return { generation: { ...head, body }, ended: relayEnd(context, status, inspector) };
@@ -76,14 +74,14 @@ const TEXT = /^(?:text\/|application\/(?:[\w.-]+\+)?json\b)/i;
 
 /** A vendor's error may repeat the request, and with it the credential: only text is passed on, scrubbed. */
 async function readRefusal(
+  context: AnswerContext,
   upstreamCall: UpstreamCall,
   contentType: string,
-  account: ProviderAccount,
   idleMs: number,
 ): Promise<string> {
-  const body = await readBody(upstreamCall, idleMs);
+  const body = await readHeld(context, upstreamCall, idleMs);
   if (!TEXT.test(contentType)) return "";
-  return scrubCredentials(body.slice(0, MAX_REFUSAL_CHARS), secretsOf(account));
+  return scrubCredentials(body.slice(0, MAX_REFUSAL_CHARS), secretsOf(context.target.account));
 }
 
 /** Ends the attempt's span and puts on the bill what could be read. */

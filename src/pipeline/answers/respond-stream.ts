@@ -1,6 +1,6 @@
 /** A chat stream on its way to the client: forwarded untouched where both sides speak one wire, else translated. */
 
-import { type AnswerContext, claim, openFormat, reportedOf } from "./answer-context.ts";
+import { type AnswerContext, claim, letRequestGo, openFormat, reportedOf } from "./answer-context.ts";
 import { type AnswerSummary, countUsage, createAnswerCollector } from "./answer-summary.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { billAnswer } from "../attempts/bill.ts";
@@ -32,6 +32,7 @@ export async function answerStream(
   const open = exchange.isForwarded ? forward : translate;
   const { opened, sent, summary } = await open(context, exchange, upstreamCall, idleMs);
   claim(context, upstreamCall);
+  letRequestGo(context);
   const firstChunkMs = opened.firstChunkAt - startedAt;
   call.facts.firstByteAt = opened.firstChunkAt;
   span.event("gateway.stream.first_chunk", {}, opened.firstChunkAt);

@@ -3,7 +3,7 @@
  * the answer; what the request makes of it is end.ts.
  */
 
-import { type AnswerContext, claim, openFormat, reportedOf } from "./answer-context.ts";
+import { type AnswerContext, claim, openFormat, readHeld, reportedOf } from "./answer-context.ts";
 import { countUsage } from "./answer-summary.ts";
 import { isEventStream, isJson, wholeFromEvents } from "./other-form.ts";
 import { passThrough } from "./pass-through.ts";
@@ -16,7 +16,6 @@ import type { Answered } from "../ended.ts";
 import { GatewayError } from "../../errors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
-import { readBody } from "../../upstream/read-body.ts";
 import { parseJson } from "../../json/exact.ts";
 
 const JSON_TYPE = "application/json";
@@ -54,7 +53,7 @@ async function answerWhole(
 ): Promise<Answered> {
   const { attempts, turn, span, startedAt } = context;
   const { call, deps } = attempts;
-  const received = await readBody(upstreamCall, idleMs);
+  const received = await readHeld(context, upstreamCall, idleMs);
   const { answer, choices = [], format } = read(context, received, exchange, upstreamCall);
   deps.content?.note(call, span.ref, () => choices);
   // Before the claim: an answer that comes too late costs as much.
@@ -119,13 +118,13 @@ function formatSpanned(context: AnswerContext, format: () => string): string {
 
 /** The vendor's own count of a prompt's tokens: free, and its body is the client's where both speak one wire. */
 async function readCount(
-  { span }: AnswerContext,
+  context: AnswerContext,
   exchange: CountExchange,
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Answered> {
-  const body = await readBody(upstreamCall, idleMs);
-  endAttempt(span, { status: upstreamCall.response.status });
+  const body = await readHeld(context, upstreamCall, idleMs);
+  endAttempt(context.span, { status: upstreamCall.response.status });
   exchange.read(body);
   return { generation: { contentType: JSON_TYPE, body }, ended: { kind: "count" } };
 }

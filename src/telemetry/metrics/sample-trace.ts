@@ -68,7 +68,10 @@ function sampleRequest(root: FinishedSpan, last: FinishedSpan | undefined, measu
   };
   measure("gateway.requests", requests, 1, counted ?? 1);
   if (counted === null) measure("gateway.request.duration", outcome, root.endAt - root.startAt);
-  if (root.attributes["gateway.outcome"] === "rejected") {
+  // A full isolate refuses with 503: by a limit as well, though not by one of the client's.
+  const isRefused =
+    root.attributes["gateway.outcome"] === "rejected" || root.attributes["gateway.limit.name"] !== undefined;
+  if (isRefused) {
     measure("gateway.refusals", labelsOf(root, ["gateway.decision", "gateway.limit.name"]), 1, counted ?? 1);
   }
 }

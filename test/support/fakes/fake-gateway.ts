@@ -20,6 +20,7 @@ import {
 } from "../../../src/targets/isolate-circuits.ts";
 import { createConcurrencyLimiter } from "../../../src/targets/concurrency-limiter.ts";
 import type { Call, Deps, Generation, QueuePort } from "../../../src/pipeline/ports.ts";
+import { createBodyMemory } from "../../../src/runtime/body-memory.ts";
 import { type RequestFacts, rootAttributes } from "../../../src/pipeline/request-facts.ts";
 import { readRequestOptions } from "../../../src/pipeline/request-options.ts";
 import { providerOf } from "../../../src/providers/registry.ts";
@@ -199,6 +200,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       setup.pass(ms);
       options.onSleep?.(ms);
     },
+    bodies: createBodyMemory(Infinity, () => 0),
     random: () => 0.5,
     queue,
     cacheStore,
@@ -240,6 +242,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       ? options.request.clientWire.parseRequest(JSON.stringify(options.request.body), options.request.context)
       : fakeChat(options.chat),
     clientWire: options.request?.clientWire ?? openAiChat,
+    holder: facts,
     bundle,
     key: bundle.keys[0] ?? fakeKey,
     options: readRequestOptions(headers),

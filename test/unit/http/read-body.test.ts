@@ -35,36 +35,62 @@ function declared(text: string): Request {
   return new Request("http://gw/", { method: "POST", body: text, headers });
 }
 
+/** There is room for everything. */
+const HOLD = (): void => {};
+
 const tooLarge = expect.objectContaining({
   code: "request_too_large",
   status: 413,
   message: expect.stringContaining("limits.maxBodyBytes"),
 });
 
+describe("what is held of a body", () => {
+  const full = (): never => {
+    throw new Error("no room");
+  };
+
+  test("is counted before it is read where its length is declared, else piece by piece", async () => {
+    const held: number[] = [];
+    const hold = (bytes: number): void => void held.push(bytes);
+    await readBodyText(declared("12345"), 5, hold);
+    await readBodyText(chunked("12345", 2).request, 5, hold);
+    expect(held).toEqual([5, 2, 2, 1]);
+  });
+
+  test("is nothing where there is no room: it is not read on", async () => {
+    const request = declared("12345");
+    await expect(readBodyText(request, 5, full)).rejects.toThrow();
+    expect(request.bodyUsed).toBe(false);
+    const { request: pieces, taken } = chunked("x".repeat(100), 10);
+    await expect(readBodyText(pieces, 100, full)).rejects.toThrow();
+    expect(taken.bytes).toBeLessThanOrEqual(20);
+  });
+});
+
 describe("a body that tells its length", () => {
   test("is read when it fits exactly", async () => {
-    expect(await readBodyText(declared("12345"), 5)).toBe("12345");
+    expect(await readBodyText(declared("12345"), 5, HOLD)).toBe("12345");
   });
 
   test("is refused unread when it is one byte too large", async () => {
     const request = declared("123456");
-    await expect(readBodyText(request, 5)).rejects.toEqual(tooLarge);
+    await expect(readBodyText(request, 5, HOLD)).rejects.toEqual(tooLarge);
     expect(request.bodyUsed).toBe(false);
   });
 
   test("is measured in bytes, not in characters", async () => {
-    await expect(readBodyText(declared("ééé"), 5)).rejects.toEqual(tooLarge);
+    await expect(readBodyText(declared("ééé"), 5, HOLD)).rejects.toEqual(tooLarge);
   });
 });
 
 describe("a body that comes in pieces", () => {
   test("is read when it fits exactly", async () => {
-    expect(await readBodyText(chunked("12345", 2).request, 5)).toBe("12345");
+    expect(await readBodyText(chunked("12345", 2).request, 5, HOLD)).toBe("12345");
   });
 
   test("is given up as soon as it is too large, not at its end", async () => {
     const { request, taken } = chunked("x".repeat(1000), 10);
-    await expect(readBodyText(request, 25)).rejects.toEqual(tooLarge);
+    await expect(readBodyText(request, 25, HOLD)).rejects.toEqual(tooLarge);
     expect(taken.bytes).toBeLessThanOrEqual(40);
     // The rest is read and dropped before the answer: a connection closed meanwhile would lose it.
     expect(taken.isCancelled).toBe(false);
@@ -74,7 +100,7 @@ describe("a body that comes in pieces", () => {
 
   test.each([1, 2, 3, 5])("keeps its characters whole over pieces of %i bytes", async (size) => {
     const text = "aé€😀" + "😀".repeat(5);
-    expect(await readBodyText(chunked(text, size).request, 1000)).toBe(text);
+    expect(await readBodyText(chunked(text, size).request, 1000, HOLD)).toBe(text);
   });
 
   test("shows that it ended inside a character", async () => {
@@ -85,12 +111,12 @@ describe("a body that comes in pieces", () => {
       },
     });
     const request = new Request("http://gw/", { method: "POST", body, duplex: "half" } as RequestInit);
-    expect(await readBodyText(request, 10)).toBe("a\uFFFD");
+    expect(await readBodyText(request, 10, HOLD)).toBe("a\uFFFD");
   });
 });
 
 test("no body at all is an empty text", async () => {
-  expect(await readBodyText(new Request("http://gw/", { method: "POST" }), 10)).toBe("");
+  expect(await readBodyText(new Request("http://gw/", { method: "POST" }), 10, HOLD)).toBe("");
 });
 
 describe("a body that takes its time", () => {
@@ -140,7 +166,7 @@ describe("a body that takes its time", () => {
     ],
   ])("%s", async (_, headers, ms, message) => {
     const { startTimer, fire } = manualTimers();
-    const reading = readBodyText(trickling(headers).request, 2_000_000, startTimer);
+    const reading = readBodyText(trickling(headers).request, 2_000_000, HOLD, startTimer);
     expect(fire()).toBe(ms);
     await expect(reading).rejects.toEqual(tooSlow(message));
   });
@@ -148,7 +174,7 @@ describe("a body that takes its time", () => {
   test("gets more time for what has arrived, and no more than that", async () => {
     const { startTimer, fire } = manualTimers();
     const { request, send } = trickling();
-    const reading = readBodyText(request, 2_000_000, startTimer);
+    const reading = readBodyText(request, 2_000_000, HOLD, startTimer);
     send(new Uint8Array(256 * 1024));
     await new Promise((resolve) => setTimeout(resolve));
     expect(fire()).toBe(10_000);
@@ -158,8 +184,8 @@ describe("a body that takes its time", () => {
 
   test("leaves no timer behind when it is over", async () => {
     const { startTimer, pending } = manualTimers();
-    await readBodyText(declared("12345"), 5, startTimer);
-    await readBodyText(chunked("12345", 2).request, 5, startTimer);
+    await readBodyText(declared("12345"), 5, HOLD, startTimer);
+    await readBodyText(chunked("12345", 2).request, 5, HOLD, startTimer);
     expect(pending).toEqual([]);
   });
 });

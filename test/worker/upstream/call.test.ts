@@ -217,7 +217,7 @@ describe("time limits", () => {
   test("a whole answer has the idle time from its head on, whatever the first byte took", async () => {
     const fault = await onTestClock(IDLE_MS, async () => {
       const attempt = await start(endless).calling;
-      return faultOf(readBody(attempt, IDLE_MS));
+      return faultOf(readBody(attempt, IDLE_MS, () => {}));
     });
     expect(fault).toMatchObject({
       code: "upstream_timeout",
@@ -229,7 +229,7 @@ describe("time limits", () => {
     const silent: FakeReply = async (call) => withLength(await endless(call), 100_000);
     const { upstream, calling } = start(silent);
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
-    const reading = calling.then((attempt) => faultOf(readBody(attempt, IDLE_MS)));
+    const reading = calling.then((attempt) => faultOf(readBody(attempt, IDLE_MS, () => {})));
     await vi.advanceTimersByTimeAsync(2 * IDLE_MS - 1);
     expect(upstream.calls[0]?.signal.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
@@ -254,7 +254,7 @@ describe("time limits", () => {
   ])("a call that was %s leaves no timer", async (_, reply) => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const work = async (): Promise<void> => {
-      await readBody(await start(reply).calling, IDLE_MS);
+      await readBody(await start(reply).calling, IDLE_MS, () => {});
     };
     await work().catch((thrown: unknown) => expect(thrown).toBeInstanceOf(GatewayError));
     expect(vi.getTimerCount()).toBe(0);
@@ -262,7 +262,7 @@ describe("time limits", () => {
 
   test("the platform need not wait for a call that is over", async () => {
     const ctx = createExecutionContext();
-    ctx.waitUntil(start(completion()).calling.then((attempt) => readBody(attempt, IDLE_MS)));
+    ctx.waitUntil(start(completion()).calling.then((attempt) => readBody(attempt, IDLE_MS, () => {})));
     const startedAt = Date.now();
     await waitOnExecutionContext(ctx);
     expect(Date.now() - startedAt).toBeLessThan(1000);
@@ -281,7 +281,7 @@ describe("an abort", () => {
   test("by the client in the middle of a whole answer too", async () => {
     const client = new AbortController();
     const attempt = await start(endless, { signal: client.signal }).calling;
-    const reading = readBody(attempt, IDLE_MS);
+    const reading = readBody(attempt, IDLE_MS, () => {});
     client.abort();
     expect(await faultOf(reading)).toMatchObject({ code: "client_disconnected" });
   });
@@ -296,7 +296,7 @@ describe("an abort", () => {
     attempt.abort("idle");
     attempt.abort("client");
     expect(attempt.abortedBy()).toBe("idle");
-    expect(await faultOf(readBody(attempt, IDLE_MS))).toMatchObject({ code: "upstream_timeout" });
+    expect(await faultOf(readBody(attempt, IDLE_MS, () => {}))).toMatchObject({ code: "upstream_timeout" });
   });
 
   test("arming a limit again leaves the one before without effect", async () => {
@@ -324,7 +324,7 @@ describe("a provider inside the Worker", () => {
       },
     });
     const attempt = await calling;
-    expect(await readBody(attempt, IDLE_MS)).toContain("Hello");
+    expect(await readBody(attempt, IDLE_MS, () => {})).toContain("Hello");
     expect(upstream.calls).toEqual([]);
     const [[request, context] = []] = seen;
     expect(request?.url).toBe("https://up.example/v1/chat/completions");
