@@ -3,6 +3,7 @@
 import type { Deps } from "./pipeline/ports.ts";
 import type { DirectoryApi } from "./tenants/directory/directory-api.ts";
 import type { Settings } from "./config.ts";
+import type { UnqueuedRate } from "./limits/isolate/unqueued-rate.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import type { RequestFacts } from "./pipeline/request-facts.ts";
 import type { ProbeReport } from "./telemetry/export/destination-probe.ts";
@@ -33,6 +34,8 @@ export interface Services {
   readonly testDestination: (bundle: TenantBundle, name: string) => Promise<ProbeReport | undefined>;
   /** The bytes of bodies that the isolate holds. */
   readonly bodies: BodyMemory;
+  /** How often a key's requests may be answered without the tenant's queue. */
+  readonly unqueued: UnqueuedRate;
   readonly now: () => number;
 }
 

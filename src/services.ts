@@ -12,6 +12,7 @@ import { GatewayError } from "./errors.ts";
 import { createInflightClient } from "./coalescing/coalescing-client.ts";
 import type { Deps } from "./pipeline/ports.ts";
 import { createModelRunner } from "./upstream/model-binding.ts";
+import { createUnqueuedRate } from "./limits/isolate/unqueued-rate.ts";
 import { createQueueClient } from "./limits/isolate/queue-client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import { findPrice, isPriced } from "./pricing/prices.ts";
@@ -101,6 +102,7 @@ export function createServices(env: Env): IsolateServices {
     },
     now,
   });
+  const unqueued = createUnqueuedRate();
   const bodies = createBodyMemory(settings.bodyMemoryBytes, Math.random);
   const measured = createMeasuredTargets(Math.random);
   const flights = createInflightClient((name) => env.INFLIGHT.getByName(name));
@@ -119,6 +121,7 @@ export function createServices(env: Env): IsolateServices {
       now,
       random: Math.random,
       bodies,
+      unqueued,
       queue: tenantQueue,
       cacheStore,
       ...(wantsContent(bundle, settings) && { content: contents }),
@@ -191,6 +194,7 @@ export function createServices(env: Env): IsolateServices {
     exporter,
     meter,
     bodies,
+    unqueued,
     now,
   };
 }

@@ -9,6 +9,7 @@ import { clientAddress } from "../http/client-address.ts";
 import { keyInSubprotocols } from "../wires/openai-realtime/handshake.ts";
 import { KEY_HEADERS } from "../wires/registry.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
+import { unqueuedPerMinute } from "../limits/isolate/unqueued-rate.ts";
 import { findValidKey, hashKey, isUsableKey, isWellFormed } from "../tenants/key-format.ts";
 import type { KeyRecord } from "../tenants/records/records.ts";
 import type { LoadedTenant } from "../tenants/source.ts";
@@ -22,9 +23,30 @@ export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (caller.bundle.tenant.status === "suspended") {
     throw new GatewayError("tenant_suspended", "This tenant is suspended. Contact the gateway's operator.");
   }
+  checkUnqueuedRate(caller, scope, services);
   c.set("caller", caller);
   await next();
 };
+
+const MS_PER_SECOND = 1000;
+
+/** Whether it will go to the queue is not known yet: there it is given back. Throws `rate_limited`. */
+function checkUnqueuedRate(
+  { bundle, key }: Caller,
+  { facts }: RequestScope,
+  { unqueued, now }: Pick<Services, "unqueued" | "now">,
+): void {
+  const value = unqueuedPerMinute(bundle.tenant.limits, key.limits);
+  const retryAfterMs = unqueued.take(facts, key.id, value, now());
+  if (retryAfterMs === 0) return;
+  const message =
+    `This key's limit of requests that no model answers (cache hits, replays, lists, counts: ${value} per minute) is reached. ` +
+    `Try again in ${Math.round(retryAfterMs) / MS_PER_SECOND} s.`;
+  throw new GatewayError("rate_limited", message, {
+    limit: { name: "unqueued_requests_per_minute", value, remaining: 0 },
+    retryAfterMs,
+  });
+}
 
 async function identify(
   request: Request,

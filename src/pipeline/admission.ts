@@ -28,6 +28,7 @@ export async function admit(
   again?: { readonly number: number; readonly leftMs: number },
 ): Promise<HeldLease> {
   const { bundle, key, options, facts, trace } = call;
+  deps.unqueued.giveBack(call.holder, deps.now());
   const { store } = bundle.tenant.tracing;
   const limits = toQueueLimits(bundle.tenant.limits, bundle.tenant.budget, bundle.limitRulesId);
   const estimate = reservationOf(call, plan, deps);

@@ -13,6 +13,7 @@ import type { ClientWire, ClientEmbeddingWire } from "../wires/client-wire.ts";
 import type { InflightRpc } from "../coalescing/protocol.ts";
 import type { BudgetAlert } from "../limits/budget-protocol.ts";
 import type { HeartbeatHooks } from "../limits/isolate/heartbeat.ts";
+import type { UnqueuedRate, UnqueuedTurn } from "../limits/isolate/unqueued-rate.ts";
 import type {
   AdmissionReply,
   AdmissionRequest,
@@ -47,8 +48,8 @@ export interface Call {
   readonly headers: Headers;
   readonly trace: RequestTrace;
   readonly facts: RequestFacts;
-  /** Whose the bytes of its bodies are, also in the calls that are made for a part of it. */
-  readonly holder: BodyHolder;
+  /** What the isolate counts for it, also in the calls that are made for a part of it: bytes of bodies, and its turn. */
+  readonly holder: BodyHolder & UnqueuedTurn;
   /**
    * Waits without the slot that the request holds, and takes one again. Throws `error` with a true `Retry-After` where it
    * gets none. Absent before its admission.
@@ -96,6 +97,8 @@ export interface Deps extends UpstreamPorts {
   readonly random: () => number;
   /** The bytes of bodies that this isolate holds, of all requests. */
   readonly bodies: BodyMemory;
+  /** The requests that are answered without the queue. */
+  readonly unqueued: Pick<UnqueuedRate, "giveBack">;
   readonly queue: QueuePort;
   readonly cacheStore: CacheStore;
   /** Where prompts and answers are left for the trace; absent unless the tenant wants them there. */

@@ -40,6 +40,8 @@ export interface RequestFacts {
   cacheKind?: "exact" | "semantic";
   /** Bytes of its bodies that the isolate holds: runtime/body-memory.ts. */
   heldBytes?: number;
+  /** The key whose rate of requests without the queue counts it: limits/isolate/unqueued-rate.ts. */
+  unqueuedKey?: string | undefined;
   /** Of the most similar entry, whether it was similar enough or not. */
   cacheSimilarity?: number;
   /** Cost of the semantic look-up's embedding: a part of `costUsd`, recorded in the ledger by itself. */

@@ -57,7 +57,14 @@ function parseJson(text: string): unknown {
   }
 }
 
-const RATES = ["requestsPerMinute", "burst", "tokensPerMinute", "concurrency", "maxBodyBytes"] as const;
+const RATES = [
+  "requestsPerMinute",
+  "burst",
+  "tokensPerMinute",
+  "concurrency",
+  "unqueuedRequestsPerMinute",
+  "maxBodyBytes",
+] as const;
 const QUEUE = ["maxDepth", "maxWaitMs"] as const;
 
 /** A record's own limits, none above its ceiling. */

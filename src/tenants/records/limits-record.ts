@@ -12,6 +12,8 @@ export const limitsSchema = z.strictObject({
   burst: count.optional(),
   tokensPerMinute: count.optional(),
   concurrency: count.optional(),
+  /** A key's requests that are answered without the queue, in each isolate. */
+  unqueuedRequestsPerMinute: count.optional(),
   maxBodyBytes: count.max(MAX_BODY_BYTES).optional(),
   queue: z
     .strictObject({
@@ -27,7 +29,7 @@ const MAX_DRAIN_SECONDS = 3600;
 
 /** What `POST …/queue/limits` takes: limits that replace the record's for a time; 0 seconds ends it. */
 export const raiseSchema = z.strictObject({
-  limits: limitsSchema.omit({ maxBodyBytes: true }),
+  limits: limitsSchema.omit({ maxBodyBytes: true, unqueuedRequestsPerMinute: true }),
   forSeconds: z.int().nonnegative().max(MAX_RAISE_SECONDS),
 });
 

@@ -25,7 +25,10 @@ export function toQueueLimits(record: LimitsRecord, budget?: BudgetRecord, rules
 }
 
 /** Only the limits that are named: those that an operator overrides for a time. */
-export function toRaisedLimits({ queue, ...rates }: Omit<LimitsRecord, "maxBodyBytes">): Partial<Limits> {
+export function toRaisedLimits({
+  queue,
+  ...rates
+}: Omit<LimitsRecord, "maxBodyBytes" | "unqueuedRequestsPerMinute">): Partial<Limits> {
   const raised: { -readonly [name in keyof Limits]?: Limits[name] } = {};
   if (rates.requestsPerMinute !== undefined) raised.requestsPerMinute = rates.requestsPerMinute;
   if (rates.burst !== undefined) raised.burst = rates.burst;

@@ -20,6 +20,7 @@ import {
 } from "../../../src/targets/isolate-circuits.ts";
 import { createConcurrencyLimiter } from "../../../src/targets/concurrency-limiter.ts";
 import type { Call, Deps, Generation, QueuePort } from "../../../src/pipeline/ports.ts";
+import { createUnqueuedRate } from "../../../src/limits/isolate/unqueued-rate.ts";
 import { createBodyMemory } from "../../../src/runtime/body-memory.ts";
 import { type RequestFacts, rootAttributes } from "../../../src/pipeline/request-facts.ts";
 import { readRequestOptions } from "../../../src/pipeline/request-options.ts";
@@ -200,6 +201,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       setup.pass(ms);
       options.onSleep?.(ms);
     },
+    unqueued: createUnqueuedRate(),
     bodies: createBodyMemory(Infinity, () => 0),
     random: () => 0.5,
     queue,

@@ -3,6 +3,8 @@
 import { Hono } from "hono";
 import { beforeAll, describe, expect, test } from "vitest";
 import { getModel, listModels } from "../../../routes/models.ts";
+import { createUnqueuedRate } from "../../../src/limits/isolate/unqueued-rate.ts";
+import { createBodyMemory } from "../../../src/runtime/body-memory.ts";
 import type { AppEnv } from "../../../src/app-types.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { authenticate } from "../../../src/middleware/authenticate.ts";
@@ -63,6 +65,8 @@ function createWorld(world: World = {}) {
   const services = {
     settings: { corsOrigins: world.corsOrigins ?? [] },
     tenants,
+    bodies: createBodyMemory(Infinity, () => 0),
+    unqueued: createUnqueuedRate(),
     now: () => NOON,
   } as unknown as IsolateServices;
   const app = new Hono<AppEnv>();
