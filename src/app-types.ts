@@ -12,7 +12,7 @@ import type { MetricsReader } from "./telemetry/metrics/metrics-reader.ts";
 import type { RequestTrace } from "./telemetry/trace/trace.ts";
 import type { TraceReader } from "./telemetry/store/trace-reader.ts";
 import type { LimitRules } from "./tenants/records/limit-rules.ts";
-import type { BodyMemory } from "./runtime/body-memory.ts";
+import type { BodyMemory } from "./limits/isolate/body-memory.ts";
 import type { KeyRecord, TenantBundle } from "./tenants/records/records.ts";
 import type { TenantSource } from "./tenants/source.ts";
 

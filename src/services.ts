@@ -20,7 +20,7 @@ import { providerOf, REGISTERED_KINDS } from "./providers/registry.ts";
 import { createContentRecorder } from "./telemetry/content/content.ts";
 import { allowedContent, operatorDestination, toDestination } from "./telemetry/export/destination.ts";
 import { probeDestination } from "./telemetry/export/destination-probe.ts";
-import { createBodyMemory } from "./runtime/body-memory.ts";
+import { createBodyMemory } from "./limits/isolate/body-memory.ts";
 import { createMeasuredTargets } from "./targets/targets.ts";
 import { createExporter } from "./telemetry/export/exporter.ts";
 import { createMeter } from "./telemetry/metrics/meter.ts";

@@ -22,7 +22,7 @@ import type {
   Refused,
   Settlement,
 } from "../limits/protocol.ts";
-import type { BodyHolder, BodyMemory } from "../runtime/body-memory.ts";
+import type { BodyHolder, BodyMemory } from "../limits/isolate/body-memory.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { ProviderAccount } from "../wires/upstream-wire.ts";

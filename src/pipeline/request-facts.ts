@@ -38,7 +38,7 @@ export interface RequestFacts {
   cache?: CacheStatus;
   /** How a hit was found. */
   cacheKind?: "exact" | "semantic";
-  /** Bytes of its bodies that the isolate holds: runtime/body-memory.ts. */
+  /** Bytes of its bodies that the isolate holds: limits/isolate/body-memory.ts. */
   heldBytes?: number;
   /** The key whose rate of requests without the queue counts it: limits/isolate/unqueued-rate.ts. */
   unqueuedKey?: string | undefined;

@@ -21,7 +21,7 @@ import {
 import { createConcurrencyLimiter } from "../../../src/targets/concurrency-limiter.ts";
 import type { Call, Deps, Generation, QueuePort } from "../../../src/pipeline/ports.ts";
 import { createUnqueuedRate } from "../../../src/limits/isolate/unqueued-rate.ts";
-import { createBodyMemory } from "../../../src/runtime/body-memory.ts";
+import { createBodyMemory } from "../../../src/limits/isolate/body-memory.ts";
 import { type RequestFacts, rootAttributes } from "../../../src/pipeline/request-facts.ts";
 import { readRequestOptions } from "../../../src/pipeline/request-options.ts";
 import { providerOf } from "../../../src/providers/registry.ts";

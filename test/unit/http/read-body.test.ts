@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { GatewayError } from "../../../src/errors.ts";
 import { readBodyText } from "../../../src/http/read-body.ts";
 import { dropUnreadBody } from "../../../src/http/unread-body.ts";
 import type { StartTimer } from "../../../src/runtime/waits.ts";
@@ -46,7 +47,7 @@ const tooLarge = expect.objectContaining({
 
 describe("what is held of a body", () => {
   const full = (): never => {
-    throw new Error("no room");
+    throw new GatewayError("overloaded", "no room");
   };
 
   test("is counted before it is read where its length is declared, else piece by piece", async () => {
@@ -59,10 +60,10 @@ describe("what is held of a body", () => {
 
   test("is nothing where there is no room: it is not read on", async () => {
     const request = declared("12345");
-    await expect(readBodyText(request, 5, full)).rejects.toThrow();
+    await expect(readBodyText(request, 5, full)).rejects.toThrow("no room");
     expect(request.bodyUsed).toBe(false);
     const { request: pieces, taken } = chunked("x".repeat(100), 10);
-    await expect(readBodyText(pieces, 100, full)).rejects.toThrow();
+    await expect(readBodyText(pieces, 100, full)).rejects.toThrow("no room");
     expect(taken.bytes).toBeLessThanOrEqual(20);
   });
 });

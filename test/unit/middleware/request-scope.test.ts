@@ -4,7 +4,7 @@ import { Hono } from "hono";
 import { beforeAll, describe, expect, test } from "vitest";
 import { getModel, listModels } from "../../../routes/models.ts";
 import { createUnqueuedRate } from "../../../src/limits/isolate/unqueued-rate.ts";
-import { createBodyMemory } from "../../../src/runtime/body-memory.ts";
+import { createBodyMemory } from "../../../src/limits/isolate/body-memory.ts";
 import type { AppEnv } from "../../../src/app-types.ts";
 import { GatewayError } from "../../../src/errors.ts";
 import { authenticate } from "../../../src/middleware/authenticate.ts";

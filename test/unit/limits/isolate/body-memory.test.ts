@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { GatewayError } from "../../../src/errors.ts";
-import { type BodyHolder, createBodyMemory } from "../../../src/runtime/body-memory.ts";
+import { GatewayError } from "../../../../src/errors.ts";
+import { type BodyHolder, createBodyMemory } from "../../../../src/limits/isolate/body-memory.ts";
 
 const MAX = 1000;
 const memory = () => createBodyMemory(MAX, () => 0.5);

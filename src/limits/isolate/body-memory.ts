@@ -4,7 +4,7 @@
  * times as much. Streams that only pass through are not held.
  */
 
-import { GatewayError } from "../errors.ts";
+import { GatewayError } from "../../errors.ts";
 
 /** Whose bytes they are: plain data of one request. */
 export interface BodyHolder {
