@@ -7,6 +7,8 @@ export interface Bill {
   readonly attempt: number;
   readonly usage: TokenUsage;
   readonly isEstimate: boolean;
+  /** The upstream's count could not be true. */
+  readonly isCountRefused?: true;
   /** In micro-US-dollars; undefined for a model without a known price. */
   readonly costMicroUsd: number | undefined;
   /** Whose price it is: the tenant's own or the list's; undefined without one. */

@@ -33,7 +33,9 @@ export function reservationOf(call: BareCall, plan: Plan | undefined, deps: Deps
   const { media } = chat;
   const expected = plan && deps.targets.outputLengths.expected(bundle.id, plan.targets[0].label);
   if (plan === undefined || !hasBudget(call)) return estimateTokens(chat, expected);
-  const isOpenEnded = chat.operation === "chat" && chat.params.maxOutputTokens === undefined;
+  // A vendor's own call has a plan only where its body was read.
+  const isText = chat.operation === "chat" || chat.operation === "proxy";
+  const isOpenEnded = isText && chat.params.maxOutputTokens === undefined;
   const tokens = estimateTokens(chat, expected ?? (isOpenEnded ? OUTPUT_FLOOR_TOKENS : undefined));
   for (const target of plan.targets) {
     const price = priceOfTarget(bundle, target, deps, media);

@@ -87,6 +87,8 @@ export interface TokenUsage {
   readonly images?: number;
   readonly audioSeconds?: number;
   readonly characters?: number;
+  /** The upstream named a count that is not a number of tokens (negative, a fraction, a text): nothing is billed by it. */
+  readonly isUnsound?: boolean;
 }
 
 const DETAILS = [

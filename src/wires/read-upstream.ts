@@ -4,7 +4,8 @@
  */
 
 import { GatewayError } from "../errors.ts";
-import { isRecord, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
+import type { TokenUsage } from "../schema/chat.ts";
+import { isPresent, isRecord, recordOf, textOf, type JsonRecord } from "../json/fields.ts";
 import { parseJson } from "../json/exact.ts";
 
 /** The error of an upstream that broke its own format; says what kind of thing it sent, never what was in it. */
@@ -32,6 +33,15 @@ export function parseEvent(data: string): JsonRecord {
 /** Whether this is a number of tokens. */
 export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+type Soundness = Pick<TokenUsage, "isUnsound">;
+const SOUND: Soundness = {};
+const UNSOUND: Soundness = { isUnsound: true };
+
+/** What a usage says of itself: counts that are there must be numbers of tokens. */
+export function soundnessOf(one: unknown, other: unknown): Soundness {
+  return (isPresent(one) && !isCount(one)) || (isPresent(other) && !isCount(other)) ? UNSOUND : SOUND;
 }
 
 /** A choice's number; its place in the list where the vendor left the number out. */

@@ -138,6 +138,25 @@ export function summariseEmbedding({ model, usage }: EmbeddingResponse): AnswerS
 export interface CountedUsage {
   readonly usage: TokenUsage;
   readonly isEstimate: boolean;
+  /** The upstream's count was refused, and estimated instead. */
+  readonly isRefused?: true;
+}
+
+/** The largest context that a vendor documents is 10,485,760 tokens (Llama 4 Scout, seen 2026-11), the longest answer far below. */
+const MAX_INPUT_TOKENS = 10_485_760;
+const MAX_OUTPUT_TOKENS = 1_048_576;
+
+/** Whether a count may be true: a broken one must neither lock a tenant out of its limits nor spend its budget. */
+function isPlausible(usage: TokenUsage, { params: { choiceCount = 1 } }: ChatRequest): boolean {
+  const { inputTokens, outputTokens, isUnsound } = usage;
+  const isIn = (count: number, most: number): boolean => count >= 0 && count <= most;
+  return (
+    isUnsound !== true &&
+    isIn(inputTokens, MAX_INPUT_TOKENS) &&
+    isIn(outputTokens, MAX_OUTPUT_TOKENS * choiceCount) &&
+    isIn(usage.cacheReadTokens ?? 0, MAX_INPUT_TOKENS) &&
+    isIn(usage.cacheWriteTokens ?? 0, MAX_INPUT_TOKENS)
+  );
 }
 
 /**
@@ -150,6 +169,8 @@ export function countUsage(
   { usage, finishReasons, writtenTokens }: AnswerSummary,
   isCut: boolean,
 ): CountedUsage {
+  if (usage !== undefined && !isPlausible(usage, chat))
+    return { usage: estimateUsage(chat, writtenTokens), isEstimate: true, isRefused: true };
   const hasEnded = finishReasons.length > 0 && finishReasons.every((reason) => reason !== undefined);
   if (usage !== undefined && (hasEnded || !isCut)) return { usage, isEstimate: false };
   const guess = estimateUsage(chat, writtenTokens);
@@ -165,8 +186,9 @@ export function countRelayed(
   answer: AnswerSummary | undefined,
   isCut: boolean,
 ): CountedUsage | undefined {
-  if (answer?.usage !== undefined) return countUsage(chat, answer, isCut);
-  return chat.media && { usage: NO_TOKENS, isEstimate: isCut };
+  const counted = answer?.usage && countUsage(chat, answer, isCut);
+  if (chat.media === undefined || (counted !== undefined && counted.isRefused !== true)) return counted;
+  return { ...counted, usage: NO_TOKENS, isEstimate: isCut || counted !== undefined };
 }
 
 /** What a cut or silent answer used, for want of the upstream's own count. */

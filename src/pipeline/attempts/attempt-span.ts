@@ -122,6 +122,7 @@ export function endAttempt(span: Span, end: AttemptEnd): void {
     "gateway.stream.bytes": report?.bytes,
     "gateway.stream.max_gap_ms": report?.maxGapMs,
     "gateway.usage.source": bill?.isEstimate ? "estimate" : undefined,
+    "gateway.usage.refused": bill?.isCountRefused,
     "gateway.attempt.cost_usd": bill?.costMicroUsd === undefined ? undefined : usd(bill.costMicroUsd),
     ...usageAttributes(bill?.usage),
   });

@@ -102,6 +102,7 @@ function bill(
     attempt: turn.number,
     usage,
     isEstimate,
+    ...(counted.isRefused === true && { isCountRefused: true }),
     costMicroUsd: costMicroUsd(price, usage),
     basis: isSilent ? undefined : found?.basis,
     isLost,

@@ -6,6 +6,10 @@
 import { GatewayError } from "../../errors.ts";
 import { editTopLevel } from "../../json/edit.ts";
 import { isRecord, recordOf, textOf } from "../../json/fields.ts";
+import type { ChatRequest } from "../../schema/chat.ts";
+import { openAiChat } from "../../wires/openai-chat/client-wire.ts";
+import { isCount } from "../../wires/read-upstream.ts";
+import { clientWireNamed } from "../../wires/registry.ts";
 import type { Payload } from "../../upstream/send.ts";
 import { parseWithinBounds } from "../../bytes/json-bounds.ts";
 import type { UpstreamWire } from "../../wires/upstream-wire.ts";
@@ -24,6 +28,8 @@ export interface NativeAsk {
 }
 
 export interface NativeBody {
+  /** What its tokens are estimated from; absent where the body is not read. */
+  readonly content?: Pick<ChatRequest, "wire" | "body" | "params">;
   /** In place of the client's own body; absent where that passes unread. */
   readonly text?: string;
   /** Absent where it is not known. */
@@ -59,7 +65,40 @@ export async function readNativeBody(wires: readonly UpstreamWire[], ask: Native
       ? editTopLevel(text, { set: { stream_options: JSON.stringify({ ...options, include_usage: true }) } })
       : text,
     ...(model !== undefined && { model }),
+    ...(body !== undefined && { content: contentOf(known.wire, body) }),
   };
+}
+
+/** Estimated like a request on the gateway's own paths: by its text, its media, and the longest answer that it allows. */
+function contentOf(
+  { clientWireName }: UpstreamWire,
+  body: Readonly<Record<string, unknown>>,
+): NonNullable<NativeBody["content"]> {
+  const wire = (clientWireName === undefined ? undefined : clientWireNamed(clientWireName)) ?? openAiChat;
+  const maxOutputTokens = maxOutputOf(body);
+  const choiceCount = countIn(body, ["n"]) ?? countIn(recordOf(body["generationConfig"]), ["candidateCount"]);
+  return {
+    wire,
+    body,
+    params: {
+      ...(maxOutputTokens !== undefined && { maxOutputTokens }),
+      ...(choiceCount !== undefined && { choiceCount }),
+    },
+  };
+}
+
+/** Under the names of all wires: where each vendor's documentation has them. */
+function maxOutputOf(body: Readonly<Record<string, unknown>>): number | undefined {
+  return (
+    countIn(body, ["max_completion_tokens", "max_output_tokens", "max_tokens"]) ??
+    countIn(recordOf(body["generationConfig"]), ["maxOutputTokens"]) ??
+    countIn(recordOf(body["inferenceConfig"]), ["maxTokens"])
+  );
+}
+
+function countIn(fields: Readonly<Record<string, unknown>>, names: readonly string[]): number | undefined {
+  const found = names.map((name) => fields[name]).find(isCount);
+  return found === 0 ? undefined : found;
 }
 
 function parse(text: string): Readonly<Record<string, unknown>> | undefined {

@@ -8,7 +8,7 @@ import { callTargets, openAttempts } from "../attempts/attempts.ts";
 import { inspectWire, type Inspector } from "../answers/inspectors.ts";
 import { withLease } from "../lease.ts";
 import { checkNativeAccess } from "./native-access.ts";
-import { type NativeAsk, nativeWireOf, readNativeBody } from "./native-body.ts";
+import { type NativeAsk, type NativeBody, nativeWireOf, readNativeBody } from "./native-body.ts";
 import { refusesUnpriced, unpriced } from "../budget.ts";
 import { priceOfTarget } from "../target-price.ts";
 import { GatewayError } from "../../errors.ts";
@@ -31,13 +31,19 @@ export interface NativeAnswer {
 /** Throws a row of the error table for what the gateway refuses, and for the vendor's 401, 403 and redirects. */
 export async function proxy(asked: BareCall, ask: NativeAsk, deps: Deps): Promise<NativeAnswer> {
   const bundle = await bundleWith(asked.bundle, ask, deps);
-  const call = { ...asked, bundle };
   const { accountName, method } = ask;
-  const target = { accountName, model: "", label: accountName, weight: 1 };
+  const read = await readNativeBody(wiresOf(bundle, accountName, deps), ask);
+  const { model, content } = read;
+  const call = { ...asked, bundle, ...(content !== undefined && { chat: { ...asked.chat, ...content } }) };
+  if (!isPriced(call, ask, model, deps))
+    throw unpriced(model === undefined ? accountName : `${accountName}/${model}`);
+  const target = { accountName, model: model ?? "", label: accountName, weight: 1 };
   const plan = singleTargetPlan(target, DEFAULT_TIMEOUTS, "a vendor's own API");
   const open = (provider: Provider, opened: Target): Promise<NativeExchange> =>
-    openNative(call, ask, provider, opened, deps);
-  const { native, body } = await withLease(call, undefined, deps, (admitted) =>
+    openNative(call, ask, read, provider, opened);
+  // A call that is not understood reserves nothing.
+  const reserving = content === undefined ? undefined : plan;
+  const { native, body } = await withLease(call, reserving, deps, (admitted) =>
     callTargets(openAttempts(admitted, plan, { open, needsPrice: false, method }, deps)),
   );
   if (native === undefined) throw new GatewayError("internal_error", "The vendor's API gave no response.");
@@ -60,6 +66,11 @@ async function bundleWith(bundle: TenantBundle, ask: NativeAsk, deps: Deps): Pro
   }
 }
 
+function wiresOf({ providers }: TenantBundle, accountName: string, deps: Deps): Provider["wires"] | [] {
+  const kind = providers[accountName]?.kind;
+  return kind === undefined ? [] : deps.providerOf(kind).wires;
+}
+
 function checkAccess({ providers }: TenantBundle, ask: NativeAsk): void {
   const { accountName } = ask;
   const record = Object.hasOwn(providers, accountName) ? providers[accountName] : undefined;
@@ -74,18 +85,15 @@ function checkAccess({ providers }: TenantBundle, ask: NativeAsk): void {
 async function openNative(
   call: BareCall,
   ask: NativeAsk,
+  { text }: NativeBody,
   provider: Provider,
   { account }: Target,
-  deps: Deps,
 ): Promise<NativeExchange> {
   const baseUrl = baseUrlFor(provider, account);
   if ((!provider.nativeHeaders && !provider.sign) || baseUrl === undefined) {
     const message = `The provider '${account.name}' can't be called through /proxy.`;
     throw new GatewayError("invalid_request", message, { param: "provider" });
   }
-  const { text, model } = await readNativeBody(provider.wires, ask);
-  if (!isPriced(call, ask, model, deps))
-    throw unpriced(model === undefined ? account.name : `${account.name}/${model}`);
   const isText = text !== undefined || provider.sign !== undefined || provider.local !== undefined;
   return {
     kind: "native",

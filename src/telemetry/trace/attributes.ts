@@ -181,6 +181,8 @@ export const ATTRIBUTES = {
   "gateway.budget.threshold": "On the alert's event: the share that was reached, 0.5, 0.8 or 1.",
   "gateway.budget.holder": "On the alert's event: whose budget, tenant or key.",
   "gateway.usage.source": "provider where the upstream reported it, else estimate.",
+  "gateway.usage.refused":
+    "True where the upstream's count can't be true (negative, a fraction, above any context): it was estimated instead.",
   "gateway.usage.input_audio_tokens":
     "Input tokens of audio, cached ones included; a part of the input tokens.",
   "gateway.usage.cache_read_audio_tokens": "Input tokens of audio read from the vendor's prompt cache.",

@@ -7,7 +7,7 @@ import type { ChatChoice, ChatResponse, Citation, TokenUsage, ToolCall } from ".
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 
 import { withTier } from "../service-tier.ts";
-import { errorWithGoodStatus, isCount, malformed } from "../read-upstream.ts";
+import { errorWithGoodStatus, isCount, malformed, soundnessOf } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
 import { readFinish } from "../finish-words.ts";
 import { takeAnthropicReport } from "../reported/reported.ts";
@@ -111,6 +111,7 @@ export function readAnthropicUsage(usage: unknown): TokenUsage | undefined {
   const counts = {
     inputTokens: countOf(input) + countOf(written) + countOf(read),
     outputTokens: countOf(output),
+    ...soundnessOf(input, output),
     ...(isCount(read) && { cacheReadTokens: read }),
     ...(isCount(written) && { cacheWriteTokens: written }),
     // Zero in almost every answer.

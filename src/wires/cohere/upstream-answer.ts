@@ -5,7 +5,7 @@
 
 import type { ChatResponse, Citation, TokenLogprob, TokenUsage } from "../../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { isCount, malformed, readFunction } from "../read-upstream.ts";
+import { isCount, malformed, readFunction, soundnessOf } from "../read-upstream.ts";
 import { readFinish } from "../finish-words.ts";
 
 /** A whole answer; throws `upstream_malformed`, or `upstream_error` where the model failed with a 2xx status. */
@@ -87,6 +87,7 @@ export function readCohereUsage(usage: unknown): TokenUsage | undefined {
   return {
     inputTokens: isCount(input) ? input : 0,
     outputTokens: isCount(output) ? output : 0,
+    ...soundnessOf(input, output),
     ...(isCount(cached) && { cacheReadTokens: cached }),
   };
 }

@@ -5,7 +5,7 @@
 
 import type { ChatChoice, ChatResponse, Citation, TokenUsage } from "../../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { isCount, malformed } from "../read-upstream.ts";
+import { isCount, malformed, soundnessOf } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
 import { readFinish } from "../finish-words.ts";
 import { takeConverseReport } from "../reported/reported.ts";
@@ -87,6 +87,7 @@ export function readConverseUsage(usage: unknown): TokenUsage | undefined {
   return {
     inputTokens: countOf(input) + countOf(read) + countOf(written),
     outputTokens: countOf(output),
+    ...soundnessOf(input, output),
     ...(isCount(read) && { cacheReadTokens: read }),
     ...(isCount(written) && { cacheWriteTokens: written }),
   };

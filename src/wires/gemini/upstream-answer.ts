@@ -13,7 +13,7 @@ import type {
 } from "../../schema/chat.ts";
 import { tagSignature } from "../reasoning-provenance.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-import { errorWithGoodStatus, malformed, readIndex } from "../read-upstream.ts";
+import { errorWithGoodStatus, malformed, readIndex, soundnessOf } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
 import { readFinish } from "../finish-words.ts";
 import { takeGeminiReport } from "../reported/reported.ts";
@@ -128,6 +128,7 @@ export function readGeminiUsage(usage: unknown): TokenUsage | undefined {
   return {
     inputTokens: (input ?? 0) + (countOf("toolUsePromptTokenCount") ?? 0),
     outputTokens: (output ?? 0) + (thoughts ?? 0),
+    ...soundnessOf(usage["promptTokenCount"], usage["candidatesTokenCount"]),
     ...(cached !== undefined && { cacheReadTokens: cached }),
     ...(thoughts !== undefined && { reasoningTokens: thoughts }),
     ...(audio > 0 && { inputAudioTokens: audio }),

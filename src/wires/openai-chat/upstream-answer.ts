@@ -14,7 +14,14 @@ import {
   readReasoning,
 } from "./upstream-details.ts";
 import { withTier } from "../service-tier.ts";
-import { errorWithGoodStatus, isCount, malformed, readFunction, readIndex } from "../read-upstream.ts";
+import {
+  errorWithGoodStatus,
+  isCount,
+  malformed,
+  readFunction,
+  readIndex,
+  soundnessOf,
+} from "../read-upstream.ts";
 import { readFinish } from "../finish-words.ts";
 import { takeChatReport } from "../reported/reported.ts";
 import type { UpstreamReport } from "../../schema/upstream-report.ts";
@@ -105,6 +112,7 @@ export function readChatUsage(usage: unknown): TokenUsage | undefined {
   return {
     inputTokens,
     outputTokens: isBeside ? counted + reasoning : counted,
+    ...soundnessOf(input, output),
     ...(isCount(cached) && { cacheReadTokens: cached }),
     ...(isCount(written) && { cacheWriteTokens: written }),
     ...(isCount(reasoning) && { reasoningTokens: reasoning }),

@@ -11,7 +11,7 @@ import { readChatCitations, readChatLogprobs } from "../openai-chat/upstream-det
 import type { Decoder } from "../upstream-wire.ts";
 import { withTier } from "../service-tier.ts";
 import { finishChunks, readFinish } from "../finish-words.ts";
-import { errorWithGoodStatus, isCount, malformed, parseEvent } from "../read-upstream.ts";
+import { errorWithGoodStatus, isCount, malformed, parseEvent, soundnessOf } from "../read-upstream.ts";
 import { takeChatReport } from "../reported/reported.ts";
 import type { UpstreamReport } from "../../schema/upstream-report.ts";
 
@@ -108,6 +108,7 @@ function readUsage(usage: unknown): TokenUsage | undefined {
   return {
     inputTokens: isCount(input) ? input : 0,
     outputTokens: isCount(output) ? output : 0,
+    ...soundnessOf(input, output),
     ...(isCount(cached) && { cacheReadTokens: cached }),
     ...(isCount(written) && written > 0 && { cacheWriteTokens: written }),
     ...(isCount(reasoning) && { reasoningTokens: reasoning }),
