@@ -105,8 +105,8 @@ export function faultsOf(
     object,
   );
   faults.push(...dead.faults);
-  for (const { requestId, trace } of requests) {
-    const told = object.told.get(requestId);
+  for (const { requestId, admission, trace } of requests) {
+    const told = object.told.get(admission?.requestId ?? requestId);
     if (told !== undefined && told.microUsd !== rootCostOf(trace))
       faults.push(`${requestId}: told ${told.microUsd}, not ${rootCostOf(trace)}`);
   }
@@ -141,11 +141,9 @@ function accountOfDead(given: Case, dead: readonly Asked[], object: Counts["obje
   let leastMicroUsd = 0;
   let uncertain = 0;
   for (const one of dead) {
-    const told = object.told.get(one.requestId);
+    const told = object.told.get(one.admission?.requestId ?? one.requestId);
     const isCertain = told !== undefined && told.fate !== "forgotten";
-    const records = object.abandoned.filter(
-      ({ root }) => root.attributes["gateway.request.id"] === one.requestId,
-    );
+    const records = object.abandoned.filter(({ traceId }) => traceId === one.traceId);
     if (isCertain) leastMicroUsd += told.microUsd;
     else uncertain += told?.microUsd ?? 0;
     for (const record of records) {
@@ -154,7 +152,6 @@ function accountOfDead(given: Case, dead: readonly Asked[], object: Counts["obje
       if (booked > 0 !== given.hasBudget) faults.push(`${one.requestId}: booked ${booked}`);
       if (booked > 0 && record.root.attributes["gateway.usage.source"] !== "estimate")
         faults.push(`${one.requestId}: booked and not marked as an estimate`);
-      if (record.traceId !== one.traceId) faults.push(`${one.requestId}: another trace's id`);
     }
     const isKnown = isCertain || (isReported(one) && isObjectWell(given));
     if (records.length > 1 || (isKnown && records.length !== (isCertain ? 0 : 1)))
@@ -163,7 +160,10 @@ function accountOfDead(given: Case, dead: readonly Asked[], object: Counts["obje
   return { faults, leastMicroUsd, mostMicroUsd: leastMicroUsd + uncertain };
 }
 
-/** Whether the object knew of the request when its isolate died: a lease given in advance reports its use a second later. */
+/**
+ * Whether the object knew of the request when its isolate died: it has no lease while it waits for a Retry-After, and one that was
+ * given in advance reports its use a second later.
+ */
 function isReported({ admission, diedAt }: Asked): boolean {
   if (admission === undefined || diedAt === undefined) return false;
   return !admission.isPrefetched || admission.at + REPORTED_MS < diedAt;

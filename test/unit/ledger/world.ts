@@ -53,12 +53,19 @@ export interface Case {
   readonly hasBudget: boolean;
 }
 
+export interface Admission {
+  /** Each admission of a request has an id of its own. */
+  readonly requestId: string;
+  readonly at: number;
+  readonly isPrefetched: boolean;
+}
+
 /** A request that was made. */
 export interface Asked {
   readonly requestId: string;
   readonly traceId: string;
-  /** When the object's admission reached it, if it did. */
-  readonly admission: { readonly at: number; readonly isPrefetched: boolean } | undefined;
+  /** The lease it had last, and when it got it; undefined before that, and while it pauses without one. */
+  readonly admission: Admission | undefined;
   /** When its isolate died; undefined where it lived to the end. */
   readonly diedAt: number | undefined;
 }
@@ -164,8 +171,16 @@ async function playIn(
           async admit(ask, signal, target) {
             const answer = await queue.admit(ask, signal, target);
             if (answer.kind === "admitted")
-              admission = { at: time.now(), isPrefetched: answer.isPrefetched === true };
+              admission = {
+                requestId: ask.requestId,
+                at: time.now(),
+                isPrefetched: answer.isPrefetched === true,
+              };
             return answer;
+          },
+          cancel(id) {
+            if (admission?.requestId === id) admission = undefined;
+            return queue.cancel(id);
           },
         },
         priceOf: () => PRICE,
