@@ -4,6 +4,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { LongFirst } from "./support/long-first.ts";
 import { TEST_VARS } from "./support/clients/admin-client.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -20,6 +21,7 @@ const TIMEOUT_MS = 30_000;
 export default defineConfig({
   root: ROOT,
   test: {
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         test: {

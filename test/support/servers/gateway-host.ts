@@ -3,8 +3,8 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare, type RemoteProxyConnectionString } from "miniflare";
-import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
 import type { HostMessage, HostStart } from "./gateway-process.ts";
+import { readWorkerConfig } from "./worker-bundle.ts";
 
 const HOST = "127.0.0.1";
 const GATEWAY = "headgate";
@@ -52,8 +52,7 @@ process.once("message", (start: HostStart) => {
 });
 
 async function serve(start: HostStart): Promise<void> {
-  const config = unstable_readConfig({ config: start.configPath }, { hideWarnings: true });
-  const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
+  const { vars, workerOptions } = readWorkerConfig(start.bundleDir);
   const unsafeDirectSockets = [{ host: HOST, port: 0 }];
   const gateway = {
     ...workerOptions,
@@ -61,7 +60,7 @@ async function serve(start: HostStart): Promise<void> {
     modules: readModules(start.bundleDir),
     modulesRoot: start.bundleDir,
     // Only what wrangler.toml and the test say: a developer's .dev.vars has no part in a test.
-    bindings: { ...config.vars, ...start.vars },
+    bindings: { ...vars, ...start.vars },
     unsafeDirectSockets,
     // The runtime's own class behind the binding, as a deployment has it; only what is behind that is the test's.
     ...(start.aiUrl !== undefined && {

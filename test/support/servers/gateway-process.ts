@@ -45,7 +45,6 @@ export type GatewayOptions = {
 /** What the host gets; see gateway-host.ts. */
 export type HostStart = {
   readonly bundleDir: string;
-  readonly configPath: string;
   readonly vars: Readonly<Record<string, string>>;
   readonly persistTo: string;
   readonly hasTwin: boolean;
@@ -63,7 +62,6 @@ export type HostMessage = Ready | { readonly type: "log"; readonly text: string 
 /** In memory where the system has such a folder: a Durable Object's answer waits for its writes, and a shared disk may take 50 ms. */
 const STATE_ROOT = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 const HOST_FILE = join(import.meta.dirname, "gateway-host.ts");
-const CONFIG_PATH = join(import.meta.dirname, "../../../wrangler.toml");
 /** Up in about 0.5 s; a loaded two-core machine may need much more. */
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
@@ -73,7 +71,6 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     options.persistTo === undefined ? mkdtempSync(join(STATE_ROOT, "headgate-test-")) : undefined;
   const start: HostStart = {
     bundleDir: await bundleWorker(),
-    configPath: CONFIG_PATH,
     vars: { ...TEST_VARS, ...options.vars },
     persistTo: options.persistTo ?? throwAwayDir ?? "",
     hasTwin: options.hasTwin ?? false,

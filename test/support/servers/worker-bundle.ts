@@ -1,10 +1,12 @@
-// Builds the Worker once with wrangler, as a deployment would, into a folder the gateway processes of one test run share.
+// Builds the Worker once with wrangler, as a deployment would, into a folder the gateway processes of one test run share. Beside it
+// lies what wrangler.toml says for Miniflare: importing wrangler takes a gateway's process longer than all the rest of its start.
 import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import type { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
 
 const ROOT = join(import.meta.dirname, "../../..");
 /** Tells the test files of a run where its bundle is; vitest's workers inherit it. */
@@ -17,13 +19,39 @@ let building: Promise<string> | undefined;
 export function bundleWorker(): Promise<string> {
   const existing = process.env[BUNDLE_VARIABLE];
   if (existing !== undefined) return Promise.resolve(existing);
-  building ??= build(makeBundleDir());
+  building ??= build(makeBundleDir()).then(writeWorkerConfig);
   return building;
+}
+
+export interface WorkerConfig {
+  readonly vars: ReturnType<typeof unstable_readConfig>["vars"];
+  readonly workerOptions: ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
+}
+
+/** What wrangler.toml says of the bundle. */
+export function readWorkerConfig(bundleDir: string): WorkerConfig {
+  // Written by `writeWorkerConfig`.
+  return JSON.parse(readFileSync(configFileOf(bundleDir), "utf8")) as WorkerConfig;
+}
+
+async function writeWorkerConfig(bundleDir: string): Promise<string> {
+  const { unstable_getMiniflareWorkerOptions: optionsOf, unstable_readConfig: readConfig } =
+    await import("wrangler");
+  const config = readConfig({ config: join(ROOT, "wrangler.toml") }, { hideWarnings: true });
+  const { workerOptions } = optionsOf(config);
+  writeFileSync(configFileOf(bundleDir), JSON.stringify({ vars: config.vars, workerOptions }));
+  return bundleDir;
+}
+
+function configFileOf(bundleDir: string): string {
+  return `${bundleDir}.json`;
 }
 
 function makeBundleDir(): string {
   const dir = mkdtempSync(join(tmpdir(), "headgate-bundle-"));
-  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  process.once("exit", () => {
+    for (const path of [dir, configFileOf(dir)]) rmSync(path, { recursive: true, force: true });
+  });
   return dir;
 }
 
