@@ -27,6 +27,7 @@ const SECONDS: readonly (readonly [path: string, seconds: number])[] = [
 
 export class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    // oxlint-disable-next-line unicorn/no-array-sort -- the method of a sequencer, not of an array
     const sorted = await super.sort(files);
     const groupOf = ({ project }: TestSpecification): number => project.config.sequence.groupOrder;
     return sorted.toSorted((a, b) => groupOf(a) - groupOf(b) || secondsOf(b) - secondsOf(a));
