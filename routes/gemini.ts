@@ -1,5 +1,5 @@
 /**
- * `POST /v1beta/models/{model}:{method}`: the gemini wire. `{model}` may hold slashes, as they are or as `%2F`, and
+ * `POST /v1beta/models/{model}:{method}`, or the same under `/v1`: the gemini wire. `{model}` may hold slashes, as they are or as `%2F`, and
  * colons: the method comes after the last one. `models/` may be missing: Vercel's SDK leaves it out before a name
  * with a slash.
  */

@@ -65,6 +65,8 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   app.get("/v1/realtime", endpoint("realtime"), openRealtime);
   app.get("/v1/models", endpoint("models"), listModels);
   app.get("/v1/models/:model{.+}", endpoint("models"), getModel);
+  // Google's SDKs of version 3 call their methods under /v1.
+  app.post("/v1/models/:call{.+}", endpoint("gemini"), geminiMethod);
   app.use("/v1beta/*", cors, authenticate);
   app.get("/v1beta/models", endpoint("models"), listModels);
   app.get("/v1beta/models/:model{.+}", endpoint("models"), getModel);

@@ -7,10 +7,9 @@ import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { AppEnv } from "../src/app-types.ts";
 import { errorHeaders, GatewayError, toGatewayError } from "../src/errors.ts";
-import { answerFault, answerList, toJaegerTrace } from "../src/telemetry/jaeger/jaeger.ts";
+import { answerFault, answerList } from "../src/telemetry/jaeger/jaeger.ts";
 import { parseJaegerQuery } from "../src/telemetry/jaeger/jaeger-query.ts";
-import { listOperations, searchJaeger } from "../src/telemetry/jaeger/jaeger-search.ts";
-import { readResourceSpans } from "../src/telemetry/otlp/otlp-read.ts";
+import { findTraces, listOperations, searchJaeger } from "../src/telemetry/jaeger/jaeger-search.ts";
 
 /** Jaeger writes ids without their leading zeroes. */
 const TRACE_ID = /^[0-9a-f]{1,32}$/;
@@ -27,33 +26,50 @@ export const jaeger = new Hono<AppEnv>()
   })
   .get("/operations", async (c) => {
     const { services, settings } = c.var;
-    if (c.req.query("service") !== settings.serviceName) return c.json(answerList([]));
+    const service = c.req.query("service") ?? "";
+    if (service === "") {
+      const message = "The parameter 'service' is required.";
+      throw new GatewayError("invalid_request", message, { param: "service" });
+    }
+    if (service !== settings.serviceName) return c.json(answerList([]));
     const kind = c.req.query("spanKind") ?? "";
     const operations = await listOperations(services.traces);
     return c.json(answerList(operations.filter(({ spanKind }) => kind === "" || spanKind === kind)));
   })
   .get("/traces", async (c) => {
     const { services, settings } = c.var;
-    const query = parseJaegerQuery(new URL(c.req.url).searchParams);
+    const parameters = new URL(c.req.url).searchParams;
+    const named = parameters.getAll("traceID");
+    // Jaeger's UI compares and opens traces by their ids, without a service.
+    if (named.length > 0) {
+      const found = await findTraces(named.map(readTraceId), services.traces, settings.serviceName);
+      return c.json(answerList(found));
+    }
+    const query = parseJaegerQuery(parameters);
     return c.json(answerList(await searchJaeger(query, services.traces, settings.serviceName)));
   })
   .get("/traces/:traceId", async (c) => {
     const { services, settings } = c.var;
-    const given = c.req.param("traceId").toLowerCase();
-    if (!TRACE_ID.test(given)) {
-      throw new GatewayError("invalid_request", "A trace id has 1 to 32 hexadecimal digits.", {
-        param: "traceId",
-      });
-    }
-    const traceId = given.padStart(TRACE_ID_DIGITS, "0");
-    const elements = await services.traces.get(traceId);
+    const traceId = readTraceId(c.req.param("traceId"));
+    const found = await findTraces([traceId], services.traces, settings.serviceName);
     // Grafana reads the first trace of a 200 without checking that there is one.
-    if (elements.length === 0) throw new GatewayError("not_found", "trace not found", { param: "traceId" });
-    const requests = elements.map(readResourceSpans);
-    return c.json(answerList([toJaegerTrace(traceId, requests, settings.serviceName)]));
+    if (found.length === 0) throw new GatewayError("not_found", "trace not found", { param: "traceId" });
+    return c.json(answerList(found));
   })
   // There is one service, so the dependency graph is empty.
-  .get("/dependencies", (c) => c.json(answerList([])));
+  .get("/dependencies", (c) => c.json(answerList([])))
+  .all("/v3/*", () => {
+    const message =
+      "Jaeger's API of version 3 is not served. Use /jaeger/api/traces and /jaeger/api/services.";
+    throw new GatewayError("not_found", message);
+  });
+
+function readTraceId(text: string): string {
+  const given = text.toLowerCase();
+  if (TRACE_ID.test(given)) return given.padStart(TRACE_ID_DIGITS, "0");
+  const message = "A trace id has 1 to 32 hexadecimal digits.";
+  throw new GatewayError("invalid_request", message, { param: "traceId" });
+}
 
 jaeger.onError((thrown, c) => {
   const error = toGatewayError(thrown);

@@ -47,7 +47,7 @@ const RULES: readonly Rule[] = [
   {
     alert: "HeadgateProviderFails",
     expr:
-      `sum by (${PROVIDER}) (rate(${ATTEMPTS}{${ATTEMPT_OUTCOME}!~"ok|client_disconnected|upstream_rejected"}[10m])) ` +
+      `sum by (${PROVIDER}) (rate(${ATTEMPTS}{${ATTEMPT_OUTCOME}!~"ok|client_disconnected|hedge_lost|upstream_rejected"}[10m])) ` +
       `/ sum by (${PROVIDER}) (rate(${ATTEMPTS}[10m])) > 0.05`,
     for: "10m",
     severity: "warning",

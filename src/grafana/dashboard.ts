@@ -122,6 +122,8 @@ function toPanel(about: PanelAbout, id: number, gridPos: GridPosition, source: D
     description,
     datasource,
     gridPos,
+    // Metrics that are pushed come once a minute: a rate needs two of them, whatever the data source says of its scrapes.
+    ...(source === "prometheus" && { interval: "2m" }),
     fieldConfig: { defaults: { unit, min: 0, ...custom }, overrides: [] },
     options: type === "timeseries" ? { legend: { displayMode: "list", placement: "bottom" } } : {},
     targets: queries.map(({ query, legend }, index) => ({

@@ -154,7 +154,7 @@ const ABOUT: DashboardAbout = {
           queries: rateBy(
             "gateway.attempts",
             "gen_ai.provider.name",
-            `${OF_TENANT},${label("gateway.attempt.outcome")}!~"ok|client_disconnected"`,
+            `${OF_TENANT},${label("gateway.attempt.outcome")}!~"ok|client_disconnected|hedge_lost|upstream_rejected"`,
           ),
         },
         {

@@ -34,8 +34,8 @@ export const KEY_HEADERS: readonly string[] = CLIENT_WIRES.flatMap(({ keyHeader 
  * that its SDK understands. `path` as the client sent it, without its query.
  */
 export function clientWireFor(path: string, headers: Headers): AnyClientWire {
-  const isShared = SHARED_PATHS.test(path);
-  const isOf = ({ paths, sdkHeader }: AnyClientWire): boolean =>
-    isShared ? sdkHeader !== undefined && headers.has(sdkHeader) : paths?.test(path) === true;
+  const own = CLIENT_WIRES.find(({ paths }) => paths?.test(path) === true);
+  if (own !== undefined || !SHARED_PATHS.test(path)) return own ?? DEFAULT_WIRE;
+  const isOf = ({ sdkHeader }: AnyClientWire): boolean => sdkHeader !== undefined && headers.has(sdkHeader);
   return CLIENT_WIRES.find(isOf) ?? DEFAULT_WIRE;
 }

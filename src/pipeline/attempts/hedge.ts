@@ -65,8 +65,12 @@ export async function raceWithHedge(
     () => true,
   );
   const isEarly = await Promise.race([isSettled, deps.sleep(afterMs).then(() => false)]);
-  if (isEarly || call.signal().aborted || !deps.targets.retryBudget.take(call.bundle.id, deps.now()))
+  if (isEarly || call.signal().aborted) return answer;
+  if (!deps.targets.retryBudget.take(call.bundle.id, deps.now())) {
+    // Its own call is still open; the reason stands where the hedge would.
+    call.trace.root.set({ "gateway.retry.refused": "budget" });
     return answer;
+  }
 
   // With no other target the same one is called twice: what is slow may be one server of many.
   const target = plan.targets[1] ?? plan.targets[0];

@@ -40,6 +40,25 @@ export async function searchJaeger(
   return found.map(({ traceId, requests }) => toJaegerTrace(traceId, requests, serviceName));
 }
 
+/** More ids in one request are not looked up. */
+const MAX_NAMED = 20;
+
+/** The traces of these ids, without those that are not stored. */
+export async function findTraces(
+  traceIds: readonly string[],
+  reader: Reader,
+  serviceName: string,
+): Promise<readonly JaegerTrace[]> {
+  const wanted = [...new Set(traceIds)].slice(0, MAX_NAMED);
+  const found = await mapInParallel(wanted, async (traceId) => {
+    const elements = await reader.get(traceId);
+    return { traceId, requests: elements.map(readResourceSpans) };
+  });
+  return found
+    .filter(({ requests }) => requests.length > 0)
+    .map(({ traceId, requests }) => toJaegerTrace(traceId, requests, serviceName));
+}
+
 export interface JaegerOperation {
   readonly name: string;
   readonly spanKind: SpanKind;

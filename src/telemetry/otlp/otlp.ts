@@ -104,7 +104,7 @@ function encodeSpan(span: FinishedSpan, flags: number): string {
   let json =
     `{"traceId":"${span.traceId}","spanId":"${span.spanId}",${parent}"flags":${flags},` +
     `"name":${JSON.stringify(span.name)},"kind":${SPAN_KIND_NUMBER[span.kind]},` +
-    `"startTimeUnixNano":"${toNanos(span.startAt)}","endTimeUnixNano":"${toNanos(span.endAt)}",` +
+    `"startTimeUnixNano":"${toNanos(span.startAt)}","endTimeUnixNano":"${toEndNanos(span)}",` +
     `"attributes":${encodeAttributes(span.attributes)}`;
   if (span.events.length > 0) json += `,"events":[${span.events.map(encodeEvent).join(",")}]`;
   if (span.links.length > 0) json += `,"links":[${span.links.map(encodeLink).join(",")}]`;
@@ -127,6 +127,11 @@ function encodeLink({ traceId, spanId, attributes }: FinishedSpan["links"][numbe
 /** Integer milliseconds as nanoseconds, in decimal: beyond what a double holds, so as text. */
 function toNanos(ms: number): string {
   return `${ms}000000`;
+}
+
+/** A span of no time ends a nanosecond after its start: Jaeger 2 warns of one that doesn't, as of clocks that run backwards. */
+function toEndNanos({ startAt, endAt }: FinishedSpan): string {
+  return endAt > startAt ? toNanos(endAt) : `${startAt}000001`;
 }
 
 /** The opening of a listed name's KeyValue, so that it is escaped once per isolate and not once per span. */

@@ -119,7 +119,8 @@ export const ATTRIBUTES = {
   "gateway.attempt.outcome": "ok, the error code, or hedge_lost where another call answered first.",
   "gateway.attempt.target": "`provider/model` by the tenant's names.",
   "gateway.attempt.left_for": "What followed: retry, fallback, give_up, or hedge.",
-  "gateway.retry.refused": "Why the same target was not retried: budget.",
+  "gateway.retry.refused":
+    "Why the same target was not retried: budget; on the root, why a slow call was not hedged.",
   "gateway.circuit.state": "open or half_open, for a skipped target; half_open on the call that probes one.",
   "gateway.circuit.found_by": "Trace id of the call whose failure opened the circuit.",
   "gateway.timeout.kind": "The timeout that expired: first_byte, idle or total.",

@@ -67,7 +67,9 @@ export const GEMINI_TRAITS = {
   readContent: (chat: Pick<ChatRequest, "body">) => readConversationContent(readGeminiConversation, chat),
   errors: geminiErrors,
   models: geminiModels,
-  paths: /^\/v1beta(\/|$)/,
+  // Under /v1 by its methods alone: the list of models is OpenAI's too.
+  paths:
+    /^\/v1beta(?:\/|$)|^\/v1\/models\/.{1,512}:(?:generateContent|streamGenerateContent|countTokens|embedContent|batchEmbedContents)$/,
   sdkHeader: "x-goog-api-key",
   keyHeader: "x-goog-api-key",
 } as const;

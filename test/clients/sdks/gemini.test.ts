@@ -375,3 +375,26 @@ test("the model list names what the tenant can ask for", async () => {
   expect(names).toEqual(expect.arrayContaining(["models/chat-fast", "models/up/some-model"]));
   expect((await ai.models.get({ model: "up/some-model" })).name).toBe("models/up/some-model");
 });
+
+test("an SDK that calls version v1, as those of Google from 3 on do", async () => {
+  const model = uniqueModel();
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
+  const ai = new GoogleGenAI({
+    apiKey: tenant.key,
+    apiVersion: "v1",
+    httpOptions: { baseUrl: stack.gateway.url },
+  });
+  const answer = await ai.models.generateContent({ model: `up/${model}`, contents: "Hi" });
+  expect(answer.text).toBe("Hello from the upstream.");
+  let streamed = "";
+  for await (const { text } of await ai.models.generateContentStream({
+    model: `up/${model}`,
+    contents: "Hi",
+  }))
+    streamed += text ?? "";
+  expect(streamed).toBe("Hello from the upstream.");
+  const { totalTokens } = await ai.models.countTokens({ model: `up/${model}`, contents: "Hi" });
+  expect(totalTokens).toBeGreaterThan(0);
+  const wrong = await fetch(`${stack.gateway.url}/v1/models/up/x:generateContent`, { method: "POST" });
+  expect([wrong.status, await wrong.json()]).toMatchObject([401, { error: { status: "UNAUTHENTICATED" } }]);
+});

@@ -44,7 +44,8 @@ async function ask(
   path: string,
   parameters: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly status: number; readonly body: Answer }> {
-  const url = `${stack.gateway.url}/jaeger/api${path}?${new URLSearchParams(parameters).toString()}`;
+  const separator = path.includes("?") ? "" : "?";
+  const url = `${stack.gateway.url}/jaeger/api${path}${separator}${new URLSearchParams(parameters).toString()}`;
   const response = await fetch(url, { headers: { authorization: BASIC } });
   expect(response.headers.get("content-type")).toContain("application/json");
   // The shape is what these tests are about: each looks at the fields it relies on.
@@ -176,6 +177,19 @@ describe("the Jaeger facade", () => {
     expect([status, body.data, body.errors?.[0]?.code]).toEqual([400, null, 400]);
     expect(body.errors?.[0]?.msg).toContain("minDuration");
     expect((await ask("/traces")).status).toBe(400);
+    expect((await ask("/operations")).status).toBe(400);
+  });
+
+  test("gives several traces by their ids, without a service, as Jaeger's own UI asks", async () => {
+    const { status, body } = await ask(`/traces?traceID=${okId}&traceID=${"0".repeat(31)}1&`);
+    expect(status).toBe(200);
+    expect(body.data).toMatchObject([{ traceID: okId }]);
+    expect((await ask("/traces?traceID=nothing&")).status).toBe(400);
+  });
+
+  test("says in Jaeger's envelope that version 3 is not served", async () => {
+    const { status, body } = await ask("/v3/services");
+    expect([status, body.data, body.errors?.[0]?.code]).toEqual([404, null, 404]);
   });
 
   test("takes the admin token as a bearer or as basic auth's password, and nothing else", async () => {

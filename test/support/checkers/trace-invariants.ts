@@ -80,10 +80,12 @@ function checkIdentity(span: FlatSpan, root: FlatSpan, report: Report): void {
 }
 
 function checkTimes(span: FlatSpan, parent: FlatSpan | undefined, root: FlatSpan, report: Report): void {
-  for (const time of [span.startTimeUnixNano, span.endTimeUnixNano]) {
-    if (!WHOLE_MS.test(time)) report(span, `'${time}' is no time in whole milliseconds`);
-  }
-  if (startOf(span) > endOf(span)) report(span, "ends before it starts");
+  const { startTimeUnixNano: startAt, endTimeUnixNano: endAt } = span;
+  if (!WHOLE_MS.test(startAt)) report(span, `'${startAt}' is no time in whole milliseconds`);
+  // A span of no time ends a nanosecond after its start.
+  const isInstant = BigInt(endAt) === BigInt(startAt) + 1n;
+  if (!WHOLE_MS.test(endAt) && !isInstant) report(span, `'${endAt}' is no time in whole milliseconds`);
+  if (BigInt(startAt) >= BigInt(endAt)) report(span, "ends before it starts, or with it");
   if (parent === undefined) return;
   if (startOf(span) < startOf(parent)) report(span, `starts before its parent ${parent.name}`);
   const mayOutlive =
@@ -185,9 +187,13 @@ function startOf({ startTimeUnixNano }: FlatSpan): bigint {
   return BigInt(startTimeUnixNano);
 }
 
+/** In whole milliseconds, as nanoseconds: the nanosecond of a span of no time may be one after its parent's end. */
 function endOf({ endTimeUnixNano }: FlatSpan): bigint {
-  return BigInt(endTimeUnixNano);
+  const end = BigInt(endTimeUnixNano);
+  return end - (end % NANOS_PER_MS);
 }
+
+const NANOS_PER_MS = 1_000_000n;
 
 function flagsOf(span: FlatSpan): number {
   const flags: unknown = Reflect.get(span, "flags");

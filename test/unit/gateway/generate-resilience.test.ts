@@ -158,3 +158,24 @@ describe("a credential that can't be opened", () => {
     expect(gateway.upstream.calls).toHaveLength(0);
   });
 });
+
+test("a hedge that the retry budget refuses leaves the reason on the trace", async () => {
+  const gateway = createFakeGateway({
+    bundle: fakeBundle({
+      providers: { a: { kind: "openai-compatible" } },
+      routes: { hedged: { targets: [{ provider: "a", model: "m" }], hedge: { afterMs: 100 } } },
+    }),
+    chat: { model: "hedged", messages: [{ role: "user", content: "hi" }] },
+    targets: { retryBudget: { take: () => false, noteRequest: () => {} } },
+    // Slower than the sleep, which takes no real time here.
+    replies: [
+      async () => {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        return Response.json({ choices: [{ message: { content: "ok" }, finish_reason: "stop" }] });
+      },
+    ],
+  });
+  await gateway.generate();
+  expect(gateway.upstream.calls).toHaveLength(1);
+  expect((await gateway.finish()).root.attributes["gateway.retry.refused"]).toBe("budget");
+});

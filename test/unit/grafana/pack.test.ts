@@ -212,3 +212,18 @@ describe("the alert rules", () => {
       expect(text).toContain(metric);
   });
 });
+
+test("what is no failure of an upstream counts as none: in the alert and in the panel", () => {
+  const panel = metricsDashboard.panels
+    .filter(isData)
+    .find(({ title }) => title === "Failed attempts by provider");
+  const alert = readFile("alerts.yaml");
+  for (const outcome of ["ok", "client_disconnected", "hedge_lost", "upstream_rejected"]) {
+    expect(panel?.targets.map(queryOf).join("")).toMatch(new RegExp(`!~"[a-z_|]*\\b${outcome}\\b`));
+    expect(alert).toMatch(new RegExp(`attempt_outcome!~"[a-z_|]*\\b${outcome}\\b`));
+  }
+});
+
+test("each panel of metrics spans two pushes", () => {
+  for (const panel of metricsDashboard.panels.filter(isData)) expect(panel).toMatchObject({ interval: "2m" });
+});

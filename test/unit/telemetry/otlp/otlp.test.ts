@@ -194,3 +194,14 @@ function sorted({
 }: FinishedSpan) {
   return { traceId, id, name, kind, startAt, endAt, own, events, links, isError };
 }
+
+test("a span of no time ends a nanosecond after its start, and reads back as none", async () => {
+  const setup = startTrace();
+  setup.trace.root.child("gateway.auth").end();
+  setup.trace.root.end();
+  const [root] = asFlat(await setup.trace.finished);
+  if (root === undefined) throw new Error("no span");
+  expect(BigInt(root.endTimeUnixNano) - BigInt(root.startTimeUnixNano)).toBe(1n);
+  const read = readResourceSpans(envelope(encodeTrace(await setup.trace.finished).spans));
+  for (const { startAt, endAt } of read.spans) expect(endAt).toBe(startAt);
+});
