@@ -6,7 +6,8 @@
 import type { Services } from "./app-types.ts";
 import { createEpochCheck, EPOCH_CHECK_MS } from "./cache/epoch.ts";
 import { withHotEntries } from "./cache/hot-entries.ts";
-import { createCacheStore } from "./cache/store.ts";
+import type { SemanticIndexRpc } from "./cache/semantic-protocol.ts";
+import { type CacheKv, createCacheStore } from "./cache/store.ts";
 import { readSettings, type Settings } from "./config.ts";
 import { GatewayError } from "./errors.ts";
 import { createInflightClient } from "./coalescing/coalescing-client.ts";
@@ -21,6 +22,7 @@ import { createContentRecorder } from "./telemetry/content/content.ts";
 import { allowedContent, operatorDestination, toDestination } from "./telemetry/export/destination.ts";
 import { probeDestination } from "./telemetry/export/destination-probe.ts";
 import { createBodyMemory } from "./limits/isolate/body-memory.ts";
+import { type CallBreaker, createCallBreaker } from "./runtime/call-breaker.ts";
 import { createMeasuredTargets } from "./targets/targets.ts";
 import { createExporter } from "./telemetry/export/exporter.ts";
 import { createMeter } from "./telemetry/metrics/meter.ts";
@@ -66,10 +68,18 @@ export function createServices(env: Env): IsolateServices {
     limitRules,
   };
   const opener = createRecordOpener(settings.masterKeys, rules);
+  const breaker = createCallBreaker(now);
+  const queueVersion = (tenantId: string): Promise<number> =>
+    breaker.guarded(`queue ${tenantId}`, () => queueStub(tenantId).configVersion());
   const tenants = createTenantSource({
-    kv: env.TENANTS,
-    directory,
-    queueVersion: (tenantId) => queueStub(tenantId).configVersion(),
+    kv: {
+      get: (key, options) => breaker.guarded("KV TENANTS", () => env.TENANTS.get(key, options)),
+    },
+    directory: () => ({
+      findKey: (hash) => breaker.guarded("directory", () => directory().findKey(hash)),
+      readBundle: (tenantId) => breaker.guarded("directory", () => directory().readBundle(tenantId)),
+    }),
+    queueVersion,
     lookups: createLookupBudget(now, platformLimiterOf(Reflect.get(env, "KEY_LOOKUPS"))),
     limitRules,
     clock: now,
@@ -93,9 +103,14 @@ export function createServices(env: Env): IsolateServices {
   };
   const newId = (): string => crypto.randomUUID();
   const meter = createMeter({ metricsOf, clock: now, sleep, newId, isPriced });
-  const cacheStore = withHotEntries(createCacheStore(env.CACHE, now), now);
+  const cacheKv: CacheKv = {
+    getWithMetadata: (name, options) =>
+      breaker.guarded("KV CACHE", () => env.CACHE.getWithMetadata(name, options)),
+    put: (name, value, options) => env.CACHE.put(name, value, options),
+  };
+  const cacheStore = withHotEntries(createCacheStore(cacheKv, now), now);
   const confirmEpoch = createEpochCheck({
-    versionOf: (tenantId) => queueStub(tenantId).configVersion(),
+    versionOf: queueVersion,
     async reload(tenantId, version) {
       tenants.noteVersion(tenantId, version);
       return (await tenants.load(tenantId))?.bundle;
@@ -105,7 +120,7 @@ export function createServices(env: Env): IsolateServices {
   const unqueued = createUnqueuedRate();
   const bodies = createBodyMemory(settings.bodyMemoryBytes, Math.random);
   const measured = createMeasuredTargets(Math.random);
-  const flights = createInflightClient((name) => env.INFLIGHT.getByName(name));
+  const flights = createInflightClient((name) => env.INFLIGHT.getByName(name), breaker);
   const queue = createQueueClient({ queueOf: queueStub, now });
 
   const sendUpstream = createGuardedFetch(send, { allowPrivate: settings.allowPrivateUpstreams });
@@ -127,7 +142,8 @@ export function createServices(env: Env): IsolateServices {
       ...(wantsContent(bundle, settings) && { content: contents }),
       confirmEpoch,
       flights: flights(bundle.id),
-      semanticIndex: () => env.SEMANTIC_INDEX.getByName(bundle.id),
+      semanticIndex: () =>
+        guardedIndex(env.SEMANTIC_INDEX.getByName(bundle.id), `index ${bundle.id}`, breaker),
       targets: { ...measured, ...tenantQueue.targets },
       providerOf,
       accountOf: (current, name) => opener.openProvider(current, name),
@@ -203,6 +219,15 @@ export function createServices(env: Env): IsolateServices {
 function wantsContent({ tenant: { tracing } }: TenantBundle, settings: Settings): boolean {
   if (allowedContent(tracing.content, settings) === "off") return false;
   return tracing.store.enabled || tracing.destinations.some(({ content }) => content !== "off");
+}
+
+/** The look-up has a shorter time limit of its own. */
+function guardedIndex(index: SemanticIndexRpc, name: string, { guarded }: CallBreaker): SemanticIndexRpc {
+  return {
+    nearest: (ask) => guarded(name, () => index.nearest(ask)),
+    add: (entry) => guarded(name, () => index.add(entry)),
+    forget: (scope, key) => guarded(name, () => index.forget(scope, key)),
+  };
 }
 
 async function listTenantIds(directory: DirectoryRpc): Promise<readonly string[]> {

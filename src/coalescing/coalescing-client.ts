@@ -4,19 +4,26 @@
  */
 
 import { flightObject } from "../tenants/storage-keys.ts";
+import type { CallBreaker } from "../runtime/call-breaker.ts";
 import type { InflightRpc } from "./protocol.ts";
 
 /** One for an isolate; `objectOf` gives a new stub each time: a broken one stays broken. */
 export function createInflightClient(
   objectOf: (name: string) => InflightRpc,
+  { guarded, alive }: CallBreaker,
 ): (tenantId: string) => InflightRpc {
   return (tenantId) => {
-    const at = (key: string): InflightRpc => objectOf(flightObject(tenantId, key));
+    const nameOf = (key: string): string => flightObject(tenantId, key);
+    const at = (key: string): InflightRpc => objectOf(nameOf(key));
+    // Asked of no flight, it only shows that the object lives.
+    const probe = (key: string) => () => at(key).hasFailed(key, "", "");
     return {
-      join: (ask) => at(ask.key).join(ask),
-      lead: (key, flightId, progress, own) => at(key).lead(key, flightId, progress, own),
-      leave: (key, requestId) => at(key).leave(key, requestId),
-      hasFailed: (key, flightId, requestId) => at(key).hasFailed(key, flightId, requestId),
+      join: (ask) => alive(nameOf(ask.key), () => at(ask.key).join(ask), probe(ask.key)),
+      lead: (key, flightId, progress, own) =>
+        alive(nameOf(key), () => at(key).lead(key, flightId, progress, own), probe(key)),
+      leave: (key, requestId) => guarded(nameOf(key), () => at(key).leave(key, requestId)),
+      hasFailed: (key, flightId, requestId) =>
+        guarded(nameOf(key), () => at(key).hasFailed(key, flightId, requestId)),
     };
   };
 }
