@@ -3,7 +3,8 @@
  * value. Tenants' own settings are records: src/tenants/.
  */
 
-import * as z from "zod";
+import "./json/zod-messages.ts";
+import * as z from "zod/mini";
 import { GatewayError } from "./errors.ts";
 
 const MASTER_KEY_BYTES = 32;
@@ -13,29 +14,30 @@ const BYTES_PER_MB = 1024 * 1024;
 const flag = flagOf("false");
 
 function flagOf(fallback: "true" | "false") {
-  return z
-    .enum(["true", "false"], "must be true or false")
-    .default(fallback)
-    .transform((value) => value === "true");
+  return z.pipe(
+    z._default(z.enum(["true", "false"], "must be true or false"), fallback),
+    z.transform((value) => value === "true"),
+  );
 }
 
 /** `name=value,name2=value2`, the form of OTEL_EXPORTER_OTLP_HEADERS; values may be percent-encoded. */
-const headerList = z
-  .string()
-  .default("")
-  .transform((text, context) => {
+const headerList = z.pipe(
+  z._default(z.string(), ""),
+  z.transform((text, context) => {
     const headers: Record<string, string> = {};
     for (const pair of text.split(",").filter((part) => part.trim() !== "")) {
       const at = pair.indexOf("=");
       const name = pair.slice(0, Math.max(at, 0)).trim().toLowerCase();
       if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) {
-        context.addIssue({ code: "custom", message: "must be name=value pairs separated by commas" });
+        const message = "must be name=value pairs separated by commas";
+        context.issues.push({ code: "custom", input: text, message });
         return z.NEVER;
       }
       headers[name] = decodeValue(pair.slice(at + 1).trim());
     }
     return headers;
-  });
+  }),
+);
 
 /** A value that only looks percent-encoded is taken as it is. */
 function decodeValue(value: string): string {
@@ -48,34 +50,42 @@ function decodeValue(value: string): string {
 
 const masterKey = z
   .string()
-  .refine((text) => decodedLength(text) === MASTER_KEY_BYTES, `must be ${MASTER_KEY_BYTES} bytes in base64`);
+  .check(
+    z.refine(
+      (text) => decodedLength(text) === MASTER_KEY_BYTES,
+      `must be ${MASTER_KEY_BYTES} bytes in base64`,
+    ),
+  );
 
 const settingsSchema = z.object({
-  ADMIN_TOKEN: z.string().min(1).optional(),
-  MASTER_KEY: masterKey.optional(),
+  ADMIN_TOKEN: z.optional(z.string().check(z.minLength(1))),
+  MASTER_KEY: z.optional(masterKey),
   /** Before a change: opens already what it will seal once it is MASTER_KEY. */
-  MASTER_KEY_NEXT: masterKey.optional(),
+  MASTER_KEY_NEXT: z.optional(masterKey),
   /** After a change: opens what MASTER_KEY has not sealed again yet. */
-  MASTER_KEY_PREVIOUS: masterKey.optional(),
-  OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: "must be an http(s) URL" }).optional(),
+  MASTER_KEY_PREVIOUS: z.optional(masterKey),
+  OTLP_ENDPOINT: z.optional(z.url({ protocol: /^https?$/, error: "must be an http(s) URL" })),
   OTLP_HEADERS: headerList,
-  SERVICE_NAME: z.string().min(1).default("headgate"),
-  CORS_ORIGINS: z
-    .string()
-    .default("")
-    .transform((text) =>
+  SERVICE_NAME: z._default(z.string().check(z.minLength(1)), "headgate"),
+  CORS_ORIGINS: z.pipe(
+    z._default(z.string(), ""),
+    z.transform((text) =>
       text
         .split(",")
         .map((origin) => origin.trim())
         .filter((origin) => origin !== ""),
     ),
+  ),
   UPSTREAM_ALLOW_PRIVATE: flag,
   CONTENT_CAPTURE: flagOf("true"),
   /** JSON of a tenant's `limits`; read by tenants/records/limit-rules.ts. */
-  DEFAULT_LIMITS: z.string().max(MAX_LIMITS_CHARS).default(""),
-  MAX_LIMITS: z.string().max(MAX_LIMITS_CHARS).default(""),
+  DEFAULT_LIMITS: z._default(z.string().check(z.maxLength(MAX_LIMITS_CHARS)), ""),
+  MAX_LIMITS: z._default(z.string().check(z.maxLength(MAX_LIMITS_CHARS)), ""),
   /** Bytes of bodies that an isolate may hold at once; parsed they take four times as much of its 128 MB. */
-  BODY_MEMORY_MB: z.coerce.number("must be a number").int().min(1).max(1024).default(24),
+  BODY_MEMORY_MB: z._default(
+    z.coerce.number("must be a number").check(z.int(), z.minimum(1), z.maximum(1024)),
+    24,
+  ),
   DEV_TENANT: flag,
 });
 
@@ -85,17 +95,19 @@ export const SETTING_NAMES: readonly string[] = Object.keys(settingsSchema.shape
 /** A token that opens everything must be beyond guessing; a local run is behind the loopback address. */
 const MIN_ADMIN_TOKEN_CHARS = 24;
 
-const checkedSettingsSchema = settingsSchema.superRefine((settings, context) => {
-  const { ADMIN_TOKEN, DEV_TENANT, MASTER_KEY, MASTER_KEY_NEXT, MASTER_KEY_PREVIOUS } = settings;
-  if (!DEV_TENANT && ADMIN_TOKEN !== undefined && ADMIN_TOKEN.length < MIN_ADMIN_TOKEN_CHARS) {
-    const message = `must have at least ${MIN_ADMIN_TOKEN_CHARS} characters`;
-    context.addIssue({ code: "custom", path: ["ADMIN_TOKEN"], message });
-  }
-  if (MASTER_KEY === undefined && (MASTER_KEY_NEXT ?? MASTER_KEY_PREVIOUS) !== undefined) {
-    const message = "must be set where MASTER_KEY_NEXT or MASTER_KEY_PREVIOUS is";
-    context.addIssue({ code: "custom", path: ["MASTER_KEY"], message });
-  }
-});
+const checkedSettingsSchema = settingsSchema.check(
+  z.superRefine((settings, context) => {
+    const { ADMIN_TOKEN, DEV_TENANT, MASTER_KEY, MASTER_KEY_NEXT, MASTER_KEY_PREVIOUS } = settings;
+    if (!DEV_TENANT && ADMIN_TOKEN !== undefined && ADMIN_TOKEN.length < MIN_ADMIN_TOKEN_CHARS) {
+      const message = `must have at least ${MIN_ADMIN_TOKEN_CHARS} characters`;
+      context.addIssue({ code: "custom", path: ["ADMIN_TOKEN"], message });
+    }
+    if (MASTER_KEY === undefined && (MASTER_KEY_NEXT ?? MASTER_KEY_PREVIOUS) !== undefined) {
+      const message = "must be set where MASTER_KEY_NEXT or MASTER_KEY_PREVIOUS is";
+      context.addIssue({ code: "custom", path: ["MASTER_KEY"], message });
+    }
+  }),
+);
 
 /** One that is set twice, as between two steps of a change, counts once. */
 function uniqueKeys(...keys: readonly (string | undefined)[]): readonly string[] {

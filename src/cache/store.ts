@@ -4,7 +4,7 @@
  * because of its cache. Keys: src/storage.md.
  */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { CacheEntry } from "./entry.ts";
 import { isStale } from "./entry.ts";
 import type { CacheKey } from "./key.ts";
@@ -60,28 +60,28 @@ export const MAX_BODY_CHARS = 8 * 1024 * 1024;
  */
 const READ_CACHE_SECONDS = 30;
 
-const count = z.int().nonnegative();
+const count = z.int().check(z.nonnegative());
 const metadataSchema = z.object({
   v: z.literal(ENTRY_VERSION),
   form: z.enum(["json", "sse"]),
   contentType: z.string(),
   /** Detects a value and metadata that don't belong together. */
   length: count,
-  usage: z
-    .object({
+  usage: z.exactOptional(
+    z.object({
       inputTokens: count,
       outputTokens: count,
       cacheReadTokens: z.exactOptional(count),
       cacheWriteTokens: z.exactOptional(count),
       reasoningTokens: z.exactOptional(count),
-    })
-    .exactOptional(),
-  costMicroUsd: z.number().nonnegative().exactOptional(),
-  durationMs: z.number().nonnegative(),
+    }),
+  ),
+  costMicroUsd: z.exactOptional(z.number().check(z.nonnegative())),
+  durationMs: z.number().check(z.nonnegative()),
   storedAt: z.number(),
   ttlSeconds: count,
   trace: z.object({ traceId: z.string(), spanId: z.string() }),
-  model: z.string().exactOptional(),
+  model: z.exactOptional(z.string()),
   target: z.string(),
 });
 

@@ -2,7 +2,8 @@
  * A request body read and checked, with faults that name the field and never quote the prompt. Knows no wire format.
  */
 
-import type * as z from "zod";
+import "../json/zod-messages.ts";
+import type * as z from "zod/mini";
 import { GatewayError } from "../errors.ts";
 import { isRecord, type JsonRecord } from "../json/fields.ts";
 import { ExactNumber, parseJson } from "../json/exact.ts";
@@ -51,7 +52,7 @@ function describeSyntaxError(bodyText: string, fault: unknown): string {
 }
 
 /** The fields that the schema names; throws `invalid_request` that names the first one at fault. */
-export function checkFields<T extends z.ZodType>(schema: T, body: JsonRecord): z.infer<T> {
+export function checkFields<T extends z.ZodMiniType>(schema: T, body: JsonRecord): z.infer<T> {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

@@ -1,6 +1,6 @@
 /** Where a tenant's alerts go, as an operator writes it. Pure. */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import { isMask } from "./sealing.ts";
 
 /** https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md (seen 2026-11). */
@@ -24,9 +24,11 @@ export const alertsSchema = z.strictObject({
     /** Write-only: GET shows a mask, which keeps the stored one when it is sent back. */
     secret: z
       .string()
-      .refine(
-        (text) => isMask(text) || isSigningSecret(text),
-        'must be "whsec_" and the base64 of 24 to 64 random bytes',
+      .check(
+        z.refine(
+          (text) => isMask(text) || isSigningSecret(text),
+          'must be "whsec_" and the base64 of 24 to 64 random bytes',
+        ),
       ),
   }),
 });

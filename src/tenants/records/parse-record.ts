@@ -3,7 +3,8 @@
  * kind requires). Each fault is an `invalid_request` that names the field. Pure.
  */
 
-import type { z } from "zod";
+import "../../json/zod-messages.ts";
+import type { z } from "zod/mini";
 import { GatewayError } from "../../errors.ts";
 import { mergePatch } from "../../json/merge-patch.ts";
 import { refuseUrl } from "../../runtime/public-url.ts";
@@ -140,7 +141,7 @@ const MAX_FAULTS_SHOWN = 5;
 /** The sender chooses field names, so they may be long. */
 const MAX_MESSAGE_CHARS = 600;
 
-function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+function parse<Schema extends z.ZodMiniType>(schema: Schema, value: unknown): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.flatMap(describe).slice(0, MAX_FAULTS_SHOWN);

@@ -3,7 +3,7 @@
  * list (self-hosted, fine-tuned). US dollars per million tokens. Pure.
  */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 
 /** More than any model costs, so that a price in the wrong unit is refused. */
 const MAX_USD_PER_MILLION = 10_000;
@@ -11,25 +11,25 @@ const MAX_PRICES = 200;
 const MAX_LABEL_CHARS = 256;
 
 const MAX_USD_EACH = 100;
-const usdEach = z.number().nonnegative().max(MAX_USD_EACH);
-const usdPerMillion = z.number().nonnegative().max(MAX_USD_PER_MILLION);
+const usdEach = z.number().check(z.nonnegative(), z.maximum(MAX_USD_EACH));
+const usdPerMillion = z.number().check(z.nonnegative(), z.maximum(MAX_USD_PER_MILLION));
 
 const priceSchema = z.strictObject({
-  input: usdPerMillion.default(0),
-  output: usdPerMillion.default(0),
+  input: z._default(usdPerMillion, 0),
+  output: z._default(usdPerMillion, 0),
   /** Where absent, a cached token costs what an input token does. */
-  cacheRead: usdPerMillion.exactOptional(),
-  cacheWrite: usdPerMillion.exactOptional(),
+  cacheRead: z.exactOptional(usdPerMillion),
+  cacheWrite: z.exactOptional(usdPerMillion),
   /** Where absent, audio costs what text does. */
-  inputAudio: usdPerMillion.exactOptional(),
-  outputAudio: usdPerMillion.exactOptional(),
-  cacheReadAudio: usdPerMillion.exactOptional(),
+  inputAudio: z.exactOptional(usdPerMillion),
+  outputAudio: z.exactOptional(usdPerMillion),
+  cacheReadAudio: z.exactOptional(usdPerMillion),
   /** Images in the prompt; where absent, they cost what text does. */
-  inputImage: usdPerMillion.exactOptional(),
+  inputImage: z.exactOptional(usdPerMillion),
   /** US dollars for each image made, each second of sound, and a million characters spoken. */
-  perImage: usdEach.exactOptional(),
-  perSecond: usdEach.exactOptional(),
-  perMillionCharacters: usdPerMillion.exactOptional(),
+  perImage: z.exactOptional(usdEach),
+  perSecond: z.exactOptional(usdEach),
+  perMillionCharacters: z.exactOptional(usdPerMillion),
 });
 
 /** By `provider/model` as a target names it, or `prefix*`; an exact name is used before a prefix, a longer prefix before a shorter. */
@@ -37,8 +37,10 @@ export const pricesSchema = z
   .record(
     z
       .string()
-      .max(MAX_LABEL_CHARS)
-      .regex(/^[^/*]+\/[^*]*\*?$/, "must be provider/model or provider/prefix*"),
+      .check(
+        z.maxLength(MAX_LABEL_CHARS),
+        z.regex(/^[^/*]+\/[^*]*\*?$/, "must be provider/model or provider/prefix*"),
+      ),
     priceSchema,
   )
-  .refine((prices) => Object.keys(prices).length <= MAX_PRICES, `must be at most ${MAX_PRICES}`);
+  .check(z.refine((prices) => Object.keys(prices).length <= MAX_PRICES, `must be at most ${MAX_PRICES}`));

@@ -3,7 +3,7 @@
  * a misspelt limit is an error and not a limit that is silently absent. Pure; no KV, no crypto.
  */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import { headersSchema, nativeSchema, optionsSchema, secretText } from "./account-record.ts";
 import { alertsSchema, type AlertsWith } from "./alerts-record.ts";
 import { budgetSchema, limitsSchema } from "./limits-record.ts";
@@ -15,32 +15,32 @@ import { type DestinationInput, tracingSchema } from "./tracing-record.ts";
 const MIN_TTL_SECONDS = 60;
 const MAX_TTL_SECONDS = 2_592_000;
 /** KV's minimum is 60 s; 30 days is the contract's maximum. */
-export const ttlSeconds = z.int().min(MIN_TTL_SECONDS).max(MAX_TTL_SECONDS);
+export const ttlSeconds = z.int().check(z.minimum(MIN_TTL_SECONDS), z.maximum(MAX_TTL_SECONDS));
 
 const cacheSchema = z.strictObject({
   /** `never`: no header of a request turns it on. */
-  enabled: z.union([z.boolean(), z.literal("never")]).default(false),
-  ttlSeconds: ttlSeconds.default(3600),
-  coalesce: z.boolean().default(false),
+  enabled: z._default(z.union([z.boolean(), z.literal("never")]), false),
+  ttlSeconds: z._default(ttlSeconds, 3600),
+  coalesce: z._default(z.boolean(), false),
   /** Answers that call tools are stored too: right only where the tools have no side effects. */
-  toolCalls: z.boolean().default(false),
+  toolCalls: z._default(z.boolean(), false),
   /** Who is answered from the semantic cache and by idempotency keys: each key its own, or all keys of the tenant. */
-  share: z.enum(["key", "tenant"]).default("key"),
+  share: z._default(z.enum(["key", "tenant"]), "key"),
 });
 
 /** What `PUT /admin/tenants/{tenant}` takes. Defaults are filled in, so a stored record is whole. */
 export const tenantSchema = z.strictObject({
-  name: labelText.min(1).max(200).optional(),
-  status: z.enum(["active", "suspended"]).default("active"),
-  limits: limitsSchema.default({}),
-  budget: budgetSchema.optional(),
-  alerts: alertsSchema.exactOptional(),
-  prices: pricesSchema.optional(),
-  cache: cacheSchema.prefault({}),
-  tracing: tracingSchema.prefault({}),
-  defaultRoute: NAME.optional(),
+  name: z.optional(labelText.check(z.minLength(1), z.maxLength(200))),
+  status: z._default(z.enum(["active", "suspended"]), "active"),
+  limits: z._default(limitsSchema, {}),
+  budget: z.optional(budgetSchema),
+  alerts: z.exactOptional(alertsSchema),
+  prices: z.optional(pricesSchema),
+  cache: z.prefault(cacheSchema, {}),
+  tracing: z.prefault(tracingSchema, {}),
+  defaultRoute: z.optional(NAME),
   /** What happens to requests while the queue object is unreachable: src/docs/queue.md, "Failure". */
-  onQueueError: z.enum(["open", "closed"]).default("open"),
+  onQueueError: z._default(z.enum(["open", "closed"]), "open"),
 });
 export type TenantRecord = z.infer<typeof tenantSchema>;
 
@@ -48,12 +48,12 @@ export type TenantRecord = z.infer<typeof tenantSchema>;
 export const providerSchema = z.strictObject({
   /** One of src/providers/registry.ts: checked in parse-record.ts, since the registry is above the records. */
   kind: z.string(),
-  baseUrl: z.url().optional(),
-  apiKey: secretText.min(1).optional(),
+  baseUrl: z.optional(z.url()),
+  apiKey: z.optional(secretText.check(z.minLength(1))),
   headers: headersSchema,
-  options: optionsSchema.default({}),
-  propagateTrace: z.boolean().default(false),
-  native: nativeSchema.exactOptional(),
+  options: z._default(optionsSchema, {}),
+  propagateTrace: z._default(z.boolean(), false),
+  native: z.exactOptional(nativeSchema),
 });
 export type ProviderInput = z.infer<typeof providerSchema>;
 
@@ -81,29 +81,34 @@ export type Endpoint = (typeof ENDPOINTS)[number];
 
 /** What `POST …/keys` takes. */
 export const keySchema = z.strictObject({
-  name: labelText.min(1).max(200),
+  name: labelText.check(z.minLength(1), z.maxLength(200)),
   /** Absent: active. */
-  status: z.enum(["active", "paused"]).exactOptional(),
-  expiresAt: z.iso.datetime().optional(),
+  status: z.exactOptional(z.enum(["active", "paused"])),
+  expiresAt: z.optional(z.iso.datetime()),
   /** Names or `prefix*` patterns of routes and `provider/model`s; absent means all. */
-  allowedModels: z.array(z.string().min(1).max(256)).max(100).optional(),
+  allowedModels: z.optional(
+    z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(z.maxLength(100)),
+  ),
   /** Absent: all, but not `native` where `allowedModels` is set. */
-  endpoints: z.array(z.enum(ENDPOINTS)).max(ENDPOINTS.length).exactOptional(),
-  limits: limitsSchema.optional(),
-  budget: budgetSchema.optional(),
-  metadata: z
-    .record(labelText.min(1).max(64), labelText.max(256))
-    .refine(
-      (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
-      `must be at most ${MAX_METADATA_PAIRS}`,
-    )
-    .optional(),
+  endpoints: z.exactOptional(z.array(z.enum(ENDPOINTS)).check(z.maxLength(ENDPOINTS.length))),
+  limits: z.optional(limitsSchema),
+  budget: z.optional(budgetSchema),
+  metadata: z.optional(
+    z
+      .record(labelText.check(z.minLength(1), z.maxLength(64)), labelText.check(z.maxLength(256)))
+      .check(
+        z.refine(
+          (pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS,
+          `must be at most ${MAX_METADATA_PAIRS}`,
+        ),
+      ),
+  ),
 });
 
 const MAX_OVERLAP_SECONDS = 2_592_000;
 /** What `POST …/keys/{id}/rotate` takes; the old key stays valid for that long, at most 30 days. */
 export const rotationSchema = z.strictObject({
-  overlapSeconds: z.int().nonnegative().max(MAX_OVERLAP_SECONDS).default(0),
+  overlapSeconds: z._default(z.int().check(z.nonnegative(), z.maximum(MAX_OVERLAP_SECONDS)), 0),
 });
 
 export type KeyInput = z.infer<typeof keySchema>;

@@ -3,15 +3,15 @@
  * defaults that a bare `provider/model` uses too. Pure.
  */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import { recordName as NAME, urlName } from "./record-name.ts";
 import { conditionSchema } from "./route-conditions.ts";
 
 const targetSchema = z.strictObject({
   provider: NAME,
-  model: urlName.min(1).max(256),
-  weight: z.number().nonnegative().optional(),
-  params: z.record(z.string(), z.unknown()).optional(),
+  model: urlName.check(z.minLength(1), z.maxLength(256)),
+  weight: z.optional(z.number().check(z.nonnegative())),
+  params: z.optional(z.record(z.string(), z.unknown())),
 });
 
 /** Statuses that are retried on the same target. */
@@ -19,61 +19,66 @@ const RETRY_STATUSES: (number | "timeout")[] = [408, 429, 500, 502, 503, 504, 52
 
 const retriesSchema = z.strictObject({
   /** Per target; 1 still falls back. */
-  maxAttempts: z.int().min(1).max(10).default(3),
-  baseDelayMs: z.int().nonnegative().max(60_000).default(250),
+  maxAttempts: z._default(z.int().check(z.minimum(1), z.maximum(10)), 3),
+  baseDelayMs: z._default(z.int().check(z.nonnegative(), z.maximum(60_000)), 250),
   /** Statuses, and `timeout`: a call that ran into a time limit is still running and billed at the upstream. */
-  on: z.array(z.union([z.int().min(400).max(599), z.literal("timeout")])).default(RETRY_STATUSES),
+  on: z._default(
+    z.array(z.union([z.int().check(z.minimum(400), z.maximum(599)), z.literal("timeout")])),
+    RETRY_STATUSES,
+  ),
   /** A longer `Retry-After` is not slept through. */
-  maxRetryAfterMs: z.int().nonnegative().max(600_000).default(10_000),
+  maxRetryAfterMs: z._default(z.int().check(z.nonnegative(), z.maximum(600_000)), 10_000),
 });
 
 const timeoutsSchema = z.strictObject({
   /** Absent: DEFAULT_FIRST_BYTE_MS for streams, none for whole answers, which come when they are finished. */
-  firstByteMs: z.int().positive().max(600_000).optional(),
+  firstByteMs: z.optional(z.int().check(z.positive(), z.maximum(600_000))),
   /** The longest gap between two bytes of any kind. */
-  idleMs: z.int().positive().max(600_000).default(30_000),
-  totalMs: z.int().positive().max(3_600_000).default(600_000),
+  idleMs: z._default(z.int().check(z.positive(), z.maximum(600_000)), 30_000),
+  totalMs: z._default(z.int().check(z.positive(), z.maximum(3_600_000)), 600_000),
 });
 
 const strategySchema = z.enum(["fallback", "weighted", "least-latency", "least-cost"]);
-const targetsSchema = z.array(targetSchema).min(1).max(32);
+const targetsSchema = z.array(targetSchema).check(z.minLength(1), z.maxLength(32));
 
 const MAX_TARGET_CHARS = 321;
 
 /** The semantic cache: cache/semantic-index.ts. Off where absent. */
 const semanticSchema = z.strictObject({
   /** `provider/model` of one of the tenant's own providers: every miss of the exact cache is embedded by it. */
-  embedding: urlName
-    .max(MAX_TARGET_CHARS)
-    .regex(/^[^/]+\/./, "must be a provider and a model: provider/model"),
+  embedding: urlName.check(
+    z.maxLength(MAX_TARGET_CHARS),
+    z.regex(/^[^/]+\/./, "must be a provider and a model: provider/model"),
+  ),
   /** Fewer dimensions than the model has, where it supports that: less to compare. */
-  dimensions: z.int().min(8).max(4096).optional(),
+  dimensions: z.optional(z.int().check(z.minimum(8), z.maximum(4096))),
   /** The least cosine similarity of a hit. Below one half, unrelated texts reach it. */
-  threshold: z.number().min(0.5).max(1).default(0.95),
+  threshold: z._default(z.number().check(z.minimum(0.5), z.maximum(1)), 0.95),
   /** Of the route; the oldest go first. */
-  maxEntries: z.int().min(1).max(10_000).default(1000),
+  maxEntries: z._default(z.int().check(z.minimum(1), z.maximum(10_000)), 1000),
   /** The longest time for a look-up, its embedding included; a slower one is a miss. */
-  timeoutMs: z.int().min(50).max(5000).default(1000),
+  timeoutMs: z._default(z.int().check(z.minimum(50), z.maximum(5000)), 1000),
 });
 export type SemanticSettings = z.infer<typeof semanticSchema>;
 
 /** What `PUT …/routes/{name}` takes. */
 export const routeSchema = z.strictObject({
-  strategy: strategySchema.default("fallback"),
+  strategy: z._default(strategySchema, "fallback"),
   /** Tried in order: the first branch whose condition holds replaces the targets (and the strategy). */
-  when: z
-    .array(
-      z.strictObject({ if: conditionSchema, strategy: strategySchema.optional(), targets: targetsSchema }),
-    )
-    .max(16)
-    .optional(),
+  when: z.optional(
+    z
+      .array(
+        z.strictObject({ if: conditionSchema, strategy: z.optional(strategySchema), targets: targetsSchema }),
+      )
+      .check(z.maxLength(16)),
+  ),
   targets: targetsSchema,
-  retries: retriesSchema.prefault({}),
-  timeouts: timeoutsSchema.prefault({}),
-  sticky: z.literal("session").optional(),
+  retries: z.prefault(retriesSchema, {}),
+  timeouts: z.prefault(timeoutsSchema, {}),
+  sticky: z.optional(z.literal("session")),
   /** After that time without an answer the next target is called too, and the first answer is used. */
-  hedge: z.strictObject({ afterMs: z.int().positive().max(60_000) }).optional(),
-  cache: z.strictObject({ semantic: semanticSchema.optional() }).optional(),
+  hedge: z.optional(z.strictObject({ afterMs: z.int().check(z.positive(), z.maximum(60_000)) })),
+  cache: z.optional(z.strictObject({ semantic: z.optional(semanticSchema) })),
 });
 export type RouteRecord = z.infer<typeof routeSchema>;
 export type TargetRecord = z.infer<typeof targetSchema>;

@@ -1,6 +1,6 @@
 /** A tenant's tracing as an operator writes it: sampling, the embedded store, destinations. Pure. */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import { headersSchema } from "./account-record.ts";
 import { findDestinationFaults, PRESET_NAMES } from "./destination-presets.ts";
 import { recordName as NAME } from "./record-name.ts";
@@ -11,35 +11,41 @@ const contentMode = z.enum(["off", "redacted", "full"]);
 const destinationSchema = z
   .strictObject({
     name: NAME,
-    preset: z.enum(PRESET_NAMES).default("otlp"),
+    preset: z._default(z.enum(PRESET_NAMES), "otlp"),
     /** Where absent, the preset's own. */
-    endpoint: z.url().optional(),
+    endpoint: z.optional(z.url()),
     headers: headersSchema,
-    gzip: z.boolean().default(false),
+    gzip: z._default(z.boolean(), false),
     /** Whether prompts and answers are sent; never more than the tenant's own `content`. */
-    content: contentMode.default("off"),
+    content: z._default(contentMode, "off"),
   })
-  .superRefine((destination, context) => {
-    for (const { path, message } of findDestinationFaults(destination, isMask)) {
-      context.addIssue({ code: "custom", path: [...path], message });
-    }
-  });
+  .check(
+    z.superRefine((destination, context) => {
+      for (const { path, message } of findDestinationFaults(destination, isMask)) {
+        context.addIssue({ code: "custom", path: [...path], message });
+      }
+    }),
+  );
 
 export type DestinationInput = z.infer<typeof destinationSchema>;
 
 export const tracingSchema = z.strictObject({
-  sampleRatio: z.number().min(0).max(1).default(1),
-  alwaysKeep: z
-    .array(z.enum(["error", "slow", "queued", "fallback"]))
-    .default(["error", "slow", "queued", "fallback"]),
-  slowMs: z.int().positive().default(10_000),
-  content: contentMode.default("off"),
-  store: z
-    .strictObject({
-      enabled: z.boolean().default(true),
-      maxTraces: z.int().positive().max(1_000_000).default(10_000),
-      maxAgeHours: z.int().positive().max(8760).default(72),
-    })
-    .prefault({}),
-  destinations: z.array(destinationSchema).max(8).default([]),
+  sampleRatio: z._default(z.number().check(z.minimum(0), z.maximum(1)), 1),
+  alwaysKeep: z._default(z.array(z.enum(["error", "slow", "queued", "fallback"])), [
+    "error",
+    "slow",
+    "queued",
+    "fallback",
+  ]),
+  slowMs: z._default(z.int().check(z.positive()), 10_000),
+  content: z._default(contentMode, "off"),
+  store: z.prefault(
+    z.strictObject({
+      enabled: z._default(z.boolean(), true),
+      maxTraces: z._default(z.int().check(z.positive(), z.maximum(1_000_000)), 10_000),
+      maxAgeHours: z._default(z.int().check(z.positive(), z.maximum(8760)), 72),
+    }),
+    {},
+  ),
+  destinations: z._default(z.array(destinationSchema).check(z.maxLength(8)), []),
 });

@@ -4,7 +4,7 @@
  * https://platform.claude.com/docs/en/api/messages (seen 2026-11)
  */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { ChatRequest, RequestParams } from "../../schema/chat.ts";
 import { isPresent, isRecord, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
@@ -34,22 +34,22 @@ const textOrArray = z.union([z.string(), array], "expected a string or an array 
  * unread, since a new parameter must not need a new gateway.
  */
 const countedFields = z.object({
-  model: z.string().min(1).max(MAX_MODEL_CHARS),
-  system: textOrArray.nullish(),
-  tools: array.nullish(),
-  tool_choice: object.nullish(),
-  thinking: object.nullish(),
-  output_config: object.nullish(),
+  model: z.string().check(z.minLength(1), z.maxLength(MAX_MODEL_CHARS)),
+  system: z.nullish(textOrArray),
+  tools: z.nullish(array),
+  tool_choice: z.nullish(object),
+  thinking: z.nullish(object),
+  output_config: z.nullish(object),
 });
-const checkedFields = countedFields.extend({
+const checkedFields = z.extend(countedFields, {
   // Zero fills the prompt cache without an answer.
-  max_tokens: z.int().min(0),
-  stream: z.boolean().nullish(),
-  temperature: z.number().min(0).max(MAX_TEMPERATURE).nullish(),
-  top_p: z.number().min(0).max(1).nullish(),
-  top_k: z.int().min(0).nullish(),
-  stop_sequences: z.array(z.string()).nullish(),
-  metadata: object.nullish(),
+  max_tokens: z.int().check(z.minimum(0)),
+  stream: z.nullish(z.boolean()),
+  temperature: z.nullish(z.number().check(z.minimum(0), z.maximum(MAX_TEMPERATURE))),
+  top_p: z.nullish(z.number().check(z.minimum(0), z.maximum(1))),
+  top_k: z.nullish(z.int().check(z.minimum(0))),
+  stop_sequences: z.nullish(z.array(z.string())),
+  metadata: z.nullish(object),
 });
 type CheckedFields = z.infer<typeof checkedFields>;
 

@@ -3,7 +3,7 @@
  * for each. The model is in the path. https://ai.google.dev/api/embeddings (seen 2026-11)
  */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { ChatRequest } from "../../schema/chat.ts";
 import type { DropField } from "../../schema/conversation.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../../schema/embedding.ts";
@@ -17,7 +17,7 @@ import { camelFields, knownFields } from "./client-fields.ts";
 
 /** Longer than any vendor's id, short enough for a span and a header. */
 const MAX_MODEL_CHARS = 256;
-const modelField = z.object({ model: z.string().min(1).max(MAX_MODEL_CHARS) });
+const modelField = z.object({ model: z.string().check(z.minLength(1), z.maxLength(MAX_MODEL_CHARS)) });
 
 const ASK_FIELDS: ReadonlySet<string> = new Set([
   "model",

@@ -5,7 +5,7 @@
  * https://ai.google.dev/api/generate-content (seen 2026-11)
  */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { ChatRequest } from "../../schema/chat.ts";
 import { isRecord, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
@@ -28,16 +28,16 @@ const MAX_MODEL_CHARS = 256;
 
 const object = z.custom<JsonRecord>(isRecord, "expected an object");
 const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
-const number = z.number().nullish();
-const integer = z.int().nullish();
+const number = z.nullish(z.number());
+const integer = z.nullish(z.int());
 
 /** The fields whose type the gateway checks; the rest is the upstream's to judge. */
 const checkedFields = z.object({
-  model: z.string().min(1).max(MAX_MODEL_CHARS),
-  tools: array.nullish(),
-  toolConfig: object.nullish(),
-  generationConfig: z
-    .object({
+  model: z.string().check(z.minLength(1), z.maxLength(MAX_MODEL_CHARS)),
+  tools: z.nullish(array),
+  toolConfig: z.nullish(object),
+  generationConfig: z.nullish(
+    z.object({
       maxOutputTokens: integer,
       temperature: number,
       topP: number,
@@ -46,9 +46,9 @@ const checkedFields = z.object({
       seed: integer,
       presencePenalty: number,
       frequencyPenalty: number,
-      stopSequences: z.array(z.string()).nullish(),
-    })
-    .nullish(),
+      stopSequences: z.nullish(z.array(z.string())),
+    }),
+  ),
 });
 
 const SSE: StreamFraming = { event: (json) => formatEvent(json), end: "" };

@@ -4,7 +4,7 @@
  * https://platform.openai.com/docs/api-reference/chat/create (seen 2026-11)
  */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { ChatRequest, RequestParams } from "../../schema/chat.ts";
 import { isPresent, isRecord, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { formatEvent } from "../../bytes/sse.ts";
@@ -29,8 +29,8 @@ const MAX_PENALTY = 2;
 const MAX_CHOICES = 128;
 const MAX_TOP_LOGPROBS = 20;
 
-const penalty = z.number().min(-MAX_PENALTY).max(MAX_PENALTY).nullish();
-const tokenLimit = z.int().min(1).nullish();
+const penalty = z.nullish(z.number().check(z.minimum(-MAX_PENALTY), z.maximum(MAX_PENALTY)));
+const tokenLimit = z.nullish(z.int().check(z.minimum(1)));
 const object = z.custom<JsonRecord>(isRecord, "expected an object");
 const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
 
@@ -39,26 +39,26 @@ const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
  * unread, since a new parameter must not need a new gateway. `messages` is checked apart, without being copied.
  */
 const checkedFields = z.object({
-  model: z.string().min(1).max(MAX_MODEL_CHARS),
-  stream: z.boolean().nullish(),
-  stream_options: object.nullish(),
+  model: z.string().check(z.minLength(1), z.maxLength(MAX_MODEL_CHARS)),
+  stream: z.nullish(z.boolean()),
+  stream_options: z.nullish(object),
   max_tokens: tokenLimit,
   max_completion_tokens: tokenLimit,
-  temperature: z.number().min(0).max(MAX_TEMPERATURE).nullish(),
-  top_p: z.number().min(0).max(1).nullish(),
+  temperature: z.nullish(z.number().check(z.minimum(0), z.maximum(MAX_TEMPERATURE))),
+  top_p: z.nullish(z.number().check(z.minimum(0), z.maximum(1))),
   frequency_penalty: penalty,
   presence_penalty: penalty,
   // 64-bit at OpenAI, so that JavaScript can't hold each one exactly; the upstream gets the digits as they were sent.
-  seed: z.number().refine(Number.isInteger, "expected an integer").nullish(),
-  n: z.int().min(1).max(MAX_CHOICES).nullish(),
-  stop: z.union([z.string(), z.array(z.string())], "expected a string or an array of strings").nullish(),
-  logprobs: z.boolean().nullish(),
-  top_logprobs: z.int().min(0).max(MAX_TOP_LOGPROBS).nullish(),
-  tools: array.nullish(),
-  tool_choice: z.union([z.string(), object], "expected a string or an object").nullish(),
-  parallel_tool_calls: z.boolean().nullish(),
-  response_format: object.nullish(),
-  user: z.string().nullish(),
+  seed: z.nullish(z.number().check(z.refine(Number.isInteger, "expected an integer"))),
+  n: z.nullish(z.int().check(z.minimum(1), z.maximum(MAX_CHOICES))),
+  stop: z.nullish(z.union([z.string(), z.array(z.string())], "expected a string or an array of strings")),
+  logprobs: z.nullish(z.boolean()),
+  top_logprobs: z.nullish(z.int().check(z.minimum(0), z.maximum(MAX_TOP_LOGPROBS))),
+  tools: z.nullish(array),
+  tool_choice: z.nullish(z.union([z.string(), object], "expected a string or an object")),
+  parallel_tool_calls: z.nullish(z.boolean()),
+  response_format: z.nullish(object),
+  user: z.nullish(z.string()),
 });
 type CheckedFields = z.infer<typeof checkedFields>;
 

@@ -3,7 +3,7 @@
  * (seen 2026-11)
  */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { ChatRequest } from "../../schema/chat.ts";
 import type { DropField } from "../../schema/conversation.ts";
 import type { EmbeddingAsk, EmbeddingResponse } from "../../schema/embedding.ts";
@@ -22,10 +22,10 @@ const MAX_MODEL_CHARS = 256;
 
 /** `input` is checked apart, without being copied. */
 const checkedFields = z.object({
-  model: z.string().min(1).max(MAX_MODEL_CHARS),
-  encoding_format: z.enum(["float", "base64"]).nullish(),
-  dimensions: z.int().min(1).nullish(),
-  user: z.string().nullish(),
+  model: z.string().check(z.minLength(1), z.maxLength(MAX_MODEL_CHARS)),
+  encoding_format: z.nullish(z.enum(["float", "base64"])),
+  dimensions: z.nullish(z.int().check(z.minimum(1))),
+  user: z.nullish(z.string()),
 });
 
 export const openAiEmbeddings: ClientEmbeddingWire = {

@@ -4,7 +4,7 @@
  * https://platform.openai.com/docs/api-reference/responses/create (seen 2026-11)
  */
 
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { ChatRequest } from "../../schema/chat.ts";
 import type { GatewayError } from "../../errors.ts";
 import { isPresent, isRecord, type JsonRecord } from "../../json/fields.ts";
@@ -36,21 +36,21 @@ const array = z.custom<readonly unknown[]>(Array.isArray, "expected an array");
 
 /** The fields whose type the gateway checks; all else is the upstream's to judge. `input` is checked apart. */
 const checkedFields = z.object({
-  model: z.string().min(1).max(MAX_MODEL_CHARS),
-  stream: z.boolean().nullish(),
-  stream_options: object.nullish(),
-  instructions: z.string().nullish(),
-  max_output_tokens: z.int().min(1).nullish(),
-  temperature: z.number().min(0).max(MAX_TEMPERATURE).nullish(),
-  top_p: z.number().min(0).max(1).nullish(),
-  top_logprobs: z.int().min(0).max(MAX_TOP_LOGPROBS).nullish(),
-  tools: array.nullish(),
-  tool_choice: z.union([z.string(), object], "expected a string or an object").nullish(),
-  parallel_tool_calls: z.boolean().nullish(),
-  text: object.nullish(),
-  reasoning: object.nullish(),
-  include: array.nullish(),
-  user: z.string().nullish(),
+  model: z.string().check(z.minLength(1), z.maxLength(MAX_MODEL_CHARS)),
+  stream: z.nullish(z.boolean()),
+  stream_options: z.nullish(object),
+  instructions: z.nullish(z.string()),
+  max_output_tokens: z.nullish(z.int().check(z.minimum(1))),
+  temperature: z.nullish(z.number().check(z.minimum(0), z.maximum(MAX_TEMPERATURE))),
+  top_p: z.nullish(z.number().check(z.minimum(0), z.maximum(1))),
+  top_logprobs: z.nullish(z.int().check(z.minimum(0), z.maximum(MAX_TOP_LOGPROBS))),
+  tools: z.nullish(array),
+  tool_choice: z.nullish(z.union([z.string(), object], "expected a string or an object")),
+  parallel_tool_calls: z.nullish(z.boolean()),
+  text: z.nullish(object),
+  reasoning: z.nullish(object),
+  include: z.nullish(array),
+  user: z.nullish(z.string()),
 });
 
 /** What may replace an input: what the vendor keeps. */
