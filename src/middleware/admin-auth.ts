@@ -43,6 +43,7 @@ async function checkToken(c: Context<AppEnv>, mostAllowed: "bearer" | "basic"): 
     throw refused("The admin token is wrong.");
   }
   if (address !== undefined) failures.noteSuccess(address);
+  c.set("isOperator", true);
 }
 
 const failures = createFailureLimiter(Date.now);

@@ -10,6 +10,7 @@ import {
   FATES,
   findSecrets,
 } from "../../support/builders/canary-requests.ts";
+import { appRoutes } from "../../support/builders/app-routes.ts";
 import { CANARY_ACCOUNTS, startCanaryStack, type CanaryStack } from "../../support/servers/canary-stack.ts";
 import { type BaseRequest, mutated, type RawRequest } from "./mutations.ts";
 
@@ -77,6 +78,11 @@ function dataBases({ tenant }: CanaryStack): readonly BaseRequest[] {
     }),
     post("native", "/proxy/up/chat/completions", { model: "answered", messages: [] }),
     get("realtime", "/v1/realtime?model=up-answered"),
+    ...["GET", "PUT", "PATCH", "DELETE"].map((method) => ({
+      ...post(`native ${method}`, "/proxy/up/files/file-1", words),
+      method,
+    })),
+    get("gemini model", "/v1beta/models/gem-answered"),
     get("models", "/v1/models"),
     get("model", "/v1/models/up-answered"),
     get("gemini models", "/v1beta/models"),
@@ -105,6 +111,8 @@ function adminBases({ adminToken, own, upstream, tenant }: CanaryStack): readonl
     request("GET", "/admin/tenants?limit=5"),
     request("POST", `${root}/keys`, { name: "k", limits: { concurrency: 2 }, metadata: { team: "a" } }),
     request("GET", `${root}/keys`),
+    request("PATCH", `${root}/keys/none`, { name: "k2", status: "paused", limits: { concurrency: 1 } }),
+    request("POST", `${root}/keys/none/rotate`, { overlapSeconds: 60 }),
     request("DELETE", `${root}/keys/none`),
     request("PUT", `${root}/providers/up`, {
       kind: "openai",
@@ -113,6 +121,16 @@ function adminBases({ adminToken, own, upstream, tenant }: CanaryStack): readonl
       headers: { "x-team": say("fuzzed-provider-header") },
     }),
     request("GET", `${root}/providers`),
+    request("GET", `${root}/providers/up`),
+    request("DELETE", `${root}/providers/gone`),
+    request("GET", `${root}/routes/r`),
+    request("DELETE", `${root}/routes/gone`),
+    request("GET", `${root}/health`),
+    request("GET", `${root}/queue/live`),
+    request("POST", `${root}/cache/purge`),
+    request("DELETE", "/admin/tenants/never-made"),
+    request("GET", "/admin/erasures/none"),
+    request("GET", "/admin/master-keys"),
     request("PUT", `${root}/routes/r`, {
       strategy: "weighted",
       targets: [{ provider: "up", model: "answered", weight: 1 }],
@@ -124,7 +142,6 @@ function adminBases({ adminToken, own, upstream, tenant }: CanaryStack): readonl
     request("GET", `${root}/queue`),
     request("POST", `${root}/queue/limits`, { limits: { concurrency: 3 }, forSeconds: 1 }),
     request("POST", `${root}/queue/drain`, { forSeconds: 0 }),
-    request("DELETE", `${root}/cache`),
     request("GET", `${root}/export`),
     request("POST", `${root}/destinations/own/test`),
     request("GET", `/admin/traces?tenant=${tenant.id}&limit=5`),
@@ -133,6 +150,10 @@ function adminBases({ adminToken, own, upstream, tenant }: CanaryStack): readonl
     request("GET", "/admin/export"),
     request("GET", "/metrics"),
     request("GET", "/jaeger/api/services"),
+    request("GET", "/jaeger/api/services/headgate/operations"),
+    request("GET", "/jaeger/api/operations?service=headgate&spanKind=server"),
+    request("GET", `/jaeger/api/traces/${"a".repeat(32)}`),
+    request("GET", "/jaeger/api/dependencies"),
     request("GET", "/jaeger/api/traces?service=headgate&limit=2"),
   ];
 }
@@ -145,17 +166,39 @@ interface Answer {
   readonly allHeaders: string;
 }
 
-/** Answers may be stored: some of the headers ask for the cache, or for an answer to be replayed. */
-const CACHED: ReadonlySet<string> = new Set(
-  ["answer", "answer-arguments", "thinking", "signature"].map((what) => `${what} in disk`),
-);
+/**
+ * Answers may be stored: some of the headers ask for the cache, or for an answer to be replayed. Those of OpenAI's Responses
+ * repeat the instructions, the tools and the user of their request.
+ */
+const ANSWERED = ["answer", "answer-arguments", "thinking", "signature"];
+const REPEATED = ["system", "tool-definition", "schema", "property", "user"];
+const CACHED: ReadonlySet<string> = new Set([...ANSWERED, ...REPEATED].map((what) => `${what} in disk`));
 
-/** What an authenticated client sends to the data plane; other requests have no trace of their own, or only some of them have. */
+/**
+ * What an authenticated client sends to the data plane, and what an operator writes; other requests have no trace of their own,
+ * or only some of them have.
+ */
 function isTraced({ request, status }: Answer): boolean {
+  const { isAuthorized, headers, method, path } = request;
   // By the path as it was sent: the gateway resolves no dots in it.
-  const isDataPlane = /^\/(?:v1|v1beta|proxy)\/[^\\]/.test(request.path);
-  const hasCaller = request.isAuthorized && status !== 401 && request.headers["host"] === undefined;
-  return isDataPlane && hasCaller && request.method !== "OPTIONS";
+  const isDataPlane = /^\/(?:v1|v1beta|proxy)\/[^\\]/.test(path);
+  // A page of another site is refused before its token is read.
+  const isWrite =
+    /^\/admin\/[^\\]/.test(path) && method !== "GET" && method !== "HEAD" && headers["origin"] === undefined;
+  const isKnown = isAuthorized && status !== 401 && headers["host"] === undefined;
+  return (isDataPlane || isWrite) && isKnown && method !== "OPTIONS";
+}
+
+/** Routes of the app that no request is made from. */
+function missedRoutes(bases: readonly BaseRequest[]): readonly string[] {
+  const patternOf = (template: string): RegExp =>
+    new RegExp(`^${template.replaceAll(/:\w+\{\.\+\}/g, ".+").replaceAll(/:\w+/g, "[^/]+")}(?:\\?|$)`);
+  return appRoutes()
+    .filter(({ method, path }) => {
+      const pattern = patternOf(path);
+      return !bases.some((base) => (method === "ALL" || base.method === method) && pattern.test(base.path));
+    })
+    .map(({ method, path }) => `${method} ${path}`);
 }
 
 const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
@@ -226,9 +269,11 @@ function describeAnswer({ request, status, text }: Answer): string {
 
 test(`${REQUESTS} mutated requests over all routes`, { timeout: TIMEOUT_MS }, async () => {
   const { gateway, operator, own, tenant, adminToken } = stack;
+  const [dataPlane, adminPlane] = [dataBases(stack), adminBases(stack)];
+  expect(missedRoutes([...dataPlane, ...adminPlane])).toEqual([]);
   const arbitrary = fc.oneof(
-    { weight: 4, arbitrary: mutated(dataBases(stack)) },
-    { weight: 1, arbitrary: mutated(adminBases(stack)) },
+    { weight: 4, arbitrary: mutated(dataPlane) },
+    { weight: 1, arbitrary: mutated(adminPlane) },
   );
   const answers = await sendAll(fc.sample(arbitrary, { numRuns: REQUESTS, seed: SEED }));
   const isBad = ({ status }: Answer): boolean =>

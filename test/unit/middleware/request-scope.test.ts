@@ -7,6 +7,7 @@ import { createUnqueuedRate } from "../../../src/limits/isolate/unqueued-rate.ts
 import { createBodyMemory } from "../../../src/limits/isolate/body-memory.ts";
 import type { AppEnv } from "../../../src/app-types.ts";
 import { GatewayError } from "../../../src/errors.ts";
+import { adminAuth } from "../../../src/middleware/admin-auth.ts";
 import { authenticate } from "../../../src/middleware/authenticate.ts";
 import { cors } from "../../../src/middleware/cors.ts";
 import { createNotFound } from "../../../src/middleware/method-guard.ts";
@@ -21,6 +22,8 @@ import { fakeBundle, type FakeTenant } from "../../support/fakes/fake-tenant.ts"
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
 import { asFlat } from "../../support/checkers/flat-trace.ts";
 import { NOON, startTrace } from "../../support/fakes/fake-trace.ts";
+
+const ADMIN_TOKEN = "the-operators-token-0123456789";
 
 const KEY = generateKey((count) => new Uint8Array(count).fill(7));
 let hash = "";
@@ -63,7 +66,7 @@ function createWorld(world: World = {}) {
   };
   // Only what these middlewares and routes read.
   const services = {
-    settings: { corsOrigins: world.corsOrigins ?? [] },
+    settings: { corsOrigins: world.corsOrigins ?? [], adminToken: ADMIN_TOKEN, isLocal: true },
     tenants,
     bodies: createBodyMemory(Infinity, () => 0),
     unqueued: createUnqueuedRate(),
@@ -83,6 +86,7 @@ function createWorld(world: World = {}) {
   );
   app.get("/healthz", (c) => c.text("ok"));
   app.use("/v1/*", authenticate);
+  app.use("/admin/*", adminAuth);
   app.get("/v1/models", listModels);
   app.get("/v1/models/:model{.+}", getModel);
   app.get("/v1/limited", () => {
@@ -252,6 +256,16 @@ describe("a root", () => {
     await world.call("/v1/models", {});
     await world.call("/v1/models");
     expect(world.exported.map(({ isUnauthenticated }) => isUnauthenticated)).toEqual([true, false]);
+  });
+
+  test("of a refusal to an operator is not, and of one without the token is", async () => {
+    const world = createWorld();
+    const tokens = [ADMIN_TOKEN, "wrong"];
+    for (const token of tokens) {
+      const answer = await world.call("/admin/nothing", { authorization: `Bearer ${token}` }, "PUT");
+      expect(answer.status).toBe(token === ADMIN_TOKEN ? 404 : 401);
+    }
+    expect(world.exported.map(({ isUnauthenticated }) => isUnauthenticated)).toEqual([false, true]);
   });
 });
 
