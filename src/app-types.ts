@@ -61,7 +61,7 @@ export interface AppEnv {
     scope: RequestScope;
     /** Set by middleware/authenticate.ts on every route of the data plane. */
     caller: Caller;
-    /** Set by middleware/admin-auth.ts once the token is right. */
-    isOperator: boolean;
+    /** Set by middleware/admin-auth.ts once the token is right; undefined before, and on other routes. */
+    isOperator: true | undefined;
   };
 }

@@ -104,13 +104,8 @@ function mayHaveUnreadBody(c: Context<AppEnv>): boolean {
 
 /** An unauthenticated refusal: there is no bound on how many come, so their traces are sampled. */
 function isUnauthenticated(c: Context<AppEnv>): boolean {
-  if (c.res.status < 400 || callerOf(c) !== undefined || isOperator(c)) return false;
+  if (c.res.status < 400 || callerOf(c) !== undefined || c.get("isOperator") === true) return false;
   return c.res.status < 500 || (c.error !== undefined && toGatewayError(c.error).code === "overloaded");
-}
-
-function isOperator(c: Context<AppEnv>): boolean {
-  // Undefined on the paths that have no such middleware, whatever its type says.
-  return Boolean(c.get("isOperator"));
 }
 
 /** Undefined before it is known, and on paths that need no key. Hono's `c.var` would copy all variables. */

@@ -94,6 +94,6 @@ test("the run-time dependencies and all that they pull in are listed in decision
   const [, list = ""] =
     /<!-- closure -->\n([\s\S]*?)<!-- end of closure -->/.exec(read("src/decisions/002-dependencies.md")) ??
     [];
-  const listed = [...list.matchAll(/`([^`]+)`/g)].map(([, name]) => name);
+  const listed = [...list.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
   expect(listed.toSorted()).toEqual(runtimeClosure());
 });
