@@ -128,7 +128,7 @@ async function mayCall(
   { label }: PlannedTarget,
   next: PlannedTarget | undefined,
 ): Promise<boolean> {
-  const { call, plan, deps, deadlineAt } = attempts;
+  const { call, deps } = attempts;
   const { concurrency, rateLimits } = deps.targets;
   // A guess by the last answer's head: only where there is another target.
   if (next !== undefined && rateLimits.isUsedUp(call.bundle.id, label, () => tokensOf(call), deps.now())) {
@@ -136,16 +136,29 @@ async function mayCall(
     call.trace.root.event("gateway.fallback", why);
     return false;
   }
-  for (
-    let waitMs = concurrency.waitMs(label, deps.now());
-    waitMs > 0;
-    waitMs = concurrency.waitMs(label, deps.now())
-  ) {
+  const waitMs = concurrency.waitMs(label, deps.now());
+  if (waitMs === 0) return true;
+  if (next !== undefined) {
     const why = { "error.type": "target_closed", "gateway.backoff_ms": waitMs };
-    if (next !== undefined) {
-      call.trace.root.event("gateway.fallback", { ...why, "gateway.attempt.target": next.label });
-      return false;
-    }
+    call.trace.root.event("gateway.fallback", { ...why, "gateway.attempt.target": next.label });
+    return false;
+  }
+  try {
+    await waitForTurn(attempts, label);
+  } finally {
+    concurrency.leaveLine(label, attempts);
+  }
+  return true;
+}
+
+/** Throws `upstream_rate_limited` where that takes longer than the route or the request may. */
+async function waitForTurn(attempts: AttemptContext, label: string): Promise<void> {
+  const { call, plan, deps, deadlineAt } = attempts;
+  const { concurrency } = deps.targets;
+  const waitMsOf = (): number => concurrency.waitMs(label, deps.now(), attempts);
+  let said = 0;
+  for (let waitMs = waitMsOf(); waitMs > 0; waitMs = waitMsOf()) {
+    const why = { "error.type": "target_closed", "gateway.backoff_ms": waitMs };
     const seconds = Math.ceil(waitMs / MS_PER_SECOND);
     const message = `'${label}' is rate-limiting us (Retry-After ${seconds} s) and the route has no other target.`;
     const error = new GatewayError("upstream_rate_limited", message, { retryAfterMs: waitMs });
@@ -153,10 +166,11 @@ async function mayCall(
       call.trace.root.event("gateway.gate_closed", { ...why, "gateway.attempt.target": label });
       throw error;
     }
-    call.trace.root.event("gateway.retry", why);
+    // A wait for a free call is one wait, however often the request looks.
+    if (waitMs > said) call.trace.root.event("gateway.retry", why);
+    said = Math.max(said, waitMs);
     await pauseFor(attempts, waitMs, error);
   }
-  return true;
 }
 
 /** As a limit of tokens counts a request: its prompt, and the output it asks for. */

@@ -120,3 +120,39 @@ describe("limiter that one isolate saw close", () => {
     expect(cooldowns.list(START_AT + 1000)).toEqual([{ target: "later", forMs: 1000 }]);
   });
 });
+
+describe("requests that wait for a free call", () => {
+  /** A limiter with one call at a time, and that one under way. */
+  function full() {
+    const { limiter } = setup();
+    const [first, second] = [limiter.enter(TARGET, START_AT), limiter.enter(TARGET, START_AT)];
+    second({ kind: "limited" }, START_AT);
+    return { limiter, end: () => first({ kind: "other" }, START_AT) };
+  }
+
+  test("are let through in the order in which they came, and no other passes them", () => {
+    const { limiter, end } = full();
+    const waiters = [{}, {}, {}];
+    for (const waiter of waiters) expect(limiter.waitMs(TARGET, START_AT, waiter)).toBeGreaterThan(0);
+    end();
+    expect(limiter.waitMs(TARGET, START_AT + 1)).toBeGreaterThan(0);
+    for (const waiter of waiters.slice(1).toReversed())
+      expect(limiter.waitMs(TARGET, START_AT + 1, waiter)).toBeGreaterThan(0);
+    for (const waiter of waiters) {
+      expect(limiter.waitMs(TARGET, START_AT + 2, waiter)).toBe(0);
+      const leave = limiter.enter(TARGET, START_AT + 2);
+      expect(limiter.waitMs(TARGET, START_AT + 2)).toBeGreaterThan(0);
+      leave({ kind: "other" }, START_AT + 3);
+    }
+  });
+
+  test("make room for those behind them when they leave, or die without a word", () => {
+    const { limiter, end } = full();
+    const [left, dead, last] = [{}, {}, {}];
+    for (const waiter of [left, dead, last]) limiter.waitMs(TARGET, START_AT, waiter);
+    end();
+    limiter.leaveLine(TARGET, left);
+    expect(limiter.waitMs(TARGET, START_AT + 900, last)).toBeGreaterThan(0);
+    expect(limiter.waitMs(TARGET, START_AT + 1001, last)).toBe(0);
+  });
+});
