@@ -80,6 +80,8 @@ export interface QueuePort {
   admit(ask: AdmissionRequest, signal: AbortSignal, target?: string): Promise<AdmissionReply>;
   /** For a request that goes without the object: the refusal by the last known rates, if they are used up. */
   admitAlone(request: AdmissionRequest): Refused | undefined;
+  /** Whether the last request of that key and lane was refused, and its `Retry-After` is still to come. */
+  isBlocked(request: Pick<AdmissionRequest, "keyId" | "lane">): boolean;
   /**
    * Ends a lease, now or with the isolate's next call: as its admission's `canDeferSettle` allows. Returns the alerts of
    * budgets that this request caused.

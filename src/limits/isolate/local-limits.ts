@@ -40,17 +40,24 @@ interface Block {
   readonly refusals: number;
 }
 
+type KeyAndLane = Pick<AdmissionRequest, "keyId" | "lane">;
+
 export interface LocalLimits {
   /** The refusal that the object would repeat; undefined where it must be called. */
   refusal(request: AdmissionRequest, now: number): Refused | undefined;
   /** The object has refused that request. */
   noteRefused(request: AdmissionRequest, reply: Refused, now: number): void;
+  /** The object has admitted a request of that key and lane. */
+  noteAdmitted(request: KeyAndLane): void;
+  /** Whether the last request of that key and lane was refused, and its `Retry-After` is still to come. */
+  isBlocked(request: KeyAndLane, now: number): boolean;
   /** Counts a request that goes without the object; a refusal where the last known rates are used up. */
   admitAlone(request: AdmissionRequest, now: number): Refused | undefined;
 }
 
 export function createLocalLimits(): LocalLimits {
   const blocks = createBoundedMap<string, Block>(MAX_KEYS);
+  const blockedUntil = createBoundedMap<string, number>(MAX_KEYS);
   const keys = createBoundedMap<string, Allowance>(MAX_KEYS);
   const tenant = createAllowance();
 
@@ -79,6 +86,7 @@ export function createLocalLimits(): LocalLimits {
       const isExact = isRate || reply.code === "budget_exceeded";
       const forMs = Math.min(reply.retryAfterMs, isExact ? MAX_BLOCK_MS : MAX_SLOT_BLOCK_MS);
       const key = blockKey(request);
+      blockedUntil.set(key, now + reply.retryAfterMs);
       const before = blocks.get(key);
       const isFlood = before !== undefined && now - before.refusedAt <= FLOOD_GAP_MS;
       blocks.set(key, {
@@ -92,6 +100,10 @@ export function createLocalLimits(): LocalLimits {
         costMicroUsd: request.estimate.costMicroUsd ?? 0,
       });
     },
+    noteAdmitted(request) {
+      if (blockedUntil.size > 0) blockedUntil.delete(blockKey(request));
+    },
+    isBlocked: (request, now) => blockedUntil.size > 0 && now < (blockedUntil.get(blockKey(request)) ?? 0),
     admitAlone(request, now) {
       const key = keyAllowance(request.keyId);
       const { configVersion, limits, keyLimits = UNLIMITED } = request;
@@ -112,7 +124,7 @@ function retryMs({ retryAt }: Block, now: number): number {
   return Math.max(1, Math.ceil(retryAt - now));
 }
 
-function blockKey({ keyId, lane }: AdmissionRequest): string {
+function blockKey({ keyId, lane }: KeyAndLane): string {
   return `${keyId} ${lane}`;
 }
 

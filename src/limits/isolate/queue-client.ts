@@ -64,6 +64,8 @@ export interface TenantQueueClient {
   admit(ask: AdmissionRequest, signal: AbortSignal, target?: string): Promise<AdmissionReply>;
   /** For a request that goes without the object: the refusal by the last known rates, if they are used up. */
   admitAlone(ask: AdmissionRequest): Refused | undefined;
+  /** Whether the last request of that key and lane was refused, and its `Retry-After` is still to come. */
+  isBlocked(ask: Pick<AdmissionRequest, "keyId" | "lane">): boolean;
   /**
    * Ends the lease, now or, where its admission allows it, with the isolate's next call. Returns the alerts that it caused,
    * as far as they are known. Throws QueueUnreachable; a lost settlement leaves the lease to expire.
@@ -197,6 +199,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       }
       if (answer.kind === "refused") localLimits.noteRefused(ask, answer, now());
       if (answer.kind !== "admitted") return answer;
+      localLimits.noteAdmitted(ask);
       if (answer.prefetched !== undefined) {
         prefetched.keep(ask.keyId, answer, now());
         sendSoon();
@@ -249,6 +252,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     return {
       admit,
       admitAlone: (ask) => localLimits.admitAlone(ask, now()),
+      isBlocked: (ask) => localLimits.isBlocked(ask, now()),
       async settle(settlement, canBeLate) {
         buffer.settle(settlement);
         if (!canBeLate) return alertsOf(await send(), settlement);

@@ -71,6 +71,15 @@ async function find(
     });
     return { cacheStore };
   }
+  // An embedding costs money, and a request that is refused anyway must not cost any.
+  if (deps.queue.isBlocked({ keyId: call.key.id, lane: call.options.lane })) {
+    span.set({
+      "gateway.cache.status": "miss",
+      "gateway.cache.reason": "over_limit",
+      "gateway.span.cpu_only": true,
+    });
+    return { cacheStore };
+  }
   const deadlineAt = deps.now() + settings.timeoutMs;
   const [scope, embedded] = await Promise.all([
     semanticScope(keyInputOf(call, plan), cut.rest, settings, ownerOf(call)),

@@ -62,6 +62,7 @@ export interface FakeQueueOptions {
     | AdmissionReply
     | ((ask: AdmissionRequest, signal: AbortSignal) => Promise<AdmissionReply>);
   readonly settle?: () => Promise<void>;
+  readonly isBlocked?: boolean;
 }
 
 /** Circuits of an isolate that reaches no object. */
@@ -72,7 +73,11 @@ export function createLoneCircuits(now: () => number): TargetCircuits {
   );
 }
 
-export function createFakeQueue({ answer = ADMITTED, settle }: FakeQueueOptions = {}): FakeQueue {
+export function createFakeQueue({
+  answer = ADMITTED,
+  settle,
+  isBlocked = false,
+}: FakeQueueOptions = {}): FakeQueue {
   const asks: AdmissionRequest[] = [];
   const settlements: Settlement[] = [];
   const expenses: Expense[] = [];
@@ -100,6 +105,7 @@ export function createFakeQueue({ answer = ADMITTED, settle }: FakeQueueOptions 
       return [];
     },
     admitAlone: () => undefined,
+    isBlocked: () => isBlocked,
     spend: (expense) => void expenses.push(expense),
     async cancel(requestId) {
       cancels.push(requestId);

@@ -340,6 +340,21 @@ describe("a look-up that fails", () => {
   });
 });
 
+describe("a key over its limits", () => {
+  test("pays for no embedding: its requests are not looked up by meaning until its Retry-After", async () => {
+    const { ask } = world();
+    const gateway = ask("One", [completion()], { queue: { isBlocked: true } });
+    await gateway.generate();
+    const [, near] = spansNamed(await gateway.finish(), "gateway.cache.lookup");
+    expect(near?.attributes).toMatchObject({
+      "gateway.cache.status": "miss",
+      "gateway.cache.reason": "over_limit",
+    });
+    expect(gateway.upstream.calls).toHaveLength(1);
+    expect(gateway.queue.expenses).toEqual([]);
+  });
+});
+
 describe("what is stored", () => {
   test("is placed by scope, epoch, route and end of life", async () => {
     const { asked, index } = world({ maxEntries: 7 });

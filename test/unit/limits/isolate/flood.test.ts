@@ -60,6 +60,16 @@ async function outcome(reply: Promise<AdmissionReply>): Promise<string> {
   }
 }
 
+async function retryMs(reply: Promise<AdmissionReply>): Promise<number> {
+  return asRefused(await reply).retryAfterMs;
+}
+
+/** When the next request may pass, by the object's own window: GCRA frees one unit of the burst each second. */
+function nextMs(machine: ReturnType<typeof createQueueMachine>, now: number): number {
+  const { resetMs = 0 } = machine.snapshot(now).limits["requestsPerMinute"] ?? {};
+  return resetMs - 9 * 1000;
+}
+
 describe("a flood", () => {
   test.each([1, 4])(
     "of 20,000 requests through %s isolates passes no more than the limit, and hardly a call",
@@ -79,6 +89,8 @@ describe("a flood", () => {
           counts.set(kind, (counts.get(kind) ?? 0) + 1);
           const remaining = machine.snapshot(clock.now()).limits["requestsPerMinute"]?.remaining ?? 0;
           if (kind === "refused" && remaining > 0) untrue += 1;
+          if (kind === "refused" && Math.abs((await retryMs(reply)) - nextMs(machine, clock.now())) > 1)
+            untrue += 1;
         }
         await clock.pass(1);
       }
@@ -185,6 +197,36 @@ describe("an object that hangs", () => {
     await clock.pass(40_000);
     expect(kind).toBeUndefined();
     expect(machine.snapshot(clock.now()).depth).toBe(1);
+  });
+});
+
+describe("what an isolate knows of a key's limits", () => {
+  test("is that it is blocked until its Retry-After, or until a request of it is admitted", async () => {
+    const clock = createTestClock();
+    const client = isolateOf(createObject(clock).queue, clock);
+    const ask = (id: string, keyId: string) =>
+      client.admit(askOf(id, { keyId, limits: { requestsPerMinute: 6, burst: 1 }, maxWaitMs: 0 }), signal);
+    const isBlocked = (keyId: string): boolean => client.isBlocked({ keyId, lane: "interactive" });
+    await ask("first", "key");
+    expect(isBlocked("key")).toBe(false);
+    const { retryAfterMs } = asRefused(await ask("second", "key"));
+    expect([isBlocked("key"), isBlocked("other")]).toEqual([true, false]);
+    expect(client.isBlocked({ keyId: "key", lane: "batch" })).toBe(false);
+    await clock.pass(retryAfterMs - 1);
+    expect(isBlocked("key")).toBe(true);
+    await clock.pass(1);
+    expect(isBlocked("key")).toBe(false);
+  });
+
+  test("is nothing any more once an operator has raised the limit and a request was admitted", async () => {
+    const clock = createTestClock();
+    const client = isolateOf(createObject(clock).queue, clock);
+    const ask = (id: string, configVersion: number, requestsPerMinute: number) =>
+      client.admit(askOf(id, { limits: { requestsPerMinute }, maxWaitMs: 0, configVersion }), signal);
+    for (const id of ["one", "two"]) await ask(id, 1, 1);
+    expect(client.isBlocked({ keyId: "key", lane: "interactive" })).toBe(true);
+    await ask("three", 2, 600);
+    expect(client.isBlocked({ keyId: "key", lane: "interactive" })).toBe(false);
   });
 });
 
