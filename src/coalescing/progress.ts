@@ -34,7 +34,8 @@ export type ProgressEnd =
   | { readonly kind: "complete"; readonly head: FlightHead }
   | { readonly kind: "fault"; readonly fault: FlightFault; readonly leader: FlightHead["trace"] }
   /** The bytes ended without a mark, or before the head: the leader is gone. Or the stream itself reported its failure. */
-  | { readonly kind: "incomplete" };
+  /** `isLost`: the leader is gone without a word. */
+  | { readonly kind: "incomplete"; readonly isLost: boolean };
 
 /** A head is some hundred bytes; a longer one does not come from our Worker. */
 const MAX_LINE_BYTES = 16_384;
@@ -73,13 +74,13 @@ export async function readProgress(
       }
       await flight.append(bytes.subarray(0, -1));
       flight.end(mark === COMPLETE ? "complete" : "told");
-      return mark === COMPLETE ? { kind: "complete", head } : { kind: "incomplete" };
+      return mark === COMPLETE ? { kind: "complete", head } : { kind: "incomplete", isLost: false };
     }
   } catch {
     // The leader's request has ended in the middle.
   }
   flight.end("broken");
-  return { kind: "incomplete" };
+  return { kind: "incomplete", isLost: true };
 }
 
 function concat(one: Uint8Array, other: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -58,6 +58,8 @@ export type Joined =
   /** The kept answer of an earlier generation; `keeps` only. */
   | { readonly kind: "replay"; readonly head: FlightHead; readonly text: string }
   | { readonly kind: "conflict" }
+  /** `keeps` only. It was begun, and how it ended is not known; or its answer is no longer kept. */
+  | { readonly kind: "unanswered"; readonly why: "begun" | "dropped" }
   | { readonly kind: "failed"; readonly fault: FlightFault; readonly leader?: FlightHead["trace"] }
   /** This request generates by itself: it can't be joined with the others. */
   | { readonly kind: "alone"; readonly reason: "too_late" | "too_much" | "leader_refused" };

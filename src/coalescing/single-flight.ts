@@ -13,12 +13,23 @@ const LEADER_SHOWS_UP_MS = 5_000;
 /** An object has 128 MB; requests beyond that are not coalesced. */
 const MAX_BYTES = 48 * 1024 * 1024;
 
-/** Answers that are kept for a repeated key. */
+/** What is known of a key from before. */
+export type KeptRequest = { readonly fingerprint: string } & (
+  | { readonly kind: "answer"; readonly head: FlightHead; readonly text: string }
+  /** Begun without a known end, or answered with what is no longer kept. */
+  | { readonly kind: "begun" | "dropped" }
+);
+
+/** Requests that are remembered for a repeated key. Each method may throw where the store is full. */
 export interface AnswerKeeper {
-  find(
-    key: string,
-  ): { readonly fingerprint: string; readonly head: FlightHead; readonly text: string } | undefined;
+  find(key: string): KeptRequest | undefined;
+  /** Noted before the request is made, and durable before its leader learns that it leads. */
+  begin(key: string, fingerprint: string): void;
   keep(key: string, fingerprint: string, head: FlightHead, text: string): void;
+  /** It was answered, with more than is kept. */
+  drop(key: string, fingerprint: string): void;
+  /** It has failed, and its leader has said so: the key is free again. */
+  free(key: string): void;
 }
 
 export interface SingleFlightPorts {
@@ -76,7 +87,9 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
     entry.flightId = newId();
     entry.leaderId = ask.requestId;
     entry.hasLeaderLeft = false;
-    entry.stopTimer = startTimer(LEADER_SHOWS_UP_MS, () => fail(entry, LOST));
+    // One that could not reach this object again may generate all the same.
+    const giveUp = (): void => (entry.keeps ? lose(entry) : fail(entry, LOST));
+    entry.stopTimer = startTimer(LEADER_SHOWS_UP_MS, giveUp);
     return leadAgain(entry);
   }
 
@@ -107,6 +120,7 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
       return;
     }
     remove(entry);
+    if (entry.keeps) keeper.free(entry.key);
     answerAll(entry, () =>
       fault.concerns === "leader"
         ? { kind: "alone", reason: "leader_refused" }
@@ -134,12 +148,19 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
     answerAll(entry, () =>
       text === undefined ? { kind: "alone", reason: "too_much" } : { kind: "whole", head, text },
     );
-    if (!entry.keeps || text === undefined) return;
+    if (!entry.keeps) return;
     try {
-      keeper.keep(entry.key, entry.fingerprint, head, text);
+      if (text === undefined) keeper.drop(entry.key, entry.fingerprint);
+      else keeper.keep(entry.key, entry.fingerprint, head, text);
     } catch {
-      // A full object keeps no answer; those who waited have theirs.
+      // A full object keeps no answer; those who waited have theirs, and that it was begun is still known.
     }
+  }
+
+  /** The leader is gone in the middle: what it has bought is not bought again without the client's knowledge. */
+  function lose(entry: Entry): void {
+    remove(entry);
+    answerAll(entry, () => ({ kind: "unanswered", why: "begun" }));
   }
 
   async function watch(entry: Entry, flight: Flight, progress: ReadableStream<Uint8Array>): Promise<void> {
@@ -154,9 +175,20 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
     if (entry.flightId !== flightId) return;
     if (end.kind === "complete") return finish(entry, end.head, flight);
     if (end.kind === "fault") return fail(entry, end.fault, end.leader);
+    if (entry.keeps && end.isLost) return lose(entry);
     // Once clients have its beginning, a stream can't be generated again.
-    if (entry.head !== undefined) return remove(entry);
-    fail(entry, LOST);
+    if (entry.head === undefined) return fail(entry, LOST);
+    remove(entry);
+    if (entry.keeps) keeper.free(entry.key);
+  }
+
+  function canBegin(key: string, fingerprint: string): boolean {
+    try {
+      keeper.begin(key, fingerprint);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   function bytesHeld(): number {
@@ -170,12 +202,15 @@ export function createSingleFlight({ keeper, startTimer, newId }: SingleFlightPo
       const kept = ask.keeps ? keeper.find(ask.key) : undefined;
       if (kept !== undefined) {
         if (kept.fingerprint !== ask.fingerprint) return { kind: "conflict" };
-        return { kind: "replay", head: kept.head, text: kept.text };
+        if (kept.kind === "answer") return { kind: "replay", head: kept.head, text: kept.text };
       }
       const known = entries.get(ask.key);
       if (known === undefined) {
+        // Its flight ended with an earlier life of this object, or with its leader.
+        if (kept !== undefined) return { kind: "unanswered", why: kept.kind };
         if (bytesHeld() > MAX_BYTES) return { kind: "alone", reason: "too_much" };
         const { key, fingerprint, keeps } = ask;
+        if (keeps && !canBegin(key, fingerprint)) return { kind: "alone", reason: "too_much" };
         const nothing = (): void => {};
         const entry: Entry = {
           key,

@@ -27,7 +27,10 @@ export function refusesUnpriced({ bundle, key }: Budgeted): boolean {
   return bundle.tenant.budget?.onUnpriced === "refuse" || key.budget?.onUnpriced === "refuse";
 }
 
-/** Tokens, and under a budget what they cost at the first target that may be called. Throws `unpriced`. */
+/**
+ * Tokens, and under a budget what they cost at the dearest target that may be called: the request may fall back to it.
+ * Throws `unpriced`.
+ */
 export function reservationOf(call: BareCall, plan: Plan | undefined, deps: Deps): Estimate {
   const { bundle, chat } = call;
   const { media } = chat;
@@ -37,11 +40,15 @@ export function reservationOf(call: BareCall, plan: Plan | undefined, deps: Deps
   const isText = chat.operation === "chat" || chat.operation === "proxy";
   const isOpenEnded = isText && chat.params.maxOutputTokens === undefined;
   const tokens = estimateTokens(chat, expected ?? (isOpenEnded ? OUTPUT_FLOOR_TOKENS : undefined));
+  let dearest: number | undefined;
   for (const target of plan.targets) {
     const price = priceOfTarget(bundle, target, deps, media);
     const cost = costMicroUsd(price, media ? { ...mediaUsage(media, price).units, ...tokens } : tokens);
-    if (cost !== undefined) return { ...tokens, costMicroUsd: cost };
+    if (cost !== undefined) dearest = Math.max(dearest ?? 0, cost);
   }
+  // A hedge calls two targets, and both may be billed to their ends.
+  const calls = plan.hedge === undefined ? 1 : 2;
+  if (dearest !== undefined) return { ...tokens, costMicroUsd: calls * dearest };
   if (keepsOutUnpriced(call)) throw unpriced(plan.targets[0].label);
   return tokens;
 }

@@ -53,6 +53,8 @@ export async function oncePerKey(
         "This idempotency-key was used for another request. Use a new one for each request.",
         { param: "idempotency-key" },
       );
+    case "unanswered":
+      throw new GatewayError("conflict", UNANSWERED[joined.why], { param: "idempotency-key" });
     case "failed":
       throw remake(joined);
     // A promise that can't be kept is refused, or the client's retry would be billed twice without its knowledge.
@@ -68,6 +70,15 @@ export async function oncePerKey(
       );
   }
 }
+
+const UNANSWERED = {
+  begun:
+    "A request with this idempotency-key was begun, and its answer was lost: it may have been carried out and billed. " +
+    "Use a new idempotency-key to make the request again.",
+  dropped:
+    "The request with this idempotency-key was answered, and its answer is no longer kept. " +
+    "Use a new idempotency-key to make the request again.",
+} as const;
 
 /** Idempotency keys are guessable: they belong to the gateway key that uses them, unless the tenant shares them. */
 function ownedName({ bundle, key }: Call, name: string): string {
@@ -110,6 +121,7 @@ export async function coalesced(
     case "failed":
       throw remake(joined);
     case "conflict":
+    case "unanswered":
     case "alone":
     case "unreachable":
       return generate(call);
@@ -127,6 +139,7 @@ const STATUS: Readonly<Record<JoinOutcome["kind"], string>> = {
   whole: "attached",
   replay: "replayed",
   conflict: "conflict",
+  unanswered: "unanswered",
   failed: "failed",
   alone: "alone",
   unreachable: "unreachable",

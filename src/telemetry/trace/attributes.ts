@@ -98,7 +98,7 @@ export const ATTRIBUTES = {
     "For a request that can share another's answer: lead, replacement, attached, failed, alone, left or unreachable.",
   "gateway.coalesce.reason": "Why it went on by itself: too_late, too_much or leader_refused.",
   "gateway.idempotency.status":
-    "Result for the idempotency key: lead, attached, replayed, conflict, failed, alone or unreachable.",
+    "Result for the idempotency key: lead, attached, replayed, conflict, unanswered, failed, alone or unreachable.",
 
   // The queue.
   "gateway.admission.number":

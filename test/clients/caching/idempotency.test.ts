@@ -58,6 +58,18 @@ describe("the same key and body", () => {
     },
   );
 
+  test("are refused where the answer was longer than what is kept: it is not bought a second time", async () => {
+    const model = uniqueModel();
+    stack.upstream.script(model, { kind: "answer", text: "x".repeat(9 * 1024 * 1024) });
+    const ask = keyed({ model: `up/${model}` });
+    const first = await chat(stack, tenant.key, ask);
+    expect([first.status, first.content.length]).toEqual([200, 9 * 1024 * 1024]);
+    const again = await chat(stack, tenant.key, ask);
+    expect(again).toMatchObject({ status: 409, error: "conflict" });
+    expect(again.text).toContain("no longer kept");
+    expect(stack.upstream.requestsFor(model)).toHaveLength(1);
+  });
+
   test("attach to the generation that runs, live", async () => {
     const model = uniqueModel();
     stack.upstream.script(model, { kind: "answer", text: "one two three four", paceMs: 150 });

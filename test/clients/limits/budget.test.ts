@@ -60,6 +60,65 @@ describe("a budget of 5 cents", () => {
   });
 });
 
+/** Requests of a route whose calls cost alike, many at once against 5 cents. */
+async function spendAtOnce(route: (model: string) => object, before: (model: string) => void, count: number) {
+  const model = "gpt-4o-2024-11-20";
+  const usage = { inputTokens: 100, outputTokens: 1000 };
+  stack.upstream.script(model, { kind: "answer", text: "a b c", firstChunkDelayMs: 600, usage });
+  before(model);
+  const tenant = await withBudget({ usd: 0.05 });
+  const path = `/admin/tenants/${tenant.id}`;
+  await adminJson(stack.gateway, "PATCH", path, { limits: { queue: { maxWaitMs: 0 } } });
+  await adminJson(stack.gateway, "PUT", `${path}/routes/r`, route(model));
+  const ask = { model: "r", stream: true };
+  const answers = await Promise.all(Array.from({ length: count }, () => chat(stack, tenant.key, ask)));
+  await pause(1500);
+  const [spent, alerts] = await Promise.all([spentUsd(tenant), alertsOf(tenant)]);
+  return { statuses: answers.map(({ status }) => status), spent, alerts };
+}
+
+async function alertsOf({ id }: TestTenant): Promise<readonly string[]> {
+  const { items } = (await adminJson(stack.gateway, "GET", "/admin/audit?limit=1000")) as {
+    readonly items: readonly { readonly tenant: string; readonly action: string; readonly subject: string }[];
+  };
+  const own = items.filter(({ tenant, action }) => tenant === id && action === "budget.alert");
+  return own.map(({ subject }) => /\d+%/.exec(subject)?.[0] ?? "").toReversed();
+}
+
+describe("5 cents hold, and alert once for each threshold,", () => {
+  const target = (model: string) => ({ provider: "up", model });
+
+  test("where each request falls back to a dearer model", async () => {
+    const cheap = "gpt-4o-mini-2024-07-18";
+    stack.upstream.script(cheap, { kind: "error", status: 500 });
+    const route = (model: string) => ({
+      targets: [target(cheap), target(model)],
+      retries: { maxAttempts: 2 },
+    });
+    const { statuses, spent, alerts } = await spendAtOnce(route, () => {}, 40);
+    expect(new Set(statuses)).toEqual(new Set([200, 429]));
+    expect(spent).toBeGreaterThan(0.02);
+    expect(spent).toBeLessThanOrEqual(0.05);
+    expect(alerts).toEqual(["50%", "80%", "100%"].slice(0, alerts.length));
+  });
+
+  test("where each request is hedged, and both calls come to their ends", async () => {
+    const other = "gpt-4o-2024-05-13";
+    const usage = { inputTokens: 100, outputTokens: 1000 };
+    const script = (): void =>
+      stack.upstream.script(other, { kind: "answer", text: "a b c", firstChunkDelayMs: 500, usage });
+    const route = (model: string) => ({
+      targets: [target(model), target(other)],
+      hedge: { afterMs: 50 },
+      retries: { maxAttempts: 1 },
+    });
+    const { statuses, spent } = await spendAtOnce(route, script, 40);
+    expect(new Set(statuses)).toEqual(new Set([200, 429]));
+    expect(spent).toBeGreaterThan(0.01);
+    expect(spent).toBeLessThanOrEqual(0.05);
+  });
+});
+
 describe.concurrent("a call that can't be priced", () => {
   test("is refused under a budget, by name and with what to do", async () => {
     const model = uniqueModel();

@@ -10,7 +10,14 @@ const HEAD: FlightHead = {
   form: "json",
   trace: { traceId: "t", spanId: "s" },
 };
-const KEEPS_NOTHING: AnswerKeeper = { find: () => undefined, keep: () => {} };
+const nothing = (): void => {};
+const KEEPS_NOTHING: AnswerKeeper = {
+  find: () => undefined,
+  begin: nothing,
+  keep: nothing,
+  drop: nothing,
+  free: nothing,
+};
 
 const askFor = (requestId: string, keeps = false): JoinRequest => ({
   key: "k",
@@ -77,7 +84,7 @@ test("a leader with an idempotency key goes on without any client", async () => 
 
 test("a store that is full keeps no answer, and those who wait get theirs", async () => {
   const { flights, startLeader } = open({
-    find: () => undefined,
+    ...KEEPS_NOTHING,
     keep() {
       throw new Error("database or disk is full");
     },

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
+import { createAnswerKeeper } from "../../../src/coalescing/answer-keeper.ts";
 import type { Inflight } from "../../../src/coalescing/inflight.ts";
 import { encodeLine, endProgress } from "../../../src/coalescing/progress.ts";
 import {
@@ -306,6 +307,59 @@ describe("an idempotency key", () => {
     await vi.waitFor(async () => expect((await rpc.join(askFor(keeps))).kind).toBe("lead"));
   });
 
+  test("whose request an object's death overtook is not made again: that it was begun is known", async () => {
+    const { rpc: before, stub } = board();
+    expect((await before.join(askFor(keeps))).kind).toBe("lead");
+    await runInDurableObject(stub, (_: Inflight, state) => state.abort("killed by the test")).catch(() => {});
+    // The stub has the class's methods, as in `board`; one whose object has died stays broken.
+    const rpc = env.INFLIGHT.getByName(stub.name ?? "") as unknown as InflightRpc;
+    const begun = { kind: "unanswered", why: "begun" };
+    expect(await rpc.join(askFor(keeps))).toEqual(begun);
+    expect(await rpc.join(askFor(keeps))).toEqual(begun);
+    expect(await rpc.join(askFor({ ...keeps, fingerprint: "other" }))).toEqual({ kind: "conflict" });
+    // Coalescing promises nothing of the kind.
+    expect((await rpc.join(askFor())).kind).toBe("lead");
+  });
+
+  test("whose leader dies in the middle is not made again, by those who wait neither", async () => {
+    const { rpc } = board();
+    const leader = await leadWith(rpc, await rpc.join(askFor(keeps)));
+    const waiting = rpc.join(askFor(keeps));
+    await arrived(rpc);
+    await leader.writer.abort(new Error("the Worker died")).catch(() => {});
+    const begun = { kind: "unanswered", why: "begun" };
+    expect(await waiting).toEqual(begun);
+    expect(await rpc.join(askFor(keeps))).toEqual(begun);
+  });
+
+  test("has its oldest answers dropped above the object's share, and still knows that they were given", async () => {
+    const { stub } = board();
+    const found = await runInDurableObject(stub, (_: Inflight, { storage }) => {
+      const keeper = createAnswerKeeper(
+        storage.sql,
+        () => Date.now(),
+        () => {},
+        100,
+      );
+      for (const key of ["a", "b", "c"]) {
+        keeper.begin(key, "f");
+        keeper.keep(key, "f", WHOLE, key.repeat(45));
+      }
+      keeper.begin("long", "f");
+      keeper.keep("long", "f", WHOLE, "x".repeat(101));
+      // Counted again by another life of the object.
+      const next = createAnswerKeeper(
+        storage.sql,
+        () => Date.now(),
+        () => {},
+        100,
+      );
+      next.keep("d", "f", WHOLE, "d".repeat(60));
+      return ["a", "b", "c", "long", "d"].map((key) => next.find(key)?.kind);
+    });
+    expect(found).toEqual(["dropped", "dropped", "dropped", "dropped", "answer"]);
+  });
+
   test("goes on without any client, for the one who comes back", async () => {
     const { rpc } = board();
     const ask = askFor(keeps);
@@ -333,7 +387,9 @@ describe("an idempotency key", () => {
     expect(await runDurableObjectAlarm(stub)).toBe(true);
     vi.useRealTimers();
     const rows = await runInDurableObject(stub, (_: Inflight, { storage }) =>
-      storage.sql.exec("SELECT key FROM answers UNION SELECT key FROM pieces").toArray(),
+      storage.sql
+        .exec("SELECT key FROM answers UNION SELECT key FROM pieces UNION SELECT key FROM unanswered")
+        .toArray(),
     );
     expect(rows).toEqual([]);
     expect((await rpc.join(askFor(keeps))).kind).toBe("lead");
