@@ -15,6 +15,8 @@ const TIMING = [
   "test/clients/routing/routing-requests.test.ts",
   "test/clients/telemetry/export-overhead.test.ts",
 ];
+/** More than there are cores: most of the time they wait for a lease, a pause or an outage to end. */
+const WAITING_WORKERS = 4;
 /** Generous, since two cores do all of it at once and a timeout here only says that something hangs. */
 const TIMEOUT_MS = 30_000;
 
@@ -40,7 +42,14 @@ export default defineConfig({
             miniflare: { bindings: { ...TEST_VARS } },
           }),
         ],
-        test: { name: "worker", include: ["test/worker/**/*.test.ts"], testTimeout: TIMEOUT_MS },
+        test: {
+          name: "worker",
+          include: ["test/worker/**/*.test.ts"],
+          testTimeout: TIMEOUT_MS,
+          // Beside the clients: both wait most of the time, and the pure code has the cores to itself before.
+          sequence: { groupOrder: 1 },
+          maxWorkers: WAITING_WORKERS,
+        },
       },
       {
         test: {
@@ -52,8 +61,9 @@ export default defineConfig({
           testTimeout: TIMEOUT_MS,
           hookTimeout: TIMEOUT_MS,
           sequence: { groupOrder: 1 },
-          // More than there are cores: most of the time they wait for a lease, a pause or an outage to end.
-          maxWorkers: 4,
+          maxWorkers: WAITING_WORKERS,
+          // Each file has a gateway of its own; what they import is the same.
+          isolate: false,
           maxConcurrency: 8,
         },
       },

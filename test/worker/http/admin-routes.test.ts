@@ -6,16 +6,19 @@ import { adminKeys } from "../../../routes/admin/keys.ts";
 import { adminProviders } from "../../../routes/admin/providers.ts";
 import { adminRoutes } from "../../../routes/admin/routes.ts";
 import { adminTenants } from "../../../routes/admin/tenants.ts";
-import type { AppEnv, Services } from "../../../src/app-types.ts";
+import type { AppEnv, RequestScope, Services } from "../../../src/app-types.ts";
+import { createBodyMemory } from "../../../src/limits/isolate/body-memory.ts";
 import { onError } from "../../../src/middleware/on-error.ts";
 import { directoryClient, newTenantId } from "../tenants/directory-access.ts";
 
+const bodies = createBodyMemory(10_000_000, () => 0.5);
 const app = new Hono<AppEnv>();
 app.onError(onError);
 app.use(async (c, next) => {
   c.set("requestId", "req_test");
-  // These routes use nothing but the directory.
-  c.set("services", { directory: directoryClient() } as unknown as Services);
+  // These routes use nothing but the directory, and count the bytes of their bodies.
+  c.set("services", { directory: directoryClient(), bodies } as unknown as Services);
+  c.set("scope", { facts: { startedAt: 0 } } as unknown as RequestScope);
   await next();
 });
 for (const routes of [adminTenants, adminKeys, adminProviders, adminRoutes, adminAudit])

@@ -56,7 +56,8 @@ describe("the tenant's queue object", () => {
     expect(await stub.snapshot()).toMatchObject({ depth: 0, leases: 0 });
   });
 
-  test("answers a waiting call by its own timer at its deadline", async () => {
+  // Tried again where a busy machine lets the timer fire late.
+  test("answers a waiting call by its own timer at its deadline", { retry: 3 }, async () => {
     const { stub } = queueOf();
     await stub.admit(askOf("a", { limits: ONE_SLOT }));
     const startedAt = Date.now();

@@ -144,12 +144,12 @@ describe.each(KINDS)("a %s stream that goes well", (kind) => {
   });
 
   test("leaves no time limit running", async () => {
-    const limits = { firstByteMs: 300, idleMs: 300, totalMs: 300 };
+    const limits = { firstByteMs: 700, idleMs: 700, totalMs: 700 };
     const stream = await createFakeStream(sending(ANSWER), { kind, limits });
     const { body, done } = await stream.start();
     await readAll(body);
     await done;
-    await pause(350);
+    await pause(750);
     expect(stream.attempt.abortedBy()).toBeUndefined();
     expect(stream.isStopped()).toBe(false);
   });
@@ -227,12 +227,12 @@ describe.each(KINDS)("the first event of a %s stream", (kind) => {
         async (source) => {
           for (let sent = 0; sent < 8; sent += 1) {
             await source.send(bytes);
-            await source.pause(40);
+            await source.pause(100);
           }
           await source.send(`\n\n${textEvent("Hi", "stop")}${END}`);
           await source.end();
         },
-        { kind, limits: { firstByteMs: 100, idleMs: 150 } },
+        { kind, limits: { firstByteMs: 500, idleMs: 700 } },
       );
       const { body, done } = await stream.start();
       expect(await readAll(body)).toContain("[DONE]");
@@ -266,11 +266,11 @@ describe.each(KINDS)("the first event of a %s stream", (kind) => {
     const stream = await createFakeStream(
       async (source) => {
         await source.send(textEvent("Hi"));
-        await source.pause(150);
+        await source.pause(700);
         await source.send(textEvent("!", "stop") + END);
         await source.end();
       },
-      { kind, limits: { firstByteMs: 100 } },
+      { kind, limits: { firstByteMs: 500 } },
     );
     const { body, done } = await stream.start();
     expect(await readAll(body)).toContain("[DONE]");

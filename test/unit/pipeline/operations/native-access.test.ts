@@ -1,4 +1,5 @@
 // Which calls of a vendor's own API are open: those of the record's list, never those that make credentials.
+import { processorMs } from "../../../support/processor-time.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkNativeAccess } from "../../../../src/pipeline/operations/native-access.ts";
@@ -56,9 +57,8 @@ describe("a record", () => {
   test("is matched in linear time", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), (stars) => {
-        const startedAt = performance.now();
-        codeOf([`GET ${"a*".repeat(stars)}b`], "GET", "a".repeat(200_000));
-        expect(performance.now() - startedAt).toBeLessThan(250);
+        const path = "a".repeat(200_000);
+        expect(processorMs(() => codeOf([`GET ${"a*".repeat(stars)}b`], "GET", path))).toBeLessThan(250);
       }),
       { numRuns: 8 },
     );
