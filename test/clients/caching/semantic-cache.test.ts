@@ -440,6 +440,18 @@ describe("the money", () => {
   }
 });
 
+describe("a key over its limits", () => {
+  test("stops paying for embeddings once a request of it was refused", async () => {
+    const setup = await setUp({}, { limits: { requestsPerMinute: 1, burst: 1 } });
+    // Angles of 25 degrees between them: none is similar to another.
+    const texts = [1, 0.906, 0.643, 0.259, 0].map((cosine) => `Question of ${setup.model} @${cosine}`);
+    const statuses: number[] = [];
+    for (const text of texts) statuses.push((await ask(setup, text)).status);
+    expect(statuses).toEqual([200, 429, 429, 429, 429]);
+    expect(texts.map(embeddingsOf)).toEqual([1, 1, 0, 0, 0]);
+  });
+});
+
 describe("equal requests under way", () => {
   test("are embedded once, and all get the leader's answer, found by meaning or made", async () => {
     const setup = await setUp({}, { cache: { enabled: true, coalesce: true } });

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { adminJson } from "../../support/clients/admin-client.ts";
 import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
-import { makeTenant } from "../../support/clients/test-tenant.ts";
+import { makeKey, makeTenant } from "../../support/clients/test-tenant.ts";
 import { pause, sendRequest, type TimedAnswer } from "../../support/clients/queued-request.ts";
 
 const LONG_MS = 90_000;
@@ -47,6 +47,29 @@ describe.concurrent("a budget", () => {
     expect(snapshot["limits"]).toMatchObject({ budgetMicroUsd: { remaining: 0 } });
     await admin("PATCH", `/admin/tenants/${tenant.id}`, { budget: { usd: costUsd * 3, period: "day" } });
     expect((await sendRequest({ url, key: tenant.key, model })).status).toBe(200);
+  });
+});
+
+describe.concurrent("a full queue", () => {
+  test("has a place for a key that waits less than the one that fills it", async () => {
+    const model = uniqueModel();
+    stack.upstream.script(model, { kind: "answer", delayMs: 400 });
+    const limits = { concurrency: 2, queue: { maxDepth: 10 } };
+    const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url, limits });
+    const other = await makeKey(stack.gateway, tenant.id);
+    const { url } = stack.gateway;
+    const greedy = Array.from({ length: 20 }, () =>
+      sendRequest({ url, key: tenant.key, model: `up/${model}` }),
+    );
+    await expect
+      .poll(async () => (await admin("GET", `/admin/tenants/${tenant.id}/queue`))["depth"], { timeout: 5000 })
+      .toBe(10);
+    const modest = await sendRequest({ url, key: other.key, model: `up/${model}` });
+    expect(modest.status).toBe(200);
+    const refused = (await Promise.all(greedy)).filter(({ status }) => status === 429);
+    // Two run and ten wait; the newest of those has given its place away.
+    expect(refused).toHaveLength(9);
+    expect(refused.every(({ code }) => code === "queue_full")).toBe(true);
   });
 });
 
