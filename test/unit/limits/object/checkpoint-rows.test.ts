@@ -80,3 +80,30 @@ test("a checkpoint that could not be written is due again, and its money counts 
   expect(machine.staleAfterMs()).toBe(1000);
   expect(machine.hasUnsavedMoney()).toBe(true);
 });
+
+test("at all its caps at once, and with ids as long as real ones, the first row still fits", () => {
+  const { kv, rows } = createKv();
+  const machine = createQueueMachine(START_AT);
+  const idOf = (n: number, length: number): string => String(n).padStart(length, "0");
+  const keyLimits = limitsOf({ budget: BUDGET, requestsPerMinute: 600_000, tokensPerMinute: 1_000_000_000 });
+  for (let n = 0; n < 5000; n += 1) {
+    const ask = askOf(`req_${idOf(n, 32)}`, {
+      traceId: idOf(n, 32),
+      spanId: idOf(n, 16),
+      keyId: `key_${idOf(n % 2000, 24)}`,
+      keyLimits,
+      tokens: 123_456,
+    });
+    asAdmitted(machine.admit(ask, START_AT + n));
+  }
+  const expenses = Array.from({ length: 2000 }, (_, n) => ({
+    requestId: `req_${idOf(n + 10_000, 32)}`,
+    keyId: `key_${idOf(n, 24)}`,
+    costMicroUsd: 1.25,
+  }));
+  machine.settle([], START_AT + 5000, { starts: [], unused: [], cooldowns: [], expenses });
+  const written = machine.checkpoint(START_AT + 5000);
+  expect(written.leases).toHaveLength(4000);
+  createCheckpointRows(kv).write(written);
+  expect(serialize(rows.get("checkpoint")).length).toBeLessThan(MAX_VALUE_BYTES);
+});
