@@ -1,6 +1,6 @@
 /** What a request's attempts used and cost, and the sums of that. Pure. Who makes a bill is attempts/bill.ts. */
 
-import type { TokenUsage } from "../schema/chat.ts";
+import { USAGE_DETAILS, type TokenUsage } from "../schema/chat.ts";
 
 export interface Bill {
   /** The attempt's number: each attempt has one bill, its last. */
@@ -37,25 +37,12 @@ export function billedUsage(bills: readonly Bill[]): TokenUsage | undefined {
   return first && others.reduce((sum, { usage }) => addUsage(sum, usage), first.usage);
 }
 
-const ADDED = [
-  "cacheReadTokens",
-  "cacheWriteTokens",
-  "reasoningTokens",
-  "inputAudioTokens",
-  "cacheReadAudioTokens",
-  "outputAudioTokens",
-  "inputImageTokens",
-  "images",
-  "audioSeconds",
-  "characters",
-] as const satisfies readonly (keyof TokenUsage)[];
-
 function addUsage(sum: TokenUsage, usage: TokenUsage): TokenUsage {
   const added: { -readonly [Name in keyof TokenUsage]: TokenUsage[Name] } = {
     inputTokens: sum.inputTokens + usage.inputTokens,
     outputTokens: sum.outputTokens + usage.outputTokens,
   };
-  for (const name of ADDED) {
+  for (const name of USAGE_DETAILS) {
     if (sum[name] !== undefined || usage[name] !== undefined)
       added[name] = (sum[name] ?? 0) + (usage[name] ?? 0);
   }

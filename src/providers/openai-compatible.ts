@@ -190,7 +190,7 @@ function renamesOf(row: OpenAiCompatibleRow, body: JsonRecord): Readonly<Record<
   return renames;
 }
 
-/** The client's body with the target's model and parameters, what else is ours to set, and no other vendor's thoughts. */
+/** The client's body with the target's model and parameters, what else is ours to set, and without other vendors' reasoning. */
 function editBody(
   row: OpenAiCompatibleRow,
   chat: ChatRequest,

@@ -30,7 +30,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     speaksRealtime: true,
   },
   {
-    // https://docs.mistral.ai/api/endpoint/chat: fields it doesn't know are refused, usage comes unasked, `random_seed`, thoughts
+    // https://docs.mistral.ai/api/endpoint/chat: fields it doesn't know are refused, usage comes unasked, `random_seed`, reasoning
     // as parts of the content; ids of calls must have nine letters or digits.
     kind: "mistral",
     vendor: "mistral_ai",
@@ -43,7 +43,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     takesShortCallIdsOnly: true,
   },
   {
-    // https://console.groq.com/docs/openai: 400 for log probabilities and more than one choice. Thoughts in `reasoning`.
+    // https://console.groq.com/docs/openai: 400 for log probabilities and more than one choice. Reasoning is in `reasoning`.
     kind: "groq",
     vendor: "groq",
     defaultBaseUrl: "https://api.groq.com/openai/v1",
@@ -53,7 +53,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     lacksEmbeddings: true,
   },
   {
-    // https://api-docs.deepseek.com/guides/thinking_mode: thoughts of turns with tool calls must come back, others are ignored;
+    // https://api-docs.deepseek.com/guides/thinking_mode: reasoning of turns with tool calls must come back, others are ignored;
     // thinking has a switch of its own. https://api-docs.deepseek.com/guides/json_mode: JSON, but by no schema.
     kind: "deepseek",
     vendor: "deepseek",
@@ -66,7 +66,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     lacksEmbeddings: true,
   },
   {
-    // https://docs.x.ai/docs/guides/reasoning: reasoning models, which all are, refuse penalties and stop sequences; thoughts are
+    // https://docs.x.ai/docs/guides/reasoning: reasoning models, which all are, refuse penalties and stop sequences; reasoning is
     // counted beside the output's tokens.
     kind: "xai",
     vendor: "x_ai",
@@ -77,7 +77,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     lacksEmbeddings: true,
   },
   {
-    // https://openrouter.ai/docs/use-cases/reasoning-tokens: signed thoughts in `reasoning_details`, to be sent back;
+    // https://openrouter.ai/docs/use-cases/reasoning-tokens: signed reasoning in `reasoning_details`, to be sent back;
     // https://openrouter.ai/docs/features/prompt-caching: Anthropic's cache marks. Comments keep its streams alive.
     kind: "openrouter",
     takesHints: true,
@@ -118,7 +118,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
     lacks: ["tools", "stop", "seed", "logprobs", "choiceCount"],
   },
   {
-    // https://inference-docs.cerebras.ai/resources/openai: 400 for penalties. Thoughts in `reasoning`, both ways.
+    // https://inference-docs.cerebras.ai/resources/openai: 400 for penalties. Reasoning in `reasoning`, both ways.
     kind: "cerebras",
     vendor: "cerebras",
     defaultBaseUrl: "https://api.cerebras.ai/v1",
@@ -137,7 +137,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   },
   {
     // https://docs.databricks.com/aws/en/machine-learning/model-serving/query-chat-models: `https://WORKSPACE/serving-endpoints`;
-    // thoughts are parts of the content, with summaries.
+    // reasoning is among the parts of the content, with summaries.
     kind: "databricks",
     vendor: "databricks",
     takesStreamOptions: true,
@@ -153,7 +153,7 @@ export const OPENAI_COMPATIBLE_ROWS = [
   },
   {
     // https://platform.moonshot.ai/docs/api/chat: a stream's usage is in the choice that ends, cached tokens in
-    // `usage.cached_tokens`; thoughts of turns with tool calls must come back.
+    // `usage.cached_tokens`; reasoning of turns with tool calls must come back.
     kind: "moonshot",
     vendor: "moonshot_ai",
     defaultBaseUrl: "https://api.moonshot.ai/v1",

@@ -14,7 +14,6 @@ import { readGeminiError } from "../wires/gemini/upstream-errors.ts";
 import { toBody, toCountedFields } from "../wires/gemini/upstream-request.ts";
 import { createGeminiDecoder } from "../wires/gemini/upstream-stream.ts";
 import { readAnswer } from "../wires/gemini/upstream-answer.ts";
-
 import type { Provider, TokenCounter } from "./provider.ts";
 import type {
   UpstreamEmbeddingWire,

@@ -91,7 +91,8 @@ export interface TokenUsage {
   readonly isUnsound?: boolean;
 }
 
-const DETAILS = [
+/** The counts that an answer may have beside its input and output tokens. */
+export const USAGE_DETAILS = [
   "cacheReadTokens",
   "cacheWriteTokens",
   "cacheWriteHourTokens",
@@ -109,8 +110,8 @@ const DETAILS = [
 /** Two counts of one stream as one: each the largest that was said, since counts only grow and a later 0 takes none back. */
 export function mergeUsage(before: TokenUsage | undefined, after: TokenUsage): TokenUsage {
   if (before === undefined) return after;
-  const details: { [Name in (typeof DETAILS)[number]]?: number } = {};
-  for (const name of DETAILS) {
+  const details: { [Name in (typeof USAGE_DETAILS)[number]]?: number } = {};
+  for (const name of USAGE_DETAILS) {
     const [one, other] = [before[name], after[name]];
     if (one !== undefined && other !== undefined) details[name] = Math.max(one, other);
   }
@@ -138,7 +139,7 @@ export interface ChatChoice {
   readonly reasoning?: string;
   /** Comes back unchanged in the next turn: Anthropic's `signature`, Gemini's `thoughtSignature`. */
   readonly reasoningSignature?: string;
-  /** Thoughts that only their vendor can read (Anthropic's `redacted_thinking`). */
+  /** Reasoning that only its vendor can read (Anthropic's `redacted_thinking`). */
   readonly encryptedReasoning?: readonly string[];
   readonly refusal?: string;
   readonly citations?: readonly Citation[];

@@ -31,11 +31,11 @@ export type Part =
     }
   | { readonly type: "audio"; readonly source: MediaSource }
   | {
-      /** What the model thought. `signature` must come back unchanged in the next turn, or the vendor refuses it. */
+      /** The model's reasoning. `signature` must come back unchanged in the next turn, or the vendor refuses it. */
       readonly type: "reasoning";
       readonly text: string;
       readonly signature?: string;
-      /** Thought that only its vendor can read; `text` is empty then. */
+      /** Reasoning that only its vendor can read; `text` is empty then. */
       readonly encrypted?: string;
     }
   | { readonly type: "refusal"; readonly text: string }
@@ -95,7 +95,7 @@ export type OutputFormat =
 export interface Reasoning {
   readonly effort?: "none" | "minimal" | "low" | "medium" | "high";
   readonly budgetTokens?: number;
-  /** Whether the thoughts are to be sent along. */
+  /** Whether the client gets the reasoning. */
   readonly includeThoughts?: boolean;
 }
 

@@ -1,7 +1,7 @@
 /**
- * A client's history on its way to an upstream of its own wire, without what that upstream would refuse since another
- * vendor thought it: such a history comes of a route that answers by several. Looks at what was parsed anyway;
- * undefined, the rule, where all bytes may stay as they are. Pure.
+ * A client's history on its way to an upstream of its own wire, without the reasoning that the upstream would refuse,
+ * since another vendor signed it: so it is where a route has targets of several vendors. Looks at what was parsed anyway;
+ * undefined, the usual case, where all bytes may stay as they are. Pure.
  */
 
 import { toolId } from "./anthropic/upstream-content.ts";
@@ -14,7 +14,7 @@ import { isRecord, listOf, recordOf, type JsonRecord } from "../json/fields.ts";
 type Keep = (item: JsonRecord) => JsonRecord | undefined;
 
 /**
- * `messages` for Claude: without thoughts that are unsigned, or that others have signed or encrypted, and with ids of calls
+ * `messages` for Claude: without reasoning that is unsigned, or that others have signed or encrypted, and with ids of calls
  * that it takes (the gateway itself gave the client another vendor's).
  */
 export function ownMessages(messages: unknown): readonly unknown[] | undefined {
@@ -28,7 +28,7 @@ export function ownMessages(messages: unknown): readonly unknown[] | undefined {
 
 const ownBlock: Keep = (block) => {
   const { type, signature, data } = block;
-  // An empty signature is what a client of this wire is given where another vendor's thought has none.
+  // An empty signature is what a client of this wire is given where another vendor's reasoning has none.
   if (type === "thinking") return signature === "" || isForeign(signature) ? undefined : block;
   if (type === "tool_use") return withFit(block, "id", toolId);
   return type === "redacted_thinking" && isForeign(data) ? undefined : block;
@@ -57,11 +57,11 @@ export function ownContents(contents: unknown): readonly unknown[] | undefined {
 const ownPart: Keep = (part) => {
   if (!isWrappedForGemini(part["thoughtSignature"] ?? part["thought_signature"])) return part;
   const { thoughtSignature: _, thought_signature: __, ...rest } = part;
-  // A thought without words holds what is encrypted.
+  // Reasoning without text holds what is encrypted.
   return rest["thought"] === true && (rest["text"] ?? "") === "" ? undefined : rest;
 };
 
-/** `input` for OpenAI's Responses: without others' thoughts, and with calls as that wire has them. */
+/** `input` for OpenAI's Responses: without others' reasoning, and with calls as that wire has them. */
 export function ownItems(input: unknown): readonly unknown[] | undefined {
   return mapped(input, (item) => {
     if (!isWrappedForResponses(item["encrypted_content"])) return item;
@@ -71,7 +71,7 @@ export function ownItems(input: unknown): readonly unknown[] | undefined {
 }
 
 /**
- * `messages` for a chat upstream: Gemini's signatures as Google's own chat endpoint has them, none on thoughts, and calls' ids
+ * `messages` for a chat upstream: Gemini's signatures as Google's own chat endpoint has them, none on reasoning, and calls' ids
  * that it takes.
  */
 export function ownTurns(messages: unknown, fitId: (id: string) => string): readonly unknown[] | undefined {

@@ -1,5 +1,5 @@
 /**
- * Whose a signature or a encrypted thought is. Each vendor refuses those that are not its own, so each must get back only its
+ * Whose a signature or encrypted reasoning is. Each vendor refuses those that are not its own, so each must get back only its
  * own. Claude's are bare, as Anthropic, Bedrock and Vertex take each other's; all others bear a tag while they are in our words
  * or a client keeps them. Pure.
  */

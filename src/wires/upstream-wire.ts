@@ -53,7 +53,7 @@ export interface UpstreamWire {
   /** The client wire it equals: such a client gets its bytes as they are. Undefined for one that no client speaks. */
   readonly clientWireName: WireName | undefined;
   /**
-   * `translation` is absent where the client speaks this very wire: then `chat.wireText` goes out with as few edits
+   * `translation` is absent where the client speaks this very wire: then `chat.bodyText` goes out with as few edits
    * as possible. May throw `invalid_request` through `drop`.
    */
   toRequest(chat: ChatRequest, target: Target, translation?: Translation): UpstreamRequest;
@@ -77,7 +77,7 @@ export interface EmbeddingTranslation {
   readonly drop: DropField;
 }
 
-/** One wire format for embeddings. As `Wire`, without streams. */
+/** One wire format for embeddings: as `UpstreamWire`, without streams. */
 export interface UpstreamEmbeddingWire {
   readonly clientWireName: WireName | undefined;
   toRequest(chat: ChatRequest, target: Target, translation?: EmbeddingTranslation): UpstreamRequest;

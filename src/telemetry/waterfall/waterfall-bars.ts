@@ -43,7 +43,7 @@ export interface Bar {
   readonly cells: readonly string[];
 }
 
-/** The bar of one span. `note` is written into the bar where it is long enough: see `fitsInside`. */
+/** The bar of one span. `note` is written into the bar where it is long enough. */
 export function drawBar(
   span: FinishedSpan,
   attempt: AttemptView | undefined,

@@ -41,6 +41,7 @@ const timeoutsSchema = z.strictObject({
 const strategySchema = z.enum(["fallback", "weighted", "least-latency", "least-cost"]);
 const targetsSchema = z.array(targetSchema).check(z.minLength(1), z.maxLength(32));
 
+/** No shorter than the longest provider name, `/` and the longest model. */
 const MAX_TARGET_CHARS = 321;
 
 /** The semantic cache: cache/semantic-index.ts. Off where absent. */

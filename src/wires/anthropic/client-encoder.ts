@@ -17,7 +17,7 @@ interface OpenBlock {
   readonly at: number;
   /** Of a tool call: its position within the choice. */
   readonly call?: number;
-  /** A signature ends a thought: what is thought after it is another one. */
+  /** A signature ends a block of reasoning: what follows is another block. */
   isSigned: boolean;
 }
 

@@ -5,7 +5,6 @@
 
 import type { ChatChoice, ChatResponse, Citation, TokenUsage, ToolCall } from "../../schema/chat.ts";
 import { isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
-
 import { withTier } from "../service-tier.ts";
 import { errorWithGoodStatus, isCount, malformed, soundnessOf } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";
@@ -36,7 +35,7 @@ function readChoice(body: JsonRecord): ChatChoice {
   const thoughts = ofType("thinking");
   const encrypted = ofType("redacted_thinking").map(({ data }) => textOf(data) ?? "");
   const reasoning = thoughts.map(({ thinking }) => textOf(thinking) ?? "").join("");
-  // Each signature is of one thought alone: joined thoughts have none, so that none is sent back that doesn't fit.
+  // Each signature is of one block alone: joined blocks have none, so that none is sent back that doesn't fit.
   const signature = thoughts.length === 1 ? textOf(thoughts[0]?.["signature"]) : undefined;
   const { text, citations } = readTexts(ofType("text"));
   const finishReason = readFinish(body["stop_reason"]);

@@ -27,7 +27,7 @@ const NATIVE_NAMES: ReadonlyMap<string, string> = new Map([
 /** The wire's bound: https://platform.claude.com/docs/en/api/messages (seen 2026-11). */
 const MAX_USER_CHARS = 256;
 
-/** The client's own body, with the target's model and `params`, and without other vendors' thoughts. */
+/** The client's own body, with the target's model and `params`, and without other vendors' reasoning. */
 export function editMessages(chat: ChatRequest, target: Target): string {
   const set: Record<string, string> = {};
   const messages = ownMessages(chat.body["messages"]);

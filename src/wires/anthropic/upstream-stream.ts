@@ -6,7 +6,6 @@
 import type { ChatChunk } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readAnthropicCitation, readRefusal, readAnthropicUsage } from "./upstream-answer.ts";
-
 import type { Decoder } from "../upstream-wire.ts";
 import { largerCounts, parseEvent } from "../read-upstream.ts";
 import { toJson } from "../../json/exact.ts";

@@ -18,7 +18,7 @@ export interface Thinking {
 }
 
 /**
- * `maxTokens` bounds thoughts and words together: a budget that leaves no room for an answer is made smaller, and where
+ * `maxTokens` bounds reasoning and answer together: a budget that leaves no room for an answer is made smaller, and where
  * there is no room for the least budget thinking stays off.
  */
 export function writeThinking(reasoning: Reasoning, claude: Claude, maxTokens: number): Thinking {

@@ -44,7 +44,7 @@ export function readCohereChat(body: unknown): ChatResponse {
   };
 }
 
-/** Which source says what a stretch of the text says: a citation for each, and none for thoughts and plans. */
+/** Which source a stretch of the text is from: a citation for each, and none for reasoning and plans. */
 export function readCohereCitation(citation: JsonRecord): readonly Citation[] {
   const { start, end, type, sources } = citation;
   if (type !== undefined && type !== null && type !== "TEXT_CONTENT") return [];

@@ -99,7 +99,7 @@ function writeContent(part: Part, drop: DropMeaning): readonly JsonRecord[] {
   }
 }
 
-/** What was thought before a call is the call's plan; thoughts that their vendor signed or encrypted are not Cohere's. */
+/** Reasoning before a call is the call's plan; reasoning that its vendor signed or encrypted is not Cohere's. */
 function writeAssistant(parts: readonly Part[], drop: DropMeaning): readonly JsonRecord[] {
   const calls = parts.flatMap((part) => (part.type === "tool_call" ? [part] : []));
   const thoughts = parts.flatMap((part) =>

@@ -6,7 +6,6 @@
 import type { ChatChunk } from "../../schema/chat.ts";
 import { isPresent, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readCohereCitation, readLogprob, readCohereUsage } from "./upstream-answer.ts";
-
 import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent, readFunction } from "../read-upstream.ts";
 import { finishChunks } from "../finish-words.ts";

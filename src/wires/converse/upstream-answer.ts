@@ -41,7 +41,7 @@ function readChoice(blocks: readonly JsonRecord[], stopReason: unknown): ChatCho
     .map((thought) => recordOf(thought["reasoningText"]))
     .filter((thought) => "text" in thought);
   const reasoning = spoken.map((thought) => textOf(thought["text"]) ?? "").join("");
-  // Each signature is of one thought alone.
+  // Each signature is of one block alone.
   const signature = spoken.length === 1 ? textOf(spoken[0]?.["signature"]) : undefined;
   const encrypted = thoughts.flatMap(({ redactedContent }) => textOf(redactedContent) ?? []);
   const finishReason = readFinish(stopReason);

@@ -7,7 +7,6 @@ import type { ChatChunk } from "../../schema/chat.ts";
 import { FAULT_PREFIX } from "../../bytes/aws-event-stream.ts";
 import { isRecord, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readConverseCitation, readConverseUsage } from "./upstream-answer.ts";
-
 import type { Decoder } from "../upstream-wire.ts";
 import { parseEvent } from "../read-upstream.ts";
 import { finishChunks } from "../finish-words.ts";

@@ -55,7 +55,7 @@ export function reasoningPart(text: string, signature?: string): JsonRecord {
   };
 }
 
-/** Thought that only its vendor can read: an empty thought whose signature holds it. */
+/** Reasoning that only its vendor can read: an empty `thought` part whose signature holds it. */
 export function encryptedPart(data: string): JsonRecord {
   return { text: "", thought: true, thoughtSignature: wrapForGemini("encrypted", data) };
 }

@@ -18,7 +18,7 @@ export function isWrappedForGemini(thoughtSignature: unknown): boolean {
 
 export interface KeptReasoning {
   readonly signature?: string;
-  /** Thought that only its vendor can read. */
+  /** Reasoning that only its vendor can read. */
   readonly encrypted?: string;
 }
 

@@ -1,6 +1,6 @@
 /**
  * A conversation's messages as Gemini's contents. Neighbours of one role are merged, results name their function, and
- * thoughts of other vendors lose their signatures. https://ai.google.dev/api/caching#Content (seen 2026-11)
+ * reasoning of other vendors loses its signatures. https://ai.google.dev/api/caching#Content (seen 2026-11)
  */
 
 import type { MediaSource, Message, Part } from "../../schema/conversation.ts";
@@ -82,7 +82,7 @@ function toParts(
   model: string,
 ): readonly JsonRecord[] {
   const written: JsonRecord[] = [];
-  // Gemini signs the text behind a thought, not the thought itself.
+  // Gemini signs the part behind a `thought` part, not that part itself.
   let signature: string | undefined;
   for (const part of parts) {
     if (part.type === "reasoning") {

@@ -9,7 +9,6 @@ import { GatewayError } from "../../errors.ts";
 import { editTopLevel } from "../../json/edit.ts";
 import { isRecord, listOf, recordOf, type JsonRecord } from "../../json/fields.ts";
 import { readGeminiUsage } from "./upstream-answer.ts";
-
 import type { Target } from "../upstream-wire.ts";
 import { malformed } from "../read-upstream.ts";
 

@@ -24,7 +24,7 @@ export function toBody(chat: ChatRequest, target: Target, translation: Translati
   return translation === undefined ? forwardBody(chat, target) : writeBody(chat, target, translation);
 }
 
-/** The bytes as they came, but for the target's params, a model that the body repeats, and other vendors' thoughts. */
+/** The bytes as they came, but for the target's params, a model that the body repeats, and other vendors' reasoning. */
 function forwardBody({ body, bodyText }: ChatRequest, { model, params }: Target): string {
   const set: Record<string, string> = {};
   const contents = forwardContents(body["contents"], model);

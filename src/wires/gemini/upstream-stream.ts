@@ -16,7 +16,6 @@ import {
   readSignature,
   readGeminiUsage,
 } from "./upstream-answer.ts";
-
 import type { Decoder } from "../upstream-wire.ts";
 import { malformed, parseEvent, readIndex } from "../read-upstream.ts";
 import { finishChunks } from "../finish-words.ts";

@@ -66,7 +66,7 @@ function formatChoice(choice: ChatChoice, freeform: ReadonlySet<string>): JsonRe
   };
 }
 
-/** Thoughts that must come back unchanged; those that need not are `reasoning_content` alone. */
+/** Reasoning that must come back unchanged; other reasoning is `reasoning_content` alone. */
 function formatReasoning({
   reasoning,
   reasoningSignature,

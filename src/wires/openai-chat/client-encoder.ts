@@ -36,7 +36,7 @@ export function createChunkEncoder(chat: ChatRequest): ChunkEncoder {
   const freeform = freeformNames(chat.body["tools"]);
   /** Calls of tools that take free text, by choice and place. */
   const freeformCalls = new Map<string, ToolCall & { readonly index: number; readonly call: number }>();
-  /** Thought since the last signature, which is signed as a whole. */
+  /** Reasoning since the last signature, which is signed as a whole. */
   const thoughts = new Map<number, string>();
 
   function format(choices: readonly JsonRecord[], used: JsonRecord | null = null): string {

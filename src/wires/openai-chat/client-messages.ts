@@ -67,8 +67,8 @@ function readAssistant(
 }
 
 /**
- * OpenAI's own wire has no thoughts. Those who send them do it as `reasoning_content` (DeepSeek, vLLM and others), and,
- * where they must come back unchanged, as `reasoning_details`:
+ * OpenAI's own wire has no reasoning. Others send it as `reasoning_content` (DeepSeek, vLLM and others), and,
+ * where it must come back unchanged, as `reasoning_details`:
  * https://openrouter.ai/docs/use-cases/reasoning-tokens (seen 2026-11)
  */
 function readReasoning(message: JsonRecord): readonly Part[] {

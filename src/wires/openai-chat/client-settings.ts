@@ -139,7 +139,7 @@ const EFFORTS: ReadonlyMap<unknown, NonNullable<Reasoning["effort"]>> = new Map(
   ["max", "high"],
 ]);
 
-/** A degree of thinking; a client that names one also gets the thoughts, as `reasoning_content`. */
+/** A degree of thinking; a client that names one also gets the reasoning, as `reasoning_content`. */
 export function readEffort(effort: unknown, field: string, drop: DropField): Reasoning | undefined {
   if (!isPresent(effort)) return undefined;
   const known = EFFORTS.get(effort);

@@ -107,7 +107,7 @@ export function readChatUsage(usage: unknown): TokenUsage | undefined {
   const heard = details["audio_tokens"];
   const inputTokens = isCount(input) ? input : 0;
   const counted = isCount(output) ? output : 0;
-  // xAI counts thoughts beside the output, as the total shows: https://docs.x.ai/docs/guides/reasoning (seen 2026-11)
+  // xAI counts reasoning beside the output, as the total shows: https://docs.x.ai/docs/guides/reasoning (seen 2026-11)
   const isBeside = isCount(reasoning) && usage["total_tokens"] === inputTokens + counted + reasoning;
   return {
     inputTokens,

@@ -1,5 +1,5 @@
 /**
- * What an answer of OpenAI's wires has beside its text: signed thoughts, citations, log probabilities. Read the same
+ * What an answer of OpenAI's wires has beside its text: signed reasoning, citations, log probabilities. Read the same
  * way from whole answers and from stream deltas.
  */
 
@@ -43,7 +43,7 @@ function readOpaque(value: unknown, format: unknown): readonly string[] {
   return said === undefined ? [] : [tagDetail(said, textOf(format))];
 }
 
-/** Thoughts among the parts of the content: Mistral's `thinking`, Databricks' `reasoning` with its summaries. */
+/** Reasoning among the parts of the content: Mistral's `thinking`, Databricks' `reasoning` with its summaries. */
 function readThinkingParts(content: unknown): string {
   return listOf(content)
     .flatMap((part) => {

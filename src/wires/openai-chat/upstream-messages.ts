@@ -15,7 +15,7 @@ type DropMeaning = (meaning: FieldMeaning) => void;
 
 /** What vendors of this wire differ in when they read a history. */
 export interface HistoryForm {
-  /** Where they take thoughts of earlier turns; without it these are left out, as OpenAI has no place for them. */
+  /** Where they take the reasoning of earlier turns; without it this is left out, as OpenAI has no place for them. */
   readonly reasoningField?: "reasoning_content" | "reasoning" | "reasoning_details";
   /** Anthropic's marks are passed on; elsewhere prompts are cached unasked, and the marks say nothing. */
   readonly takesCacheMarks?: boolean;

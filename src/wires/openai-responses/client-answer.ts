@@ -162,7 +162,7 @@ export function formatEncryptedItem(id: string, encrypted: string): JsonRecord {
   return { id, type: "reasoning", summary: [], encrypted_content: wrapEncryptedForResponses(encrypted) };
 }
 
-/** The wire has no place for a call's signature: it stands where a thought's does. */
+/** The wire has no place for a call's signature: it is where that of reasoning is. */
 export function formatCall(id: string, call: ToolCall, status: ItemStatus): JsonRecord {
   return {
     id,

@@ -143,7 +143,7 @@ function readOutput({ format }: JsonRecord, drop: DropField): OutputFormat | und
   }
 }
 
-/** The thoughts come along only where the client asked for a summary of them. */
+/** The client gets the reasoning only where it asked for a summary of it. */
 function readReasoning(reasoning: unknown, drop: DropField): Reasoning | undefined {
   if (!isPresent(reasoning)) return undefined;
   const { effort, summary, generate_summary: oldSummary, ...others } = recordOf(reasoning);

@@ -37,7 +37,7 @@ export function createResponseEncoder(chat: ChatRequest): ChunkEncoder {
   let finish: FinishReason | undefined;
   let isBegun = false;
   const output: Pick<OpenItem, "format">[] = [];
-  /** The thought or message that grows; calls grow beside it until the end, since their fragments may interleave. */
+  /** The reasoning or message that grows; calls grow beside it until the end, since their fragments may interleave. */
   let current: OpenReasoning | OpenMessage | undefined;
   const calls = new Map<number, OpenFunctionCall>();
 

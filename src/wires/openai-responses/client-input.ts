@@ -53,7 +53,7 @@ export function readInput(input: unknown, drop: DropField): ReadInput {
 }
 
 interface Turns {
-  /** Items of one side that follow one another are one turn: a thought, what was said, the calls. */
+  /** Items of one side that follow one another are one turn: reasoning, text, calls. */
   say(role: Message["role"], parts: readonly Part[]): void;
   /** A message of its own, whatever came before. */
   begin(role: Message["role"], parts: readonly Part[]): void;

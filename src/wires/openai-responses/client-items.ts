@@ -156,60 +156,68 @@ export interface OpenFunctionCall extends OpenItem {
   add(fragment: Partial<ToolCall>): string;
 }
 
+/** What a function's call and one of a tool that takes free text have each in its own way. */
+interface CallForm {
+  readonly formatItem: typeof formatCall;
+  /** The event of a fragment of the arguments; empty where the input is known only once they are whole. */
+  addFragment(place: JsonRecord, fragment: string): string;
+  /** The events of the whole arguments. */
+  end(place: JsonRecord, call: ToolCall, item: JsonRecord): string;
+}
+
 export function openFunctionCall(
   emit: Emit,
   id: string,
   outputIndex: number,
   begun: Partial<ToolCall>,
 ): [string, OpenFunctionCall] {
-  let call: ToolCall = { id: begun.id ?? id, name: begun.name ?? "", argumentsJson: "" };
-  let isClosed = false;
-  const place = { item_id: id, output_index: outputIndex };
-  const format = (): JsonRecord => formatCall(id, call, isClosed ? "completed" : "in_progress");
-  const item: OpenFunctionCall = {
-    kind: "call",
-    format,
-    add({ argumentsJson = "", ...others }) {
-      call = { ...call, ...others, argumentsJson: call.argumentsJson + argumentsJson };
-      if (argumentsJson === "") return "";
-      return emit("response.function_call_arguments.delta", { ...place, delta: argumentsJson });
-    },
-    close() {
-      isClosed = true;
-      const done = { ...place, name: call.name, arguments: call.argumentsJson };
-      return (
-        emit("response.function_call_arguments.done", done) +
-        emit("response.output_item.done", { output_index: outputIndex, item: format() })
-      );
-    },
-  };
-  return [emit("response.output_item.added", { output_index: outputIndex, item: format() }), item];
+  return openToolCall(emit, id, outputIndex, begun, {
+    formatItem: formatCall,
+    addFragment: (place, delta) =>
+      delta === "" ? "" : emit("response.function_call_arguments.delta", { ...place, delta }),
+    end: (place, { name, argumentsJson }) =>
+      emit("response.function_call_arguments.done", { ...place, name, arguments: argumentsJson }),
+  });
 }
 
-/** A call of a tool that takes free text: its input is known once its arguments are whole. */
+/** A call of a tool that takes free text. */
 export function openFreeformCall(
   emit: Emit,
   id: string,
   outputIndex: number,
   begun: Partial<ToolCall>,
 ): [string, OpenFunctionCall] {
+  return openToolCall(emit, id, outputIndex, begun, {
+    formatItem: formatFreeformItem,
+    addFragment: () => "",
+    end: (place, _, { input }) =>
+      emit("response.custom_tool_call_input.delta", { ...place, delta: input }) +
+      emit("response.custom_tool_call_input.done", { ...place, input }),
+  });
+}
+
+function openToolCall(
+  emit: Emit,
+  id: string,
+  outputIndex: number,
+  begun: Partial<ToolCall>,
+  form: CallForm,
+): [string, OpenFunctionCall] {
   let call: ToolCall = { id: begun.id ?? id, name: begun.name ?? "", argumentsJson: "" };
   let isClosed = false;
   const place = { item_id: id, output_index: outputIndex };
-  const format = (): JsonRecord => formatFreeformItem(id, call, isClosed ? "completed" : "in_progress");
+  const format = (): JsonRecord => form.formatItem(id, call, isClosed ? "completed" : "in_progress");
   const item: OpenFunctionCall = {
     kind: "call",
     format,
     add({ argumentsJson = "", ...others }) {
       call = { ...call, ...others, argumentsJson: call.argumentsJson + argumentsJson };
-      return "";
+      return form.addFragment(place, argumentsJson);
     },
     close() {
       isClosed = true;
-      const { input } = format();
       return (
-        emit("response.custom_tool_call_input.delta", { ...place, delta: input }) +
-        emit("response.custom_tool_call_input.done", { ...place, input }) +
+        form.end(place, call, format()) +
         emit("response.output_item.done", { output_index: outputIndex, item: format() })
       );
     },

@@ -1,5 +1,5 @@
 /**
- * Other vendors' signatures and encrypted thoughts as a Responses client keeps them: `encrypted_content`, a string that it
+ * Other vendors' signatures and encrypted reasoning as a Responses client keeps them: `encrypted_content`, a string that it
  * gives back unread. A mark tells ours from OpenAI's own, which no other vendor can use.
  */
 
@@ -7,7 +7,7 @@ const MARK = "headgate:";
 const SIGNATURE = `${MARK}v:`;
 const ENCRYPTED = `${MARK}s:`;
 
-/** Also of an unsigned thought: the mark tells that it is none of OpenAI's. */
+/** Also of unsigned reasoning: the mark says that it is not OpenAI's. */
 export function wrapSignatureForResponses(signature = ""): string {
   return SIGNATURE + signature;
 }

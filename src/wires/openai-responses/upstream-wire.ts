@@ -7,7 +7,6 @@
 import type { ChatChoice, ChatChunk, ChatResponse, TokenUsage, ToolCall } from "../../schema/chat.ts";
 import { isPresent, isRecord, listOf, recordOf, textOf, type JsonRecord } from "../../json/fields.ts";
 import { readChatCitations, readChatLogprobs } from "../openai-chat/upstream-details.ts";
-
 import type { Decoder } from "../upstream-wire.ts";
 import { withTier } from "../service-tier.ts";
 import { finishChunks, readFinish } from "../finish-words.ts";
@@ -55,7 +54,7 @@ export function readResponse(body: unknown, report?: UpstreamReport): ChatRespon
   };
 }
 
-/** All items of the output are one choice: what the model thought, said and called. */
+/** All items of the output are one choice: reasoning, text and calls. */
 function readOutput(body: JsonRecord, items: readonly JsonRecord[]): ChatChoice {
   const parts = items.flatMap((item) =>
     item["type"] === "message" ? listOf(item["content"]).map(recordOf) : [],

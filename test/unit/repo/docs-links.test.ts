@@ -71,6 +71,22 @@ function missingIn(file: string, text: string): readonly string[] {
   ];
 }
 
+/**
+ * Code files that a document names as code and that don't exist: by a path from the document, from the root, from `src/`, or
+ * from the folder of `src/` that the document's folder of tests mirrors; a bare name may be anywhere.
+ */
+function missingCodeIn(file: string, markdown: string): readonly string[] {
+  const folder = dirname(file);
+  const roots = [folder, ".", "src", folder.replace(/^test\/unit\//, "src/")];
+  const names = [...withoutFences(markdown).matchAll(/`((?:\.\.\/)*[\w./-]*\w\.ts)`/g)];
+  return names
+    .map(([, name = ""]) => name)
+    .filter((name) => !/^[A-Z_]+\.ts$/.test(name))
+    .filter((name) => !roots.some((root) => existsSync(join(ROOT, root, name))))
+    .filter((name) => name.includes("/") || !FILES.some((known) => basename(known) === name))
+    .map((name) => `${file}: ${name}`);
+}
+
 describe("the repository's documents", () => {
   it("have links that lead to files and headings", () => {
     expect(DOCUMENTS.flatMap((file) => faultsOf(file, read(file)))).toEqual([]);
@@ -79,6 +95,12 @@ describe("the repository's documents", () => {
   it("exist where a document or the code names them", () => {
     const texts = FILES.filter((file) => !import.meta.filename.endsWith(file));
     expect(texts.flatMap((file) => missingIn(file, read(file)))).toEqual([]);
+  });
+
+  it("name code files that exist", () => {
+    // A decision names what was there when it was made.
+    const current = DOCUMENTS.filter((file) => !file.startsWith("src/decisions/"));
+    expect(current.flatMap((file) => missingCodeIn(file, read(file)))).toEqual([]);
   });
 
   it("list every decision, each with its status and date", () => {
@@ -115,6 +137,17 @@ describe("the link check", () => {
       "a.ts: src/docs/none.md",
       "a.ts: decision 999",
     ]);
+  });
+
+  it("finds a code file that doesn't exist, in whatever way it is named", () => {
+    const text =
+      "`config.ts`, `pricing/cost.ts`, `KIND.ts`, `no-such.ts`, `pricing/no-such.ts`, `../gone.ts`";
+    expect(missingCodeIn("src/README.md", text)).toEqual([
+      "src/README.md: no-such.ts",
+      "src/README.md: pricing/no-such.ts",
+      "src/README.md: ../gone.ts",
+    ]);
+    expect(missingCodeIn("test/unit/limits/README.md", "`usage/spend.ts`")).toEqual([]);
   });
 
   it("reads no link in code", () => {
