@@ -10,7 +10,7 @@ import { keyInSubprotocols } from "../wires/openai-realtime/handshake.ts";
 import { KEY_HEADERS } from "../wires/registry.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import { unqueuedPerMinute } from "../limits/isolate/unqueued-rate.ts";
-import { findValidKey, hashKey, isUsableKey, isWellFormed } from "../tenants/key-format.ts";
+import { findValidKey, hashKey, isUsableKey, isWellFormed, KEY_HEADER } from "../tenants/key-format.ts";
 import type { KeyRecord } from "../tenants/records/records.ts";
 import type { LoadedTenant } from "../tenants/source.ts";
 
@@ -113,10 +113,13 @@ async function load(scope: RequestScope, read: () => Promise<LoadedTenant | unde
 }
 
 /**
- * Each vendor's SDK has a header of its own; where two are sent, `authorization` is used. A browser's WebSocket can't set
+ * Each vendor's SDK has a header of its own; where two are sent, `authorization` is used, unless there is `x-headgate-key`: then
+ * `authorization` is the client's own at the vendor. A browser's WebSocket can't set
  * headers and sends the key among its subprotocols.
  */
 function readKey(request: Request): string {
+  const own = request.headers.get(KEY_HEADER);
+  if (own !== null) return own;
   const bearer = request.headers.get("authorization");
   if (bearer !== null) {
     // One token and nothing behind it: RFC 6750, section 2.1.

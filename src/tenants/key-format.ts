@@ -7,6 +7,9 @@
 import { crc32OfAscii, rememberDigests } from "../bytes/digest.ts";
 import type { KeyRecord } from "./records/records.ts";
 
+/** Where a client sends the gateway key whose `authorization` is for the vendor. */
+export const KEY_HEADER = "x-headgate-key";
+
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE = ALPHABET.length;
 const PREFIX = "hg_";

@@ -20,6 +20,8 @@ export interface ProviderAccount {
   readonly headers: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, string | number | boolean>>;
   readonly propagateTrace: boolean;
+  /** A client may send a credential of its own: pipeline/attempts/client-account.ts. */
+  readonly passthroughAuth?: boolean;
 }
 
 /** One account and one of its models. */

@@ -26,6 +26,7 @@ import { type CallLimits, sendUpstream, type UpstreamSend } from "../../upstream
 import { rateLimitAttributes, takeHead } from "./upstream-report.ts";
 import type { UpstreamReport } from "../../schema/upstream-report.ts";
 import type { RateLimitsLeft } from "../../upstream/rate-limit-headers.ts";
+import { isOfClientsAccount, withClientCredential } from "./client-account.ts";
 
 /** An attempt that answered nothing. */
 export interface AttemptFailure {
@@ -54,8 +55,11 @@ export async function tryOnce(attempts: AttemptContext, turn: AttemptTurn): Prom
   let span: Span | undefined;
   let chosen: Chosen | undefined;
   const progress: Progress = {};
+  let isClientsAccount = false;
   try {
-    const account = await deps.accountOf(call.bundle, turn.target.accountName);
+    const kept = await deps.accountOf(call.bundle, turn.target.accountName);
+    const account = withClientCredential(kept, call.headers);
+    isClientsAccount = account !== kept;
     const provider = deps.providerOf(account.kind);
     const { model, params } = turn.target;
     const target: Target = { account, model, ...(params !== undefined && { params }) };
@@ -69,7 +73,8 @@ export async function tryOnce(attempts: AttemptContext, turn: AttemptTurn): Prom
     progress.hasHead = true;
     const { status, headers } = upstreamCall.response;
     const report: UpstreamReport = {};
-    noteHead(attempts, label, span, takeHead(headers, report, deps.now()));
+    const left = takeHead(headers, report, deps.now());
+    if (!isClientsAccount) noteHead(attempts, label, span, left);
     if (exchange.kind === "native" && exchange.isWithheld(status)) {
       throw await readErrorResponse(upstreamCall, provider, target, limits.idleMs, deps.now());
     }
@@ -93,7 +98,8 @@ export async function tryOnce(attempts: AttemptContext, turn: AttemptTurn): Prom
     return { answered };
   } catch (thrown) {
     const error = toGatewayError(thrown);
-    leaveTarget(callEnd(error), deps.now());
+    const saysNothing = isClientsAccount && isOfClientsAccount(error);
+    leaveTarget(saysNothing ? { kind: "other" } : callEnd(error), deps.now());
     const isLost = attempts.isLost?.() === true;
     const { exchange, target } = chosen ?? {};
     const bill =
@@ -104,7 +110,7 @@ export async function tryOnce(attempts: AttemptContext, turn: AttemptTurn): Prom
     }
     nameTarget(attempts, turn, chosen);
     call.facts.upstreamMs = (call.facts.upstreamMs ?? 0) + (deps.now() - startedAt);
-    const isNeutral = span === undefined || isClientsLimit(error, firstByte);
+    const isNeutral = span === undefined || saysNothing || isClientsLimit(error, firstByte);
     // A fault may come fast; it counts as the longest wait allowed, or least-latency would seek out what is broken.
     const latencyMs = isNeutral || !error.canFallBack ? undefined : (firstByte.ms ?? DEFAULT_FIRST_BYTE_MS);
     learn(attempts, turn, isNeutral ? "neutral" : verdictOf(error), span, latencyMs);

@@ -62,6 +62,7 @@ export function createRecordOpener(masterKeys: MasterKeys, rules: DeploymentRule
         headers,
         options: record.options,
         propagateTrace: record.propagateTrace,
+        ...(record.passthroughAuth === true && { passthroughAuth: true }),
       };
       accounts.set(record, account);
       return account;

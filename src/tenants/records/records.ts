@@ -53,6 +53,8 @@ export const providerSchema = z.strictObject({
   headers: headersSchema,
   options: z._default(optionsSchema, {}),
   propagateTrace: z._default(z.boolean(), false),
+  /** Whether a client's own credential at the vendor is used in place of the account's: src/docs/agents.md. */
+  passthroughAuth: z.exactOptional(z.boolean()),
   native: z.exactOptional(nativeSchema),
 });
 export type ProviderInput = z.infer<typeof providerSchema>;
