@@ -37,8 +37,9 @@ import { parseLimitRules } from "./tenants/records/limit-rules.ts";
 import { createRecordOpener } from "./tenants/records/open-records.ts";
 import type { TenantBundle } from "./tenants/records/records.ts";
 import { createLookupBudget, platformLimiterOf } from "./tenants/lookup-budget.ts";
+import { createGenerationCheck } from "./tenants/generations.ts";
 import { createTenantSource } from "./tenants/source.ts";
-import { DIRECTORY_NAME } from "./tenants/storage-keys.ts";
+import { DIRECTORY_NAME, generationObject } from "./tenants/storage-keys.ts";
 import { createGuardedFetch } from "./upstream/guarded-fetch.ts";
 import { startTrace, type TraceOutputs } from "./tracing.ts";
 import { VERSION } from "./version.ts";
@@ -128,7 +129,8 @@ export function createServices(env: Env): IsolateServices {
   const runModel = createModelRunner(Reflect.get(env, "AI"));
 
   const depsFor = (bundle: TenantBundle, defer: Deps["defer"]): Deps => {
-    const tenantQueue = queue.forTenant(bundle.id, defer);
+    const objectName = generationObject(bundle.id, bundle.generation);
+    const tenantQueue = queue.forTenant(bundle.id, defer, bundle.generation);
     return {
       fetch: sendUpstream,
       ...(runModel && { runModel }),
@@ -141,9 +143,9 @@ export function createServices(env: Env): IsolateServices {
       cacheStore,
       ...(wantsContent(bundle, settings) && { content: contents }),
       confirmEpoch,
-      flights: flights(bundle.id),
+      flights: flights(objectName),
       semanticIndex: () =>
-        guardedIndex(env.SEMANTIC_INDEX.getByName(bundle.id), `index ${bundle.id}`, breaker),
+        guardedIndex(env.SEMANTIC_INDEX.getByName(objectName), `index ${objectName}`, breaker),
       targets: { ...measured, ...tenantQueue.targets },
       providerOf,
       accountOf: (current, name) => opener.openProvider(current, name),
@@ -211,6 +213,10 @@ export function createServices(env: Env): IsolateServices {
     meter,
     bodies,
     unqueued,
+    isCurrentGeneration: createGenerationCheck((tenantId) => {
+      exporter.forget(tenantId);
+      meter.forget(tenantId);
+    }),
     now,
   };
 }

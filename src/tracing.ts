@@ -29,6 +29,8 @@ export interface TraceOutputs {
   readonly exporter: ExportPort;
   readonly meter: Meter;
   readonly contents: ContentRecorder;
+  /** False for a request of a deleted tenant whose name another one has by now. */
+  readonly isCurrentGeneration: (bundle: TenantBundle) => boolean;
   /** A tenant's own trace destinations, those that can't be sent to included. */
   readonly destinationsOf: (
     bundle: TenantBundle,
@@ -69,6 +71,7 @@ async function finishAndExport(
   waitUntil: WaitUntil,
 ): Promise<void> {
   const finished = await trace.finished;
+  if (bundle !== undefined && !outputs.isCurrentGeneration(bundle)) return;
   outputs.meter.note(finished, waitUntil);
   const policy = bundle && (await policyOf(bundle, outputs));
   outputs.exporter.export(finished, policy, waitUntil, outputs.contents.of(trace));

@@ -7,13 +7,13 @@ import { flightObject } from "../tenants/storage-keys.ts";
 import type { CallBreaker } from "../runtime/call-breaker.ts";
 import type { InflightRpc } from "./protocol.ts";
 
-/** One for an isolate; `objectOf` gives a new stub each time: a broken one stays broken. */
+/** One for an isolate, by tenant and generation; `objectOf` gives a new stub each time: a broken one stays broken. */
 export function createInflightClient(
   objectOf: (name: string) => InflightRpc,
   { guarded, alive }: CallBreaker,
-): (tenantId: string) => InflightRpc {
-  return (tenantId) => {
-    const nameOf = (key: string): string => flightObject(tenantId, key);
+): (owner: string) => InflightRpc {
+  return (owner) => {
+    const nameOf = (key: string): string => flightObject(owner, key);
     const at = (key: string): InflightRpc => objectOf(nameOf(key));
     // Asked of no flight, it only shows that the object lives.
     const probe = (key: string) => () => at(key).hasFailed(key, "", "");

@@ -115,8 +115,9 @@ export function createTenantSource(deps: TenantSourceDeps): TenantSource {
       settle(() => kv.get(tenantEntry(tenantId), { type: "text", cacheTtl: BUNDLE_CACHE_SECONDS })),
       settle(() => queueVersion(tenantId)),
     ]);
-    // Without the queue object's version KV's answer may be old, so the directory is read.
-    if (version !== undefined) {
+    // Without the queue object's version KV's answer may be old, so the directory is read. An object without one knows of no
+    // tenant: it was emptied, or has not heard of the tenant yet.
+    if (version !== undefined && version >= 0) {
       note(tenantId, version);
       if (typeof text === "string") {
         const { bundle } = remember(tenantId, text, readAt);

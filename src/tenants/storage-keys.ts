@@ -25,12 +25,19 @@ export function queueMark(tenantId: string): string {
   return QUEUE_PREFIX + tenantId;
 }
 
-/** The object of a flight: a tenant's are spread over sixteen by the first hex digit of their key. */
-export function flightObject(tenantId: string, key: string): string {
-  return `${tenantId}/${key.slice(0, 1)}`;
+/**
+ * The name of an object that one tenant has and no later one of its name gets: `acme`, `acme~1`. Names of tenants have no `~`.
+ */
+export function generationObject(tenantId: string, generation = 0): string {
+  return generation === 0 ? tenantId : `${tenantId}~${generation}`;
+}
+
+/** The object of a flight: those of a generation are spread over sixteen by the first hex digit of their key. */
+export function flightObject(owner: string, key: string): string {
+  return `${owner}/${key.slice(0, 1)}`;
 }
 
 /** All sixteen. */
-export function flightObjects(tenantId: string): readonly string[] {
-  return [..."0123456789abcdef"].map((digit) => flightObject(tenantId, digit));
+export function flightObjects(owner: string): readonly string[] {
+  return [..."0123456789abcdef"].map((digit) => flightObject(owner, digit));
 }

@@ -82,7 +82,11 @@ export interface TenantQueueClient {
 
 export interface QueueClient {
   /** `defer` lets work outlive the request: `waitUntil`. */
-  forTenant(tenantId: string, defer: (work: Promise<unknown>) => void): TenantQueueClient;
+  forTenant(
+    tenantId: string,
+    defer: (work: Promise<unknown>) => void,
+    generation?: number,
+  ): TenantQueueClient;
 }
 
 /** One for all requests of an isolate; holds no I/O of any of them. */
@@ -91,8 +95,12 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
   const call = createQueueCall({ queueOf, now, startTimer });
   const stateOf = createTenantStates(now);
 
-  function forTenant(tenantId: string, defer: (work: Promise<unknown>) => void): TenantQueueClient {
-    const state = stateOf(tenantId);
+  function forTenant(
+    tenantId: string,
+    defer: (work: Promise<unknown>) => void,
+    generation = 0,
+  ): TenantQueueClient {
+    const state = stateOf(tenantId, generation);
     const { prefetched, buffer, concurrency, availability, localLimits } = state;
 
     /** Applies what a reply says of the object; `mark` is from before its call. */

@@ -19,19 +19,21 @@ export interface TenantState {
   readonly heartbeats: Heartbeats;
   readonly availability: Availability;
   readonly localLimits: LocalLimits;
+  /** Of the tenant: how many of its name were deleted before. */
+  readonly generation: number;
   /** Of the object that replied last. */
   epoch: number;
   /** Since when a request is going to send the buffer; -Infinity while none is. */
   senderSince: number;
 }
 
-/** The state of a tenant by its id, made if it is new. */
-export function createTenantStates(now: () => number): (tenantId: string) => TenantState {
+/** The state of a tenant by its id and generation, made if it is new. */
+export function createTenantStates(now: () => number): (tenantId: string, generation: number) => TenantState {
   const tenants = new Map<string, TenantState>();
 
-  return (tenantId) => {
+  return (tenantId, generation) => {
     const known = tenants.get(tenantId);
-    if (known !== undefined) return known;
+    if (known?.generation === generation) return known;
     for (const [name, { buffer }] of tenants) {
       buffer.forget(now());
       if (tenants.size >= MAX_TENANTS && buffer.isEmpty) tenants.delete(name);
@@ -45,10 +47,13 @@ export function createTenantStates(now: () => number): (tenantId: string) => Ten
       heartbeats: createHeartbeats(),
       availability: createAvailability(),
       localLimits: createLocalLimits(),
+      generation,
       epoch: 0,
       senderSince: -Infinity,
     };
-    tenants.set(tenantId, state);
+    // What was kept of a deleted tenant is dropped with it: the money that a restarted object might miss is not the new one's.
+    // A request of a tenant that was deleted meanwhile gets a state of its own.
+    if (known === undefined || known.generation < generation) tenants.set(tenantId, state);
     return state;
   };
 }

@@ -44,6 +44,8 @@ export interface ExportPort {
     waitUntil: WaitUntil,
     content?: TraceContent,
   ): void;
+  /** What was gathered of a tenant that is gone is not sent, and not counted. */
+  forget(tenantId: string): void;
   /** Writes enqueued traces to the stores now, so that a reader in this isolate finds them. */
   flushStores(): Promise<void>;
   /**
@@ -230,6 +232,11 @@ export function createExporter(deps: ExporterDeps): ExportPort {
       if (flusher !== undefined && now - flusher.since < FLUSHER_STALE_MS) return;
       flusher = { since: now };
       waitUntil(gatherAndSend(flusher));
+    },
+    forget(tenantId) {
+      for (const [queue, batch] of storeBatches) if (batch.tenantId === tenantId) storeBatches.delete(queue);
+      for (const queue of otlpBatches.keys()) if (queue.tenantId === tenantId) otlpBatches.delete(queue);
+      outbox.forget(tenantId);
     },
     async flushStores() {
       const taken = inFlight.depart([...storeBatches.values()]);

@@ -32,6 +32,8 @@ export interface OutboxClient {
   handOver(tenantId: string | undefined, batch: HandedBatch): Promise<void>;
   /** Reports a tenant's counts after a delay, unless another request is about to. */
   reportSoon(tenantId: string | undefined): Promise<void>;
+  /** Drops a tenant's counts: the next ones begin at zero. */
+  forget(tenantId: string): void;
   /** Over all isolates, this one's counts included. Rejects when the outbox is unreachable. */
   status(tenantId: string | undefined): Promise<readonly ExportStatus[]>;
 }
@@ -196,6 +198,10 @@ export function createOutboxClient({ outboxOf, clock, sleep, newId }: OutboxClie
       await sleep(REPORT_DELAY_MS);
       tenant.reporterSince = undefined;
       await Promise.all([tenant, ...overdue.splice(0, OVERDUE_PER_REPORT)].map(reportNow));
+    },
+    forget(tenantId) {
+      tenants.delete(tenantId);
+      overdue = overdue.filter(({ id }) => id !== tenantId);
     },
     async status(tenantId) {
       const tenant = tenantOf(tenantId);

@@ -15,6 +15,8 @@ import { createSeriesTable, type SeriesTable } from "./series.ts";
 export interface Meter {
   /** Adds a request. `waitUntil` is that request's: it may have to send what all requests gathered. */
   note(trace: FinishedTrace, waitUntil: (work: Promise<unknown>) => void): void;
+  /** Drops what was gathered of a tenant that is gone. */
+  forget(tenantId: string): void;
   /** Sends everything gathered now, so that a reader finds it. */
   flush(): Promise<void>;
 }
@@ -105,6 +107,10 @@ export function createMeter({ metricsOf, clock, sleep, newId, isPriced }: MeterD
       if (flusher !== undefined && now - flusher.since < FLUSHER_STALE_MS) return;
       flusher = { since: now };
       waitUntil(gatherAndFlush(flusher));
+    },
+    forget(tenantId) {
+      tables.delete(tenantId);
+      waiting.delete(tenantId);
     },
     flush,
   };

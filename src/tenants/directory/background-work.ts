@@ -31,7 +31,8 @@ export function createBackgroundWork({ storage, outbox, erasures, resealing, now
   }
 
   async function publish(): Promise<void> {
-    await Promise.all([outbox.deliverDue(), erasures.runDue()]);
+    await outbox.deliverDue();
+    await erasures.runDue();
     await arm();
   }
 

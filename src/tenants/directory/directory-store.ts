@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS tenants (
 CREATE TABLE IF NOT EXISTS records (
   tenant TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, record TEXT NOT NULL,
   PRIMARY KEY (tenant, kind, name)
-) WITHOUT ROWID;`;
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS generations (tenant TEXT PRIMARY KEY, deleted INTEGER NOT NULL) WITHOUT ROWID;`;
 
 /** Each isolate keeps all keys of a tenant. */
 const MAX_KEYS = 1000;
@@ -110,6 +111,14 @@ export function createDirectoryStore(sql: SqlStorage) {
       .one().version;
   }
 
+  /** How many tenants of the name were deleted: the generation of the one that there is, or will be. */
+  function generation(tenantId: string): number {
+    const [row] = sql
+      .exec<{ deleted: number }>("SELECT deleted FROM generations WHERE tenant = ?", tenantId)
+      .toArray();
+    return row?.deleted ?? 0;
+  }
+
   /** The TenantBundle as JSON, built from the rows' JSON without parsing it. */
   function readBundle(tenantId: string): string | undefined {
     const row = tenantRow(tenantId);
@@ -124,8 +133,10 @@ export function createDirectoryStore(sql: SqlStorage) {
       );
     }
     const { key, provider, route } = parts;
+    const deleted = generation(tenantId);
+    const generationField = deleted === 0 ? "" : `,"generation":${deleted}`;
     return (
-      `{"id":${JSON.stringify(tenantId)},"version":${row.version},"cacheEpoch":${row.cache_epoch}` +
+      `{"id":${JSON.stringify(tenantId)},"version":${row.version},"cacheEpoch":${row.cache_epoch}${generationField}` +
       `,"tenant":${row.record},"keys":[${key.join()}],"providers":{${provider.join()}},"routes":{${route.join()}}}`
     );
   }
@@ -138,6 +149,7 @@ export function createDirectoryStore(sql: SqlStorage) {
     seals,
     nextVersion,
     readBundle,
+    generation,
 
     /** The version of a tenant, deleted ones too; 0 for one that never was. */
     version: (tenantId: string): number => tenantRow(tenantId)?.version ?? 0,
@@ -159,9 +171,13 @@ export function createDirectoryStore(sql: SqlStorage) {
       seals.noteTenant(id, record);
     },
 
-    /** Erases the tenant and all of its records; a later one of the same name shares none of its cache. */
+    /** Erases the tenant and all of its records; a later one of the same name is another generation and cache epoch. */
     eraseTenant(id: string): void {
       sql.exec("UPDATE tenants SET record = NULL, cache_epoch = cache_epoch + 1 WHERE id = ?", id);
+      sql.exec(
+        "INSERT INTO generations (tenant, deleted) VALUES (?, 1) ON CONFLICT (tenant) DO UPDATE SET deleted = deleted + 1",
+        id,
+      );
       sql.exec("DELETE FROM records WHERE tenant = ?", id);
       seals.eraseTenant(id);
     },

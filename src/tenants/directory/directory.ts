@@ -64,12 +64,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
       now: clock,
     }),
   });
-  readonly #keys = createKeyChanges({
-    store: this.#store,
-    pointers: this.#pointers,
-    outbox: this.#outbox,
-    now: clock,
-  });
+  readonly #keys = createKeyChanges(this.#store, this.#pointers, this.#outbox, clock);
   readonly #resealing = createResealing({
     store: this.#store,
     masterKeys: masterKeysOf(this.env),
@@ -77,8 +72,13 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     onDone: (keyId) =>
       this.#audit.append({ actor: "gateway", action: "master-key.done", tenant: "", subject: keyId }),
   });
-  readonly #erasures = createErasures(this.ctx.storage.sql, clock, (id) => eraseTenant(this.env, id));
-
+  readonly #erasures = createErasures({
+    sql: this.ctx.storage.sql,
+    now: clock,
+    // The name is held: its last generation is the deleted one.
+    erase: (id) => eraseTenant(this.env, id, this.#store.generation(id) - 1),
+    outbox: this.#outbox,
+  });
   readonly #background = createBackgroundWork({
     storage: this.ctx.storage,
     outbox: this.#outbox,

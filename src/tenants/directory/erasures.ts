@@ -5,6 +5,8 @@
  */
 
 import { GatewayError } from "../../errors.ts";
+import { queueMark, tenantEntry } from "../storage-keys.ts";
+import type { PublishOutbox } from "./publish-outbox.ts";
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS erasures (
@@ -27,9 +29,9 @@ export interface ErasureView {
   /** Until then a new tenant of that name is refused; null once all is gone. */
   readonly until: string | null;
   readonly doneAt: string | null;
-  /** What is gone, and what remains. */
   readonly gone: readonly string[];
-  readonly remaining: readonly string[];
+  /** What is left, and when it goes at the latest: ISO 8601 in UTC. */
+  readonly remaining: readonly { readonly what: string; readonly until: string }[];
   readonly fault: string | null;
 }
 
@@ -44,16 +46,22 @@ interface Row extends Record<string, SqlStorageValue> {
 
 const RECORDS = ["records", "keys", "KV entries"];
 const OBJECTS = ["queue", "traces", "trace outbox", "metrics", "in-flight answers", "semantic index"];
-const CACHE = "cached answers (unreachable; they expire after their time to live, at most 30 days)";
+/** No request reaches these any more: the cache epoch is another one, and the objects were emptied. */
+const UNREACHABLE = ["cached answers in KV", "the platform's recovery history of the objects"];
+/** The longest time to live of a cached answer, and Cloudflare's point-in-time recovery of Durable Objects (seen 2026-11). */
+const UNREACHABLE_MS = 30 * 86_400_000;
 
 export type Erasures = ReturnType<typeof createErasures>;
 
-/** `erase` empties every object of a tenant, and rejects where one could not be. */
-export function createErasures(
-  sql: SqlStorage,
-  now: () => number,
-  erase: (tenantId: string) => Promise<void>,
-) {
+export interface ErasuresDeps {
+  readonly sql: SqlStorage;
+  readonly now: () => number;
+  /** Empties every object of a tenant, and rejects where one could not be. */
+  readonly erase: (tenantId: string) => Promise<void>;
+  readonly outbox: Pick<PublishOutbox, "isPending">;
+}
+
+export function createErasures({ sql, now, erase, outbox }: ErasuresDeps) {
   sql.exec(SCHEMA);
 
   function running(tenantId: string): Row | undefined {
@@ -62,13 +70,19 @@ export function createErasures(
       .toArray()[0];
   }
 
+  function postpone(id: string, forMs: number, fault: string): void {
+    sql.exec("UPDATE erasures SET due_at = ?, fault = ? WHERE id = ?", now() + forMs, fault, id);
+  }
+
   async function run({ id, tenant }: Row): Promise<void> {
+    // Readers that don't know of the deletion may let requests in: their minute begins when they do.
+    if ([queueMark(tenant), tenantEntry(tenant)].some((target) => outbox.isPending(target)))
+      return postpone(id, DELAY_MS, "the deletion could not be published everywhere yet");
     try {
       await erase(tenant);
       sql.exec("UPDATE erasures SET done_at = ?, fault = NULL WHERE id = ?", now(), id);
     } catch {
-      const fault = "an object of the tenant could not be reached";
-      sql.exec("UPDATE erasures SET due_at = ?, fault = ? WHERE id = ?", now() + RETRY_MS, fault, id);
+      postpone(id, RETRY_MS, "an object of the tenant could not be reached");
     }
   }
 
@@ -100,7 +114,7 @@ export function createErasures(
 
     get(id: string): ErasureView | undefined {
       const row = sql.exec<Row>("SELECT * FROM erasures WHERE id = ?", id).toArray()[0];
-      return row && viewOf(row);
+      return row && viewOf(row, now());
     },
 
     async runDue(): Promise<void> {
@@ -120,11 +134,18 @@ export function createErasures(
   };
 }
 
+function itemsOf(names: readonly string[], untilMs: number): { what: string; until: string }[] {
+  const until = new Date(untilMs).toISOString();
+  return names.map((what) => ({ what, until }));
+}
+
 function untilOf({ due_at }: Row): string {
   return new Date(due_at).toISOString();
 }
 
-function viewOf(row: Row): ErasureView {
+function viewOf(row: Row, now: number): ErasureView {
+  const unreachableUntil = (row.done_at ?? row.due_at) + UNREACHABLE_MS;
+  const unreachable = now < unreachableUntil ? itemsOf(UNREACHABLE, unreachableUntil) : [];
   const isDone = row.done_at !== null;
   return {
     id: row.id,
@@ -133,8 +154,8 @@ function viewOf(row: Row): ErasureView {
     startedAt: new Date(row.started_at).toISOString(),
     until: isDone ? null : untilOf(row),
     doneAt: row.done_at === null ? null : new Date(row.done_at).toISOString(),
-    gone: isDone ? [...RECORDS, ...OBJECTS] : RECORDS,
-    remaining: isDone ? [CACHE] : [...OBJECTS, CACHE],
+    gone: [...RECORDS, ...(isDone ? OBJECTS : []), ...(unreachable.length === 0 ? UNREACHABLE : [])],
+    remaining: [...(isDone ? [] : itemsOf(OBJECTS, row.due_at)), ...unreachable],
     fault: row.fault,
   };
 }

@@ -10,15 +10,13 @@ import type { DirectoryStore } from "./directory-store.ts";
 import type { KeyPointers } from "./key-pointers.ts";
 import type { PublishOutbox } from "./publish-outbox.ts";
 
-export interface KeyChangesDeps {
-  readonly store: DirectoryStore;
-  readonly pointers: KeyPointers;
-  readonly outbox: Pick<PublishOutbox, "mark">;
-  /** ms since the epoch. */
-  readonly now: () => number;
-}
-
-export function createKeyChanges({ store, pointers, outbox, now }: KeyChangesDeps) {
+/** `now` is ms since the epoch. */
+export function createKeyChanges(
+  store: DirectoryStore,
+  pointers: KeyPointers,
+  outbox: Pick<PublishOutbox, "mark">,
+  now: () => number,
+) {
   function writePointer(hash: string, tenantId: string, keyId: string, validUntil: number | null): void {
     pointers.write(hash, { tenantId, keyId, validUntil });
     outbox.mark(keyEntry(hash));

@@ -32,6 +32,8 @@ export interface PublishOutbox {
   deliver(target: string): Promise<void>;
   /** Sends to the targets that are due and not being sent to, ROUND at a time. */
   deliverDue(): Promise<void>;
+  /** Whether the target is out of date still. */
+  isPending(target: string): boolean;
   /** When the next one is due, in ms since the epoch; undefined when all are up to date. */
   nextDueAt(): number | undefined;
 }
@@ -97,6 +99,9 @@ export function createPublishOutbox({ sql, now, send }: PublishOutboxDeps): Publ
       // A mark is kept for a second after it was sent because of its time; then it is no longer needed.
       sql.exec("DELETE FROM outbox WHERE marked = sent AND sent_at <= ?", now() - SPACING_MS);
     },
+
+    isPending: (target) =>
+      sql.exec("SELECT 1 FROM outbox WHERE target = ? AND marked > sent", target).toArray().length > 0,
 
     nextDueAt() {
       const row = sql

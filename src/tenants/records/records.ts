@@ -176,6 +176,8 @@ export interface TenantBundle {
   readonly routes: Readonly<Record<string, RouteRecord>>;
   /** Bumped by a cache purge; part of each cache key. */
   readonly cacheEpoch: number;
+  /** How many tenants of this name were deleted before; absent: none. */
+  readonly generation?: number;
   /** Of the deployment's rules in `tenant.limits`: limit-rules.ts. Never stored. */
   readonly limitRulesId?: string;
 }

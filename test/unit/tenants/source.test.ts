@@ -211,6 +211,15 @@ describe("a failure", () => {
     expect(await source.load("acme")).toMatchObject({ source: "directory", bundle: { version: 2 } });
   });
 
+  it("of KV to forget a deleted tenant is noticed: its queue object is empty by then", async () => {
+    world.publish(3, ["kv"]);
+    world.queueVersion = -1;
+    expect(await source.load("acme")).toBeUndefined();
+    expect(world.calls).toContain("directory");
+    world.publish(7, ["directory", "queue"]);
+    expect(await source.load("acme")).toMatchObject({ source: "directory", bundle: { version: 7 } });
+  });
+
   it("of the directory is not noticed while KV is current", async () => {
     world.publish(1);
     world.broken.add("directory");

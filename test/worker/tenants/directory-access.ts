@@ -43,6 +43,7 @@ export function newTenantId(): string {
 /** As if a minute had passed since each deletion. */
 export async function finishErasures(): Promise<void> {
   await runInDurableObject(directoryStub(), (_, { storage }) => {
+    storage.sql.exec("UPDATE outbox SET due_at = 0");
     storage.sql.exec("UPDATE erasures SET due_at = 0 WHERE done_at IS NULL");
   });
   await runDurableObjectAlarm(directoryStub());

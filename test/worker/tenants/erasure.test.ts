@@ -1,8 +1,8 @@
 /** A deleted tenant's objects are emptied, and its name is not given again before: the real objects of the Worker. */
 import { env } from "cloudflare:workers";
-import { runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
-import { directoryClient, finishErasures, newTenantId } from "./directory-access.ts";
+import { directoryClient, directoryStub, finishErasures, newTenantId } from "./directory-access.ts";
 
 const directory = directoryClient();
 let tenantId: string;
@@ -53,12 +53,25 @@ describe("the erasure of a tenant", () => {
     const running = await directory.getErasure(id);
     expect(running).toMatchObject({ tenant: tenantId, status: "running", doneAt: null, fault: null });
     expect(Date.parse(running.until ?? "")).toBeGreaterThan(Date.now() + 30_000);
-    expect(running.remaining.join()).toMatch(/queue.*traces.*in-flight.*semantic/);
+    const left = running.remaining.map(({ what }) => what).join();
+    expect(left).toMatch(/queue.*traces.*in-flight.*semantic.*cached/);
+    expect(running.remaining[0]?.until).toBe(running.until);
     await finishErasures();
     expect(await remains(tenantId)).toBe(0);
     const done = await directory.getErasure(id);
     expect(done).toMatchObject({ status: "done", until: null, fault: null });
     expect(done.gone.join()).toMatch(/records.*queue.*traces.*in-flight.*semantic/);
+    // What no request reaches any more, and the day on which it is gone.
+    expect(done.remaining.map(({ what }) => what).join()).toMatch(/^cached answers.*recovery history/);
+    const days = (Date.parse(done.remaining[0]?.until ?? "") - Date.now()) / 86_400_000;
+    expect(Math.round(days)).toBe(30);
+    await runInDurableObject(directoryStub(), (_, { storage }) => {
+      storage.sql.exec("UPDATE erasures SET done_at = done_at - 31 * 86400000 WHERE id = ?", id);
+    });
+    expect(await directory.getErasure(id)).toMatchObject({
+      remaining: [],
+      gone: expect.arrayContaining([expect.stringContaining("cached answers")]),
+    });
   });
 
   it("touches no other tenant's objects", async () => {
@@ -80,6 +93,25 @@ describe("the erasure of a tenant", () => {
     const { created } = await directory.putTenant(tenantId, { name: "Customer two" });
     expect(created).toBe(true);
     expect(await env.TENANT_QUEUE.getByName(tenantId).configVersion()).toBeGreaterThan(0);
+  });
+
+  it("waits until the deletion is known everywhere, and a minute longer", async () => {
+    await plant(tenantId);
+    const id = await directory.deleteTenant(tenantId);
+    // As if KV refused the write for an hour.
+    await runInDurableObject(directoryStub(), (_, { storage }) => {
+      const [target, later] = [`tenant/${tenantId}`, Date.now() + 3_600_000];
+      storage.sql.exec("UPDATE outbox SET marked = sent + 1, due_at = ? WHERE target = ?", later, target);
+      storage.sql.exec("UPDATE erasures SET due_at = 0 WHERE id = ?", id);
+    });
+    await runDurableObjectAlarm(directoryStub());
+    expect(await remains(tenantId)).toBeGreaterThan(0);
+    const waiting = await directory.getErasure(id);
+    expect(waiting).toMatchObject({ status: "running", fault: expect.stringContaining("published") });
+    expect(Date.parse(waiting.until ?? "")).toBeGreaterThan(Date.now() + 50_000);
+    await finishErasures();
+    expect(await directory.getErasure(id)).toMatchObject({ status: "done", fault: null });
+    expect(await remains(tenantId)).toBe(0);
   });
 
   it("that is not known is a 404", async () => {

@@ -53,14 +53,15 @@ function setup() {
       return { lost: [], ...object.state };
     },
   };
-  const client = createQueueClient({
+  const isolate = createQueueClient({
     // Only these methods are called.
     queueOf: () => queue as QueueRpc,
     now: clock.now,
     startTimer: clock.startTimer,
-  }).forTenant("acme", (work) => void deferred.push(work));
+  });
+  const client = isolate.forTenant("acme", (work) => void deferred.push(work));
   const admit = (id: string) => client.admit(askOf(id), new AbortController().signal);
-  return { client, clock, object, asks, tells, cancels, deferred, admit };
+  return { isolate, client, clock, object, asks, tells, cancels, deferred, admit };
 }
 
 const settlement = (id: string): Settlement => settlementOf(ANSWER, id);
@@ -290,5 +291,23 @@ describe("a cooldown", () => {
     expect(asks[0]?.updates?.cooldowns).toEqual([{ target: "a/m", forMs: 3000 }]);
     expect(client.targets.concurrency.waitMs("b/m", clock.now())).toBe(800);
     await settled();
+  });
+});
+
+describe("a second tenant of the same name", () => {
+  test("gets no money that the object of the first one may have lost", async () => {
+    const { isolate, client, clock, object, tells, deferred, admit } = setup();
+    await admit("first");
+    object.state = { configVersion: 1, epoch: 1, ledger: { count: 1, saved: 0 } };
+    await client.settle({ ...settlement("first"), costMicroUsd: 5_000_000 }, false);
+    await clock.pass(60_000);
+    // Its object was emptied, which looks like a restart.
+    object.answer = { ...ANSWER, epoch: 2, ledger: { count: 0, saved: 0 } };
+    object.state = { configVersion: 1, epoch: 2, ledger: { count: 0, saved: 0 } };
+    tells.length = 0;
+    const second = isolate.forTenant("acme", (work) => void deferred.push(work), 1);
+    await second.admit(askOf("second"), new AbortController().signal);
+    await clock.pass(1000);
+    expect(tells.flatMap(({ settles }) => settles)).toEqual([]);
   });
 });
