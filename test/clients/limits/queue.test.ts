@@ -104,11 +104,15 @@ describe.concurrent("an upstream's Retry-After", () => {
   });
 });
 
-describe.concurrent("a key that is revoked while it streams", () => {
+describe.concurrent.each([
+  ["is revoked", "DELETE", "", undefined],
+  ["is paused", "PATCH", "", { status: "paused" }],
+  ["is rotated out", "POST", "/rotate", {}],
+] as const)("a key that %s while it streams", (_, method, order, body) => {
   test(
     "loses its streams within a lease's renewal, with an error and without an end mark",
     { timeout: LONG_MS },
-    async () => {
+    async ({ expect }) => {
       const model = uniqueModel();
       const chunks = Array.from({ length: 600 }, (_, n) => `w${n} `);
       stack.upstream.script(model, { kind: "answer", chunks, paceMs: 100 });
@@ -124,7 +128,7 @@ describe.concurrent("a key that is revoked while it streams", () => {
       const startedAt = Date.now();
       const bodies = [translated.text(), native.text().catch(() => "cut off")];
       await pause(1000);
-      await admin("DELETE", `/admin/tenants/${tenant.id}/keys/${tenant.keyId}`);
+      await admin(method, `/admin/tenants/${tenant.id}/keys/${tenant.keyId}${order}`, body);
       const [text, nativeText] = await Promise.all(bodies);
       expect(Date.now() - startedAt).toBeLessThan(45_000);
       expect(text).toContain("permission_denied");

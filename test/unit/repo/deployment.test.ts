@@ -1,0 +1,24 @@
+// What a deployment opens by itself: nothing but the routes that its operator gives it.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const config = readFileSync(join(import.meta.dirname, "../../../wrangler.toml"), "utf8");
+/** Of the top of the file, before its first table. */
+const settings = new Map(
+  [...(config.split(/^\[/m)[0] ?? "").matchAll(/^(\w+) = (.+)$/gm)].map(([, name = "", value = ""]) => [
+    name,
+    value,
+  ]),
+);
+
+test.each(["workers_dev", "preview_urls"])(
+  "%s is off: no second name beside the one with access rules",
+  (name) => {
+    expect(settings.get(name)).toBe("false");
+  },
+);
+
+test("no secret is among the settings", () => {
+  expect(config).not.toMatch(/ADMIN_TOKEN|MASTER_KEY|apiKey/);
+});
