@@ -47,7 +47,9 @@ describe("what the operator wrote on a key", () => {
 
   test("wins over the client's words, in routes and on the trace", async () => {
     const { free, gold, bare } = await setUp();
-    const claimed = { "x-headgate-metadata": JSON.stringify({ tier: "gold", team: "crimson", job: "nightly" }) };
+    const claimed = {
+      "x-headgate-metadata": JSON.stringify({ tier: "gold", team: "crimson", job: "nightly" }),
+    };
     const answer = await ask(free.key, "tiered", "hi", claimed);
     expect(answer.headers.get("x-headgate-target")).toBe("up/plain");
     const spans = await stack.otlp.waitForTrace(answer.headers.get("x-trace-id") ?? "");

@@ -92,14 +92,14 @@ export const WALKED: readonly WalkedRoute[] = [
   { method: "GET", path: "/v1/models/:model{.+}", plane: "data", status: 200 },
   { method: "GET", path: "/v1beta/models", plane: "data", status: 200, isOwnToEach: true },
   { method: "GET", path: "/v1beta/models/:model{.+}", plane: "data", status: 200 },
-  {
+  ...["/v1/models", "/v1beta"].map((start): WalkedRoute => ({
     method: "POST",
-    path: "/v1beta/:call{.+}",
-    filled: `/v1beta/models/${model}:generateContent`,
+    path: `${start}/:call{.+}`,
+    filled: `${start.replace("beta", "beta/models")}/${model}:generateContent`,
     plane: "data",
     body: { contents: parts },
     status: 200,
-  },
+  })),
   ...["GET", "POST", "PUT", "PATCH", "DELETE"].map((sent): WalkedRoute => ({
     method: "ALL",
     path: "/proxy/:provider/:path{.+}",
@@ -141,7 +141,7 @@ export const WALKED: readonly WalkedRoute[] = [
   read("/metrics", 200),
   read("/jaeger/api/services", 200),
   read("/jaeger/api/services/:service/operations", 200),
-  read("/jaeger/api/operations", 200),
+  { ...read("/jaeger/api/operations", 200), filled: "/jaeger/api/operations?service=headgate" },
   { ...read("/jaeger/api/traces", 200), filled: "/jaeger/api/traces?service=headgate" },
   read("/jaeger/api/traces/:traceId", 404),
   read("/jaeger/api/dependencies", 200),

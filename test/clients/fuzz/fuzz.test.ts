@@ -76,6 +76,9 @@ function dataBases({ tenant }: CanaryStack): readonly BaseRequest[] {
     post("gemini count", "/v1beta/models/gem-answered:countTokens", {
       contents: [{ parts: [{ text: say("prompt") }] }],
     }),
+    post("gemini at /v1", "/v1/models/gem-answered:generateContent", {
+      contents: [{ parts: [{ text: say("prompt") }] }],
+    }),
     post("native", "/proxy/up/chat/completions", { model: "answered", messages: [] }),
     get("realtime", "/v1/realtime?model=up-answered"),
     ...["GET", "PUT", "PATCH", "DELETE"].map((method) => ({
