@@ -180,13 +180,22 @@ export function countUsage(
 
 const NO_TOKENS: TokenUsage = { inputTokens: 0, outputTokens: 0 };
 
-/** The same of an answer that was passed on unread: only where some usage could be read in it, or media is billed by the piece. */
+/** Whether a vendor's own call was understood: its prompt can be estimated then. */
+export function isReadCall({ operation, body }: ChatRequest): boolean {
+  return operation === "proxy" && Object.keys(body).length > 0;
+}
+
+/**
+ * The same of an answer that was passed on: where some usage could be read in it or its request was understood, or media is
+ * billed by the piece.
+ */
 export function countRelayed(
   chat: ChatRequest,
   answer: AnswerSummary | undefined,
   isCut: boolean,
 ): CountedUsage | undefined {
-  const counted = answer?.usage && countUsage(chat, answer, isCut);
+  const isCountable = answer !== undefined && (answer.usage !== undefined || isReadCall(chat));
+  const counted = isCountable ? countUsage(chat, answer, isCut) : undefined;
   if (chat.media === undefined || (counted !== undefined && counted.isRefused !== true)) return counted;
   return { ...counted, usage: NO_TOKENS, isEstimate: isCut || counted !== undefined };
 }

@@ -5,7 +5,7 @@
 
 import type { Exchange } from "./exchange.ts";
 import type { AttemptContext, AttemptTurn } from "./attempt-context.ts";
-import type { AnswerSummary, CountedUsage } from "../answers/answer-summary.ts";
+import { type AnswerSummary, type CountedUsage, isReadCall } from "../answers/answer-summary.ts";
 import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
 import type { ErrorCode, GatewayError } from "../../errors.ts";
 import { basisOf, type Bill, billedMicroUsd, billedUsage } from "../bills.ts";
@@ -61,7 +61,8 @@ export function billFailure(
   const at = bills.findIndex(({ attempt }) => attempt === billed.turn.number);
   const earlier = bills[at];
   if (earlier !== undefined) return (bills[at] = { ...earlier, isLost });
-  if (!GENERATING.has(exchange.kind) || !owesPrompt(error, progress, deps.now())) return undefined;
+  const isGenerating = GENERATING.has(exchange.kind) || (exchange.kind === "native" && isReadCall(call.chat));
+  if (!isGenerating || !owesPrompt(error, progress, deps.now())) return undefined;
   // Media is made to its end, even for a client that has left: it is owed by the piece.
   const inputTokens = call.chat.media === undefined ? promptTokens(call.chat) : 0;
   return bill(billed, {}, { usage: { inputTokens, outputTokens: 0 }, isEstimate: true }, isLost);

@@ -1,6 +1,6 @@
 // What an upstream or a vendor's own call may not do to a tenant's limits, through HTTP: a count that can't be true is not booked,
 // and a call under /proxy reserves what it says.
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { adminJson } from "../../support/clients/admin-client.ts";
 import { chat, spansOf } from "../../support/clients/chat-client.ts";
 import { makeKey, makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
@@ -42,12 +42,24 @@ test("a prompt of a million million tokens locks no key out and spends nothing, 
   expect(await spentUsd(tenant)).toBeLessThan(0.001);
 });
 
-const native = ({ key, provider }: TestTenant, path: string, body: object): Promise<Response> =>
-  fetch(`${stack.gateway.url}/proxy/${provider}/${path}`, {
+/** `leaveAfterMs`: as a client that is gone after that time. */
+function native(
+  { key, provider }: TestTenant,
+  path: string,
+  body: object,
+  leaveAfterMs?: number,
+): Promise<Response> {
+  const { url, leaverUrl } = stack.gateway;
+  return fetch(`${leaveAfterMs === undefined ? url : leaverUrl}/proxy/${provider}/${path}`, {
     method: "POST",
-    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    headers: {
+      authorization: `Bearer ${key}`,
+      "content-type": "application/json",
+      ...(leaveAfterMs !== undefined && { "x-leave-after-ms": String(leaveAfterMs) }),
+    },
     body: JSON.stringify(body),
   });
+}
 
 const CONTENT = "How are you? ".repeat(1000);
 
@@ -65,6 +77,26 @@ test.each([
   const reserved = Number(record?.attributes["gateway.usage.reserved_tokens"]);
   expect(reserved).toBeGreaterThan(5000 + 2000);
   expect(reserved).toBeLessThan(5000 + 6000);
+});
+
+test.each([
+  ["before its head", { kind: "hang" }],
+  ["in the middle of a stream", { kind: "answer", text: "a b c d e f g h", paceMs: 200 }],
+] as const)("a call of a vendor's own API that its client leaves %s owes its prompt", async (_, script) => {
+  const model = "gpt-4.1-mini-2025-04-14";
+  stack.upstream.script(model, script);
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
+  const ask = { model, stream: true, messages: [{ role: "user", content: CONTENT }] };
+  const isStreaming = script.kind === "answer";
+  const answer = await native(tenant, "chat/completions", ask, isStreaming ? undefined : 500);
+  if (isStreaming) {
+    const reader = answer.body?.getReader();
+    await reader?.read();
+    await reader?.cancel();
+  }
+  // More than 2,500 tokens at 40 cents a million.
+  await vi.waitFor(async () => expect(await spentUsd(tenant)).toBeGreaterThan(0.001), { timeout: 5000 });
+  expect(await spentUsd(tenant)).toBeLessThan(0.0025);
 });
 
 test("20 streams of a vendor's own API at once hold a budget of 5 cents", async () => {
