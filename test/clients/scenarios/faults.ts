@@ -112,6 +112,20 @@ export const FAULTS: readonly Scenario[] = [
     },
   },
   {
+    name: "upstream limited for a second",
+    done: "429 with `retry-after: 1`: the request gives its slot back while it waits, and is admitted a second time.",
+    tree: [
+      `${CHAT} ok 200 +retry(429 error=upstream_rate_limited)`,
+      ...ALONE,
+      "  chat m 429 upstream_rate_limited left_for=retry retry_after_s=1 ERROR",
+      "  admission number=2",
+      "    queue.wait",
+      "  chat m 200 reason=retry ok",
+      ...SETTLED,
+    ],
+    play: (context) => alone(context, once(error(429, { "retry-after": "1" })), { route: RETRY }),
+  },
+  {
     name: "upstream limited for a minute",
     done: "429 with `retry-after: 60`: too long to wait, so the next target is called.",
     tree: [

@@ -25,6 +25,7 @@ const TELLING = {
   "gateway.coalesce.status": "coalesce",
   "gateway.coalesce.reason": "coalesce_reason",
   "gateway.idempotency.status": "key",
+  "gateway.admission.number": "number",
   "gateway.queue.outcome": "queue",
   "gateway.queue.leased": "leased",
   "gateway.queue.lane": "lane",
