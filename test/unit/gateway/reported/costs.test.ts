@@ -4,6 +4,7 @@ import { costMicroUsd } from "../../../../src/pricing/cost.ts";
 import { findPrice } from "../../../../src/pricing/prices.ts";
 import { readAnthropicUsage } from "../../../../src/wires/anthropic/upstream-answer.ts";
 import { mergeUsage } from "../../../../src/schema/chat.ts";
+import { askedOf } from "./asked.ts";
 
 const costOf = (usage: object): number | undefined => {
   const read = readAnthropicUsage(usage);
@@ -36,4 +37,16 @@ test("both survive a later count that leaves them out", () => {
     webSearches: 2,
   };
   expect(mergeUsage(first, { inputTokens: 10, outputTokens: 9 })).toEqual({ ...first, outputTokens: 9 });
+});
+
+test("a long prompt is billed whole at the price above the step", () => {
+  const body = {
+    candidates: [{ content: { role: "model", parts: [{ text: "ok" }] }, finishReason: "STOP", index: 0 }],
+    usageMetadata: { promptTokenCount: 250_000, candidatesTokenCount: 1000, totalTokenCount: 251_000 },
+    responseId: "r1",
+    modelVersion: "gemini-2.5-pro",
+  };
+  const contents = [{ role: "user", parts: [{ text: "x" }] }];
+  const { usage } = askedOf("gemini", { contents }, "gemini").response(body);
+  expect(usage && costMicroUsd(findPrice("gemini", "gemini-2.5-pro"), usage)).toBeCloseTo(640_000, 3);
 });
