@@ -39,10 +39,24 @@ const GAP = "  ";
 /** The labels' share of the width at most. */
 const MAX_LABEL_SHARE = 0.34;
 
-/** Each stored request of a trace, oldest first, with a blank line between two. */
+/**
+ * Each stored request of a trace, with a blank line between two. Callers choose the ids of their traces, so one tenant may use
+ * another one's: then each tenant's requests are drawn apart, under its name.
+ */
 export function drawWaterfall(traces: readonly ReadTrace[], width = DEFAULT_WIDTH): string {
   const asked = Math.max(MIN_WIDTH, Math.min(width, MAX_WIDTH));
-  return `${traces.map((trace) => drawRequest(trace, asked).join("\n")).join("\n\n")}\n`;
+  const draw = (trace: ReadTrace): string => drawRequest(trace, asked).join("\n");
+  const byTenant = Map.groupBy(traces, tenantOf);
+  if (byTenant.size <= 1) return `${traces.map(draw).join("\n\n")}\n`;
+  const groups = [...byTenant].map(([tenant, own]) => {
+    const title = cutTo(`=== tenant ${tenant}, apart from the others with this trace id ===`, asked);
+    return [title, ...own.map(draw)].join("\n\n");
+  });
+  return `${groups.join("\n\n")}\n`;
+}
+
+function tenantOf({ spans: [root] }: ReadTrace): string {
+  return cleanText(textAttribute(root, "gateway.tenant.id") ?? "unknown");
 }
 
 function drawRequest({ spans: raw, hasRemoteParent }: ReadTrace, width: number): string[] {

@@ -256,3 +256,22 @@ describe("what an upstream says of its own time", () => {
     expect(text).toContain("served by East US · fp_1 · edge ZRH · tier flex");
   });
 });
+
+test("requests of two tenants under one trace id are drawn apart, and those of one are not", async () => {
+  const read = (trace: FinishedTrace) => readResourceSpans(envelope(encodeTrace(trace).spans));
+  const own = read(await fallbackTrace());
+  const foreign = read(await plainTrace());
+  const [root, ...rest] = foreign.spans;
+  if (root === undefined) throw new Error("the sample has no root");
+  const attributes = { ...root.attributes, "gateway.tenant.id": "mallory" };
+  const other = { ...foreign, spans: [{ ...root, attributes }, ...rest] };
+  const drawing = drawWaterfall([own, other, own]);
+  const [before = "", mine = "", theirs = ""] = drawing.split("=== tenant ");
+  expect(before).toBe("");
+  expect(mine).toMatch(/^acme/);
+  expect(mine).not.toContain("mallory");
+  expect(mine.split("req_7Fq2").length).toBe(3);
+  expect(theirs).toMatch(/^mallory/);
+  expect(theirs).not.toContain("tenant acme");
+  expect(drawWaterfall([own, own])).not.toContain("===");
+});
