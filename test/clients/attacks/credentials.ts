@@ -25,7 +25,7 @@ const FORMS: readonly (readonly [string, Sent])[] = [
   ["a wrong `x-goog-api-key`", { "x-goog-api-key": "wrong" }],
   ["SQL in the key", { authorization: "Bearer hg_'or'1'='1" }],
   ["a key in a cookie", { cookie: "authorization=Bearer {key}; key={key}" }],
-  ["a key in a header of its own naming", { "x-headgate-key": "{key}" }],
+  ["a key in a header of its own naming", { "x-gateway-key": "{key}" }],
   [
     "a WebSocket's subprotocol without an upgrade",
     { "sec-websocket-protocol": "realtime, openai-insecure-api-key.{unknown}" },

@@ -6,6 +6,7 @@ import { LEAVING } from "./leaving.ts";
 import { BY_MEANING } from "./meaning.ts";
 import { REALTIME_SESSIONS } from "./realtime.ts";
 import { REFUSED } from "./refused.ts";
+import { REPORTED } from "./reported.ts";
 import { SHARED } from "./shared.ts";
 import type { Scenario } from "./scenario.ts";
 import { WAITING } from "./waiting.ts";
@@ -22,6 +23,7 @@ export const CHAPTERS: readonly Chapter[] = [
   { title: "Waiting", scenarios: WAITING },
   { title: "Refused", scenarios: REFUSED },
   { title: "Realtime sessions", scenarios: REALTIME_SESSIONS },
+  { title: "What the upstream reports", scenarios: REPORTED },
   { title: "Upstream faults", scenarios: FAULTS },
   { title: "Client disconnected", scenarios: LEAVING },
   { title: "Whose trace, and who gets it", scenarios: IDENTITY },
