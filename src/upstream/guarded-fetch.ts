@@ -2,7 +2,11 @@
 
 import { GatewayError } from "../errors.ts";
 import type { UpstreamPorts } from "./send.ts";
+import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { refuseUrl } from "../runtime/public-url.ts";
+
+/** Addresses that passed: an isolate calls the same few again and again. */
+const MAX_PASSED = 500;
 
 /**
  * `fetch` that refuses an address before anything is sent to it, whatever the address was made of: a record's base URL,
@@ -12,10 +16,15 @@ export function createGuardedFetch(
   send: UpstreamPorts["fetch"],
   options: { readonly allowPrivate: boolean },
 ): UpstreamPorts["fetch"] {
+  const passed = createBoundedMap<string, true>(MAX_PASSED);
   return async (input, init) => {
     const url = typeof input === "string" ? input : input instanceof URL ? input.href : input.url;
+    if (passed.get(url) === true) return send(input, init);
     const refusal = refuseUrl(url, options);
-    if (refusal === undefined) return send(input, init);
+    if (refusal === undefined) {
+      passed.set(url, true);
+      return send(input, init);
+    }
     throw new GatewayError(
       "upstream_error",
       `The gateway may not call this provider: its address ${refusal}. Correct the provider's record.`,
