@@ -34,22 +34,14 @@ async function readText(
   hold: HoldBytes,
   startTimer?: StartTimer,
 ): Promise<string> {
-  const format = compressionOf(request.headers);
-  const length = declaredLength(request, maxBytes);
-  const { body } = request;
-  if (!body) return "";
-  if (length !== undefined && format === undefined) {
-    hold(length);
-    return withinBodyTime(length, () => request.text(), startTimer);
-  }
-  const readPieces = async (note: NoteBytes): Promise<string> => {
+  const join = async (chunks: AsyncIterable<Uint8Array>): Promise<string> => {
     const decoder = new TextDecoder();
     let text = "";
-    for await (const chunk of limited(body, format, maxBytes, note, hold))
-      text += decoder.decode(chunk, { stream: true });
+    for await (const chunk of chunks) text += decoder.decode(chunk, { stream: true });
     return text + decoder.decode();
   };
-  return withinBodyTime(0, readPieces, startTimer);
+  if (!request.body) return withoutBody(request, maxBytes, "");
+  return readWhole({ request, body: request.body, maxBytes, hold, startTimer }, () => request.text(), join);
 }
 
 /** The same as bytes. */
@@ -68,20 +60,43 @@ async function readBytes(
   hold: HoldBytes,
   startTimer?: StartTimer,
 ): Promise<Uint8Array> {
-  const format = compressionOf(request.headers);
-  const length = declaredLength(request, maxBytes);
-  const { body } = request;
-  if (!body) return new Uint8Array();
-  if (length !== undefined && format === undefined) {
-    hold(length);
-    return withinBodyTime(length, () => request.bytes(), startTimer);
-  }
-  const readPieces = async (note: NoteBytes): Promise<Uint8Array> => {
+  const join = async (pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> => {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of limited(body, format, maxBytes, note, hold)) chunks.push(chunk);
+    for await (const chunk of pieces) chunks.push(chunk);
     return new Blob(chunks).bytes();
   };
-  return withinBodyTime(0, readPieces, startTimer);
+  if (!request.body) return withoutBody(request, maxBytes, new Uint8Array());
+  return readWhole({ request, body: request.body, maxBytes, hold, startTimer }, () => request.bytes(), join);
+}
+
+/** What its head says is checked all the same. */
+function withoutBody<T>(request: Request, maxBytes: number, empty: T): T {
+  compressionOf(request.headers);
+  declaredLength(request, maxBytes);
+  return empty;
+}
+
+interface Reading {
+  readonly request: Request;
+  readonly body: ReadableStream<Uint8Array>;
+  readonly maxBytes: number;
+  readonly hold: HoldBytes;
+  readonly startTimer: StartTimer | undefined;
+}
+
+/** A body of known length is left to the platform (`native`); another is counted while it arrives, and joined. */
+async function readWhole<T>(
+  { request, body, maxBytes, hold, startTimer }: Reading,
+  native: () => Promise<T>,
+  join: (chunks: AsyncIterable<Uint8Array>) => Promise<T>,
+): Promise<T> {
+  const format = compressionOf(request.headers);
+  const length = declaredLength(request, maxBytes);
+  if (length !== undefined && format === undefined) {
+    hold(length);
+    return withinBodyTime(length, native, startTimer);
+  }
+  return withinBodyTime(0, (note) => join(limited(body, format, maxBytes, note, hold)), startTimer);
 }
 
 /** A body to be passed on. */

@@ -24,7 +24,7 @@ export interface FoundPrice {
 /**
  * In micro-US-dollars per million tokens; undefined where it is not known. `answered` is the model that the upstream says it
  * was: it is looked up first on the list, whose names are the vendors', and last among the tenant's own prices. `media`:
- * what is asked for, where that is images or sound.
+ * the images or the sound that the request is for, if any.
  */
 export function lookUpPrice(
   { tenant: { prices }, providers }: TenantBundle,

@@ -81,7 +81,7 @@ const ROWS: Readonly<Record<string, Readonly<Record<string, MediaRow>>>> = {
 const MICRO_USD = 1_000_000;
 const SECONDS_PER_MINUTE = 60;
 
-/** In micro-US-dollars; undefined where the list has no such model, or no price for what is asked of it. */
+/** In micro-US-dollars; undefined where the list has no such model, or no price for such a request. */
 export function findMediaPrice(kind: string, model: string, media: MediaUnits): ModelPrice | undefined {
   const rows = Object.hasOwn(ROWS, kind) ? ROWS[kind] : undefined;
   const id = model.toLowerCase();

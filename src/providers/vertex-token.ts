@@ -63,7 +63,7 @@ interface KeptToken {
 export function createTokenCache(): (account: ServiceAccount, ports: SignPorts) => Promise<string> {
   const kept = new Map<string, KeptToken>();
   return async (account, ports) => {
-    // The key's own id is not enough: any record can name it beside another key.
+    // The key's own id is not enough: another record may name the same id beside a key of its own.
     const name = await digest(`${account.clientEmail}\n${account.privateKey}`);
     const known = kept.get(name);
     if (known !== undefined && known.expiresAt - MARGIN_MS > ports.now()) return known.token;

@@ -7,6 +7,8 @@ import { refuseUrl } from "../runtime/public-url.ts";
 
 /** Addresses that passed: an isolate calls the same few again and again. */
 const MAX_PASSED = 500;
+/** Longer ones hold what a client wrote, and come once. */
+const MAX_PASSED_CHARS = 512;
 
 /**
  * `fetch` that refuses an address before anything is sent to it, whatever the address was made of: a record's base URL,
@@ -22,7 +24,7 @@ export function createGuardedFetch(
     if (passed.get(url) === true) return send(input, init);
     const refusal = refuseUrl(url, options);
     if (refusal === undefined) {
-      passed.set(url, true);
+      if (url.length <= MAX_PASSED_CHARS) passed.set(url, true);
       return send(input, init);
     }
     throw new GatewayError(

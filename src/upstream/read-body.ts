@@ -44,6 +44,7 @@ export async function readBody(
     });
     if (isWhole) return text;
   } catch (thrown) {
+    // `hold` refused the bytes: the upstream must stop, and the client gets what was thrown, whatever the abort is named.
     if (thrown instanceof GatewayError) call.abort("client");
     throw call.toError(thrown);
   } finally {

@@ -58,7 +58,8 @@ const SWITCHING_PROTOCOLS = 101;
 
 /**
  * Calls a target and waits for the head of its response. Throws the provider's reading of a bad status,
- * `upstream_error` for a failed connection, `upstream_malformed` for an encoding that can't be decoded, `upstream_timeout`, and `client_disconnected` when the client left first.
+ * `upstream_error` for a failed connection, `upstream_malformed` for an encoding that can't be decoded,
+ * `upstream_timeout`, and `client_disconnected` when the client left first.
  */
 export async function sendUpstream(send: UpstreamSend, ports: UpstreamPorts): Promise<UpstreamCall> {
   const { provider, target, limits, client } = send;
