@@ -6,7 +6,10 @@
 import { GatewayError } from "../errors.ts";
 
 /** Why a call was aborted; also the reason that its signal carries. */
-export type AbortCause = "first_byte" | "idle" | "total" | "client" | "revoked" | "lease_lost";
+export type AbortCause = TimeLimit | "total" | "client" | "revoked" | "lease_lost" | "memory";
+
+/** `slow_body`: the idle limit of a body whose length the head names, which is one for all of it. */
+type TimeLimit = "first_byte" | "idle" | "slow_body";
 
 /** A call under way: its response, and the handle that ends it. */
 export interface UpstreamCall {
@@ -20,7 +23,7 @@ export interface UpstreamCall {
   /** Fires with the abort, whatever its cause. */
   readonly signal: AbortSignal;
   /** Starts the given time limit afresh; only one is armed at a time. */
-  arm(cause: "first_byte" | "idle", ms: number): void;
+  arm(cause: TimeLimit, ms: number): void;
   disarm(): void;
   /** Clears the timers and the listener on the client's signal; call once the body has ended. */
   release(): void;
@@ -49,6 +52,11 @@ export function toUpstreamError(
       return timeout(cause, `'${name}' sent no data ${formatLimit(limitMs)}(first-byte timeout).`);
     case "idle":
       return timeout(cause, `'${name}' sent no data ${formatLimit(limitMs)}(idle timeout).`);
+    case "slow_body":
+      return timeout(
+        "idle",
+        `'${name}' did not send its whole answer within ${(limitMs ?? 0) / MS_PER_SECOND} s (idle timeout).`,
+      );
     case "total":
       return timeout(cause, `'${name}' did not finish within the request's total time limit.`);
     case "revoked":
@@ -58,6 +66,11 @@ export function toUpstreamError(
       );
     case "lease_lost":
       return new GatewayError("unavailable", "The request lost its concurrency slot. Send it again.");
+    case "memory":
+      return new GatewayError(
+        "overloaded",
+        "The gateway had no room for the answer. Send the request again.",
+      );
     case undefined:
       return new GatewayError("upstream_error", `The connection to '${name}' failed.`, { cause: thrown });
   }
@@ -89,7 +102,7 @@ export function createHandle(name: string, client: AbortSignal, totalMs: number)
   let timer: ReturnType<typeof setTimeout> | undefined;
   let firesAt = Infinity;
   /** The armed limit, and when it strikes: Infinity while none is armed. */
-  let armed: "first_byte" | "idle" = "idle";
+  let armed: TimeLimit = "idle";
   let armedMs = 0;
   let strikesAt = Infinity;
   const abort = (why: AbortCause, ms?: number): void => {

@@ -33,7 +33,7 @@ export async function readBody(
     const bytes = knownBytes(call.response.headers);
     if (bytes !== undefined && bytes <= MAX_ANSWER_BYTES) {
       hold(bytes);
-      call.arm("idle", idleMs * Math.max(1, Math.ceil(bytes / MIN_BYTES_PER_IDLE)));
+      call.arm("slow_body", idleMs * Math.max(1, Math.ceil(bytes / MIN_BYTES_PER_IDLE)));
       return await call.response.text();
     }
     // The head is the first byte of an answer that was given a limit for it.
@@ -44,8 +44,8 @@ export async function readBody(
     });
     if (isWhole) return text;
   } catch (thrown) {
-    // `hold` refused the bytes: the upstream must stop, and the client gets what was thrown, whatever the abort is named.
-    if (thrown instanceof GatewayError) call.abort("client");
+    // `hold` refused the bytes: the upstream must stop, and the client gets what was thrown.
+    if (thrown instanceof GatewayError) call.abort("memory");
     throw call.toError(thrown);
   } finally {
     call.release();

@@ -233,7 +233,11 @@ describe("time limits", () => {
     await vi.advanceTimersByTimeAsync(2 * IDLE_MS - 1);
     expect(upstream.calls[0]?.signal.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
-    expect(await reading).toMatchObject({ code: "upstream_timeout" });
+    expect(await reading).toMatchObject({
+      code: "upstream_timeout",
+      // It may have sent some of it.
+      message: `'up' did not send its whole answer within ${(2 * IDLE_MS) / 1000} s (idle timeout).`,
+    });
   });
 
   test("after release nothing is left that could abort or keep the Worker alive", async () => {
@@ -289,6 +293,21 @@ describe("an abort", () => {
   test("by a client who left before the call stops it at once", async () => {
     const { calling } = start(completion(), { signal: AbortSignal.abort() });
     expect(await faultOf(calling)).toMatchObject({ code: "client_disconnected" });
+  });
+
+  test.each([
+    ["of known length", (answer: Response) => withLength(answer, 10)],
+    ["that comes in pieces", (answer: Response) => answer],
+  ])("for want of memory stops a body %s, and is not the client's", async (_, shape) => {
+    const refusal = new GatewayError("overloaded", "full");
+    const { calling, upstream } = start(async (call) => shape(await endless(call)));
+    const attempt = await calling;
+    const reading = readBody(attempt, IDLE_MS, () => {
+      throw refusal;
+    });
+    expect(await faultOf(reading)).toBe(refusal);
+    expect(attempt.abortedBy()).toBe("memory");
+    expect(upstream.calls[0]?.signal.aborted).toBe(true);
   });
 
   test("is named by its first cause", async () => {
