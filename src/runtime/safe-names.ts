@@ -15,9 +15,12 @@ const PLAIN = /^(?:[\w:@-][\w:@.-]*\/)*[\w:@-][\w:@.-]*$/;
 /** What is wrong with a name, as the end of a sentence; undefined when nothing is. */
 export function findNameFault(name: string): string | undefined {
   if (PLAIN.test(name)) return undefined;
-  if (hasUnsafeCharacters(name)) return "must not contain control or bidirectional characters";
   if (name.includes("\\")) return "must not contain a backslash";
-  if (leavesBase(name)) return "must not contain the path segments '.' and '..', in any encoding";
+  const readings = readingsOf(name);
+  if ((readings ?? [name]).some(hasUnsafeCharacters))
+    return "must not contain control or bidirectional characters, in any encoding";
+  if (readings === undefined || readings.some(climbs))
+    return "must not contain the path segments '.' and '..', in any encoding";
   return undefined;
 }
 
@@ -29,17 +32,27 @@ export function hasUnsafeCharacters(text: string): boolean {
 /** Servers differ in how often they decode a path, so each reading of it must stay below its root. */
 const MAX_DECODINGS = 3;
 
+/** A text as it is and as a server may decode it; undefined for an encoding that can't be read, or has no end. */
+export function readingsOf(text: string): readonly string[] | undefined {
+  const readings = [text];
+  for (let last = text; readings.length <= MAX_DECODINGS + 1;) {
+    const decoded = decode(last);
+    if (decoded === undefined) return undefined;
+    if (decoded === last) return readings;
+    readings.push(decoded);
+    last = decoded;
+  }
+  return undefined;
+}
+
 /** Whether a relative path has a `.` or `..` segment in some encoding, or an encoding that can't be read. */
 export function leavesBase(path: string): boolean {
-  let text = path;
-  for (let round = 0; round <= MAX_DECODINGS; round += 1) {
-    if (text.split(/[\\/]/).some((segment) => /^\.\.?(;|$)/.test(segment))) return true;
-    const decoded = decode(text);
-    if (decoded === undefined) return true;
-    if (decoded === text) return false;
-    text = decoded;
-  }
-  return true;
+  return readingsOf(path)?.some(climbs) ?? true;
+}
+
+/** Some servers cut a segment at what follows the dots: `..;x`, `.. `, `..` and a NUL. */
+function climbs(path: string): boolean {
+  return path.split(/[\\/]/).some((segment) => /^\.\.?(?![\p{L}\p{N}._-])/u.test(segment));
 }
 
 function decode(text: string): string | undefined {

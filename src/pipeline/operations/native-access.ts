@@ -5,7 +5,7 @@
  */
 
 import { GatewayError } from "../../errors.ts";
-import { hasUnsafeCharacters, leavesBase } from "../../runtime/safe-names.ts";
+import { hasUnsafeCharacters, leavesBase, readingsOf } from "../../runtime/safe-names.ts";
 import type { NativeAsk } from "./native-body.ts";
 import type { ProviderRecord } from "../../tenants/records/records.ts";
 
@@ -21,7 +21,13 @@ export function checkNativeAccess(record: Pick<ProviderRecord, "native">, call: 
     );
   }
   const { native } = record;
-  const readings = readingsOf(call.path);
+  // As it was sent and as a server may decode it: all of them have to be allowed.
+  const readings = readingsOf(call.path.replace(/^\/+/, "")) ?? [];
+  if (readings.some(hasUnsafeCharacters)) {
+    throw new GatewayError("invalid_request", "The path must not contain control characters.", {
+      param: "path",
+    });
+  }
   if (readings.some(isAdministrative)) {
     throw denied("Endpoints that make credentials or administer the vendor's organisation can't be called.");
   }
@@ -44,84 +50,35 @@ function shorten(path: string): string {
   return path.length <= MAX_PATH_CHARS ? path : `${path.slice(0, MAX_PATH_CHARS)}…`;
 }
 
-const MAX_DECODINGS = 3;
-
-/** The path as it was sent and as a server may decode it: all of them have to be allowed. */
-function readingsOf(path: string): readonly string[] {
-  const readings = [path.replace(/^\/+/, "")];
-  for (let text = readings[0] ?? ""; readings.length <= MAX_DECODINGS;) {
-    // `leavesBase` has refused what can't be decoded.
-    const decoded = decodeURIComponent(text);
-    if (decoded === text) break;
-    readings.push(decoded);
-    text = decoded;
-  }
-  if (readings.some(hasUnsafeCharacters)) {
-    throw new GatewayError("invalid_request", "The path must not contain control characters.", {
-      param: "path",
-    });
-  }
-  return readings;
-}
-
 /**
  * Segments of the paths under which vendors and compatible gateways make keys and short-lived tokens, list members, or
- * show the account: OpenAI, Anthropic, Google, OpenRouter, LiteLLM, Portkey, Hugging Face, MLflow (their API references,
- * seen 2026-11).
+ * show the account, without their signs: OpenAI, Anthropic, Google, OpenRouter, LiteLLM, Portkey, Hugging Face, MLflow
+ * (their API references, seen 2026-11).
  */
-const ADMINISTRATIVE: ReadonlySet<string> = new Set([
-  "account",
-  "accounts",
-  "admin",
-  "admin_api_keys",
-  "api-key",
-  "api-keys",
-  "api_key",
-  "api_keys",
-  "apikeys",
-  "auth",
-  "auth_tokens",
-  "authtokens",
-  "billing",
-  "budget",
-  "client_secrets",
-  "credits",
-  "customer",
-  "dashboard",
-  "invites",
-  "key",
-  "keys",
-  "members",
-  "oauth",
-  "organisation",
-  "organisations",
-  "organization",
-  "organizations",
-  "permissions",
-  "provisioning",
-  "secrets",
-  "service-accounts",
-  "service_accounts",
-  "sso",
-  "team",
-  "teams",
-  "token",
-  "tokens",
-  "transcription_sessions",
-  "user",
-  "users",
-  "virtual-keys",
-  "whoami-v2",
-  "workspaces",
-]);
-/** OpenAI's sessions come with a client secret: https://platform.openai.com/docs/api-reference (seen 2026-11). */
-const SECRET_SESSIONS = /(?:^|\/)(?:realtime|chatkit)\/+sessions(?:[/;:]|$)/;
+const ADMINISTRATIVE: ReadonlySet<string> = new Set(
+  (
+    "account accounts admin apikey auth authtoken authtokens billing budget certificates config credential credits customer dashboard " +
+    "generateaccesstoken generateidtoken invites key members oauth organisation organisations organization organizations " +
+    "permissions provisioning secret serviceaccounts sso team teams token transcriptionsessions user users vaults virtualkeys whoamiv2 workspaces"
+  ).split(" "),
+);
+/** `admin_api_keys`, `client-secrets`, `ephemeralTokens`; to count or compute tokens makes none. */
+const CREDENTIALS =
+  /(?:^|[^a-z])(?:api)?(?:keys|secrets|credentials|(?<!(?:count|compute)[^a-z]?)tokens)[^a-z]{0,9}$/;
+/** OpenAI's sessions come with a client secret (https://platform.openai.com/docs/api-reference, seen 2026-11); LiteLLM's own models. */
+const PAIRS = /(?:^|\/)(?:(?:realtime|chatkit)\/+sessions|model\/+(?:new|update|delete))(?![a-z0-9_-])/;
 /** A path of Cloudflare's own API names the account first; what follows decides. */
 const ACCOUNT_PREFIX = /^(?:client\/v4\/)?accounts\/[^/]+\/ai\//;
 
 function isAdministrative(path: string): boolean {
-  const lower = path.toLowerCase().replace(ACCOUNT_PREFIX, "");
-  return SECRET_SESSIONS.test(lower) || lower.split(/[\\/;:]/).some((segment) => ADMINISTRATIVE.has(segment));
+  const words = path
+    .replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_")
+    .toLowerCase()
+    .replace(ACCOUNT_PREFIX, "");
+  if (PAIRS.test(words)) return true;
+  return words
+    .split(/[\\/;:?#]/)
+    .some((part) => CREDENTIALS.test(part) || ADMINISTRATIVE.has(part.replaceAll(/[^a-z0-9]/g, "")));
 }
 
 /** `POST v1/images/*`: `*` is any method, and in a path any run of characters. */

@@ -24,6 +24,10 @@ const SEGMENTS: readonly string[] = [
   "gem/small\u001b[31m",
   "gem/small\u202e",
   "gem/small\u2028",
+  "gem/small/..%00/large",
+  "gem/small/..%20/large",
+  "gem/small%0d%0ax-injected: 1",
+  "gem/small%e2%80%ae",
 ];
 
 const written = (text: string): string =>

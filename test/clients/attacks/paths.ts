@@ -89,6 +89,8 @@ const CLIMBING: readonly (readonly [string, Attack["refusal"]])[] = [
   ["%252e%252e/admin", BAD_REQUEST],
   ["v1/..;/admin", BAD_REQUEST],
   ["v1/..;x=1/admin", BAD_REQUEST],
+  ["v1/..%20/admin", BAD_REQUEST],
+  ["v1/..%3f/admin", BAD_REQUEST],
   ["./admin", DENIED],
   ["v1/%zz", BAD_REQUEST],
   ["v1/%ff%fe", BAD_REQUEST],

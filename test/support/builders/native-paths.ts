@@ -29,4 +29,36 @@ export const ADMIN_PATHS: readonly string[] = [
   "v1//organization/costs",
   "v1/organization;x=1/costs",
   "dashboard/billing/credit_grants",
+  // The same in spellings that a server may take for one another.
+  "v1/organization.",
+  "v1/organization%20",
+  "v1/organization%3Fx",
+  "v1/realtime/client-secrets",
+  "v1/realtime/clientSecrets",
+  "v1/realtime/client_secrets%3fx",
+  "v1/realtime/sessions.",
+  "v1/project_api_keys",
+  "v1/ephemeral_tokens",
+  "v1/access-tokens/",
+  "v1/credentials",
+  "v1/vaults",
+  "config/update",
+  "model/new",
+  "listKeys",
+  "v1/projects/p/serviceAccounts/s:generateAccessToken",
+];
+
+/** Calls that only look like those. */
+export const MODEL_PATHS: readonly string[] = [
+  "v1/messages/count_tokens",
+  "v1beta/models/gemini-2.5-pro:countTokens",
+  "v1/projects/p/locations/l/publishers/google/models/m:computeTokens",
+  "model/anthropic.claude-sonnet-4/count-tokens",
+  "model/new-anthropic/converse",
+  "model/x/converse",
+  "v1/models/monkeys",
+  "v1/files/turkey/content",
+  "client/v4/accounts/abc/ai/run/@cf/meta/llama",
+  "v1/realtime/calls",
+  "v1/images/generations",
 ];

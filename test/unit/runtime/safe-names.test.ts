@@ -15,6 +15,10 @@ describe("a name", () => {
     "a/.hidden",
     "Qwen 2.5 (free)",
     "模型/千问",
+    "a/...",
+    "a/..v2",
+    "a/.é",
+    "Qwen%202.5",
   ])("%s is accepted", (name) => {
     expect(findNameFault(name)).toBeUndefined();
   });
@@ -30,6 +34,16 @@ describe("a name", () => {
     ["a/%252e%252e/b", "segments"],
     ["a/..;/b", "segments"],
     ["a/%zz", "segments"],
+    ["a/.. /b", "segments"],
+    ["a/..%20/b", "segments"],
+    ["a/..?/b", "segments"],
+    ["a/%2e%2e%23/b", "segments"],
+    ["a/%25252525252e", "segments"],
+    ["a/..%00/b", "control"],
+    ["gpt%0a", "control"],
+    ["gpt%250d%250ax: 1", "control"],
+    ["gpt%E2%80%AEo4", "control"],
+    ["gpt%7f", "control"],
     ["a\\..\\b", "backslash"],
     ["a\\b", "backslash"],
     ["gpt-4o\na", "control"],

@@ -3,7 +3,7 @@ import { processorMs } from "../../../support/processor-time.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkNativeAccess } from "../../../../src/pipeline/operations/native-access.ts";
-import { ADMIN_PATHS } from "../../../support/builders/native-paths.ts";
+import { ADMIN_PATHS, MODEL_PATHS } from "../../../support/builders/native-paths.ts";
 
 const codeOf = (native: "all" | readonly string[] | undefined, method: string, path: string): string => {
   try {
@@ -52,6 +52,10 @@ describe("a record", () => {
       expect(codeOf("all", method, path)).toBe("permission_denied");
       expect(codeOf([`* ${path.replaceAll(/[%\\]/g, "*")}`, "* *"], method, path)).toBe("permission_denied");
     }
+  });
+
+  test.each(MODEL_PATHS)("may open %s", (path) => {
+    expect(codeOf("all", "POST", path)).toBe("open");
   });
 
   test("is matched in linear time", () => {
