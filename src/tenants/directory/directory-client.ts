@@ -53,6 +53,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
 
   const showTenant = (id: string, record: StoredTenant): TenantView =>
     viewTenant(id, record, rules.limitRules);
+  const showKey = (record: KeyRecord, usedAtMs?: number) => viewKey(record, rules.limitRules, usedAtMs);
 
   function asking(ifMatch?: string): WriteAsk {
     return { actor, ...(ifMatch !== undefined && { ifMatch }) };
@@ -155,7 +156,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
         change((directory) => directory.listRecords(tenantId, "key", page)),
         lastUsed(tenantId),
       ]);
-      return mapPage(keys, (id, record) => viewKey(record, usedAt.get(id)));
+      return mapPage(keys, (id, record) => showKey(record, usedAt.get(id)));
     },
     async createKey(tenantId, body) {
       const input = parseKey(body, now(), rules.limitRules);
@@ -167,7 +168,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
         createdAt: new Date(now()).toISOString(),
       };
       const stored = await change((directory) => directory.addKey(tenantId, record, asking()));
-      return { ...viewKey(stored), key };
+      return { ...showKey(stored), key };
     },
     async rotateKey(tenantId, keyId, body) {
       const overlapMs = parseRotation(body);
@@ -175,17 +176,17 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
       const stored = await change((directory) =>
         directory.rotateKey(tenantId, keyId, hash, overlapMs, asking()),
       );
-      return { ...viewKey(stored), key };
+      return { ...showKey(stored), key };
     },
     async patchKey(tenantId, keyId, patch, ifMatch) {
       for (let tries = 1; ; tries += 1) {
         const before = await change((directory) => directory.getRecord(tenantId, "key", keyId));
         checkIfMatch(ifMatch, before.revision);
-        const input = parseKeyPatch(patch, viewKey(before.value), now());
+        const input = parseKeyPatch(patch, showKey(before.value), now(), rules.limitRules);
         const ask = asking(toEtag(before.revision));
         try {
           const stored = await change((directory) => directory.putKey(tenantId, keyId, input, ask));
-          return mapValue(stored, (record) => viewKey(record));
+          return mapValue(stored, (record) => showKey(record));
         } catch (thrown) {
           if (!isRaced(thrown) || ifMatch !== undefined || tries === MAX_PATCH_TRIES) throw thrown;
         }

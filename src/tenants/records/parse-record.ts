@@ -109,15 +109,19 @@ export function parseKey(body: unknown, nowMs: number, limitRules?: LimitRules):
  * The body of `PATCH …/keys/{id}`, laid over what GET shows of the key (RFC 7396). Its id and its times can't be changed, and
  * an expiry that has passed already may stay.
  */
-export function parseKeyPatch(patch: unknown, shown: KeyView, nowMs: number): KeyInput {
+export function parseKeyPatch(
+  patch: unknown,
+  shown: KeyView,
+  nowMs: number,
+  limitRules?: LimitRules,
+): KeyInput {
   const merged = mergePatch(shown, patch);
   if (typeof merged !== "object" || merged === null) throw fault("", "The body: must be an object.");
   const { id, createdAt, lastUsedAt: _, ...input }: Partial<Record<string, unknown>> = { ...merged };
   if (id !== shown.id) throw fault("id", "id: can't be changed.");
   if (createdAt !== shown.createdAt) throw fault("createdAt", "createdAt: can't be changed.");
-  if (input["expiresAt"] !== undefined && input["expiresAt"] === shown.expiresAt)
-    return parse(keySchema, input);
-  return parseKey(input, nowMs);
+  const isExpiryKept = input["expiresAt"] !== undefined && input["expiresAt"] === shown.expiresAt;
+  return parseKey(input, isExpiryKept ? Number.NEGATIVE_INFINITY : nowMs, limitRules);
 }
 
 /** The body of `POST …/keys/{id}/rotate`, which may be absent: how long the old key stays valid, in ms. */

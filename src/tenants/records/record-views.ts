@@ -72,10 +72,19 @@ export function viewRoute(name: string, record: RouteRecord): RouteView {
   return { name, ...record };
 }
 
-/** `usedAtMs`: ms since the epoch, from the tenant's queue object. */
-export function viewKey(record: KeyRecord, usedAtMs?: number): KeyView {
-  const { hash: _hash, previous: _previous, status = "active", ...shown } = record;
-  return { ...shown, status, lastUsedAt: usedAtMs === undefined ? null : new Date(usedAtMs).toISOString() };
+/** `usedAtMs`: ms since the epoch, from the tenant's queue object. Its limits are shown as a tenant's are. */
+export function viewKey(
+  record: KeyRecord,
+  limitRules: LimitRules = NO_LIMIT_RULES,
+  usedAtMs?: number,
+): KeyView {
+  const { hash: _hash, previous: _previous, status = "active", limits, ...shown } = record;
+  return {
+    ...shown,
+    ...(limits !== undefined && { limits: clampLimits(limits, limitRules) }),
+    status,
+    lastUsedAt: usedAtMs === undefined ? null : new Date(usedAtMs).toISOString(),
+  };
 }
 
 function maskHeaders(headers: Readonly<Record<string, SealedSecret>>): Record<string, string> {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { adminJson } from "../../support/clients/admin-client.ts";
-import { makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
+import { makeKey, makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import { startGateway, type Gateway } from "../../support/servers/gateway-process.ts";
 
 const cleanUps: (() => unknown)[] = [];
@@ -32,6 +32,7 @@ test("a new deployment's defaults and ceilings hold for tenants that were there 
   const before = await startGateway({ persistTo });
   const open = await makeTenant(before);
   const high = await makeTenant(before, { limits: { requestsPerMinute: 90_000, burst: 900 } });
+  const { id: keyId } = await makeKey(before, high.id, { limits: { concurrency: 50, tokensPerMinute: 7 } });
   expect((await ask(before, open)).headers.get("x-ratelimit-limit-requests")).toBeNull();
   expect((await ask(before, high)).headers.get("x-ratelimit-limit-requests")).toBe("90000");
   await before.stop();
@@ -63,9 +64,16 @@ test("a new deployment's defaults and ceilings hold for tenants that were there 
 
   // Another field of such a record can still be changed; more than the ceiling can't be asked for.
   await adminJson(after, "PATCH", `/admin/tenants/${high.id}`, { name: "renamed" });
+  const key = `/admin/tenants/${high.id}/keys/${keyId}`;
+  const paused = await adminJson(after, "PATCH", key, { status: "paused" });
+  expect(paused).toMatchObject({ status: "paused", limits: { concurrency: 4, tokensPerMinute: 7 } });
+  await adminJson(after, "PATCH", key, { limits: { concurrency: 2 }, expiresAt: "2099-01-01T00:00:00Z" });
   for (const [path, method, body] of [
     [`/admin/tenants/${high.id}`, "PATCH", { limits: { concurrency: 5 } }],
     [`/admin/tenants/${high.id}/keys`, "POST", { name: "k", limits: { concurrency: 5 } }],
+    [key, "PATCH", { limits: { concurrency: 5 } }],
+    // An expiry that stays as it is must not be a way round.
+    [key, "PATCH", { limits: { concurrency: 5 }, expiresAt: "2099-01-01T00:00:00Z" }],
     [`/admin/tenants/${high.id}/queue/limits`, "POST", { limits: { concurrency: 5 }, forSeconds: 60 }],
   ] as const) {
     const refused = await after.admin(method, path, body);
