@@ -6,6 +6,7 @@
 import "./json/zod-messages.ts";
 import * as z from "zod/mini";
 import { GatewayError } from "./errors.ts";
+import { refuseUrl } from "./runtime/public-url.ts";
 
 const MASTER_KEY_BYTES = 32;
 const MAX_LIMITS_CHARS = 2000;
@@ -98,6 +99,10 @@ const MIN_ADMIN_TOKEN_CHARS = 24;
 const checkedSettingsSchema = settingsSchema.check(
   z.superRefine((settings, context) => {
     const { ADMIN_TOKEN, DEV_TENANT, MASTER_KEY, MASTER_KEY_NEXT, MASTER_KEY_PREVIOUS } = settings;
+    const { OTLP_ENDPOINT, UPSTREAM_ALLOW_PRIVATE } = settings;
+    // OTLP_HEADERS goes there too, a credential as a rule.
+    const refusal = OTLP_ENDPOINT && refuseUrl(OTLP_ENDPOINT, { allowPrivate: UPSTREAM_ALLOW_PRIVATE });
+    if (refusal) context.addIssue({ code: "custom", path: ["OTLP_ENDPOINT"], message: refusal });
     if (!DEV_TENANT && ADMIN_TOKEN !== undefined && ADMIN_TOKEN.length < MIN_ADMIN_TOKEN_CHARS) {
       const message = `must have at least ${MIN_ADMIN_TOKEN_CHARS} characters`;
       context.addIssue({ code: "custom", path: ["ADMIN_TOKEN"], message });

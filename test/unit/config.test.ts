@@ -85,6 +85,13 @@ describe("settings", () => {
     expect(() => readSettings({ ADMIN_TOKEN: "a", DEV_TENANT: "false" })).toThrow(/ADMIN_TOKEN/);
   });
 
+  it("take a private trace destination only where private addresses are allowed", () => {
+    const OTLP_ENDPOINT = "http://collector:4318";
+    const { otlpEndpoint } = readSettings({ OTLP_ENDPOINT, UPSTREAM_ALLOW_PRIVATE: "true" });
+    expect(otlpEndpoint).toBe(OTLP_ENDPOINT);
+    expect(faultOf({ OTLP_ENDPOINT }).message).toContain("OTLP_ENDPOINT: must be https");
+  });
+
   it("keep a header's value that only looks percent-encoded", () => {
     expect(readSettings({ OTLP_HEADERS: "k=100%" }).otlpHeaders).toEqual({ k: "100%" });
   });
@@ -98,6 +105,11 @@ describe("a wrong setting", () => {
     ["MASTER_KEY", btoa("canary too short")],
     ["OTLP_ENDPOINT", "canary"],
     ["OTLP_ENDPOINT", "ftp://canary.example"],
+    ["OTLP_ENDPOINT", "http://canary.example"],
+    ["OTLP_ENDPOINT", "https://10.1.2.3:4318/canary"],
+    ["OTLP_ENDPOINT", "https://[::ffff:10.1.2.3]:4318/canary"],
+    ["OTLP_ENDPOINT", "https://canary.svc.cluster.local:4318"],
+    ["OTLP_ENDPOINT", "https://user:canary@example.com"],
     ["OTLP_HEADERS", "canary"],
     ["OTLP_HEADERS", "=canary"],
     ["OTLP_HEADERS", "bad name=canary"],
