@@ -14,6 +14,13 @@ const DEFAULT_PORT = 8787;
 /** A first start compiles the Worker; a slow machine takes some ten seconds. */
 const START_TIMEOUT_MS = 90_000;
 const POLL_MS = 200;
+/**
+ * Wrangler's own view of the storage needs no token, and its own store of requests keeps their URLs, which may hold a gateway
+ * key (`?key=`). The environment may set either to true.
+ */
+const CLOSED = { X_LOCAL_EXPLORER: "false", X_LOCAL_OBSERVABILITY: "false" };
+/** No network access: no usage statistics, no sample of a real request's properties. */
+const OFFLINE = { WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false" };
 
 const wranglerArgs = process.argv.slice(2);
 const port = Number(optionOf("--port") ?? process.env["PORT"] ?? DEFAULT_PORT);
@@ -55,8 +62,7 @@ function startWrangler(): ChildProcess {
   const local = ["--ip", "localhost", "--inspector-port", String(inspectorPort)];
   return spawn("wrangler", ["dev", ...local, ...quiet, ...own, ...passedOn()], {
     stdio: "inherit",
-    // No network access: no usage statistics, no sample of a real request's properties.
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false" },
+    env: { ...CLOSED, ...process.env, ...OFFLINE },
     shell: process.platform === "win32",
   });
 }

@@ -13,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../../..");
 const ADMIN_TOKEN = "documents-test-admin-token";
+const KEY_IN_URL = "hg_KeyThatGoogleClientsMayPutIntoTheirUrls";
 /** A first start compiles the Worker. */
 const START_TIMEOUT_MS = 120_000;
 const PAGES = [
@@ -61,6 +62,8 @@ describe("the documents' commands", () => {
       detached: true,
     });
     demoKey = await demoKeyOf(gateway);
+    // Looked for on the disk when all commands have run.
+    await fetch(`${url}/v1beta/models?key=${KEY_IN_URL}`);
   }, START_TIMEOUT_MS);
 
   afterAll(async () => {
@@ -96,6 +99,23 @@ describe("the documents' commands", () => {
       expect(code, output).toBe(0);
     }
   });
+
+  it("leave a key that came in a URL in no file", () => {
+    const files = readdirSync(stateDir, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name));
+    expect(files.length).toBeGreaterThan(5);
+    const holding = (text: string) => files.filter((file) => readFileSync(file).includes(text));
+    expect(holding(KEY_IN_URL)).toEqual([]);
+    expect(holding(demoKey)).toEqual([join(stateDir, "headgate/demo-key")]);
+  });
+
+  it.each(["/cdn-cgi/local/explorer", "/cdn-cgi/explorer/api/storage/kv/namespaces"])(
+    "need a token: %s of the platform shows no storage",
+    async (path) => {
+      expect((await fetch(url + path)).status).toBe(404);
+    },
+  );
 
   function variables(): Readonly<Record<string, string>> {
     return {

@@ -22,3 +22,9 @@ test.each(["workers_dev", "preview_urls"])(
 test("no secret is among the settings", () => {
   expect(config).not.toMatch(/ADMIN_TOKEN|MASTER_KEY|apiKey/);
 });
+
+test("no log or span of the platform holds the URL of a request, where Google's clients may put a gateway key", () => {
+  const table = (name: string): string => config.split(`\n[${name}]\n`)[1]?.split("\n[")[0] ?? "";
+  expect(table("observability.logs")).toContain("invocation_logs = false");
+  expect(table("observability.traces")).toContain("enabled = false");
+});
