@@ -7,6 +7,7 @@ import { proxy } from "../src/pipeline/operations/proxy.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
 import { holdFor, openCall, unreadRequest } from "../src/http/open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, passBody } from "../src/http/read-body.ts";
+import { isWellFormed } from "../src/tenants/key-format.ts";
 
 export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
   const { tenant } = c.var.caller.bundle;
@@ -51,9 +52,12 @@ function readAccountName(encoded: string): string {
   }
 }
 
-/** Google's clients may send the gateway key here; the vendor must not get it. */
+/** Google's clients may send the gateway key as `key`, others by mistake under another name: the vendor must not get it. */
 function withoutKey(params: URLSearchParams, search: string): string {
-  if (!params.has("key")) return search;
-  params.delete("key");
+  const names = [...params]
+    .filter(([name, value]) => name === "key" || isWellFormed(value))
+    .map(([name]) => name);
+  if (names.length === 0) return search;
+  for (const name of names) params.delete(name);
   return params.toString();
 }

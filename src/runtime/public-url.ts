@@ -36,7 +36,7 @@ function pathOf(url: string): string {
   return url.replace(/[?#].*$/s, "");
 }
 
-/** Names that never mean the public internet: RFC 6761, RFC 6762, RFC 8375, clusters' and companies' own. */
+/** Names that never mean the public internet: RFC 6761, RFC 6762, RFC 8375, RFC 9476, clusters' and companies' own. */
 const PRIVATE_SUFFIXES = [
   "localhost",
   "local",
@@ -54,6 +54,17 @@ const PRIVATE_SUFFIXES = [
   "intra",
   "intranet",
   "private",
+  "alt",
+  "consul",
+  "default",
+  "dhcp",
+  "docker",
+  "domain",
+  "k8s",
+  "kube",
+  "mail",
+  "mesh",
+  "workgroup",
   // Private networks with public names, and public services that resolve names to any address.
   "ts.net",
   "nip.io",
@@ -61,6 +72,9 @@ const PRIVATE_SUFFIXES = [
   "xip.io",
   "localtest.me",
   "lvh.me",
+  "1u.ms",
+  "rbndr.us",
+  "traefik.me",
   "vcap.me",
 ].map((suffix) => `.${suffix}`);
 

@@ -133,6 +133,43 @@ async function sendForwarded(): Promise<void> {
   await send("models", `/v1/models?q=${say("query")}`, { method: "GET" });
 }
 
+/** A gateway key in a URL, as Google's clients send it: where it opens something, where it doesn't, and on its way to a vendor. */
+async function sendKeysInUrls(): Promise<void> {
+  const { gateway, tenant, upstream } = stack;
+  const { key } = tenant;
+  const authorization = `Bearer ${key}`;
+  const asked: readonly [string, string, Readonly<Record<string, string>>][] = [
+    ["POST", `/v1beta/models/up-answered:generateContent?key=${key}`, {}],
+    ["POST", `/v1beta/models/up-answered:streamGenerateContent?alt=sse&k%65y=${key}`, {}],
+    ["GET", `/v1beta/models?key=${key}`, {}],
+    ["DELETE", `/v1beta/models?key=${key}`, {}],
+    ["GET", `/v1beta/models/none?key=${key}`, {}],
+    ["GET", `/v1/models?key=${key}`, {}],
+    ["GET", `/nothing/?key=${key}`, {}],
+    ["GET", `/admin/tenants?key=${key}`, {}],
+    ["POST", `/proxy/up/models?key=${key}&a=1`, { authorization }],
+    ["POST", `/proxy/up/models?api_key=${key}&access_token=${key}&key=x`, { authorization }],
+  ];
+  const before = upstream.requests.length;
+  for (const [method, path, headers] of asked) {
+    const body = JSON.stringify({ contents: [{ parts: [{ text: "hi" }] }] });
+    const response = await fetch(gateway.url + path, {
+      method,
+      redirect: "manual",
+      headers: { "content-type": "application/json", ...headers },
+      ...(method === "POST" && { body }),
+    });
+    const text = await response.text();
+    const traceId = response.headers.get("x-trace-id") ?? "";
+    said.push({ name: `${method} ${path.replaceAll(key, "KEY")}`, status: response.status, text, traceId });
+    expect(text + JSON.stringify([...response.headers])).not.toContain(key);
+  }
+  const called = upstream.requests.slice(before).map(({ path, headers }) => path + JSON.stringify(headers));
+  expect(called.length).toBeGreaterThanOrEqual(4);
+  expect(called.filter((text) => text.includes(key))).toEqual([]);
+  expect(called.filter((text) => text.includes("/models?a=1"))).toHaveLength(1);
+}
+
 async function readAdmin({ admin, gateway, tenant, adminToken }: CanaryStack): Promise<string> {
   const list = await (await admin("GET", `/admin/traces?tenant=${tenant.id}&limit=100`)).text();
   const traces = said.flatMap(({ traceId }) => [
@@ -163,11 +200,12 @@ test(
     await sendChats();
     await sendRefused();
     await sendForwarded();
+    await sendKeysInUrls();
     const failed = said.filter(({ name, status }) => / (answered|called) /.test(name) && status !== 200);
     expect(failed).toEqual([]);
     await operator.waitUntil(() => operator.metricExports.length > 0);
     // Of refusals without a gateway key some have no trace of their own: they are counted.
-    const traced = said.filter(({ name, status }) => status !== 401 && !name.startsWith("admin"));
+    const traced = said.filter(({ name, status }) => status !== 401 && !/^admin|nothing/.test(name));
     await Promise.all(traced.map(({ traceId }) => operator.waitForTrace(traceId)));
 
     const places = {
