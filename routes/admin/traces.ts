@@ -8,7 +8,7 @@ import type { AppEnv } from "../../src/app-types.ts";
 import { readTenantFilter } from "../../src/http/admin-http.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { joinResourceSpans } from "../../src/telemetry/otlp/otlp.ts";
-import { readResourceSpans } from "../../src/telemetry/otlp/otlp-read.ts";
+import { markTenants, readResourceSpans } from "../../src/telemetry/otlp/otlp-read.ts";
 import type { TraceSummary } from "../../src/telemetry/trace/summary.ts";
 import { formatCursor, parseTraceQuery } from "../../src/telemetry/store/trace-query.ts";
 import {
@@ -48,7 +48,7 @@ export const adminTraces = new Hono<AppEnv>()
       return c.text(drawWaterfall(elements.map(readResourceSpans), width));
     if (c.req.query("download") === "1")
       c.header("content-disposition", `attachment; filename="trace-${traceId}.json"`);
-    return c.body(joinResourceSpans(elements), 200, { "content-type": "application/json" });
+    return c.body(joinResourceSpans(markTenants(elements)), 200, { "content-type": "application/json" });
   });
 
 /** src/docs/admin-api.md, "Trace list item"; null where the request has no such value. */

@@ -85,7 +85,9 @@ export async function listOperations(reader: Reader): Promise<readonly JaegerOpe
 async function find(query: JaegerQuery, reader: Reader): Promise<readonly FoundRequests[]> {
   const { tenant, filters, limit } = query;
   const isByColumns = query.operation === undefined && query.tags.size === 0;
-  const found: FoundRequests[] = [];
+  const found = new Map<string, readonly ReadTrace[]>();
+  const list = (): readonly FoundRequests[] =>
+    [...found].slice(0, limit).map(([traceId, requests]) => ({ traceId, requests }));
   const seen = new Set<string>();
   let cursor: Cursor | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
@@ -98,20 +100,23 @@ async function find(query: JaegerQuery, reader: Reader): Promise<readonly FoundR
     for (let at = 0; at < candidates.length; at += CHUNK_SIZE) {
       const chunk = candidates.slice(at, at + CHUNK_SIZE);
       const opened = await mapInParallel(chunk, (item) => open(item, tenant, reader));
-      found.push(...opened.filter(({ requests }) => requests.length > 0 && matches(requests, query)));
-      if (found.length >= limit) return found.slice(0, limit);
+      for (const { traceId, requests } of opened)
+        if (requests.length > 0 && matches(requests, query))
+          found.set(traceId, [...(found.get(traceId) ?? []), ...requests]);
+      if (found.size >= limit) return list();
     }
-    if (listed.cursor === undefined || seen.size >= MAX_OPENED) return found;
+    if (listed.cursor === undefined || seen.size >= MAX_OPENED) return list();
     ({ cursor } = listed);
   }
-  return found;
+  return list();
 }
 
-/** Each trace id once, without those seen before. */
+/** Each trace id once for each tenant that has it, so that none hides another's; without those seen before. */
 function distinct(items: readonly TraceSummary[], seen: Set<string>): readonly TraceSummary[] {
-  return items.filter(({ traceId }) => {
-    if (seen.has(traceId)) return false;
-    seen.add(traceId);
+  return items.filter(({ traceId, tenant }) => {
+    const key = `${traceId} ${tenant}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
     return true;
   });
 }

@@ -1,7 +1,7 @@
 /** Stored traces in the JSON of Jaeger's query API, as Jaeger's own UI and Grafana read it. Pure. */
 
 import { isDouble, type AttributeValue } from "../trace/attributes.ts";
-import type { ReadTrace } from "../otlp/otlp-read.ts";
+import { type ReadTrace, tenantOf } from "../otlp/otlp-read.ts";
 import type { FinishedSpan } from "../trace/trace.ts";
 
 interface JaegerTag {
@@ -51,7 +51,6 @@ export interface JaegerAnswer {
 /** Attributes of a span that is incomplete. */
 const TRUNCATED = "gateway.span.truncated";
 const DROPPED_COUNT = "gateway.span.dropped_count";
-const PROCESS_ID = "p1";
 const US_PER_MS = 1000;
 
 /** A list as a response. */
@@ -64,21 +63,38 @@ export function answerFault(code: number, msg: string): JaegerAnswer {
   return { data: null, total: 0, limit: 0, offset: 0, errors: [{ code, msg }] };
 }
 
-/** All stored requests of one trace id as one trace. */
+/**
+ * All stored requests of one trace id as one trace. Where they are several tenants', each tenant is a process of its own, and
+ * its requests hang on no span of another.
+ */
 export function toJaegerTrace(
   traceId: string,
   requests: readonly ReadTrace[],
   serviceName: string,
 ): JaegerTrace {
+  const byTenant = [...Map.groupBy(requests, tenantOf)];
+  const isShared = byTenant.length > 1;
+  const processes = byTenant.map(([tenant], at) => {
+    const tags: readonly JaegerTag[] = isShared
+      ? [{ key: "gateway.tenant.id", type: "string", value: tenant }]
+      : [];
+    return [`p${at + 1}`, { serviceName, tags }] as const;
+  });
   return {
     traceID: traceId,
-    spans: requests.flatMap(({ spans }) => spans.map(toSpan)),
-    processes: { [PROCESS_ID]: { serviceName, tags: [] } },
+    spans: byTenant.flatMap(([, own], at) =>
+      own.flatMap(({ spans: [root, ...rest] }) => {
+        if (root === undefined) return [];
+        const { parentSpanId: _, ...apart } = root;
+        return [isShared ? apart : root, ...rest].map((span) => toSpan(span, `p${at + 1}`));
+      }),
+    ),
+    processes: Object.fromEntries(processes),
     warnings: null,
   };
 }
 
-function toSpan(span: FinishedSpan): JaegerSpan {
+function toSpan(span: FinishedSpan, processID: string): JaegerSpan {
   return {
     traceID: span.traceId,
     spanID: span.spanId,
@@ -88,7 +104,7 @@ function toSpan(span: FinishedSpan): JaegerSpan {
     duration: (span.endAt - span.startAt) * US_PER_MS,
     tags: [...toTags(span.attributes), ...statusTags(span)],
     logs: [...span.events.map(toLog), ...span.links.map((link) => toLinkLog(link, span.startAt))],
-    processID: PROCESS_ID,
+    processID,
     warnings: warningsOf(span),
   };
 }

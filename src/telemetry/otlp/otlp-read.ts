@@ -61,6 +61,25 @@ export function readResourceSpans(json: string): ReadTrace {
   };
 }
 
+/** Whose request it is; `unknown` where none was known. Callers choose trace ids, so several tenants may share one. */
+export function tenantOf({ spans: [root] }: ReadTrace): string {
+  return String(root?.attributes["gateway.tenant.id"] ?? "unknown");
+}
+
+const RESOURCE_HEAD = '{"resource":{"attributes":[';
+
+/** Elements of one trace id. Where they are several tenants', each gets its tenant as `gateway.tenant.id` of its resource. */
+export function markTenants(elements: readonly string[]): readonly string[] {
+  if (elements.length < 2) return elements;
+  const tenants = elements.map((element) => tenantOf(readResourceSpans(element)));
+  if (new Set(tenants).size === 1) return elements;
+  return elements.map((element, at) => {
+    const value = JSON.stringify(tenants[at]);
+    const mark = `${RESOURCE_HEAD}{"key":"gateway.tenant.id","value":{"stringValue":${value}}},`;
+    return element.replace(RESOURCE_HEAD, () => mark);
+  });
+}
+
 /** Reads comma-separated spans as `encodeTrace` of otlp.ts made them. */
 export function readSpans(json: string): readonly FinishedSpan[] {
   return (JSON.parse(`[${json}]`) as readonly WireSpan[]).map(readSpan);

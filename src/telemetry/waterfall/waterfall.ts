@@ -4,7 +4,7 @@
  */
 
 import type { AttributeValue } from "../trace/attributes.ts";
-import type { ReadTrace } from "../otlp/otlp-read.ts";
+import { type ReadTrace, tenantOf } from "../otlp/otlp-read.ts";
 import { numberAttribute, textAttribute } from "../trace/summary.ts";
 import { cleanText, cutTo, flow, formatMs, spread } from "./terminal-text.ts";
 import { shareTime, viewAttempts, type AttemptView, type ShareKind } from "./time-shares.ts";
@@ -49,14 +49,13 @@ export function drawWaterfall(traces: readonly ReadTrace[], width = DEFAULT_WIDT
   const byTenant = Map.groupBy(traces, tenantOf);
   if (byTenant.size <= 1) return `${traces.map(draw).join("\n\n")}\n`;
   const groups = [...byTenant].map(([tenant, own]) => {
-    const title = cutTo(`=== tenant ${tenant}, apart from the others with this trace id ===`, asked);
+    const title = cutTo(
+      `=== tenant ${cleanText(tenant)}, apart from the others with this trace id ===`,
+      asked,
+    );
     return [title, ...own.map(draw)].join("\n\n");
   });
   return `${groups.join("\n\n")}\n`;
-}
-
-function tenantOf({ spans: [root] }: ReadTrace): string {
-  return cleanText(textAttribute(root, "gateway.tenant.id") ?? "unknown");
 }
 
 function drawRequest({ spans: raw, hasRemoteParent }: ReadTrace, width: number): string[] {

@@ -3,12 +3,13 @@ import { describe, expect, test } from "vitest";
 import { toJaegerTrace } from "../../../../src/telemetry/jaeger/jaeger.ts";
 import { parseJaegerQuery } from "../../../../src/telemetry/jaeger/jaeger-query.ts";
 import { listOperations, searchJaeger } from "../../../../src/telemetry/jaeger/jaeger-search.ts";
-import { encodeTrace } from "../../../../src/telemetry/otlp/otlp.ts";
-import { readResourceSpans } from "../../../../src/telemetry/otlp/otlp-read.ts";
+import { encodeTrace, joinResourceSpans } from "../../../../src/telemetry/otlp/otlp.ts";
+import { markTenants, readResourceSpans } from "../../../../src/telemetry/otlp/otlp-read.ts";
 import { NEWEST } from "../../../../src/telemetry/store/store-query.ts";
 import { summarize } from "../../../../src/telemetry/trace/summary.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import type { TraceReader } from "../../../../src/telemetry/store/trace-reader.ts";
+import { checkOtlp } from "../../../support/checkers/otlp-proto.ts";
 import { envelope } from "../../../support/checkers/flat-trace.ts";
 import { startTrace } from "../../../support/fakes/fake-trace.ts";
 import {
@@ -111,6 +112,84 @@ describe("a trace in Jaeger's form", () => {
     const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const [one, two] = [await fallbackTrace(traceparent), await fallbackTrace(traceparent)];
     expect(convert(one, two).spans).toHaveLength(one.spans.length + two.spans.length);
+  });
+});
+
+describe("requests of several tenants under one trace id", () => {
+  const PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+  /** Another tenant's request that names a span of the first one's as its parent. */
+  async function shared() {
+    const own = await fallbackTrace(PARENT);
+    const foreign = await fallbackTrace(`00-${own.traceId}-${own.root.spanId}-01`);
+    const of = (trace: FinishedTrace, tenant: string) =>
+      readResourceSpans(
+        stored(trace).replace(/(gateway\.tenant\.id","value":\{"stringValue":")[^"]+/, `$1${tenant}`),
+      );
+    return { own, foreign, requests: [of(own, "acme"), of(foreign, "mallory"), of(own, "acme")] };
+  }
+
+  test("are processes of their own, which hang on no span of another", async () => {
+    const { own, foreign, requests } = await shared();
+    const { spans, processes } = toJaegerTrace(own.traceId, requests, SERVICE);
+    const tenantOfSpan = (id: string) =>
+      spans
+        .filter(({ spanID }) => spanID === id)
+        .map(({ processID }) => processes[processID]?.tags[0]?.value);
+    expect(Object.keys(processes)).toHaveLength(2);
+    expect(tenantOfSpan(own.root.spanId)).toEqual(["acme", "acme"]);
+    expect(tenantOfSpan(foreign.root.spanId)).toEqual(["mallory"]);
+    for (const { references, processID } of spans)
+      for (const { refType, spanID } of references) {
+        const parents = spans.filter((span) => span.spanID === spanID);
+        if (refType === "CHILD_OF")
+          expect(new Set(parents.map((span) => span.processID))).toEqual(new Set([processID]));
+      }
+  });
+
+  test("of one tenant alone hang on the caller's span", async () => {
+    const { own, requests } = await shared();
+    const { spans, processes } = toJaegerTrace(own.traceId, requests.slice(0, 1), SERVICE);
+    expect(spans[0]?.references[0]).toMatchObject({ refType: "CHILD_OF", spanID: "b7ad6b7169203331" });
+    expect(processes).toEqual({ p1: { serviceName: SERVICE, tags: [] } });
+  });
+
+  test("all turn up in a search: the newest hides none", async () => {
+    const { own, foreign } = await shared();
+    const rows = [
+      { trace: foreign, tenant: "mallory" },
+      { trace: own, tenant: "acme" },
+    ];
+    const reader: TraceReader = {
+      search: async () => ({
+        items: rows.map(({ trace, tenant }) => ({ ...summarize(trace), tenant })),
+        cursor: undefined,
+      }),
+      get: async (_, asked) =>
+        rows.filter(({ tenant }) => tenant === asked).map(({ trace }) => stored(trace)),
+    };
+    const query = parseJaegerQuery(new URLSearchParams(`service=${SERVICE}`));
+    const [found, ...more] = await searchJaeger(query, reader, SERVICE);
+    expect(more).toEqual([]);
+    expect(found?.spans).toHaveLength(own.spans.length + foreign.spans.length);
+  });
+
+  test("name their tenant in the OTLP too, which stays valid", async () => {
+    const { own, foreign } = await shared();
+    const elements = [
+      stored(own),
+      stored(foreign).replace(/(gateway\.tenant\.id","value":\{"stringValue":")[^"]+/, '$1mall\\"ory'),
+    ];
+    expect(markTenants(elements.slice(0, 1))).toEqual(elements.slice(0, 1));
+    expect(markTenants([stored(own), stored(own)])).toEqual([stored(own), stored(own)]);
+    const marked = JSON.parse(joinResourceSpans(markTenants(elements))) as {
+      resourceSpans: readonly { resource: { attributes: readonly object[] } }[];
+    };
+    expect(checkOtlp(marked)).toEqual([]);
+    expect(marked.resourceSpans.map(({ resource }) => resource.attributes[0])).toEqual([
+      { key: "gateway.tenant.id", value: { stringValue: "acme" } },
+      { key: "gateway.tenant.id", value: { stringValue: 'mall"ory' } },
+    ]);
   });
 });
 
