@@ -4,6 +4,7 @@ import type { Deps } from "./pipeline/ports.ts";
 import type { DirectoryApi } from "./tenants/directory/directory-api.ts";
 import type { Settings } from "./config.ts";
 import type { UnqueuedRate } from "./limits/isolate/unqueued-rate.ts";
+import type { SharedTimer } from "./runtime/shared-timer.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
 import type { RequestFacts } from "./pipeline/request-facts.ts";
 import type { ProbeReport } from "./telemetry/export/destination-probe.ts";
@@ -27,7 +28,11 @@ export interface Services {
   readonly metrics: MetricsReader;
   readonly queueOf: (tenantId: string) => Pick<QueueRpc, "snapshot" | "raiseLimits" | "drain" | "fetch">;
   /** The pipeline's ports for one request of one tenant. */
-  readonly depsFor: (bundle: TenantBundle, defer: (work: Promise<unknown>) => void) => Deps;
+  readonly depsFor: (
+    bundle: TenantBundle,
+    defer: (work: Promise<unknown>) => void,
+    timer: SharedTimer,
+  ) => Deps;
   /** The delivery of a tenant's traces in all isolates; of the operator's when undefined. Throws `unavailable`. */
   readonly exportStatusOf: (tenantId: string | undefined) => Promise<readonly ExportStatus[]>;
   /** Sends a test span; undefined when the tenant has no such destination. */
@@ -48,6 +53,9 @@ export interface Caller {
 export interface RequestScope {
   readonly trace: RequestTrace;
   readonly facts: RequestFacts;
+  readonly timer: SharedTimer;
+  /** The head's own part of each response, for the handler that makes one: it is written onto all others afterwards. */
+  head(): Readonly<Record<string, string>>;
   /** The response's body outlives the handler: the root span ends when the returned function is called. */
   hold(): () => void;
 }

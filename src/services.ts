@@ -128,14 +128,15 @@ export function createServices(env: Env): IsolateServices {
   // Optional: `Env` has only what every deployment has.
   const runModel = createModelRunner(Reflect.get(env, "AI"));
 
-  const depsFor = (bundle: TenantBundle, defer: Deps["defer"]): Deps => {
+  const depsFor: Services["depsFor"] = (bundle, defer, timer): Deps => {
     const objectName = generationObject(bundle.id, bundle.generation);
-    const tenantQueue = queue.forTenant(bundle.id, defer, bundle.generation);
+    const tenantQueue = queue.forTenant(bundle.id, defer, bundle.generation, timer.start);
     return {
       fetch: sendUpstream,
       ...(runModel && { runModel }),
       sleep,
       now,
+      timer,
       random: Math.random,
       bodies,
       unqueued,

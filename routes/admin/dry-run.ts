@@ -40,12 +40,12 @@ export const adminDryRun = new Hono<AppEnv>()
       options: readRequestOptions(headers),
       cache: cacheDirective(headers, bundle.tenant.cache),
     };
-    const deps = c.var.services.depsFor(bundle, (work) => c.executionCtx.waitUntil(work));
+    const deps = c.var.services.depsFor(bundle, (work) => c.executionCtx.waitUntil(work), c.var.scope.timer);
     return c.json(await dryRun(call, deps));
   })
   .get("/tenants/:tenant/health", async (c) => {
     const bundle = await requireTenant(c);
-    const { targets, now } = c.var.services.depsFor(bundle, () => {});
+    const { targets, now } = c.var.services.depsFor(bundle, () => {}, c.var.scope.timer);
     const at = now();
     const shared = await c.var.services
       .queueOf(bundle.id)

@@ -32,7 +32,8 @@ export async function answerGeneration(
   const request = c.req.raw;
   const options = readRequestOptions(request.headers);
   const cache = cacheDirective(request.headers, tenant.cache);
-  const body = await readBodyText(request, tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES, holdFor(c));
+  const maxBytes = tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+  const body = await readBodyText(request, maxBytes, holdFor(c), scope.timer.start);
   const { defaultRoute: defaultModel } = tenant;
   const chat = {
     ...readRequest(clientWire, body, defaultModel === undefined ? context : { defaultModel, ...context }),
@@ -45,6 +46,6 @@ export async function answerGeneration(
   const answer = await generate(Object.assign(call, { clientWire, cache }), deps);
   if (typeof answer.body !== "string") hold();
   return new Response(answer.bytes ?? answer.body, {
-    headers: { "content-type": answer.contentType, "cache-control": "no-store" },
+    headers: { "content-type": answer.contentType, "cache-control": "no-store", ...scope.head() },
   });
 }

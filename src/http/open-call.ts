@@ -51,7 +51,7 @@ export function openCall(c: Context<AppEnv>, chat: ChatRequest, options: Request
         endRoot?.();
       },
     },
-    deps: services.depsFor(caller.bundle, (work) => c.executionCtx.waitUntil(work)),
+    deps: services.depsFor(caller.bundle, (work) => c.executionCtx.waitUntil(work), scope.timer),
     hold() {
       // The middleware ends a stream that is already over (its client disconnected at once).
       if (!isOver) endRoot = scope.hold();

@@ -34,6 +34,7 @@ export async function answerTokenCount(
     request,
     bundle.tenant.limits.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
     holdFor(c),
+    scope.timer.start,
   );
   const { defaultRoute: defaultModel } = bundle.tenant;
   const chat = parse(body, { ...(defaultModel !== undefined && { defaultModel }), ...context });
@@ -55,7 +56,7 @@ export async function answerTokenCount(
       holder: scope.facts,
       release() {},
     },
-    services.depsFor(bundle, (work) => c.executionCtx.waitUntil(work)),
+    services.depsFor(bundle, (work) => c.executionCtx.waitUntil(work), scope.timer),
   );
   return new Response(count.body ?? JSON.stringify(format(count.inputTokens)), {
     headers: {

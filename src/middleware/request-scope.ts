@@ -17,6 +17,7 @@ import {
 } from "../pipeline/request-facts.ts";
 import type { SpanAttributes } from "../telemetry/trace/attributes.ts";
 import type { IsolateServices } from "../services.ts";
+import { SharedTimer } from "../runtime/shared-timer.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { rootSpanName } from "../telemetry/trace/spans.ts";
 import { formatTraceparent } from "../telemetry/trace/traceparent.ts";
@@ -59,6 +60,7 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
     });
     const facts: RequestFacts = { startedAt: services.now() };
     let isHeld = false;
+    let hasHead = false;
     const finish = (): void => {
       trace.root.set(rootAttributes(facts));
       trace.root.end();
@@ -67,6 +69,11 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
     const scope: RequestScope = {
       trace,
       facts,
+      timer: new SharedTimer(services.now),
+      head() {
+        hasHead = true;
+        return headOf(requestId, scope, services.now());
+      },
       hold() {
         isHeld = true;
         return finish;
@@ -76,7 +83,9 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
     await next();
     try {
       if (mayHaveUnreadBody(c)) await dropUnreadBody(c.req.raw);
-      describe(c, scope, services.now());
+      describe(c, scope);
+      // A fault behind the handler has made another response.
+      if (!hasHead || c.error !== undefined) setHeaders(c.res, scope.head());
     } finally {
       // Whatever went wrong with a header: the request has its trace.
       if (!isHeld) finish();
@@ -155,8 +164,8 @@ function isTraced(c: Context<AppEnv>): boolean {
   return !(READ_PLANE.test(path) && (method === "GET" || method === "HEAD") && c.res.status < 500);
 }
 
-/** The response's status onto the span, the request's facts onto the response. */
-function describe(c: Context<AppEnv>, { trace, facts }: RequestScope, now: number): void {
+/** The response's status onto the span. */
+function describe(c: Context<AppEnv>, { trace, facts }: RequestScope): void {
   const { status } = c.res;
   const { root } = trace;
   if (c.error) {
@@ -167,9 +176,11 @@ function describe(c: Context<AppEnv>, { trace, facts }: RequestScope, now: numbe
   }
   facts.outcome ??= status >= 400 ? "rejected" : "ok";
   root.set({ "http.response.status_code": status });
-  const headers = c.res.headers;
-  const requestId = c.get("requestId");
-  const { traceId } = trace;
+}
+
+/** The request's ids and facts, as headers. */
+function headOf(requestId: string, { trace, facts }: RequestScope, now: number): Record<string, string> {
+  const { traceId, root } = trace;
   const own: Record<(typeof SCOPE_HEADERS)[number], string> = {
     "x-request-id": requestId,
     "request-id": requestId,
@@ -177,6 +188,9 @@ function describe(c: Context<AppEnv>, { trace, facts }: RequestScope, now: numbe
     // https://www.w3.org/TR/trace-context-2/#traceresponse-header
     traceresponse: formatTraceparent(root.ref),
   };
+  return Object.assign(own, factHeaders(facts, now));
+}
+
+function setHeaders({ headers }: Response, own: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(own)) headers.set(name, value);
-  for (const [name, value] of Object.entries(factHeaders(facts, now))) headers.set(name, value);
 }

@@ -158,7 +158,11 @@ function hold(lease: Lease, call: BareCall, deps: Deps): Pick<HeldLease, "signal
       );
     },
   });
-  return { signal: AbortSignal.any([call.signal(), stop.signal]), stopRenewal };
+  // One controller and one listener cost half of what AbortSignal.any does; both end with the request.
+  const client = call.signal();
+  if (client.aborted) stop.abort(client.reason);
+  else client.addEventListener("abort", () => stop.abort(client.reason));
+  return { signal: stop.signal, stopRenewal };
 }
 
 /** Whether the very key that was presented is still good: a rotated one ends what it began, as a deleted one does. */

@@ -4,6 +4,7 @@
  */
 
 import { GatewayError } from "../errors.ts";
+import type { SharedTimer } from "../runtime/shared-timer.ts";
 
 /** Why a call was aborted; also the reason that its signal carries. */
 export type AbortCause = TimeLimit | "total" | "client" | "revoked" | "lease_lost" | "memory";
@@ -95,37 +96,28 @@ export function abortCauseOf({ reason }: AbortSignal): AbortCause {
 export type CallHandle = Omit<UpstreamCall, "response" | "hasFirstByteLimit">;
 
 /** `totalMs` starts at once; `client` aborts it until `release`. */
-export function createHandle(name: string, client: AbortSignal, totalMs: number): CallHandle {
+export function createHandle(
+  name: string,
+  client: AbortSignal,
+  totalMs: number,
+  timer: SharedTimer,
+): CallHandle {
   const controller = new AbortController();
   let cause: AbortCause | undefined;
   let limitMs: number | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let firesAt = Infinity;
-  /** The armed limit, and when it strikes: Infinity while none is armed. */
+  /** The limit that is armed. */
   let armed: TimeLimit = "idle";
   let armedMs = 0;
-  let strikesAt = Infinity;
   const abort = (why: AbortCause, ms?: number): void => {
     if (cause !== undefined) return;
     cause = why;
     limitMs = ms;
     controller.abort(new Error(why));
   };
-  // Each piece of a body arms the limit afresh, and hardly any limit strikes: the timer stays, and looks when it fires, at
-  // the clock that it runs by.
-  const onTimer = (): void => {
-    timer = undefined;
-    const leftMs = strikesAt - performance.now();
-    if (leftMs <= 0) abort(armed, armedMs);
-    else if (leftMs < Infinity) startTimer(leftMs);
-  };
-  const startTimer = (ms: number): void => {
-    clearTimeout(timer);
-    firesAt = performance.now() + ms;
-    timer = setTimeout(onTimer, ms);
-  };
+  const silence = timer.countdown(() => abort(armed, armedMs));
+  const total = timer.countdown(() => abort("total"));
+  total.set(totalMs);
   const onClientGone = (): void => abort(abortCauseOf(client));
-  const total = setTimeout(abort, Math.max(0, totalMs), "total");
   if (client.aborted) onClientGone();
   else client.addEventListener("abort", onClientGone);
   return {
@@ -136,13 +128,12 @@ export function createHandle(name: string, client: AbortSignal, totalMs: number)
     arm(why, ms) {
       armed = why;
       armedMs = ms;
-      strikesAt = performance.now() + ms;
-      if (timer === undefined || firesAt > strikesAt) startTimer(ms);
+      silence.set(ms);
     },
-    disarm: () => void (strikesAt = Infinity),
+    disarm: () => silence.clear(),
     release() {
-      clearTimeout(timer);
-      clearTimeout(total);
+      silence.clear();
+      total.clear();
       client.removeEventListener("abort", onClientGone);
     },
     toError: (thrown) => toUpstreamError(thrown, cause, name, limitMs),

@@ -6,6 +6,7 @@
 import { createHandle, type UpstreamCall } from "./call.ts";
 import { GatewayError } from "../errors.ts";
 import type { RunModel } from "./model-binding.ts";
+import type { SharedTimer } from "../runtime/shared-timer.ts";
 import { baseUrlFor, type Provider } from "../providers/provider.ts";
 import type { Target, UpstreamRequest } from "../wires/upstream-wire.ts";
 import { readErrorResponse } from "./read-body.ts";
@@ -15,6 +16,8 @@ export interface UpstreamPorts {
   readonly fetch: typeof globalThis.fetch;
   readonly sleep: (ms: number) => Promise<void>;
   readonly now: () => number;
+  /** The request's own, for the call's time limits. */
+  readonly timer: SharedTimer;
   /** Absent where the deployment has no binding to the platform's own models. */
   readonly runModel?: RunModel;
 }
@@ -63,7 +66,8 @@ const SWITCHING_PROTOCOLS = 101;
  */
 export async function sendUpstream(send: UpstreamSend, ports: UpstreamPorts): Promise<UpstreamCall> {
   const { provider, target, limits, client } = send;
-  const handle = createHandle(target.account.name, client.signal, limits.deadlineAt - ports.now());
+  const totalMs = limits.deadlineAt - ports.now();
+  const handle = createHandle(target.account.name, client.signal, totalMs, ports.timer);
   const { firstByteMs, idleMs } = limits;
   const hasFirstByteLimit = firstByteMs !== undefined;
   if (hasFirstByteLimit) handle.arm("first_byte", firstByteMs);

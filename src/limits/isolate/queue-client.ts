@@ -81,11 +81,12 @@ export interface TenantQueueClient {
 }
 
 export interface QueueClient {
-  /** `defer` lets work outlive the request: `waitUntil`. */
+  /** `defer` lets work outlive the request: `waitUntil`. `startHeartbeat`: the request's own timer for its lease. */
   forTenant(
     tenantId: string,
     defer: (work: Promise<unknown>) => void,
     generation?: number,
+    startHeartbeat?: StartTimer,
   ): TenantQueueClient;
 }
 
@@ -99,6 +100,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     tenantId: string,
     defer: (work: Promise<unknown>) => void,
     generation = 0,
+    startHeartbeat = startTimer,
   ): TenantQueueClient {
     const state = stateOf(tenantId, generation);
     const { prefetched, buffer, concurrency, availability, localLimits } = state;
@@ -253,10 +255,6 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       return reply;
     }
 
-    function keepAlive({ id }: Lease, hooks: HeartbeatHooks = {}): () => void {
-      return state.heartbeats.start(id, { now, startTimer, renew }, hooks);
-    }
-
     return {
       admit,
       admitAlone: (ask) => localLimits.admitAlone(ask, now()),
@@ -272,13 +270,14 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
         sendSoon();
       },
       cancel,
-      keepAlive,
+      keepAlive: ({ id }, hooks = {}) =>
+        state.heartbeats.start(id, { now, startTimer: startHeartbeat, renew }, hooks),
       targets: {
         concurrency,
         circuits: circuitsFor(state.circuits, {
           now,
           send,
-          sendSoon: sendSoon,
+          sendSoon,
           isReachable: () => availability.isReachable,
         }),
       },

@@ -144,11 +144,24 @@ function retryAfterOf(error: GatewayError | undefined): number | undefined {
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { "https:": 443, "http:": 80 };
 
+interface Address {
+  readonly host: string;
+  readonly port?: number;
+}
+
+/** Of accounts as they were opened: an account has one address, and to parse a URL costs as much as a span. */
+const addresses = new WeakMap<ProviderAccount, Address | undefined>();
+
+function addressOf(provider: Provider, account: ProviderAccount): Address | undefined {
+  const known = addresses.get(account);
+  if (known !== undefined || addresses.has(account)) return known;
+  const address = readAddress(provider, account);
+  addresses.set(account, address);
+  return address;
+}
+
 /** The host a call goes to; undefined where it does not leave the Worker. */
-function addressOf(
-  provider: Provider,
-  account: ProviderAccount,
-): { readonly host: string; readonly port?: number } | undefined {
+function readAddress(provider: Provider, account: ProviderAccount): Address | undefined {
   const baseUrl = baseUrlFor(provider, account);
   if (baseUrl === undefined || !URL.canParse(baseUrl)) return undefined;
   const { hostname, port, protocol } = new URL(baseUrl);

@@ -32,6 +32,7 @@ import type { TenantBundle } from "../../../src/tenants/records/records.ts";
 import { createPlainSpan, startTrace } from "./fake-trace.ts";
 import { fakeBundle, fakeChat, fakeKey } from "./fake-tenant.ts";
 import { createFakeUpstream, type FakeReply, type FakeUpstream } from "./fake-upstream.ts";
+import { SharedTimer } from "../../../src/runtime/shared-timer.ts";
 
 /** The credential of every fake account: it must reach the upstream and no other server. */
 export const UPSTREAM_SECRET = "canary-credential-1f2e3d";
@@ -202,6 +203,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   const deps: Deps = {
     fetch: upstream.fetch,
     now: setup.now,
+    timer: new SharedTimer(setup.now),
     async sleep(ms) {
       sleeps.push(ms);
       setup.pass(ms);

@@ -12,6 +12,7 @@ import { openStream, type OpenStream } from "../../../src/upstream/stream.ts";
 import type { UpstreamCall } from "../../../src/upstream/call.ts";
 import { type CallLimits, sendUpstream } from "../../../src/upstream/send.ts";
 import { fakeChat } from "./fake-tenant.ts";
+import { SharedTimer } from "../../../src/runtime/shared-timer.ts";
 
 /**
  * `native`: a body that came over a connection, outside of JavaScript, as every fetched one. `script`: a byte stream made by one, as
@@ -207,6 +208,7 @@ export async function createFakeStream(
           : new Response(createScriptBody(script, watch, init?.signal)),
       sleep: () => Promise.reject(new Error("nobody sleeps here")),
       now: Date.now,
+      timer: new SharedTimer(Date.now),
     },
   );
   const collector = createAnswerCollector();
