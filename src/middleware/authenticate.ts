@@ -20,13 +20,24 @@ export const authenticate: MiddlewareHandler<AppEnv> = async (c, next) => {
   scope.trace.setTenant(caller.bundle.id);
   scope.facts.tenantId = caller.bundle.id;
   scope.facts.keyId = caller.key.id;
-  if (caller.bundle.tenant.status === "suspended") {
-    throw new GatewayError("tenant_suspended", "This tenant is suspended. Contact the gateway's operator.");
-  }
-  checkUnqueuedRate(caller, scope, services);
+  // What is refused for this rate is traced like a stranger's refusal, a sample of it; all after it by the tenant's own rules.
+  const refusal = refusalOf(caller);
+  checkUnqueuedRate(caller, scope, services, refusal === undefined ? Infinity : STOPPED_PER_MINUTE);
   c.set("caller", caller);
+  if (refusal !== undefined) throw refusal;
   await next();
 };
+
+/** Refusals a minute of a key that is stopped, where its records allow more: each may leave a trace. */
+const STOPPED_PER_MINUTE = 600;
+
+function refusalOf({ bundle, key }: Caller): GatewayError | undefined {
+  if (bundle.tenant.status === "suspended") {
+    return new GatewayError("tenant_suspended", "This tenant is suspended. Contact the gateway's operator.");
+  }
+  if (isUsableKey(key)) return undefined;
+  return new GatewayError("permission_denied", "This gateway key is paused. Contact the gateway's operator.");
+}
 
 const MS_PER_SECOND = 1000;
 
@@ -35,8 +46,9 @@ function checkUnqueuedRate(
   { bundle, key }: Caller,
   { facts }: RequestScope,
   { unqueued, now }: Pick<Services, "unqueued" | "now">,
+  mostPerMinute: number,
 ): void {
-  const value = unqueuedPerMinute(bundle.tenant.limits, key.limits);
+  const value = Math.min(unqueuedPerMinute(bundle.tenant.limits, key.limits), mostPerMinute);
   const retryAfterMs = unqueued.take(facts, key.id, value, now());
   if (retryAfterMs === 0) return;
   const message =
@@ -77,13 +89,10 @@ async function identify(
       tenants.noteInvalidKey(hash, address);
       throw unknownKey();
     }
-    if (!isUsableKey(key)) {
-      throw new GatewayError(
-        "permission_denied",
-        "This gateway key is paused. Contact the gateway's operator.",
-      );
-    }
-    span.set({ "gateway.auth.result": "ok", "gateway.key.id": key.id });
+    span.set({
+      "gateway.auth.result": isUsableKey(key) ? "ok" : "permission_denied",
+      "gateway.key.id": key.id,
+    });
     // During an overlap the record has the new key's hash: what was presented decides how long a stream may go on.
     return { bundle, key: key.hash === hash ? key : { ...key, hash } };
   } catch (thrown) {

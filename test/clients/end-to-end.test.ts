@@ -135,7 +135,9 @@ describe("traces", () => {
     const spans = await stack.otlp.waitForTrace(response.headers.get("x-trace-id") ?? "");
     expect(rootOf(spans)?.attributes["gateway.outcome"]).toBe("client_disconnected");
     expect(checkTrace(spans)).toEqual([]);
-    expect(stack.upstream.requestsFor(model)[0]?.outcome).toBe("client_closed");
+    const [request] = stack.upstream.requestsFor(model);
+    await request?.ended;
+    expect(request?.outcome).toBe("client_closed");
   });
 });
 

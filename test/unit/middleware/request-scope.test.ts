@@ -340,12 +340,41 @@ describe("who calls", () => {
     expect((await createWorld({ tenant }).call("/v1/models")).status).toBe(401);
   });
 
-  test("of a suspended tenant is a 403, in its own trace", async () => {
-    const world = createWorld({ tenant: { record: { status: "suspended" } } });
+  test.each<[string, FakeTenant, string]>([
+    ["of a suspended tenant", { record: { status: "suspended" } }, "tenant_suspended"],
+    ["with a paused key", { key: { status: "paused" } }, "permission_denied"],
+    [
+      "with a paused key of a suspended tenant",
+      { record: { status: "suspended" }, key: { status: "paused" } },
+      "tenant_suspended",
+    ],
+  ])("%s is a 403 in the tenant's own trace, by its rules", async (_, tenant, code) => {
+    const world = createWorld({ tenant });
     const response = await world.call("/v1/models");
     expect(response.status).toBe(403);
-    expect(await codeOf(response)).toBe("tenant_suspended");
-    expect((await world.trace()).tenantId).toBe("acme");
+    expect(await codeOf(response)).toBe(code);
+    expect(await world.trace()).toMatchObject({
+      tenantId: "acme",
+      root: { attributes: { "gateway.key.id": "key-1", "gateway.decision": code } },
+    });
+    expect(world.exported.map(({ isUnauthenticated }) => isUnauthenticated)).toEqual([false]);
+  });
+
+  test.each<[string, number, FakeTenant]>([
+    [
+      "of a suspended tenant",
+      1,
+      { record: { status: "suspended", limits: { unqueuedRequestsPerMinute: 6 } } },
+    ],
+    ["of a suspended tenant without limits", 100, { record: { status: "suspended" } }],
+    ["with a paused key without limits", 100, { key: { status: "paused" } }],
+  ])("%s too often is a 429, sampled like a stranger's refusals", async (_, burst, tenant) => {
+    const world = createWorld({ tenant });
+    const statuses: number[] = [];
+    for (let call = 0; call <= burst; call += 1) statuses.push((await world.call("/v1/models")).status);
+    expect(statuses).toEqual([...Array.from({ length: burst }, () => 403), 429]);
+    const sampled = world.exported.map(({ isUnauthenticated }) => isUnauthenticated);
+    expect(sampled).toEqual([...Array.from({ length: burst }, () => false), true]);
   });
 });
 
