@@ -44,17 +44,16 @@ export interface EncodedTrace {
 
 /** Encodes all spans of a trace. */
 export function encodeTrace({ root, spans, hasRemoteParent }: FinishedTrace): EncodedTrace {
-  let rest = "";
-  for (const span of spans) {
-    if (span !== root) rest += `,${encodeSpan(span, FLAGS_LOCAL_PARENT)}`;
-  }
+  // The root is the first.
+  const texts = spans.map((span) => encodeSpan(span, FLAGS_LOCAL_PARENT));
   if (!hasRemoteParent) {
-    const all = encodeSpan(root, FLAGS_LOCAL_PARENT) + rest;
+    const all = texts.join(",");
     return { spans: all, rootedSpans: all };
   }
+  const withRoot = (text: string): string => texts.with(0, text).join(",");
   return {
-    spans: encodeSpan(root, FLAGS_LOCAL_PARENT | FLAG_REMOTE_PARENT) + rest,
-    rootedSpans: encodeSpan(turnParentIntoLink(root), FLAGS_LOCAL_PARENT) + rest,
+    spans: withRoot(encodeSpan(root, FLAGS_LOCAL_PARENT | FLAG_REMOTE_PARENT)),
+    rootedSpans: withRoot(encodeSpan(turnParentIntoLink(root), FLAGS_LOCAL_PARENT)),
   };
 }
 
@@ -103,7 +102,7 @@ function encodeSpan(span: FinishedSpan, flags: number): string {
   const parent = span.parentSpanId === undefined ? "" : `"parentSpanId":"${span.parentSpanId}",`;
   let json =
     `{"traceId":"${span.traceId}","spanId":"${span.spanId}",${parent}"flags":${flags},` +
-    `"name":${JSON.stringify(span.name)},"kind":${SPAN_KIND_NUMBER[span.kind]},` +
+    `"name":${quote(span.name)},"kind":${SPAN_KIND_NUMBER[span.kind]},` +
     `"startTimeUnixNano":"${toNanos(span.startAt)}","endTimeUnixNano":"${toEndNanos(span)}",` +
     `"attributes":${encodeAttributes(span.attributes)}`;
   if (span.events.length > 0) json += `,"events":[${span.events.map(encodeEvent).join(",")}]`;
@@ -117,16 +116,24 @@ function encodeSpan(span: FinishedSpan, flags: number): string {
 }
 
 function encodeEvent({ name, at, attributes }: FinishedSpan["events"][number]): string {
-  return `{"timeUnixNano":"${toNanos(at)}","name":${JSON.stringify(name)},"attributes":${encodeAttributes(attributes)}}`;
+  return `{"timeUnixNano":"${toNanos(at)}","name":${quote(name)},"attributes":${encodeAttributes(attributes)}}`;
 }
 
 function encodeLink({ traceId, spanId, attributes }: FinishedSpan["links"][number]): string {
   return `{"traceId":"${traceId}","spanId":"${spanId}","attributes":${encodeAttributes(attributes)}}`;
 }
 
+/** The last time that was written: most spans of a request begin and end in the same few milliseconds. */
+let lastMs = 0;
+let lastNanos = "0000000";
+
 /** Integer milliseconds as nanoseconds, in decimal: beyond what a double holds, so as text. */
 function toNanos(ms: number): string {
-  return `${ms}000000`;
+  if (ms !== lastMs) {
+    lastMs = ms;
+    lastNanos = `${ms}000000`;
+  }
+  return lastNanos;
 }
 
 /** A span of no time ends a nanosecond after its start: Jaeger 2 warns of one that doesn't, as of clocks that run backwards. */
@@ -134,36 +141,62 @@ function toEndNanos({ startAt, endAt }: FinishedSpan): string {
   return endAt > startAt ? toNanos(endAt) : `${startAt}000001`;
 }
 
-/** The opening of a listed name's KeyValue, so that it is escaped once per isolate and not once per span. */
-const KEY_JSON: ReadonlyMap<string, string> = new Map(
-  Object.keys(ATTRIBUTES).map((name) => [name, encodeKey(name)]),
+/** The text of a KeyValue around its value, one for each type of value. */
+interface KeyForms {
+  readonly text: string;
+  readonly integer: string;
+  readonly double: string;
+  readonly list: string;
+  /** With the value. */
+  readonly yes: string;
+  readonly no: string;
+  readonly isDouble: boolean;
+}
+
+/** Each begins with a comma, so that a span's attributes are joined without a look at what came before. */
+function keyFormsOf(name: string): KeyForms {
+  const head = `,{"key":${JSON.stringify(name)},"value":{`;
+  return {
+    text: `${head}"stringValue":`,
+    integer: `${head}"intValue":"`,
+    double: `${head}"doubleValue":`,
+    list: `${head}"arrayValue":{"values":[`,
+    yes: `${head}"boolValue":true}}`,
+    no: `${head}"boolValue":false}}`,
+    isDouble: isDouble(name),
+  };
+}
+
+/** Of listed names: written once per isolate and not once per span, in as few pieces as can be. */
+const KEY_FORMS: ReadonlyMap<string, KeyForms> = new Map(
+  Object.keys(ATTRIBUTES).map((name) => [name, keyFormsOf(name)]),
 );
 
-function encodeKey(name: string): string {
-  return `{"key":${JSON.stringify(name)},"value":`;
-}
-
 function encodeAttributes(attributes: Readonly<Record<string, AttributeValue | undefined>>): string {
-  let json = "[";
+  let json = "";
   for (const name in attributes) {
     const value = attributes[name];
-    if (value === undefined) continue;
-    if (json.length > 1) json += ",";
-    json += `${KEY_JSON.get(name) ?? encodeKey(name)}${encodeValue(name, value)}}`;
+    if (value !== undefined) json += encodeAttribute(KEY_FORMS.get(name) ?? keyFormsOf(name), value);
   }
-  return `${json}]`;
+  return `[${json.slice(1)}]`;
 }
 
-function encodeValue(name: string, value: AttributeValue): string {
-  if (typeof value === "string") return encodeString(value);
-  if (typeof value === "boolean") return `{"boolValue":${value}}`;
-  if (typeof value === "number") {
-    if (Number.isSafeInteger(value) && !isDouble(name)) return `{"intValue":"${value}"}`;
-    return `{"doubleValue":${value}}`;
-  }
-  return `{"arrayValue":{"values":[${value.map(encodeString).join(",")}]}}`;
+function encodeAttribute(key: KeyForms, value: AttributeValue): string {
+  if (typeof value === "string") return `${key.text}${quote(value)}}}`;
+  if (typeof value === "boolean") return value ? key.yes : key.no;
+  if (typeof value !== "number") return `${key.list}${value.map(encodeString).join(",")}]}}}`;
+  return Number.isSafeInteger(value) && !key.isDouble
+    ? `${key.integer}${value}"}}`
+    : `${key.double}${value}}}`;
 }
 
 function encodeString(text: string): string {
-  return `{"stringValue":${JSON.stringify(text)}}`;
+  return `{"stringValue":${quote(text)}}`;
+}
+
+/** Whatever JSON may have to escape; most texts of a trace are plain ASCII, and JSON.stringify is a call out of compiled code. */
+const MAY_NEED_ESCAPE = /[^\x20\x21\x23-\x5b\x5d-\x7e]/;
+
+function quote(text: string): string {
+  return MAY_NEED_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`;
 }

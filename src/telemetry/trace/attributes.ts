@@ -210,9 +210,12 @@ export type SpanAttributes = { readonly [name in AttributeName]?: AttributeValue
 
 const METADATA_PREFIX = "gateway.metadata.";
 
+/** A set is asked faster than an object of this size. */
+const LISTED: ReadonlySet<string> = new Set(Object.keys(ATTRIBUTES));
+
 /** Whether the allow-list lets a name be exported. */
 export function isListed(name: string): name is AttributeName {
-  return Object.hasOwn(ATTRIBUTES, name) || name.startsWith(METADATA_PREFIX);
+  return LISTED.has(name) || name.startsWith(METADATA_PREFIX);
 }
 
 /**

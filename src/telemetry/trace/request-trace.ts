@@ -4,7 +4,7 @@
  * passed in. It exports nothing.
  */
 
-import type { EventName, LinkType, SpanAttributes } from "./attributes.ts";
+import type { AttributeValue, EventName, LinkType, SpanAttributes } from "./attributes.ts";
 import { finishSpan, MAX_EVENTS, MAX_LINKS_PER_SPAN } from "./finish-span.ts";
 import type { IdSource } from "./ids.ts";
 import {
@@ -196,7 +196,12 @@ class SpanHandle implements Span {
 
   set(attributes: SpanAttributes): this {
     const { recorder } = this.#open;
-    if (!recorder.ended) writeAttributes(attributes, (name, value) => recorder.setAttribute(name, value));
+    if (recorder.ended) return this;
+    for (const name in attributes) {
+      // `name` came from the object's own keys; its type is only wider because for-in yields strings.
+      const value = attributes[name as keyof SpanAttributes];
+      if (value !== undefined) recorder.setAttribute(name, recordedValue(value));
+    }
     return this;
   }
 
@@ -250,24 +255,15 @@ function createDeadSpan(ref: SpanContextRef): Span {
   return span;
 }
 
-function writeAttributes(
-  attributes: SpanAttributes,
-  write: (name: string, value: RecordedValue) => unknown,
-): void {
-  for (const name in attributes) {
-    // `name` came from the object's own keys; its type is only wider because for-in yields strings.
-    const value = attributes[name as keyof SpanAttributes];
-    // Copied. Array.from never throws: what got past the compiler becomes an empty list, which is dropped later.
-    if (value !== undefined) write(name, typeof value === "object" ? Array.from(value ?? []) : value);
-  }
+/** Lists are copied. Array.from never throws: what got past the compiler becomes an empty list, which is dropped later. */
+function recordedValue(value: AttributeValue): RecordedValue {
+  return typeof value === "object" ? Array.from(value ?? []) : value;
 }
 
-function plainAttributes(attributes: SpanAttributes | undefined): Record<string, RecordedValue> {
+function plainAttributes(attributes: SpanAttributes = {}): Record<string, RecordedValue> {
   const plain: Record<string, RecordedValue> = {};
-  if (attributes !== undefined) {
-    writeAttributes(attributes, (name, value) => {
-      plain[name] = value;
-    });
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined) plain[name] = recordedValue(value);
   }
   return plain;
 }
