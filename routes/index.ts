@@ -23,6 +23,7 @@ import { adminMasterKeys } from "./admin/master-keys.ts";
 import { adminProviders } from "./admin/providers.ts";
 import { adminQueue } from "./admin/queue.ts";
 import { adminRoutes } from "./admin/routes.ts";
+import { adminSession } from "./admin/session.ts";
 import { adminTenants } from "./admin/tenants.ts";
 import { adminTraces } from "./admin/traces.ts";
 import { countMessageTokens } from "./count-tokens.ts";
@@ -76,6 +77,7 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
 
   // Admin plane: the operator's token is needed.
   app.use("/admin/*", adminAuth);
+  app.route("/admin", adminSession);
   app.route("/admin", adminTenants);
   app.route("/admin", adminKeys);
   app.route("/admin", adminProviders);

@@ -1,6 +1,6 @@
 /**
- * Access to the admin plane: ADMIN_TOKEN as `Bearer`; on read-only paths for Grafana also as the password of `Basic`. A web
- * page of another site is refused whatever it sends, since a browser may add credentials by itself.
+ * Access to the admin plane: ADMIN_TOKEN as `Bearer`, or in the console's session cookie; on read-only paths for Grafana also as
+ * the password of `Basic`. A web page of another site is refused whatever it sends, since a browser may add credentials by itself.
  */
 
 import type { Context, MiddlewareHandler } from "hono";
@@ -8,6 +8,7 @@ import type { AppEnv } from "../app-types.ts";
 import type { Settings } from "../config.ts";
 import { GatewayError } from "../errors.ts";
 import { clientAddress } from "../http/client-address.ts";
+import { readSession } from "../http/console-session.ts";
 import { clientNetwork } from "../runtime/client-network.ts";
 import { sha256 } from "../bytes/digest.ts";
 import { createFailureLimiter } from "../runtime/failure-limiter.ts";
@@ -30,7 +31,12 @@ export const adminReadAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
 async function checkToken(c: Context<AppEnv>, mostAllowed: "bearer" | "basic"): Promise<void> {
   const { settings, services } = c.var;
   const expected = adminToken(settings);
-  const given = readToken(c.req.header("authorization"), mostAllowed);
+  const header = c.req.header("authorization");
+  // A header that is there decides, wrong or not.
+  const given =
+    header === undefined
+      ? readSession(c.req.header("cookie"), settings.isLocal)
+      : readToken(header, mostAllowed);
   if (given === undefined) throw refused("The admin plane needs 'authorization: Bearer <ADMIN_TOKEN>'.");
   // Without an address all would share one wait, and a stranger could keep the operator out.
   const client = clientAddress(c.req.raw.headers, settings.isLocal);
@@ -96,6 +102,11 @@ function refuseOtherBodies(c: Context<AppEnv>): void {
 
 function isRead(c: Context<AppEnv>): boolean {
   return c.req.method === "GET" || c.req.method === "HEAD";
+}
+
+/** The token of `Bearer`; undefined where the header has none. */
+export function bearerOf(header: string | undefined): string | undefined {
+  return readToken(header, "bearer");
 }
 
 function readToken(header: string | undefined, mostAllowed: "bearer" | "basic"): string | undefined {

@@ -4,7 +4,7 @@
  */
 
 import type { AttributeValue } from "../trace/attributes.ts";
-import { FLAG_REMOTE_PARENT, SPAN_KIND_NUMBER } from "./otlp.ts";
+import { FLAG_REMOTE_PARENT, SPAN_KIND_NUMBER } from "../trace/protocol-numbers.ts";
 import { STATUS_ERROR } from "../trace/span-recorder.ts";
 import type { FinishedSpan, SpanKind } from "../trace/trace.ts";
 

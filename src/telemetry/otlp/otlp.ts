@@ -5,8 +5,9 @@
  */
 
 import { ATTRIBUTES, isDouble, type AttributeValue, type LinkType } from "../trace/attributes.ts";
+import { FLAG_REMOTE_PARENT, FLAGS_LOCAL_PARENT, SPAN_KIND_NUMBER } from "../trace/protocol-numbers.ts";
 import { STATUS_ERROR } from "../trace/span-recorder.ts";
-import type { FinishedSpan, FinishedTrace, SpanKind } from "../trace/trace.ts";
+import type { FinishedSpan, FinishedTrace } from "../trace/trace.ts";
 
 /**
  * The GenAI names are those of semantic conventions 1.41, the last release before they moved to a repository of
@@ -14,13 +15,6 @@ import type { FinishedSpan, FinishedTrace, SpanKind } from "../trace/trace.ts";
  */
 export const SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0";
 const SCOPE_NAME = "headgate";
-
-/** Protocol numbers (trace.proto); one higher than those of OpenTelemetry's API. */
-export const SPAN_KIND_NUMBER: Readonly<Record<SpanKind, number>> = { internal: 1, server: 2, client: 3 };
-
-/** trace.proto, SpanFlags: sampled, and whether the parent is known to be remote. */
-const FLAGS_LOCAL_PARENT = 0x1_01;
-export const FLAG_REMOTE_PARENT = 0x2_00;
 
 /** The text around the elements of an ExportTraceServiceRequest. */
 export const REQUEST_HEAD = '{"resourceSpans":[';

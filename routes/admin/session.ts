@@ -1,0 +1,23 @@
+/** `POST /admin/session` begins a console session with the token that this request has in `authorization`; `DELETE` ends it. */
+
+import { Hono } from "hono";
+import type { AppEnv } from "../../src/app-types.ts";
+import { bearerOf } from "../../src/middleware/admin-auth.ts";
+import { GatewayError } from "../../src/errors.ts";
+import { writeSession } from "../../src/http/console-session.ts";
+
+export const adminSession = new Hono<AppEnv>()
+  .post("/session", (c) => {
+    const token = bearerOf(c.req.header("authorization"));
+    if (token === undefined) {
+      throw new GatewayError("invalid_request", "Send the admin token in 'authorization: Bearer …'.", {
+        param: "authorization",
+      });
+    }
+    c.header("set-cookie", writeSession(token, c.var.settings.isLocal));
+    return c.body(null, 204);
+  })
+  .delete("/session", (c) => {
+    c.header("set-cookie", writeSession("", c.var.settings.isLocal));
+    return c.body(null, 204);
+  });
