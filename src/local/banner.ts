@@ -19,6 +19,7 @@ export function describeGateway({ url, demo, adminToken, inspectorPort }: Runnin
   return `
 Headgate is running on ${url}
 
+  console       ${url}/console/login?back=/console/welcome#token=${encodeURIComponent(adminToken)}&key=${demo.key}
   demo key      ${demo.key}
   admin token   ${adminToken}
   debugger      localhost:${inspectorPort} (attach from chrome://inspect or your editor; --inspector-port chooses the port)

@@ -28,14 +28,14 @@ export async function listAll<Item>(path: string, limit = 500): Promise<readonly
   do {
     const separator = path.includes("?") ? "&" : "?";
     const next: string = cursor === null ? path : `${path}${separator}cursor=${encodeURIComponent(cursor)}`;
-    const page: Page<Item> = await getJson<Page<Item>>(next);
+    const page: ListPage<Item> = await getJson<ListPage<Item>>(next);
     items.push(...page.items);
     cursor = page.cursor;
   } while (cursor !== null && items.length < limit);
   return items;
 }
 
-export interface Page<Item> {
+export interface ListPage<Item> {
   readonly items: readonly Item[];
   readonly cursor: string | null;
 }

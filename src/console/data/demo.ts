@@ -2,7 +2,7 @@
 
 import { ApiError } from "./api.ts";
 
-export interface Exchange {
+export interface DemoExchange {
   readonly text: string;
   readonly isDone: boolean;
 }
@@ -10,7 +10,7 @@ export interface Exchange {
 interface Question {
   readonly key: string;
   readonly question: string;
-  readonly onProgress: (exchange: Exchange) => void;
+  readonly onProgress: (exchange: DemoExchange) => void;
 }
 
 /** Resolves after the last byte with the trace's id. Throws `ApiError` with the gateway's words where it refused. */

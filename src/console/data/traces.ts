@@ -3,13 +3,13 @@
 import { readResourceSpans } from "../../telemetry/otlp/otlp-read.ts";
 import type { TraceSummary } from "../../telemetry/trace/summary.ts";
 import { type RequestView, viewRequest } from "../model/steps.ts";
-import { getJson, listAll, type Page } from "./api.ts";
+import { getJson, listAll, type ListPage } from "./api.ts";
 
 /** A row of `GET /admin/traces`: a summary with its time as ISO 8601. */
 export type TraceItem = Omit<TraceSummary, "startedAt" | "isError"> & { readonly startedAt: string };
 
-export function listTraces(query: URLSearchParams): Promise<Page<TraceItem>> {
-  return getJson<Page<TraceItem>>(`/admin/traces?${query}`);
+export function listTraces(query: URLSearchParams): Promise<ListPage<TraceItem>> {
+  return getJson<ListPage<TraceItem>>(`/admin/traces?${query}`);
 }
 
 /** The requests stored under a trace id, in the order they began; one, unless the caller used the id again. */
@@ -37,12 +37,12 @@ export async function keyNames(tenant: string): Promise<ReadonlyMap<string, stri
 }
 
 /** What became of the traces meant for destinations, over all of a tenant's. */
-export interface Delivery {
+export interface DeliverySums {
   readonly intended: number;
   readonly lost: number;
 }
 
-export async function readDelivery(tenant: string | null): Promise<Delivery | undefined> {
+export async function readDelivery(tenant: string | null): Promise<DeliverySums | undefined> {
   interface Destination {
     readonly enqueued: number;
     readonly dropped?: Readonly<Record<string, number>>;

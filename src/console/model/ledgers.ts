@@ -1,12 +1,12 @@
 /** The three ledgers of a request (time, tokens, money), each as entries that add up to its whole. Pure. */
 
 import { numberAttribute } from "../../telemetry/trace/summary.ts";
-import { type Part, PART_NAMES, sumParts } from "./parts.ts";
+import { type TimePart, PART_NAMES, sumParts } from "./parts.ts";
 import type { RequestView } from "./steps.ts";
 import { countText, durationText, shareText, rateText, usdText } from "./words.ts";
 
 /** How an entry is filled: as a part of the time, or as a kind of token. */
-export type Fill = Part | "prompt" | "cached" | "output" | "reasoning";
+export type Fill = TimePart | "prompt" | "cached" | "output" | "reasoning";
 
 export interface LedgerEntry {
   readonly fill: Fill;

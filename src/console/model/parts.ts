@@ -3,7 +3,7 @@
  * waterfall and the list. Pure.
  */
 
-export type Part =
+export type TimePart =
   | "queue"
   | "failed"
   | "pause"
@@ -16,7 +16,7 @@ export type Part =
   | "gateway"
   | "app";
 
-export const PART_NAMES: Readonly<Record<Part, string>> = {
+export const PART_NAMES: Readonly<Record<TimePart, string>> = {
   queue: "queue",
   failed: "failed attempts",
   pause: "pause before a retry",
@@ -31,17 +31,17 @@ export const PART_NAMES: Readonly<Record<Part, string>> = {
 };
 
 /** In the order of a request. */
-export const PARTS = Object.keys(PART_NAMES) as readonly Part[]; // The keys of a record over `Part` are all of `Part`.
+export const PARTS = Object.keys(PART_NAMES) as readonly TimePart[]; // The keys of a record over `TimePart` are all of `TimePart`.
 
 /** A stretch of time that belongs to one part; times in ms since the trace began. */
 export interface Segment {
-  readonly part: Part;
+  readonly part: TimePart;
   readonly from: number;
   readonly to: number;
 }
 
 /** Where two parts cover one moment, the earlier one here is drawn: it says more about the wait. */
-const RANK: readonly Part[] = [
+const RANK: readonly TimePart[] = [
   "answer",
   "cache",
   "reading",
@@ -61,7 +61,7 @@ const RANK: readonly Part[] = [
  */
 export function paint(
   segments: readonly Segment[],
-  { from, to, rest }: { readonly from: number; readonly to: number; readonly rest: Part },
+  { from, to, rest }: { readonly from: number; readonly to: number; readonly rest: TimePart },
 ): readonly Segment[] {
   const inside = segments.filter(
     (segment) => segment.to > from && segment.from < to && segment.to > segment.from,
@@ -69,7 +69,7 @@ export function paint(
   const cuts = [...new Set([from, to, ...inside.flatMap((segment) => [segment.from, segment.to])])]
     .filter((at) => at >= from && at <= to)
     .toSorted((a, b) => a - b);
-  const painted: { part: Part; from: number; to: number }[] = [];
+  const painted: { part: TimePart; from: number; to: number }[] = [];
   for (const [index, start] of cuts.slice(0, -1).entries()) {
     const end = cuts[index + 1] ?? start;
     const here = inside
@@ -86,7 +86,7 @@ export function paint(
 /** Milliseconds of each part that took any, in the order of a request. */
 export function sumParts(
   segments: readonly Segment[],
-): readonly { readonly part: Part; readonly ms: number }[] {
+): readonly { readonly part: TimePart; readonly ms: number }[] {
   return PARTS.map((part) => ({
     part,
     ms: segments.filter((segment) => segment.part === part).reduce((sum, { from, to }) => sum + to - from, 0),

@@ -3,7 +3,7 @@
 import { numberAttribute, textAttribute } from "../../telemetry/trace/summary.ts";
 import type { FinishedSpan } from "../../telemetry/trace/trace.ts";
 import { type AttemptView, viewAttempts } from "../../telemetry/waterfall/time-shares.ts";
-import { paint, type Part, type Segment } from "./parts.ts";
+import { paint, type TimePart, type Segment } from "./parts.ts";
 
 /** Times are ms since the root began. */
 export interface Step {
@@ -92,7 +92,7 @@ function segmentsOf(
   from: number,
   to: number,
 ): readonly Segment[] {
-  const whole = (part: Part): readonly Segment[] => [{ part, from, to }];
+  const whole = (part: TimePart): readonly Segment[] => [{ part, from, to }];
   if (attempt !== undefined) return attemptSegments(attempt, from, to);
   if (span.name === "gateway.queue.wait") return whole("queue");
   if (span.name === "gateway.cache.lookup") {
@@ -107,7 +107,7 @@ function attemptSegments(attempt: AttemptView, from: number, to: number): readon
   const { span, hasAnswered, firstChunkAt, reported } = attempt;
   const hasLost = textAttribute(span, "gateway.attempt.outcome") === "hedge_lost";
   if (!hasAnswered) return [{ part: hasLost ? "first_token" : "failed", from, to }];
-  const last: Part = attempt.isWhole || textAttribute(span, "error.type") === null ? "answer" : "failed";
+  const last: TimePart = attempt.isWhole || textAttribute(span, "error.type") === null ? "answer" : "failed";
   if (firstChunkAt === undefined) {
     if (reported === undefined || reported.isDoubtful) return [{ part: last, from, to }];
     return inTurn(from, [
@@ -136,7 +136,7 @@ function attemptSegments(attempt: AttemptView, from: number, to: number): readon
 }
 
 /** Parts one after the other; those without a length are left out. */
-function inTurn(from: number, parts: readonly (readonly [Part, number])[]): readonly Segment[] {
+function inTurn(from: number, parts: readonly (readonly [TimePart, number])[]): readonly Segment[] {
   let at = from;
   return parts.flatMap(([part, ms]) => {
     const start = at;

@@ -14,9 +14,14 @@ export function durationText(ms: number): string {
   const tenths = Math.round(whole / 100) / 10;
   if (tenths < 60) return `${tenths.toFixed(1)} s`;
   const seconds = Math.round(whole / MS_PER_SECOND);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  const minutes = Math.round(whole / MS_PER_MINUTE);
-  return `${countText(Math.floor(minutes / 60))} h ${minutes % 60} min`;
+  if (seconds < 3600) return inUnits(seconds, "min", "s");
+  return inUnits(Math.round(whole / MS_PER_MINUTE), "h", "min");
+}
+
+/** `4 min 12 s`; `4 min` where nothing is left over. */
+function inUnits(count: number, large: string, small: string): string {
+  const rest = count % 60;
+  return `${countText(Math.floor(count / 60))} ${large}${rest === 0 ? "" : ` ${rest} ${small}`}`;
 }
 
 /** US dollars; `no price` where it is unknown. */

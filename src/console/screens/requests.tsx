@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Page } from "../data/api.ts";
+import type { ListPage } from "../data/api.ts";
 import { keyNames, listTraces, type TraceItem } from "../data/traces.ts";
 import { traceHref } from "../data/page-url.ts";
 import { Frame } from "../view/frame.tsx";
@@ -15,7 +15,7 @@ const PAGE_SIZE = 50;
 
 export function RequestsScreen(): JSX.Element {
   const [params, setParams] = useState(() => new URLSearchParams(location.search));
-  const [page, setPage] = useState<Page<TraceItem>>();
+  const [page, setPage] = useState<ListPage<TraceItem>>();
   const [error, setError] = useState<unknown>();
   const [chosen, setChosen] = useState(-1);
   const [names, setNames] = useState<ReadonlyMap<string, string>>(new Map());

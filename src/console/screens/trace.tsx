@@ -190,7 +190,7 @@ export function TraceView({
                   value={find}
                   onInput={(event) => setFind(event.currentTarget.value)}
                 />
-                <kbd>/</kbd>
+                <kbd aria-hidden="true">/</kbd>
               </label>
               <span class="end muted">{rows.length === 1 ? "1 step" : `${rows.length} steps`}</span>
             </div>

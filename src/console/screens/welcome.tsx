@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { readTrace } from "../data/traces.ts";
 import { traceHref } from "../data/page-url.ts";
-import { type Exchange, keptDemoKey, sendQuestion } from "../data/demo.ts";
+import { type DemoExchange, keptDemoKey, sendQuestion } from "../data/demo.ts";
 import type { RequestView } from "../model/steps.ts";
 import { durationText } from "../model/words.ts";
 import { Frame } from "../view/frame.tsx";
@@ -21,7 +21,7 @@ const TICK_MS = 100;
 export function WelcomeScreen(): JSX.Element {
   const [key, setKey] = useState(keptDemoKey);
   const [question, setQuestion] = useState(QUESTION);
-  const [exchange, setExchange] = useState<Exchange>();
+  const [exchange, setExchange] = useState<DemoExchange>();
   const [request, setRequest] = useState<RequestView>();
   const [error, setError] = useState<unknown>();
   const sentAt = useRef(0);

@@ -3,7 +3,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { listAll, signOut } from "../data/api.ts";
-import { type Delivery, readDelivery } from "../data/traces.ts";
+import { type DeliverySums, readDelivery } from "../data/traces.ts";
 import { countText } from "../model/words.ts";
 import { Icon, Mark } from "./icons.tsx";
 import { useScreenKeys } from "./keys.ts";
@@ -26,7 +26,7 @@ const SCREENS: readonly { readonly name: ScreenName; readonly title: string }[] 
 
 export function Frame({ screen, tenant, onTenant, children }: FrameProps): JSX.Element {
   const [tenants, setTenants] = useState<readonly string[]>([]);
-  const [delivery, setDelivery] = useState<Delivery>();
+  const [delivery, setDelivery] = useState<DeliverySums>();
   const [theme, setTheme] = useState(readTheme);
   const [isHelpOpen, setHelpOpen] = useState(false);
   useScreenKeys(useCallback(() => setHelpOpen(true), []));
@@ -109,7 +109,7 @@ export function Frame({ screen, tenant, onTenant, children }: FrameProps): JSX.E
   );
 }
 
-function Loss({ delivery }: { readonly delivery: Delivery | undefined }): JSX.Element | null {
+function Loss({ delivery }: { readonly delivery: DeliverySums | undefined }): JSX.Element | null {
   if (delivery === undefined) return null;
   const { lost, intended } = delivery;
   return (

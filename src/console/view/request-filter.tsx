@@ -47,7 +47,7 @@ export function RequestFilter({ params, onChange }: FilterProps): JSX.Element {
           aria-describedby={unknown.length > 0 ? "filter-says" : undefined}
           onInput={(event) => setText(event.currentTarget.value)}
         />
-        <kbd>/</kbd>
+        <kbd aria-hidden="true">/</kbd>
       </label>
       <div class="pills" role="group" aria-label="Quick filters">
         {PILLS.map(({ text: title, name, value }) => (

@@ -73,7 +73,7 @@ export function Empty({
 /** Grey lines of the final layout, still; drawn only once the wait is worth seeing. */
 export function Loading({ lines }: { readonly lines: number }): JSX.Element {
   return (
-    <div class="loading" aria-busy="true" aria-label="Loading">
+    <div class="loading" role="status" aria-busy="true" aria-label="Loading">
       {Array.from({ length: lines }, (_, index) => (
         <i key={index} />
       ))}

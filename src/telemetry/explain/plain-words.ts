@@ -1,20 +1,19 @@
 /** The plain words for what spans write as codes: limits, failures, outcomes. For people; spans keep the codes. Pure. */
 
-const LIMITS: Readonly<Record<string, string>> = {
+import type { LimitName } from "../../limits/protocol.ts";
+
+const LIMITS: Readonly<Record<LimitName | "unqueued_requests_per_minute", string>> = {
   concurrency: "requests at a time",
-  "key.concurrency": "the key’s requests at a time",
-  requestsPerMinute: "requests a minute",
-  "key.requestsPerMinute": "the key’s requests a minute",
-  tokensPerMinute: "tokens a minute",
-  "key.tokensPerMinute": "the key’s tokens a minute",
+  requests_per_minute: "requests a minute",
+  tokens_per_minute: "tokens a minute",
+  unqueued_requests_per_minute: "requests a minute, cached ones included",
+  queue_depth: "places in the queue",
   budget: "the budget",
-  "key.budget": "the key’s budget",
-  "queue.maxDepth": "places in the queue",
 };
 
 /** `requests at a time`; a limit without words of its own keeps its name. */
 export function limitInWords(name: string): string {
-  return LIMITS[name] ?? name;
+  return new Map(Object.entries(LIMITS)).get(name) ?? name;
 }
 
 const FAILURES: Readonly<Record<string, string>> = {

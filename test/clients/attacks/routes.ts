@@ -137,6 +137,8 @@ export const WALKED: readonly WalkedRoute[] = [
   admin("GET", `${TENANT}/export`, 200),
   admin("POST", `${TENANT}/destinations/:name/test`, 404),
   admin("GET", "/audit", 200),
+  admin("POST", "/session", 204),
+  admin("DELETE", "/session", 204),
   admin("GET", "/master-keys", 200),
   read("/metrics", 200),
   read("/jaeger/api/services", 200),

@@ -150,6 +150,8 @@ function adminBases({ adminToken, own, upstream, tenant }: CanaryStack): readonl
     request("GET", `/admin/traces?tenant=${tenant.id}&limit=5`),
     request("GET", `/admin/traces/${"a".repeat(32)}`),
     request("GET", "/admin/audit?limit=5"),
+    request("POST", "/admin/session"),
+    request("DELETE", "/admin/session"),
     request("GET", "/admin/export"),
     request("GET", "/metrics"),
     request("GET", "/jaeger/api/services"),

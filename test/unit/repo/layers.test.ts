@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dirname, "../../..");
 const LAYERS: readonly (readonly string[])[] = [
   ["test/"],
   ["src/local/"],
-  ["src/worker.ts", "src/grafana/"],
+  ["src/worker.ts", "src/grafana/", "src/console/"],
   ["routes/"],
   ["src/middleware/"],
   ["src/http/"],
@@ -29,6 +29,7 @@ const LAYERS: readonly (readonly string[])[] = [
   // An attempt and its answer: what an attempt came to is read while it runs.
   ["src/pipeline/attempts/", "src/pipeline/answers/", "src/pipeline/"],
   ["src/cache/", "src/coalescing/"],
+  ["src/telemetry/explain/"],
   ["src/limits/object/", "src/limits/isolate/"],
   ["src/limits/queue/"],
   ["src/limits/leases/", "src/limits/usage/"],

@@ -19,7 +19,7 @@ export function readSourceFiles(...folders: readonly string[]): readonly SourceF
   return folders.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
       .map((name) => join(folder, name).replaceAll("\\", "/"))
-      .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
+      .filter((path) => /\.tsx?$/.test(path) && !path.endsWith(".d.ts"))
       .toSorted()
       .map((path) => parseSource(path, readFileSync(join(ROOT, path), "utf8"))),
   );
