@@ -192,3 +192,30 @@ describe("a local run", () => {
     expect((await send({ host: "192.168.0.7" })).status).toBe(200);
   });
 });
+
+describe("a console session", () => {
+  const session = (cookie: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
+    send({ authorization: "", init: { headers: { cookie, ...headers } } });
+  const good = `__Host-headgate-session=${TOKEN}`;
+
+  it("opens what its token opens, to pages of our own", async () => {
+    expect((await session(good, { "sec-fetch-site": "same-origin" })).status).toBe(200);
+    expect((await session("__Host-headgate-session=wrong-token-0123456789")).status).toBe(401);
+    expect((await session(`headgate-session=${TOKEN}`)).status).toBe(401);
+  });
+
+  it("opens nothing to another site's page, nor to a form", async () => {
+    expect((await session(good, { "sec-fetch-site": "cross-site" })).status).toBe(403);
+    expect((await session(good, { origin: "https://evil.example" })).status).toBe(403);
+    const init = {
+      method: "POST",
+      body: "a=b",
+      headers: { cookie: good, "content-type": "application/x-www-form-urlencoded" },
+    };
+    expect((await send({ authorization: "", init })).status).toBe(400);
+  });
+
+  it("is not used where the header is wrong", async () => {
+    expect((await session(good, { authorization: "Bearer wrong" })).status).toBe(401);
+  });
+});
