@@ -64,6 +64,7 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
     const finish = (): void => {
       trace.root.set(rootAttributes(facts));
       trace.root.end();
+      scope.timer.end();
       services.bodies.release(facts);
     };
     const scope: RequestScope = {

@@ -158,11 +158,19 @@ function hold(lease: Lease, call: BareCall, deps: Deps): Pick<HeldLease, "signal
       );
     },
   });
-  // One controller and one listener cost half of what AbortSignal.any does; both end with the request.
+  // One controller and one listener cost half of what AbortSignal.any does.
   const client = call.signal();
-  if (client.aborted) stop.abort(client.reason);
-  else client.addEventListener("abort", () => stop.abort(client.reason));
-  return { signal: stop.signal, stopRenewal };
+  const leave = (): void => stop.abort(client.reason);
+  if (client.aborted) leave();
+  else client.addEventListener("abort", leave);
+  return {
+    signal: stop.signal,
+    stopRenewal() {
+      stopRenewal();
+      // A listener that stays keeps the request in memory until a full collection.
+      client.removeEventListener("abort", leave);
+    },
+  };
 }
 
 /** Whether the very key that was presented is still good: a rotated one ends what it began, as a deleted one does. */

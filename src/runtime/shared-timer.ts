@@ -1,6 +1,6 @@
 /**
  * The time limits of one request on one timer of the platform: to set and clear one costs as much as a span, a request has half a
- * dozen limits, and hardly any is reached. A limit is moved by writing a number; the timer is never cleared for one that ended.
+ * dozen limits, and hardly any is reached. A limit is moved by writing a number; the timer is cleared once, with the request.
  */
 
 import { startRealTimer, type StartTimer } from "./waits.ts";
@@ -32,12 +32,12 @@ class SharedCountdown implements Countdown {
   }
 }
 
-/** For one request, since a request may not use another's timer; it ends with the request. */
+/** For one request, since a request may not use another's timer. */
 export class SharedTimer {
   readonly #countdowns: SharedCountdown[] = [];
   readonly #clock: () => number;
   readonly #startTimer: StartTimer;
-  /** When the timer fires; Infinity while it doesn't run. */
+  /** When the timer fires; Infinity while it doesn't run, -Infinity once it may not run any more. */
   #firesAt = Infinity;
   #stop: (() => void) | undefined;
   /** When it last fired: time has come that far, whatever the clock says. */
@@ -65,6 +65,13 @@ export class SharedTimer {
     countdown.set(ms);
     return () => this.#remove(countdown);
   };
+
+  /** The request is over: nothing runs any more. */
+  end(): void {
+    this.#stop?.();
+    this.#stop = undefined;
+    this.#firesAt = -Infinity;
+  }
 
   /** Makes the timer fire then at the latest. */
   wakeBy(at: number): void {

@@ -84,6 +84,18 @@ describe("the limits of one request", () => {
     expect(ran).toEqual(["kept 10"]);
   });
 
+  test("nothing runs once the request is over, and nothing can be set", async () => {
+    const { timer, ran, set, note, until } = begin();
+    const total = timer.countdown(note("total"));
+    total.set(500);
+    timer.end();
+    total.set(100);
+    timer.start(10, note("late"));
+    await until(1000);
+    expect(ran).toEqual([]);
+    expect(set).toEqual([500]);
+  });
+
   test("a time below zero is now", async () => {
     const { timer, ran, note, until } = begin();
     timer.countdown(note("over")).set(-5);
