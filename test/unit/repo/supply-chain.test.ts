@@ -1,5 +1,6 @@
-// What `npm install` installs: exactly what the lock names, whose run-time part is listed in src/decisions/002-dependencies.md. What
+// What `npm ci` installs: exactly what the lock names, whose run-time part is listed in src/decisions/002-dependencies.md. What
 // of it gets into the Worker is test/clients/bundle.test.ts.
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -96,4 +97,24 @@ test("the run-time dependencies and all that they pull in are listed in decision
     [];
   const listed = [...list.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
   expect(listed.toSorted()).toEqual(runtimeClosure());
+});
+
+test("the SBOM names each of them with its digest, and what needs it", () => {
+  const script = join(ROOT, "src/local/generate/write-sbom.ts");
+  // What is wrong with its form fails the assertions.
+  const { components, dependencies } = JSON.parse(
+    execFileSync(process.execPath, [script], { encoding: "utf8" }),
+  ) as {
+    components: readonly {
+      name: string;
+      version: string;
+      purl: string;
+      hashes: readonly { content: string }[];
+    }[];
+    dependencies: readonly { ref: string; dependsOn: readonly string[] }[];
+  };
+  expect(components.map(({ name, version }) => `${name} ${version}`).toSorted()).toEqual(runtimeClosure());
+  for (const { hashes } of components) expect(hashes[0]?.content).toMatch(/^[0-9a-f]{128}$/);
+  const needed = new Set(dependencies.flatMap(({ dependsOn }) => dependsOn));
+  expect(components.filter(({ purl }) => !needed.has(purl))).toEqual([]);
 });
