@@ -152,6 +152,8 @@ export function createServices(env: Env): IsolateServices {
       accountOf: (current, name) => opener.openProvider(current, name),
       priceOf: (kind, model) => providerOf(kind).listPrice ?? findPrice(kind, model),
       defer,
+      notePrompt: (turn) =>
+        breaker.guarded(`queue ${bundle.id}`, () => queueStub(bundle.id).notePrompt(turn)),
       noteVersion: (version) => tenants.noteVersion(bundle.id, version),
       reload: async () => (await tenants.reload(bundle.id))?.bundle,
     };

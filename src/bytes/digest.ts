@@ -73,11 +73,12 @@ const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
 /**
- * FNV-1a over the text's UTF-16 units, 32 bits, unsigned: repeatable and cheap, and never a secret's digest.
+ * FNV-1a over the text's UTF-16 units, 32 bits, unsigned: repeatable and cheap, and never a secret's digest. `start` is the
+ * digest of what comes before the text.
  * https://datatracker.ietf.org/doc/html/draft-eastlake-fnv (seen 2026-11)
  */
-export function fnv1a(text: string): number {
-  let hash = FNV_OFFSET;
+export function fnv1a(text: string, start = FNV_OFFSET): number {
+  let hash = start;
   for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), FNV_PRIME);
   return hash >>> 0;
 }

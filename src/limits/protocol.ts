@@ -7,6 +7,7 @@ import type { Budget, BudgetAlert, BudgetUse, SpentUsd } from "./budget-protocol
 import type { CircuitUpdate } from "../targets/circuit.ts";
 import type { CircuitStatus, OpenCircuit } from "../targets/circuit-entry.ts";
 import type { Cooldown } from "../targets/cooldowns.ts";
+import type { EarlierTurn, PromptTurn } from "../targets/prompt-turns.ts";
 import type { Retention } from "../telemetry/store/stored-trace.ts";
 
 /** A request's place in the tenant's queue; `batch` yields to `interactive`. */
@@ -282,6 +283,8 @@ export interface QueueRpc {
   /** Sent by the directory at each change of the tenant's records; older versions are ignored. */
   configChanged(version: number, limits: Limits): Promise<void>;
   configVersion(): Promise<number>;
+  /** An answer that may have left something in a vendor's prompt cache; gives the answer before it. */
+  notePrompt(turn: PromptTurn): Promise<EarlierTurn | undefined>;
   /** Puts limits in force for a time, over the records'; 0 seconds ends it. */
   raiseLimits(limits: Partial<Limits>, forMs: number): Promise<QueueSnapshot>;
   /** Refuses new requests for a time; those that wait are admitted as usual (`finish`) or refused (`drop`). 0 ends it. */

@@ -10,6 +10,7 @@ import type { CacheKey } from "../cache/key.ts";
 import { type Ended, errorOf, isSound, type StreamEnd, type WholeEnd } from "./ended.ts";
 import type { HeldLease } from "./held-lease.ts";
 import type { BareCall, Deps } from "./ports.ts";
+import { detectCacheFall } from "./prompt-cache/detect.ts";
 import type { SettleOutcome } from "../limits/protocol.ts";
 import { alertAttributes, outcomeOf, type Outcome } from "./request-facts.ts";
 import type { StreamReport } from "../upstream/stream.ts";
@@ -30,6 +31,7 @@ export function end(
   call.facts.outcome = outcome;
   settle(call, lease, settleOutcomeOf(outcome), deps);
   if (ended.kind === "whole" || ended.kind === "stream") store(call, cacheKey, ended, deps);
+  detectCacheFall(call, ended, deps);
   if (ended.kind === "stream") describeStream(call, ended.report);
   endTrace(call, ended);
 }

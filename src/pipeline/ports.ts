@@ -27,6 +27,7 @@ import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { ProviderAccount } from "../wires/upstream-wire.ts";
 import type { ContentSink } from "../telemetry/content/content.ts";
+import type { EarlierTurn, PromptTurn } from "../targets/prompt-turns.ts";
 import type { Targets } from "../targets/targets.ts";
 import type { RequestTrace } from "../telemetry/trace/trace.ts";
 import type { KeyRecord, TenantBundle } from "../tenants/records/records.ts";
@@ -118,6 +119,8 @@ export interface Deps extends UpstreamPorts {
   priceOf(kind: string, model: string): ModelPrice | undefined;
   /** Lets work go on after the response: `waitUntil`. */
   defer(work: Promise<unknown>): void;
+  /** Keeps what an answer left in the vendor's prompt cache, and gives the conversation's answer before it. */
+  notePrompt(turn: PromptTurn): Promise<EarlierTurn | undefined>;
   /** The queue object named a version of the tenant's records. */
   noteVersion(version: number): void;
   /** The tenant's records as they are now, for a refusal that the isolate's copy may be too old for. */

@@ -9,6 +9,7 @@ import type { GatewayError } from "../errors.ts";
 import type { BudgetAlert, BudgetUse } from "../limits/budget-protocol.ts";
 import type { LimitWindow } from "../limits/protocol.ts";
 import { usd } from "../pricing/cost.ts";
+import type { PromptCacheFacts } from "../targets/prompt-turns.ts";
 import type { SpanAttributes } from "../telemetry/trace/attributes.ts";
 
 export type Outcome =
@@ -71,6 +72,8 @@ export interface RequestFacts {
   /** The sum over all attempts, and what the semantic cache's embedding cost. */
   costUsd?: number;
   costBasis?: CostBasis;
+  /** Set behind the response, for a client that sends a session or a cache mark: the vendor's prompt cache. */
+  promptCache?: PromptCacheFacts;
   /** What calls cost that a hedge made needless: a part of `costUsd`. */
   hedgeMicroUsd?: number;
   requests?: LimitWindow;

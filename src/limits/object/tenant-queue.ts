@@ -23,8 +23,10 @@ import type {
   Settlement,
   Overrides,
 } from "../protocol.ts";
+import { createPromptTurnsStore, type PromptTurnsStore } from "./prompt-turns-store.ts";
 import { createSaveSchedule, type SaveSchedule } from "./save-schedule.ts";
 import { createSteadyClock } from "./steady-clock.ts";
+import type { EarlierTurn, PromptTurn } from "../../targets/prompt-turns.ts";
 import { startRealTimer } from "../../runtime/waits.ts";
 
 const CONFIG_KEY = "config";
@@ -53,10 +55,12 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   readonly #alerts: AlertTeller;
   readonly #rows: CheckpointRows;
   readonly #saves: SaveSchedule;
+  readonly #prompts: PromptTurnsStore;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#rows = createCheckpointRows(ctx.storage.kv);
+    this.#prompts = createPromptTurnsStore(ctx.storage.kv);
     const checkpoint = this.#rows.read();
     const config = ctx.storage.kv.get<Config>(CONFIG_KEY);
     this.#now = createSteadyClock(() => Date.now(), checkpoint?.at);
@@ -136,6 +140,10 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
 
   async configVersion(): Promise<number> {
     return this.#machine.configVersion();
+  }
+
+  async notePrompt(turn: PromptTurn): Promise<EarlierTurn | undefined> {
+    return this.#prompts.note(turn, this.#now());
   }
 
   async raiseLimits(limits: Partial<Limits>, forMs: number): Promise<QueueSnapshot> {
@@ -231,6 +239,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   #save(now: number): void {
     try {
       this.#rows.write(this.#machine.checkpoint(now));
+      this.#prompts.save(now);
     } catch (thrown) {
       // What was to be saved stays due, and the next save tries again; the answer that caused this one is still right.
       this.#machine.noteUnsaved();

@@ -14,7 +14,7 @@ export const METRIC_LABELS = {
   "gen_ai.operation.name": "As on the inference span.",
   "gen_ai.provider.name": "As on the inference span; of a request, the provider called last.",
   "gen_ai.request.model":
-    "The model sent to the upstream; on `gateway.requests`, the model the client named, once a route was found for it. `(unlisted)` for a model with neither a route nor a price.",
+    "The model sent to the upstream; on `gateway.requests` and `gateway.prompt_cache.*`, the model the client named, once a route was found for it. `(unlisted)` for a model with neither a route nor a price.",
   "gen_ai.token.type": "input or output.",
   "error.type": "A code of the error table or the upstream's status; absent where nothing failed.",
   "gateway.outcome": "How the request ended, as on the root span.",
@@ -23,6 +23,7 @@ export const METRIC_LABELS = {
   "gateway.queue.limit": "The limit it waited for; absent where it did not wait.",
   "gateway.cache.status": "hit, miss or bypass.",
   "gateway.cache.kind": "For a hit: exact or semantic.",
+  "gateway.prompt_cache.cause": "Why less came from the vendor's prompt cache than it had held.",
   "gateway.attempt.outcome": "ok, client_disconnected, or the error code.",
   "gateway.attempt.reason": "initial, retry, fallback, hedge or cache.",
   "gateway.budget.threshold": "The share of the budget that was reached: 0.5, 0.8 or 1.",
@@ -159,6 +160,23 @@ export const INSTRUMENTS = {
     meaning: "Lookups in the response cache, bypasses included.",
   },
   "gateway.cache.saved": { ...money, labels: [], meaning: "Cost of the answers served from the cache." },
+  "gateway.prompt_cache.input": {
+    ...count,
+    unit: "{token}",
+    labels: ["gen_ai.request.model"],
+    meaning: "Input tokens of answers that say what came from the vendor's prompt cache.",
+  },
+  "gateway.prompt_cache.read": {
+    ...count,
+    unit: "{token}",
+    labels: ["gen_ai.request.model"],
+    meaning: "Those of them that came from it: divided by the others, the cached share.",
+  },
+  "gateway.prompt_cache.wasted": {
+    ...money,
+    labels: ["gen_ai.request.model", "gateway.prompt_cache.cause"],
+    meaning: "What input tokens cost more than from the vendor's prompt cache, which had held them.",
+  },
   "gateway.refusals": {
     ...count,
     unit: "{request}",

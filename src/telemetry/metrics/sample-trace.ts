@@ -52,6 +52,7 @@ export function sampleTrace(
   sampleRequest(root, last, measure);
   sampleCost(root, attempts, last, measure);
   sampleQueueAndCache(root, measure);
+  samplePromptCache(root, measure);
   for (const attempt of attempts) sampleAttempt(attempt, root, attempt === last, measure);
 }
 
@@ -111,6 +112,19 @@ function sampleQueueAndCache(root: FinishedSpan, measure: Measure): void {
   if (cache["gateway.cache.status"] !== undefined) measure("gateway.cache.lookups", cache, 1);
   const savedUsd = numberAttribute(root, "gateway.cache.saved_usd") ?? 0;
   if (savedUsd > 0) measure("gateway.cache.saved", {}, toMicroUsd(savedUsd));
+}
+
+/** By the name of the route. */
+function samplePromptCache(root: FinishedSpan, measure: Measure): void {
+  const read = numberAttribute(root, "gen_ai.usage.cache_read.input_tokens");
+  const input = numberAttribute(root, "gen_ai.usage.input_tokens");
+  if (read === null || input === null) return;
+  const route = labelsOf(root, ["gen_ai.request.model"]);
+  measure("gateway.prompt_cache.input", route, input);
+  if (read > 0) measure("gateway.prompt_cache.read", route, Math.min(read, input));
+  const wasted = toMicroUsd(numberAttribute(root, "gateway.prompt_cache.wasted_usd") ?? 0);
+  const labels = { ...route, ...labelsOf(root, ["gateway.prompt_cache.cause"]) };
+  if (wasted > 0) measure("gateway.prompt_cache.wasted", labels, wasted);
 }
 
 function sampleAttempt(attempt: FinishedSpan, root: FinishedSpan, isLast: boolean, measure: Measure): void {

@@ -191,6 +191,19 @@ export const ATTRIBUTES = {
   "gateway.usage.reserved_tokens": "Tokens reserved at admission.",
   "gateway.usage.estimate_error_tokens": "Actual minus reserved tokens.",
 
+  // The vendor's prompt cache: on the root and on `gateway.prompt_cache`, for a conversation's second answer and on.
+  "gateway.prompt_cache.share": "Share of the input tokens that came from the vendor's prompt cache.",
+  "gateway.prompt_cache.earlier_share":
+    "Share of the last request's input tokens that were in that cache after its answer.",
+  "gateway.prompt_cache.cause":
+    "Why less came from it than it held: target_changed, prefix_changed, expired, below_minimum or unknown; absent where it gave all.",
+  "gateway.prompt_cache.changed_at":
+    "The first part of the prompt that is not as it was: tools, system, settings, or a message such as `messages[3]`.",
+  "gateway.prompt_cache.earlier_target": "The target that answered the last request.",
+  "gateway.prompt_cache.lost_tokens": "Input tokens that the cache held and that were read as new ones.",
+  "gateway.prompt_cache.idle_s": "Seconds since the last answer.",
+  "gateway.prompt_cache.wasted_usd": "What the lost tokens cost more than from the cache.",
+
   // About the spans themselves.
   "gateway.span.cpu_only": "True on steps without I/O, in which a Worker's clock does not advance.",
   "gateway.span.seq": "Order in which the request's spans started; equal times are common on Workers.",
@@ -237,6 +250,9 @@ const DOUBLES: ReadonlySet<string> = new Set<AttributeName>([
   "gateway.hedge.cost_usd",
   "gateway.budget.used",
   "gateway.budget.threshold",
+  "gateway.prompt_cache.share",
+  "gateway.prompt_cache.earlier_share",
+  "gateway.prompt_cache.wasted_usd",
   "gateway.upstream.reported.queue_ms",
   "gateway.upstream.reported.prefill_ms",
   "gateway.upstream.reported.decode_ms",

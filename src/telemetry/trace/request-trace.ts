@@ -169,6 +169,11 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
       const at = recorder.ended ? recorder.endTime : toHrTime(now());
       recorder.addEvent(name, plainAttributes(attributes), at);
     },
+    setRoot(attributes: SpanAttributes): void {
+      const [{ recorder } = {}] = spans;
+      if (isSealed || recorder === undefined) return;
+      writeAttributes(attributes, (name, value) => recorder.setAttribute(name, value));
+    },
     finished,
   };
   return trace;

@@ -40,6 +40,11 @@ export const SPANS = {
     kind: "client",
     meaning: "The lease was settled with the actual usage; may end after the root.",
   },
+  "gateway.prompt_cache": {
+    kind: "client",
+    meaning:
+      "Compared with the conversation's last answer: what came from the vendor's prompt cache; may end after the root.",
+  },
   "gateway.destination.test": {
     kind: "internal",
     meaning: "Root of its own trace: the test span an operator sent to a destination.",
@@ -62,6 +67,7 @@ type SpanName = keyof typeof SPANS;
 export const AFTER_RESPONSE: ReadonlySet<string> = new Set<SpanName>([
   "gateway.cache.store",
   "gateway.usage.record",
+  "gateway.prompt_cache",
 ]);
 
 /** Root name of a request: `{method} {http.route}`, never the raw path (HTTP conventions v1.44). */

@@ -86,6 +86,8 @@ export interface RequestTrace {
   setTenant(tenantId: string): void;
   /** An event on the root that may come after its end, as long as the trace has not left: its time is then that end. */
   addRootEvent(name: EventName, attributes: SpanAttributes): void;
+  /** Attributes of the root that are known after its end, as long as the trace has not left. */
+  setRoot(attributes: SpanAttributes): void;
   /**
    * Resolves with the whole trace when the root and all its spans have ended. Spans still open `SPAN_GRACE_MS`
    * after the root's end are ended then and marked `gateway.span.truncated`.

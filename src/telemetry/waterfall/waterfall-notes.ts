@@ -69,6 +69,12 @@ function describeParts({
     .map(([glyph, name, ms]) => `${glyph} ${name} ${formatMs(Math.round(ms))}`);
 }
 
+function formatShare(share: number): string {
+  return `${Math.round(share * PERCENT)}%`;
+}
+
+const PERCENT = 100;
+
 function prefixed(name: string, text: string | null): string | null {
   return text === null ? null : `${name} ${text}`;
 }
@@ -138,6 +144,20 @@ const NOTES: Readonly<Record<string, (span: FinishedSpan) => string>> = {
     const error = numberAttribute(span, "gateway.usage.estimate_error_tokens");
     if (error === null || error === 0) return "";
     return `${Math.abs(error)} tokens ${error > 0 ? "over" : "under"} the estimate`;
+  },
+  "gateway.prompt_cache": (span) => {
+    const cause = textAttribute(span, "gateway.prompt_cache.cause");
+    const share = numberAttribute(span, "gateway.prompt_cache.share");
+    const earlier = numberAttribute(span, "gateway.prompt_cache.earlier_share");
+    const wasted = numberAttribute(span, "gateway.prompt_cache.wasted_usd");
+    if (share === null || earlier === null) return "";
+    if (cause === null) return `${formatShare(share)} cached`;
+    const changed = textAttribute(span, "gateway.prompt_cache.changed_at");
+    return sentence([
+      `${formatShare(earlier)} → ${formatShare(share)} cached`,
+      cause.replace("_", " ") + (changed === null ? "" : ` at ${changed}`),
+      wasted === null ? undefined : `cost ${formatUsd(wasted)} more`,
+    ]);
   },
   "gateway.refusals": (span) => `${numberAttribute(span, "gateway.refusals.count") ?? 0} refused`,
 };

@@ -135,7 +135,7 @@ export const ANSWERED: readonly Scenario[] = [
   {
     name: "with tool calls",
     done: "The model calls a tool; the request has parameters, metadata and a session.",
-    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok finish=tool_calls", ...SETTLED],
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok finish=tool_calls", ...SETTLED, "  prompt_cache"],
     async play(context) {
       const toolCalls = [{ id: "call_1", name: "look", arguments: '{"at":"it"}' }];
       const model = `up/${context.model("m", { kind: "answer", toolCalls })}`;

@@ -257,6 +257,7 @@ export const IDENTITY: readonly Scenario[] = [
       ...PASSED,
       "  chat gpt-4o-mini 200 ok observation=generation +stream.first_chunk",
       ...SETTLED,
+      "  prompt_cache",
     ],
     gets: ["langfuse"],
     async play(context) {

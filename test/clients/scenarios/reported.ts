@@ -1,13 +1,27 @@
 // What an upstream says of its own work, and what its counts and prices do to a budget. Played by scenarios.test.ts.
 import { expect } from "vitest";
-import { spanOf } from "../../support/clients/chat-client.ts";
-import { CHAT, ESTIMATED, PASSED, SETTLED, type Scenario } from "./scenario.ts";
+import { type Ask, spanOf } from "../../support/clients/chat-client.ts";
+import { CHAT, ESTIMATED, HELLO, PASSED, SETTLED, passed, targets, type Scenario } from "./scenario.ts";
 
 const USAGE = { prompt_tokens: 10, completion_tokens: 2, total_tokens: 12 };
 
 function answer(fields: object): string {
   const choices = [{ index: 0, message: { role: "assistant", content: "ok" }, finish_reason: "stop" }];
   return JSON.stringify({ id: "c1", model: "m", created: 1, choices, ...fields });
+}
+
+/** An answer to 4,000 tokens, so many of them from the vendor's prompt cache. */
+function cached(cached_tokens: number): string {
+  const usage = { prompt_tokens: 4000, completion_tokens: 2, prompt_tokens_details: { cached_tokens } };
+  return answer({ usage });
+}
+
+function inSession(model: string, system: string, pin?: string): Ask {
+  return {
+    model,
+    headers: { "x-headgate-session": "s", ...(pin !== undefined && { "x-headgate-target": pin }) },
+    body: { messages: [{ role: "system", content: system }, ...HELLO] },
+  };
 }
 
 export const REPORTED: readonly Scenario[] = [
@@ -78,6 +92,52 @@ export const REPORTED: readonly Scenario[] = [
       const model = context.model("m", { kind: "raw", body });
       const spans = await context.trace(await context.tenant(), { model: `up/${model}` });
       expect(spanOf(spans, `chat ${model}`).attributes["gateway.usage.refused"]).toBe(true);
+      return spans;
+    },
+  },
+  {
+    name: "the prompt cache gave less",
+    done: "The second request of a session has another system prompt: none of its tokens come from the vendor's prompt cache, which held most of them.",
+    tree: [`${CHAT} ok 200`, ...PASSED, "  chat m 200 ok", ...SETTLED, "  prompt_cache"],
+    async play(context) {
+      const model = context.model("m", { kind: "raw", body: cached(3584) });
+      const prices = { [`up/${model}`]: { input: 2, output: 8, cacheRead: 0.5 } };
+      const tenant = await context.tenant({ record: { prices } });
+      await context.trace(tenant, inSession(`up/${model}`, "It is 12:00."));
+      context.stack.upstream.script(model, { kind: "raw", body: cached(0) });
+      const spans = await context.trace(tenant, inSession(`up/${model}`, "It is 12:01."));
+      expect(spanOf(spans, CHAT).attributes).toMatchObject({
+        "gateway.prompt_cache.cause": "prefix_changed",
+        "gateway.prompt_cache.changed_at": "messages[0]",
+        "gateway.prompt_cache.earlier_share": 0.896,
+        "gateway.prompt_cache.lost_tokens": 3584,
+        "gateway.prompt_cache.wasted_usd": 0.005_376,
+      });
+      return spans;
+    },
+  },
+  {
+    name: "another target, another cache",
+    done: "The second request of a session goes to another target, whose prompt cache does not know the session.",
+    tree: [
+      `${CHAT} ok 200`,
+      ...passed(
+        " strategy=pinned reason='pinned by x-headgate-target' rejected='up/m: another target is pinned'",
+      ),
+      "  chat m2 200 ok",
+      ...SETTLED,
+      "  prompt_cache",
+    ],
+    async play(context) {
+      const model = context.model("m", { kind: "raw", body: cached(3584) });
+      const other = context.model("m2", { kind: "raw", body: cached(0) });
+      const tenant = await context.tenant({ routes: { r: { targets: targets(model, other) } } });
+      await context.trace(tenant, inSession("r", "Be brief.", `up/${model}`));
+      const spans = await context.trace(tenant, inSession("r", "Be brief.", `up/${other}`));
+      expect(spanOf(spans, CHAT).attributes).toMatchObject({
+        "gateway.prompt_cache.cause": "target_changed",
+        "gateway.prompt_cache.earlier_target": `up/${model}`,
+      });
       return spans;
     },
   },

@@ -101,7 +101,7 @@ export function expectTraced({ traceId, headers }: Pick<Sent, "traceId" | "heade
 export const ENTRY = ["  auth", "  config.load", "  route"] as const;
 
 /** The way on to an upstream where no cache is asked for and no request is ahead; `route` is what its span tells. */
-function passed(route: string): readonly string[] {
+export function passed(route: string): readonly string[] {
   const [auth, config] = ENTRY;
   const cache = "  cache.lookup cache=bypass cache_reason=tenant_off";
   return [auth, config, `  route${route}`, cache, "  admission", "    queue.wait"];

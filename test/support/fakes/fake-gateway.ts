@@ -209,6 +209,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       setup.pass(ms);
       options.onSleep?.(ms);
     },
+    notePrompt: async () => undefined,
     unqueued: createUnqueuedRate(),
     bodies: createBodyMemory(Infinity, () => 0),
     random: () => 0.5,

@@ -176,6 +176,8 @@ describe("a request that goes well", () => {
       "chat gpt-4o-mini",
       "gateway.usage.count",
       "gateway.usage.record",
+      // It has a session.
+      "gateway.prompt_cache",
     ]);
     expect(trace.spans.some(({ isError }) => isError)).toBe(false);
     expect(spanNamed(trace, "gateway.route").attributes).toMatchObject({

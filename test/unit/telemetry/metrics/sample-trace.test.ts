@@ -1,5 +1,6 @@
 // What one request adds to the metrics, for each way it can go.
 import { describe, expect, test } from "vitest";
+import type { SpanAttributes } from "../../../../src/telemetry/trace/attributes.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import { summaryTrace } from "../../../../src/telemetry/trace/refusal-trace-limiter.ts";
 import type { Labels } from "../../../../src/telemetry/metrics/instruments.ts";
@@ -238,5 +239,39 @@ describe("models that a client names", () => {
   test("are labels where the tenant's own route names them", async () => {
     const trace = await traceOf("fast", "my-own-model", "fallback");
     expect(modelsOf(sample(trace, isPriced))).toEqual(["fast", undefined, "my-own-model"]);
+  });
+});
+
+describe("the vendor's prompt cache", () => {
+  const series = (attributes: SpanAttributes) => {
+    const { trace } = startTrace();
+    trace.root.set({ "gen_ai.request.model": "chat", ...attributes });
+    trace.root.end();
+    return trace.finished.then((finished) => sample(finished));
+  };
+
+  test("counts input and read tokens by route, and what was wasted by its cause", async () => {
+    const samples = await series({
+      "gen_ai.usage.input_tokens": 1000,
+      "gen_ai.usage.cache_read.input_tokens": 400,
+      "gateway.prompt_cache.cause": "expired",
+      "gateway.prompt_cache.wasted_usd": 0.25,
+    });
+    const route = { "gen_ai.request.model": "chat" };
+    expect(samples["gateway.prompt_cache.input"]).toEqual([
+      expect.objectContaining({ labels: route, sum: 1000 }),
+    ]);
+    expect(samples["gateway.prompt_cache.read"]).toEqual([
+      expect.objectContaining({ labels: route, sum: 400 }),
+    ]);
+    const labels = { ...route, "gateway.prompt_cache.cause": "expired" };
+    expect(samples["gateway.prompt_cache.wasted"]).toEqual([
+      expect.objectContaining({ labels, sum: 250_000 }),
+    ]);
+  });
+
+  test("counts nothing for an answer that says nothing of it", async () => {
+    const samples = await series({ "gen_ai.usage.input_tokens": 1000 });
+    expect(Object.keys(samples).filter((name) => name.includes("prompt_cache"))).toEqual([]);
   });
 });
