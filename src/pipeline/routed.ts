@@ -7,9 +7,11 @@ import { promptTokens } from "../pricing/estimate/request-tokens.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { BareCall, Call, Deps } from "./ports.ts";
+import { readPromptSession } from "./prompt-cache/read-prompt.ts";
 import { labelsOf } from "./request-options.ts";
 import { costMicroUsd } from "../pricing/cost.ts";
 import { latencyKey } from "../targets/targets.ts";
+import type { StickySession } from "../targets/sessions.ts";
 import type { RequestTraits } from "../routing/conditions.ts";
 import { needsOf } from "../routing/needs.ts";
 import type { Need } from "../tenants/records/route-conditions.ts";
@@ -79,9 +81,16 @@ export function planContext(asking: Asking, deps: Deps, isRehearsal = false): Pl
     takeTurn: (branch, weights) =>
       roundRobin[isRehearsal ? "peek" : "next"](`${bundle.id} ${branch}`, weights),
     sessionTargetOf: (routeId, session) => sessions.of(`${bundle.id} ${routeId}`, session, now),
+    promptSession: () => promptSessionOf(asking),
     ...(options.pin !== undefined && { pin: options.pin }),
     ...(options.session !== undefined && { session: options.session }),
   };
+}
+
+/** Undefined where the client sends neither a session nor a cache mark, and for what no vendor caches. */
+function promptSessionOf({ chat, options }: Asking): StickySession | undefined {
+  const found = chat.operation === "chat" ? readPromptSession(chat, options.session) : undefined;
+  return found && { id: found.id, cache: { isLong: found.isLong } };
 }
 
 function traitsOf({ chat, clientWire, options, key }: Asking, at: number): RequestTraits {

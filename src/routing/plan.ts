@@ -14,6 +14,7 @@ import {
 } from "../tenants/records/route-record.ts";
 import type { KeyRecord, ProviderRecord, TenantBundle } from "../tenants/records/records.ts";
 import type { CircuitStatus } from "../targets/circuit-entry.ts";
+import type { StickySession } from "../targets/sessions.ts";
 import { chooseBranch, type RequestTraits } from "./conditions.ts";
 import { order, type OrderContext } from "./order.ts";
 import { type PlannedTarget, toTarget } from "./planned-target.ts";
@@ -34,8 +35,8 @@ export interface Plan {
   readonly timeouts: RouteRecord["timeouts"];
   /** The second target is called too when the first hasn't begun its answer by then. */
   readonly hedge?: { readonly afterMs: number };
-  /** Whether later requests of the session prefer the target that answers this one. */
-  readonly isSticky: boolean;
+  /** Whose later requests prefer the target that answers this one; absent for no one's. */
+  readonly session?: StickySession;
   /** Settings of the semantic cache, where the route has one. */
   readonly semantic?: SemanticSettings;
 }
@@ -47,6 +48,8 @@ export interface PlanContext extends Pick<OrderContext, "priceOf" | "latencyOf" 
   readonly pin?: string;
   /** `x-headgate-session`. */
   readonly session?: string;
+  /** Which requests share a vendor's prompt cache with this one; gives undefined where the client says nothing of it. */
+  readonly promptSession?: () => StickySession | undefined;
   readonly traits: RequestTraits;
   readonly circuitOf: (target: PlannedTarget) => CircuitStatus;
   /** Whose turn it is on a weighted route, or on one branch of it. */
@@ -79,7 +82,6 @@ export function singleTargetPlan(target: PlannedTarget, timeouts: Plan["timeouts
     rejected: [],
     retries: { ...DEFAULT_RETRIES, maxAttempts: 1 },
     timeouts,
-    isSticky: false,
   };
 }
 
@@ -115,19 +117,19 @@ function planDirect(model: string, { bundle, pin }: PlanContext): Plan {
     rejected: [],
     retries: DEFAULT_RETRIES,
     timeouts: DEFAULT_TIMEOUTS,
-    isSticky: false,
   };
 }
 
 function planRoute(routeId: string, route: RouteRecord, context: PlanContext): Plan {
   const { pin, bundle } = context;
   const hasProvider = ({ provider }: TargetRecord): boolean => Object.hasOwn(bundle.providers, provider);
-  const isSticky = route.sticky === "session" && context.session !== undefined;
+  const branch = chooseBranch(route, context.traits);
+  const session = stickySession(route, branch, context);
   const semantic = route.cache?.semantic;
   const rules = {
     retries: route.retries,
     timeouts: route.timeouts,
-    isSticky,
+    ...(session !== undefined && { session }),
     ...(semantic !== undefined && { semantic }),
   };
 
@@ -150,12 +152,11 @@ function planRoute(routeId: string, route: RouteRecord, context: PlanContext): P
     };
   }
 
-  const branch = chooseBranch(route, context.traits);
   const known = branch.targets.filter(hasProvider).map(toTarget);
   const missing = branch.targets
     .filter((target) => !hasProvider(target))
     .map((target) => `${toTarget(target).label}: no provider '${target.provider}'`);
-  const { targets, reason, rejected } = orderHealthy(routeId, branch, known, isSticky, context);
+  const { targets, reason, rejected } = orderHealthy(routeId, branch, known, session?.id, context);
   const [first, ...rest] = targets;
   if (!first) {
     throw new GatewayError(
@@ -176,6 +177,18 @@ function planRoute(routeId: string, route: RouteRecord, context: PlanContext): P
   };
 }
 
+/** By the route's record; where that says nothing, by the vendor's prompt cache, if the strategy would choose again. */
+function stickySession(
+  { sticky }: RouteRecord,
+  { strategy, targets }: Pick<RouteRecord, "strategy" | "targets">,
+  { session, promptSession }: PlanContext,
+): StickySession | undefined {
+  if (sticky === "session") return session === undefined ? undefined : { id: session };
+  // A fallback route's order is the operator's will.
+  const isChosen = sticky === undefined && strategy !== "fallback" && targets.length > 1;
+  return isChosen ? promptSession?.() : undefined;
+}
+
 const MS_PER_SECOND = 1000;
 
 /** Leaves out targets with an open circuit; where all are open, all stay: the cache may still answer. */
@@ -183,7 +196,7 @@ function orderHealthy(
   routeId: string,
   { strategy, because = "" }: ReturnType<typeof chooseBranch>,
   known: readonly PlannedTarget[],
-  isSticky: boolean,
+  session: string | undefined,
   context: PlanContext,
 ): {
   readonly targets: readonly PlannedTarget[];
@@ -196,7 +209,6 @@ function orderHealthy(
     if (circuit.retryInMs > 0) broken.set(target, `${target.label}: ${describeOpenCircuit(circuit)}`);
   }
   const isAllBroken = broken.size === known.length;
-  const session = isSticky ? context.session : undefined;
   const { ordered, reason, against } = order(
     strategy,
     known,

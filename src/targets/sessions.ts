@@ -5,27 +5,44 @@
  */
 
 import { createBoundedMap } from "../runtime/bounded-map.ts";
+import { lifeOf, promptCacheOf } from "./prompt-caches.ts";
 
 const MAX_SESSIONS = 10_000;
-/** Vendors keep a prompt's cached prefix for minutes; an hour outlives any pause within a conversation. */
-const MAX_AGE_MS = 3_600_000;
+/** Outlives any pause within a conversation. */
+const HOUR_MS = 3_600_000;
+
+/** Whose requests stay with one target. */
+export interface StickySession {
+  readonly id: string;
+  /** Present where it stays for the sake of the vendor's prompt cache, and as long as that may live. */
+  readonly cache?: { readonly isLong: boolean };
+}
 
 export interface Sessions {
   /** The label of the session's target on this route. */
   of(route: string, session: string, now: number): string | undefined;
-  note(route: string, session: string, target: string, now: number): void;
+  /** `kind`: of the target's account. */
+  note(
+    route: string,
+    session: StickySession,
+    target: { readonly label: string; readonly model: string; readonly kind: string },
+    now: number,
+  ): void;
 }
 
 export function createSessions(): Sessions {
-  const kept = createBoundedMap<string, { readonly target: string; readonly at: number }>(MAX_SESSIONS);
+  const kept = createBoundedMap<string, { readonly target: string; readonly until: number }>(MAX_SESSIONS);
   const keyOf = (route: string, session: string): string => `${route} ${session}`;
   return {
     of(route, session, now) {
       const found = kept.get(keyOf(route, session));
-      return found === undefined || now - found.at > MAX_AGE_MS ? undefined : found.target;
+      return found === undefined || now > found.until ? undefined : found.target;
     },
-    note(route, session, target, now) {
-      kept.set(keyOf(route, session), { target, at: now });
+    note(route, session, { label, model, kind }, now) {
+      const cache = session.cache && promptCacheOf(kind, model);
+      const lifeMs = cache && session.cache ? lifeOf(cache, session.cache.isLong).longestMs : 0;
+      const forMs = session.cache === undefined ? HOUR_MS : lifeMs;
+      kept.set(keyOf(route, session.id), { target: label, until: now + forMs });
     },
   };
 }

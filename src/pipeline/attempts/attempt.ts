@@ -231,8 +231,9 @@ function learn(
   deps.targets.circuits.record(pass, verdict, ref);
   if (latencyMs === undefined) return;
   latency.note(id, latencyKey(target.label, call.chat.stream), latencyMs, now);
-  const { session } = call.options;
-  if (verdict === "alive" && plan.isSticky && session !== undefined) {
-    sessions.note(`${id} ${plan.routeId}`, session, target.label, now);
+  if (verdict === "alive" && plan.session !== undefined) {
+    const { label, model, accountName } = target;
+    const { kind = "" } = call.bundle.providers[accountName] ?? {};
+    sessions.note(`${id} ${plan.routeId}`, plan.session, { label, model, kind }, now);
   }
 }

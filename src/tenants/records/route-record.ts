@@ -76,7 +76,8 @@ export const routeSchema = z.strictObject({
   targets: targetsSchema,
   retries: z.prefault(retriesSchema, {}),
   timeouts: z.prefault(timeoutsSchema, {}),
-  sticky: z.optional(z.literal("session")),
+  /** Absent: where the strategy would choose again, a session stays as long as its vendor's prompt cache may live. */
+  sticky: z.optional(z.enum(["session", "off"])),
   /** After that time without an answer the next target is called too, and the first answer is used. */
   hedge: z.optional(z.strictObject({ afterMs: z.int().check(z.positive(), z.maximum(60_000)) })),
   cache: z.optional(z.strictObject({ semantic: z.optional(semanticSchema) })),

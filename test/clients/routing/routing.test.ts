@@ -72,6 +72,33 @@ describe("a weighted route", () => {
   });
 });
 
+describe("a conversation with a vendor's prompt cache", () => {
+  test("stays with the target that answered it, on a route that would choose the cheapest again", async () => {
+    const [cheap, dear] = [uniqueModel(), uniqueModel()];
+    stack.upstream.script(cheap, ({ earlier }) =>
+      earlier === 0 ? { kind: "error", status: 500 } : { kind: "answer" },
+    );
+    const { key } = await makeTenant(stack.gateway, {
+      upstreamUrl: stack.upstream.url,
+      record: {
+        prices: { [`up/${cheap}`]: { input: 1, output: 1 }, [`up/${dear}`]: { input: 2, output: 2 } },
+      },
+      routes: { r: { strategy: "least-cost", targets: targets(cheap, dear), retries: { maxAttempts: 1 } } },
+    });
+    const marked = { model: "r", body: { prompt_cache_key: "conversation" } };
+    const answered = [
+      await chat(stack, key, marked),
+      await chat(stack, key, marked),
+      await chat(stack, key, { model: "r" }),
+    ];
+    expect(answered.map(({ headers }) => headers.get("x-headgate-target"))).toEqual([
+      `up/${dear}`,
+      `up/${dear}`,
+      `up/${cheap}`,
+    ]);
+  });
+});
+
 describe("a session on a fallback route", () => {
   test("stays with the target that answered it, when the first one is back", async () => {
     const [first, second] = [uniqueModel(), uniqueModel()];

@@ -281,6 +281,46 @@ describe("a sticky session", () => {
   });
 });
 
+describe("a session and its vendor's prompt cache", () => {
+  const targets = ["p1", "p2"].map((model) => ({ provider: "a", model }));
+  const promptSession = () => ({ id: "s", cache: { isLong: false } });
+  const learned = {
+    promptSession,
+    priceOf: ({ model }: { readonly model: string }) => (model === "p1" ? 1 : 2),
+  };
+  const first = (route: object, more: Parameters<typeof plan>[1] = {}) =>
+    labels(
+      plan("r", { ...learned, sessionTargetOf: () => "a/p2", ...more }, { r: { targets, ...route } }),
+    )[0];
+
+  test("stay together where the strategy would choose again", () => {
+    expect(first({ strategy: "least-cost" })).toBe("a/p2");
+    expect(first({ strategy: "least-cost" }, { sessionTargetOf: () => undefined })).toBe("a/p1");
+    expect(first({ strategy: "least-cost" }, { promptSession: () => undefined })).toBe("a/p1");
+  });
+
+  test("a weighted route draws for the session", () => {
+    const weighted = { r: { strategy: "weighted", targets } };
+    const turns = [0, 1, 0].map(
+      (turn) => labels(plan("r", { ...learned, takeTurn: () => turn }, weighted))[0],
+    );
+    expect(new Set(turns).size).toBe(1);
+  });
+
+  test("don't change the order of a fallback route, and nothing where `sticky` is off", () => {
+    expect(first({ strategy: "fallback" })).toBe("a/p1");
+    expect(first({ strategy: "least-cost", sticky: "off" })).toBe("a/p1");
+  });
+
+  test("are not looked for where there is one target", () => {
+    const never = () => {
+      throw new Error("looked for");
+    };
+    const alone = { r: { strategy: "least-cost", targets: targets.slice(0, 1) } };
+    expect(labels(plan("r", { promptSession: never }, alone))).toEqual(["a/p1"]);
+  });
+});
+
 describe("least-cost", () => {
   const targets = ["p1", "p2", "p3", "p4"].map((model) => ({ provider: "a", model }));
   const route = { r: { strategy: "least-cost", targets } };
