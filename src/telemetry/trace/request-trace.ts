@@ -172,7 +172,8 @@ export function createRequestTrace(init: RequestTraceInit): RequestTrace {
     setRoot(attributes: SpanAttributes): void {
       const [{ recorder } = {}] = spans;
       if (isSealed || recorder === undefined) return;
-      writeAttributes(attributes, (name, value) => recorder.setAttribute(name, value));
+      for (const [name, value] of Object.entries(plainAttributes(attributes)))
+        recorder.setAttribute(name, value);
     },
     finished,
   };
