@@ -1,7 +1,6 @@
 // What is read of a request for the vendor's prompt cache: sessions, marks, and where two prompts begin to differ.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import "../../support/property-seed.ts";
 import {
   digestPrompt,
   openingDigest,

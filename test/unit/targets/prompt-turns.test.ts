@@ -1,7 +1,6 @@
 // Why a conversation got less from the vendor's prompt cache: each cause, their order, and what holds for any two answers.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import "../../support/property-seed.ts";
 import { lifeOf, promptCacheOf } from "../../../src/targets/prompt-caches.ts";
 import {
   countSameParts,
