@@ -16,8 +16,19 @@ export class ApiError extends Error {
 }
 
 export async function getJson<Body>(path: string): Promise<Body> {
-  const response = await call(path, { headers: { accept: "application/json" } });
+  const response = await callApi(path, { headers: { accept: "application/json" } });
   // The shapes of the admin API are part of its contract (src/docs/admin-api.md).
+  return (await response.json()) as Body;
+}
+
+export async function sendJson<Body>(
+  method: "POST" | "PUT" | "PATCH",
+  path: string,
+  body: unknown,
+): Promise<Body> {
+  const headers = { accept: "application/json", "content-type": "application/json" };
+  const response = await callApi(path, { method, headers, body: JSON.stringify(body) });
+  // As for `getJson`.
   return (await response.json()) as Body;
 }
 
@@ -42,15 +53,15 @@ export interface ListPage<Item> {
 
 /** Begins a session: from here on the browser sends the cookie by itself. Throws `ApiError` where the token opens nothing. */
 export async function signIn(token: string): Promise<void> {
-  await call("/admin/session", { method: "POST", headers: { authorization: `Bearer ${token}` } }, false);
+  await callApi("/admin/session", { method: "POST", headers: { authorization: `Bearer ${token}` } }, false);
 }
 
 export async function signOut(): Promise<void> {
-  await call("/admin/session", { method: "DELETE" }, false);
+  await callApi("/admin/session", { method: "DELETE" }, false);
   location.assign("/console/login");
 }
 
-async function call(path: string, init: RequestInit, shouldSignIn = true): Promise<Response> {
+export async function callApi(path: string, init: RequestInit, shouldSignIn = true): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(path, { ...init, cache: "no-store" });

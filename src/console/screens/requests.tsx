@@ -6,12 +6,16 @@ import type { ListPage } from "../data/api.ts";
 import { keyNames, listTraces, type TraceItem } from "../data/traces.ts";
 import { traceHref } from "../data/page-url.ts";
 import { Frame } from "../view/frame.tsx";
+import { InFlight } from "../view/in-flight.tsx";
 import { useKeys } from "../view/keys.ts";
 import { onlyTenant, RequestFilter } from "../view/request-filter.tsx";
 import { RequestList } from "../view/request-list.tsx";
 import { Empty, Failed, Loading } from "../view/text.tsx";
+import { useQueue } from "../view/use-queue.ts";
 
 const PAGE_SIZE = 50;
+/** A trace is stored within this time of its request's end. */
+const SETTLE_MS = 400;
 
 export function RequestsScreen(): JSX.Element {
   const [params, setParams] = useState(() => new URLSearchParams(location.search));
@@ -21,9 +25,12 @@ export function RequestsScreen(): JSX.Element {
   const [names, setNames] = useState<ReadonlyMap<string, string>>(new Map());
   const tenant = params.get("tenant");
   const items = page?.items ?? [];
+  // Not before the list could be read: without a session there is nothing to watch.
+  const { snapshot, receivedAt, endedCount, resetEnded } = useQueue(page === undefined ? null : tenant);
 
   const read = (cursor?: string): void => {
     setError(undefined);
+    resetEnded();
     const query = new URLSearchParams(params);
     query.set("limit", String(PAGE_SIZE));
     if (cursor !== undefined) query.set("cursor", cursor);
@@ -39,6 +46,13 @@ export function RequestsScreen(): JSX.Element {
   useEffect(() => {
     if (tenant !== null) void keyNames(tenant).then(setNames);
   }, [tenant]);
+
+  // What is being read never moves: while a row is chosen or the page scrolled, new ones gather behind the button.
+  useEffect(() => {
+    if (endedCount === 0 || chosen >= 0 || scrollY > 0) return undefined;
+    const timer = setTimeout(() => read(), SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [endedCount, chosen]);
 
   const change = (name: string, value: string | null): void => {
     const next = new URLSearchParams(params);
@@ -71,10 +85,13 @@ export function RequestsScreen(): JSX.Element {
         <h1>Requests</h1>
         <div class="end">
           <button class="button" type="button" onClick={() => read()}>
-            Read again <kbd>r</kbd>
+            {endedCount > 0 ? `${endedCount} new` : "Read again"} <kbd>r</kbd>
           </button>
         </div>
       </div>
+      {snapshot !== undefined && tenant !== null && (
+        <InFlight snapshot={snapshot} receivedAt={receivedAt} tenant={tenant} names={names} />
+      )}
       <RequestFilter params={params} onChange={setParams} />
       <section class="box" aria-label="Requests, newest first">
         {error !== undefined && <Failed error={error} onRetry={() => read()} />}

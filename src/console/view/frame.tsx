@@ -9,7 +9,7 @@ import { Icon, Mark } from "./icons.tsx";
 import { useScreenKeys } from "./keys.ts";
 import { readTheme, setNextTheme } from "./theme.ts";
 
-export type ScreenName = "requests" | "trace" | "welcome";
+export type ScreenName = "requests" | "trace" | "queues" | "keys" | "settings" | "welcome";
 
 interface FrameProps {
   readonly screen: ScreenName;
@@ -21,6 +21,9 @@ interface FrameProps {
 
 const SCREENS: readonly { readonly name: ScreenName; readonly title: string }[] = [
   { name: "requests", title: "Requests" },
+  { name: "queues", title: "Queues" },
+  { name: "keys", title: "Keys" },
+  { name: "settings", title: "Settings" },
   { name: "welcome", title: "Welcome" },
 ];
 
@@ -80,9 +83,6 @@ export function Frame({ screen, tenant, onTenant, children }: FrameProps): JSX.E
                 {title}
               </a>
             ))}
-            <a href="/docs" hidden>
-              API
-            </a>
           </nav>
           <div class="side-end">
             <Loss delivery={delivery} />
@@ -132,7 +132,8 @@ const HELP: readonly (readonly [string, string])[] = [
   ["quiet steps", "q"],
   ["copy the link", "y"],
   ["read the list again", "r"],
-  ["go to Requests, Welcome", ". r, . w"],
+  ["go to Requests, Queues, Keys", ". r, . q, . k"],
+  ["go to Settings, Welcome", ". t, . w"],
 ];
 
 function Help({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }): JSX.Element {

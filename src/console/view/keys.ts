@@ -6,7 +6,13 @@ import { readParam, tenantQuery } from "../data/page-url.ts";
 /** By `KeyboardEvent.key`. */
 export type KeyActs = Readonly<Record<string, () => void>>;
 
-const SCREENS: Readonly<Record<string, string>> = { r: "requests", w: "welcome" };
+const SCREENS: Readonly<Record<string, string>> = {
+  r: "requests",
+  q: "queues",
+  k: "keys",
+  t: "settings",
+  w: "welcome",
+};
 const GO_TO_MS = 1500;
 
 /** Calls the act of a pressed key while the component is mounted. */

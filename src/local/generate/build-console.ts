@@ -16,6 +16,9 @@ const PAGES = [
   { name: "login", title: "Sign in" },
   { name: "requests", title: "Requests" },
   { name: "trace", title: "Trace" },
+  { name: "queues", title: "Queues" },
+  { name: "keys", title: "Keys" },
+  { name: "settings", title: "Settings" },
   { name: "welcome", title: "Welcome" },
 ] as const;
 

@@ -198,6 +198,71 @@ describe.skipIf(BROWSER_PATH === undefined)("the console", () => {
     await page.close();
   });
 
+  it("shows a request that waits while it waits, live, and the list's new rows when it has ended", async () => {
+    const list = await openList();
+    const queues = await open("/console/queues?tenant=demo");
+    await queues.getByText("live", { exact: true }).waitFor();
+    const before = await list.locator("tbody tr").count();
+    const asked = Array.from({ length: 10 }, () => ask({ model: "sim/slow", max_tokens: 4 }));
+    await queues.getByText(/^\d requests? waits?; 8 requests are under way/).waitFor();
+    await list.getByText(/^In flight: 8 at work/).waitFor();
+    expect(await queues.locator(".block.part-queue").count()).toBeGreaterThan(0);
+    await Promise.all(asked);
+    await queues.getByText(/none waits/).waitFor();
+    await expect.poll(() => list.locator("tbody tr").count(), { timeout: 10_000 }).toBeGreaterThan(before);
+    await Promise.all([list.close(), queues.close()]);
+  });
+
+  it("drains a queue after a question, and ends the drain", async () => {
+    const page = await open("/console/queues?tenant=demo");
+    await page.getByRole("button", { name: "Drain" }).click();
+    await page.getByText(/New requests of demo get 429/).waitFor();
+    await page.getByRole("group", { name: "Drain" }).getByRole("button", { name: "Drain" }).click();
+    await page.getByText(/^Drained/).waitFor();
+    const refused = await fetch(`${run.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${run.demoKey}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: "sim/echo", messages: [{ role: "user", content: "drained" }] }),
+    });
+    expect(refused.status).toBe(429);
+    await page.getByRole("button", { name: "End the drain" }).click();
+    await page.getByText(/none waits/).waitFor();
+    await page.close();
+  });
+
+  it("makes a key that is shown once and works, pauses it, and revokes it after a question", async () => {
+    const page = await open("/console/keys?tenant=demo");
+    await page.getByLabel("Name of the new key").fill("from the console");
+    await page.getByRole("button", { name: "Create a key" }).click();
+    const key = (await page.locator(".new-key").textContent()) ?? "";
+    expect(key).toMatch(/^hg_/);
+    const models = (): Promise<Response> =>
+      fetch(`${run.url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+    expect((await models()).status).toBe(200);
+    await page.getByRole("button", { name: "I have it" }).click();
+    expect(await page.getByText(key).count()).toBe(0);
+    const row = page.getByRole("row", { name: /from the console/ });
+    await row.getByRole("button", { name: "Pause" }).click();
+    await row.getByText("paused").waitFor();
+    await row.getByRole("button", { name: "Resume" }).click();
+    await row.getByText("active").waitFor();
+    await row.getByRole("button", { name: "Revoke" }).click();
+    await row.getByRole("group", { name: "Revoke" }).getByRole("button", { name: "Revoke" }).click();
+    await row.waitFor({ state: "detached" });
+    await page.close();
+  });
+
+  it("says what became of the traces, and what was changed", async () => {
+    const page = await open("/console/settings?tenant=demo");
+    await page.getByRole("row", { name: /\(store\)/ }).waitFor();
+    await page
+      .getByRole("row", { name: /key\.create/ })
+      .first()
+      .waitFor();
+    expect(await page.getByRole("row", { name: /tenant\.put/ }).count()).toBeGreaterThan(0);
+    await page.close();
+  });
+
   it.each(["light", "dark"] as const)(
     "has no violation that axe finds in the %s theme",
     async (colorScheme) => {
@@ -227,6 +292,11 @@ describe.skipIf(BROWSER_PATH === undefined)("the console", () => {
     const narrow = await signedIn({ width });
     const id = await ask({ model: "demo", stream: true });
     const pages = [await openList(narrow), await openTrace(`id=${id}&tenant=demo`, narrow)];
+    for (const name of ["queues", "keys", "settings"]) {
+      const page = await open(`/console/${name}?tenant=demo`, narrow);
+      await page.locator("h2, table").first().waitFor();
+      pages.push(page);
+    }
     for (const page of pages) {
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width);
     }
@@ -234,20 +304,25 @@ describe.skipIf(BROWSER_PATH === undefined)("the console", () => {
   });
 
   it("sends at most 25 KB of script for a first screen", () => {
-    const sizes = (["requests", "trace", "welcome", "login"] as const).map((name) => {
-      const seen = new Set<string>();
-      const visit = (file: string): void => {
-        if (seen.has(file)) return;
-        seen.add(file);
-        const text = readFileSync(join(CONSOLE_DIR, file), "utf8");
-        for (const [, next = ""] of text.matchAll(/from"\.\/([^"]+)"|import"\.\/([^"]+)"/g))
-          if (next !== "") visit(next);
-      };
-      for (const file of readdirSync(CONSOLE_DIR)) {
-        if (file.startsWith(`${name}-page-`) || file.startsWith("theme-early-")) visit(file);
-      }
-      return [...seen].reduce((sum, file) => sum + gzipSync(readFileSync(join(CONSOLE_DIR, file))).length, 0);
-    });
+    const sizes = (["requests", "trace", "queues", "keys", "settings", "welcome", "login"] as const).map(
+      (name) => {
+        const seen = new Set<string>();
+        const visit = (file: string): void => {
+          if (seen.has(file)) return;
+          seen.add(file);
+          const text = readFileSync(join(CONSOLE_DIR, file), "utf8");
+          for (const [, next = ""] of text.matchAll(/from"\.\/([^"]+)"|import"\.\/([^"]+)"/g))
+            if (next !== "") visit(next);
+        };
+        for (const file of readdirSync(CONSOLE_DIR)) {
+          if (file.startsWith(`${name}-page-`) || file.startsWith("theme-early-")) visit(file);
+        }
+        return [...seen].reduce(
+          (sum, file) => sum + gzipSync(readFileSync(join(CONSOLE_DIR, file))).length,
+          0,
+        );
+      },
+    );
     for (const size of sizes) {
       expect(size).toBeGreaterThan(2_000);
       expect(size).toBeLessThanOrEqual(25 * 1024);

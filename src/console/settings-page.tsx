@@ -1,0 +1,6 @@
+/** The page /console/settings. */
+
+import { render } from "preact";
+import { SettingsScreen } from "./screens/settings.tsx";
+
+render(<SettingsScreen />, document.body);
