@@ -7,7 +7,7 @@ import { traceHref } from "../data/page-url.ts";
 import { drainQueue, type LiveState, raiseLimits } from "../data/queue.ts";
 import { keyNames } from "../data/traces.ts";
 import { limitBars, queueSentence, spentTexts } from "../model/queue-view.ts";
-import { durationText, shortId, timeText, visibleText } from "../model/words.ts";
+import { countText, durationText, shortId, timeText, visibleText } from "../model/words.ts";
 import { Confirm } from "../view/confirm.tsx";
 import { Frame } from "../view/frame.tsx";
 import { RaiseLimit } from "../view/raise-limit.tsx";
@@ -120,11 +120,12 @@ function LiveNote({ state }: { readonly state: LiveState }): JSX.Element {
 function Orders({ snapshot: { orders } }: { readonly snapshot: QueueSnapshot }): JSX.Element | null {
   if (orders?.raised === undefined) return null;
   const { limits, untilAt } = orders.raised;
-  const named = Object.entries(limits).filter(([, value]) => typeof value === "number");
+  const raised = Object.entries(limits).flatMap(([name, value]) =>
+    typeof value === "number" ? [`${name} ${countText(value)}`] : [],
+  );
   return (
     <p class="note">
-      Raised until {timeText(untilAt, Date.now())} UTC:{" "}
-      {named.map(([name, value]) => `${name} ${String(value)}`).join(", ")}.
+      Raised until {timeText(untilAt, Date.now())} UTC: {raised.join(", ")}.
     </p>
   );
 }

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import type { KeyView } from "../../tenants/records/record-views.ts";
 import { tenantQuery } from "../data/page-url.ts";
-import { timeText, visibleText } from "../model/words.ts";
+import { countText, timeText, visibleText } from "../model/words.ts";
 import { Confirm } from "./confirm.tsx";
 import { Outside } from "./text.tsx";
 
@@ -102,10 +102,8 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 function limitsText(limits: KeyView["limits"]): string {
-  const own = Object.entries(limits ?? {}).filter(
-    ([name, value]) => typeof value === "number" && name in WORDS,
+  const own = Object.entries(limits ?? {}).flatMap(([name, value]) =>
+    typeof value === "number" && name in WORDS ? [`${countText(value)} ${WORDS[name]}`] : [],
   );
-  return own.length === 0
-    ? "none of its own"
-    : own.map(([name, value]) => `${String(value)} ${WORDS[name]}`).join(", ");
+  return own.length === 0 ? "none of its own" : own.join(", ");
 }

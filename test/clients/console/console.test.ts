@@ -142,9 +142,10 @@ describe.skipIf(BROWSER_PATH === undefined)("the console", () => {
     const second = await chosen(page);
     expect(second).not.toBe(first);
     await page.keyboard.press("c");
+    await page.locator(".with-path .path").first().waitFor();
     expect(await page.locator(".with-path .path").count()).toBeGreaterThan(1);
     await page.keyboard.press("?");
-    expect(await page.getByRole("dialog").isVisible()).toBe(true);
+    await page.getByRole("dialog").waitFor();
     await page.keyboard.press("Escape");
     const link = await openTrace(new URL(page.url()).search.slice(1));
     expect(await chosen(link)).toBe(second);
