@@ -19,6 +19,7 @@ import type { SpanAttributes } from "../telemetry/trace/attributes.ts";
 import type { IsolateServices } from "../services.ts";
 import { SharedTimer } from "../runtime/shared-timer.ts";
 import { createBoundedMap } from "../runtime/bounded-map.ts";
+import { createIds } from "../telemetry/trace/ids.ts";
 import { rootSpanName } from "../telemetry/trace/spans.ts";
 import { formatTraceparent } from "../telemetry/trace/traceparent.ts";
 import type { exportTrace, startTrace } from "../tracing.ts";
@@ -29,6 +30,9 @@ export interface ScopePorts {
   readonly startTrace: typeof startTrace;
   readonly exportTrace: typeof exportTrace;
 }
+
+/** Of pooled random bytes, as trace ids: 32 hex digits. */
+const ids = createIds((bytes) => crypto.getRandomValues(bytes));
 
 /** Work after the response, awaited together with the handler: each `waitUntil` costs as much as two spans. */
 interface Afterwards {
@@ -46,7 +50,7 @@ const READ_PLANE = /^\/(admin|jaeger)(\/|$)/;
 
 export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
   async function handle(c: Context<AppEnv>, next: Next, after: Afterwards): Promise<void> {
-    const requestId = `req_${crypto.randomUUID().replaceAll("-", "")}`;
+    const requestId = `req_${ids.traceId()}`;
     c.set("requestId", requestId);
     const services = ports.servicesOf(c.env);
     c.set("services", services);

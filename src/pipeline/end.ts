@@ -124,8 +124,13 @@ function settle(call: BareCall, held: HeldLease, outcome: SettleOutcome, deps: D
     outputTokens,
     costMicroUsd,
   };
+  if (canDeferSettle) {
+    void deps.queue.settle(settlement, true);
+    span.end();
+    return;
+  }
   deps.defer(
-    deps.queue.settle(settlement, canDeferSettle).then(
+    deps.queue.settle(settlement, false).then(
       (alerts) => {
         for (const alert of alerts) call.trace.addRootEvent("gateway.budget.alert", alertAttributes(alert));
         span.end();

@@ -1,6 +1,6 @@
 /**
  * The time limits of one request on one timer of the platform: to set and clear one costs as much as a span, a request has half a
- * dozen limits, and hardly any is reached. A limit is moved by writing a number; the timer is cleared once, with the request.
+ * dozen limits, and hardly any is reached. A limit is moved by writing a number; it is never cleared.
  */
 
 import { startRealTimer, type StartTimer } from "./waits.ts";
@@ -66,10 +66,10 @@ export class SharedTimer {
     return () => this.#remove(countdown);
   };
 
-  /** The request is over: nothing runs any more. */
+  /** The request is over: nothing runs any more. The platform drops the timer with the request, for less than a call to clear it. */
   end(): void {
-    this.#stop?.();
     this.#stop = undefined;
+    this.#countdowns.length = 0;
     this.#firesAt = -Infinity;
   }
 
@@ -88,6 +88,7 @@ export class SharedTimer {
   }
 
   #fire(): void {
+    if (this.#firesAt < 0) return;
     this.#reachedAt = this.#firesAt;
     this.#firesAt = Infinity;
     this.#stop = undefined;

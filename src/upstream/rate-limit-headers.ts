@@ -26,11 +26,10 @@ const COMMON = /^x-ratelimit-(limit|remaining|reset)(?:-(requests|tokens)(?:-(?:
 /** https://platform.claude.com/docs/en/api/rate-limits#response-headers */
 const ANTHROPIC =
   /^anthropic-ratelimit-(requests|tokens|input-tokens|output-tokens)-(limit|remaining|reset)$/;
-const PREFIX = /^(?:x|anthropic)-ratelimit-/;
 
 /** Whether a header's name, in lower case, is of a rate limit. */
 export function isRateLimitHeader(name: string): boolean {
-  return PREFIX.test(name);
+  return name.startsWith("x-ratelimit-") || name.startsWith("anthropic-ratelimit-");
 }
 
 /** Undefined where the head names no limit. `nowMs`: for resets that are an instant. */

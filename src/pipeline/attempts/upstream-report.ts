@@ -15,10 +15,14 @@ export function takeHead(
   nowMs: number,
 ): RateLimitsLeft | undefined {
   let limits: [name: string, value: string][] | undefined;
-  headers.forEach((value, name) => {
-    REPORT_HEADERS.get(name)?.(report, value);
-    if (isRateLimitHeader(name)) (limits ??= []).push([name, value]);
-  });
+  // A head has some twenty headers, and hardly one of these: only the names are read of all of them.
+  for (const name of headers.keys()) {
+    const take = REPORT_HEADERS.get(name);
+    if (take === undefined && !isRateLimitHeader(name)) continue;
+    const value = headers.get(name) ?? "";
+    take?.(report, value);
+    if (take === undefined) (limits ??= []).push([name, value]);
+  }
   return limits && readRateLimits(limits, nowMs);
 }
 

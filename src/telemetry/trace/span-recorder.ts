@@ -62,9 +62,17 @@ export const SAMPLED_FLAG = 1;
 const MS_PER_SECOND = 1000;
 const NS_PER_MS = 1_000_000;
 
-/** Integer milliseconds since the epoch as OpenTelemetry's pair. */
+/** The last pair: most spans of a request begin and end in the same few milliseconds. */
+let lastMs = 0;
+let lastPair: HrTime = [0, 0];
+
+/** Integer milliseconds since the epoch as OpenTelemetry's pair. Never to be written to. */
 export function toHrTime(ms: number): HrTime {
-  return [Math.trunc(ms / MS_PER_SECOND), (ms % MS_PER_SECOND) * NS_PER_MS];
+  if (ms !== lastMs) {
+    lastMs = ms;
+    lastPair = [Math.trunc(ms / MS_PER_SECOND), (ms % MS_PER_SECOND) * NS_PER_MS];
+  }
+  return lastPair;
 }
 
 /** Back from the pair to integer milliseconds. */
