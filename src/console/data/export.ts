@@ -16,7 +16,7 @@ export interface Probe {
 }
 
 /** Sends one span there. */
-export function probeDestination(tenant: string, destination: string): Promise<Probe> {
+export function sendTestSpan(tenant: string, destination: string): Promise<Probe> {
   const path = `/admin/tenants/${encodeURIComponent(tenant)}/destinations/${encodeURIComponent(destination)}/test`;
   return sendJson<Probe>("POST", path, {});
 }

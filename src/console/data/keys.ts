@@ -22,7 +22,7 @@ export interface KeyWish {
   readonly expiresAt?: string;
 }
 
-export function createKey(tenant: string, wish: KeyWish): Promise<NewKey> {
+export function makeKey(tenant: string, wish: KeyWish): Promise<NewKey> {
   return sendJson<NewKey>("POST", pathOf(tenant), wish);
 }
 

@@ -3,11 +3,11 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { KeyView } from "../../tenants/records/record-views.ts";
-import { changeKey, createKey, listKeys, type NewKey, revokeKey, rotateKey } from "../data/keys.ts";
+import { changeKey, makeKey, listKeys, type NewKey, revokeKey, rotateKey } from "../data/keys.ts";
 import { snippetsFor } from "../model/snippets.ts";
 import { visibleText } from "../model/words.ts";
 import { Frame } from "../view/frame.tsx";
-import { type KeyAct, KeyTable } from "../view/key-table.tsx";
+import { type KeyAct, KeyList } from "../view/key-list.tsx";
 import { Snippets } from "../view/snippets.tsx";
 import { CopyButton, Empty, Failed, Loading, Outside } from "../view/text.tsx";
 import { useTenant } from "../view/use-tenant.ts";
@@ -50,7 +50,7 @@ function Keys({ tenant }: { readonly tenant: string }): JSX.Element {
     <>
       <div class="bar-row">
         <h1>Keys</h1>
-        <CreateKey onCreate={(name) => after(createKey(tenant, { name }).then(setMade))} />
+        <CreateKey onCreate={(name) => after(makeKey(tenant, { name }).then(setMade))} />
       </div>
       {made !== undefined && <Made made={made} onDone={() => setMade(undefined)} />}
       {error !== undefined && <Failed error={error} onRetry={read} />}
@@ -61,7 +61,7 @@ function Keys({ tenant }: { readonly tenant: string }): JSX.Element {
             <p>A gateway key is what an application sends. Create the first one above.</p>
           </Empty>
         )}
-        {keys !== undefined && keys.length > 0 && <KeyTable keys={keys} tenant={tenant} onAct={act} />}
+        {keys !== undefined && keys.length > 0 && <KeyList keys={keys} tenant={tenant} onAct={act} />}
       </section>
       <p class="foot">
         A revoked or paused key stops everywhere within 30 s. A rotated key’s old secret works for 24 h.

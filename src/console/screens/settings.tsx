@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { ExportStatus } from "../../telemetry/export/export-counters.ts";
 import { getJson, type ListPage } from "../data/api.ts";
-import { probeDestination, type Probe, readExport } from "../data/export.ts";
+import { sendTestSpan, type Probe, readExport } from "../data/export.ts";
 import { countText, durationText, timeText, visibleText } from "../model/words.ts";
 import { Frame } from "../view/frame.tsx";
 import { Icon } from "../view/icons.tsx";
@@ -102,7 +102,7 @@ function Destination({
   const isOurs = destination.startsWith("(");
   const test = (): void => {
     setProbe("sending …");
-    probeDestination(tenant, destination).then(setProbe, (error: unknown) => setProbe(String(error)));
+    sendTestSpan(tenant, destination).then(setProbe, (error: unknown) => setProbe(String(error)));
   };
   return (
     <tr>

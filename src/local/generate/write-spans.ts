@@ -1,6 +1,12 @@
-/** Writes src/telemetry/SPANS.md: `npm run spans`, after a name or its meaning has changed. A script, not part of the Worker. */
+/**
+ * Writes src/telemetry/SPANS.md and the list of attribute names: `npm run spans`, after a name or its meaning has changed. A
+ * script, not part of the Worker.
+ */
 
 import { writeFileSync } from "node:fs";
-import { renderSpansDoc } from "./render-spans.ts";
+import { renderAttributeNames, renderSpansDoc } from "./render-spans.ts";
 
-writeFileSync(`${import.meta.dirname}/../../telemetry/SPANS.md`, renderSpansDoc());
+const TELEMETRY = `${import.meta.dirname}/../../telemetry`;
+
+writeFileSync(`${TELEMETRY}/SPANS.md`, renderSpansDoc());
+writeFileSync(`${TELEMETRY}/trace/attribute-names.ts`, renderAttributeNames());

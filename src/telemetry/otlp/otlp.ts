@@ -4,7 +4,8 @@
  * destination and the store. Pure.
  */
 
-import { ATTRIBUTES, isDouble, type AttributeValue, type LinkType } from "../trace/attributes.ts";
+import { ATTRIBUTE_NAMES } from "../trace/attribute-names.ts";
+import { isDouble, type AttributeValue, type LinkType } from "../trace/attributes.ts";
 import { FLAG_REMOTE_PARENT, FLAGS_LOCAL_PARENT, SPAN_KIND_NUMBER } from "../trace/protocol-numbers.ts";
 import { STATUS_ERROR } from "../trace/span-recorder.ts";
 import type { FinishedSpan, FinishedTrace } from "../trace/trace.ts";
@@ -163,7 +164,7 @@ function keyFormsOf(name: string): KeyForms {
 
 /** Of listed names: written once per isolate and not once per span, in as few pieces as can be. */
 const KEY_FORMS: ReadonlyMap<string, KeyForms> = new Map(
-  Object.keys(ATTRIBUTES).map((name) => [name, keyFormsOf(name)]),
+  ATTRIBUTE_NAMES.map((name) => [name, keyFormsOf(name)]),
 );
 
 function encodeAttributes(attributes: Readonly<Record<string, AttributeValue | undefined>>): string {

@@ -1,8 +1,11 @@
 /**
  * Every attribute name that a span may have, with its meaning. The type makes an unlisted name a compile error,
- * the export's allow-list drops it at run time, and SPANS.md is generated from here. Sources: GenAI semantic
+ * the export's allow-list drops it at run time, and SPANS.md is generated from here, as is attribute-names.ts: run code
+ * imports that one, so that the meanings stay out of the Worker. Sources: GenAI semantic
  * conventions v1.41, HTTP, RPC and database semantic conventions v1.44; `gateway.*` is ours.
  */
+
+import { ATTRIBUTE_NAMES } from "./attribute-names.ts";
 
 export const ATTRIBUTES = {
   // GenAI semantic conventions v1.41 (inference spans; the model also on the root).
@@ -224,7 +227,7 @@ export type SpanAttributes = { readonly [name in AttributeName]?: AttributeValue
 const METADATA_PREFIX = "gateway.metadata.";
 
 /** A set is asked faster than an object of this size. */
-const LISTED: ReadonlySet<string> = new Set(Object.keys(ATTRIBUTES));
+const LISTED: ReadonlySet<string> = new Set(ATTRIBUTE_NAMES);
 
 /** Whether the allow-list lets a name be exported. */
 export function isListed(name: string): name is AttributeName {

@@ -3,11 +3,16 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ATTRIBUTES, EVENTS, isDouble, isListed, LINKS } from "../../../src/telemetry/trace/attributes.ts";
 import { SPANS } from "../../../src/telemetry/trace/spans.ts";
-import { renderSpansDoc } from "../../../src/local/generate/render-spans.ts";
+import { renderAttributeNames, renderSpansDoc } from "../../../src/local/generate/render-spans.ts";
 
 test("SPANS.md is what `npm run spans` writes", () => {
   const file = join(import.meta.dirname, "../../../src/telemetry/SPANS.md");
   expect(readFileSync(file, "utf8")).toBe(renderSpansDoc());
+});
+
+test("the Worker's list of attribute names is what `npm run spans` writes", () => {
+  const file = join(import.meta.dirname, "../../../src/telemetry/trace/attribute-names.ts");
+  expect(readFileSync(file, "utf8")).toBe(renderAttributeNames());
 });
 
 test("SPANS.md names every span, attribute, event and link", () => {

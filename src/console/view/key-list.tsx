@@ -9,13 +9,13 @@ import { Outside } from "./text.tsx";
 
 export type KeyAct = "pause" | "resume" | "rotate" | "revoke";
 
-interface KeyTableProps {
+interface KeyListProps {
   readonly keys: readonly KeyView[];
   readonly tenant: string;
   readonly onAct: (key: KeyView, act: KeyAct) => void;
 }
 
-export function KeyTable({ keys, tenant, onAct }: KeyTableProps): JSX.Element {
+export function KeyList({ keys, tenant, onAct }: KeyListProps): JSX.Element {
   return (
     <div class="table-box">
       <table class="cards">
