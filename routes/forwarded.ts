@@ -1,6 +1,6 @@
 /**
- * `POST /v1/images/generations`, `/v1/audio/speech`, `/v1/audio/transcriptions`, `/v1/moderations`, `/v1/rerank`: passed on
- * to an OpenAI-compatible target with its model's name put in, as JSON or as a form with files.
+ * `POST /v1/images/…`, `/v1/audio/…`, `/v1/moderations`, `/v1/rerank`: passed on to an OpenAI-compatible target with its
+ * model's name put in, as JSON or as a form with files.
  */
 
 import type { Context } from "hono";

@@ -50,17 +50,13 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   app.post("/v1/embeddings", endpoint("embeddings"), generation(openAiEmbeddings));
   app.post("/v1/messages", endpoint("messages"), generation(anthropicMessages));
   app.post("/v1/messages/count_tokens", endpoint("messages"), countMessageTokens);
-  app.post(
-    "/v1/images/generations",
-    endpoint("images"),
-    forwarded("/images/generations", "image_generation"),
-  );
+  for (const path of ["/images/generations", "/images/edits", "/images/variations"]) {
+    app.post(`/v1${path}`, endpoint("images"), forwarded(path, "image_generation"));
+  }
   app.post("/v1/audio/speech", endpoint("audio"), forwarded("/audio/speech", "speech"));
-  app.post(
-    "/v1/audio/transcriptions",
-    endpoint("audio"),
-    forwarded("/audio/transcriptions", "transcription"),
-  );
+  for (const path of ["/audio/transcriptions", "/audio/translations"]) {
+    app.post(`/v1${path}`, endpoint("audio"), forwarded(path, "transcription"));
+  }
   app.post("/v1/moderations", endpoint("moderations"), forwarded("/moderations", "moderation"));
   app.post("/v1/rerank", endpoint("rerank"), forwarded("/rerank", "rerank"));
   app.get("/v1/realtime", endpoint("realtime"), openRealtime);

@@ -77,7 +77,10 @@ export const WALKED: readonly WalkedRoute[] = [
   data("/v1/messages/count_tokens", { messages: words }),
   data("/v1/images/generations", { model: "account/image", prompt: "hi" }),
   data("/v1/audio/speech", { model: "account/speech", input: "hi", voice: "alloy" }),
+  data("/v1/images/edits", { model: "account/edit", prompt: "hi" }),
+  data("/v1/images/variations", { model: "account/variation" }),
   data("/v1/audio/transcriptions", { model: "account/transcription" }),
+  data("/v1/audio/translations", { model: "account/translation" }),
   data("/v1/moderations", { model: "account/moderation", input: "hi" }),
   data("/v1/rerank", { model: "account/rerank", query: "hi", documents: ["a"] }),
   {

@@ -67,6 +67,9 @@ function dataBases({ tenant }: CanaryStack): readonly BaseRequest[] {
     post("images", "/v1/images/generations", words),
     post("speech", "/v1/audio/speech", words),
     post("transcription", "/v1/audio/transcriptions", words),
+    post("translation", "/v1/audio/translations", words),
+    post("edit", "/v1/images/edits", words),
+    post("variation", "/v1/images/variations", words),
     post("moderations", "/v1/moderations", words),
     post("rerank", "/v1/rerank", { model: "up-answered", query: say("query"), documents: [say("document")] }),
     post("count", "/v1/messages/count_tokens", {

@@ -117,6 +117,24 @@ describe("what is forwarded", () => {
     expect(request?.body).not.toContain(model);
   });
 
+  test("image edits, variations and translations: forms with files, each at its own path", async () => {
+    const { client, model, upstreamModel } = await setUp({ kind: "answer" });
+    stack.upstream.script("", json({ created: 1, data: [{ b64_json: "AAAA" }], text: "hello" }));
+    const image = await toFile(Buffer.from("PNG…"), "cat.png", { type: "image/png" });
+    const file = await toFile(Buffer.from("RIFF…"), "salut.wav");
+    expect((await client.images.edit({ model, image, prompt: "A hat" })).data?.[0]?.b64_json).toBe("AAAA");
+    expect((await client.images.createVariation({ model, image })).data?.[0]?.b64_json).toBe("AAAA");
+    expect((await client.audio.translations.create({ model, file })).text).toBe("hello");
+    const sent = stack.upstream.requests.filter(({ body }) => body.includes(upstreamModel));
+    expect(sent.map(({ path }) => path)).toEqual([
+      "/v1/images/edits",
+      "/v1/images/variations",
+      "/v1/audio/translations",
+    ]);
+    for (const { body } of sent) expect(body).not.toContain(model);
+    expect(sent[0]?.body).toContain('filename="cat.png"');
+  });
+
   test("moderations and rerank", async () => {
     const { client, model, upstreamModel, tenant } = await setUp(json({ id: "m", model: "x", results: [] }));
     expect((await client.moderations.create({ model, input: "Hi" })).results).toEqual([]);
