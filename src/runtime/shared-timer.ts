@@ -1,6 +1,7 @@
 /**
  * The time limits of one request on one timer of the platform: to set and clear one costs as much as a span, a request has half a
- * dozen limits, and hardly any is reached. A limit is moved by writing a number; it is never cleared.
+ * dozen limits, and hardly any is reached. A limit is moved by writing a number. Timers are never cleared, which costs more than
+ * to set them: one that has become needless fires and finds nothing to do.
  */
 
 import { startRealTimer, type StartTimer } from "./waits.ts";
@@ -37,11 +38,11 @@ export class SharedTimer {
   readonly #countdowns: SharedCountdown[] = [];
   readonly #clock: () => number;
   readonly #startTimer: StartTimer;
-  /** When the timer fires; Infinity while it doesn't run, -Infinity once it may not run any more. */
-  #firesAt = Infinity;
-  #stop: (() => void) | undefined;
-  /** When it last fired: time has come that far, whatever the clock says. */
+  /** When the platform's timers fire that run: one, and another for each limit that was nearer than all before. */
+  readonly #firesAt: number[] = [];
+  /** When one last fired: time has come that far, whatever the clock says. */
   #reachedAt = -Infinity;
+  #isOver = false;
 
   constructor(clock: () => number, startTimer: StartTimer = startRealTimer) {
     this.#clock = clock;
@@ -66,19 +67,17 @@ export class SharedTimer {
     return () => this.#remove(countdown);
   };
 
-  /** The request is over: nothing runs any more. The platform drops the timer with the request, for less than a call to clear it. */
+  /** The request is over: nothing runs any more. The platform drops its timers with the request. */
   end(): void {
-    this.#stop = undefined;
+    this.#isOver = true;
     this.#countdowns.length = 0;
-    this.#firesAt = -Infinity;
   }
 
-  /** Makes the timer fire then at the latest. */
+  /** Makes a timer fire then at the latest. */
   wakeBy(at: number): void {
-    if (at >= this.#firesAt) return;
-    this.#stop?.();
-    this.#firesAt = at;
-    this.#stop = this.#startTimer(at - this.now(), () => this.#fire());
+    if (this.#isOver || at >= Math.min(...this.#firesAt)) return;
+    this.#firesAt.push(at);
+    this.#startTimer(at - this.now(), () => this.#fire(at));
   }
 
   #remove(countdown: Countdown): void {
@@ -87,23 +86,19 @@ export class SharedTimer {
     if (at >= 0) this.#countdowns.splice(at, 1);
   }
 
-  #fire(): void {
-    if (this.#firesAt < 0) return;
-    this.#reachedAt = this.#firesAt;
-    this.#firesAt = Infinity;
-    this.#stop = undefined;
+  #fire(at: number): void {
+    if (this.#isOver) return;
+    this.#firesAt.splice(this.#firesAt.indexOf(at), 1);
+    this.#reachedAt = Math.max(this.#reachedAt, at);
     const now = this.now();
     // What runs may set others, and these too.
-    const due = this.#countdowns
-      .filter(({ dueAt }) => dueAt <= now)
-      .toSorted((one, other) => one.dueAt - other.dueAt);
-    for (const countdown of due) {
+    const due = this.#countdowns.filter(({ dueAt }) => dueAt <= now);
+    for (const countdown of due.toSorted((one, other) => one.dueAt - other.dueAt)) {
       // One that ran before may have cleared or moved it.
       if (countdown.dueAt > now) continue;
       countdown.clear();
       countdown.run();
     }
-    const next = Math.min(...this.#countdowns.map(({ dueAt }) => dueAt));
-    if (next < Infinity) this.wakeBy(next);
+    this.wakeBy(Math.min(...this.#countdowns.map(({ dueAt }) => dueAt)));
   }
 }

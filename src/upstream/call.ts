@@ -5,6 +5,7 @@
 
 import { GatewayError } from "../errors.ts";
 import type { SharedTimer } from "../runtime/shared-timer.ts";
+import type { StartTimer } from "../runtime/waits.ts";
 
 /** Why a call was aborted; also the reason that its signal carries. */
 export type AbortCause = TimeLimit | "total" | "client" | "revoked" | "lease_lost" | "memory";
@@ -26,6 +27,8 @@ export interface UpstreamCall {
   /** Starts the given time limit afresh; only one is armed at a time. */
   arm(cause: TimeLimit, ms: number): void;
   disarm(): void;
+  /** For other waits on the request's timer. */
+  readonly startTimer: StartTimer;
   /** Clears the timers and the listener on the client's signal; call once the body has ended. */
   release(): void;
   /** What broke the call or its body, as an error for the client. */
@@ -131,6 +134,7 @@ export function createHandle(
       silence.set(ms);
     },
     disarm: () => silence.clear(),
+    startTimer: timer.start,
     release() {
       silence.clear();
       total.clear();

@@ -11,9 +11,11 @@ import type { EventParser, ServerSentEvent } from "../bytes/sse.ts";
 
 /**
  * How much one read may take. A buffer is allocated and cleared at each read, which for 64 KiB costs more than the rest of
- * the read: the first is as large as a first event, and one that came back full makes the next one larger.
+ * the read: the first is as large as a first event, the next as a short answer, and one that came back full makes the next
+ * one larger.
  */
 const FIRST_READ_BYTES = 2048;
+const NEXT_READ_BYTES = 16_384;
 const MAX_READ_BYTES = 65_536;
 const GROWTH = 4;
 
@@ -76,7 +78,8 @@ export function readInBursts(branch: ReadableStream<Uint8Array>): ByteSource {
       const { value, done } = await reader.read(new Uint8Array(size));
       if (done) return undefined;
       isFull = value.byteLength === size;
-      if (isFull) size = Math.min(MAX_READ_BYTES, size * GROWTH);
+      if (size < NEXT_READ_BYTES) size = NEXT_READ_BYTES;
+      else if (isFull) size = Math.min(MAX_READ_BYTES, size * GROWTH);
       return value;
     },
     hasMore: () => isFull,

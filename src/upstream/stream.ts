@@ -176,7 +176,8 @@ async function readAside(
   try {
     for (;;) {
       // A fast stream is followed without pauses, or the branches would drift apart by all that it sends meanwhile.
-      if (pipe === "open" && !reader.hasMore()) pipe = (await orTimeout(piped, POLL_MS)) ?? "open";
+      if (pipe === "open" && !reader.hasMore())
+        pipe = (await orTimeout(piped, POLL_MS, call.startTimer)) ?? "open";
       if (pipe === "broken") {
         // Both branches break when the upstream does; where this one goes on, the client has left.
         blameUntil = Math.min(blameUntil, now() + BLAME_MS);
