@@ -13,6 +13,8 @@ export interface Bill {
   readonly costMicroUsd: number | undefined;
   /** Whose price it is: the tenant's own or the list's; undefined without one. */
   readonly basis: "own" | "list" | undefined;
+  /** What is billed and has no price here: a part of the cost is not known then. */
+  readonly missing: readonly string[];
   /** Another attempt's answer was the request's. */
   readonly isLost: boolean;
 }
@@ -26,9 +28,14 @@ export function billedMicroUsd(bills: readonly Bill[]): number {
 export type CostBasis = "list" | "own" | "partial" | "estimate";
 
 export function basisOf(bills: readonly Bill[]): CostBasis {
-  if (bills.some(({ basis }) => basis === undefined)) return "partial";
+  if (bills.some(({ missing }) => missing.length > 0)) return "partial";
   if (bills.some(({ isEstimate }) => isEstimate)) return "estimate";
   return bills.every(({ basis }) => basis === "own") ? "own" : "list";
+}
+
+/** Each part without a price, once. */
+export function missingOf(bills: readonly Bill[]): readonly string[] {
+  return [...new Set(bills.flatMap(({ missing }) => missing))];
 }
 
 /** The sum of all attempts' tokens; undefined without a bill. */

@@ -72,6 +72,8 @@ export interface RequestFacts {
   /** The sum over all attempts, and what the semantic cache's embedding cost. */
   costUsd?: number;
   costBasis?: CostBasis;
+  /** What the cost leaves out, since it has no price: empty for a whole sum. */
+  costMissing?: readonly string[];
   /** Set behind the response, for a client that sends a session or a cache mark: the vendor's prompt cache. */
   promptCache?: PromptCacheFacts;
   /** What calls cost that a hedge made needless: a part of `costUsd`. */
@@ -98,6 +100,7 @@ export const FACT_HEADERS = [
   "x-headgate-dropped",
   "x-headgate-queue-ms",
   "x-headgate-cost-usd",
+  "x-headgate-cost-missing",
   "x-headgate-budget-used",
   "x-ratelimit-limit-requests",
   "x-ratelimit-remaining-requests",
@@ -126,8 +129,11 @@ export function factHeaders(facts: RequestFacts, now: number): FactHeaders {
     headers["x-headgate-dropped"] = facts.dropped.map(escapeFieldName).join(", ");
   }
   if (facts.queueMs !== undefined) headers["x-headgate-queue-ms"] = String(facts.queueMs);
-  if (facts.costUsd !== undefined && !facts.isStream)
+  if (facts.costUsd !== undefined && !facts.isStream) {
     headers["x-headgate-cost-usd"] = formatUsd(facts.costUsd);
+    if (facts.costMissing?.length)
+      headers["x-headgate-cost-missing"] = facts.costMissing.map(escapeTarget).join(", ");
+  }
   const used = budgetUsed(facts);
   if (used !== undefined && used >= SHOWN_BUDGET_SHARE) headers["x-headgate-budget-used"] = String(used);
   addWindow(headers, "requests", facts.requests);
@@ -241,6 +247,7 @@ export function rootAttributes(facts: RequestFacts): SpanAttributes {
     "gateway.ttfb_ms": facts.firstByteAt === undefined ? undefined : facts.firstByteAt - facts.startedAt,
     "gateway.cost.usd": facts.costUsd,
     "gateway.cost.basis": facts.costBasis,
+    "gateway.cost.missing": facts.costMissing?.length ? facts.costMissing : undefined,
     "gateway.budget.used": budgetUsed(facts),
     "gateway.hedge.cost_usd": facts.hedgeMicroUsd === undefined ? undefined : usd(facts.hedgeMicroUsd),
     "gateway.usage.source":

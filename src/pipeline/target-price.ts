@@ -5,9 +5,9 @@ import type { MediaUnits } from "../schema/media-units.ts";
 import { findMediaPrice } from "../pricing/media-prices.ts";
 import type { Deps } from "./ports.ts";
 import { findOwnPrice } from "../pricing/own-prices.ts";
-import type { ModelPrice, TokenPrices } from "../pricing/price-finder.ts";
-import type { Provider } from "../providers/provider.ts";
-import type { TenantBundle } from "../tenants/records/records.ts";
+import { asBilled, type BilledPrice } from "../pricing/as-billed.ts";
+import type { ModelPrice } from "../pricing/price-finder.ts";
+import type { ProviderRecord, TenantBundle } from "../tenants/records/records.ts";
 
 interface PricedTarget {
   /** The name of the provider record. */
@@ -55,22 +55,14 @@ export function priceOfTarget(
   return lookUpPrice(bundle, target, deps, target.model, media)?.price;
 }
 
-const HALF = 0.5;
-
-/** The same where the answer was served in a tier that costs half of it: the Batch APIs, and what is billed like them. */
-export function inTier(
-  price: ModelPrice | undefined,
-  { halfPriceTiers = [] }: Provider,
-  { tier }: TokenUsage,
-): ModelPrice | undefined {
-  if (price === undefined || tier === undefined || !halfPriceTiers.includes(tier)) return price;
-  const { steps, ...base } = price;
-  const halvedSteps = steps?.map((step) => ({ ...step, prices: halve(step.prices) }));
-  return { ...halve(base), ...(halvedSteps !== undefined && { steps: halvedSteps }) };
-}
-
-function halve(prices: TokenPrices): TokenPrices {
-  const halved = Object.entries(prices).map(([name, microUsd]) => [name, microUsd * HALF]);
-  // The same fields, and all of them are numbers.
-  return Object.fromEntries(halved) as TokenPrices;
+/** A found price as an answer of this account is billed, and what of it has none. */
+export function billedPrice(
+  found: FoundPrice,
+  usage: TokenUsage,
+  { kind, baseUrl, options }: Pick<ProviderRecord, "kind" | "baseUrl" | "options">,
+  model: string,
+): BilledPrice {
+  const { location } = options;
+  const region = typeof location === "string" ? location : undefined;
+  return asBilled(found, usage, { kind, model, baseUrl, location: region });
 }

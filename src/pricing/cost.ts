@@ -12,8 +12,6 @@ const MICRO_USD_PER_USD = 1_000_000;
 
 /** What an hour's cache write costs of an input token: https://platform.claude.com/docs/en/build-with-claude/prompt-caching (seen 2026-11). */
 const HOUR_WRITE_FACTOR = 2;
-/** 10 USD per 1,000: https://platform.claude.com/docs/en/about-claude/pricing (seen 2026-11), the only vendor whose searches are read. */
-const WEB_SEARCH_MICRO_USD = 10_000;
 
 /**
  * Cost in micro-US-dollars, unrounded (a short request costs a fraction of one), never negative; undefined
@@ -49,12 +47,14 @@ export function costMicroUsd(modelPrice: ModelPrice | undefined, usage: TokenUsa
     cacheReadText * (price.cacheRead ?? price.input) +
     cacheReadAudio * (price.cacheReadAudio ?? price.inputAudio ?? price.cacheRead ?? price.input) +
     (cacheWrite - hourWrite) * (price.cacheWrite ?? price.input) +
-    hourWrite * price.input * HOUR_WRITE_FACTOR +
+    hourWrite * (price.cacheWriteHour ?? price.input * HOUR_WRITE_FACTOR) +
     outputText * price.output +
     outputAudio * (price.outputAudio ?? price.output) +
     countTokens(usage.characters) * (price.perMillionCharacters ?? 0);
   const pieces =
-    countTokens(usage.webSearches) * WEB_SEARCH_MICRO_USD +
+    countTokens(usage.webSearches) * (modelPrice.perWebSearch ?? 0) +
+    countTokens(usage.fileSearches) * (modelPrice.perFileSearch ?? 0) +
+    countTokens(usage.codeContainers) * (modelPrice.perCodeContainer ?? 0) +
     countTokens(usage.images) * (price.perImage ?? 0) +
     countTokens(usage.audioSeconds) * (price.perSecond ?? 0);
   return total / TOKENS_PER_PRICE + pieces;

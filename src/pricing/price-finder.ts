@@ -3,16 +3,25 @@
  * (compile-prices.ts) nor how to bill with them (cost.ts).
  */
 
+/** Micro-US-dollars a call of a vendor's own tool; absent where no price is known. */
+export interface ToolPrices {
+  readonly perWebSearch?: number;
+  readonly perFileSearch?: number;
+  readonly perCodeContainer?: number;
+}
+
 /**
  * A model's list price in whole micro-US-dollars per million tokens (1,000,000 = one dollar). Reasoning is
  * billed as output.
  */
-export interface TokenPrices {
+export interface TokenPrices extends ToolPrices {
   readonly input: number;
   readonly output: number;
   /** Absent where the vendor states none: then a cached token costs what an input token costs. */
   readonly cacheRead?: number;
   readonly cacheWrite?: number;
+  /** Of what is kept for an hour; absent where it costs twice what an input token does, as Anthropic bills it. */
+  readonly cacheWriteHour?: number;
   /** Audio; absent where the vendor states none: then it costs what text does. */
   readonly inputAudio?: number;
   readonly outputAudio?: number;

@@ -50,8 +50,6 @@ export const anthropic: Provider = {
   vendor: "anthropic",
   defaultBaseUrl: "https://api.anthropic.com",
   wires: [messagesWire],
-  // https://platform.claude.com/docs/en/build-with-claude/batch-processing (seen 2026-11)
-  halfPriceTiers: ["batch"],
   counter,
   nativeHeaders: (account) => headersOf(account, false),
   toError: readAnthropicError,

@@ -43,7 +43,6 @@ export interface OpenAiCompatibleRow extends RequestForm {
   readonly lacksEmbeddings?: boolean;
   /** Whether it takes WebSockets at `/realtime`, with OpenAI's events. */
   readonly speaksRealtime?: boolean;
-  readonly halfPriceTiers?: readonly string[];
 }
 
 /** Where a call goes; `path` stands behind the base URL: `/chat/completions`, `/responses`, `/embeddings`. */
@@ -59,7 +58,6 @@ export function createOpenAiCompatible(row: OpenAiCompatibleRow, urlOf: UrlOf = 
     vendor: row.vendor,
     ...(row.defaultBaseUrl !== undefined && { defaultBaseUrl: row.defaultBaseUrl }),
     ...(row.local !== undefined && { local: row.local }),
-    ...(row.halfPriceTiers !== undefined && { halfPriceTiers: row.halfPriceTiers }),
     wires: row.speaksResponses === true ? [chatWire, createResponsesWire(row, urlOf)] : [chatWire],
     ...(row.lacksEmbeddings !== true && { embeddings: [createEmbeddingWire(row, urlOf)] as const }),
     ...(row.speaksRealtime === true && {

@@ -15,8 +15,6 @@ export const OPENAI_COMPATIBLE_ROWS = [
     maxTokensField: "max_completion_tokens",
     speaksResponses: true,
     speaksRealtime: true,
-    // https://platform.openai.com/docs/guides/flex-processing: at the Batch API's prices.
-    halfPriceTiers: ["flex"],
   },
   {
     // Any other server of the same wire, at the account's own URL.

@@ -33,8 +33,6 @@ export interface Provider {
   readonly defaultBaseUrl?: string;
   /** What all its models cost, in micro-USD per million tokens, where no price table knows them. */
   readonly listPrice?: ModelPrice;
-  /** The tiers (`TokenUsage.tier`) in which all tokens cost half of the list's price. */
-  readonly halfPriceTiers?: readonly string[];
   /** Answers inside the Worker in place of `fetch`: only `sim` has it. */
   readonly local?: LocalUpstream;
   /** The wires it speaks, the one to translate to first. A client of one of the others is served by that one. */

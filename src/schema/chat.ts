@@ -72,8 +72,12 @@ export interface TokenUsage {
   readonly cacheWriteTokens?: number;
   /** Of the tokens written to the cache, those that live for an hour and cost more. */
   readonly cacheWriteHourTokens?: number;
-  /** Searches of the web that the vendor made for the answer, which it bills by the call. */
+  /** Where the vendor kept the work in a region, which may cost more: its word. */
+  readonly region?: string;
+  /** What the vendor's own tools did for the answer, which it bills by the call: searches, containers for code. */
   readonly webSearches?: number;
+  readonly fileSearches?: number;
+  readonly codeContainers?: number;
   readonly reasoningTokens?: number;
   /** Of the input, cached ones included. */
   readonly inputAudioTokens?: number;
@@ -97,6 +101,8 @@ export const USAGE_DETAILS = [
   "cacheWriteTokens",
   "cacheWriteHourTokens",
   "webSearches",
+  "fileSearches",
+  "codeContainers",
   "reasoningTokens",
   "inputAudioTokens",
   "cacheReadAudioTokens",

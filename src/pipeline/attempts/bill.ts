@@ -8,7 +8,7 @@ import type { AttemptContext, AttemptTurn } from "./attempt-context.ts";
 import { type AnswerSummary, type CountedUsage, isReadCall } from "../answers/answer-summary.ts";
 import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
 import type { ErrorCode, GatewayError } from "../../errors.ts";
-import { basisOf, type Bill, billedMicroUsd, billedUsage } from "../bills.ts";
+import { basisOf, type Bill, billedMicroUsd, billedUsage, missingOf } from "../bills.ts";
 import type { BareCall } from "../ports.ts";
 import { hasUnitPrice } from "../../pricing/media-prices.ts";
 import { type MediaReport, mediaUsage } from "../../pricing/media-usage.ts";
@@ -16,7 +16,7 @@ import type { ModelPrice } from "../../pricing/price-finder.ts";
 import type { MediaUnits } from "../../schema/media-units.ts";
 import { costMicroUsd, usd } from "../../pricing/cost.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
-import { inTier, lookUpPrice } from "../target-price.ts";
+import { billedPrice, lookUpPrice } from "../target-price.ts";
 
 /** Whose bill it is. */
 export interface Billed {
@@ -98,14 +98,15 @@ function bill(
   const { media } = call.chat;
   const found = lookUpPrice(call.bundle, { accountName: account.name, model }, deps, answered, media);
   const { usage, isEstimate, isSilent } = inUnits(media, found?.price, report, counted);
-  const price = isSilent ? undefined : inTier(found?.price, deps.providerOf(account.kind), usage);
+  const billed = isSilent || !found ? undefined : billedPrice(found, usage, account, answered ?? model);
   const made: Bill = {
     attempt: turn.number,
     usage,
     isEstimate,
     ...(counted.isRefused === true && { isCountRefused: true }),
-    costMicroUsd: costMicroUsd(price, usage),
-    basis: isSilent ? undefined : found?.basis,
+    costMicroUsd: costMicroUsd(billed?.price, usage),
+    basis: billed && found?.basis,
+    missing: billed?.missing ?? [`model:${account.name}/${model}`],
     isLost,
   };
   (call.facts.bills ??= []).push(made);
@@ -142,6 +143,7 @@ export function recordBills(call: BareCall): void {
   facts.usage = usage;
   facts.usageIsEstimate = bills.some(({ isEstimate }) => isEstimate);
   facts.costBasis = basisOf(bills);
+  facts.costMissing = missingOf(bills);
   const lost = bills.filter(({ isLost }) => isLost);
   if (lost.length > 0) facts.hedgeMicroUsd = billedMicroUsd(lost);
   const isKnown = bills.some(({ costMicroUsd: cost }) => cost !== undefined);

@@ -6,7 +6,7 @@
 import { digestPrompt, openingDigest, partName, readPromptSession } from "./read-prompt.ts";
 import type { Ended } from "../ended.ts";
 import type { BareCall, Deps } from "../ports.ts";
-import { inTier, lookUpPrice } from "../target-price.ts";
+import { billedPrice, lookUpPrice } from "../target-price.ts";
 import { fnv1a } from "../../bytes/digest.ts";
 import { costMicroUsd, usd } from "../../pricing/cost.ts";
 import { promptCacheOf } from "../../targets/prompt-caches.ts";
@@ -96,10 +96,11 @@ function wasted(
   { target, answered }: { readonly target: string; readonly answered: string | undefined },
   deps: Deps,
 ): number | undefined {
-  const { accountName, kind, model } = accountOf(call, target);
+  const { accountName, model } = accountOf(call, target);
   const found = lookUpPrice(call.bundle, { accountName, model }, deps, answered);
-  if (found === undefined || kind === "") return undefined;
-  const price = inTier(found.price, deps.providerOf(kind), usage);
+  const account = call.bundle.providers[accountName];
+  if (found === undefined || account === undefined) return undefined;
+  const { price } = billedPrice(found, usage, account, answered ?? model);
   const { cacheReadTokens = 0, cacheWriteTokens = 0, cacheWriteHourTokens = 0 } = usage;
   const written = Math.max(0, cacheWriteTokens - lostTokens);
   const asHeld = {

@@ -136,6 +136,7 @@ export const ATTRIBUTE_NAMES: readonly string[] = [
   "gateway.dialect.upstream",
   "gateway.cost.usd",
   "gateway.cost.basis",
+  "gateway.cost.missing",
   "gateway.budget.used",
   "gateway.budget.threshold",
   "gateway.budget.holder",

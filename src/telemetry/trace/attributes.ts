@@ -180,6 +180,7 @@ export const ATTRIBUTES = {
     "Cost of the request: the sum of gateway.attempt.cost_usd over its calls, and the semantic cache's embedding.",
   "gateway.cost.basis":
     "Whose prices: list or own; partial where a part has no price, estimate where a part of the usage is estimated.",
+  "gateway.cost.missing": "What a partial cost leaves out: a model, a tier, or a tool without a price.",
   "gateway.budget.used":
     "Share of the budget that is spent, this request included: of the tenant's and the key's the higher one.",
   "gateway.budget.threshold": "On the alert's event: the share that was reached, 0.5, 0.8 or 1.",
@@ -196,12 +197,10 @@ export const ATTRIBUTES = {
 
   // The vendor's prompt cache: on the root and on `gateway.prompt_cache`, for a conversation's second answer and on.
   "gateway.prompt_cache.share": "Share of the input tokens that came from the vendor's prompt cache.",
-  "gateway.prompt_cache.earlier_share":
-    "Share of the last request's input tokens that were in that cache after its answer.",
+  "gateway.prompt_cache.earlier_share": "Share of the last request's input tokens that it left there.",
   "gateway.prompt_cache.cause":
     "Why less came from it than it held: target_changed, prefix_changed, expired, below_minimum or unknown; absent where it gave all.",
-  "gateway.prompt_cache.changed_at":
-    "The first part of the prompt that is not as it was: tools, system, settings, or a message such as `messages[3]`.",
+  "gateway.prompt_cache.changed_at": "The first part of the prompt that changed: `tools`, `messages[3]`.",
   "gateway.prompt_cache.earlier_target": "The target that answered the last request.",
   "gateway.prompt_cache.lost_tokens": "Input tokens that the cache held and that were read as new ones.",
   "gateway.prompt_cache.idle_s": "Seconds since the last answer.",

@@ -186,13 +186,14 @@ export function factsOf(root: FinishedSpan): readonly string[] {
   const output = numberAttribute(root, "gen_ai.usage.output_tokens");
   const cost = numberAttribute(root, "gateway.cost.usd");
   const cache = textAttribute(root, "gateway.cache.status");
+  const isPartial = textAttribute(root, "gateway.cost.basis") === "partial";
   const isRedirected = target !== null && target !== model;
   return [
     tenant === null ? undefined : `tenant ${tenant}`,
     keyId === null ? undefined : `key ${keyId}`,
     model === null ? undefined : isRedirected ? `${model} → ${target}` : model,
     input === null && output === null ? undefined : `${input ?? 0} → ${output ?? 0} tokens`,
-    cost === null ? undefined : formatUsd(cost),
+    cost === null ? undefined : `${isPartial ? "at least " : ""}${formatUsd(cost)}`,
     cache === null ? undefined : `cache ${cache}`,
   ].filter((fact) => fact !== undefined);
 }

@@ -118,5 +118,6 @@ export function readAnthropicUsage(usage: unknown): TokenUsage | undefined {
     ...(isCount(searches) && searches > 0 && { webSearches: searches }),
     ...(isCount(reasoning) && { reasoningTokens: reasoning }),
   };
-  return withTier(counts, usage["service_tier"]);
+  const { speed, service_tier: tier, inference_geo: region } = usage;
+  return withTier(region === "us" ? { ...counts, region } : counts, speed === "fast" ? speed : tier);
 }

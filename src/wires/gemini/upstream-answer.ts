@@ -25,7 +25,7 @@ export function readAnswer(body: unknown, report?: UpstreamReport): ChatResponse
   const { candidates } = body;
   if (isPresent(body["error"]) && !Array.isArray(candidates)) throw errorWithGoodStatus();
   if (report !== undefined) takeGeminiReport(body, report);
-  const usage = readGeminiUsage(body["usageMetadata"]);
+  const usage = withSearches(readGeminiUsage(body["usageMetadata"]), body);
   return {
     ...readHead(body),
     choices: readChoices(body),
@@ -134,6 +134,17 @@ export function readGeminiUsage(usage: unknown): TokenUsage | undefined {
     ...(audio > 0 && { inputAudioTokens: audio }),
     ...(cachedAudio > 0 && { cacheReadAudioTokens: cachedAudio }),
   };
+}
+
+/** Searches that Google made, which it bills: https://ai.google.dev/gemini-api/docs/google-search (seen 2026-11). */
+export function withSearches(
+  usage: TokenUsage | undefined,
+  { candidates }: JsonRecord,
+): TokenUsage | undefined {
+  if (usage === undefined) return undefined;
+  const grounding = listOf(candidates).map((candidate) => recordOf(recordOf(candidate)["groundingMetadata"]));
+  const webSearches = grounding.flatMap(({ webSearchQueries }) => listOf(webSearchQueries)).length;
+  return webSearches > 0 ? { ...usage, webSearches } : usage;
 }
 
 /** Tokens of audio in a list by modality. https://ai.google.dev/api/generate-content#ModalityTokenCount (seen 2026-11) */

@@ -15,6 +15,7 @@ import {
   readParts,
   readSignature,
   readGeminiUsage,
+  withSearches,
 } from "./upstream-answer.ts";
 import type { Decoder } from "../upstream-wire.ts";
 import { malformed, parseEvent, readIndex } from "../read-upstream.ts";
@@ -84,7 +85,7 @@ export function createGeminiDecoder(report?: UpstreamReport): Decoder {
     if (listOf(candidates).length === 0 && isBlocked(body)) {
       chunks.push({ type: "finish", index: 0, reason: "content_filter" });
     }
-    const usage = readGeminiUsage(body["usageMetadata"]);
+    const usage = withSearches(readGeminiUsage(body["usageMetadata"]), body);
     if (usage !== undefined) {
       chunks.push({ type: "usage", usage });
       if (report !== undefined) takeGeminiReport(body, report);

@@ -129,7 +129,7 @@ function countOf(value: unknown): number | undefined {
 /** Each response is billed for all it was given: https://platform.openai.com/docs/guides/realtime-costs (seen 2026-11). */
 function addUsage(sum: TokenUsage | undefined, one: TokenUsage | undefined): TokenUsage | undefined {
   if (sum === undefined || one === undefined) return sum ?? one;
-  const add = (name: Exclude<keyof TokenUsage, "tier" | "isUnsound">): Partial<TokenUsage> =>
+  const add = (name: Exclude<keyof TokenUsage, "tier" | "region" | "isUnsound">): Partial<TokenUsage> =>
     sum[name] === undefined && one[name] === undefined ? {} : { [name]: (sum[name] ?? 0) + (one[name] ?? 0) };
   return {
     inputTokens: sum.inputTokens + one.inputTokens,

@@ -45,12 +45,36 @@ export function readResponse(body: unknown, report?: UpstreamReport): ChatRespon
   if (report !== undefined) takeChatReport(body, report);
   const id = textOf(body["id"]);
   const model = textOf(body["model"]);
-  const usage = withTier(readUsage(body["usage"]), body["service_tier"]);
+  const usage = withTools(withTier(readUsage(body["usage"]), body["service_tier"]), body);
   return {
     ...(id !== undefined && { id }),
     ...(model !== undefined && { model }),
     choices: [readOutput(body, body["output"].map(recordOf))],
     ...(usage !== undefined && { usage }),
+  };
+}
+
+/**
+ * The tools that OpenAI ran, which it bills by the call. A search's later steps (to open a page, to find in it) cost nothing.
+ * https://developers.openai.com/api/docs/pricing (seen 2026-11)
+ */
+function withTools(usage: TokenUsage | undefined, { output }: JsonRecord): TokenUsage | undefined {
+  if (usage === undefined) return undefined;
+  const items = listOf(output).map(recordOf);
+  const countOf = (type: string): number => items.filter((item) => item["type"] === type).length;
+  const isSearch = ({ type, action }: JsonRecord): boolean =>
+    type === "web_search_call" && (recordOf(action)["type"] ?? "search") === "search";
+  const webSearches = items.filter(isSearch).length;
+  const fileSearches = countOf("file_search_call");
+  const containers = items
+    .filter(({ type }) => type === "code_interpreter_call")
+    .map((item) => item["container_id"]);
+  const codeContainers = new Set(containers).size;
+  return {
+    ...usage,
+    ...(webSearches > 0 && { webSearches }),
+    ...(fileSearches > 0 && { fileSearches }),
+    ...(codeContainers > 0 && { codeContainers }),
   };
 }
 
@@ -198,7 +222,7 @@ function readItem(body: JsonRecord, calls: Map<unknown, number>): readonly ChatC
 
 function readEndEvent(type: string, response: JsonRecord, hasCalls: boolean): readonly ChatChunk[] {
   const word = endWord({ status: type.slice("response.".length), ...response });
-  const usage = withTier(readUsage(response["usage"]), response["service_tier"]);
+  const usage = withTools(withTier(readUsage(response["usage"]), response["service_tier"]), response);
   return [
     ...finishChunks(word, 0, { hasCalls }),
     ...(usage === undefined ? [] : [{ type: "usage", usage } as const]),

@@ -86,6 +86,10 @@ describe("the response's headers", () => {
 
   test("of a stream leave the cost out, which is not known yet", () => {
     expect(factHeaders({ ...FULL, isStream: true }, START)).not.toHaveProperty("x-headgate-cost-usd");
+    // A sum with a part that has no price never stands alone.
+    const partial = factHeaders({ ...FULL, costMissing: ["tier:scale", "model:a/ü"] }, START);
+    expect(partial["x-headgate-cost-missing"]).toBe("tier:scale, model:a/%C3%BC");
+    expect(factHeaders({ ...FULL, costMissing: [] }, START)).not.toHaveProperty("x-headgate-cost-missing");
   });
 
   test("never show a time of the gateway's own below zero", () => {

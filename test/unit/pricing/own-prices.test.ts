@@ -1,5 +1,7 @@
 // A tenant's own prices: which of them is a model's, in which unit, and where a request goes by them.
 import { expect, test } from "vitest";
+import { costMicroUsd } from "../../../src/pricing/cost.ts";
+import { pricesSchema } from "../../../src/tenants/records/price-record.ts";
 import { findOwnPrice } from "../../../src/pricing/own-prices.ts";
 import { completion } from "../../support/fakes/fake-upstream.ts";
 import { createFakeGateway } from "../../support/fakes/fake-gateway.ts";
@@ -12,6 +14,34 @@ const PRICES = {
   "a/gpt-4*": { input: 5, output: 6 },
   "a/*": { input: 0, output: 0 },
 };
+
+test("a long prompt is billed at the step that it reaches, and a cache write by its life", async () => {
+  const prices = {
+    "a/gpt-4o-mini": {
+      input: 1,
+      output: 2,
+      cacheWriteHour: 3,
+      steps: [{ aboveInputTokens: 999, input: 10, output: 20 }],
+    },
+  };
+  const gateway = priced(prices);
+  await gateway.generate();
+  await gateway.finish();
+  // 1,000 tokens in, 500 out.
+  expect(gateway.facts.costUsd).toBe(0.02);
+  const price = findOwnPrice(prices, "a/gpt-4o-mini");
+  const written = { inputTokens: 100, outputTokens: 0, cacheWriteTokens: 100, cacheWriteHourTokens: 100 };
+  expect(costMicroUsd(price, written)).toBe(300);
+});
+
+test.each<[string, object]>([
+  ["steps that don't rise", { steps: [{ aboveInputTokens: 2 }, { aboveInputTokens: 2 }] }],
+  ["a step without its length", { steps: [{ input: 1 }] }],
+  ["a step with a price by the piece", { steps: [{ aboveInputTokens: 1, perImage: 1 }] }],
+])("a record with %s is refused", (_, price) => {
+  expect(pricesSchema.safeParse({ "a/m": price }).success).toBe(false);
+  expect(pricesSchema.safeParse({ "a/m": { steps: [{ aboveInputTokens: 1 }] } }).success).toBe(true);
+});
 
 test.each([
   ["a/gpt-4o-mini", { input: 1_000_000, output: 2_000_000, cacheRead: 100_000 }],
@@ -78,12 +108,15 @@ test("least-cost asks whom the tenant pays least", async () => {
 });
 
 test.each([
-  ["a", "flex", 0.000_225],
-  ["a", "priority", 0.000_45],
-  ["a", "default", 0.000_45],
+  ["a", "flex", 0.000_225, "list"],
+  // Two thirds more: https://openai.com/api-priority-processing.
+  ["a", "priority", 0.000_75, "list"],
+  ["a", "default", 0.000_45, "list"],
+  // Prepaid, so the list has no price for it.
+  ["a", "scale", 0.000_45, "partial"],
   // Groq's flex is another thing, at the same price.
-  ["groq", "flex", 0.000_45],
-])("an answer of %s in the tier %s costs %d dollars", async (provider, tier, costUsd) => {
+  ["groq", "flex", 0.000_45, "list"],
+])("an answer of %s in the tier %s costs %d dollars (%s)", async (provider, tier, costUsd, basis) => {
   const body = { ...JSON.parse(await completion().text()), service_tier: tier };
   const gateway = createFakeGateway({
     bundle: fakeBundle({ providers: { a: {}, groq: { kind: "groq" } } }),
@@ -91,5 +124,5 @@ test.each([
     replies: [Response.json(body)],
   });
   await gateway.generate();
-  expect(gateway.facts.costUsd).toBe(costUsd);
+  expect([gateway.facts.costUsd, gateway.facts.costBasis]).toEqual([costUsd, basis]);
 });

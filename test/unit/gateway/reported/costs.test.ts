@@ -1,5 +1,6 @@
 // Reported: prices that depend on how long a cache entry lives, and what is billed by the call, were left out of the cost.
 import { expect, test } from "vitest";
+import { asBilled } from "../../../../src/pricing/as-billed.ts";
 import { costMicroUsd } from "../../../../src/pricing/cost.ts";
 import { findPrice } from "../../../../src/pricing/prices.ts";
 import { readAnthropicUsage } from "../../../../src/wires/anthropic/upstream-answer.ts";
@@ -8,7 +9,9 @@ import { askedOf } from "./asked.ts";
 
 const costOf = (usage: object): number | undefined => {
   const read = readAnthropicUsage(usage);
-  return read && costMicroUsd(findPrice("anthropic", "claude-sonnet-4-5"), read);
+  const by = { kind: "anthropic", model: "claude-sonnet-4-5" };
+  const price = findPrice(by.kind, by.model);
+  return read && price && costMicroUsd(asBilled({ price, basis: "list" }, read, by).price, read);
 };
 
 test("a cache entry that lives for an hour costs twice an input token", () => {
@@ -49,4 +52,14 @@ test("a long prompt is billed whole at the price above the step", () => {
   const contents = [{ role: "user", parts: [{ text: "x" }] }];
   const { usage } = askedOf("gemini", { contents }, "gemini").response(body);
   expect(usage && costMicroUsd(findPrice("gemini", "gemini-2.5-pro"), usage)).toBeCloseTo(640_000, 3);
+});
+
+test("a region and a fast answer cost more, by what Anthropic says of them", () => {
+  const usage = { input_tokens: 10, output_tokens: 5 };
+  expect(readAnthropicUsage({ ...usage, inference_geo: "us" })?.region).toBe("us");
+  expect(readAnthropicUsage({ ...usage, inference_geo: "global" })).not.toHaveProperty("region");
+  expect(readAnthropicUsage({ ...usage, speed: "fast", service_tier: "standard" })?.tier).toBe("fast");
+  expect(readAnthropicUsage({ ...usage, speed: "standard", service_tier: "standard" })).not.toHaveProperty(
+    "tier",
+  );
 });

@@ -91,7 +91,7 @@ const EXPECTED: Readonly<Record<string, readonly object[]>> = {
       citation: { url: "https://example.org/alps", title: "example.org", startIndex: 24, endIndex: 37 },
     },
     { type: "finish", index: 0, reason: "stop" },
-    usage(49, 12),
+    usage(49, 12, { webSearches: 1 }),
   ],
   "two-candidates.sse": [
     START,

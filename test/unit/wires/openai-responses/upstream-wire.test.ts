@@ -23,9 +23,10 @@ const usage = (
   outputTokens: number,
   cacheReadTokens = 0,
   reasoningTokens = 0,
+  tools: object = {},
 ): object => ({
   type: "usage",
-  usage: { inputTokens, outputTokens, cacheReadTokens, reasoningTokens },
+  usage: { inputTokens, outputTokens, cacheReadTokens, reasoningTokens, ...tools },
 });
 const call = (position: number, argumentsFragment: string, opening: object = {}): object => ({
   type: "tool_call",
@@ -78,13 +79,32 @@ const EXPECTED: Readonly<Record<string, readonly object[]>> = {
       citation: { url: "https://example.com/z", title: "Z", startIndex: 0, endIndex: 6 },
     },
     finish("stop"),
-    usage(300, 8),
+    usage(300, 8, 0, 0, { webSearches: 1 }),
     DONE,
   ],
   "failed.sse": [START, ...text("Half"), { type: "error", errorType: "server_error" }],
   "error.sse": [START, { type: "error", errorType: "rate_limit_exceeded" }],
   "cut.sse": [START, ...text("Half")],
 };
+
+test("the calls of OpenAI's own tools are counted: searches, and each container once", () => {
+  const output = [
+    { type: "web_search_call", action: { type: "search" } },
+    { type: "web_search_call" },
+    { type: "web_search_call", action: { type: "open_page" } },
+    { type: "file_search_call" },
+    { type: "code_interpreter_call", container_id: "c1" },
+    { type: "code_interpreter_call", container_id: "c1" },
+    { type: "message", content: [] },
+  ];
+  const response = { status: "completed", output, usage: { input_tokens: 1, output_tokens: 2 } };
+  const counts = { webSearches: 2, fileSearches: 1, codeContainers: 1 };
+  const chunks = createResponsesDecoder()({
+    event: "response.completed",
+    data: JSON.stringify({ type: "response.completed", response }),
+  });
+  expect(chunks.find(({ type }) => type === "usage")).toMatchObject({ usage: counts });
+});
 
 describe.each(Object.entries(EXPECTED))("%s", (name, chunks) => {
   test.each(SPLITS)("in pieces of %i bytes", (size) => {
