@@ -23,10 +23,10 @@ const FLOOD_GAP_MS = 2000;
 const MAX_BLOCK_MS = 1000;
 /** A slot may be free again at any time. */
 const MAX_SLOT_BLOCK_MS = 200;
-/** Keys and lanes with a refusal, and keys with a local allowance. */
+/** Keys and lanes with refusals, and keys with a local allowance. */
 const MAX_KEYS = 500;
 
-/** An object's refusal, and the request that it was for. */
+/** An object's refusal by one limit, and the request that it was for. */
 interface Block {
   readonly reply: Refused;
   readonly until: number;
@@ -56,7 +56,7 @@ export interface LocalLimits {
 }
 
 export function createLocalLimits(): LocalLimits {
-  const blocks = createBoundedMap<string, Block>(MAX_KEYS);
+  const blocks = createBoundedMap<string, Map<LimitName, Block>>(MAX_KEYS);
   const blockedUntil = createBoundedMap<string, number>(MAX_KEYS);
   const keys = createBoundedMap<string, Allowance>(MAX_KEYS);
   const tenant = createAllowance();
@@ -71,15 +71,14 @@ export function createLocalLimits(): LocalLimits {
 
   return {
     refusal(request, now) {
-      const block = blocks.get(blockKey(request));
-      if (block === undefined || now >= block.until || block.refusals < FLOOD_REFUSALS) return undefined;
-      // A request that may wait longer, or needs less, may be admitted where that one was not.
-      const isHarder =
-        request.maxWaitMs <= block.maxWaitMs &&
-        tokensOf(request) >= block.tokens &&
-        (request.estimate.costMicroUsd ?? 0) >= block.costMicroUsd;
-      if (!isHarder || request.configVersion > block.reply.configVersion) return undefined;
-      return { ...block.reply, retryAfterMs: retryMs(block, now), isLocal: true, wait: NO_WAIT };
+      const ofLimits = blocks.get(blockKey(request));
+      if (ofLimits === undefined) return undefined;
+      let last: Block | undefined;
+      for (const block of ofLimits.values()) {
+        if (isRepeated(block, request, now) && block.retryAt > (last?.retryAt ?? 0)) last = block;
+      }
+      // Of two limits the later one holds, as in the object: a Retry-After of the other would promise too much.
+      return last && { ...last.reply, retryAfterMs: retryMs(last, now), isLocal: true, wait: NO_WAIT };
     },
     noteRefused(request, reply, now) {
       const isRate = reply.code === "rate_limited" && reply.limit.name !== "concurrency";
@@ -87,9 +86,12 @@ export function createLocalLimits(): LocalLimits {
       const forMs = Math.min(reply.retryAfterMs, isExact ? MAX_BLOCK_MS : MAX_SLOT_BLOCK_MS);
       const key = blockKey(request);
       blockedUntil.set(key, now + reply.retryAfterMs);
-      const before = blocks.get(key);
+      let ofLimits = blocks.get(key);
+      if (ofLimits === undefined) blocks.set(key, (ofLimits = new Map()));
+      // One limit's refusals say nothing of another's: large requests may lack tokens while small ones are too many.
+      const before = ofLimits.get(reply.limit.name);
       const isFlood = before !== undefined && now - before.refusedAt <= FLOOD_GAP_MS;
-      blocks.set(key, {
+      ofLimits.set(reply.limit.name, {
         refusedAt: now,
         refusals: isFlood ? before.refusals + 1 : 1,
         reply,
@@ -118,6 +120,18 @@ export function createLocalLimits(): LocalLimits {
       return undefined;
     },
   };
+}
+
+/** Whether the object would refuse the request as it has refused that one. */
+function isRepeated(block: Block, request: AdmissionRequest, now: number): boolean {
+  if (now >= block.until || block.refusals < FLOOD_REFUSALS) return false;
+  if (request.configVersion > block.reply.configVersion) return false;
+  // A request that may wait longer, or needs less, may be admitted where that one was not.
+  return (
+    request.maxWaitMs <= block.maxWaitMs &&
+    tokensOf(request) >= block.tokens &&
+    (request.estimate.costMicroUsd ?? 0) >= block.costMicroUsd
+  );
 }
 
 function retryMs({ retryAt }: Block, now: number): number {

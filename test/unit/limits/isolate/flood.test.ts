@@ -117,6 +117,26 @@ describe("a flood", () => {
     expect(kinds.every((kind) => ["admitted", "refused", "overloaded"].includes(kind))).toBe(true);
   });
 
+  test("of large requests that lack tokens and small ones that are too many is answered for each by its own limit", async () => {
+    const clock = createTestClock();
+    const { queue, calls } = createObject(clock);
+    const client = isolateOf(queue, clock);
+    const limits = { ...SIXTY, tokensPerMinute: 6000 };
+    const ask = (id: string, tokens: number) =>
+      client.admit(askOf(id, { limits, tokens, maxWaitMs: 0 }), signal);
+    // Tokens go first, then the burst of requests.
+    expect(await outcome(ask("large", 900))).toBe("admitted");
+    for (let n = 0; n < 9; n += 1) expect(await outcome(ask(`small-${n}`, 1))).toBe("admitted");
+    for (let n = 0; n < 1000; n += 1) {
+      const large = asRefused(await ask(`large-${n}`, 900));
+      const small = asRefused(await ask(`small-again-${n}`, 1));
+      expect(large.limit.name).toBe("tokens_per_minute");
+      expect(small.limit.name).toBe("requests_per_minute");
+      expect(large.retryAfterMs).toBeGreaterThan(small.retryAfterMs);
+    }
+    expect(calls()).toBeLessThanOrEqual(10 + 2 * 5);
+  });
+
   test("leaves other keys, longer waits, smaller requests and newer records to the object", async () => {
     const clock = createTestClock();
     const asked: AdmissionRequest[] = [];
