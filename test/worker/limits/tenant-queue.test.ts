@@ -56,15 +56,15 @@ describe("the tenant's queue object", () => {
     expect(await stub.snapshot()).toMatchObject({ depth: 0, leases: 0 });
   });
 
-  // Tried again where a busy machine lets the timer fire late.
-  test("answers a waiting call by its own timer at its deadline", { retry: 3 }, async () => {
+  // A busy machine lets the timer fire late, and the alarm that would come without it seconds later; how late: test/unit/limits.
+  test("answers a waiting call by its own timer at its deadline", async () => {
     const { stub } = queueOf();
     await stub.admit(askOf("a", { limits: ONE_SLOT }));
     const startedAt = Date.now();
     const answer = asRefused(await stub.admit(askOf("b", { limits: ONE_SLOT, maxWaitMs: 80 })));
     expect(Date.now() - startedAt).toBeGreaterThanOrEqual(79);
     expect(answer.wait.waitMs).toBeGreaterThanOrEqual(80);
-    expect(answer.wait.waitMs).toBeLessThan(130);
+    expect(answer.wait.waitMs).toBeLessThan(5_000);
   });
 
   test("answers a waiting call that is cancelled, and lets the next one in its place", async () => {
