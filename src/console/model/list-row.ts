@@ -14,6 +14,9 @@ export interface RowFacts {
   readonly attempts: number | null;
 }
 
+const WHOLE_MS = 20;
+const WHOLE_SHARE = 0.02;
+
 /** The request's time as far as a summary tells it: queue, up to the first byte, answer. Segments touch and add up to its length. */
 export function stripOf({
   durationMs,
@@ -26,7 +29,9 @@ export function stripOf({
   const waited = Math.min(queueMs ?? 0, durationMs);
   if (outcome === "cache_hit") return [{ part: "cache", from: 0, to: durationMs }];
   const isFailed = status !== null && status >= 500;
-  const first = ttfbMs === null ? durationMs : Math.min(Math.max(ttfbMs, waited), durationMs);
+  // An answer that came whole has its first byte at its end: all of it is the answer.
+  const isWhole = ttfbMs === null || durationMs - ttfbMs < Math.max(WHOLE_MS, durationMs * WHOLE_SHARE);
+  const first = isWhole ? (isFailed ? durationMs : waited) : Math.max(ttfbMs, waited);
   const segments: Segment[] = [{ part: "queue", from: 0, to: waited }];
   if ((attempts ?? 0) > 0) {
     segments.push({ part: isFailed && ttfbMs === null ? "failed" : "first_token", from: waited, to: first });

@@ -26,7 +26,7 @@ export function stepName({ span, attempt }: Step): string {
     return visibleText(`#${numberAttribute(span, "gateway.attempt.number")} ${target}`);
   }
   return visibleText(
-    span.name.startsWith(PREFIX) ? span.name.slice(PREFIX.length).replaceAll(".", " ") : span.name,
+    span.name.startsWith(PREFIX) ? span.name.slice(PREFIX.length).replaceAll(/[._]/g, " ") : span.name,
   );
 }
 

@@ -24,6 +24,7 @@ test("a row's strip adds up to its length, whatever the summary says", () => {
 test("a row's strip has the queue, the first byte and the answer, or the failure", () => {
   const parts = (row: RowFacts): readonly string[] => stripOf(row).map(({ part }) => part);
   expect(parts({ ...OK, queueMs: 300 })).toEqual(["queue", "first_token", "answer"]);
+  expect(parts({ ...OK, ttfbMs: 1990 })).toEqual(["answer"]);
   expect(parts({ ...OK, outcome: "cache_hit" })).toEqual(["cache"]);
   expect(parts({ ...OK, status: 502, outcome: "upstream_error", ttfbMs: null })).toEqual(["failed"]);
   expect(parts({ ...OK, attempts: null, status: 429, outcome: "rejected" })).toEqual(["gateway"]);
