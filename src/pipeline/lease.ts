@@ -29,10 +29,11 @@ export async function withLease(
   let admissions = 1;
   let answered: Answered;
   const pause = async (asked: Pause): Promise<void> => {
-    const { requestId } = lease;
+    const { requestId, lease: held } = lease;
     lease.stopRenewal();
     lease = withoutLease(call);
-    if (requestId !== undefined) deps.defer(deps.queue.cancel(requestId));
+    const ended = held && { keyId: call.key.id, leaseId: held.id };
+    if (requestId !== undefined) deps.defer(deps.queue.cancel(requestId, ended));
     await sleepUnlessGone(asked.ms, call.signal(), deps);
     if (requestId !== undefined) lease = await admitAgain(call, deps, plan, ++admissions, asked);
   };

@@ -90,8 +90,11 @@ export interface QueuePort {
   settle(settlement: Settlement, canBeLate: boolean): Promise<readonly BudgetAlert[]>;
   /** Books money that was spent outside of any lease. */
   spend(expense: Expense): void;
-  /** Takes back an admission that is not needed: it costs nothing then. Never throws. */
-  cancel(requestId: string): Promise<void>;
+  /**
+   * Takes back an admission that is not needed: it costs nothing then. `held` is its lease: where the object can't be reached,
+   * its end is reported later, or it would be taken for a request that died. Never throws.
+   */
+  cancel(requestId: string, held?: Pick<Settlement, "keyId" | "leaseId">): Promise<void>;
   /** Renews a lease until the returned function is called. */
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
 }

@@ -7,12 +7,11 @@
 import type { BudgetAlert } from "../budget-protocol.ts";
 import type { HeartbeatHooks } from "./heartbeat.ts";
 import { updatesOf, type Piggyback } from "./piggyback-buffer.ts";
-import { createTenantStates, type TenantState } from "./tenant-state.ts";
+import { createTenantStates } from "./tenant-state.ts";
 import {
   NO_WAIT,
   type AdmissionReply,
   type AdmissionRequest,
-  type Cancelled,
   type Expense,
   type Lease,
   type ObjectState,
@@ -23,6 +22,7 @@ import {
   type Settlement,
   type WaitRecord,
 } from "../protocol.ts";
+import { alertsOf, cancelled, NO_ALERTS, NOTHING_USED } from "./queue-replies.ts";
 import { createQueueCall, QueueUnreachable } from "./queue-call.ts";
 import {
   orTimeout,
@@ -56,6 +56,8 @@ export interface QueueClientDeps {
   readonly startTimer?: StartTimer;
 }
 
+type HeldLease = Pick<Settlement, "keyId" | "leaseId">;
+
 export interface TenantQueueClient {
   /**
    * Waits as long as the request allows, and until its start time. Replies `cancelled` when `signal` fires. Throws
@@ -73,8 +75,8 @@ export interface TenantQueueClient {
   settle(settlement: Settlement, canBeLate: boolean): Promise<readonly BudgetAlert[]>;
   /** Records money spent outside any lease; sent with the isolate's next call. */
   spend(expense: Expense): void;
-  /** Undoes an admission that is not needed: it costs nothing. Never throws. */
-  cancel(requestId: string): Promise<void>;
+  /** Undoes an admission that is not needed: it costs nothing. `held`: its lease, where it has one. Never throws. */
+  cancel(requestId: string, held?: HeldLease): Promise<void>;
   /** Renews a lease until the returned function is called. */
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
   readonly targets: SharedTargets;
@@ -216,7 +218,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       }
       if (answer.goInMs <= 0) return answer;
       if (await sleepUnlessAborted(answer.goInMs, signal, startTimer)) return answer;
-      defer(cancel(ask.requestId));
+      defer(cancel(ask.requestId, { keyId: ask.keyId, leaseId: answer.lease.id }));
       return cancelled(ask, { ...answer.wait, waitMs: now() - startedAt }, state);
     }
 
@@ -241,10 +243,13 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       });
     }
 
-    async function cancel(requestId: string): Promise<void> {
+    async function cancel(requestId: string, held?: HeldLease): Promise<void> {
       if (buffer.withdraw(requestId)) return;
       await call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId)).catch(() => {
-        // The deadline of the wait and the expiry of the lease do the same, only later.
+        // The deadline of a wait does the same, only later; a lease that expires would count as a request that died.
+        if (held === undefined) return;
+        buffer.settle({ requestId, ...held, ...NOTHING_USED });
+        sendSoon();
       });
     }
 
@@ -285,14 +290,4 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
   }
 
   return { forTenant };
-}
-
-const NO_ALERTS: readonly BudgetAlert[] = [];
-
-function alertsOf({ alerts = NO_ALERTS }: SettleReply, { requestId }: Settlement): readonly BudgetAlert[] {
-  return alerts.length === 0 ? alerts : alerts.filter((alert) => alert.requestId === requestId);
-}
-
-function cancelled({ configVersion }: AdmissionRequest, wait: WaitRecord, { epoch }: TenantState): Cancelled {
-  return { kind: "cancelled", wait, configVersion, epoch };
 }

@@ -37,6 +37,35 @@ describe("the ledger", { timeout: TIMEOUT_MS }, () => {
     expect(await playAll(deathCases, 0.15)).toBeGreaterThan(MIN_REQUESTS_OF_WORLD);
   });
 
+  it("has one request, and its cost, where the slot that it gave back for a Retry-After could not be reported", async () => {
+    const given: Case = {
+      requests: [
+        {
+          wire: "chat",
+          stream: false,
+          providers: ["openai"],
+          startAfterMs: 0,
+          leavesAfterMs: undefined,
+          hedgeAfterMs: undefined,
+          maxAttempts: 2,
+          firstByteMs: 200,
+        },
+      ],
+      fates: [
+        { kind: "refused", afterMs: 0, status: 529, retryAfterMs: 2000 },
+        { kind: "answer", afterMs: 0, paceMs: 0, hasUsage: true },
+      ],
+      outages: [{ atMs: 2, forMs: 5 }],
+      restarts: [],
+      deaths: [],
+      sleepsAfterMs: undefined,
+      hasBudget: true,
+    };
+    const counts = await play(given);
+    expect(counts.object.abandoned).toEqual([]);
+    expect(faultsOf(given, counts)).toEqual([]);
+  });
+
   it("holds no more and no less where object and isolate end", async () => {
     expect(await playAll(worstCases, 0.15)).toBeGreaterThan(MIN_REQUESTS_OF_WORLD);
   });

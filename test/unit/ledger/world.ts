@@ -178,9 +178,9 @@ async function playIn(
               };
             return answer;
           },
-          cancel(id) {
+          cancel(id, held) {
             if (admission?.requestId === id) admission = undefined;
-            return queue.cancel(id);
+            return queue.cancel(id, held);
           },
         },
         priceOf: () => PRICE,
