@@ -34,7 +34,7 @@ export function toDestination(
   const { name } = opened;
   if ("fault" in opened) return { name, fault: opened.fault };
   const { preset, gzip } = opened;
-  const { endpoint: presetEndpoint, extraHeaders } = PRESETS[preset];
+  const { endpoint: presetEndpoint, extraHeaders, encoding = "json" } = PRESETS[preset];
   const endpoint = opened.endpoint ?? presetEndpoint;
   if (endpoint === undefined) return { name, fault: "no_endpoint" };
   // Checked before each export: the record may be older than the deployment's rules.
@@ -44,6 +44,7 @@ export function toDestination(
     name,
     preset,
     gzip,
+    encoding: opened.encoding ?? encoding,
     url: tracesUrl(endpoint),
     headers: { ...extraHeaders, ...opened.headers },
     content: lesserMode(opened.content, allowedContent(tenantContent, rules)),

@@ -5,7 +5,7 @@
 
 import type { ContentMode, TraceContent } from "../content/content.ts";
 import { withContent } from "../content/content-render.ts";
-import { toLangfuse } from "./preset-attributes.ts";
+import { withPresetAttributes, type AttributeSet } from "./preset-attributes.ts";
 import type { TraceDestination } from "./destination.ts";
 import { encodeTrace, type EncodedTrace } from "../otlp/otlp.ts";
 import { PRESETS } from "../../tenants/records/destination-presets.ts";
@@ -32,14 +32,16 @@ export function createTraceEncoder(trace: FinishedTrace, content: TraceContent |
     return (plain ??= encodeTrace(trace));
   }
 
-  function encode(mode: ContentMode, maxChars: number, attributeSet: "langfuse" | undefined): string {
+  function encode(mode: ContentMode, maxChars: number, attributeSet: AttributeSet | undefined): string {
     const hasContent = mode !== "off" && content !== undefined;
     if (!hasContent && attributeSet === undefined) return encodePlain().spans;
     const key = `${hasContent ? `${mode}/${maxChars}` : "off"}/${attributeSet ?? ""}`;
     let spans = variants.get(key);
     if (spans === undefined) {
-      const shown = attributeSet === undefined ? trace : toLangfuse(trace);
-      spans = encodeTrace(hasContent ? withContent(shown, content, { mode, maxChars }) : shown).spans;
+      const shown = hasContent ? withContent(trace, content, { mode, maxChars }) : trace;
+      spans = encodeTrace(
+        attributeSet === undefined ? shown : withPresetAttributes(shown, attributeSet),
+      ).spans;
       variants.set(key, spans);
     }
     return spans;

@@ -1,10 +1,12 @@
 /**
- * Sends one OTLP/JSON body to one destination, with retries, and returns the result. It never throws and counts
+ * Sends one OTLP body to one destination, with retries, and returns the result. It never throws and counts
  * nothing. The body is byte-identical in each try.
  */
 
 import { encodeText } from "../../bytes/digest.ts";
 import { parseRetryAfter } from "../../runtime/retry-after.ts";
+import type { Encoding } from "../../tenants/records/destination-presets.ts";
+import { toProtobuf } from "../otlp/otlp-protobuf.ts";
 import { isRetryableStatus, RETRY_WINDOW_MS, retryDelayMs } from "./export-retry.ts";
 
 export interface Destination {
@@ -14,6 +16,8 @@ export interface Destination {
   /** Decrypted headers: they hold credentials and are never stored or logged. */
   readonly headers: Readonly<Record<string, string>>;
   readonly gzip: boolean;
+  /** JSON where absent. */
+  readonly encoding?: Encoding;
 }
 
 export interface SendPorts {
@@ -25,7 +29,7 @@ export interface SendPorts {
   readonly timeoutSignal: (ms: number) => AbortSignal;
 }
 
-/** The body of one POST, as it is sent. */
+/** The OTLP/JSON of one POST; a destination that wants Protobuf gets it written at each try. */
 export interface ExportPayload {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly isGzip: boolean;
@@ -111,19 +115,30 @@ export async function toPayload(body: Uint8Array<ArrayBuffer>, wantsGzip: boolea
   return { body: new Uint8Array(await new Response(packed).arrayBuffer()), isGzip: true };
 }
 
+/** What waits is JSON, so that a changed encoding holds for it too. */
+async function toEncoding({ gzip, encoding }: Destination, payload: ExportPayload): Promise<ExportPayload> {
+  if (encoding !== "protobuf") return payload;
+  const { body, isGzip } = payload;
+  const stream = new Blob([body]).stream();
+  const plain = isGzip ? stream.pipeThrough(new DecompressionStream("gzip")) : stream;
+  return toPayload(toProtobuf(await new Response(plain).text()), gzip);
+}
+
 /** One try. */
 export async function sendOnce(
-  { url, headers }: Destination,
-  { body, isGzip }: ExportPayload,
+  destination: Destination,
+  payload: ExportPayload,
   ports: Pick<SendPorts, "fetch" | "clock" | "timeoutSignal">,
 ): Promise<SendResult> {
+  const { url, headers, encoding } = destination;
   const signal = ports.timeoutSignal(ATTEMPT_TIMEOUT_MS);
-  const allHeaders = {
-    ...headers,
-    "content-type": "application/json",
-    ...(isGzip && { "content-encoding": "gzip" }),
-  };
   try {
+    const { body, isGzip } = await toEncoding(destination, payload);
+    const allHeaders = {
+      ...headers,
+      "content-type": encoding === "protobuf" ? "application/x-protobuf" : "application/json",
+      ...(isGzip && { "content-encoding": "gzip" }),
+    };
     // A redirect could carry the credential elsewhere, and no OTLP receiver needs one.
     const response = await ports.fetch(url, {
       method: "POST",
@@ -133,7 +148,9 @@ export async function sendOnce(
       signal,
     });
     const { status } = response;
-    if (response.ok) return judgeAnswer(status, await readText(response));
+    // A character for each byte of Protobuf.
+    const label = encoding === "protobuf" ? "latin1" : "utf-8";
+    if (response.ok) return judgeAnswer(status, await readText(response, label));
     await response.body?.cancel();
     if (status < 400) return { kind: "failed", reason: "redirect", mayRetry: false, status };
     return {
@@ -153,8 +170,7 @@ export async function sendOnce(
  * again.
  */
 function judgeAnswer(status: number, text: string): SendResult {
-  const rejected = rejectedSpans(text);
-  if (rejected === 0) return { kind: "ok", status };
+  if (rejectedSpans(text) === 0 && !hasRejectedBytes(text)) return { kind: "ok", status };
   return { kind: "failed", reason: "partial_success", mayRetry: false, status };
 }
 
@@ -171,6 +187,12 @@ function rejectedSpans(text: string): number {
   }
 }
 
+/** The same of a Protobuf answer: its first field holds a message whose first field is a count that isn't zero. */
+function hasRejectedBytes(text: string): boolean {
+  const at = text.charCodeAt(1) < 0x80 ? 2 : 3;
+  return text.startsWith("\n") && text[at] === "\b" && text[at + 1] !== "\0";
+}
+
 function findRejected(answer: unknown): number {
   if (typeof answer !== "object" || answer === null || !("partialSuccess" in answer)) return 0;
   const { partialSuccess } = answer;
@@ -180,9 +202,9 @@ function findRejected(answer: unknown): number {
 }
 
 /** Reads a response to its end, so that the connection can be reused; stops at one that is too long. */
-async function readText(response: Response): Promise<string> {
+async function readText(response: Response, label: string): Promise<string> {
   if (response.body === null) return "";
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder(label);
   const reader = response.body.getReader();
   let text = "";
   for (;;) {

@@ -12,8 +12,14 @@ export const PRESET_NAMES = [
   "new-relic",
   "langfuse",
   "jaeger",
+  "phoenix",
+  "mlflow",
 ] as const;
 export type PresetName = (typeof PRESET_NAMES)[number];
+
+/** OTLP's two encodings over HTTP. */
+export const ENCODINGS = ["json", "protobuf"] as const;
+export type Encoding = (typeof ENCODINGS)[number];
 
 interface HeaderRule {
   /** In lower case. */
@@ -35,7 +41,9 @@ interface Preset {
   /** Beyond this the back end cuts an attribute, which would leave broken JSON of a captured message. */
   readonly maxContentChars: number;
   /** Adds the attributes that the back end's own views need (telemetry/export/preset-attributes.ts). */
-  readonly attributeSet?: "langfuse";
+  readonly attributeSet?: "langfuse" | "phoenix" | "mlflow";
+  /** Used where the record names none: JSON, unless the back end takes nothing but the other. */
+  readonly encoding?: Encoding;
 }
 
 const KB = 1024;
@@ -102,6 +110,24 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     maxBodyBytes: COMMON_BODY_BYTES,
     maxContentChars: COMMON_CONTENT_CHARS,
   },
+  phoenix: {
+    endpointForm: "https://phoenix.example",
+    headers: [],
+    extraHeaders: {},
+    maxBodyBytes: COMMON_BODY_BYTES,
+    maxContentChars: COMMON_CONTENT_CHARS,
+    attributeSet: "phoenix",
+    // Answers JSON with 415.
+    encoding: "protobuf",
+  },
+  mlflow: {
+    endpointForm: "https://mlflow.example",
+    headers: [{ name: "x-mlflow-experiment-id", faultOf: experimentFault }],
+    extraHeaders: {},
+    maxBodyBytes: COMMON_BODY_BYTES,
+    maxContentChars: COMMON_CONTENT_CHARS,
+    attributeSet: "mlflow",
+  },
 };
 
 /** Set by the exporter or by the connection itself: one of the record's would break the request, or lie about it. */
@@ -162,6 +188,10 @@ export function findDestinationFaults(
 function tokenFault(value: string): string | undefined {
   if (value === "") return "is empty";
   return /\s/.test(value) ? "must be the key alone, without a word before it" : undefined;
+}
+
+function experimentFault(value: string): string | undefined {
+  return /^\d+$/.test(value) ? undefined : "must be the number of an experiment";
 }
 
 /** `Basic base64(user:password)`, each part of the vendor's own form. */

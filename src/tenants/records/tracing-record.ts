@@ -2,7 +2,7 @@
 
 import * as z from "zod/mini";
 import { headersSchema } from "./account-record.ts";
-import { findDestinationFaults, PRESET_NAMES } from "./destination-presets.ts";
+import { ENCODINGS, findDestinationFaults, PRESET_NAMES } from "./destination-presets.ts";
 import { recordName as NAME } from "./record-name.ts";
 import { isMask } from "./sealing.ts";
 
@@ -16,6 +16,8 @@ const destinationSchema = z
     endpoint: z.optional(z.url()),
     headers: headersSchema,
     gzip: z._default(z.boolean(), false),
+    /** Of the bodies; where absent, the preset's. */
+    encoding: z.optional(z.enum(ENCODINGS)),
     /** Whether prompts and answers are sent; never more than the tenant's own `content`. */
     content: z._default(contentMode, "off"),
   })

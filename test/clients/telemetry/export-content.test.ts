@@ -209,6 +209,41 @@ describe("a preset", () => {
     expect(checkTrace(spans, { gets: ["langfuse"] })).toEqual([]);
   });
 
+  test("of Phoenix or MLflow makes its views count a request once and show what was said", async () => {
+    const [phoenix, mlflow] = await Promise.all([
+      startReceiver(["content", "phoenix"]),
+      startReceiver(["content", "mlflow"]),
+    ]);
+    const destinations = [
+      { name: "p", preset: "phoenix", endpoint: phoenix.url, content: "full" },
+      {
+        name: "m",
+        preset: "mlflow",
+        endpoint: mlflow.url,
+        headers: { "x-mlflow-experiment-id": "1" },
+        content: "full",
+        encoding: "protobuf",
+      },
+    ];
+    const { canary, traceId } = await talk(await tenantWith({ content: "full", destinations }));
+    const inPhoenix = await phoenix.waitForTrace(traceId);
+    const inMlflow = await mlflow.waitForTrace(traceId);
+    for (const receiver of [phoenix, mlflow])
+      expect(receiver.exports[0]?.headers["content-type"]).toBe("application/x-protobuf");
+    const kinds = inPhoenix.map(({ attributes }) => attributes["openinference.span.kind"] ?? "a call");
+    expect(kinds.filter((kind) => kind !== "CHAIN")).toEqual(["a call"]);
+    const root = (spans: readonly FlatSpan[]) => spans.find(({ kind }) => kind === 2)?.attributes ?? {};
+    expect(root(inPhoenix)).toMatchObject({
+      "input.value": expect.stringContaining(canary),
+      "output.value": expect.stringContaining(canary),
+    });
+    expect(root(inMlflow)).toMatchObject({
+      "mlflow.spanType": "CHAIN",
+      "gen_ai.input.messages": expect.stringContaining(canary),
+      "gen_ai.output.messages": expect.stringContaining(canary),
+    });
+  });
+
   test("is checked when the record is written, and its secret is never shown", async () => {
     const { id } = await tenantWith({});
     const put = (headers: Readonly<Record<string, string>>) =>

@@ -50,6 +50,14 @@ export function checkOtlpMetrics(body: unknown): string[] {
   return check(metricsRequest, body);
 }
 
+/** The OTLP/JSON of a Protobuf body of traces, read by the protocol's own definitions; throws where it can't be read. */
+export function protobufToJson(bytes: Uint8Array): string {
+  const message = traceRequest.toObject(traceRequest.decode(bytes), { longs: String, bytes: Array });
+  return JSON.stringify(message, (name, value: unknown) =>
+    HEX_ID_LENGTH.has(name) && Array.isArray(value) ? Buffer.from(value).toString("hex") : value,
+  );
+}
+
 function check(type: protobuf.Type, body: unknown): string[] {
   const violations: string[] = [];
   checkMessage(type, body, "$", (path, problem) => violations.push(`${path}: ${problem}`));

@@ -1,9 +1,10 @@
-// A real OTLP/HTTP JSON receiver on node:http that a test can make slow, broken or picky, and that keeps every byte it got.
+// A real OTLP/HTTP receiver on node:http, JSON and Protobuf, that a test can make slow, broken or picky, and that keeps every byte it got.
 // A span counts only when its export was answered with success, so a retried export is not seen twice. When it closes, all it got
 // is judged (check-exports.ts).
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
+import { protobufToJson } from "../checkers/otlp-proto.ts";
 import { checkExports } from "../checkers/check-exports.ts";
 import { flattenSpans, type FlatSpan, type ReceivedExport } from "../checkers/otlp-spans.ts";
 import type { TraceCheck } from "../checkers/trace-invariants.ts";
@@ -70,9 +71,9 @@ export async function startOtlpReceiver({ gets = [] }: Pick<TraceCheck, "gets"> 
     const isMetrics = path.endsWith(METRICS_PATH);
     const now = isMetrics ? {} : behaviour;
     const wireBytes = await readAll(request);
-    const text = (
-      request.headers["content-encoding"] === "gzip" ? gunzipSync(wireBytes) : wireBytes
-    ).toString();
+    const bytes = request.headers["content-encoding"] === "gzip" ? gunzipSync(wireBytes) : wireBytes;
+    const isProtobuf = request.headers["content-type"] === "application/x-protobuf";
+    const text = isProtobuf ? protobufToJson(bytes) : bytes.toString();
     const isAnswered = now.hang !== true && now.reset !== true;
     const status = isAnswered ? (now.status ?? 200) : undefined;
     const received = toExport({

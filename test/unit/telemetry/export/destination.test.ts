@@ -24,6 +24,8 @@ const RIGHT: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   datadog: { headers: { "DD-API-KEY": "0123456789abcdef" } },
   "new-relic": { headers: { "api-key": "0123NRAL" } },
   langfuse: { headers: { authorization: basic("pk-lf-1:sk-lf-2") } },
+  phoenix: { endpoint: "https://phoenix.example" },
+  mlflow: { endpoint: "https://mlflow.example", headers: { "X-MLflow-Experiment-Id": "1" } },
 };
 
 function write(destination: Readonly<Record<string, unknown>>) {
@@ -61,6 +63,14 @@ describe("a preset", () => {
     ["new-relic", { headers: { "api-key": " " } }, "headers.api-key"],
     ["langfuse", { headers: { authorization: basic("sk-lf-2:pk-lf-1") } }, "headers.authorization"],
     ["langfuse", { headers: { authorization: "Basic not base64!" } }, "headers.authorization"],
+    ["phoenix", {}, "endpoint"],
+    ["mlflow", { endpoint: "https://m.example" }, "headers.x-mlflow-experiment-id"],
+    [
+      "mlflow",
+      { endpoint: "https://m.example", headers: { "x-mlflow-experiment-id": "Default" } },
+      "headers.x-mlflow-experiment-id",
+    ],
+    ["otlp", { endpoint: "https://c.example", encoding: "grpc" }, "encoding"],
     ["splunk", { endpoint: "https://s.example" }, "preset"],
     ["otlp", { endpoint: "https://c.example", headers: { Host: "evil.example" } }, "headers.Host"],
     [

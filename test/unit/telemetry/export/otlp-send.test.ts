@@ -1,12 +1,14 @@
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { retryDelayMs } from "../../../../src/telemetry/export/export-retry.ts";
 import {
   sendExport,
+  sendPayload,
   tracesUrl,
   type Destination,
   type SendPorts,
 } from "../../../../src/telemetry/export/otlp-send.ts";
+import { protobufToJson } from "../../../support/checkers/otlp-proto.ts";
 import { NOON } from "../../../support/fakes/fake-trace.ts";
 
 const DESTINATION: Destination = {
@@ -181,6 +183,53 @@ describe("an export", () => {
     const { ports } = network(new Response(endless));
     expect((await sendExport(DESTINATION, "{}", ports)).kind).toBe("delivered");
     expect(chunks).toBeLessThan(12);
+  });
+});
+
+describe("an export as Protobuf", () => {
+  const protobuf: Destination = { ...DESTINATION, encoding: "protobuf" };
+  const span = { traceId: "4bf92f3577b34da6a3ce929d0e0e4736", name: "x".repeat(5000), kind: 2 };
+  const json = JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] });
+
+  test("says so, and is packed where the destination asks", async () => {
+    const { ports, requests, bytes } = network(status(503), new Response(null), new Response(null));
+    await sendExport(protobuf, json, ports);
+    await sendExport({ ...protobuf, gzip: true }, json, ports);
+    const written = bytes.map((body) => Buffer.from(body as Uint8Array));
+    expect(protobufToJson(written[0] ?? Buffer.of())).toBe(json);
+    expect(written[1]).toEqual(written[0]);
+    expect(gunzipSync(written[2] ?? "")).toEqual(written[0]);
+    expect(requests.map(({ headers }) => headers)).toEqual([
+      { ...DESTINATION.headers, "content-type": "application/x-protobuf" },
+      { ...DESTINATION.headers, "content-type": "application/x-protobuf" },
+      { ...DESTINATION.headers, "content-type": "application/x-protobuf", "content-encoding": "gzip" },
+    ]);
+  });
+
+  test("is written from what waits packed", async () => {
+    const { ports, bytes } = network(new Response(null));
+    const waiting = { body: new Uint8Array(gzipSync(json)), isGzip: true };
+    expect((await sendPayload(protobuf, waiting, ports)).kind).toBe("delivered");
+    expect(protobufToJson(bytes[0] as Uint8Array)).toBe(json);
+  });
+
+  test.each<[string, readonly number[], boolean]>([
+    ["an empty answer", [], true],
+    ["a partial success without spans", [0x0a, 0x00], true],
+    ["a warning of eight characters", [0x0a, 0x0a, 0x12, 0x08, ...Buffer.from("careful!")], true],
+    ["refused spans", [0x0a, 0x02, 0x08, 0x03], false],
+    [
+      "refused spans with a long word",
+      [0x0a, 0xcc, 0x01, 0x08, 0x80, 0x01, 0x12, 0xc6, 0x01, ...Array<number>(198).fill(0x61)],
+      false,
+    ],
+    ["none refused, in so many words", [0x0a, 0x02, 0x08, 0x00], true],
+  ])("reads %s", async (_, answer, isDelivered) => {
+    const { ports } = network(new Response(Uint8Array.from(answer)));
+    const delivery = await sendExport(protobuf, json, ports);
+    expect(delivery).toMatchObject(
+      isDelivered ? { kind: "delivered" } : { reason: "partial_success", mayRetry: false },
+    );
   });
 });
 
