@@ -1,11 +1,13 @@
 /**
  * Writes src/pricing/price-table.ts from the installed @pydantic/genai-prices, for today or for the day given as its argument:
- * `npm run prices -- 2026-11-25`, after that package was updated. A script, not part of the Worker.
+ * `npm run prices -- 2026-11-25`, after that package was updated; and says what that changes. A script, not part of the Worker.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProvider } from "@pydantic/genai-prices";
+import { PRICE_TABLE, PRICES_AS_OF } from "../../pricing/price-table.ts";
 import { compilePrices } from "./compile-prices.ts";
+import { comparePrices, renderChanges } from "./price-changes.ts";
 
 const day = process.argv[2] ?? new Date().toISOString().slice(0, "YYYY-MM-DD".length);
 if (!/^\d{4}-\d{2}-\d{2}$/.test(day)) throw new Error(`Not a day like 2026-11-25: ${day}`);
@@ -41,6 +43,9 @@ ${Object.entries(table.sheets)
 };
 `,
 );
+
+console.log(`Prices of ${day}, where those of ${PRICES_AS_OF} were:`);
+console.log(renderChanges(comparePrices(PRICE_TABLE, table)));
 
 /** An object key as the formatter leaves it: quoted only where it must be. */
 function key(name: string): string {
