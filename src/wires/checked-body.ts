@@ -58,7 +58,7 @@ export function checkFields<T extends z.ZodMiniType>(schema: T, body: JsonRecord
   const issue = parsed.error.issues[0];
   const param = (issue?.path ?? []).map(formatStep).join("").replace(/^\./, "");
   const isMissing = issue?.path.length === 1 && body[param] === undefined;
-  const fault = isMissing ? "it is required" : (issue?.message ?? "invalid").replace(/^Invalid input: /, "");
+  const fault = isMissing ? "it is required" : (issue?.message ?? "is not valid");
   return refuse(param, fault);
 }
 
