@@ -46,6 +46,7 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   // Data plane: a gateway key is needed.
   app.use("/v1/*", cors, authenticate);
   app.post("/v1/chat/completions", endpoint("chat"), generation(openAiChat));
+  app.post("/v1/completions", endpoint("completions"), forwarded("/completions", "text_completion"));
   app.post("/v1/responses", endpoint("responses"), generation(openAiResponses));
   app.post("/v1/embeddings", endpoint("embeddings"), generation(openAiEmbeddings));
   app.post("/v1/messages", endpoint("messages"), generation(anthropicMessages));

@@ -36,6 +36,7 @@ export function readMediaUnits(operation: Operation, fields: MediaFields): Media
     case "transcription":
       return { kind: "sound", seconds: fields.file === undefined ? 0 : secondsOf(fields.file) };
     case "chat":
+    case "text_completion":
     case "embeddings":
     case "moderation":
     case "rerank":

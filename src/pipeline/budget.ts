@@ -37,7 +37,7 @@ export function reservationOf(call: BareCall, plan: Plan | undefined, deps: Deps
   const expected = plan && deps.targets.outputLengths.expected(bundle.id, plan.targets[0].label);
   if (plan === undefined || !hasBudget(call)) return estimateTokens(chat, expected);
   // A vendor's own call has a plan only where its body was read.
-  const isText = chat.operation === "chat" || chat.operation === "proxy";
+  const isText = GENERATES_TEXT.has(chat.operation);
   const isOpenEnded = isText && chat.params.maxOutputTokens === undefined;
   const tokens = estimateTokens(chat, expected ?? (isOpenEnded ? OUTPUT_FLOOR_TOKENS : undefined));
   let dearest: number | undefined;
@@ -52,6 +52,8 @@ export function reservationOf(call: BareCall, plan: Plan | undefined, deps: Deps
   if (keepsOutUnpriced(call)) throw unpriced(plan.targets[0].label);
   return tokens;
 }
+
+const GENERATES_TEXT: ReadonlySet<string> = new Set(["chat", "text_completion", "proxy"]);
 
 /** Operations that vendors do not bill. */
 const FREE_OPERATIONS: ReadonlySet<string> = new Set(["moderation"]);

@@ -12,6 +12,7 @@ export type WireName = string;
 /** What the client asked to be done, in the words of the GenAI semantic conventions. */
 export type Operation =
   | "chat"
+  | "text_completion"
   | "embeddings"
   // Not of the conventions: what is forwarded without being understood.
   | "image_generation"

@@ -180,9 +180,9 @@ export function countUsage(
 
 const NO_TOKENS: TokenUsage = { inputTokens: 0, outputTokens: 0 };
 
-/** Whether a vendor's own call was understood: its prompt can be estimated then. */
+/** Whether a call that is passed on was understood: its prompt can be estimated then. */
 export function isReadCall({ operation, body }: ChatRequest): boolean {
-  return operation === "proxy" && Object.keys(body).length > 0;
+  return (operation === "proxy" || operation === "text_completion") && Object.keys(body).length > 0;
 }
 
 /**

@@ -9,6 +9,7 @@ import { isRecord, recordOf, textOf } from "../../json/fields.ts";
 import type { UpstreamWire } from "../../wires/upstream-wire.ts";
 import { summarise } from "./answer-summary.ts";
 import { createSseParser, type ServerSentEvent } from "../../bytes/sse.ts";
+import { textTokens } from "../../pricing/estimate/text-tokens.ts";
 import type { MediaReport } from "../../pricing/media-usage.ts";
 
 export interface Inspector {
@@ -29,18 +30,29 @@ export function inspectWire(wire: UpstreamWire, contentType: string): Inspector 
 
 /** Reads the `usage` of an answer, as OpenAI's other APIs have it: in a JSON body, or in the last event of a stream. */
 export function inspectUsage(contentType: string): Inspector | undefined {
-  if (isEvents(contentType)) return inspectUsageEvents();
+  if (isEvents(contentType)) return inspectUsageEvents((data) => data.includes('"usage"'));
   return isJson(contentType) ? inspectJson(readUsageOnly) : undefined;
 }
 
-/** Of the events' texts only those are read that name a usage: the others hold images and sound. */
-function inspectUsageEvents(): Inspector {
+/** The same of OpenAI's text completions, with the length of their texts: what is counted where no usage came. */
+export function inspectTexts(contentType: string): Inspector | undefined {
+  return isEvents(contentType)
+    ? inspectUsageEvents((data) => data.startsWith("{"))
+    : inspectUsage(contentType);
+}
+
+/** `isRead`: of other events than those that name a usage, most hold images and sound. */
+function inspectUsageEvents(isRead: (data: string) => boolean): Inspector {
   const parser = createSseParser();
   let found: AnswerSummary | undefined;
   let isReadable = true;
   const read = (events: readonly ServerSentEvent[]): void => {
-    for (const { data } of events)
-      if (data.includes('"usage"')) found = readUsageOnly(JSON.parse(data)) ?? found;
+    for (const { data } of events) if (isRead(data)) add(readUsageOnly(JSON.parse(data)));
+  };
+  const add = (next: AnswerSummary | undefined): void => {
+    if (next === undefined) return;
+    const writtenTokens = (found?.writtenTokens ?? 0) + next.writtenTokens;
+    found = { ...found, ...next, writtenTokens };
   };
   const attempt = (step: () => void): void => {
     if (!isReadable) return;
@@ -129,9 +141,15 @@ function readUsageOnly(body: unknown): AnswerSummary | undefined {
     finishReasons: [],
     hasToolCalls: false,
     isRefusal: false,
-    writtenTokens: 0,
+    writtenTokens: textsOf(body["choices"]),
     media: readMediaReport(body),
   };
+}
+
+/** Tokens of the texts of a text completion. */
+function textsOf(choices: unknown): number {
+  if (!Array.isArray(choices)) return 0;
+  return choices.reduce((sum: number, choice) => sum + textTokens(textOf(recordOf(choice)["text"]) ?? ""), 0);
 }
 
 /** How many images came, and how long the sound was. */

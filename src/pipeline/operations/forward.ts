@@ -1,6 +1,6 @@
 /**
- * Requests that are passed on to an OpenAI-compatible target without being understood: images, speech, transcriptions,
- * moderations, reranking. Routed, limited, retried and traced like a generation, with the model's name put in; never cached.
+ * Requests that are passed on to an OpenAI-compatible target without being understood: text completions, images, speech,
+ * transcriptions, moderations, reranking. Routed, limited, retried and traced like a generation, with the model's name put in; never cached.
  */
 
 import { callTargets, openAttempts } from "../attempts/attempts.ts";
@@ -8,7 +8,7 @@ import type { OpenExchange } from "../attempts/attempt-context.ts";
 import { withLease } from "../lease.ts";
 import { GatewayError } from "../../errors.ts";
 import type { ForwardExchange } from "../attempts/exchange.ts";
-import { inspectUsage } from "../answers/inspectors.ts";
+import { inspectTexts, inspectUsage } from "../answers/inspectors.ts";
 import { nativeUrl } from "../../upstream/native-url.ts";
 import type { BareCall, Deps, Generation } from "../ports.ts";
 import { routeFresh } from "../routed.ts";
@@ -44,9 +44,13 @@ function openForward(
     !provider.nativeHeaders ||
     baseUrl === undefined
   ) {
-    throw new GatewayError("invalid_request", `'${account.name}' speaks another API: it has no ${path}.`, {
-      param: "model",
-    });
+    throw new GatewayError(
+      "invalid_request",
+      `'${account.name}' speaks another API: it has no ${path}. Name a model of an OpenAI-compatible provider.`,
+      {
+        param: "model",
+      },
+    );
   }
   return {
     kind: "forward",
@@ -62,6 +66,6 @@ function openForward(
     upstreamWireName: undefined,
     isSameWire: true,
     dropped: [],
-    inspect: inspectUsage,
+    inspect: path === "/completions" ? inspectTexts : inspectUsage,
   };
 }

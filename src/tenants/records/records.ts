@@ -65,6 +65,7 @@ const MAX_METADATA_PAIRS = 16;
 /** What a key may call: the endpoints of the data plane. */
 export const ENDPOINTS = [
   "chat",
+  "completions",
   "responses",
   "messages",
   "gemini",

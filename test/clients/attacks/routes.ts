@@ -71,6 +71,7 @@ const TENANT = "/tenants/:tenant";
 export const WALKED: readonly WalkedRoute[] = [
   { method: "GET", path: "/healthz", plane: "open", status: 200 },
   data("/v1/chat/completions", { messages: words }),
+  data("/v1/completions", { model: "account/completion", prompt: "hi" }),
   data("/v1/responses", { input: "hi" }),
   data("/v1/embeddings", { input: "hi" }),
   data("/v1/messages", { max_tokens: 5, messages: words }),

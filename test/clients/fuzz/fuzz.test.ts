@@ -64,6 +64,8 @@ function dataBases({ tenant }: CanaryStack): readonly BaseRequest[] {
   const words = { model: "up-answered", input: say("input"), prompt: say("prompt") };
   const others = [
     post("embeddings", "/v1/embeddings", words),
+    post("completions", "/v1/completions", words),
+    post("completions streamed", "/v1/completions", { ...words, stream: true }),
     post("images", "/v1/images/generations", words),
     post("speech", "/v1/audio/speech", words),
     post("transcription", "/v1/audio/transcriptions", words),

@@ -317,6 +317,29 @@ export const ANSWERED: readonly Scenario[] = [
     },
   },
   {
+    name: "text completion",
+    done: "`/v1/completions`: forwarded, billed by its usage.",
+    tree: [
+      "POST /v1/completions ok 200",
+      ...ENTRY,
+      "  admission",
+      "    queue.wait",
+      "  text_completion m 200 ok",
+      ...SETTLED,
+    ],
+    async play(context) {
+      const { key } = await context.tenant();
+      const answer = {
+        choices: [{ index: 0, text: " upon" }],
+        usage: { prompt_tokens: 1, completion_tokens: 1 },
+      };
+      const model = context.model("m", { kind: "raw", body: JSON.stringify(answer) });
+      return context.spansOf(
+        await context.send("/v1/completions", { key, ...post({ model: `up/${model}`, prompt: "Once" }) }),
+      );
+    },
+  },
+  {
     name: "proxied",
     done: "A call of the vendor's own API: `/proxy/{provider}/…`.",
     tree: [

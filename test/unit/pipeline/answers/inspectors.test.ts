@@ -1,6 +1,11 @@
 // What is read of answers that are passed on: usage in every format that is known, nothing and no fault in any other.
 import { describe, expect, test } from "vitest";
-import { inspectUsage, inspectWire, type Inspector } from "../../../../src/pipeline/answers/inspectors.ts";
+import {
+  inspectTexts,
+  inspectUsage,
+  inspectWire,
+  type Inspector,
+} from "../../../../src/pipeline/answers/inspectors.ts";
 import { providerOf } from "../../../../src/providers/registry.ts";
 import { fixtureBytes, SPLITS } from "../../../support/builders/wire-fixtures.ts";
 
@@ -52,4 +57,21 @@ test.each([
   const inspector = inspectUsage("application/json");
   inspector?.push(new TextEncoder().encode(JSON.stringify(body)));
   expect(inspector?.summary()?.usage).toEqual(usage);
+});
+
+test("of text completions the texts count, and the usage of whichever event has it", () => {
+  const choice = (text: string) => ({ choices: [{ index: 0, text }], usage: null });
+  const usage = { prompt_tokens: 5, completion_tokens: 2 };
+  const stream = [choice("Once upon "), { choices: [], usage }, choice("a time")];
+  const text = [...stream.map((event) => JSON.stringify(event)), "[DONE]"]
+    .map((data) => `data: ${data}\n\n`)
+    .join("");
+  const inspector = inspectTexts("text/event-stream");
+  feed(inspector, new TextEncoder().encode(text), 7);
+  const summary = inspector?.summary();
+  expect(summary?.usage).toEqual({ inputTokens: 5, outputTokens: 2 });
+  expect(summary?.writtenTokens).toBeGreaterThan(2);
+  const whole = inspectTexts("application/json");
+  whole?.push(new TextEncoder().encode(JSON.stringify(choice("Once upon a time"))));
+  expect(whole?.summary()?.writtenTokens).toBeGreaterThan(2);
 });
