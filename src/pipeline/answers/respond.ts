@@ -54,7 +54,8 @@ async function answerWhole(
   const { attempts, turn, span, startedAt } = context;
   const { call, deps } = attempts;
   const received = await readHeld(context, upstreamCall, idleMs);
-  const { answer, choices = [], format } = read(context, received, exchange, upstreamCall);
+  const isEvents = isEventStream(upstreamCall);
+  const { answer, choices = [], format } = read(context, received, exchange, upstreamCall.name, isEvents);
   deps.content?.note(call, span.ref, () => choices);
   // Before the claim: an answer that comes too late costs as much.
   const bill = billAnswer(context, answer, countUsage(call.chat, answer, false), false);
@@ -66,8 +67,7 @@ async function answerWhole(
     status: upstreamCall.response.status,
     reported: reportedOf(context),
   });
-  const body =
-    exchange.isSameWire && !isEventStream(upstreamCall) ? received : formatSpanned(context, format);
+  const body = exchange.isSameWire && !isEvents ? received : formatSpanned(context, format);
   return {
     generation: toGeneration(body, exchange, call.chat),
     ended: {
@@ -87,10 +87,10 @@ function read(
   { attempts, report }: AnswerContext,
   received: string,
   exchange: ChatExchange | EmbeddingExchange,
-  upstreamCall: UpstreamCall,
+  name: string,
+  isEvents: boolean,
 ): ReadAnswer {
-  const { name } = upstreamCall;
-  if (exchange.kind === "embeddings" || !isEventStream(upstreamCall))
+  if (exchange.kind === "embeddings" || !isEvents)
     return exchange.read(parseBody(received, exchange, name), report);
   const { answer, body } = wholeFromEvents(received, exchange, attempts.call.chat, name);
   return { answer, format: () => body };
