@@ -1,7 +1,7 @@
 // What an upstream or a vendor's own call may not do to a tenant's limits, through HTTP: a count that can't be true is not booked,
 // and a call under /proxy reserves what it says.
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { adminJson } from "../../support/clients/admin-client.ts";
+import { adminJson, TEST_VARS } from "../../support/clients/admin-client.ts";
 import { chat, spansOf } from "../../support/clients/chat-client.ts";
 import { makeKey, makeTenant, type TestTenant } from "../../support/clients/test-tenant.ts";
 import { startGatewayStack, uniqueModel, type GatewayStack } from "../../support/servers/gateway-stack.ts";
@@ -40,6 +40,29 @@ test("a prompt of a million million tokens locks no key out and spends nothing, 
   });
   expect((await chat(stack, other.key, { model: `up/${model}` })).status).toBe(200);
   expect(await spentUsd(tenant)).toBeLessThan(0.001);
+});
+
+test.each([
+  ["priority", "0.075", undefined],
+  // Prepaid: the list has no price for it.
+  ["scale", "0.045", "tier:scale"],
+])("an answer in the tier %s costs %s dollars, and says what that leaves out", async (tier, usd, missing) => {
+  const usage = { prompt_tokens: 100_000, completion_tokens: 50_000, total_tokens: 150_000 };
+  const choices = [{ index: 0, finish_reason: "stop", message: { role: "assistant", content: "Hello" } }];
+  const body = JSON.stringify({ id: "c", model: "gpt-4o-mini", choices, usage, service_tier: tier });
+  stack.upstream.script("gpt-4o-mini", { kind: "raw", body });
+  const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
+  const answer = await chat(stack, tenant.key, { model: "up/gpt-4o-mini" });
+  expect(answer.headers.get("x-headgate-cost-usd")).toBe(usd);
+  expect(answer.headers.get("x-headgate-cost-missing") ?? undefined).toBe(missing);
+  const root = (await spansOf(stack, answer)).find(({ name }) => name.startsWith("POST "));
+  expect(root?.attributes["gateway.cost.basis"]).toBe(missing === undefined ? "list" : "partial");
+  const drawn = await fetch(`${stack.gateway.url}/admin/traces/${answer.traceId}?width=160`, {
+    headers: { authorization: `Bearer ${TEST_VARS["ADMIN_TOKEN"]}`, accept: "text/plain" },
+  });
+  expect((await drawn.text()).includes("at least $")).toBe(missing !== undefined);
+  // A settlement may go with the next call, a second later.
+  await vi.waitFor(async () => expect(await spentUsd(tenant)).toBeCloseTo(Number(usd), 6), 5000);
 });
 
 /** `leaveAfterMs`: as a client that is gone after that time. */
