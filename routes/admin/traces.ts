@@ -22,7 +22,7 @@ const TRACE_ID = /^[0-9a-f]{32}$/;
 
 export const adminTraces = new Hono<AppEnv>()
   .get("/traces", async (c) => {
-    const query = parseTraceQuery(new URL(c.req.url).searchParams);
+    const query = parseTraceQuery(new URL(c.req.url).searchParams, c.var.services.now());
     const { items, cursor } = await c.var.services.traces.search(query);
     return c.json({
       items: items.map(toListItem),

@@ -26,13 +26,17 @@ export function buildCondition(filters: TraceFilters, before: number): SearchQue
     terms.push(term);
     bindings.push(value);
   };
-  const { status, model, route, minMs, maxMs, sinceAt, untilAt } = filters;
+  const { status, model, route, key, outcome, cache, idPart, minMs, maxMs, sinceAt, untilAt } = filters;
   add("id < ?", untilAt === undefined ? before : Math.min(before, untilAt * SLOTS_PER_MS));
   if (sinceAt !== undefined) add("id >= ?", sinceAt * SLOTS_PER_MS);
   if (status === "error") terms.push("is_error = 1");
   else if (status !== undefined) add("status = ?", status);
   if (model !== undefined) add("model = ?", model);
   if (route !== undefined) add("route = ?", route);
+  if (key !== undefined) add("key_id = ?", key);
+  if (outcome !== undefined) add("outcome = ?", outcome);
+  if (cache !== undefined) add("cache = ?", cache);
+  if (idPart !== undefined) add("instr(trace_id || char(0) || request_id, ?) > 0", idPart.toLowerCase());
   if (minMs !== undefined) add("duration_ms >= ?", minMs);
   if (maxMs !== undefined) add("duration_ms <= ?", maxMs);
   return { where: terms.join(" AND "), bindings };

@@ -44,6 +44,11 @@ export interface TraceFilters {
   readonly status?: number | "error";
   readonly model?: string;
   readonly route?: string;
+  readonly key?: string;
+  readonly outcome?: string;
+  readonly cache?: string;
+  /** A part of the trace's id or the request's, in any case. */
+  readonly idPart?: string;
   readonly minMs?: number;
   readonly maxMs?: number;
   /** Ms since the epoch; from `sinceAt` on and before `untilAt`. */

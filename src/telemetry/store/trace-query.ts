@@ -3,7 +3,7 @@
  * is a 400 that names it: a misspelt filter must not be ignored. Pure.
  */
 
-import { GatewayError } from "../../errors.ts";
+import { checkNames, parseTime, wrongParameter as wrong } from "./query-parameters.ts";
 import { NEWEST } from "./store-query.ts";
 import { NAME_PATTERN } from "../../tenants/records/record-name.ts";
 import { UNKNOWN_TENANT, type TraceFilters } from "./stored-trace.ts";
@@ -17,6 +17,10 @@ const NAMES = [
   "status",
   "model",
   "route",
+  "key",
+  "outcome",
+  "cache",
+  "q",
   "min_ms",
   "max_ms",
   "since",
@@ -41,11 +45,8 @@ export interface TraceQuery {
 }
 
 /** Reads the parameters; throws `invalid_request` that names the first wrong one. */
-export function parseTraceQuery(parameters: URLSearchParams): TraceQuery {
-  for (const name of parameters.keys()) {
-    if (!NAMES.some((known) => known === name)) throw wrong(name, `is unknown. Use ${NAMES.join(", ")}`);
-    if (parameters.getAll(name).length > 1) throw wrong(name, "is given more than once");
-  }
+export function parseTraceQuery(parameters: URLSearchParams, now: number): TraceQuery {
+  checkNames(parameters, (name) => NAMES.some((known) => known === name), NAMES);
   const read = <T>(name: ParameterName, parse: (text: string, name: string) => T): T | undefined => {
     const text = parameters.get(name);
     return text === null ? undefined : parse(text, name);
@@ -54,10 +55,14 @@ export function parseTraceQuery(parameters: URLSearchParams): TraceQuery {
     status: read("status", parseStatus),
     model: read("model", parseText),
     route: read("route", parseText),
+    key: read("key", parseText),
+    outcome: read("outcome", parseText),
+    cache: read("cache", parseText),
+    idPart: read("q", parseText),
     minMs: read("min_ms", parseCount),
     maxMs: read("max_ms", parseCount),
-    sinceAt: read("since", parseTime),
-    untilAt: read("until", parseTime),
+    sinceAt: read("since", (text, name) => parseTime(text, name, now)),
+    untilAt: read("until", (text, name) => parseTime(text, name, now)),
   };
   if (filters.minMs !== undefined && filters.maxMs !== undefined && filters.minMs > filters.maxMs) {
     throw wrong("max_ms", "must not be below min_ms");
@@ -123,25 +128,9 @@ function parseLimit(text: string, name: string): number {
   return limit;
 }
 
-/** A date with a time and an offset: without an offset the time would be ambiguous. */
-const ISO_8601 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
-
-function parseTime(text: string, name: string): number {
-  // An unencoded plus sign of an offset arrives as a space.
-  const written = text.replace(" ", "+");
-  const at = ISO_8601.test(written) ? Date.parse(written) : Number.NaN;
-  if (Number.isNaN(at) || at < 0)
-    throw wrong(name, "must be a time in ISO 8601 such as 2026-11-25T09:30:00Z");
-  return at;
-}
-
 type Filled<T> = { [key in keyof T]?: Exclude<T[key], undefined> };
 
 function withoutUndefined<T extends object>(filters: T): Filled<T> {
   // Without its undefined values, the object has this type.
   return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined)) as Filled<T>;
-}
-
-function wrong(name: string, fault: string): GatewayError {
-  return new GatewayError("invalid_request", `The parameter '${name}' ${fault}.`, { param: name });
 }

@@ -159,7 +159,7 @@ test("a trace can be read from the stores as soon as it is finished", async () =
     const body: unknown = JSON.parse(`{"resourceSpans":[${elements.join(",")}]}`);
     expect(checkTrace(body as object)).toEqual([]);
   }
-  const list = await reader.search(parseTraceQuery(new URLSearchParams()));
+  const list = await reader.search(parseTraceQuery(new URLSearchParams(), 0));
   expect(new Set(list.items.map(({ tenant }) => tenant))).toEqual(new Set(["acme", null]));
   await Promise.all(works);
   expect(posts).toHaveLength(1);

@@ -114,14 +114,34 @@ describe("the trace store", () => {
     ["a time before which", { untilAt: START + 2 }, ["refused", "plain"]],
     ["a span of time", { sinceAt: START + 1, untilAt: START + 2 }, ["refused"]],
     ["several at once", { status: "error", minMs: 50 }, ["cut"]],
+    ["a key", { key: "key_2" }, ["refused"]],
+    ["an outcome", { outcome: "rejected" }, ["refused"]],
+    ["a cache status", { cache: "hit" }, ["slow"]],
+    ["a part of a request's id", { idPart: "LOW" }, ["slow"]],
+    ["a part of a trace's id", { idPart: "abba" }, ["cut"]],
+    ["a part that no id has, but both at their join", { idPart: "a c" }, []],
+    ["a part that is a pattern elsewhere", { idPart: "%" }, []],
     ["text that is SQL", { model: "x' OR 1=1 --" }, []],
   ])("filters by %s", async (_, filters, expected) => {
     const { port, find } = openStore();
     const rows = [
       row("plain"),
-      row("refused", { startedAt: START + 1, status: 429, isError: true, durationMs: 3 }),
-      row("slow", { startedAt: START + 2, durationMs: 9000, model: "claude", route: "nightly" }),
-      row("cut", { startedAt: START + 3, isError: true }),
+      row("refused", {
+        startedAt: START + 1,
+        status: 429,
+        isError: true,
+        durationMs: 3,
+        keyId: "key_2",
+        outcome: "rejected",
+      }),
+      row("slow", {
+        startedAt: START + 2,
+        durationMs: 9000,
+        model: "claude",
+        route: "nightly",
+        cache: "hit",
+      }),
+      row("cut", { startedAt: START + 3, isError: true, traceId: `${"a".repeat(28)}abba` }),
     ];
     await port.add(rows, KEEP);
     expect(await find(filters)).toEqual(expected);

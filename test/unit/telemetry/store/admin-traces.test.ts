@@ -31,7 +31,7 @@ const reader: TraceReader = {
 const app = new Hono<AppEnv>()
   .use(async (c, next) => {
     // The routes use nothing else of the services.
-    c.set("services", { traces: reader } as unknown as Services);
+    c.set("services", { traces: reader, now: () => 0 } as unknown as Services);
     c.set("requestId", "req_1");
     await next();
   })

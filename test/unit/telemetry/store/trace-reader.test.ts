@@ -10,7 +10,8 @@ import type { FoundTrace } from "../../../../src/telemetry/store/stored-trace.ts
 import { summarize } from "../../../../src/telemetry/trace/summary.ts";
 import { plainTrace } from "../../../support/builders/sample-traces.ts";
 
-const parse = (query: string): TraceQuery => parseTraceQuery(new URLSearchParams(query));
+const NOW = Date.UTC(2026, 10, 25, 12);
+const parse = (query: string): TraceQuery => parseTraceQuery(new URLSearchParams(query), NOW);
 
 describe("the parameters of a search", () => {
   test("become filters", () => {
@@ -30,6 +31,24 @@ describe("the parameters of a search", () => {
       limit: 7,
       cursor: undefined,
     });
+  });
+
+  test("name a key, an outcome, a cache status and a part of an id", () => {
+    expect(parse("key=key_1&outcome=ok&cache=hit&q=req_1").filters).toEqual({
+      key: "key_1",
+      outcome: "ok",
+      cache: "hit",
+      idPart: "req_1",
+    });
+  });
+
+  test.each([
+    ["90s", 90_000],
+    ["15m", 900_000],
+    ["1h", 3_600_000],
+    ["7d", 604_800_000],
+  ])("take an age: %s", (age, ms) => {
+    expect(parse(`since=${age}`).filters).toEqual({ sinceAt: NOW - ms });
   });
 
   test("are all optional", () => {
@@ -55,6 +74,11 @@ describe("the parameters of a search", () => {
     ["max_ms=x", "max_ms"],
     ["min_ms=5&max_ms=4", "max_ms"],
     ["since=yesterday", "since"],
+    ["since=1w", "since"],
+    ["since=-1h", "since"],
+    ["since=1h&until=2h", "until"],
+    ["q=", "q"],
+    ["key=", "key"],
     ["since=2026-11-25", "since"],
     ["since=2026-13-45T00:00:00Z", "since"],
     ["until=1764064800000", "until"],
