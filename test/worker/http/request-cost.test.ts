@@ -110,7 +110,7 @@ const MOST: Readonly<Record<string, number>> = {
   parseUrl: 0.1,
 };
 
-describe("a whole answer, a lease at hand and traces on", () => {
+describe("a whole answer with a prefetched lease and traces on", () => {
   let counts: Record<string, number> = {};
   beforeAll(async () => void (counts = await count()));
 
