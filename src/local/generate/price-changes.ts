@@ -1,5 +1,5 @@
 /**
- * What differs between two price tables, by model: what `npm run prices` tells whoever commits the new one. Pure. A model is a
+ * What differs between two price tables, by model: what `npm run prices` tells the author of the commit. Pure. A model is a
  * vendor's sheet and an id or pattern of it.
  */
 

@@ -58,7 +58,7 @@ describe("two price tables", () => {
     expect(renderChanges(comparePrices(PRICE_TABLE, PRICE_TABLE))).toBe("No price has changed.");
   });
 
-  test("are told by kind, with their numbers", () => {
+  test("are listed by kind, with their numbers", () => {
     const said = renderChanges(comparePrices(tableOf("1000000,1000000|a b"), tableOf("2000000,1000000|a c")));
     expect(said.split("\n")).toEqual([
       "added (1)",
