@@ -3,6 +3,7 @@
 import { Hono } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
 import { generation } from "../src/http/generation.ts";
+import { adminAccess } from "../src/middleware/admin-access.ts";
 import { adminAuth, adminReadAuth } from "../src/middleware/admin-auth.ts";
 import { authenticate } from "../src/middleware/authenticate.ts";
 import { cors } from "../src/middleware/cors.ts";
@@ -15,6 +16,7 @@ import { anthropicMessages } from "../src/wires/anthropic/client-wire.ts";
 import { openAiChat } from "../src/wires/openai-chat/client-wire.ts";
 import { openAiEmbeddings } from "../src/wires/openai-embeddings/client-wire.ts";
 import { openAiResponses } from "../src/wires/openai-responses/client-wire.ts";
+import { ACCESS } from "./access.ts";
 import { adminAudit } from "./admin/audit.ts";
 import { adminExport } from "./admin/export.ts";
 import { adminDryRun } from "./admin/dry-run.ts";
@@ -25,6 +27,7 @@ import { adminQueue } from "./admin/queue.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import { adminSession } from "./admin/session.ts";
 import { adminTenants } from "./admin/tenants.ts";
+import { adminTokens } from "./admin/tokens.ts";
 import { adminTraces } from "./admin/traces.ts";
 import { countMessageTokens } from "./count-tokens.ts";
 import { forwarded } from "./forwarded.ts";
@@ -72,8 +75,10 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   app.use("/proxy/*", cors, authenticate);
   app.all("/proxy/:provider/:path{.+}", endpoint("native"), proxyNative);
 
-  // Admin plane: the operator's token is needed.
-  app.use("/admin/*", adminAuth);
+  // Admin plane: a token is needed whose role may do it.
+  const access = adminAccess(ACCESS);
+  app.use("/admin/*", adminAuth, access);
+  app.route("/admin", adminTokens);
   app.route("/admin", adminSession);
   app.route("/admin", adminTenants);
   app.route("/admin", adminKeys);
@@ -85,9 +90,9 @@ export function createApp(ports: ScopePorts): Hono<AppEnv> {
   app.route("/admin", adminExport);
   app.route("/admin", adminAudit);
   app.route("/admin", adminMasterKeys);
-  app.use("/metrics", adminReadAuth);
+  app.use("/metrics/*", adminReadAuth, access);
   app.get("/metrics", metrics);
-  app.use("/jaeger/*", adminReadAuth);
+  app.use("/jaeger/*", adminReadAuth, access);
   app.route("/jaeger/api", jaeger);
 
   app.notFound(createNotFound(app));

@@ -1,12 +1,13 @@
 /**
  * `GET /jaeger/api/…`: Jaeger's query API over the trace store, so that Grafana's Jaeger data source can be pointed at
- * `/jaeger`. Faults have Jaeger's shape too. The admin token is needed (middleware/admin-auth.ts).
+ * `/jaeger`. Faults have Jaeger's shape too. A token of the admin plane is needed (middleware/admin-auth.ts), and a tenant's own shows that tenant only.
  */
 
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { AppEnv } from "../src/app-types.ts";
 import { errorHeaders, GatewayError, toGatewayError } from "../src/errors.ts";
+import { tracesOf } from "../src/http/admin-http.ts";
 import { answerFault, answerList } from "../src/telemetry/jaeger/jaeger.ts";
 import { parseJaegerQuery } from "../src/telemetry/jaeger/jaeger-query.ts";
 import { findTraces, listOperations, searchJaeger } from "../src/telemetry/jaeger/jaeger-search.ts";
@@ -19,13 +20,13 @@ export const jaeger = new Hono<AppEnv>()
   // Listed before the first request too: Grafana shows a data source without services as broken.
   .get("/services", (c) => c.json(answerList([c.var.settings.serviceName])))
   .get("/services/:service/operations", async (c) => {
-    const { services, settings } = c.var;
+    const { settings } = c.var;
     if (c.req.param("service") !== settings.serviceName) return c.json(answerList([]));
-    const operations = await listOperations(services.traces);
+    const operations = await listOperations(tracesOf(c));
     return c.json(answerList(operations.map(({ name }) => name)));
   })
   .get("/operations", async (c) => {
-    const { services, settings } = c.var;
+    const { settings } = c.var;
     const service = c.req.query("service") ?? "";
     if (service === "") {
       const message = "The parameter 'service' is required.";
@@ -33,25 +34,25 @@ export const jaeger = new Hono<AppEnv>()
     }
     if (service !== settings.serviceName) return c.json(answerList([]));
     const kind = c.req.query("spanKind") ?? "";
-    const operations = await listOperations(services.traces);
+    const operations = await listOperations(tracesOf(c));
     return c.json(answerList(operations.filter(({ spanKind }) => kind === "" || spanKind === kind)));
   })
   .get("/traces", async (c) => {
-    const { services, settings } = c.var;
+    const { settings } = c.var;
     const parameters = new URL(c.req.url).searchParams;
     const named = parameters.getAll("traceID");
     // Jaeger's UI compares and opens traces by their ids, without a service.
     if (named.length > 0) {
-      const found = await findTraces(named.map(readTraceId), services.traces, settings.serviceName);
+      const found = await findTraces(named.map(readTraceId), tracesOf(c), settings.serviceName);
       return c.json(answerList(found));
     }
     const query = parseJaegerQuery(parameters);
-    return c.json(answerList(await searchJaeger(query, services.traces, settings.serviceName)));
+    return c.json(answerList(await searchJaeger(query, tracesOf(c), settings.serviceName)));
   })
   .get("/traces/:traceId", async (c) => {
-    const { services, settings } = c.var;
+    const { settings } = c.var;
     const traceId = readTraceId(c.req.param("traceId"));
-    const found = await findTraces([traceId], services.traces, settings.serviceName);
+    const found = await findTraces([traceId], tracesOf(c), settings.serviceName);
     // Grafana reads the first trace of a 200 without checking that there is one.
     if (found.length === 0) throw new GatewayError("not_found", "trace not found", { param: "traceId" });
     return c.json(answerList(found));

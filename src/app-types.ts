@@ -1,7 +1,8 @@
 /** The types that Hono's handlers share: the Worker's bindings, and what the middlewares set for a request. */
 
 import type { Deps } from "./pipeline/ports.ts";
-import type { DirectoryApi } from "./tenants/directory/directory-api.ts";
+import type { AdminCaller } from "./tenants/admin/roles.ts";
+import type { DirectoryApi, Writer } from "./tenants/directory/directory-api.ts";
 import type { Settings } from "./config.ts";
 import type { UnqueuedRate } from "./limits/isolate/unqueued-rate.ts";
 import type { SharedTimer } from "./runtime/shared-timer.ts";
@@ -22,7 +23,10 @@ export interface Services {
   readonly settings: Settings;
   /** The deployment's defaults and ceilings of limits. */
   readonly limitRules: LimitRules;
-  readonly directory: DirectoryApi;
+  /** For one caller, whom the audit names. */
+  readonly directoryFor: (writer: Writer) => DirectoryApi;
+  /** Whose token of the admin plane it is; undefined for one that is not valid. Throws `overloaded`, `unavailable`. */
+  readonly findAdmin: (token: string) => Promise<AdminCaller | undefined>;
   readonly tenants: TenantSource;
   readonly traces: TraceReader;
   readonly metrics: MetricsReader;
@@ -69,7 +73,8 @@ export interface AppEnv {
     scope: RequestScope;
     /** Set by middleware/authenticate.ts on every route of the data plane. */
     caller: Caller;
-    /** Set by middleware/admin-auth.ts once the token is right; undefined before, and on other routes. */
-    isOperator: true | undefined;
+    /** Set by middleware/admin-auth.ts on every route of the admin plane, with the records as this caller reads and writes them. */
+    admin: AdminCaller;
+    directory: DirectoryApi;
   };
 }

@@ -31,10 +31,12 @@ import { createMetricsReader } from "./telemetry/metrics/metrics-reader.ts";
 import type { TraceOutboxPort } from "./telemetry/export/outbox-port.ts";
 import type { TraceStorePort } from "./telemetry/store/stored-trace.ts";
 import { createTraceReader } from "./telemetry/store/trace-reader.ts";
-import { createDirectoryClient } from "./tenants/directory/directory-client.ts";
+import { createDirectoryCalls } from "./tenants/directory/directory-calls.ts";
+import { createDirectoryClient, type DirectoryClientDeps } from "./tenants/directory/directory-client.ts";
 import type { DirectoryRpc } from "./tenants/directory/directory-api.ts";
 import { parseLimitRules } from "./tenants/records/limit-rules.ts";
 import { createRecordOpener } from "./tenants/records/open-records.ts";
+import { createTokenFinder } from "./tenants/directory/token-client.ts";
 import type { TenantBundle } from "./tenants/records/records.ts";
 import { createLookupBudget, platformLimiterOf } from "./tenants/lookup-budget.ts";
 import { createGenerationCheck } from "./tenants/generations.ts";
@@ -72,6 +74,7 @@ export function createServices(env: Env): IsolateServices {
   const breaker = createCallBreaker(now);
   const queueVersion = (tenantId: string): Promise<number> =>
     breaker.guarded(`queue ${tenantId}`, () => queueStub(tenantId).configVersion());
+  const lookups = createLookupBudget(now, platformLimiterOf(Reflect.get(env, "KEY_LOOKUPS")));
   const tenants = createTenantSource({
     kv: {
       get: (key, options) => breaker.guarded("KV TENANTS", () => env.TENANTS.get(key, options)),
@@ -81,7 +84,7 @@ export function createServices(env: Env): IsolateServices {
       readBundle: (tenantId) => breaker.guarded("directory", () => directory().readBundle(tenantId)),
     }),
     queueVersion,
-    lookups: createLookupBudget(now, platformLimiterOf(Reflect.get(env, "KEY_LOOKUPS"))),
+    lookups,
     limitRules,
     clock: now,
   });
@@ -159,7 +162,7 @@ export function createServices(env: Env): IsolateServices {
     };
   };
 
-  const directoryClient = createDirectoryClient({
+  const directoryDeps = {
     directory,
     masterKeys: settings.masterKeys,
     rules,
@@ -167,19 +170,23 @@ export function createServices(env: Env): IsolateServices {
     hasEmbeddings: (kind) => providerOf(kind).embeddings !== undefined,
     lastUsed: (tenantId) => env.TENANT_QUEUE.getByName(tenantId).lastUsed(),
     now,
-  });
+  } satisfies DirectoryClientDeps;
 
   return {
     settings,
     limitRules,
-    directory: {
-      ...directoryClient,
-      async purgeCache(tenantId) {
-        const epoch = await directoryClient.purgeCache(tenantId);
-        await sleep(EPOCH_CHECK_MS);
-        return epoch;
-      },
+    directoryFor(writer) {
+      const client = createDirectoryClient(directoryDeps, writer);
+      return {
+        ...client,
+        async purgeCache(tenantId) {
+          const epoch = await client.purgeCache(tenantId);
+          await sleep(EPOCH_CHECK_MS);
+          return epoch;
+        },
+      };
     },
+    findAdmin: createTokenFinder(createDirectoryCalls(directory), lookups),
     tenants,
     traces: createTraceReader({
       storeOf,

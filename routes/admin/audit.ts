@@ -2,10 +2,10 @@
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
-import { badCursor, readPage } from "../../src/http/admin-http.ts";
+import { badCursor, readOwnPage } from "../../src/http/admin-http.ts";
 
 export const adminAudit = new Hono<AppEnv>().get("/audit", async (c) => {
-  const page = readPage(c);
+  const page = readOwnPage(c);
   if (page.cursor !== undefined && !/^\d{1,15}$/.test(page.cursor)) throw badCursor();
-  return c.json(await c.var.services.directory.listAudit(page));
+  return c.json(await c.var.directory.listAudit(page));
 });

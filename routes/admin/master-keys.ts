@@ -4,5 +4,5 @@ import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 
 export const adminMasterKeys = new Hono<AppEnv>().get("/master-keys", async (c) =>
-  c.json(await c.var.services.directory.getMasterKeys()),
+  c.json(await c.var.directory.getMasterKeys()),
 );

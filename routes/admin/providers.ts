@@ -7,20 +7,20 @@ import { answerNothing, answerRecord, readJson, readPage } from "../../src/http/
 export const adminProviders = new Hono<AppEnv>()
   .get("/tenants/:tenant/providers", async (c) => {
     const page = readPage(c);
-    return c.json(await c.var.services.directory.listProviders(c.req.param("tenant"), page));
+    return c.json(await c.var.directory.listProviders(c.req.param("tenant"), page));
   })
   .put("/tenants/:tenant/providers/:name", async (c) => {
     const body = await readJson(c);
     const { tenant, name } = c.req.param();
-    const { directory } = c.var.services;
+    const { directory } = c.var;
     return answerRecord(c, await directory.putProvider(tenant, name, body, c.req.header("if-match")));
   })
   .get("/tenants/:tenant/providers/:name", async (c) => {
     const { tenant, name } = c.req.param();
-    return answerRecord(c, await c.var.services.directory.getProvider(tenant, name));
+    return answerRecord(c, await c.var.directory.getProvider(tenant, name));
   })
   .delete("/tenants/:tenant/providers/:name", async (c) => {
     const { tenant, name } = c.req.param();
-    await c.var.services.directory.deleteProvider(tenant, name, c.req.header("if-match"));
+    await c.var.directory.deleteProvider(tenant, name, c.req.header("if-match"));
     return answerNothing(c);
   });

@@ -35,14 +35,14 @@ export const adminQueue = new Hono<AppEnv>()
     const { limits, forSeconds } = parseRaise(await readJson(c), c.var.services.limitRules);
     const queue = await queueOf(c);
     const answer = await queue.raiseLimits(toRaisedLimits(limits), forSeconds * MS_PER_SECOND);
-    await c.var.services.directory.noteOrder(c.req.param("tenant"), "queue.limits");
+    await c.var.directory.noteOrder(c.req.param("tenant"), "queue.limits");
     return c.json(answer);
   })
   .post("/tenants/:tenant/queue/drain", async (c) => {
     const { waiting, forSeconds } = parseDrain(await readJson(c));
     const queue = await queueOf(c);
     const answer = await queue.drain(forSeconds * MS_PER_SECOND, waiting);
-    await c.var.services.directory.noteOrder(c.req.param("tenant"), "queue.drain");
+    await c.var.directory.noteOrder(c.req.param("tenant"), "queue.drain");
     return c.json(answer);
   });
 

@@ -5,7 +5,7 @@
 
 import { Hono } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
-import { readTenantFilter } from "../../src/http/admin-http.ts";
+import { readTenantFilter, tracesOf } from "../../src/http/admin-http.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { joinResourceSpans } from "../../src/telemetry/otlp/otlp.ts";
 import { markTenants, readResourceSpans } from "../../src/telemetry/otlp/otlp-read.ts";
@@ -23,7 +23,7 @@ const TRACE_ID = /^[0-9a-f]{32}$/;
 export const adminTraces = new Hono<AppEnv>()
   .get("/traces", async (c) => {
     const query = parseTraceQuery(new URL(c.req.url).searchParams, c.var.services.now());
-    const { items, cursor } = await c.var.services.traces.search(query);
+    const { items, cursor } = await tracesOf(c).search(query);
     return c.json({
       items: items.map(toListItem),
       cursor: cursor === undefined ? null : formatCursor(cursor),
@@ -38,7 +38,7 @@ export const adminTraces = new Hono<AppEnv>()
     }
     const tenant = readTenantFilter(c);
     const width = parseWidth(c.req.query("width"));
-    const elements = await c.var.services.traces.get(traceId, tenant);
+    const elements = await tracesOf(c).get(traceId, tenant);
     if (elements.length === 0) {
       const message =
         "No stored trace has this id. The request may still be running, or its trace was not kept (tracing.sampleRatio, tracing.store).";

@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import type { AppEnv } from "../app-types.ts";
 import { GatewayError } from "../errors.ts";
 import { parseTenantName } from "../telemetry/store/trace-query.ts";
+import type { TraceReader } from "../telemetry/store/trace-reader.ts";
 import type { PageAsk, Versioned, Written } from "../tenants/directory/directory-api.ts";
 import { tenantNotFound } from "../tenants/bundle.ts";
 import { toEtag } from "../tenants/directory/etag.ts";
@@ -15,6 +16,9 @@ import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
 const MAX_CURSOR_CHARS = 200;
+
+/** No cache may keep an answer with a secret in it. */
+export const NOT_KEPT = { "cache-control": "no-store" };
 
 /** The body as JSON. Throws `invalid_request` for anything else, an empty one too. */
 export async function readJson(c: Context<AppEnv>): Promise<unknown> {
@@ -57,10 +61,36 @@ export function badCursor(): GatewayError {
   });
 }
 
-/** `?tenant=`: a tenant's name, or `-` for unknown tenants; undefined means all. Throws `invalid_request`. */
+/** The same for a list of all tenants' things, of which the roles of a tenant get their own. */
+export function readOwnPage(c: Context<AppEnv>): PageAsk {
+  const { tenant } = c.get("admin");
+  return { ...readPage(c), ...(tenant !== undefined && { tenant }) };
+}
+
+/**
+ * `?tenant=`: a tenant's name, or `-` for unknown tenants; undefined means all, which the roles of a tenant never get. Throws
+ * `invalid_request` and `permission_denied`.
+ */
 export function readTenantFilter(c: Context<AppEnv>): string | undefined {
   const tenant = c.req.query("tenant");
-  return tenant === undefined ? undefined : parseTenantName(tenant, "tenant");
+  return ownTenant(c, tenant === undefined ? undefined : parseTenantName(tenant, "tenant"));
+}
+
+/** The trace store as the caller may read it: a tenant's role asks the store of its tenant and no other. */
+export function tracesOf(c: Context<AppEnv>): TraceReader {
+  const { traces } = c.get("services");
+  return {
+    search: (query) => traces.search({ ...query, tenant: ownTenant(c, query.tenant) }),
+    get: (traceId, tenant) => traces.get(traceId, ownTenant(c, tenant)),
+  };
+}
+
+/** The tenant to read where `asked` is wanted. Throws `permission_denied` where it is another than the caller's. */
+function ownTenant(c: Context<AppEnv>, asked: string | undefined): string | undefined {
+  const { tenant } = c.get("admin");
+  if (tenant === undefined || asked === tenant) return asked;
+  if (asked === undefined) return tenant;
+  throw new GatewayError("permission_denied", "This token is for another tenant.", { param: "tenant" });
 }
 
 /** The records of the URL's tenant as they are now. Throws `not_found`. */

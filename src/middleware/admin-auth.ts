@@ -1,6 +1,7 @@
 /**
- * Access to the admin plane: ADMIN_TOKEN as `Bearer`, or in the console's session cookie; on read-only paths for Grafana also as
- * the password of `Basic`. A web page of another site is refused whatever it sends, since a browser may add credentials by itself.
+ * Who calls the admin plane: ADMIN_TOKEN or a token made by `POST /admin/tokens`, as `Bearer` or in the console's session cookie;
+ * on read-only paths for Grafana also as the password of `Basic`. A web page of another site is refused whatever it sends, since a
+ * browser may add credentials by itself. What the caller may do is admin-access.ts.
  */
 
 import type { Context, MiddlewareHandler } from "hono";
@@ -12,11 +13,12 @@ import { readSession } from "../http/console-session.ts";
 import { clientNetwork } from "../runtime/client-network.ts";
 import { sha256 } from "../bytes/digest.ts";
 import { createFailureLimiter } from "../runtime/failure-limiter.ts";
+import type { AdminCaller } from "../tenants/admin/roles.ts";
 
 /** For /admin: `Bearer` alone, and JSON bodies alone, neither of which a form or an image can send. */
 export const adminAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
   refuseOtherSites(c);
-  await checkToken(c, "bearer");
+  await identify(c, "bearer");
   refuseOtherBodies(c);
   await next();
 };
@@ -24,11 +26,14 @@ export const adminAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
 /** For /metrics and /jaeger, which are only read: also `Basic`, with any user name. */
 export const adminReadAuth: MiddlewareHandler<AppEnv> = async (c, next) => {
   refuseOtherSites(c);
-  await checkToken(c, isRead(c) ? "basic" : "bearer");
+  await identify(c, isRead(c) ? "basic" : "bearer");
   await next();
 };
 
-async function checkToken(c: Context<AppEnv>, mostAllowed: "bearer" | "basic"): Promise<void> {
+/** ADMIN_TOKEN itself. */
+const OPERATOR: AdminCaller = { actor: "admin", name: "ADMIN_TOKEN", role: "operator" };
+
+async function identify(c: Context<AppEnv>, mostAllowed: "bearer" | "basic"): Promise<void> {
   const { settings, services } = c.var;
   const expected = adminToken(settings);
   const header = c.req.header("authorization");
@@ -37,19 +42,22 @@ async function checkToken(c: Context<AppEnv>, mostAllowed: "bearer" | "basic"): 
     header === undefined
       ? readSession(c.req.header("cookie"), settings.isLocal)
       : readToken(header, mostAllowed);
-  if (given === undefined) throw refused("The admin plane needs 'authorization: Bearer <ADMIN_TOKEN>'.");
+  if (given === undefined) throw refused("The admin plane needs 'authorization: Bearer <token>'.");
   // Without an address all would share one wait, and a stranger could keep the operator out.
   const client = clientAddress(c.req.raw.headers, settings.isLocal);
   const address = client && clientNetwork(client);
   if (address !== undefined) checkWait(address);
-  if (!(await isSameSecret(given, expected))) {
+  const caller = (await isSameSecret(given, expected)) ? OPERATOR : await services.findAdmin(given);
+  if (caller === undefined) {
     if (address !== undefined && failures.noteFailure(address)) {
-      c.executionCtx.waitUntil(services.directory.noteOrder("", "admin.refused", address));
+      const directory = services.directoryFor({ actor: "" });
+      c.executionCtx.waitUntil(directory.noteOrder("", "admin.refused", address));
     }
-    throw refused("The admin token is wrong.");
+    throw refused("The admin token is wrong, expired or revoked.");
   }
   if (address !== undefined) failures.noteSuccess(address);
-  c.set("isOperator", true);
+  c.set("admin", caller);
+  c.set("directory", services.directoryFor({ actor: caller.actor }));
 }
 
 const failures = createFailureLimiter(Date.now);

@@ -22,6 +22,7 @@ import { createBoundedMap } from "../runtime/bounded-map.ts";
 import { createIds } from "../telemetry/trace/ids.ts";
 import { rootSpanName } from "../telemetry/trace/spans.ts";
 import { formatTraceparent } from "../telemetry/trace/traceparent.ts";
+import type { AdminCaller } from "../tenants/admin/roles.ts";
 import type { exportTrace, startTrace } from "../tracing.ts";
 
 /** The isolate's services and its tracing, from worker.ts. */
@@ -118,13 +119,17 @@ function mayHaveUnreadBody(c: Context<AppEnv>): boolean {
 
 /** An unauthenticated refusal: there is no bound on how many come, so their traces are sampled. */
 function isUnauthenticated(c: Context<AppEnv>): boolean {
-  if (c.res.status < 400 || callerOf(c) !== undefined || c.get("isOperator") === true) return false;
+  if (c.res.status < 400 || callerOf(c) !== undefined || adminOf(c) !== undefined) return false;
   return c.res.status < 500 || (c.error !== undefined && toGatewayError(c.error).code === "overloaded");
 }
 
 /** Undefined before it is known, and on paths that need no key. Hono's `c.var` would copy all variables. */
 function callerOf(c: Context<AppEnv>): Caller | undefined {
   return c.get("caller");
+}
+
+function adminOf(c: Context<AppEnv>): AdminCaller | undefined {
+  return c.get("admin");
 }
 
 /** The template of the route that will answer; undefined where only catch-alls match. */

@@ -17,11 +17,11 @@ interface KeyForm {
 const WORD = "A-Za-z0-9_-";
 const QUOTED_LENGTH = 6;
 
-/** Ours among them (`hg_`). */
+/** Ours among them (`hg_`, `hga_`). */
 const KEY_FORMS: readonly KeyForm[] = [
   { prefix: "(?:sk|pk|rk)[-_]", characters: WORD, minLength: 12, minQuotedLength: QUOTED_LENGTH },
   { prefix: "ak[-_]", characters: WORD, minLength: 12 },
-  { prefix: "hg_", characters: "A-Za-z0-9", minLength: 12, minQuotedLength: QUOTED_LENGTH },
+  { prefix: "hga?_", characters: "A-Za-z0-9", minLength: 12, minQuotedLength: QUOTED_LENGTH },
   { prefix: "gh[a-z]_", characters: "A-Za-z0-9", minLength: 16 },
   { prefix: "github_pat_", characters: "A-Za-z0-9_", minLength: 16 },
   { prefix: "gl[a-z]{2,5}-", characters: WORD, minLength: 16 },

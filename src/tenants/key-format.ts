@@ -1,6 +1,6 @@
 /**
  * Gateway keys: `hg_` + 32 base62 characters of randomness + 6 of CRC-32 over what precedes, and which record a presented
- * key belongs to. The checksum lets garbage be refused without a look-up; the secret itself is kept only as SHA-256.
+ * key belongs to. Tokens of the admin plane have the same form behind `hga_`. The checksum lets garbage be refused without a look-up; the secret itself is kept only as SHA-256.
  * Pure: randomness and the clock are passed in.
  */
 
@@ -17,29 +17,39 @@ const PREFIX = "hg_";
 const RANDOM_CHARS = 32;
 /** 62^6 > 2^32. */
 const CHECKSUM_CHARS = 6;
-const BODY_CHARS = PREFIX.length + RANDOM_CHARS;
 export const KEY_PATTERN = new RegExp(`^${PREFIX}[0-9A-Za-z]{${RANDOM_CHARS + CHECKSUM_CHARS}}$`);
 
-const ID_PREFIX = "key_";
-/** 71 bits: unique within a tenant; not a secret. */
+const TOKEN_PREFIX = "hga_";
+export const TOKEN_PATTERN = new RegExp(`^${TOKEN_PREFIX}[0-9A-Za-z]{${RANDOM_CHARS + CHECKSUM_CHARS}}$`);
+
+/** Of an id. 71 bits: unique within a tenant; not a secret. */
 const ID_CHARS = 12;
 
 export type RandomBytes = (count: number) => Uint8Array;
 
 /** A new gateway key. */
 export function generateKey(randomBytes: RandomBytes): string {
-  const body = PREFIX + randomText(RANDOM_CHARS, randomBytes);
-  return body + checksum(body);
+  return generate(PREFIX, randomBytes);
 }
 
-/** `key_` + 12 characters: identifies a key in URLs, spans and the audit. */
-export function generateKeyId(randomBytes: RandomBytes): string {
-  return ID_PREFIX + randomText(ID_CHARS, randomBytes);
+/** A new token of the admin plane. */
+export function generateToken(randomBytes: RandomBytes): string {
+  return generate(TOKEN_PREFIX, randomBytes);
+}
+
+/** The prefix + 12 characters: identifies a key (`key_`) or a token (`tok_`) in URLs, spans and the audit. */
+export function generateId(prefix: "key_" | "tok_", randomBytes: RandomBytes): string {
+  return prefix + randomText(ID_CHARS, randomBytes);
 }
 
 /** Whether the text can be a key at all. */
 export function isWellFormed(text: string): boolean {
-  return KEY_PATTERN.test(text) && checksum(text.slice(0, BODY_CHARS)) === text.slice(BODY_CHARS);
+  return KEY_PATTERN.test(text) && hasChecksum(text);
+}
+
+/** Whether the text can be a token of the admin plane at all. */
+export function isWellFormedToken(text: string): boolean {
+  return TOKEN_PATTERN.test(text) && hasChecksum(text);
 }
 
 /**
@@ -79,6 +89,15 @@ function randomText(length: number, randomBytes: RandomBytes): string {
     }
   }
   return text;
+}
+
+function generate(prefix: string, randomBytes: RandomBytes): string {
+  const body = prefix + randomText(RANDOM_CHARS, randomBytes);
+  return body + checksum(body);
+}
+
+function hasChecksum(text: string): boolean {
+  return checksum(text.slice(0, -CHECKSUM_CHARS)) === text.slice(-CHECKSUM_CHARS);
 }
 
 function checksum(text: string): string {

@@ -51,10 +51,15 @@ export function createAuditLog(sql: SqlStorage, now: () => number) {
     },
 
     /** Newest first; the cursor is the last entry's number. */
-    list({ limit, cursor }: PageAsk): Page<AuditEntry> {
+    list({ limit, cursor, tenant }: PageAsk): Page<AuditEntry> {
       const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor);
       const rows = sql
-        .exec<AuditRow>("SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?", before, limit + 1)
+        .exec<AuditRow>(
+          "SELECT * FROM audit WHERE seq < ? AND tenant = coalesce(?, tenant) ORDER BY seq DESC LIMIT ?",
+          before,
+          tenant ?? null,
+          limit + 1,
+        )
         .toArray();
       const shown = rows.slice(0, limit);
       return {

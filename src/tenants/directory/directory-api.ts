@@ -4,6 +4,8 @@
  * between them.
  */
 
+import type { AdminCaller } from "../admin/roles.ts";
+import type { TokenRecord, TokenView } from "../admin/token-record.ts";
 import type { ErasureView } from "./erasures.ts";
 import type { RpcResult } from "./rpc-result.ts";
 import type { KeyView, ProviderView, RouteView, TenantView } from "../records/record-views.ts";
@@ -23,6 +25,8 @@ export interface PageAsk {
   readonly limit: number;
   /** The cursor of the page before; opaque to clients. */
   readonly cursor?: string;
+  /** Only what belongs to this tenant. */
+  readonly tenant?: string;
 }
 
 /** `cursor` is null on the last page. */
@@ -115,11 +119,24 @@ export interface DirectoryApi {
   noteOrder(tenantId: string, action: string, subject?: string): Promise<void>;
   listAudit(page: PageAsk): Promise<Page<AuditEntry>>;
   getMasterKeys(): Promise<MasterKeysView>;
+  readonly tokens: TokensApi;
+}
+
+/** Bodies are unchecked, as they were sent; each method throws GatewayErrors. */
+export interface TokensApi {
+  /** Only this answer holds the token itself. */
+  create(body: unknown): Promise<TokenView>;
+  list(page: PageAsk): Promise<Page<TokenView>>;
+  delete(id: string): Promise<void>;
+}
+
+/** Who writes. */
+export interface Writer {
+  readonly actor: string;
 }
 
 /** Who writes, and under which condition. */
-export interface WriteAsk {
-  readonly actor: string;
+export interface WriteAsk extends Writer {
   readonly ifMatch?: string;
   /** Of `noteOrder`: it is audited once, however often it is reported. */
   readonly isOnce?: boolean;
@@ -199,6 +216,13 @@ export interface DirectoryRpc {
   noteOrder(tenantId: string, action: string, subject: string, ask: WriteAsk): Promise<void>;
   listAudit(page: PageAsk): Promise<Page<AuditEntry>>;
   getMasterKeys(): Promise<MasterKeysView>;
+
+  /** `hash`: hex of SHA-256 over the whole token. */
+  addToken(record: TokenRecord, hash: string, ask: WriteAsk): Promise<RpcResult<null>>;
+  listTokens(page: PageAsk): Promise<Page<TokenView>>;
+  deleteToken(id: string, ask: WriteAsk): Promise<RpcResult<null>>;
+  /** Who a token's hash belongs to, unless the token has expired. */
+  useToken(hash: string): Promise<AdminCaller | undefined>;
 
   /** For the data plane, where KV has no answer or an old one. */
   findKey(hash: string): Promise<KeyPointer | undefined>;

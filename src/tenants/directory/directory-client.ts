@@ -4,14 +4,23 @@
  */
 
 import { GatewayError } from "../../errors.ts";
-import { isRemote, isRetryable } from "../../runtime/durable-object-errors.ts";
 import { withDeadline } from "../../runtime/waits.ts";
 import { tenantNotFound } from "../bundle.ts";
-import type { DirectoryApi, DirectoryRpc, Named, Page, Versioned, WriteAsk } from "./directory-api.ts";
+import { createTokenClient } from "./token-client.ts";
+import type {
+  DirectoryApi,
+  DirectoryRpc,
+  Named,
+  Page,
+  Versioned,
+  WriteAsk,
+  Writer,
+} from "./directory-api.ts";
+import { createDirectoryCalls } from "./directory-calls.ts";
 import { checkIfMatch, toEtag } from "./etag.ts";
-import { generateKey, generateKeyId, hashKey, type RandomBytes } from "../key-format.ts";
+import { generateKey, generateId, hashKey, type RandomBytes } from "../key-format.ts";
 import { mergePatch } from "../../json/merge-patch.ts";
-import { type RpcResult, unwrap } from "./rpc-result.ts";
+import { unwrap } from "./rpc-result.ts";
 import {
   parseKey,
   parseKeyPatch,
@@ -38,43 +47,24 @@ export interface DirectoryClientDeps {
   readonly lastUsed?: (tenantId: string) => Promise<Readonly<Record<string, number>>>;
   /** Whether providers of a kind have embeddings; not checked where absent. */
   readonly hasEmbeddings?: (kind: string) => boolean;
-  /** Who is named in the audit. */
-  readonly actor?: string;
 }
 
-/** Longer than a write's push to the queue object may take. */
-const CALL_TIMEOUT_MS = 10_000;
 const LAST_USED_TIMEOUT_MS = 1000;
 /** A PATCH without `if-match` that meets another writer starts again at most this often. */
 const MAX_PATCH_TRIES = 5;
 
-export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
-  const { masterKeys, rules, randomBytes, now, actor = "admin" } = deps;
+/** `writer` is named in the audit. */
+export function createDirectoryClient(deps: DirectoryClientDeps, writer: Writer): DirectoryApi {
+  const { masterKeys, rules, randomBytes, now } = deps;
+  const calls = createDirectoryCalls(deps.directory);
+  const { call, change } = calls;
 
   const showTenant = (id: string, record: StoredTenant): TenantView =>
     viewTenant(id, record, rules.limitRules);
   const showKey = (record: KeyRecord, usedAtMs?: number) => viewKey(record, rules.limitRules, usedAtMs);
 
   function asking(ifMatch?: string): WriteAsk {
-    return { actor, ...(ifMatch !== undefined && { ifMatch }) };
-  }
-
-  /** One call, repeated once where the runtime says that it may be: the object's methods are idempotent. */
-  async function call<Value>(ask: (directory: DirectoryRpc) => Promise<Value>): Promise<Value> {
-    try {
-      return await withDeadline(ask(deps.directory()), CALL_TIMEOUT_MS, "the directory");
-    } catch (thrown) {
-      if (!isRetryable(thrown)) throw unreachable(thrown);
-    }
-    try {
-      return await withDeadline(ask(deps.directory()), CALL_TIMEOUT_MS, "the directory");
-    } catch (thrown) {
-      throw unreachable(thrown);
-    }
-  }
-
-  async function change<Value>(ask: (directory: DirectoryRpc) => Promise<RpcResult<Value>>): Promise<Value> {
-    return unwrap(await call(ask));
+    return { ...writer, ...(ifMatch !== undefined && { ifMatch }) };
   }
 
   async function storedTenant(tenantId: string) {
@@ -162,7 +152,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
       const input = parseKey(body, now(), rules.limitRules);
       const { key, hash } = await newKey();
       const record: KeyRecord = {
-        id: generateKeyId(randomBytes),
+        id: generateId("key_", randomBytes),
         ...input,
         hash,
         createdAt: new Date(now()).toISOString(),
@@ -248,6 +238,7 @@ export function createDirectoryClient(deps: DirectoryClientDeps): DirectoryApi {
     async getMasterKeys() {
       return call((directory) => directory.getMasterKeys());
     },
+    tokens: createTokenClient(calls, deps, asking),
   };
 }
 
@@ -262,15 +253,4 @@ function mapPage<From, To>(page: Page<Named<From>>, view: (name: string, value: 
 /** Another writer was faster. */
 function isRaced(thrown: unknown): boolean {
   return thrown instanceof GatewayError && thrown.code === "precondition_failed";
-}
-
-const RETRY_AFTER_MS = 1000;
-
-/** A fault of the object's own code stays as it is and becomes an `internal_error`. */
-function unreachable(cause: unknown): unknown {
-  if (isRemote(cause) && !isRetryable(cause)) return cause;
-  return new GatewayError("unavailable", "The directory of tenants is unavailable. Retry.", {
-    retryAfterMs: RETRY_AFTER_MS,
-    cause,
-  });
 }

@@ -157,8 +157,9 @@ export function createDirectoryStore(sql: SqlStorage) {
     listTenants(page: PageAsk): Page<Named<StoredTenant>> {
       const rows = sql
         .exec<{ name: string; revision: number; record: string }>(
-          "SELECT id AS name, revision, record FROM tenants WHERE record IS NOT NULL AND id > ? ORDER BY id LIMIT ?",
+          "SELECT id AS name, revision, record FROM tenants WHERE record IS NOT NULL AND id > ? AND id = coalesce(?, id) ORDER BY id LIMIT ?",
           page.cursor ?? "",
+          page.tenant ?? null,
           page.limit + 1,
         )
         .toArray();

@@ -32,11 +32,12 @@ import { createPublishOutbox, type PublishOutbox } from "./publish-outbox.ts";
 import { toResult, type RpcResult } from "./rpc-result.ts";
 import { createResealing } from "./resealing.ts";
 import { createPublisher } from "./publisher.ts";
+import { createTokenTable } from "./token-table.ts";
+import type { TokenRecord } from "../admin/token-record.ts";
 import type {
   IncomingSecret,
   KeyInput,
   KeyRecord,
-  ProviderRecord,
   ProviderWith,
   StoredTenant,
   TenantWith,
@@ -52,6 +53,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
   readonly #store = createDirectoryStore(this.ctx.storage.sql);
   readonly #pointers = createKeyPointers(this.ctx.storage.sql, clock);
   readonly #audit = createAuditLog(this.ctx.storage.sql, clock);
+  readonly #tokens = createTokenTable(this.ctx.storage.sql, clock);
   readonly #outbox: PublishOutbox = createPublishOutbox({
     sql: this.ctx.storage.sql,
     now: clock,
@@ -102,11 +104,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     return this.#store.getTenant(tenantId);
   }
 
-  async putTenant(
-    tenantId: string,
-    incoming: TenantWith<IncomingSecret>,
-    ask: WriteAsk,
-  ): Promise<RpcResult<Written<StoredTenant>>> {
+  async putTenant(tenantId: string, incoming: TenantWith<IncomingSecret>, ask: WriteAsk) {
     return this.#change(tenantId, () => {
       const before = this.#store.getTenant(tenantId);
       checkIfMatch(ask.ifMatch, before?.revision);
@@ -125,6 +123,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
       this.#store.nextVersion(tenantId);
       this.#store.eraseTenant(tenantId);
       this.#keys.erasePointers(tenantId);
+      this.#tokens.eraseTenant(tenantId);
       this.#note(ask, "tenant.delete", tenantId, "");
       return this.#erasures.begin(tenantId);
     });
@@ -134,40 +133,22 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     return this.#erasures.get(id);
   }
 
-  async listRecords<Kind extends StoredKind>(
-    tenantId: string,
-    kind: Kind,
-    page: PageAsk,
-  ): Promise<RpcResult<Page<Named<StoredRecords[Kind]>>>> {
+  async listRecords<Kind extends StoredKind>(tenantId: string, kind: Kind, page: PageAsk) {
     return toResult(() => {
       this.#store.requireTenant(tenantId);
       return this.#store.listRecords(tenantId, kind, page);
     });
   }
 
-  async getRecord<Kind extends StoredKind>(
-    tenantId: string,
-    kind: Kind,
-    name: string,
-  ): Promise<RpcResult<Versioned<StoredRecords[Kind]>>> {
+  async getRecord<Kind extends StoredKind>(tenantId: string, kind: Kind, name: string) {
     return toResult(() => this.#store.requireRecord(tenantId, kind, name));
   }
 
-  async putProvider(
-    tenantId: string,
-    name: string,
-    incoming: ProviderWith<IncomingSecret>,
-    ask: WriteAsk,
-  ): Promise<RpcResult<Written<ProviderRecord>>> {
+  async putProvider(tenantId: string, name: string, incoming: ProviderWith<IncomingSecret>, ask: WriteAsk) {
     return this.#put(tenantId, "provider", name, ask, (stored) => keepProviderSecrets(incoming, stored));
   }
 
-  async putRoute(
-    tenantId: string,
-    name: string,
-    record: RouteRecord,
-    ask: WriteAsk,
-  ): Promise<RpcResult<Written<RouteRecord>>> {
+  async putRoute(tenantId: string, name: string, record: RouteRecord, ask: WriteAsk) {
     return this.#put(tenantId, "route", name, ask, () => record);
   }
 
@@ -179,13 +160,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     });
   }
 
-  async rotateKey(
-    tenantId: string,
-    keyId: string,
-    hash: string,
-    overlapMs: number,
-    ask: WriteAsk,
-  ): Promise<RpcResult<KeyRecord>> {
+  async rotateKey(tenantId: string, keyId: string, hash: string, overlapMs: number, ask: WriteAsk) {
     return this.#change(tenantId, () => {
       const before = this.#store.requireRecord(tenantId, "key", keyId).value;
       // The runtime may repeat a call; the second one changes nothing.
@@ -204,12 +179,7 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     });
   }
 
-  async deleteRecord(
-    tenantId: string,
-    kind: StoredKind,
-    name: string,
-    ask: WriteAsk,
-  ): Promise<RpcResult<null>> {
+  async deleteRecord(tenantId: string, kind: StoredKind, name: string, ask: WriteAsk) {
     return this.#change(tenantId, () => {
       checkIfMatch(ask.ifMatch, this.#store.requireRecord(tenantId, kind, name).revision);
       this.#store.nextVersion(tenantId);
@@ -239,6 +209,28 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
 
   async getMasterKeys(): Promise<MasterKeysView> {
     return this.#resealing.view();
+  }
+
+  async addToken(record: TokenRecord, hash: string, ask: WriteAsk) {
+    return this.#changeTokens(() => {
+      if (record.tenant !== undefined) this.#store.requireTenant(record.tenant);
+      this.#tokens.add(record, hash);
+      this.#note(ask, "token.create", record.tenant ?? "", record.id);
+    });
+  }
+
+  async listTokens(page: PageAsk) {
+    return this.#tokens.list(page);
+  }
+
+  async deleteToken(id: string, ask: WriteAsk) {
+    return this.#changeTokens(() => {
+      this.#note(ask, "token.delete", this.#tokens.remove(id).tenant ?? "", id);
+    });
+  }
+
+  async useToken(hash: string) {
+    return this.#tokens.use(hash);
   }
 
   async findKey(hash: string): Promise<KeyPointer | undefined> {
@@ -275,6 +267,13 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
 
   #note(ask: WriteAsk, action: string, tenant: string, subject: string): void {
     this.#audit.append({ actor: ask.actor, action, tenant, subject }, ask.isOnce);
+  }
+
+  #changeTokens(work: () => void): RpcResult<null> {
+    return toResult(() => {
+      this.ctx.storage.transactionSync(work);
+      return null;
+    });
   }
 
   /** One change of a tenant's records: all or nothing, then it is published. */

@@ -6,6 +6,7 @@
 import "../../json/zod-messages.ts";
 import type { z } from "zod/mini";
 import { GatewayError } from "../../errors.ts";
+import { type TokenInput, tokenSchema } from "../admin/token-record.ts";
 import { mergePatch } from "../../json/merge-patch.ts";
 import { refuseUrl } from "../../runtime/public-url.ts";
 import {
@@ -99,10 +100,20 @@ export function parseRoute(body: unknown, name: string): RouteRecord {
 export function parseKey(body: unknown, nowMs: number, limitRules?: LimitRules): KeyInput {
   const input = parse(keySchema, body);
   checkLimits(input.limits, limitRules);
-  if (input.expiresAt !== undefined && Date.parse(input.expiresAt) <= nowMs) {
-    throw fault("expiresAt", "expiresAt: must be in the future.");
-  }
+  checkExpiry(input.expiresAt, nowMs);
   return input;
+}
+
+/** The body of `POST /admin/tokens`. */
+export function parseToken(body: unknown, nowMs: number): TokenInput {
+  const input = parse(tokenSchema, body);
+  checkExpiry(input.expiresAt, nowMs);
+  return input;
+}
+
+function checkExpiry(expiresAt: string | undefined, nowMs: number): void {
+  if (expiresAt === undefined || Date.parse(expiresAt) > nowMs) return;
+  throw fault("expiresAt", "expiresAt: must be in the future.");
 }
 
 /**

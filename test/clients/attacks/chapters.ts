@@ -6,10 +6,12 @@ import { withoutAKey, withoutTheToken } from "./credentials.ts";
 import { headersOnTheWay, localHosts, webPages } from "./headers.ts";
 import { chosenAddresses, forbiddenModels, unsafeNames } from "./models.ts";
 import { climbing, closedCalls, roundabout } from "./paths.ts";
+import { lesserTokens } from "./tokens.ts";
 
 export const ATTACKS: readonly AttackChapter[] = [
   withoutAKey,
   withoutTheToken,
+  lesserTokens,
   roundabout,
   otherTenants,
   forbiddenModels,

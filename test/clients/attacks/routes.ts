@@ -1,6 +1,8 @@
 // The route table, walked with every credential: which one a route is for, and what it answers to the others. The routes themselves
 // come from the app (roles.test.ts), so that a new one can't be forgotten here.
 
+import type { Access } from "../../../src/tenants/admin/roles.ts";
+
 /** Whose credential opens it. */
 export type Plane = "open" | "data" | "admin" | "read";
 
@@ -12,6 +14,11 @@ export const ROLES = [
   "other tenant's key",
   "operator",
   "operator by Basic",
+  "viewer",
+  "own admin",
+  "own admin by Basic",
+  "own viewer",
+  "other tenant's admin",
 ] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -22,6 +29,8 @@ export interface WalkedRoute {
   /** The method that is sent where the app takes any. */
   readonly sent?: string;
   readonly plane: Plane;
+  /** Of the planes `admin` and `read`: which of the tokens may. */
+  readonly access?: Access;
   /** What takes the place of its parameters, where it isn't `PARAMETERS`. */
   readonly filled?: string;
   readonly body?: object;
@@ -42,23 +51,53 @@ const data = (path: string, body: object): WalkedRoute => ({
   body: { model, ...body },
   status: 200,
 });
-const admin = (method: string, path: string, status: number, body?: object): WalkedRoute => ({
-  method,
-  path: `/admin${path}`,
-  plane: "admin",
-  ...(body !== undefined && { body }),
+/** Routes of the admin plane that need the same access. */
+const needs =
+  (access: Access) =>
+  (method: string, path: string, status: number, body?: object): WalkedRoute => ({
+    method,
+    path: `/admin${path}`,
+    plane: "admin",
+    access,
+    ...(body !== undefined && { body }),
+    status,
+  });
+const operate = needs("operate");
+const observe = needs("observe");
+const manage = needs("manage");
+const inspect = needs("inspect");
+const list = needs("list");
+const read = (path: string, status: number): WalkedRoute => ({
+  method: "GET",
+  path,
+  plane: "read",
+  access: "list",
   status,
 });
-const read = (path: string, status: number): WalkedRoute => ({ method: "GET", path, plane: "read", status });
+
+/** By hand, and not from the code: who is let in. */
+const LET_IN: Readonly<Record<Access, readonly Role[]>> = {
+  operate: ["operator"],
+  observe: ["operator", "viewer"],
+  manage: ["operator", "own admin"],
+  inspect: ["operator", "viewer", "own admin", "own viewer"],
+  list: ["operator", "viewer", "own admin", "own viewer", "other tenant's admin"],
+};
+/** Whose password of Basic is a token. */
+const BY_BASIC: Readonly<Partial<Record<Role, Role>>> = {
+  "operator by Basic": "operator",
+  "own admin by Basic": "own admin",
+};
 
 const KEYS: ReadonlySet<Role> = new Set(["suspended tenant's key", "own key", "other tenant's key"]);
 
-/** What a route answers to a role: what it says itself to the one it is for, and 401 to those that its plane does not know. */
-export function expectedStatus({ plane, status, isOwnToEach }: WalkedRoute, role: Role): number {
+/** What a route answers to a role: what it says itself to those it is for, 403 to other tokens, 401 to what its plane does not know. */
+export function expectedStatus({ plane, access, status, isOwnToEach }: WalkedRoute, role: Role): number {
   if (plane === "open") return status;
   if (plane !== "data") {
-    const isOperator = role === "operator" || (plane === "read" && role === "operator by Basic");
-    return isOperator ? status : 401;
+    const sent = BY_BASIC[role] ?? role;
+    if (!LET_IN.list.includes(sent) || (sent !== role && plane !== "read")) return 401;
+    return LET_IN[access ?? "operate"].includes(sent) ? status : 403;
   }
   if (!KEYS.has(role)) return 401;
   if (role === "suspended tenant's key") return 403;
@@ -113,37 +152,41 @@ export const WALKED: readonly WalkedRoute[] = [
     ...(sent !== "GET" && { body: { model: "small", messages: words } }),
     status: 200,
   })),
-  admin("GET", "/tenants", 200),
-  admin("PUT", TENANT, 200, {}),
-  admin("GET", TENANT, 200),
-  admin("PATCH", TENANT, 200, {}),
-  admin("GET", "/erasures/:id", 404),
-  admin("POST", `${TENANT}/cache/purge`, 200),
-  admin("GET", `${TENANT}/keys`, 200),
-  admin("POST", `${TENANT}/keys`, 201, { name: "walked" }),
-  admin("PATCH", `${TENANT}/keys/:id`, 200, { metadata: { team: "a" } }),
-  admin("POST", `${TENANT}/keys/:id/rotate`, 200, { overlapSeconds: 600 }),
-  admin("GET", `${TENANT}/providers`, 200),
-  admin("PUT", `${TENANT}/providers/:name`, 201, { kind: "sim" }),
-  admin("GET", `${TENANT}/providers/:name`, 200),
-  admin("GET", `${TENANT}/routes`, 200),
-  admin("PUT", `${TENANT}/routes/:name`, 201, { targets: [{ provider: "simulated", model: "small" }] }),
-  admin("GET", `${TENANT}/routes/:name`, 200),
-  admin("POST", `${TENANT}/routes/:name/dry-run`, 200, { messages: words }),
-  admin("GET", `${TENANT}/health`, 200),
-  admin("GET", `${TENANT}/queue`, 200),
-  admin("GET", `${TENANT}/queue/live`, 426),
-  admin("POST", `${TENANT}/queue/limits`, 200, { limits: {}, forSeconds: 0 }),
-  admin("POST", `${TENANT}/queue/drain`, 200, { forSeconds: 0 }),
-  admin("GET", "/traces", 200),
-  admin("GET", "/traces/:traceId", 404),
-  admin("GET", "/export", 200),
-  admin("GET", `${TENANT}/export`, 200),
-  admin("POST", `${TENANT}/destinations/:name/test`, 404),
-  admin("GET", "/audit", 200),
-  admin("POST", "/session", 204),
-  admin("DELETE", "/session", 204),
-  admin("GET", "/master-keys", 200),
+  list("GET", "/me", 200),
+  observe("GET", "/tokens", 200),
+  operate("POST", "/tokens", 201, { name: "walked", role: "viewer" }),
+  operate("DELETE", "/tokens/:id", 204),
+  list("GET", "/tenants", 200),
+  operate("PUT", TENANT, 200, {}),
+  inspect("GET", TENANT, 200),
+  operate("PATCH", TENANT, 200, {}),
+  observe("GET", "/erasures/:id", 404),
+  manage("POST", `${TENANT}/cache/purge`, 200),
+  inspect("GET", `${TENANT}/keys`, 200),
+  manage("POST", `${TENANT}/keys`, 201, { name: "walked" }),
+  manage("PATCH", `${TENANT}/keys/:id`, 200, { metadata: { team: "a" } }),
+  manage("POST", `${TENANT}/keys/:id/rotate`, 200, { overlapSeconds: 600 }),
+  inspect("GET", `${TENANT}/providers`, 200),
+  manage("PUT", `${TENANT}/providers/:name`, 201, { kind: "sim" }),
+  inspect("GET", `${TENANT}/providers/:name`, 200),
+  inspect("GET", `${TENANT}/routes`, 200),
+  manage("PUT", `${TENANT}/routes/:name`, 201, { targets: [{ provider: "simulated", model: "small" }] }),
+  inspect("GET", `${TENANT}/routes/:name`, 200),
+  inspect("POST", `${TENANT}/routes/:name/dry-run`, 200, { messages: words }),
+  inspect("GET", `${TENANT}/health`, 200),
+  inspect("GET", `${TENANT}/queue`, 200),
+  inspect("GET", `${TENANT}/queue/live`, 426),
+  operate("POST", `${TENANT}/queue/limits`, 200, { limits: {}, forSeconds: 0 }),
+  manage("POST", `${TENANT}/queue/drain`, 200, { forSeconds: 0 }),
+  list("GET", "/traces", 200),
+  list("GET", "/traces/:traceId", 404),
+  observe("GET", "/export", 200),
+  inspect("GET", `${TENANT}/export`, 200),
+  manage("POST", `${TENANT}/destinations/:name/test`, 404),
+  list("GET", "/audit", 200),
+  list("POST", "/session", 204),
+  list("DELETE", "/session", 204),
+  observe("GET", "/master-keys", 200),
   read("/metrics", 200),
   read("/jaeger/api/services", 200),
   read("/jaeger/api/services/:service/operations", 200),
@@ -151,8 +194,8 @@ export const WALKED: readonly WalkedRoute[] = [
   { ...read("/jaeger/api/traces", 200), filled: "/jaeger/api/traces?service=headgate" },
   read("/jaeger/api/traces/:traceId", 404),
   read("/jaeger/api/dependencies", 200),
-  admin("DELETE", `${TENANT}/providers/:name`, 204),
-  admin("DELETE", `${TENANT}/routes/:name`, 204),
-  admin("DELETE", `${TENANT}/keys/:id`, 204),
-  admin("DELETE", TENANT, 202),
+  manage("DELETE", `${TENANT}/providers/:name`, 204),
+  manage("DELETE", `${TENANT}/routes/:name`, 204),
+  manage("DELETE", `${TENANT}/keys/:id`, 204),
+  operate("DELETE", TENANT, 202),
 ];

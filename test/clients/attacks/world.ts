@@ -5,7 +5,7 @@ import { adminJson, TEST_VARS } from "../../support/clients/admin-client.ts";
 import { makeKey, makeTenant } from "../../support/clients/test-tenant.ts";
 import { startGateway, type Gateway } from "../../support/servers/gateway-process.ts";
 import { startScriptedUpstream, type ScriptedUpstream } from "../../support/servers/scripted-upstream.ts";
-import { generateKey } from "../../../src/tenants/key-format.ts";
+import { generateKey, generateToken } from "../../../src/tenants/key-format.ts";
 import type { Setting } from "./attack.ts";
 import { FROM_VENDOR } from "./headers.ts";
 
@@ -97,6 +97,7 @@ async function populate(
     admin("POST", `${root}/keys/${rotated.id}/rotate`),
   ]);
   const { apiKey: mask } = await admin("GET", `${root}/providers/up`);
+  const tokens = await makeTokens(gateway, own.id);
   const [victimTrace] = await Promise.all([plant(gateway, victim.key), setTimeout(EXPIRES_MS)]);
   const token = TEST_VARS["ADMIN_TOKEN"] ?? "";
   return {
@@ -124,10 +125,45 @@ async function populate(
     adminCut: token.slice(0, -1),
     adminAsUser: btoa(`${token}:`),
     adminBasic: btoa(`user:${token}`),
+    ...tokens,
     credential: own.credential,
     mask: String(mask),
     upstream: upstream.url,
     upstreamTls: upstream.url.replace("http:", "https:"),
+  };
+}
+
+/** Tokens of the admin plane, in all states. */
+async function makeTokens(gateway: Gateway, tenant: string): Promise<Readonly<Record<string, string>>> {
+  const make = async (fields: object): Promise<Readonly<Record<"id" | "token", string>>> => {
+    const { id, token } = await adminJson(gateway, "POST", "/admin/tokens", { name: "test", ...fields });
+    return { id: String(id), token: String(token) };
+  };
+  const gone = await makeTenant(gateway);
+  const [viewer, tenantAdmin, tenantViewer, revoked, expiring, orphaned] = await Promise.all([
+    make({ role: "viewer" }),
+    make({ role: "tenant-admin", tenant }),
+    make({ role: "tenant-viewer", tenant }),
+    make({ role: "operator" }),
+    make({ role: "operator", expiresAt: new Date(Date.now() + EXPIRES_MS).toISOString() }),
+    make({ role: "tenant-admin", tenant: gone.id }),
+  ]);
+  await gateway.admin("DELETE", `/admin/tokens/${revoked.id}`);
+  await gateway.admin("DELETE", `/admin/tenants/${gone.id}`);
+  const { items } = await adminJson(gateway, "GET", "/admin/tokens");
+  // The list of the API.
+  const [first] = items as readonly { readonly token: string }[];
+  return {
+    viewer: viewer.token,
+    tenantAdmin: tenantAdmin.token,
+    tenantViewer: tenantViewer.token,
+    tokenRevoked: revoked.token,
+    tokenExpired: expiring.token,
+    tokenOrphaned: orphaned.token,
+    tokenUnknown: generateToken(randomBytes),
+    tokenCut: tenantAdmin.token.slice(0, -1),
+    tokenUpper: tenantAdmin.token.toUpperCase(),
+    tokenMask: encodeURIComponent(first?.token ?? ""),
   };
 }
 

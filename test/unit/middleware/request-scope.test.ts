@@ -71,6 +71,8 @@ function createWorld(world: World = {}) {
     bodies: createBodyMemory(Infinity, () => 0),
     unqueued: createUnqueuedRate(),
     now: () => NOON,
+    directoryFor: () => ({}),
+    findAdmin: async () => undefined,
   } as unknown as IsolateServices;
   const app = new Hono<AppEnv>();
   app.onError(onError);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { KEYS_IN_ERRORS, KEYS_IN_TEXT } from "../../../src/runtime/credential-patterns.ts";
 import { SECRET_ASSIGNMENT, SECRET_FIELD_NAME } from "../../../src/telemetry/content/redact.ts";
-import { KEY_PATTERN } from "../../../src/tenants/key-format.ts";
+import { KEY_PATTERN, TOKEN_PATTERN } from "../../../src/tenants/key-format.ts";
 import {
   findExpressions,
   pumpsOf,
@@ -40,7 +40,7 @@ const BUILT: Readonly<Record<string, readonly RegExp[]>> = {
   "src/json/exact.ts": [/"<mark>(\d+)"/g],
   "src/runtime/credential-patterns.ts": [KEYS_IN_TEXT, KEYS_IN_ERRORS],
   "src/telemetry/content/redact.ts": [SECRET_ASSIGNMENT, SECRET_FIELD_NAME],
-  "src/tenants/key-format.ts": [KEY_PATTERN],
+  "src/tenants/key-format.ts": [KEY_PATTERN, TOKEN_PATTERN],
 };
 
 interface Timed {

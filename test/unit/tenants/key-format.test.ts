@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import {
   findValidKey,
   generateKey,
-  generateKeyId,
+  generateId,
   hashKey,
   isWellFormed,
 } from "../../../src/tenants/key-format.ts";
@@ -88,7 +88,7 @@ it("hashes a key to the hex of SHA-256", async () => {
 });
 
 it("names a key by key_ and twelve characters", () => {
-  expect(generateKeyId(fairBytes)).toMatch(/^key_[0-9A-Za-z]{12}$/);
+  expect(generateId("key_", fairBytes)).toMatch(/^key_[0-9A-Za-z]{12}$/);
 });
 
 const NOW = Date.UTC(2026, 5, 1);

@@ -35,7 +35,10 @@ async function send({
     const noteOrder = async (tenant: string, action: string, subject?: string): Promise<void> =>
       void audited.push([tenant, action, subject ?? ""].join(" "));
     // Only what the middleware calls is there.
-    c.set("services", { directory: { noteOrder } } as unknown as Services);
+    c.set("services", {
+      directoryFor: () => ({ noteOrder }),
+      findAdmin: async () => undefined,
+    } as unknown as Services);
     await next();
   }, localHost);
   app.use("/admin/*", adminAuth);

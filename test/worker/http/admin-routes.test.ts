@@ -17,7 +17,9 @@ app.onError(onError);
 app.use(async (c, next) => {
   c.set("requestId", "req_test");
   // These routes use nothing but the directory, and count the bytes of their bodies.
-  c.set("services", { directory: directoryClient(), bodies } as unknown as Services);
+  c.set("services", { bodies } as unknown as Services);
+  c.set("directory", directoryClient());
+  c.set("admin", { actor: "admin", name: "test", role: "operator" });
   c.set("scope", { facts: { startedAt: 0 } } as unknown as RequestScope);
   await next();
 });

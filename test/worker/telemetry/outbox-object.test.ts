@@ -10,13 +10,16 @@ import { directoryRpc, newTenantId } from "../tenants/directory-access.ts";
 
 const CREDENTIAL = "canary-credential-0123456789";
 /** Seals under the key that the object opens with. */
-const directory = createDirectoryClient({
-  directory: directoryRpc,
-  masterKeys: readSettings(env).masterKeys,
-  rules: { allowPrivateUpstreams: true, providerKinds: [], defaultBaseUrl: () => undefined },
-  randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-  now: Date.now,
-});
+const directory = createDirectoryClient(
+  {
+    directory: directoryRpc,
+    masterKeys: readSettings(env).masterKeys,
+    rules: { allowPrivateUpstreams: true, providerKinds: [], defaultBaseUrl: () => undefined },
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    now: Date.now,
+  },
+  { actor: "admin" },
+);
 let tenantId: string;
 let posts: { readonly url: string; readonly authorization: string | null; readonly body: string }[];
 let answer: () => Promise<Response>;

@@ -22,17 +22,20 @@ export function queueRpc(tenantId: string): Pick<QueueRpc, "configVersion"> {
 }
 
 export function directoryClient(allowPrivateUpstreams = false): DirectoryApi {
-  return createDirectoryClient({
-    directory: directoryRpc,
-    masterKeys: [MASTER_KEY],
-    rules: {
-      allowPrivateUpstreams,
-      providerKinds: REGISTERED_KINDS,
-      defaultBaseUrl: (kind) => (kind === "openai" ? "https://api.openai.com/v1" : undefined),
+  return createDirectoryClient(
+    {
+      directory: directoryRpc,
+      masterKeys: [MASTER_KEY],
+      rules: {
+        allowPrivateUpstreams,
+        providerKinds: REGISTERED_KINDS,
+        defaultBaseUrl: (kind) => (kind === "openai" ? "https://api.openai.com/v1" : undefined),
+      },
+      randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+      now: Date.now,
     },
-    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-    now: Date.now,
-  });
+    { actor: "admin" },
+  );
 }
 
 /** A tenant name of the test's own. */
@@ -60,7 +63,7 @@ export async function dumpKv(): Promise<ReadonlyMap<string, string>> {
 /** Every row of every table of the directory, as text. */
 export async function dumpDirectory(): Promise<string> {
   return runInDurableObject(directoryStub(), (_, state) => {
-    const tables = ["tenants", "records", "pointers", "audit", "outbox", "erasures"];
+    const tables = ["tenants", "records", "pointers", "audit", "outbox", "erasures", "admin_tokens"];
     return JSON.stringify(tables.map((table) => state.storage.sql.exec(`SELECT * FROM ${table}`).toArray()));
   });
 }

@@ -20,15 +20,18 @@ const RULES = {
 };
 
 function clientOf(directory: Partial<DirectoryRpc>, more: Partial<DirectoryClientDeps> = {}) {
-  return createDirectoryClient({
-    // Each test scripts the methods that its call needs; another one would fail it.
-    directory: () => directory as DirectoryRpc,
-    masterKeys: [],
-    rules: RULES,
-    randomBytes: (count) => new Uint8Array(count),
-    now: () => 0,
-    ...more,
-  });
+  return createDirectoryClient(
+    {
+      // Each test scripts the methods that its call needs; another one would fail it.
+      directory: () => directory as DirectoryRpc,
+      masterKeys: [],
+      rules: RULES,
+      randomBytes: (count) => new Uint8Array(count),
+      now: () => 0,
+      ...more,
+    },
+    { actor: "admin" },
+  );
 }
 
 async function storedTenant(body: unknown) {
