@@ -53,9 +53,11 @@ process.once("message", (start: HostStart) => {
 
 async function serve(start: HostStart): Promise<void> {
   const { vars, workerOptions } = readWorkerConfig(start.bundleDir);
+  // Without the console's files: Miniflare would put its own router before the Worker, which resolves `..` in paths.
+  const { assets: _, ...ofWorker } = workerOptions;
   const unsafeDirectSockets = [{ host: HOST, port: 0 }];
   const gateway = {
-    ...workerOptions,
+    ...ofWorker,
     name: GATEWAY,
     modules: readModules(start.bundleDir),
     modulesRoot: start.bundleDir,
