@@ -1,7 +1,6 @@
 /** THE ROUTE TABLE: every method, path and middleware on one screen. */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../src/app-types.ts";
+import { type App, createRouter } from "../src/http/router.ts";
 import { generation } from "../src/http/generation.ts";
 import { adminAccess } from "../src/middleware/admin-access.ts";
 import { adminAuth, adminReadAuth } from "../src/middleware/admin-auth.ts";
@@ -39,8 +38,8 @@ import { getModel, listModels } from "./models.ts";
 import { proxyNative } from "./proxy.ts";
 import { openRealtime } from "./realtime.ts";
 
-export function createApp(ports: ScopePorts): Hono<AppEnv> {
-  const app = new Hono<AppEnv>();
+export function createApp(ports: ScopePorts): App {
+  const app = createRouter();
   app.onError(onError);
   app.use("*", requestScope(ports), localHost);
 

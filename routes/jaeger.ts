@@ -3,9 +3,8 @@
  * `/jaeger`. Faults have Jaeger's shape too. A token of the admin plane is needed (middleware/admin-auth.ts), and a tenant's own shows that tenant only.
  */
 
-import { Hono } from "hono";
+import { createRouter } from "../src/http/router.ts";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import type { AppEnv } from "../src/app-types.ts";
 import { errorHeaders, GatewayError, toGatewayError } from "../src/errors.ts";
 import { tracesOf } from "../src/http/admin-http.ts";
 import { answerFault, answerList } from "../src/telemetry/jaeger/jaeger.ts";
@@ -16,7 +15,7 @@ import { findTraces, listOperations, searchJaeger } from "../src/telemetry/jaege
 const TRACE_ID = /^[0-9a-f]{1,32}$/;
 const TRACE_ID_DIGITS = 32;
 
-export const jaeger = new Hono<AppEnv>()
+export const jaeger = createRouter()
   // Listed before the first request too: Grafana shows a data source without services as broken.
   .get("/services", (c) => c.json(answerList([c.var.settings.serviceName])))
   .get("/services/:service/operations", async (c) => {

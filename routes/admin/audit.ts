@@ -1,10 +1,9 @@
 /** `GET /admin/audit`: who changed what, newest first. */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
+import { createRouter } from "../../src/http/router.ts";
 import { badCursor, readOwnPage } from "../../src/http/admin-http.ts";
 
-export const adminAudit = new Hono<AppEnv>().get("/audit", async (c) => {
+export const adminAudit = createRouter().get("/audit", async (c) => {
   const page = readOwnPage(c);
   if (page.cursor !== undefined && !/^\d{1,15}$/.test(page.cursor)) throw badCursor();
   return c.json(await c.var.directory.listAudit(page));

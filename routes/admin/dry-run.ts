@@ -3,8 +3,7 @@
  * default) without calling an upstream, and `GET …/health`: the circuits of the tenant's targets and this isolate's latencies.
  */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
+import { createRouter } from "../../src/http/router.ts";
 import { cacheDirective } from "../../src/cache/policy.ts";
 import type { AnyClientWire } from "../../src/wires/client-wire.ts";
 import { CLIENT_WIRES, clientWireNamed } from "../../src/wires/registry.ts";
@@ -20,7 +19,7 @@ import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "../../src/http/read-body.t
 /** A dry run is planned for a key without restrictions. */
 const OPERATOR_KEY = { id: "operator", name: "operator", hash: "", createdAt: "" };
 
-export const adminDryRun = new Hono<AppEnv>()
+export const adminDryRun = createRouter()
   .post("/tenants/:tenant/routes/:name/dry-run", async (c) => {
     const bundle = await requireTenant(c);
     const name = c.req.param("name");

@@ -4,14 +4,13 @@
  * span and reports what the back end answered.
  */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
+import { createRouter } from "../../src/http/router.ts";
 import { GatewayError } from "../../src/errors.ts";
 import type { ExportStatus } from "../../src/telemetry/export/export-counters.ts";
 import { UNKNOWN_TENANT } from "../../src/telemetry/store/stored-trace.ts";
 import { requireTenant } from "../../src/http/admin-http.ts";
 
-export const adminExport = new Hono<AppEnv>()
+export const adminExport = createRouter()
   .get("/export", async (c) => {
     const { exportStatusOf } = c.var.services;
     const [own, unknown] = await Promise.all([exportStatusOf(undefined), exportStatusOf(UNKNOWN_TENANT)]);

@@ -1,7 +1,6 @@
 /** `/admin/tenants/{tenant}/keys`: gateway keys. Only the answers of POST hold the key itself. */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
+import { createRouter } from "../../src/http/router.ts";
 import {
   answerNothing,
   answerRecord,
@@ -11,7 +10,7 @@ import {
   readPage,
 } from "../../src/http/admin-http.ts";
 
-export const adminKeys = new Hono<AppEnv>()
+export const adminKeys = createRouter()
   .get("/tenants/:tenant/keys", async (c) => {
     const page = readPage(c);
     return c.json(await c.var.directory.listKeys(c.req.param("tenant"), page));

@@ -1,10 +1,9 @@
 /** `/admin/tenants/{tenant}/providers`: upstream accounts. Credentials are write-only: GET shows masks. */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
+import { createRouter } from "../../src/http/router.ts";
 import { answerNothing, answerRecord, readJson, readPage } from "../../src/http/admin-http.ts";
 
-export const adminProviders = new Hono<AppEnv>()
+export const adminProviders = createRouter()
   .get("/tenants/:tenant/providers", async (c) => {
     const page = readPage(c);
     return c.json(await c.var.directory.listProviders(c.req.param("tenant"), page));

@@ -3,7 +3,8 @@
  * temporary overrides (raised limits, drain).
  */
 
-import { Hono, type Context } from "hono";
+import type { Context } from "hono";
+import { createRouter } from "../../src/http/router.ts";
 import type { AppEnv } from "../../src/app-types.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { parseDrain, parseRaise } from "../../src/tenants/records/parse-record.ts";
@@ -14,7 +15,7 @@ const MS_PER_SECOND = 1000;
 const SWITCHING_PROTOCOLS = 101;
 const UPGRADE_REQUIRED = 426;
 
-export const adminQueue = new Hono<AppEnv>()
+export const adminQueue = createRouter()
   .get("/tenants/:tenant/queue", async (c) => c.json(await (await queueOf(c)).snapshot()))
   .get("/tenants/:tenant/queue/live", async (c) => {
     if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {

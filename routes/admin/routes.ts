@@ -1,10 +1,9 @@
 /** `/admin/tenants/{tenant}/routes`: a tenant's named models. Targets may name providers that don't exist yet. */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
+import { createRouter } from "../../src/http/router.ts";
 import { answerNothing, answerRecord, readJson, readPage } from "../../src/http/admin-http.ts";
 
-export const adminRoutes = new Hono<AppEnv>()
+export const adminRoutes = createRouter()
   .get("/tenants/:tenant/routes", async (c) => {
     const page = readPage(c);
     return c.json(await c.var.directory.listRoutes(c.req.param("tenant"), page));

@@ -1,12 +1,11 @@
 /** `POST /admin/session` begins a console session with the token that this request has in `authorization`; `DELETE` ends it. */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
+import { createRouter } from "../../src/http/router.ts";
 import { bearerOf } from "../../src/middleware/admin-auth.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { writeSession } from "../../src/http/console-session.ts";
 
-export const adminSession = new Hono<AppEnv>()
+export const adminSession = createRouter()
   .post("/session", (c) => {
     const token = bearerOf(c.req.header("authorization"));
     if (token === undefined) {

@@ -1,10 +1,9 @@
 /** `/admin/tenants`: tenant records, their erasure, and the purge of a tenant's cache. */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
+import { createRouter } from "../../src/http/router.ts";
 import { answerRecord, readJson, readOwnPage } from "../../src/http/admin-http.ts";
 
-export const adminTenants = new Hono<AppEnv>()
+export const adminTenants = createRouter()
   .get("/tenants", async (c) => {
     const page = readOwnPage(c);
     return c.json(await c.var.directory.listTenants(page));

@@ -1,12 +1,11 @@
 /** `/admin/tokens`: the tokens of the admin plane, each shown once; and `GET /admin/me`: who calls, and what that role may do. */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
+import { createRouter } from "../../src/http/router.ts";
 import { answerNothing, NOT_KEPT, readJson, readPage } from "../../src/http/admin-http.ts";
 import { type AdminCaller, isRoleAllowed } from "../../src/tenants/admin/roles.ts";
 import { ACCESS } from "../access.ts";
 
-export const adminTokens = new Hono<AppEnv>()
+export const adminTokens = createRouter()
   .get("/me", (c) => {
     const caller = c.get("admin");
     return c.json({ tenant: null, expiresAt: null, ...caller, routes: routesFor(caller) });

@@ -3,8 +3,7 @@
  * `accept: text/plain`, drawn for a terminal (`?width=` columns). `?download=1` makes a browser save it.
  */
 
-import { Hono } from "hono";
-import type { AppEnv } from "../../src/app-types.ts";
+import { createRouter } from "../../src/http/router.ts";
 import { readTenantFilter, tracesOf } from "../../src/http/admin-http.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { joinResourceSpans } from "../../src/telemetry/otlp/otlp.ts";
@@ -20,7 +19,7 @@ import {
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
 
-export const adminTraces = new Hono<AppEnv>()
+export const adminTraces = createRouter()
   .get("/traces", async (c) => {
     const query = parseTraceQuery(new URL(c.req.url).searchParams, c.var.services.now());
     const { items, cursor } = await tracesOf(c).search(query);

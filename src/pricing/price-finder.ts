@@ -49,7 +49,7 @@ export interface PriceStep {
 /**
  * All prices, as compact text that is only parsed for the vendors a Worker really calls.
  *
- * A line of a sheet is `input,output,cacheRead,cacheWrite,inputAudio,outputAudio,cacheReadAudio|id id …`:
+ * A line of a sheet is `input,output,cacheRead,cacheWrite,inputAudio,outputAudio,cacheReadAudio|id id …`, in US dollars:
  * prices may be missing, trailing ones with their commas; `@above:prices` follows for each number of input tokens
  * above which the whole request is billed at other prices; `-` in their place says that the ids have no price we
  * could state. An id is exact, or a pattern: `abc*` starts with, `*abc` ends with, `*abc*` contains. Ids are
@@ -59,7 +59,14 @@ export interface PriceTable {
   /** Provider kind → names of the sheets to look in, in this order. */
   readonly kinds: Readonly<Record<string, readonly string[]>>;
   readonly sheets: Readonly<Record<string, string>>;
+  /**
+   * A reseller's sheet → the start of its ids (`anthropic/…`) → the sheet of that vendor: what the reseller offers at the vendor's
+   * price stands there alone.
+   */
+  readonly resold?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
+
+const MICRO_USD_PER_USD = 1_000_000;
 
 /** Looks a model up; undefined for a kind or model without a known price, which is not the same as free. */
 export type PriceFinder = (providerKind: string, modelId: string) => ModelPrice | undefined;
@@ -96,6 +103,9 @@ const MAX_REMEMBERED_IDS = 500;
  */
 export const SNAPSHOT_DATE = /[-@]20\d\d(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])$/;
 
+/** How OpenRouter names a model under its own moderation: same price. */
+const VARIANT = /:beta$/;
+
 /**
  * A finder over a table. Sheets are parsed at their first use and answers remembered, so a repeated look-up is
  * one or two Map reads.
@@ -111,6 +121,23 @@ export function createPriceFinder(table: PriceTable): PriceFinder {
     return open;
   }
 
+  function search(names: readonly string[], id: string): ModelPrice | undefined {
+    for (const name of names) {
+      const found = searchSheet(openSheet(name), id) ?? searchResold(name, id);
+      if (found !== undefined) return found === "unpriced" ? undefined : found;
+    }
+    return undefined;
+  }
+
+  /** Of a vendor's models only those that it names: its patterns are no promise of the reseller's. */
+  function searchResold(name: string, id: string): Found | undefined {
+    const slash = id.indexOf("/");
+    const vendor = table.resold?.[name]?.[id.slice(0, Math.max(0, slash))];
+    return vendor === undefined
+      ? undefined
+      : findExact(openSheet(vendor), id.slice(slash + 1).replace(VARIANT, ""));
+  }
+
   return (providerKind, modelId) => {
     const names = kinds.get(providerKind);
     if (names === undefined || modelId.length > MAX_MODEL_ID_LENGTH) return undefined;
@@ -118,7 +145,7 @@ export function createPriceFinder(table: PriceTable): PriceFinder {
     if (remembered === undefined) answers.set(providerKind, (remembered = new Map()));
     const answer = remembered.get(modelId);
     if (answer !== undefined || remembered.has(modelId)) return answer;
-    const searched = search(names.map(openSheet), modelId.toLowerCase());
+    const searched = search(names, modelId.toLowerCase());
     // Dropping all is as good as dropping the oldest: it takes made-up ids to get here, and a search is some
     // microseconds.
     if (remembered.size >= MAX_REMEMBERED_IDS) remembered.clear();
@@ -127,21 +154,15 @@ export function createPriceFinder(table: PriceTable): PriceFinder {
   };
 }
 
-function search(sheets: readonly Sheet[], id: string): ModelPrice | undefined {
-  for (const sheet of sheets) {
-    const found = searchSheet(sheet, id);
-    if (found !== undefined) return found === "unpriced" ? undefined : found;
-  }
-  return undefined;
-}
-
 /** The id itself, then the model it is a dated snapshot of, then the most specific pattern. */
 function searchSheet(sheet: Sheet, id: string): Found | undefined {
   return (
-    sheet.exact.get(id) ??
-    sheet.exact.get(id.replace(SNAPSHOT_DATE, "")) ??
-    sheet.patterns.find((pattern) => pattern.matches(id, pattern.literal))?.found
+    findExact(sheet, id) ?? sheet.patterns.find((pattern) => pattern.matches(id, pattern.literal))?.found
   );
+}
+
+function findExact({ exact }: Sheet, id: string): Found | undefined {
+  return exact.get(id) ?? exact.get(id.replace(SNAPSHOT_DATE, ""));
 }
 
 function parseSheet(text: string): Sheet {
@@ -187,7 +208,7 @@ function parsePrice(text: string): ModelPrice {
 function parsePrices(text: string): TokenPrices {
   const [input = 0, output = 0, cacheRead, cacheWrite, inputAudio, outputAudio, cacheReadAudio] = text
     .split(",")
-    .map((field) => (field === "" ? undefined : Number(field)));
+    .map((field) => (field === "" ? undefined : Math.round(Number(field) * MICRO_USD_PER_USD)));
   return {
     input,
     output,

@@ -38,1226 +38,1164 @@ export const PRICE_TABLE: PriceTable = {
   },
   sheets: {
     openai: `
-400000,400000|ada text-ada-001
-500000,500000|babbage
-5000000,15000000|chatgpt-4o-latest
-1500000,6000000,375000|codex-mini codex-mini-latest
-3000000,12000000|computer-use*
-2000000,2000000|curie text-curie-001
-20000000,20000000|davinci text-davinci-001
-3000000,6000000|ft:gpt-3.5-turbo*
-3750000,15000000|ft:gpt-4o-2024-*
-300000,1200000|ft:gpt-4o-mini-2024-*
-1500000,2000000|gpt-3.5-turbo-0301 gpt-3.5-0301
-500000,1500000|gpt-3.5-turbo gpt-35-turbo gpt-3.5-turbo-0125
-1500000,2000000|gpt-3.5-turbo-0613
-1000000,2000000|gpt-3.5-turbo-1106
-3000000,4000000|gpt-3.5-turbo-16k gpt-3.5-turbo-16k-0613 gpt-35-turbo-16k-0613 gpt-35-turbo-16k
-1500000,2000000|gpt-3.5-turbo-instruct* gpt-3.5-turbo-instruct-0914
-30000000,60000000|gpt-4 gpt-4-0314 gpt-4-0613 ft:gpt-4-0*
-60000000,120000000|gpt-4-32k gpt-4-32k-0314 gpt-4-32k-0613
-10000000,30000000|gpt-4-turbo gpt-4-turbo-0125-preview gpt-4-0125-preview gpt-4-1106-preview gpt-4-turbo-preview
-10000000,30000000|gpt-4-vision-preview gpt-4-1106-vision-preview
-2000000,8000000,500000|gpt-4.1
-400000,1600000,100000|gpt-4.1-mini
-100000,400000,25000|gpt-4.1-nano
-75000000,150000000,37500000|gpt-4.5-preview*
-2500000,10000000,1250000|gpt-4o
-5000000,15000000|gpt-4o-2024-05-13
-150000,600000,75000|gpt-4o-mini gpt-4o-mini-search-preview
-300000,1200000|gpt-4o-mini-2024-07-18.ft-*
-600000,2400000,300000,,10000000,20000000,300000|gpt-4o-mini-realtime*
-5000000,20000000,2500000,,40000000,80000000,2500000|gpt-4o-realtime*
-2500000,10000000|gpt-4o-search-preview
-6000000,18000000|gpt-4o:extended
-1250000,10000000,125000|gpt-5 gpt-5-chat gpt-5-chat-latest gpt-5-codex
-250000,2000000,25000|gpt-5-mini
-50000,400000,5000|gpt-5-nano gpt-5-nano-*
-15000000,120000000|gpt-5-pro
-1250000,10000000,125000|gpt-5.1 gpt-5.1-codex gpt-5.1-codex-max gpt-5.1-chat gpt-5.1-chat-latest gpt-5-1 gpt-5-1-codex gpt-5-1-codex-max gpt-5-1-chat gpt-5-1-chat-latest
-250000,2000000,25000|gpt-5.1-codex-mini gpt-5.1-mini gpt-5-1-codex-mini gpt-5-1-mini
-1750000,14000000,175000|gpt-5.2 gpt-5-2 gpt-5.2-chat gpt-5.2-chat-latest gpt-5-2-chat gpt-5-2-chat-latest gpt-5.2-codex gpt-5-2-codex
-21000000,168000000|gpt-5.2-pro gpt-5-2-pro-2025-12-11
-1750000,14000000,175000|gpt-5.3 gpt-5-3 gpt-5.3-chat gpt-5.3-chat-latest gpt-5-3-chat gpt-5-3-chat-latest
-1750000,14000000,175000|gpt-5.3-codex gpt-5-3-codex
-2500000,15000000,250000@271999:5000000,22500000,500000|gpt-5.4 gpt-5-4
-750000,4500000,75000|gpt-5.4-mini gpt-5-4-mini
-200000,1250000,20000|gpt-5.4-nano gpt-5-4-nano
-30000000,180000000@271999:60000000,270000000|gpt-5.4-pro gpt-5-4-pro
-5000000,30000000,500000@271999:10000000,45000000,1000000|gpt-5.5 gpt-5-5 gpt-5.5-chat gpt-5.5-chat-latest gpt-5-5-chat gpt-5-5-chat-latest gpt-5.5-codex gpt-5-5-codex
-30000000,180000000@271999:60000000,270000000|gpt-5.5-pro gpt-5-5-pro
-200000,1200000,20000,250000@271999:400000,1800000,40000,500000|gpt-5.6-luna gpt-5-6-luna
-4000000,20000000,400000,5000000@271999:8000000,30000000,800000,10000000|gpt-5.6-sol gpt-5-6-sol gpt-5.6 gpt-5-6
-2000000,12000000,200000,2500000@271999:4000000,18000000,400000,5000000|gpt-5.6-terra gpt-5-6-terra
-10000000,50000000,1000000,12500000@271999:20000000,75000000,2000000,25000000|gpt-6-astra
-100000,500000,10000,125000@272000:200000,750000,20000,250000|gpt-6-luna
-2000000,10000000,200000,2500000@272000:4000000,15000000,400000,5000000|gpt-6-sol
-2500000,10000000,,,32000000,64000000|gpt-audio gpt-audio-1.5
-600000,2400000,,,10000000,20000000|gpt-audio-mini
-5000000,30000000,500000|gpt-chat-latest
-39000,180000|gpt-oss-120b
-29000,140000|gpt-oss-20b
-75000,300000,37000|gpt-oss-safeguard-20b
-4000000,16000000,400000,,32000000,64000000,400000|gpt-realtime gpt-realtime-1.5
-4000000,24000000,400000,,32000000,64000000,400000|gpt-realtime-2 gpt-realtime-2.1
-600000,2400000,60000,,10000000,20000000,300000|gpt-realtime-mini gpt-realtime-2.1-mini
-15000000,60000000,7500000|o1
-1100000,4400000,550000|o1-mini
-15000000,60000000,7500000|o1-preview
-150000000,600000000|o1-pro
-2000000,8000000,500000|o3
-10000000,40000000,2500000|o3-deep-research
-1100000,4400000,550000|o3-mini o3-mini-high
-20000000,80000000|o3-pro
-1100000,4400000,275000|o4-mini-high o4-mini
-2000000,8000000,500000|o4-mini-deep-research
-20000000,20000000|text-davinci-002
-20000000,20000000|text-davinci-003
-130000|text-embedding-3-large
-20000|text-embedding-3-small
-100000|text-embedding-ada text-embedding-ada-002 text-embedding-ada-002-v2
+.4,.4|ada text-ada-001
+.5,.5|babbage
+5,15|chatgpt-4o-latest
+1.5,6,.375|codex-mini codex-mini-latest
+3,12|computer-use*
+2,2|curie text-curie-001
+20,20|davinci text-davinci-001
+3,6|ft:gpt-3.5-turbo*
+3.75,15|ft:gpt-4o-2024-*
+.3,1.2|ft:gpt-4o-mini-2024-*
+1.5,2|gpt-3.5-turbo-0301 gpt-3.5-0301
+.5,1.5|gpt-3.5-turbo gpt-35-turbo gpt-3.5-turbo-0125
+1.5,2|gpt-3.5-turbo-0613
+1,2|gpt-3.5-turbo-1106
+3,4|gpt-3.5-turbo-16k gpt-3.5-turbo-16k-0613 gpt-35-turbo-16k-0613 gpt-35-turbo-16k
+1.5,2|gpt-3.5-turbo-instruct* gpt-3.5-turbo-instruct-0914
+30,60|gpt-4 gpt-4-0314 gpt-4-0613 ft:gpt-4-0*
+60,120|gpt-4-32k gpt-4-32k-0314 gpt-4-32k-0613
+10,30|gpt-4-turbo gpt-4-turbo-0125-preview gpt-4-0125-preview gpt-4-1106-preview gpt-4-turbo-preview
+10,30|gpt-4-vision-preview gpt-4-1106-vision-preview
+2,8,.5|gpt-4.1
+.4,1.6,.1|gpt-4.1-mini
+.1,.4,.025|gpt-4.1-nano
+75,150,37.5|gpt-4.5-preview*
+2.5,10,1.25|gpt-4o
+5,15|gpt-4o-2024-05-13
+.15,.6,.075|gpt-4o-mini gpt-4o-mini-search-preview
+.3,1.2|gpt-4o-mini-2024-07-18.ft-*
+.6,2.4,.3,,10,20,.3|gpt-4o-mini-realtime*
+5,20,2.5,,40,80,2.5|gpt-4o-realtime*
+2.5,10|gpt-4o-search-preview
+6,18|gpt-4o:extended
+1.25,10,.125|gpt-5 gpt-5-chat gpt-5-chat-latest gpt-5-codex
+.25,2,.025|gpt-5-mini
+.05,.4,.005|gpt-5-nano gpt-5-nano-*
+15,120|gpt-5-pro
+1.25,10,.125|gpt-5.1 gpt-5.1-codex gpt-5.1-codex-max gpt-5.1-chat gpt-5.1-chat-latest gpt-5-1 gpt-5-1-codex gpt-5-1-codex-max gpt-5-1-chat gpt-5-1-chat-latest
+.25,2,.025|gpt-5.1-codex-mini gpt-5.1-mini gpt-5-1-codex-mini gpt-5-1-mini
+1.75,14,.175|gpt-5.2 gpt-5-2 gpt-5.2-chat gpt-5.2-chat-latest gpt-5-2-chat gpt-5-2-chat-latest gpt-5.2-codex gpt-5-2-codex
+21,168|gpt-5.2-pro gpt-5-2-pro-2025-12-11
+1.75,14,.175|gpt-5.3 gpt-5-3 gpt-5.3-chat gpt-5.3-chat-latest gpt-5-3-chat gpt-5-3-chat-latest
+1.75,14,.175|gpt-5.3-codex gpt-5-3-codex
+2.5,15,.25@271999:5,22.5,.5|gpt-5.4 gpt-5-4
+.75,4.5,.075|gpt-5.4-mini gpt-5-4-mini
+.2,1.25,.02|gpt-5.4-nano gpt-5-4-nano
+30,180@271999:60,270|gpt-5.4-pro gpt-5-4-pro
+5,30,.5@271999:10,45,1|gpt-5.5 gpt-5-5 gpt-5.5-chat gpt-5.5-chat-latest gpt-5-5-chat gpt-5-5-chat-latest gpt-5.5-codex gpt-5-5-codex
+30,180@271999:60,270|gpt-5.5-pro gpt-5-5-pro
+.2,1.2,.02,.25@271999:.4,1.8,.04,.5|gpt-5.6-luna gpt-5-6-luna
+4,20,.4,5@271999:8,30,.8,10|gpt-5.6-sol gpt-5-6-sol gpt-5.6 gpt-5-6
+2,12,.2,2.5@271999:4,18,.4,5|gpt-5.6-terra gpt-5-6-terra
+10,50,1,12.5@271999:20,75,2,25|gpt-6-astra
+.1,.5,.01,.125@272000:.2,.75,.02,.25|gpt-6-luna
+2,10,.2,2.5@272000:4,15,.4,5|gpt-6-sol
+2.5,10,,,32,64|gpt-audio gpt-audio-1.5
+.6,2.4,,,10,20|gpt-audio-mini
+5,30,.5|gpt-chat-latest
+.039,.18|gpt-oss-120b
+.029,.14|gpt-oss-20b
+.075,.3,.037|gpt-oss-safeguard-20b
+4,16,.4,,32,64,.4|gpt-realtime gpt-realtime-1.5
+4,24,.4,,32,64,.4|gpt-realtime-2 gpt-realtime-2.1
+.6,2.4,.06,,10,20,.3|gpt-realtime-mini gpt-realtime-2.1-mini
+15,60,7.5|o1
+1.1,4.4,.55|o1-mini
+15,60,7.5|o1-preview
+150,600|o1-pro
+2,8,.5|o3
+10,40,2.5|o3-deep-research
+1.1,4.4,.55|o3-mini o3-mini-high
+20,80|o3-pro
+1.1,4.4,.275|o4-mini-high o4-mini
+2,8,.5|o4-mini-deep-research
+20,20|text-davinci-002
+20,20|text-davinci-003
+.13|text-embedding-3-large
+.02|text-embedding-3-small
+.1|text-embedding-ada text-embedding-ada-002 text-embedding-ada-002-v2
 `,
     anthropic: `
-8000000,24000000|claude-2* *claude-v2*
-800000,4000000,80000,1000000|claude-3-5-haiku* claude-3.5-haiku*
-3000000,15000000,300000,3750000|claude-3-5-sonnet* claude-3.5-sonnet*
-3000000,15000000,300000,3750000|claude-3-7-sonnet* claude-3.7-sonnet* claude-sonnet-3.7* claude-sonnet-3-7*
-250000,1250000,30000,300000|claude-3-haiku*
-15000000,75000000,1500000,18750000|claude-3-opus*
-3000000,15000000,300000,3750000|claude-3-sonnet*
-10000000,50000000,1000000,12500000|claude-fable-5
-10000000,50000000,250000,12500000|claude-fable-5-1
-1000000,5000000,100000,1250000|claude-haiku-4-5* claude-haiku-4.5* claude-4-5-haiku* claude-4.5-haiku*
-15000000,75000000,1500000,18750000|claude-opus-4-0* claude-4-opus* claude-opus-4
-15000000,75000000,1500000,18750000|claude-opus-4-1* claude-opus-4.1*
-5000000,25000000,500000,6250000|claude-opus-4-5* claude-opus-4.5* claude-4-5-opus* claude-4.5-opus*
-5000000,25000000,500000,6250000|claude-opus-4-6* claude-opus-4.6* claude-4-6-opus* claude-4.6-opus*
-5000000,25000000,500000,6250000|claude-opus-4-7* claude-opus-4.7* claude-4-7-opus* claude-4.7-opus*
-5000000,25000000,500000,6250000|claude-opus-4-8* claude-opus-4.8* claude-4-8-opus* claude-4.8-opus*
-5000000,25000000,500000,6250000|claude-opus-5 claude-opus-5.0* claude-5-opus* claude-5.0-opus*
-4000000,20000000,200000,5000000|claude-opus-5-5 claude-opus-5.5* claude-5-5-opus* claude-5.5-opus*
-3000000,15000000,300000,3750000|claude-sonnet-4-2025* claude-sonnet-4-0* claude-sonnet-4@* claude-sonnet-4 claude-4-sonnet*
-3000000,15000000,300000,3750000@200000:6000000,22500000,600000,7500000|claude-sonnet-4-5* claude-sonnet-4.5*
-3000000,15000000,300000,3750000|claude-sonnet-4-6* claude-sonnet-4.6*
-2000000,10000000,200000,2500000|claude-sonnet-5* claude-sonnet-5.0* claude-5-sonnet* claude-5.0-sonnet*
-8000000,24000000|claude-v1
+8,24|claude-2* *claude-v2*
+.8,4,.08,1|claude-3-5-haiku* claude-3.5-haiku*
+3,15,.3,3.75|claude-3-5-sonnet* claude-3.5-sonnet*
+3,15,.3,3.75|claude-3-7-sonnet* claude-3.7-sonnet* claude-sonnet-3.7* claude-sonnet-3-7*
+.25,1.25,.03,.3|claude-3-haiku*
+15,75,1.5,18.75|claude-3-opus*
+3,15,.3,3.75|claude-3-sonnet*
+10,50,1,12.5|claude-fable-5
+10,50,.25,12.5|claude-fable-5-1
+1,5,.1,1.25|claude-haiku-4-5* claude-haiku-4.5* claude-4-5-haiku* claude-4.5-haiku*
+15,75,1.5,18.75|claude-opus-4-0* claude-4-opus* claude-opus-4
+15,75,1.5,18.75|claude-opus-4-1* claude-opus-4.1*
+5,25,.5,6.25|claude-opus-4-5* claude-opus-4.5* claude-4-5-opus* claude-4.5-opus*
+5,25,.5,6.25|claude-opus-4-6* claude-opus-4.6* claude-4-6-opus* claude-4.6-opus*
+5,25,.5,6.25|claude-opus-4-7* claude-opus-4.7* claude-4-7-opus* claude-4.7-opus*
+5,25,.5,6.25|claude-opus-4-8* claude-opus-4.8* claude-4-8-opus* claude-4.8-opus*
+5,25,.5,6.25|claude-opus-5 claude-opus-5.0* claude-5-opus* claude-5.0-opus*
+4,20,.2,5|claude-opus-5-5 claude-opus-5.5* claude-5-5-opus* claude-5.5-opus*
+3,15,.3,3.75|claude-sonnet-4-2025* claude-sonnet-4-0* claude-sonnet-4@* claude-sonnet-4 claude-4-sonnet*
+3,15,.3,3.75@200000:6,22.5,.6,7.5|claude-sonnet-4-5* claude-sonnet-4.5*
+3,15,.3,3.75|claude-sonnet-4-6* claude-sonnet-4.6*
+2,10,.2,2.5|claude-sonnet-5* claude-sonnet-5.0* claude-5-sonnet* claude-5.0-sonnet*
+8,24|claude-v1
 `,
     google: `
-800000,4000000,80000,1000000|*claude-3-5-haiku*
-3000000,15000000,300000,3750000|*claude-3-5-sonnet*
-3000000,15000000,300000,3750000|*claude-3-7-sonnet*
-250000,1250000,30000,300000|*claude-3-haiku*
-15000000,75000000,1500000,18750000|*claude-3-opus*
-15000000,75000000,1500000,18750000|*claude-4-opus* *claude-opus-4@* *claude-opus-4-0* *claude-opus-4-1* claude-opus-4
-3000000,15000000,300000,3750000|*claude-4-sonnet* *claude-sonnet-4-0* *claude-sonnet-4@* *claude-sonnet-4-2025* claude-sonnet-4 anthropic/claude-sonnet-4
-10000000,50000000,1000000,12500000|*claude-fable-5 *claude-fable-5@*
-10000000,50000000,250000,12500000|*claude-fable-5-1 *claude-fable-5-1@*
-5000000,25000000,500000,6250000@200000:10000000,37500000,1000000,12500000|*claude-4-6-opus* *claude-opus-4-6* *claude-4.6-opus* *claude-opus-4.6*
-5000000,25000000,500000,6250000|*claude-4-7-opus* *claude-opus-4-7* *claude-4.7-opus* *claude-opus-4.7*
-5000000,25000000,500000,6250000|*claude-4-8-opus* *claude-opus-4-8* *claude-4.8-opus* *claude-opus-4.8*
-5000000,25000000,500000,6250000|*claude-5-opus* *claude-opus-5 *claude-opus-5@* *claude-5.0-opus* *claude-opus-5.0*
-4000000,20000000,200000,5000000|*claude-5-5-opus* *claude-opus-5-5 *claude-opus-5-5@* *claude-5.5-opus* *claude-opus-5.5*
-3000000,15000000,300000,3750000@200000:6000000,22500000,600000,7500000|*claude-sonnet-4-5* *claude-sonnet-4.5*
-3000000,15000000,300000,3750000|*claude-sonnet-4-6* *claude-sonnet-4.6*
-125000,375000|gemini-1.0-pro-vision-001
-75000,300000,18750@128000:150000,600000,37500|*gemini-1.5-flash*
-1250000,5000000@128000:2500000,10000000|*gemini-1.5-pro*
-100000,400000,25000,,700000,,175000|*gemini-2.0-flash *gemini-2.0-flash-0* *gemini-2.0-flash-exp* *gemini-2.0-flash-thinking* *gemini-2.0-flash-latest*
-75000,300000|*gemini-2.0-flash-lite*
-300000,2500000,30000,,1000000,,100000|gemini-2.5-flash gemini-2.5-flash-latest gemini-2.5-flash-preview-09-2025
-100000,400000,10000,,300000,,30000|gemini-2.5-flash-lite gemini-2.5-flash-lite-preview*
-150000,600000|*gemini-2.5-flash-preview-05-20* *gemini-2.5-flash-preview-04-17* gemini-2.5-flash-preview-05-20:thinking gemini-2.5-flash-preview gemini-2.5-flash-preview:thinking
-1250000,10000000,125000@200000:2500000,15000000,250000|gemini-2.5-pro*
-500000,3000000,50000,,1000000,,100000|gemini-3-flash-preview gemini-3-flash-preview-*
-2000000,12000000,200000@200000:4000000,18000000,400000|gemini-3-pro-preview* gemini-3-pro-text-preview
-250000,1500000,25000,,500000,,50000|gemini-3.1-flash-lite gemini-3.1-flash-lite-preview*
-2000000,12000000,200000@200000:4000000,18000000,400000|gemini-3.1-pro-preview*
-1500000,9000000,150000|gemini-3.5-flash gemini-3.5-flash-preview* gemini-3.5-flash-0* gemini-3.5-flash-1* gemini-3.5-flash-2* gemini-3.5-flash-3* gemini-3.5-flash-4* gemini-3.5-flash-5* gemini-3.5-flash-6* gemini-3.5-flash-7* gemini-3.5-flash-8* gemini-3.5-flash-9*
-300000,2500000,30000|gemini-3.5-flash-lite*
-750000,3750000,75000|gemini-3.6-flash*
-750000,3750000,75000|gemini-3.7-flash*
-750000,3750000,75000|gemini-3.8-flash*
-150000|gemini-embedding-001
-200000,,,,6500000|gemini-embedding-2
-75000,300000,18750@128000:150000,600000,37500|gemini-flash-1.5
-37500,150000,10000@128000:75000,300000,20000|gemini-flash-1.5-8b
-125000,375000|gemini-pro gemini-1.0-pro
-1250000,5000000,312500@128000:2500000,10000000,625000|gemini-pro-1.5
-650000,650000|gemma-2-27b-it
-150000,600000,15000|gemma-4-26b-a4b-it-maas
+.8,4,.08,1|*claude-3-5-haiku*
+3,15,.3,3.75|*claude-3-5-sonnet*
+3,15,.3,3.75|*claude-3-7-sonnet*
+.25,1.25,.03,.3|*claude-3-haiku*
+15,75,1.5,18.75|*claude-3-opus*
+15,75,1.5,18.75|*claude-4-opus* *claude-opus-4@* *claude-opus-4-0* *claude-opus-4-1* claude-opus-4
+3,15,.3,3.75|*claude-4-sonnet* *claude-sonnet-4-0* *claude-sonnet-4@* *claude-sonnet-4-2025* claude-sonnet-4 anthropic/claude-sonnet-4
+10,50,1,12.5|*claude-fable-5 *claude-fable-5@*
+10,50,.25,12.5|*claude-fable-5-1 *claude-fable-5-1@*
+5,25,.5,6.25@200000:10,37.5,1,12.5|*claude-4-6-opus* *claude-opus-4-6* *claude-4.6-opus* *claude-opus-4.6*
+5,25,.5,6.25|*claude-4-7-opus* *claude-opus-4-7* *claude-4.7-opus* *claude-opus-4.7*
+5,25,.5,6.25|*claude-4-8-opus* *claude-opus-4-8* *claude-4.8-opus* *claude-opus-4.8*
+5,25,.5,6.25|*claude-5-opus* *claude-opus-5 *claude-opus-5@* *claude-5.0-opus* *claude-opus-5.0*
+4,20,.2,5|*claude-5-5-opus* *claude-opus-5-5 *claude-opus-5-5@* *claude-5.5-opus* *claude-opus-5.5*
+3,15,.3,3.75@200000:6,22.5,.6,7.5|*claude-sonnet-4-5* *claude-sonnet-4.5*
+3,15,.3,3.75|*claude-sonnet-4-6* *claude-sonnet-4.6*
+.125,.375|gemini-1.0-pro-vision-001
+.075,.3,.01875@128000:.15,.6,.0375|*gemini-1.5-flash*
+1.25,5@128000:2.5,10|*gemini-1.5-pro*
+.1,.4,.025,,.7,,.175|*gemini-2.0-flash *gemini-2.0-flash-0* *gemini-2.0-flash-exp* *gemini-2.0-flash-thinking* *gemini-2.0-flash-latest*
+.075,.3|*gemini-2.0-flash-lite*
+.3,2.5,.03,,1,,.1|gemini-2.5-flash gemini-2.5-flash-latest gemini-2.5-flash-preview-09-2025
+.1,.4,.01,,.3,,.03|gemini-2.5-flash-lite gemini-2.5-flash-lite-preview*
+.15,.6|*gemini-2.5-flash-preview-05-20* *gemini-2.5-flash-preview-04-17* gemini-2.5-flash-preview-05-20:thinking gemini-2.5-flash-preview gemini-2.5-flash-preview:thinking
+1.25,10,.125@200000:2.5,15,.25|gemini-2.5-pro*
+.5,3,.05,,1,,.1|gemini-3-flash-preview gemini-3-flash-preview-*
+2,12,.2@200000:4,18,.4|gemini-3-pro-preview* gemini-3-pro-text-preview
+.25,1.5,.025,,.5,,.05|gemini-3.1-flash-lite gemini-3.1-flash-lite-preview*
+2,12,.2@200000:4,18,.4|gemini-3.1-pro-preview*
+1.5,9,.15|gemini-3.5-flash gemini-3.5-flash-preview* gemini-3.5-flash-0* gemini-3.5-flash-1* gemini-3.5-flash-2* gemini-3.5-flash-3* gemini-3.5-flash-4* gemini-3.5-flash-5* gemini-3.5-flash-6* gemini-3.5-flash-7* gemini-3.5-flash-8* gemini-3.5-flash-9*
+.3,2.5,.03|gemini-3.5-flash-lite*
+.75,3.75,.075|gemini-3.6-flash*
+.75,3.75,.075|gemini-3.7-flash*
+.75,3.75,.075|gemini-3.8-flash*
+.15|gemini-embedding-001
+.2,,,,6.5|gemini-embedding-2
+.075,.3,.01875@128000:.15,.6,.0375|gemini-flash-1.5
+.0375,.15,.01@128000:.075,.3,.02|gemini-flash-1.5-8b
+.125,.375|gemini-pro gemini-1.0-pro
+1.25,5,.3125@128000:2.5,10,.625|gemini-pro-1.5
+.65,.65|gemma-2-27b-it
+.15,.6,.015|gemma-4-26b-a4b-it-maas
 -|gemini-2.5-flash-lite-preview-tts* gemini-2.5-pro-tts* gemini-2.5-pro-preview-tts*
 `,
     azure: `
-100000|ada text-embedding-ada text-embedding-ada-002 text-embedding-ada-002-v2
-400000|babbage babbage-002
-2000000|curie text-curie text-curie-001
-2000000|davinci davinci-002 text-davinci text-davinci-002
-15000000,60000000,7500000|o1
-1100000,4400000,550000|o1-mini
-15000000,60000000,7500000|o1-preview
-2000000,8000000,500000|o3
-1100000,4400000,550000|o3-mini
-1100000,4400000,280000|*o4-mini* *o4-mini-2025-04-16*
-1000000,1000000|phi-3-medium-128k-instruct
-100000,100000|phi-3-mini-128k-instruct
-100000,100000|phi-3.5-mini-128k-instruct
-70000,140000|phi-4
-80000,350000|phi-4-mini-instruct
-50000,100000|phi-4-multimodal-instruct
-70000,350000|phi-4-reasoning-plus
-130000|text-embedding-3-large
-20000|text-embedding-3-small
-480000,480000|wizardlm-2-8x22b
+.1|ada text-embedding-ada text-embedding-ada-002 text-embedding-ada-002-v2
+.4|babbage babbage-002
+2|curie text-curie text-curie-001
+2|davinci davinci-002 text-davinci text-davinci-002
+15,60,7.5|o1
+1.1,4.4,.55|o1-mini
+15,60,7.5|o1-preview
+2,8,.5|o3
+1.1,4.4,.55|o3-mini
+1.1,4.4,.28|*o4-mini* *o4-mini-2025-04-16*
+1,1|phi-3-medium-128k-instruct
+.1,.1|phi-3-mini-128k-instruct
+.1,.1|phi-3.5-mini-128k-instruct
+.07,.14|phi-4
+.08,.35|phi-4-mini-instruct
+.05,.1|phi-4-multimodal-instruct
+.07,.35|phi-4-reasoning-plus
+.13|text-embedding-3-large
+.02|text-embedding-3-small
+.48,.48|wizardlm-2-8x22b
 `,
     deepseek: `
-270000,1100000,70000|deepseek-chat* deepseek-chat-v3-0324
-550000,2190000,140000|deepseek-reasoner deepseek-r1* deepseek-r1-0528
-270000,950000,130000|deepseek-v3.1-terminus
-228800,343200|deepseek-v3.2
-270000,410000|deepseek-v3.2-exp
-220000,660000,7000|deepseek-v4-flash*
-660000,1980000,22000|deepseek-v4-pro*
+.27,1.1,.07|deepseek-chat* deepseek-chat-v3-0324
+.55,2.19,.14|deepseek-reasoner deepseek-r1* deepseek-r1-0528
+.27,.95,.13|deepseek-v3.1-terminus
+.2288,.3432|deepseek-v3.2
+.27,.41|deepseek-v3.2-exp
+.22,.66,.007|deepseek-v4-flash*
+.66,1.98,.022|deepseek-v4-pro*
 `,
     "x-ai": `
-2000000,10000000|grok-2-1212 grok-2 grok-2-latest
-2000000,10000000|grok-2-vision-1212 grok-2-vision grok-2-vision-latest
-3000000,15000000,750000|grok-3 grok-3-latest grok-3-beta
-5000000,25000000,1250000|grok-3-fast grok-3-fast-latest grok-3-fast-beta
-300000,500000,75000|grok-3-mini grok-3-mini-beta grok-3-mini-latest
-600000,4000000,150000|grok-3-mini-fast grok-3-mini-fast-beta grok-3-mini-fast-latest
-3000000,15000000,750000|grok-4-0709 grok-4 grok-4-latest
-200000,500000,50000|grok-4-1-fast-non-reasoning grok-4-1-fast-non-reasoning-latest
-200000,500000,50000|grok-4-1-fast grok-4-1-fast-reasoning grok-4-1-fast-reasoning-latest
-200000,500000,50000|grok-4-fast-non-reasoning grok-4-fast-non-reasoning-latest
-200000,500000,50000|grok-4-fast grok-4-fast-reasoning grok-4-fast-reasoning-latest
-1250000,2500000,200000@199999:2500000,5000000,400000|grok-4.20
-2000000,6000000,200000|grok-4.20-multi-agent
-1250000,2500000,200000@199999:2500000,5000000,400000|grok-4.3 x-ai/grok-4.3 grok-4.3-latest
-2000000,6000000,300000@199999:4000000,12000000,600000|grok-4.5 x-ai/grok-4.5 grok-4.5-latest grok-latest
-2000000,6000000,500000@199999:4000000,12000000,1000000|grok-4.6 x-ai/grok-4.6 grok-4.6-latest
-1000000,2000000,200000@199999:2000000,4000000,400000|grok-build-0.1
-200000,1500000,20000|grok-code-fast grok-code-fast-1 grok-code-fast-1-0825
+2,10|grok-2-1212 grok-2 grok-2-latest
+2,10|grok-2-vision-1212 grok-2-vision grok-2-vision-latest
+3,15,.75|grok-3 grok-3-latest grok-3-beta
+5,25,1.25|grok-3-fast grok-3-fast-latest grok-3-fast-beta
+.3,.5,.075|grok-3-mini grok-3-mini-beta grok-3-mini-latest
+.6,4,.15|grok-3-mini-fast grok-3-mini-fast-beta grok-3-mini-fast-latest
+3,15,.75|grok-4-0709 grok-4 grok-4-latest
+.2,.5,.05|grok-4-1-fast-non-reasoning grok-4-1-fast-non-reasoning-latest
+.2,.5,.05|grok-4-1-fast grok-4-1-fast-reasoning grok-4-1-fast-reasoning-latest
+.2,.5,.05|grok-4-fast-non-reasoning grok-4-fast-non-reasoning-latest
+.2,.5,.05|grok-4-fast grok-4-fast-reasoning grok-4-fast-reasoning-latest
+1.25,2.5,.2@199999:2.5,5,.4|grok-4.20
+2,6,.2|grok-4.20-multi-agent
+1.25,2.5,.2@199999:2.5,5,.4|grok-4.3 x-ai/grok-4.3 grok-4.3-latest
+2,6,.3@199999:4,12,.6|grok-4.5 x-ai/grok-4.5 grok-4.5-latest grok-latest
+2,6,.5@199999:4,12,1|grok-4.6 x-ai/grok-4.6 grok-4.6-latest
+1,2,.2@199999:2,4,.4|grok-build-0.1
+.2,1.5,.02|grok-code-fast grok-code-fast-1 grok-code-fast-1-0825
 `,
     moonshotai: `
-570000,2300000|kimi-k2
-600000,2500000,150000|kimi-k2-0711-preview
-600000,2500000,150000|kimi-k2-0905-preview
-600000,2500000,150000|kimi-k2-thinking
-1150000,8000000,150000|kimi-k2-thinking-turbo
-1150000,8000000,150000|kimi-k2-turbo*
-600000,3000000,100000|kimi-k2.5*
-950000,4000000,160000|kimi-k2.6*
-950000,4000000,190000|kimi-k2.7-code
-1900000,8000000,380000|kimi-k2.7-code-highspeed
-3000000,15000000,300000|kimi-k3
-2000000,5000000|moonshot-v1-128k moonshot-v1-128k-vision-preview
-1000000,3000000|moonshot-v1-32k moonshot-v1-32k-vision-preview
-200000,2000000|moonshot-v1-8k moonshot-v1-8k-vision-preview
+.57,2.3|kimi-k2
+.6,2.5,.15|kimi-k2-0711-preview
+.6,2.5,.15|kimi-k2-0905-preview
+.6,2.5,.15|kimi-k2-thinking
+1.15,8,.15|kimi-k2-thinking-turbo
+1.15,8,.15|kimi-k2-turbo*
+.6,3,.1|kimi-k2.5*
+.95,4,.16|kimi-k2.6*
+.95,4,.19|kimi-k2.7-code
+1.9,8,.38|kimi-k2.7-code-highspeed
+3,15,.3|kimi-k3
+2,5|moonshot-v1-128k moonshot-v1-128k-vision-preview
+1,3|moonshot-v1-32k moonshot-v1-32k-vision-preview
+.2,2|moonshot-v1-8k moonshot-v1-8k-vision-preview
 `,
     aws: `
-60000,240000,15000|*amazon.nova-lite*
-35000,140000,8750|*amazon.nova-micro*
-2500000,12500000,625000|*amazon.nova-premier*
-800000,3200000,200000|*amazon.nova-pro*
-100000|*amazon.titan-embed-text*
-200000,600000|*titan-text-express*
-150000,200000|*titan-text-lite*
-1350000,5400000|*deepseek.r1*
-300000,2500000,75000|*global.amazon.nova-2-lite*
-10000000,50000000,250000,12500000|*global.anthropic.claude-fable-5-1 *global.anthropic.claude-fable-5-1-v1*
-10000000,50000000,1000000,12500000|*global.anthropic.claude-fable-5 *global.anthropic.claude-fable-5-v1*
-1000000,5000000,100000,1250000|*global.anthropic.claude-haiku-4-5-20251001*
-5000000,25000000,500000,6250000|*global.anthropic.claude-opus-4-5*
-5000000,25000000,500000,6250000|*global.anthropic.claude-opus-4-6*
-5000000,25000000,500000,6250000|*global.anthropic.claude-opus-4-7*
-5000000,25000000,500000,6250000|*global.anthropic.claude-opus-4-8*
-5000000,25000000,500000,6250000|*global.anthropic.claude-opus-5 *global.anthropic.claude-opus-5-v1*
-4000000,20000000,200000,5000000|*global.anthropic.claude-opus-5-5 *global.anthropic.claude-opus-5-5-v1*
-3000000,15000000,300000,3750000|*global.anthropic.claude-sonnet-4-20250514*
-3000000,15000000,300000,3750000|*global.anthropic.claude-sonnet-4-5-20250929*
-3000000,15000000,300000,3750000|*global.anthropic.claude-sonnet-4-6*
-2000000,10000000,200000,2500000|*global.anthropic.claude-sonnet-5*
-200000,1200000,20000,250000@271999:400000,1800000,40000,500000|*global.openai.gpt-5.6-luna*
-4000000,20000000,400000,5000000@271999:8000000,30000000,800000,10000000|*global.openai.gpt-5.6-sol*
-2000000,12000000,200000,2500000@271999:4000000,18000000,400000,5000000|*global.openai.gpt-5.6-terra*
-90000,290000|*google.gemma-3-12b-it*
-230000,380000|*google.gemma-3-27b-it*
-40000,80000|*google.gemma-3-4b-it*
-720000,720000|*meta.llama3-1-70b-instruct*
-220000,220000|*meta.llama3-1-8b-instruct*
-160000,160000|*meta.llama3-2-11b-instruct*
-100000,100000|*meta.llama3-2-1b-instruct*
-150000,150000|*meta.llama3-2-3b-instruct*
-720000,720000|*meta.llama3-2-90b-instruct*
-720000,720000|*meta.llama3-3-70b-instruct*
-2650000,3500000|*meta.llama3-70b-instruct*
-300000,600000|*meta.llama3-8b-instruct*
-240000,970000|*meta.llama4-maverick-17b-instruct*
-170000,660000|*meta.llama4-scout-17b-instruct*
-400000,2000000|*mistral.devstral-2-123b*
-500000,1500000|*mistral.magistral-small-2509*
-200000,200000|*mistral.ministral-3-14b-instruct*
-100000,100000|*mistral.ministral-3-3b-instruct*
-150000,150000|*mistral.ministral-3-8b-instruct*
-150000,200000|*mistral.mistral-7b-instruct-v0*
-4000000,12000000|*mistral.mistral-large-2402*
-500000,1500000|*mistral.mistral-large-3-675b-instruct*
-1000000,3000000|*mistral.mistral-small-2402*
-450000,700000|*mistral.mixtral-8x7b-instruct-v0*
-2000000,6000000|*mistral.pixtral-large-2502*
-40000,40000|*mistral.voxtral-mini-3b-2507*
-100000,300000|*mistral.voxtral-small-24b-2507*
-60000,240000|*nvidia.nemotron-nano-3-30b*
-60000,230000|*nvidia.nemotron-nano-9b-v2*
-150000,650000|*nvidia.nemotron-super-3-120b*
-2750000,16500000,275000|openai.gpt-5.4
-5500000,33000000,550000|openai.gpt-5.5
-150000,600000|*openai.gpt-oss-120b-1*
-70000,300000|*openai.gpt-oss-20b-1*
-150000,600000|*qwen.qwen3-32b*
-150000,600000|*qwen.qwen3-coder-30b-a3b*
-450000,1800000|*qwen.qwen3-coder-480b-a35b*
-530000,2660000|*qwen.qwen3-vl-235b-a22b*
-330000,2750000,82500|*us.amazon.nova-2-lite* *eu.amazon.nova-2-lite* *jp.amazon.nova-2-lite*
-800000,4000000,80000,1000000|*claude-3-5-haiku-20241022*
-3000000,15000000,300000,3750000|*claude-3-5-sonnet-20240620*
-3000000,15000000,300000,3750000|*claude-3-5-sonnet-20241022*
-3000000,15000000,300000,3750000|*claude-3-7-sonnet-20250219*
-250000,1250000|*claude-3-haiku-20240307*
-15000000,75000000|*claude-3-opus-20240229*
-3000000,15000000,300000,3750000|*claude-3-sonnet-20240229*
-11000000,55000000,275000,13750000|anthropic.claude-fable-5-1 claude-fable-5-1 anthropic.claude-fable-5-1-v1* claude-fable-5-1-v1* *us.anthropic.claude-fable-5-1-v1*
-11000000,55000000,1100000,13750000|anthropic.claude-fable-5 claude-fable-5 anthropic.claude-fable-5-v1* claude-fable-5-v1* *us.anthropic.claude-fable-5-v1* *au.anthropic.claude-fable-5-v1* *eu.anthropic.claude-fable-5-v1* *jp.anthropic.claude-fable-5-v1*
-1100000,5500000,110000,1375000|anthropic.claude-haiku-4-5-20251001* claude-haiku-4-5-20251001* *us.anthropic.claude-haiku-4-5-20251001* *au.anthropic.claude-haiku-4-5-20251001* *apac.anthropic.claude-haiku-4-5-20251001* *eu.anthropic.claude-haiku-4-5-20251001* *us-gov.anthropic.claude-haiku-4-5-20251001* *jp.anthropic.claude-haiku-4-5-20251001*
-15000000,75000000,1500000,18750000|anthropic.claude-opus-4-1-20250805* claude-opus-4-1-20250805* *us.anthropic.claude-opus-4-1-20250805* *au.anthropic.claude-opus-4-1-20250805* *apac.anthropic.claude-opus-4-1-20250805* *eu.anthropic.claude-opus-4-1-20250805* *us-gov.anthropic.claude-opus-4-1-20250805* *jp.anthropic.claude-opus-4-1-20250805*
-15000000,75000000,1500000,18750000|anthropic.claude-opus-4-20250514* claude-opus-4-20250514* *us.anthropic.claude-opus-4-20250514* *au.anthropic.claude-opus-4-20250514* *apac.anthropic.claude-opus-4-20250514* *eu.anthropic.claude-opus-4-20250514* *us-gov.anthropic.claude-opus-4-20250514* *jp.anthropic.claude-opus-4-20250514*
-5500000,27500000,550000,6875000|anthropic.claude-opus-4-5* claude-opus-4-5* *us.anthropic.claude-opus-4-5* *au.anthropic.claude-opus-4-5* *apac.anthropic.claude-opus-4-5* *eu.anthropic.claude-opus-4-5* *us-gov.anthropic.claude-opus-4-5* *jp.anthropic.claude-opus-4-5*
-5500000,27500000,550000,6875000|anthropic.claude-opus-4-6* claude-opus-4-6* *us.anthropic.claude-opus-4-6* *au.anthropic.claude-opus-4-6* *apac.anthropic.claude-opus-4-6* *eu.anthropic.claude-opus-4-6* *us-gov.anthropic.claude-opus-4-6* *jp.anthropic.claude-opus-4-6*
-5500000,27500000,550000,6875000|anthropic.claude-opus-4-7* claude-opus-4-7* *us.anthropic.claude-opus-4-7* *au.anthropic.claude-opus-4-7* *apac.anthropic.claude-opus-4-7* *eu.anthropic.claude-opus-4-7* *us-gov.anthropic.claude-opus-4-7* *jp.anthropic.claude-opus-4-7*
-5500000,27500000,550000,6875000|anthropic.claude-opus-4-8* claude-opus-4-8* *us.anthropic.claude-opus-4-8* *au.anthropic.claude-opus-4-8* *eu.anthropic.claude-opus-4-8* *jp.anthropic.claude-opus-4-8*
-5500000,27500000,550000,6875000|anthropic.claude-opus-5 claude-opus-5 anthropic.claude-opus-5-v1* claude-opus-5-v1* us.anthropic.claude-opus-5 au.anthropic.claude-opus-5 eu.anthropic.claude-opus-5 jp.anthropic.claude-opus-5 *us.anthropic.claude-opus-5-v1* *au.anthropic.claude-opus-5-v1* *eu.anthropic.claude-opus-5-v1* *jp.anthropic.claude-opus-5-v1*
-4400000,22000000,220000,5500000|anthropic.claude-opus-5-5 claude-opus-5-5 anthropic.claude-opus-5-5-v1* claude-opus-5-5-v1* us.anthropic.claude-opus-5-5 au.anthropic.claude-opus-5-5 eu.anthropic.claude-opus-5-5 jp.anthropic.claude-opus-5-5 *us.anthropic.claude-opus-5-5-v1* *au.anthropic.claude-opus-5-5-v1* *eu.anthropic.claude-opus-5-5-v1* *jp.anthropic.claude-opus-5-5-v1*
-3000000,15000000,300000,3750000|anthropic.claude-sonnet-4-20250514* claude-sonnet-4-20250514* *us.anthropic.claude-sonnet-4-20250514* *au.anthropic.claude-sonnet-4-20250514* *apac.anthropic.claude-sonnet-4-20250514* *eu.anthropic.claude-sonnet-4-20250514* *us-gov.anthropic.claude-sonnet-4-20250514* *jp.anthropic.claude-sonnet-4-20250514*
-3300000,16500000,330000,4125000|anthropic.claude-sonnet-4-5-20250929* claude-sonnet-4-5-20250929* *us.anthropic.claude-sonnet-4-5-20250929* *au.anthropic.claude-sonnet-4-5-20250929* *apac.anthropic.claude-sonnet-4-5-20250929* *eu.anthropic.claude-sonnet-4-5-20250929* *us-gov.anthropic.claude-sonnet-4-5-20250929* *jp.anthropic.claude-sonnet-4-5-20250929*
-3300000,16500000,330000,4125000|anthropic.claude-sonnet-4-6* claude-sonnet-4-6* *us.anthropic.claude-sonnet-4-6* *au.anthropic.claude-sonnet-4-6* *apac.anthropic.claude-sonnet-4-6* *eu.anthropic.claude-sonnet-4-6* *us-gov.anthropic.claude-sonnet-4-6* *jp.anthropic.claude-sonnet-4-6*
-2200000,11000000,220000,2750000|anthropic.claude-sonnet-5* claude-sonnet-5* *us.anthropic.claude-sonnet-5* *au.anthropic.claude-sonnet-5* *apac.anthropic.claude-sonnet-5* *eu.anthropic.claude-sonnet-5* *us-gov.anthropic.claude-sonnet-5* *jp.anthropic.claude-sonnet-5*
-220000,1320000,22000,275000@271999:440000,1980000,44000,550000|openai.gpt-5.6-luna* gpt-5.6-luna* *us.openai.gpt-5.6-luna* *in.openai.gpt-5.6-luna*
-4400000,22000000,440000,5500000@271999:8800000,33000000,880000,11000000|openai.gpt-5.6-sol* gpt-5.6-sol* *us.openai.gpt-5.6-sol*
-2200000,13200000,220000,2750000@271999:4400000,19800000,440000,5500000|openai.gpt-5.6-terra* gpt-5.6-terra* *us.openai.gpt-5.6-terra* *in.openai.gpt-5.6-terra*
-2500000,10000000|*writer.palmyra-x4*
-600000,6000000|*writer.palmyra-x5*
+.06,.24,.015|*amazon.nova-lite*
+.035,.14,.00875|*amazon.nova-micro*
+2.5,12.5,.625|*amazon.nova-premier*
+.8,3.2,.2|*amazon.nova-pro*
+.1|*amazon.titan-embed-text*
+.2,.6|*titan-text-express*
+.15,.2|*titan-text-lite*
+1.35,5.4|*deepseek.r1*
+.3,2.5,.075|*global.amazon.nova-2-lite*
+10,50,.25,12.5|*global.anthropic.claude-fable-5-1 *global.anthropic.claude-fable-5-1-v1*
+10,50,1,12.5|*global.anthropic.claude-fable-5 *global.anthropic.claude-fable-5-v1*
+1,5,.1,1.25|*global.anthropic.claude-haiku-4-5-20251001*
+5,25,.5,6.25|*global.anthropic.claude-opus-4-5*
+5,25,.5,6.25|*global.anthropic.claude-opus-4-6*
+5,25,.5,6.25|*global.anthropic.claude-opus-4-7*
+5,25,.5,6.25|*global.anthropic.claude-opus-4-8*
+5,25,.5,6.25|*global.anthropic.claude-opus-5 *global.anthropic.claude-opus-5-v1*
+4,20,.2,5|*global.anthropic.claude-opus-5-5 *global.anthropic.claude-opus-5-5-v1*
+3,15,.3,3.75|*global.anthropic.claude-sonnet-4-20250514*
+3,15,.3,3.75|*global.anthropic.claude-sonnet-4-5-20250929*
+3,15,.3,3.75|*global.anthropic.claude-sonnet-4-6*
+2,10,.2,2.5|*global.anthropic.claude-sonnet-5*
+.2,1.2,.02,.25@271999:.4,1.8,.04,.5|*global.openai.gpt-5.6-luna*
+4,20,.4,5@271999:8,30,.8,10|*global.openai.gpt-5.6-sol*
+2,12,.2,2.5@271999:4,18,.4,5|*global.openai.gpt-5.6-terra*
+.09,.29|*google.gemma-3-12b-it*
+.23,.38|*google.gemma-3-27b-it*
+.04,.08|*google.gemma-3-4b-it*
+.72,.72|*meta.llama3-1-70b-instruct*
+.22,.22|*meta.llama3-1-8b-instruct*
+.16,.16|*meta.llama3-2-11b-instruct*
+.1,.1|*meta.llama3-2-1b-instruct*
+.15,.15|*meta.llama3-2-3b-instruct*
+.72,.72|*meta.llama3-2-90b-instruct*
+.72,.72|*meta.llama3-3-70b-instruct*
+2.65,3.5|*meta.llama3-70b-instruct*
+.3,.6|*meta.llama3-8b-instruct*
+.24,.97|*meta.llama4-maverick-17b-instruct*
+.17,.66|*meta.llama4-scout-17b-instruct*
+.4,2|*mistral.devstral-2-123b*
+.5,1.5|*mistral.magistral-small-2509*
+.2,.2|*mistral.ministral-3-14b-instruct*
+.1,.1|*mistral.ministral-3-3b-instruct*
+.15,.15|*mistral.ministral-3-8b-instruct*
+.15,.2|*mistral.mistral-7b-instruct-v0*
+4,12|*mistral.mistral-large-2402*
+.5,1.5|*mistral.mistral-large-3-675b-instruct*
+1,3|*mistral.mistral-small-2402*
+.45,.7|*mistral.mixtral-8x7b-instruct-v0*
+2,6|*mistral.pixtral-large-2502*
+.04,.04|*mistral.voxtral-mini-3b-2507*
+.1,.3|*mistral.voxtral-small-24b-2507*
+.06,.24|*nvidia.nemotron-nano-3-30b*
+.06,.23|*nvidia.nemotron-nano-9b-v2*
+.15,.65|*nvidia.nemotron-super-3-120b*
+2.75,16.5,.275|openai.gpt-5.4
+5.5,33,.55|openai.gpt-5.5
+.15,.6|*openai.gpt-oss-120b-1*
+.07,.3|*openai.gpt-oss-20b-1*
+.15,.6|*qwen.qwen3-32b*
+.15,.6|*qwen.qwen3-coder-30b-a3b*
+.45,1.8|*qwen.qwen3-coder-480b-a35b*
+.53,2.66|*qwen.qwen3-vl-235b-a22b*
+.33,2.75,.0825|*us.amazon.nova-2-lite* *eu.amazon.nova-2-lite* *jp.amazon.nova-2-lite*
+.8,4,.08,1|*claude-3-5-haiku-20241022*
+3,15,.3,3.75|*claude-3-5-sonnet-20240620*
+3,15,.3,3.75|*claude-3-5-sonnet-20241022*
+3,15,.3,3.75|*claude-3-7-sonnet-20250219*
+.25,1.25|*claude-3-haiku-20240307*
+15,75|*claude-3-opus-20240229*
+3,15,.3,3.75|*claude-3-sonnet-20240229*
+11,55,.275,13.75|anthropic.claude-fable-5-1 claude-fable-5-1 anthropic.claude-fable-5-1-v1* claude-fable-5-1-v1* *us.anthropic.claude-fable-5-1-v1*
+11,55,1.1,13.75|anthropic.claude-fable-5 claude-fable-5 anthropic.claude-fable-5-v1* claude-fable-5-v1* *us.anthropic.claude-fable-5-v1* *au.anthropic.claude-fable-5-v1* *eu.anthropic.claude-fable-5-v1* *jp.anthropic.claude-fable-5-v1*
+1.1,5.5,.11,1.375|anthropic.claude-haiku-4-5-20251001* claude-haiku-4-5-20251001* *us.anthropic.claude-haiku-4-5-20251001* *au.anthropic.claude-haiku-4-5-20251001* *apac.anthropic.claude-haiku-4-5-20251001* *eu.anthropic.claude-haiku-4-5-20251001* *us-gov.anthropic.claude-haiku-4-5-20251001* *jp.anthropic.claude-haiku-4-5-20251001*
+15,75,1.5,18.75|anthropic.claude-opus-4-1-20250805* claude-opus-4-1-20250805* *us.anthropic.claude-opus-4-1-20250805* *au.anthropic.claude-opus-4-1-20250805* *apac.anthropic.claude-opus-4-1-20250805* *eu.anthropic.claude-opus-4-1-20250805* *us-gov.anthropic.claude-opus-4-1-20250805* *jp.anthropic.claude-opus-4-1-20250805*
+15,75,1.5,18.75|anthropic.claude-opus-4-20250514* claude-opus-4-20250514* *us.anthropic.claude-opus-4-20250514* *au.anthropic.claude-opus-4-20250514* *apac.anthropic.claude-opus-4-20250514* *eu.anthropic.claude-opus-4-20250514* *us-gov.anthropic.claude-opus-4-20250514* *jp.anthropic.claude-opus-4-20250514*
+5.5,27.5,.55,6.875|anthropic.claude-opus-4-5* claude-opus-4-5* *us.anthropic.claude-opus-4-5* *au.anthropic.claude-opus-4-5* *apac.anthropic.claude-opus-4-5* *eu.anthropic.claude-opus-4-5* *us-gov.anthropic.claude-opus-4-5* *jp.anthropic.claude-opus-4-5*
+5.5,27.5,.55,6.875|anthropic.claude-opus-4-6* claude-opus-4-6* *us.anthropic.claude-opus-4-6* *au.anthropic.claude-opus-4-6* *apac.anthropic.claude-opus-4-6* *eu.anthropic.claude-opus-4-6* *us-gov.anthropic.claude-opus-4-6* *jp.anthropic.claude-opus-4-6*
+5.5,27.5,.55,6.875|anthropic.claude-opus-4-7* claude-opus-4-7* *us.anthropic.claude-opus-4-7* *au.anthropic.claude-opus-4-7* *apac.anthropic.claude-opus-4-7* *eu.anthropic.claude-opus-4-7* *us-gov.anthropic.claude-opus-4-7* *jp.anthropic.claude-opus-4-7*
+5.5,27.5,.55,6.875|anthropic.claude-opus-4-8* claude-opus-4-8* *us.anthropic.claude-opus-4-8* *au.anthropic.claude-opus-4-8* *eu.anthropic.claude-opus-4-8* *jp.anthropic.claude-opus-4-8*
+5.5,27.5,.55,6.875|anthropic.claude-opus-5 claude-opus-5 anthropic.claude-opus-5-v1* claude-opus-5-v1* us.anthropic.claude-opus-5 au.anthropic.claude-opus-5 eu.anthropic.claude-opus-5 jp.anthropic.claude-opus-5 *us.anthropic.claude-opus-5-v1* *au.anthropic.claude-opus-5-v1* *eu.anthropic.claude-opus-5-v1* *jp.anthropic.claude-opus-5-v1*
+4.4,22,.22,5.5|anthropic.claude-opus-5-5 claude-opus-5-5 anthropic.claude-opus-5-5-v1* claude-opus-5-5-v1* us.anthropic.claude-opus-5-5 au.anthropic.claude-opus-5-5 eu.anthropic.claude-opus-5-5 jp.anthropic.claude-opus-5-5 *us.anthropic.claude-opus-5-5-v1* *au.anthropic.claude-opus-5-5-v1* *eu.anthropic.claude-opus-5-5-v1* *jp.anthropic.claude-opus-5-5-v1*
+3,15,.3,3.75|anthropic.claude-sonnet-4-20250514* claude-sonnet-4-20250514* *us.anthropic.claude-sonnet-4-20250514* *au.anthropic.claude-sonnet-4-20250514* *apac.anthropic.claude-sonnet-4-20250514* *eu.anthropic.claude-sonnet-4-20250514* *us-gov.anthropic.claude-sonnet-4-20250514* *jp.anthropic.claude-sonnet-4-20250514*
+3.3,16.5,.33,4.125|anthropic.claude-sonnet-4-5-20250929* claude-sonnet-4-5-20250929* *us.anthropic.claude-sonnet-4-5-20250929* *au.anthropic.claude-sonnet-4-5-20250929* *apac.anthropic.claude-sonnet-4-5-20250929* *eu.anthropic.claude-sonnet-4-5-20250929* *us-gov.anthropic.claude-sonnet-4-5-20250929* *jp.anthropic.claude-sonnet-4-5-20250929*
+3.3,16.5,.33,4.125|anthropic.claude-sonnet-4-6* claude-sonnet-4-6* *us.anthropic.claude-sonnet-4-6* *au.anthropic.claude-sonnet-4-6* *apac.anthropic.claude-sonnet-4-6* *eu.anthropic.claude-sonnet-4-6* *us-gov.anthropic.claude-sonnet-4-6* *jp.anthropic.claude-sonnet-4-6*
+2.2,11,.22,2.75|anthropic.claude-sonnet-5* claude-sonnet-5* *us.anthropic.claude-sonnet-5* *au.anthropic.claude-sonnet-5* *apac.anthropic.claude-sonnet-5* *eu.anthropic.claude-sonnet-5* *us-gov.anthropic.claude-sonnet-5* *jp.anthropic.claude-sonnet-5*
+.22,1.32,.022,.275@271999:.44,1.98,.044,.55|openai.gpt-5.6-luna* gpt-5.6-luna* *us.openai.gpt-5.6-luna* *in.openai.gpt-5.6-luna*
+4.4,22,.44,5.5@271999:8.8,33,.88,11|openai.gpt-5.6-sol* gpt-5.6-sol* *us.openai.gpt-5.6-sol*
+2.2,13.2,.22,2.75@271999:4.4,19.8,.44,5.5|openai.gpt-5.6-terra* gpt-5.6-terra* *us.openai.gpt-5.6-terra* *in.openai.gpt-5.6-terra*
+2.5,10|*writer.palmyra-x4*
+.6,6|*writer.palmyra-x5*
 `,
     cloudflare: `
-342000,342000|@cf/ai4bharat/indictrans2-en-indic-1b
-351000,555000|@cf/aisingapore/gemma-sea-lion-v4-27b-it
-67000|@cf/baai/bge-base-en-v1.5
-204000|@cf/baai/bge-large-en-v1.5
-12000|@cf/baai/bge-m3
-20000|@cf/baai/bge-small-en-v1.5
-497000,4881000|@cf/deepseek-ai/deepseek-r1-distill-qwen-32b
-440000,1320000,14000|@cf/deepseek-ai/deepseek-v4-flash-0731
-1320000,3960000,44000|@cf/deepseek-ai/deepseek-v4-pro-0813
-345000,556000|@cf/google/gemma-3-12b-it
-100000,300000|@cf/google/gemma-4-26b-a4b-it
-26000|@cf/huggingface/distilbert-sst-2-int8
-17000,112000|@cf/ibm-granite/granite-4.0-h-micro
-556000,6667000|@cf/meta/llama-2-7b-chat-fp16
-282000,827000|@cf/meta/llama-3-8b-instruct
-123000,266000|@cf/meta/llama-3-8b-instruct-awq
-293000,2253000|@cf/meta/llama-3.1-70b-instruct-fp8-fast
-282000,827000|@cf/meta/llama-3.1-8b-instruct
-123000,266000|@cf/meta/llama-3.1-8b-instruct-awq
-152000,287000|@cf/meta/llama-3.1-8b-instruct-fp8
-45000,384000|@cf/meta/llama-3.1-8b-instruct-fp8-fast @cf/meta/llama-3.1-8b-instruct-fast
-49000,676000|@cf/meta/llama-3.2-11b-vision-instruct
-27000,201000|@cf/meta/llama-3.2-1b-instruct
-51000,335000|@cf/meta/llama-3.2-3b-instruct
-293000,2253000|@cf/meta/llama-3.3-70b-instruct-fp8-fast
-270000,850000|@cf/meta/llama-4-scout-17b-16e-instruct
-484000,30000|@cf/meta/llama-guard-3-8b
-342000,342000|@cf/meta/m2m100-1.2b
-110000,190000|@cf/mistral/mistral-7b-instruct-v0.1
-351000,555000|@cf/mistralai/mistral-small-3.1-24b-instruct
-300000,1000000|@cf/moondream/moondream3.1-9b-a2b
-600000,3000000,100000|@cf/moonshotai/kimi-k2.5
-950000,4000000,160000|@cf/moonshotai/kimi-k2.6
-950000,4000000,190000|@cf/moonshotai/kimi-k2.7-code
-500000,1500000|@cf/nvidia/nemotron-3-120b-a12b
-350000,750000|@cf/openai/gpt-oss-120b
-200000,300000|@cf/openai/gpt-oss-20b
-19000|@cf/pfnet/plamo-embedding-1b
-660000,1000000|@cf/qwen/qwen2.5-coder-32b-instruct
-51000,335000|@cf/qwen/qwen3-30b-a3b-fp8
-12000|@cf/qwen/qwen3-embedding-0.6b
-450000,3200000|@cf/qwen/qwen3.8-27b
-660000,1000000|@cf/qwen/qwq-32b
-60000,400000|@cf/zai-org/glm-4.7-flash
-1400000,4400000,260000|@cf/zai-org/glm-5.2
-150000,500000,30000|@cf/zai-org/glm-5.3-flash
+.342,.342|@cf/ai4bharat/indictrans2-en-indic-1b
+.351,.555|@cf/aisingapore/gemma-sea-lion-v4-27b-it
+.067|@cf/baai/bge-base-en-v1.5
+.204|@cf/baai/bge-large-en-v1.5
+.012|@cf/baai/bge-m3
+.02|@cf/baai/bge-small-en-v1.5
+.497,4.881|@cf/deepseek-ai/deepseek-r1-distill-qwen-32b
+.44,1.32,.014|@cf/deepseek-ai/deepseek-v4-flash-0731
+1.32,3.96,.044|@cf/deepseek-ai/deepseek-v4-pro-0813
+.345,.556|@cf/google/gemma-3-12b-it
+.1,.3|@cf/google/gemma-4-26b-a4b-it
+.026|@cf/huggingface/distilbert-sst-2-int8
+.017,.112|@cf/ibm-granite/granite-4.0-h-micro
+.556,6.667|@cf/meta/llama-2-7b-chat-fp16
+.282,.827|@cf/meta/llama-3-8b-instruct
+.123,.266|@cf/meta/llama-3-8b-instruct-awq
+.293,2.253|@cf/meta/llama-3.1-70b-instruct-fp8-fast
+.282,.827|@cf/meta/llama-3.1-8b-instruct
+.123,.266|@cf/meta/llama-3.1-8b-instruct-awq
+.152,.287|@cf/meta/llama-3.1-8b-instruct-fp8
+.045,.384|@cf/meta/llama-3.1-8b-instruct-fp8-fast @cf/meta/llama-3.1-8b-instruct-fast
+.049,.676|@cf/meta/llama-3.2-11b-vision-instruct
+.027,.201|@cf/meta/llama-3.2-1b-instruct
+.051,.335|@cf/meta/llama-3.2-3b-instruct
+.293,2.253|@cf/meta/llama-3.3-70b-instruct-fp8-fast
+.27,.85|@cf/meta/llama-4-scout-17b-16e-instruct
+.484,.03|@cf/meta/llama-guard-3-8b
+.342,.342|@cf/meta/m2m100-1.2b
+.11,.19|@cf/mistral/mistral-7b-instruct-v0.1
+.351,.555|@cf/mistralai/mistral-small-3.1-24b-instruct
+.3,1|@cf/moondream/moondream3.1-9b-a2b
+.6,3,.1|@cf/moonshotai/kimi-k2.5
+.95,4,.16|@cf/moonshotai/kimi-k2.6
+.95,4,.19|@cf/moonshotai/kimi-k2.7-code
+.5,1.5|@cf/nvidia/nemotron-3-120b-a12b
+.35,.75|@cf/openai/gpt-oss-120b
+.2,.3|@cf/openai/gpt-oss-20b
+.019|@cf/pfnet/plamo-embedding-1b
+.66,1|@cf/qwen/qwen2.5-coder-32b-instruct
+.051,.335|@cf/qwen/qwen3-30b-a3b-fp8
+.012|@cf/qwen/qwen3-embedding-0.6b
+.45,3.2|@cf/qwen/qwen3.8-27b
+.66,1|@cf/qwen/qwq-32b
+.06,.4|@cf/zai-org/glm-4.7-flash
+1.4,4.4,.26|@cf/zai-org/glm-5.2
+.15,.5,.03|@cf/zai-org/glm-5.3-flash
 `,
     mistral: `
-300000,900000|codestral-latest codestral-2501
-300000,900000,30000|codestral-2508
-400000,2000000,40000|devstral-2512
-100000,300000|devstral-small devstral-small-2505 devstral-small-2507 devstral-small-latest labs-devstral-small-2512
-2000000,5000000|magistral-medium*
-500000,1500000|magistral-small-*
-200000,200000,20000|ministral-14b-2512
-40000,40000|ministral-3b
-100000,100000,10000|ministral-3b-2512
-100000,100000|ministral-8b ministral-8b-2410
-150000,150000,15000|ministral-8b-2512
-150000,150000,15000|ministral-8b-latest
-250000,250000|mistral-7b open-mistral-7b
-100000,100000|mistral-embed
-2000000,6000000|mistral-large mistral-large-latest mistral-large-2407 mistral-large-2411
-500000,1500000,50000|mistral-large-2512
-2700000,8100000|mistral-medium-2312
-400000,2000000,40000|mistral-medium mistral-medium-2505 mistral-medium-2508
-1500000,7500000,150000|mistral-medium-3.5 mistral-medium-3-5 mistral-medium-3
-1500000,7500000,150000|mistral-medium-latest
-150000,150000|mistral-nemo open-mistral-nemo
-200000,600000|mistral-saba mistral-saba-latest
-50000,80000|mistral-small-24b-instruct-2501
-150000,600000,15000|mistral-small-2603
-351000,555000|mistral-small-3.1-24b-instruct
-75000,200000|mistral-small-3.2-24b-instruct
-100000,300000|mistral-small-latest
-250000,250000|mistral-tiny
-900000,900000|mixtral-8x22b-instruct
-700000,700000|mixtral-8x7b* open-mixtral-8x7b
-150000,150000|pixtral-12b pixtral-12b-latest
-2000000,6000000|pixtral-large-latest pixtral-large-2411
-100000,400000,10000|voxtral-small-24b-2507 voxtral-small-2507 voxtral-small-latest
+.3,.9|codestral-latest codestral-2501
+.3,.9,.03|codestral-2508
+.4,2,.04|devstral-2512
+.1,.3|devstral-small devstral-small-2505 devstral-small-2507 devstral-small-latest labs-devstral-small-2512
+2,5|magistral-medium*
+.5,1.5|magistral-small-*
+.2,.2,.02|ministral-14b-2512
+.04,.04|ministral-3b
+.1,.1,.01|ministral-3b-2512
+.1,.1|ministral-8b ministral-8b-2410
+.15,.15,.015|ministral-8b-2512
+.15,.15,.015|ministral-8b-latest
+.25,.25|mistral-7b open-mistral-7b
+.1,.1|mistral-embed
+2,6|mistral-large mistral-large-latest mistral-large-2407 mistral-large-2411
+.5,1.5,.05|mistral-large-2512
+2.7,8.1|mistral-medium-2312
+.4,2,.04|mistral-medium mistral-medium-2505 mistral-medium-2508
+1.5,7.5,.15|mistral-medium-3.5 mistral-medium-3-5 mistral-medium-3
+1.5,7.5,.15|mistral-medium-latest
+.15,.15|mistral-nemo open-mistral-nemo
+.2,.6|mistral-saba mistral-saba-latest
+.05,.08|mistral-small-24b-instruct-2501
+.15,.6,.015|mistral-small-2603
+.351,.555|mistral-small-3.1-24b-instruct
+.075,.2|mistral-small-3.2-24b-instruct
+.1,.3|mistral-small-latest
+.25,.25|mistral-tiny
+.9,.9|mixtral-8x22b-instruct
+.7,.7|mixtral-8x7b* open-mixtral-8x7b
+.15,.15|pixtral-12b pixtral-12b-latest
+2,6|pixtral-large-latest pixtral-large-2411
+.1,.4,.01|voxtral-small-24b-2507 voxtral-small-2507 voxtral-small-latest
 `,
     cohere: `
-500000,1500000|*aya-expanse-32b*
-500000,1500000|*aya-expanse-8b*
-1000000,2000000|command
-2500000,10000000|command-a command-a-03-2025
-300000,600000|command-light*
-150000,600000|command-r command-r-08-2024
-2500000,10000000|command-r-plus command-r-plus-08-2024
-37500,150000|command-r7b command-r7b-12-2024
-120000|embed-v4.0
+.5,1.5|*aya-expanse-32b*
+.5,1.5|*aya-expanse-8b*
+1,2|command
+2.5,10|command-a command-a-03-2025
+.3,.6|command-light*
+.15,.6|command-r command-r-08-2024
+2.5,10|command-r-plus command-r-plus-08-2024
+.0375,.15|command-r7b command-r7b-12-2024
+.12|embed-v4.0
 `,
     groq: `
-750000,990000|deepseek-r1-distill-llama-70b
-70000,70000|gemma-7b-it
-200000,200000|gemma2-9b-it gemma2-9b
-590000,790000|llama-3.1-405b-reasoning
-590000,790000|llama-3.1-70b-versatile
-50000,80000|llama-3.1-8b-instant
-180000,180000|llama-3.2-11b-text-preview
-180000,180000|llama-3.2-11b-vision-preview
-40000,40000|llama-3.2-1b-preview
-60000,60000|llama-3.2-3b-preview
-900000,900000|llama-3.2-90b-text-preview
-900000,900000|llama-3.2-90b-vision-preview
-590000,990000|llama-3.3-70b-specdec
-590000,790000|llama-3.3-70b-versatile
-200000,200000|llama-guard-3-8b
-700000,800000|llama2-70b-4096
-590000,790000|llama3-70b-8192
-50000,80000|llama3-8b-8192
-890000,890000|llama3-groq-70b-8192-tool-use-preview
-190000,190000|llama3-groq-8b-8192-tool-use-preview
-200000,600000|meta-llama/llama-4-maverick-17b-128e-instruct
-110000,340000|meta-llama/llama-4-scout-17b-16e-instruct
-200000,200000|meta-llama/llama-guard-4-12b
-790000,790000|mistral-saba-24b
-240000,240000|mixtral-8x7b-32768
-1000000,3000000,500000|moonshotai/kimi-k2-instruct moonshotai/kimi-k2-instruct-0905
-150000,600000,75000|openai/gpt-oss-120b openai/gpt-oss-safeguard-20b
-75000,300000,37500|openai/gpt-oss-20b
-290000,590000|qwen/qwen3-32b
+.75,.99|deepseek-r1-distill-llama-70b
+.07,.07|gemma-7b-it
+.2,.2|gemma2-9b-it gemma2-9b
+.59,.79|llama-3.1-405b-reasoning
+.59,.79|llama-3.1-70b-versatile
+.05,.08|llama-3.1-8b-instant
+.18,.18|llama-3.2-11b-text-preview
+.18,.18|llama-3.2-11b-vision-preview
+.04,.04|llama-3.2-1b-preview
+.06,.06|llama-3.2-3b-preview
+.9,.9|llama-3.2-90b-text-preview
+.9,.9|llama-3.2-90b-vision-preview
+.59,.99|llama-3.3-70b-specdec
+.59,.79|llama-3.3-70b-versatile
+.2,.2|llama-guard-3-8b
+.7,.8|llama2-70b-4096
+.59,.79|llama3-70b-8192
+.05,.08|llama3-8b-8192
+.89,.89|llama3-groq-70b-8192-tool-use-preview
+.19,.19|llama3-groq-8b-8192-tool-use-preview
+.2,.6|meta-llama/llama-4-maverick-17b-128e-instruct
+.11,.34|meta-llama/llama-4-scout-17b-16e-instruct
+.2,.2|meta-llama/llama-guard-4-12b
+.79,.79|mistral-saba-24b
+.24,.24|mixtral-8x7b-32768
+1,3,.5|moonshotai/kimi-k2-instruct moonshotai/kimi-k2-instruct-0905
+.15,.6,.075|openai/gpt-oss-120b openai/gpt-oss-safeguard-20b
+.075,.3,.0375|openai/gpt-oss-20b
+.29,.59|qwen/qwen3-32b
 `,
     cerebras: `
-990000,1490000|gemma-4-31b cerebras/gemma-4-31b* cerebras:gemma-4-31b*
-350000,750000|gpt-oss-120b cerebras/gpt-oss-120b* cerebras:gpt-oss-120b*
-850000,1200000|llama-3.3-70b cerebras/llama-3.3-70b* cerebras:llama-3.3-70b*
-100000,100000|llama3.1-8b cerebras/llama3.1-8b* cerebras:llama3.1-8b*
-400000,800000|qwen-3-32b cerebras/qwen-3-32b* cerebras:qwen-3-32b*
-2250000,2750000|zai-glm-4.7 cerebras/zai-glm-4.7* cerebras:zai-glm-4.7*
+.99,1.49|gemma-4-31b cerebras/gemma-4-31b* cerebras:gemma-4-31b*
+.35,.75|gpt-oss-120b cerebras/gpt-oss-120b* cerebras:gpt-oss-120b*
+.85,1.2|llama-3.3-70b cerebras/llama-3.3-70b* cerebras:llama-3.3-70b*
+.1,.1|llama3.1-8b cerebras/llama3.1-8b* cerebras:llama3.1-8b*
+.4,.8|qwen-3-32b cerebras/qwen-3-32b* cerebras:qwen-3-32b*
+2.25,2.75|zai-glm-4.7 cerebras/zai-glm-4.7* cerebras:zai-glm-4.7*
 `,
     together: `
-300000,300000|austism/chronos-hermes-13b
-300000,300000|gryphe/mythomax-l2-13b
-300000,300000|nexusflow/nexusraven-v2-13b
-200000,200000|nousresearch/nous-capybara-7b-v1p9
-900000,900000|nousresearch/nous-hermes-2-mixtral-8x7b-dpo
-900000,900000|nousresearch/nous-hermes-2-mixtral-8x7b-sft
-800000,800000|nousresearch/nous-hermes-2-yi-34b
-225000,225000|nousresearch/nous-hermes-llama2-13b
-200000,200000|nousresearch/nous-hermes-llama-2-7b
-200000,200000|open-orca/mistral-7b-openorca
-100000,100000|qwen/qwen1.5-0.5b qwen/qwen1.5-0.5b-chat
-100000,100000|qwen/qwen1.5-1.8b qwen/qwen1.5-1.8b-chat
-300000,300000|qwen/qwen1.5-14b qwen/qwen1.5-14b-chat
-100000,100000|qwen/qwen1.5-4b qwen/qwen1.5-4b-chat
-900000,900000|qwen/qwen1.5-72b
-200000,200000|qwen/qwen1.5-7b qwen/qwen1.5-7b-chat
-300000,300000|undi95/remm-slerp-l2-13b
-200000,200000|undi95/toppy-m-7b
-300000,300000|wizardlm/wizardlm-13b-v1.2
-200000,200000|allenai/olmo-7b allenai/olmo-7b-instruct allenai/olmo-7b-twin-2t
-225000,225000|codellama/codellama-13b-instruct-hf
-776000,776000|codellama/codellama-34b-instruct-hf
-900000,900000|codellama/codellama-70b-instruct-hf
-200000,200000|codellama/codellama-7b-instruct-hf
-800000,800000|deepseek-ai/deepseek-coder-33b-instruct
-900000,900000|garage-baind/platypus2-70b-instruct
-100000,100000|google/gemma-2b google/gemma-2b-it
-200000,200000|google/gemma-7b google/gemma-7b-it
-300000,300000|lmsys/vicuna-13b-v1.5
-200000,200000|lmsys/vicuna-7b-v1.5
-225000,225000|meta-llama/llama-2-13b-chat-hf
-900000,900000|meta-llama/llama-2-70b-chat-hf
-200000,200000|meta-llama/llama-2-7b-chat-hf
-900000,900000|meta-llama/llama-3-70b-chat-hf
-200000,200000|meta-llama/llama-3-8b-chat-hf
-880000,880000|meta-llama/llama-3.3-70b-instruct-turbo
-270000,850000|meta-llama/llama-4-maverick-17b-128e-instruct-fp8
-180000,590000|meta-llama/llama-4-scout-17b-16e-instruct
-540000,540000|meta-llama/meta-llama-3-70b-instruct-lite
-880000,880000|meta-llama/meta-llama-3-70b-instruct-turbo
-100000,100000|meta-llama/meta-llama-3-8b-instruct-lite
-180000,180000|meta-llama/meta-llama-3-8b-instruct-turbo
-3500000,3500000|meta-llama/meta-llama-3.1-405b-instruct-turbo
-880000,880000|meta-llama/meta-llama-3.1-70b-instruct-turbo
-180000,180000|meta-llama/meta-llama-3.1-8b-instruct-turbo
-880000,880000|meta-llama/meta-llama-3.3-70b-instruct-turbo
-1200000,1200000|microsoft/wizardlm-2-8x22b
-100000,100000|microsoft/phi-2
-200000,200000|mistralai/mistral-7b-instruct-v0.1
-200000,200000|mistralai/mistral-7b-instruct-v0.2
-200000,200000|mistralai/mistral-7b-v0.1
-2400000,2400000|mistralai/mixtral-8x22b-instruct-v0.1
-900000,900000|mistralai/mixtral-8x7b-instruct-v0.1
-900000,900000|mistralai/mixtral-8x7b-v0.1
-200000,200000|openchat/openchat-3.5-1210
-200000,200000|snorkelai/snorkel-mistral-pairrm-dpo
-200000,200000|teknium/openhermes-2-mistral-7b
-200000,200000|teknium/openhermes-2p5-mistral-7b
-200000,200000|togethercomputer/gpt-jt-moderation-6b
-200000,200000|togethercomputer/llama-2-7b-32k-instruct
-200000,200000|togethercomputer/redpajama-incite-7b-base
-200000,200000|togethercomputer/redpajama-incite-7b-chat
-200000,200000|togethercomputer/redpajama-incite-7b-instruct
-100000,100000|togethercomputer/redpajama-incite-base-3b-v1
-100000,100000|togethercomputer/redpajama-incite-chat-3b-v1
-100000,100000|togethercomputer/redpajama-incite-instruct-3b-v1
-200000,200000|togethercomputer/stripedhyena-hessian-7b
-200000,200000|togethercomputer/stripedhyena-nous-7b
-200000,200000|togethercomputer/alpaca-7b
-300000,300000|upstage/solar-10.7b-instruct-v1.0
-800000,800000|zero-one-ai/yi-34b
-200000,200000|zero-one-ai/yi-6b
+.3,.3|austism/chronos-hermes-13b
+.3,.3|gryphe/mythomax-l2-13b
+.3,.3|nexusflow/nexusraven-v2-13b
+.2,.2|nousresearch/nous-capybara-7b-v1p9
+.9,.9|nousresearch/nous-hermes-2-mixtral-8x7b-dpo
+.9,.9|nousresearch/nous-hermes-2-mixtral-8x7b-sft
+.8,.8|nousresearch/nous-hermes-2-yi-34b
+.225,.225|nousresearch/nous-hermes-llama2-13b
+.2,.2|nousresearch/nous-hermes-llama-2-7b
+.2,.2|open-orca/mistral-7b-openorca
+.1,.1|qwen/qwen1.5-0.5b qwen/qwen1.5-0.5b-chat
+.1,.1|qwen/qwen1.5-1.8b qwen/qwen1.5-1.8b-chat
+.3,.3|qwen/qwen1.5-14b qwen/qwen1.5-14b-chat
+.1,.1|qwen/qwen1.5-4b qwen/qwen1.5-4b-chat
+.9,.9|qwen/qwen1.5-72b
+.2,.2|qwen/qwen1.5-7b qwen/qwen1.5-7b-chat
+.3,.3|undi95/remm-slerp-l2-13b
+.2,.2|undi95/toppy-m-7b
+.3,.3|wizardlm/wizardlm-13b-v1.2
+.2,.2|allenai/olmo-7b allenai/olmo-7b-instruct allenai/olmo-7b-twin-2t
+.225,.225|codellama/codellama-13b-instruct-hf
+.776,.776|codellama/codellama-34b-instruct-hf
+.9,.9|codellama/codellama-70b-instruct-hf
+.2,.2|codellama/codellama-7b-instruct-hf
+.8,.8|deepseek-ai/deepseek-coder-33b-instruct
+.9,.9|garage-baind/platypus2-70b-instruct
+.1,.1|google/gemma-2b google/gemma-2b-it
+.2,.2|google/gemma-7b google/gemma-7b-it
+.3,.3|lmsys/vicuna-13b-v1.5
+.2,.2|lmsys/vicuna-7b-v1.5
+.225,.225|meta-llama/llama-2-13b-chat-hf
+.9,.9|meta-llama/llama-2-70b-chat-hf
+.2,.2|meta-llama/llama-2-7b-chat-hf
+.9,.9|meta-llama/llama-3-70b-chat-hf
+.2,.2|meta-llama/llama-3-8b-chat-hf
+.88,.88|meta-llama/llama-3.3-70b-instruct-turbo
+.27,.85|meta-llama/llama-4-maverick-17b-128e-instruct-fp8
+.18,.59|meta-llama/llama-4-scout-17b-16e-instruct
+.54,.54|meta-llama/meta-llama-3-70b-instruct-lite
+.88,.88|meta-llama/meta-llama-3-70b-instruct-turbo
+.1,.1|meta-llama/meta-llama-3-8b-instruct-lite
+.18,.18|meta-llama/meta-llama-3-8b-instruct-turbo
+3.5,3.5|meta-llama/meta-llama-3.1-405b-instruct-turbo
+.88,.88|meta-llama/meta-llama-3.1-70b-instruct-turbo
+.18,.18|meta-llama/meta-llama-3.1-8b-instruct-turbo
+.88,.88|meta-llama/meta-llama-3.3-70b-instruct-turbo
+1.2,1.2|microsoft/wizardlm-2-8x22b
+.1,.1|microsoft/phi-2
+.2,.2|mistralai/mistral-7b-instruct-v0.1
+.2,.2|mistralai/mistral-7b-instruct-v0.2
+.2,.2|mistralai/mistral-7b-v0.1
+2.4,2.4|mistralai/mixtral-8x22b-instruct-v0.1
+.9,.9|mistralai/mixtral-8x7b-instruct-v0.1
+.9,.9|mistralai/mixtral-8x7b-v0.1
+.2,.2|openchat/openchat-3.5-1210
+.2,.2|snorkelai/snorkel-mistral-pairrm-dpo
+.2,.2|teknium/openhermes-2-mistral-7b
+.2,.2|teknium/openhermes-2p5-mistral-7b
+.2,.2|togethercomputer/gpt-jt-moderation-6b
+.2,.2|togethercomputer/llama-2-7b-32k-instruct
+.2,.2|togethercomputer/redpajama-incite-7b-base
+.2,.2|togethercomputer/redpajama-incite-7b-chat
+.2,.2|togethercomputer/redpajama-incite-7b-instruct
+.1,.1|togethercomputer/redpajama-incite-base-3b-v1
+.1,.1|togethercomputer/redpajama-incite-chat-3b-v1
+.1,.1|togethercomputer/redpajama-incite-instruct-3b-v1
+.2,.2|togethercomputer/stripedhyena-hessian-7b
+.2,.2|togethercomputer/stripedhyena-nous-7b
+.2,.2|togethercomputer/alpaca-7b
+.3,.3|upstage/solar-10.7b-instruct-v1.0
+.8,.8|zero-one-ai/yi-34b
+.2,.2|zero-one-ai/yi-6b
 `,
     fireworks: `
-3000000,8000000|accounts/fireworks/models/deepseek-r1-0528
-900000,900000|accounts/fireworks/models/deepseek-v3-0324
-560000,1680000,280000|accounts/fireworks/models/deepseek-v3p2
-140000,280000,28000|accounts/fireworks/models/deepseek-v4-flash accounts/fireworks/models/deepseek-v4-flash-0731
-1740000,3480000,145000|accounts/fireworks/models/deepseek-v4-pro
-100000,100000|accounts/fireworks/models/gemma-3-27b-it
-600000,2200000|accounts/fireworks/models/glm-4p7
-1400000,4400000,260000|accounts/fireworks/models/glm-5p1
-2800000,8800000,520000|accounts/fireworks/routers/glm-5p1-fast
-1400000,4400000,140000|accounts/fireworks/models/glm-5p2
-2100000,6600000,210000|accounts/fireworks/routers/glm-5p2-fast accounts/fireworks/routers/glm-5p2-fast-us
-150000,600000,14000|accounts/fireworks/models/gpt-oss-120b
-70000,300000,35000|accounts/fireworks/models/gpt-oss-20b
-1000000,4050000,170000|accounts/fireworks/models/inkling
-600000,3000000,100000|accounts/fireworks/models/kimi-k2p5
-950000,4000000,160000|accounts/fireworks/models/kimi-k2p6
-2000000,8000000,300000|accounts/fireworks/routers/kimi-k2p6-fast
-950000,4000000,190000|accounts/fireworks/models/kimi-k2p7-code
-1900000,8000000,380000|accounts/fireworks/routers/kimi-k2p7-code-fast
-3000000,15000000,300000|accounts/fireworks/models/kimi-k3
-4500000,22500000,450000|accounts/fireworks/routers/kimi-k3-fast
-3300000,16500000,330000|accounts/fireworks/routers/kimi-k3-us
-200000,200000|accounts/fireworks/models/llama-v3p1-8b-instruct
-220000,880000|accounts/fireworks/models/llama4-maverick-instruct-basic
-300000,1200000|accounts/fireworks/models/minimax-m2p1
-300000,1200000,60000|accounts/fireworks/models/minimax-m2p7
-300000,1200000,60000|accounts/fireworks/models/minimax-m3
-600000,2400000,120000|accounts/fireworks/models/nemotron-3-ultra-nvfp4
-900000,900000|accounts/fireworks/models/qwen2p5-vl-72b-instruct
-220000,880000|accounts/fireworks/models/qwen3-235b-a22b
-500000,3000000,100000|accounts/fireworks/models/qwen3p6-plus
-400000,1600000,80000|accounts/fireworks/models/qwen3p7-plus
+3,8|accounts/fireworks/models/deepseek-r1-0528
+.9,.9|accounts/fireworks/models/deepseek-v3-0324
+.56,1.68,.28|accounts/fireworks/models/deepseek-v3p2
+.14,.28,.028|accounts/fireworks/models/deepseek-v4-flash accounts/fireworks/models/deepseek-v4-flash-0731
+1.74,3.48,.145|accounts/fireworks/models/deepseek-v4-pro
+.1,.1|accounts/fireworks/models/gemma-3-27b-it
+.6,2.2|accounts/fireworks/models/glm-4p7
+1.4,4.4,.26|accounts/fireworks/models/glm-5p1
+2.8,8.8,.52|accounts/fireworks/routers/glm-5p1-fast
+1.4,4.4,.14|accounts/fireworks/models/glm-5p2
+2.1,6.6,.21|accounts/fireworks/routers/glm-5p2-fast accounts/fireworks/routers/glm-5p2-fast-us
+.15,.6,.014|accounts/fireworks/models/gpt-oss-120b
+.07,.3,.035|accounts/fireworks/models/gpt-oss-20b
+1,4.05,.17|accounts/fireworks/models/inkling
+.6,3,.1|accounts/fireworks/models/kimi-k2p5
+.95,4,.16|accounts/fireworks/models/kimi-k2p6
+2,8,.3|accounts/fireworks/routers/kimi-k2p6-fast
+.95,4,.19|accounts/fireworks/models/kimi-k2p7-code
+1.9,8,.38|accounts/fireworks/routers/kimi-k2p7-code-fast
+3,15,.3|accounts/fireworks/models/kimi-k3
+4.5,22.5,.45|accounts/fireworks/routers/kimi-k3-fast
+3.3,16.5,.33|accounts/fireworks/routers/kimi-k3-us
+.2,.2|accounts/fireworks/models/llama-v3p1-8b-instruct
+.22,.88|accounts/fireworks/models/llama4-maverick-instruct-basic
+.3,1.2|accounts/fireworks/models/minimax-m2p1
+.3,1.2,.06|accounts/fireworks/models/minimax-m2p7
+.3,1.2,.06|accounts/fireworks/models/minimax-m3
+.6,2.4,.12|accounts/fireworks/models/nemotron-3-ultra-nvfp4
+.9,.9|accounts/fireworks/models/qwen2p5-vl-72b-instruct
+.22,.88|accounts/fireworks/models/qwen3-235b-a22b
+.5,3,.1|accounts/fireworks/models/qwen3p6-plus
+.4,1.6,.08|accounts/fireworks/models/qwen3p7-plus
 `,
     perplexity: `
-1000000,1000000|llama-3.1-sonar-large-128k-online
-200000,200000|llama-3.1-sonar-small-128k-online
-2000000,8000000|r1-1776
-1000000,1000000|sonar
-2000000,8000000|sonar-deep-research
-3000000,15000000|sonar-pro
-3000000,15000000|sonar-pro-search
-1000000,5000000|sonar-reasoning
-2000000,8000000|sonar-reasoning-pro
+1,1|llama-3.1-sonar-large-128k-online
+.2,.2|llama-3.1-sonar-small-128k-online
+2,8|r1-1776
+1,1|sonar
+2,8|sonar-deep-research
+3,15|sonar-pro
+3,15|sonar-pro-search
+1,5|sonar-reasoning
+2,8|sonar-reasoning-pro
 `,
     openrouter: `
-3000000,3000000|01-ai/yi-large
-800000,1200000|aetherwiing/mn-starcannon-12b
+3,3|01-ai/yi-large
+.8,1.2|aetherwiing/mn-starcannon-12b
 0|*:free
-2000000,8000000|ai21/jamba-1-5-large
-200000,400000|ai21/jamba-1-5-mini
-2000000,8000000|ai21/jamba-1.6-large
-200000,400000|ai21/jamba-1.6-mini
-500000,700000|ai21/jamba-instruct
-2000000,8000000|ai21/jamba-large-1.7
-4000000,8000000|aion-labs/aion-1.0
-700000,1400000|aion-labs/aion-1.0-mini
-800000,1600000,200000|aion-labs/aion-2.0
-200000,200000|aion-labs/aion-rp-llama-3.1-8b
-800000,1200000|alfredpros/codellama-7b-instruct-solidity
-2600000,3400000|all-hands/openhands-lm-32b-v0.1
-150000,500000|allenai/olmo-3-32b-think
-6562500,9375000|alpindale/goliath-120b
-1500000,2250000|alpindale/magnum-72b
-300000,2500000|amazon/nova-2-lite-v1
-60000,240000|amazon/nova-lite-v1
-35000,140000|amazon/nova-micro-v1
-2500000,12500000,625000|amazon/nova-premier-v1
-800000,3200000|amazon/nova-pro-v1
-3000000,3000000|anthracite-org/magnum-v2-72b
-1500000,2250000|anthracite-org/magnum-v4-72b
-8000000,24000000|anthropic/claude-2 anthropic/claude-2.0 anthropic/claude-2.0:beta anthropic/claude-2.1 anthropic/claude-2.1:beta anthropic/claude-2:beta
-250000,1250000|anthropic/claude-3-haiku anthropic/claude-3-haiku:beta
-15000000,75000000|anthropic/claude-3-opus anthropic/claude-3-opus:beta
-3000000,15000000|anthropic/claude-3-sonnet anthropic/claude-3-sonnet:beta
-800000,4000000|anthropic/claude-3.5-haiku anthropic/claude-3.5-haiku-20241022:beta anthropic/claude-3.5-haiku:beta
-3000000,15000000|anthropic/claude-3.5-sonnet anthropic/claude-3.5-sonnet-20240620:beta anthropic/claude-3.5-sonnet:beta
-3000000,15000000|anthropic/claude-3.7-sonnet anthropic/claude-3.7-sonnet:beta anthropic/claude-3.7-sonnet:thinking
-10000000,50000000,1000000,12500000|anthropic/claude-fable-5 anthropic/claude-fable-5:beta
-10000000,50000000,250000,12500000|anthropic/claude-fable-5.1 anthropic/claude-fable-5.1:beta
-1000000,5000000,100000,1250000|anthropic/claude-haiku-4.5 anthropic/claude-4.5-haiku-20251001 anthropic/claude-4.5-haiku-20251001:beta anthropic/claude-haiku-4.5-20251001:beta anthropic/claude-haiku-4.5:beta
-15000000,75000000,1500000,18750000|anthropic/claude-opus-4 anthropic/claude-opus-4.1
-5000000,25000000,500000,6250000|anthropic/claude-opus-4.5 anthropic/claude-4.5-opus-20251124 anthropic/claude-4.5-opus-20251124:beta anthropic/claude-opus-4.5-20251124:beta anthropic/claude-opus-4.5:beta
-5000000,25000000,500000,6250000|anthropic/claude-opus-4.6 anthropic/claude-4.6-opus-20260205 anthropic/claude-4.6-opus-20260205:beta anthropic/claude-opus-4.6-20260205:beta anthropic/claude-opus-4.6:beta
-30000000,150000000,3000000,37500000|anthropic/claude-opus-4.6-fast
-5000000,25000000,500000,6250000|anthropic/claude-opus-4.7 anthropic/claude-opus-4.7:beta
-30000000,150000000,3000000,37500000|anthropic/claude-opus-4.7-fast
-5000000,25000000,500000,6250000|anthropic/claude-opus-4.8 anthropic/claude-opus-4.8:beta
-10000000,50000000,1000000,12500000|anthropic/claude-opus-4.8-fast
-5000000,25000000,500000,6250000|anthropic/claude-opus-5 anthropic/claude-opus-5:beta
-10000000,50000000,1000000,12500000|anthropic/claude-opus-5-fast
-4000000,20000000,200000,5000000|anthropic/claude-opus-5.5 anthropic/claude-opus-5.5:beta
-3000000,15000000,300000,3750000|anthropic/claude-sonnet-4
-3000000,15000000,300000,3750000@200000:6000000,22500000,600000,7500000|anthropic/claude-sonnet-4.5 anthropic/claude-4.5-sonnet-20250929 anthropic/claude-4.5-sonnet-20250929:beta anthropic/claude-sonnet-4.5-20250929:beta anthropic/claude-sonnet-4.5:beta
-3000000,15000000,300000,3750000|anthropic/claude-sonnet-4.6 anthropic/claude-4.6-sonnet-20260217 anthropic/claude-4.6-sonnet-20260217:beta anthropic/claude-sonnet-4.6-20260217:beta anthropic/claude-sonnet-4.6:beta
-2000000,10000000,200000,2500000|anthropic/claude-sonnet-5 anthropic/claude-sonnet-5:beta
-800000,1000000|anubis-pro-105b-v1
-500000,800000|arcee-ai/coder-large
-220000,850000,60000|arcee-ai/trinity-large-thinking
-45000,150000|arcee-ai/trinity-mini
-750000,1200000|arcee-ai/virtuoso-large
-450000,750000|arcee-blitz
-420000,1250000|baidu/ernie-4.5-vl-424b-a47b
-250000,2000000|bytedance-seed/seed-1.6
-75000,300000|bytedance-seed/seed-1.6-flash
-250000,2000000|bytedance-seed/seed-2.0-lite
-100000,400000|bytedance-seed/seed-2.0-mini
-100000,200000|bytedance/ui-tars-1.5-7b
-550000,850000|caller-large
-5000000,15000000|chatgpt-4o-latest
-8000000,24000000|claude-2 claude-2.0 claude-2.0:beta claude-2.1 claude-2.1:beta claude-2:beta
-15000000,75000000,1500000,18750000|claude-3-opus claude-3-opus:beta
-3000000,15000000,300000,3750000|claude-3-sonnet claude-3-sonnet:beta
-3000000,15000000,300000,3750000|claude-3.5-sonnet claude-3.5-sonnet-20240620:beta claude-3.5-sonnet:beta
-3000000,15000000,300000,3750000|claude-3.7-sonnet claude-3.7-sonnet:beta claude-3.7-sonnet:thinking
-800000,1200000|codellama-7b-instruct-solidity
-300000,900000|codestral-2501
-1500000,6000000,375000|codex-mini
-900000,900000|cognitivecomputations/dolphin-mixtral-8x22b
-500000,500000|cognitivecomputations/dolphin-mixtral-8x7b
-1000000,2000000|cohere/command
-2500000,10000000|cohere/command-a
-500000,1500000|cohere/command-r cohere/command-r-03-2024
-150000,600000|cohere/command-r-08-2024
-3000000,15000000|cohere/command-r-plus cohere/command-r-plus-04-2024
-2500000,10000000|cohere/command-r-plus-08-2024
-37500,150000|cohere/command-r7b-12-2024
-1000000,2000000|command
-500000,1500000|command-r command-r-03-2024
-3000000,15000000|command-r-plus command-r-plus-04-2024
-1250000,1250000|deepcogito/cogito-v2.1-671b
-500000,2180000|deepseek-prover-v2
-50000,100000|deepseek-r1-0528-qwen3-8b
-40000,40000|deepseek-r1-distill-llama-8b
-180000,180000|deepseek-r1-distill-qwen-1.5b
-150000,150000|deepseek-r1-distill-qwen-14b
-100000,200000|deepseek-r1-distill-qwen-7b
-380000,890000|deepseek/deepseek-chat
-300000,880000|deepseek/deepseek-chat-v3-0324
-210000,790000,130000|deepseek/deepseek-chat-v3.1
-450000,2150000|deepseek/deepseek-r1
-500000,2150000|deepseek/deepseek-r1-0528
-100000,400000|deepseek/deepseek-r1-distill-llama-70b
-40000,40000|deepseek/deepseek-r1-distill-llama-8b
-180000,180000|deepseek/deepseek-r1-distill-qwen-1.5b
-150000,150000|deepseek/deepseek-r1-distill-qwen-14b
-120000,180000|deepseek/deepseek-r1-distill-qwen-32b
-230000,900000|deepseek/deepseek-v3.1-terminus
-228800,343200|deepseek/deepseek-v3.2
-270000,410000|deepseek/deepseek-v3.2-exp
-98300,196600,19700|deepseek/deepseek-v4-flash
-435000,870000,3625|deepseek/deepseek-v4-pro
-60000,120000|devstral-small
-200000,200000|dobby-mini-unhinged-plus-llama-3.1-8b
-900000,900000|dolphin-mixtral-8x22b
-800000,1200000|eleutherai/llemma_7b
-150000,150000|essentialai/rnj-1-instruct
-4000000,6000000|eva-llama-3.33-70b
-2600000,3400000|eva-qwen-2.5-32b
-4000000,6000000|eva-qwen-2.5-72b
-4000000,6000000|eva-unit-01/eva-llama-3.33-70b
-2600000,3400000|eva-unit-01/eva-qwen-2.5-32b
-900000,1200000|eva-unit-01/eva-qwen-2.5-72b
-800000,1200000|fimbulvetr-11b-v2
-100000,400000,25000,183300|gemini-2.0-flash-001
-75000,300000|gemini-2.0-flash-lite-001
-100000,400000|gemini-2.5-flash-lite-preview-06-17
-150000,600000,37500,233300|gemini-2.5-flash-preview gemini-2.5-flash-preview-05-20
-150000,3500000,37500,233300|gemini-2.5-flash-preview-05-20:thinking
-150000,3500000,37500,233300|gemini-2.5-flash-preview:thinking
-75000,300000,18750,158300|gemini-flash-1.5
-37500,150000,10000,58300|gemini-flash-1.5-8b
-1250000,5000000|gemini-pro-1.5
-200000,200000|gemma-2-9b-it
-240000,240000|glm-4-32b
-1200000,4000000,240000|glm-5v-turbo
-240000,240000|glm-z1-32b
-240000,240000|glm-z1-rumination-32b
-10000000,12500000|goliath-120b
-100000,400000|google/gemini-2.0-flash-001
-75000,300000|google/gemini-2.0-flash-lite-001
-300000,2500000,75000,383300|google/gemini-2.5-flash
-100000,400000,10000,83333|google/gemini-2.5-flash-lite
-100000,400000|google/gemini-2.5-flash-lite-preview-09-2025
-150000,600000|google/gemini-2.5-flash-preview
-300000,2500000,75000,383000|google/gemini-2.5-flash-preview-09-2025
-150000,3500000|google/gemini-2.5-flash-preview:thinking
-1250000,10000000,310000,1625000|google/gemini-2.5-pro google/gemini-2.5-pro-preview google/gemini-2.5-pro-preview-05-06
-1250000,10000000|google/gemini-2.5-pro-preview-03-25
-500000,3000000,50000,83333|google/gemini-3-flash-preview
-250000,1500000,25000,83333|google/gemini-3.1-flash-lite google/gemini-3.1-flash-lite-preview
-2000000,12000000,200000,375000|google/gemini-3.1-pro-preview google/gemini-3.1-pro-preview-customtools
-1500000,9000000,150000,83333|google/gemini-3.5-flash
-75000,300000|google/gemini-flash-1.5
-37500,150000|google/gemini-flash-1.5-8b
-500000,1500000|google/gemini-pro google/gemini-pro-vision
-1250000,5000000|google/gemini-pro-1.5
-800000,800000|google/gemma-2-27b-it
-70000,70000|google/gemma-2-9b-it
-50000,100000|google/gemma-3-12b-it
-100000,200000|google/gemma-3-27b-it
-20000,40000|google/gemma-3-4b-it
-60000,120000|google/gemma-3n-e4b-it
-60000,330000|google/gemma-4-26b-a4b-it
-90000,340000,50000|google/gemma-4-31b-it
-1000000,2000000|google/palm-2-chat-bison google/palm-2-chat-bison-32k
-1000000,2000000|google/palm-2-codechat-bison google/palm-2-codechat-bison-32k
-1000000,2000000|gpt-3.5-turbo-1106
-10000000,30000000|gpt-4-1106-preview
-75000000,150000000,37500000|gpt-4.5-preview
-6000000,18000000|gpt-4o:extended
-2000000,10000000|grok-2-1212
-2000000,10000000|grok-2-vision-1212
-3000000,15000000,750000|grok-3 grok-3-beta
-300000,500000,75000|grok-3-mini grok-3-mini-beta
-5000000,15000000|grok-beta
-5000000,15000000|grok-vision-beta
-65000,65000|gryphe/mythomax-l2-13b
-25000,40000|hermes-2-pro-llama-3-8b
-17000,112000|ibm-granite/granite-4.0-h-micro
-50000,100000|ibm-granite/granite-4.1-8b
-250000,750000,25000|inception/mercury-2
-75000,625000,15000|inclusionai/ling-2.6-1t
-10000,30000,2000|inclusionai/ling-2.6-flash
-75000,625000,15000|inclusionai/ring-2.6-1t
-800000,1200000|infermatic/mn-inferor-12b
-2500000,10000000|inflection/inflection-3-pi
-2500000,10000000|inflection/inflection-3-productivity
-2000000,8000000|jamba-1.6-large
-200000,400000|jamba-1.6-mini
-500000,500000|jondurbin/airoboros-l2-70b
-300000,1200000,60000|kwaipilot/kat-coder-pro-v2
-1480000,1480000|l3-euryale-70b
-800000,900000|latitudegames/wayfarer-large-70b-llama-3.3
-20000,20000|lfm-3b
-150000,150000|lfm-40b
-10000,10000|lfm-7b
-30000,120000|liquid/lfm-2-24b-a2b
-20000,20000|liquid/lfm-3b
-150000,150000|liquid/lfm-40b
-10000,10000|liquid/lfm-7b
-4000000,6000000|llama-3-lumimaid-70b
-200000,1250000|llama-3-lumimaid-8b
-2000000,2000000|llama-3.1-405b
-800000,800000|llama-3.1-405b-instruct
-2500000,3000000|llama-3.1-lumimaid-70b
-200000,1250000|llama-3.1-lumimaid-8b
-120000,300000|llama-3.1-nemotron-70b-instruct
-600000,1800000|llama-3.1-nemotron-ultra-253b-v1
-1000000,1000000|llama-3.1-sonar-large-128k-online
-200000,200000|llama-3.1-sonar-small-128k-online
-1200000,1200000|llama-3.2-90b-vision-instruct
-130000,400000|llama-3.3-nemotron-super-49b-v1
-200000,200000|llama-guard-2-8b
-880000,880000|llama3.1-typhoon2-70b-instruct
-800000,1200000|llemma_7b
-900000,3300000|maestro-reasoning
-2000000,5000000|magistral-medium-2506 magistral-medium-2506:thinking
-500000,1500000|magistral-small-2506
-4000000,6000000|magnum-72b
-3000000,3000000|magnum-v2-72b
-1125000,1125000|mancer/weaver
-250000,1000000|mercury-coder-small-beta
-220000,220000|meta-llama/llama-2-13b-chat
-900000,900000|meta-llama/llama-2-70b-chat
-300000,400000|meta-llama/llama-3-70b-instruct
-30000,60000|meta-llama/llama-3-8b-instruct
-2000000,2000000|meta-llama/llama-3.1-405b
-800000,800000|meta-llama/llama-3.1-405b-instruct
-100000,280000|meta-llama/llama-3.1-70b-instruct
-20000,30000|meta-llama/llama-3.1-8b-instruct
-49000,49000|meta-llama/llama-3.2-11b-vision-instruct
-5000,10000|meta-llama/llama-3.2-1b-instruct
-10000,20000|meta-llama/llama-3.2-3b-instruct
-900000,900000|meta-llama/llama-3.2-90b-vision-instruct
-50000,240000|meta-llama/llama-3.3-70b-instruct
-150000,600000|meta-llama/llama-4-maverick
-80000,300000|meta-llama/llama-4-scout
-200000,200000|meta-llama/llama-guard-2-8b
-20000,60000|meta-llama/llama-guard-3-8b
-50000,50000|meta-llama/llama-guard-4-12b
-1000000,1000000|microsoft/phi-3-medium-128k-instruct
-100000,100000|microsoft/phi-3-mini-128k-instruct
-100000,100000|microsoft/phi-3.5-mini-128k-instruct
-70000,140000|microsoft/phi-4
-80000,350000|microsoft/phi-4-mini-instruct
-50000,100000|microsoft/phi-4-multimodal-instruct
-70000,70000|microsoft/wizardlm-2-7b
-500000,500000|microsoft/wizardlm-2-8x22b
-800000,800000|midnight-rose-70b
-550000,2200000|minimax-m1:extended
-200000,1100000|minimax/minimax-01
-300000,1650000|minimax/minimax-m1
-255000,1000000,30000|minimax/minimax-m2
-300000,1200000,30000|minimax/minimax-m2-her
-290000,950000,30000|minimax/minimax-m2.1
-150000,900000,50000|minimax/minimax-m2.5
-270000,1080000,54000|minimax/minimax-m2.7
-300000,1200000,60000|minimax/minimax-m3
-40000,40000|ministral-3b
-100000,100000|ministral-8b
-28000,54000|mistral-7b-instruct mistral-7b-instruct-v0.3
-110000,190000|mistral-7b-instruct-v0.1
-200000,200000|mistral-7b-instruct-v0.2
-2750000,8100000|mistral-medium
-200000,600000|mistral-small
-250000,250000|mistral-tiny
-100000,100000|mistral/ministral-8b
-300000,900000|mistralai/codestral-2501
-300000,900000,30000|mistralai/codestral-2508
-250000,250000|mistralai/codestral-mamba
-400000,2000000,40000|mistralai/devstral-2512
-200000,200000,20000|mistralai/ministral-14b-2512
-40000,40000|mistralai/ministral-3b
-100000,100000,10000|mistralai/ministral-3b-2512
-100000,100000|mistralai/ministral-8b
-150000,150000,15000|mistralai/ministral-8b-2512
-29000,59000|mistralai/mistral-7b-instruct mistralai/mistral-7b-instruct-v0.3
-200000,200000|mistralai/mistral-7b-instruct-v0.1
-200000,200000|mistralai/mistral-7b-instruct-v0.2
-2000000,6000000|mistralai/mistral-large mistralai/mistral-large-2407 mistral-large-2411
-500000,1500000,50000|mistralai/mistral-large-2512
-2750000,8100000|mistralai/mistral-medium
-400000,2000000|mistralai/mistral-medium-3
-1500000,7500000|mistralai/mistral-medium-3-5
-400000,2000000,40000|mistralai/mistral-medium-3.1
-10000,19000|mistralai/mistral-nemo
-200000,600000|mistralai/mistral-saba
-200000,600000|mistralai/mistral-small
-50000,90000|mistralai/mistral-small-24b-instruct-2501
-150000,600000,15000|mistralai/mistral-small-2603
-50000,150000|mistralai/mistral-small-3.1-24b-instruct
-75000,200000|mistralai/mistral-small-3.2-24b-instruct
-250000,250000|mistralai/mistral-tiny
-900000,900000|mistralai/mixtral-8x22b-instruct
-240000,240000|mistralai/mixtral-8x7b-instruct
-100000,100000|mistralai/pixtral-12b
-2000000,6000000|mistralai/pixtral-large-2411
-100000,300000,10000|mistralai/voxtral-small-24b-2507
-80000,240000|mixtral-8x7b-instruct
-800000,1200000|mn-celeste-12b
-800000,1200000|mn-inferor-12b
-800000,1200000|mn-starcannon-12b
-570000,2300000|moonshotai/kimi-k2
-600000,2500000|moonshotai/kimi-k2-0905
-600000,2500000|moonshotai/kimi-k2-thinking
-400000,1900000,90000|moonshotai/kimi-k2.5
-680000,3410000,340000|moonshotai/kimi-k2.6
-750000,3500000,160000|moonshotai/kimi-k2.7-code
-3000000,15000000,300000|moonshotai/kimi-k3
-800000,1200000|morph/morph-v3-fast
-900000,1900000|morph/morph-v3-large
-800000,1200000|mythalion-13b
-3375000,4500000|neversleep/llama-3-lumimaid-70b
-93750,750000|neversleep/llama-3-lumimaid-8b neversleep/llama-3-lumimaid-8b:extended
-1500000,2250000|neversleep/llama-3.1-lumimaid-70b
-93750,750000|neversleep/llama-3.1-lumimaid-8b
-750000,1500000|neversleep/noromaid-20b
-1250000,2000000|noromaid-20b
-800000,1200000|nothingiisreal/mn-celeste-12b
-600000,600000|nous-hermes-2-mixtral-8x7b-dpo
-25000,40000|nousresearch/hermes-2-pro-llama-3-8b
-700000,800000|nousresearch/hermes-3-llama-3.1-405b
-120000,300000|nousresearch/hermes-3-llama-3.1-70b
-1000000,3000000|nousresearch/hermes-4-405b
-130000,400000|nousresearch/hermes-4-70b
-600000,600000|nousresearch/nous-hermes-2-mixtral-8x7b-dpo
-180000,180000|nousresearch/nous-hermes-llama2-13b
-120000,300000|nvidia/llama-3.1-nemotron-70b-instruct
-400000,400000|nvidia/llama-3.3-nemotron-super-49b-v1.5
-50000,200000|nvidia/nemotron-3-nano-30b-a3b
-90000,450000|nvidia/nemotron-3-super-120b-a12b
-500000,2500000,150000|nvidia/nemotron-3-ultra-550b-a55b
-40000,160000|nvidia/nemotron-nano-9b-v2
-1100000,4400000,550000|o1-mini
-5000000,15000000|openai/chatgpt-4o-latest
-1500000,6000000,375000|openai/codex-mini
-500000,1500000|openai/gpt-3.5-turbo gpt-3.5-turbo-0125
-1000000,2000000|openai/gpt-3.5-turbo-0613
-1000000,2000000|openai/gpt-3.5-turbo-1106
-3000000,4000000|openai/gpt-3.5-turbo-16k
-1500000,2000000|openai/gpt-3.5-turbo-instruct
-30000000,60000000|openai/gpt-4 gpt-4-0314
-10000000,30000000|openai/gpt-4-1106-preview
-60000000,120000000|openai/gpt-4-32k openai/gpt-4-32k-0314
-10000000,30000000|openai/gpt-4-turbo openai/gpt-4-turbo-preview
-2000000,8000000,500000|openai/gpt-4.1
-400000,1600000,100000|openai/gpt-4.1-mini
-100000,400000,25000|openai/gpt-4.1-nano
-75000000,150000000|openai/gpt-4.5-preview
-2500000,10000000|openai/gpt-4o openai/gpt-4o-audio-preview
-5000000,15000000|openai/gpt-4o-2024-05-13
-150000,600000,75000|openai/gpt-4o-mini
-150000,600000|openai/gpt-4o-mini-search-preview
-2500000,10000000|openai/gpt-4o-search-preview
-6000000,18000000|openai/gpt-4o:extended
-1250000,10000000,125000|openai/gpt-5 openai/gpt-5-chat openai/gpt-5-codex openai/gpt-5.1-codex-max
-250000,2000000,25000|openai/gpt-5-mini
-50000,400000,10000|openai/gpt-5-nano
-15000000,120000000|openai/gpt-5-pro
-1250000,10000000,130000|openai/gpt-5.1 openai/gpt-5.1-chat openai/gpt-5.1-codex
-250000,2000000,25000|openai/gpt-5.1-codex-mini
-1750000,14000000,175000|openai/gpt-5.2 openai/gpt-5.2-chat openai/gpt-5.2-codex
-21000000,168000000|openai/gpt-5.2-pro
-1750000,14000000,175000|openai/gpt-5.3-chat
-1750000,14000000,175000|openai/gpt-5.3-codex
-2500000,15000000,250000@272000:5000000,22500000,500000|openai/gpt-5.4
-750000,4500000,75000|openai/gpt-5.4-mini
-200000,1250000,20000|openai/gpt-5.4-nano
-30000000,180000000@272000:60000000,270000000|openai/gpt-5.4-pro
-5000000,30000000,500000@272000:10000000,45000000,1000000|openai/gpt-5.5
-30000000,180000000@272000:60000000,270000000|openai/gpt-5.5-pro
-200000,1200000,20000,250000@272000:400000,1800000,40000,500000|openai/gpt-5.6-luna
-2000000,10000000,200000,2500000@272000:4000000,15000000,400000,5000000|openai/gpt-5.6-sol
-2000000,12000000,200000,2500000@272000:4000000,18000000,400000,5000000|openai/gpt-5.6-terra
-100000,500000,10000,125000@272000:200000,750000,20000,250000|openai/gpt-6-luna openai/gpt-6-luna-pro
-50000,250000,5000,62500@272000:100000,375000,10000,125000|openai/gpt-6-luna:batch openai/gpt-6-luna-pro:batch
-2000000,10000000,200000,2500000@272000:4000000,15000000,400000,5000000|openai/gpt-6-sol openai/gpt-6-sol-pro
-1000000,5000000,100000,1250000@272000:2000000,7500000,200000,2500000|openai/gpt-6-sol:batch openai/gpt-6-sol-pro:batch
-5000000,30000000,500000|openai/gpt-chat-latest
-39000,180000|openai/gpt-oss-120b
-29000,140000|openai/gpt-oss-20b
-75000,300000,37000|openai/gpt-oss-safeguard-20b
-15000000,60000000,7500000|openai/o1 o1-preview
-1100000,4400000|openai/o1-mini
-150000000,600000000|openai/o1-pro
-2000000,8000000,500000|openai/o3
-10000000,40000000,2500000|openai/o3-deep-research
-1100000,4400000,550000|openai/o3-mini openai/o3-mini-high
-20000000,80000000|openai/o3-pro
-1100000,4400000,275000|openai/o4-mini openai/o4-mini-high
-2000000,8000000,500000|openai/o4-mini-deep-research
-70000,70000|openchat/openchat-7b
-2600000,3400000|openhands-lm-32b-v0.1
-150000,1500000|perceptron/perceptron-mk1
-1000000,1000000|perplexity/llama-3.1-sonar-large-128k-online
-200000,200000|perplexity/llama-3.1-sonar-small-128k-online
-2000000,8000000|perplexity/r1-1776
-1000000,1000000|perplexity/sonar
-2000000,8000000|perplexity/sonar-deep-research
-3000000,15000000|perplexity/sonar-pro
-1000000,5000000|perplexity/sonar-reasoning
-2000000,8000000|perplexity/sonar-reasoning-pro
-1000000,1000000|phi-3-medium-128k-instruct
-100000,100000|phi-3-mini-128k-instruct
-100000,100000|phi-3.5-mini-128k-instruct
-50000,100000|phi-4-multimodal-instruct
-70000,350000|phi-4-reasoning-plus
-100000,100000|pixtral-12b
-2000000,6000000|pixtral-large-2411
-200000,1100000|prime-intellect/intellect-3
-562500,1125000|pygmalionai/mythalion-13b
-900000,900000|qwen-2-72b-instruct
-200000,200000|qwen-2.5-vl-7b-instruct
-1600000,6400000,640000|qwen-max
-50000,200000,20000|qwen-turbo
-800000,3200000|qwen-vl-max
-210000,630000|qwen-vl-plus
-900000,900000|qwen/qwen-2-72b-instruct
-120000,390000|qwen/qwen-2.5-72b-instruct
-40000,100000|qwen/qwen-2.5-7b-instruct
-60000,150000|qwen/qwen-2.5-coder-32b-instruct
-600000,600000|qwen/qwen-2.5-vl-72b-instruct
-200000,200000|qwen/qwen-2.5-vl-7b-instruct
-1600000,6400000|qwen/qwen-max
-400000,1200000,160000|qwen/qwen-plus
-260000,780000|qwen/qwen-plus-2025-07-28
-260000,780000,,325000|qwen/qwen-plus-2025-07-28:thinking
-50000,200000|qwen/qwen-turbo
-800000,3200000|qwen/qwen-vl-max
-210000,630000|qwen/qwen-vl-plus
-200000,200000|qwen/qwen2.5-coder-7b-instruct
-900000,900000|qwen/qwen2.5-vl-32b-instruct
-700000,700000|qwen/qwen2.5-vl-72b-instruct
-60000,240000|qwen/qwen3-14b
-130000,600000|qwen/qwen3-235b-a22b
-90000,100000|qwen/qwen3-235b-a22b-2507
-100000,100000|qwen/qwen3-235b-a22b-thinking-2507
-80000,290000|qwen/qwen3-30b-a3b
-48150,193050|qwen/qwen3-30b-a3b-instruct-2507
-80000,400000|qwen/qwen3-30b-a3b-thinking-2507
-100000,300000|qwen/qwen3-32b
-35000,138000|qwen/qwen3-8b
-220000,1800000|qwen/qwen3-coder qwen/qwen3-coder-480b-a35b-07-25
-70000,270000|qwen/qwen3-coder-30b-a3b-instruct
-195000,975000,39000,243750|qwen/qwen3-coder-flash
-110000,800000,70000|qwen/qwen3-coder-next
-650000,3250000,130000,812500|qwen/qwen3-coder-plus
-1200000,6000000|qwen/qwen3-max
-780000,3900000|qwen/qwen3-max-thinking
-90000,1100000|qwen/qwen3-next-80b-a3b-instruct qwen/qwen3-next-80b-a3b-instruct-2509
-97500,780000|qwen/qwen3-next-80b-a3b-thinking qwen/qwen3-next-80b-a3b-thinking-2509
-200000,880000,110000|qwen/qwen3-vl-235b-a22b-instruct
-260000,2600000|qwen/qwen3-vl-235b-a22b-thinking
-130000,520000|qwen/qwen3-vl-30b-a3b-instruct
-130000,1560000|qwen/qwen3-vl-30b-a3b-thinking
-104000,416000|qwen/qwen3-vl-32b-instruct
-80000,500000|qwen/qwen3-vl-8b-instruct
-117000,1365000|qwen/qwen3-vl-8b-thinking
-260000,2080000|qwen/qwen3.5-122b-a10b
-195000,1560000|qwen/qwen3.5-27b
-140000,1000000,50000|qwen/qwen3.5-35b-a3b
-390000,2340000|qwen/qwen3.5-397b-a17b
-100000,150000|qwen/qwen3.5-9b
-65000,260000|qwen/qwen3.5-flash-02-23 qwen/qwen3.5-flash-20260224
-400000,2400000|qwen/qwen3.5-plus-02-15 qwen/qwen3.5-plus-20260216
-300000,1800000,,375000|qwen/qwen3.5-plus-20260420
-289000,2400000|qwen/qwen3.6-27b
-140000,1000000|qwen/qwen3.6-35b-a3b
-187500,1125000,,234375|qwen/qwen3.6-flash
-1040000,6240000,,1300000|qwen/qwen3.6-max-preview
-325000,1950000,,406250|qwen/qwen3.6-plus qwen/qwen3.6-plus-04-02
-1250000,3750000,250000,1562500|qwen/qwen3.7-max
-400000,1600000,80000,500000|qwen/qwen3.7-plus
-150000,200000|qwen/qwq-32b
-200000,200000|qwen/qwq-32b-preview
-900000,900000|qwen2.5-vl-32b-instruct
-150000,200000|qwq-32b
-200000,200000|qwq-32b-preview
-2000000,8000000|r1-1776
-4500000,4500000|raifle/sorcererlm-8x22b
-100000,100000|rekaai/reka-edge
-100000,200000|rekaai/reka-flash-3
-850000,1250000|relace/relace-apply-3
-1000000,3000000|relace/relace-search
-800000,1200000|sao10k/fimbulvetr-11b-v2
-1480000,1480000|sao10k/l3-euryale-70b
-20000,50000|sao10k/l3-lunaris-8b
-3000000,3000000|sao10k/l3.1-70b-hanami-x1
-700000,800000|sao10k/l3.1-euryale-70b
-700000,800000|sao10k/l3.3-euryale-70b
-880000,880000|scb10x/llama3.1-typhoon2-70b-instruct
-180000,180000|scb10x/llama3.1-typhoon2-8b-instruct
-1000000,5000000|sonar-reasoning
-800000,800000|sophosympatheia/midnight-rose-70b
-4500000,4500000|sorcererlm-8x22b
-180000,180000|spotlight
-700000,950000|steelskull/l3.3-electra-r1-70b
-90000,300000,20000|stepfun/step-3.5-flash
-200000,1150000,40000|stepfun/step-3.7-flash
-850000,3400000|switchpoint/router
-140000,570000|tencent/hunyuan-a13b-instruct
-63000,210000,21000|tencent/hy3-preview
-800000,1000000|thedrummer/anubis-pro-105b-v1
-300000,500000,150000|thedrummer/cydonia-24b-v4.1
-250000,500000|thedrummer/rocinante-12b
-500000,800000|thedrummer/skyfall-36b-v2
-500000,500000|thedrummer/unslopnemo-12b
-800000,1200000|toppy-m-7b
-800000,1200000|undi95/remm-slerp-l2-13b
-70000,70000|undi95/toppy-m-7b
-150000,600000,15000|upstage/solar-pro-3
-500000,800000|valkyrie-49b-v1
-500000,800000|virtuoso-medium-v2
-600000,6000000|writer/palmyra-x5
-2000000,10000000|x-ai/grok-2-1212
-2000000,10000000|x-ai/grok-2-vision-1212
-3000000,15000000|x-ai/grok-3-beta
-300000,500000|x-ai/grok-3-mini-beta
-200000,500000,50000@128000:400000,1000000,50000|x-ai/grok-4-fast
-1250000,2500000,200000|x-ai/grok-4.20
-2000000,6000000,200000|x-ai/grok-4.20-multi-agent
-1250000,2500000,200000|x-ai/grok-4.3
-5000000,15000000|x-ai/grok-beta
-1000000,2000000,200000|x-ai/grok-build-0.1
-200000,1500000,20000|x-ai/grok-code-fast-1
-5000000,15000000|x-ai/grok-vision-beta
-100000,300000,10000|xiaomi/mimo-v2-flash
-140000,280000,2800|xiaomi/mimo-v2.5
-435000,870000,3600|xiaomi/mimo-v2.5-pro
-3750000,3750000|xwin-lm/xwin-lm-70b
-3000000,3000000|yi-large
-600000,2200000,110000|z-ai/glm-4.5
-125000,850000,60000|z-ai/glm-4.5-air
-600000,1800000,110000|z-ai/glm-4.5v
-430000,1740000,80000|z-ai/glm-4.6
-300000,900000,50000|z-ai/glm-4.6v
-400000,1750000,80000|z-ai/glm-4.7
-60000,400000,10000|z-ai/glm-4.7-flash
-600000,1920000,120000|z-ai/glm-5
-1200000,4000000,240000|z-ai/glm-5-turbo
-980000,3080000,182000|z-ai/glm-5.1
-1400000,4400000,260000|z-ai/glm-5.2
-1400000,4400000,260000|z-ai/glm-5.3
-75000,250000,15000|z-ai/glm-5.3-flash
-10000000,50000000,1000000,12500000|~anthropic/claude-fable-latest
-1000000,5000000,100000,1250000|~anthropic/claude-haiku-latest
-4000000,20000000,200000,5000000|~anthropic/claude-opus-latest
-3000000,15000000,300000,3750000|~anthropic/claude-sonnet-latest
-1500000,9000000,150000,83333|~google/gemini-flash-latest
-2000000,12000000,200000,375000|~google/gemini-pro-latest
-680000,3410000,340000|~moonshotai/kimi-latest
-5000000,30000000,500000|~openai/gpt-latest
-750000,4500000,75000|~openai/gpt-mini-latest
+2,8|ai21/jamba-1-5-large
+.2,.4|ai21/jamba-1-5-mini
+2,8|ai21/jamba-1.6-large
+.2,.4|ai21/jamba-1.6-mini
+.5,.7|ai21/jamba-instruct
+2,8|ai21/jamba-large-1.7
+4,8|aion-labs/aion-1.0
+.7,1.4|aion-labs/aion-1.0-mini
+.8,1.6,.2|aion-labs/aion-2.0
+.2,.2|aion-labs/aion-rp-llama-3.1-8b
+.8,1.2|alfredpros/codellama-7b-instruct-solidity
+2.6,3.4|all-hands/openhands-lm-32b-v0.1
+.15,.5|allenai/olmo-3-32b-think
+6.5625,9.375|alpindale/goliath-120b
+1.5,2.25|alpindale/magnum-72b
+.3,2.5|amazon/nova-2-lite-v1
+.06,.24|amazon/nova-lite-v1
+.035,.14|amazon/nova-micro-v1
+2.5,12.5,.625|amazon/nova-premier-v1
+.8,3.2|amazon/nova-pro-v1
+3,3|anthracite-org/magnum-v2-72b
+1.5,2.25|anthracite-org/magnum-v4-72b
+8,24|anthropic/claude-2 anthropic/claude-2.0 anthropic/claude-2.0:beta anthropic/claude-2.1 anthropic/claude-2.1:beta anthropic/claude-2:beta
+.25,1.25|anthropic/claude-3-haiku anthropic/claude-3-haiku:beta
+15,75|anthropic/claude-3-opus anthropic/claude-3-opus:beta
+3,15|anthropic/claude-3-sonnet anthropic/claude-3-sonnet:beta
+.8,4|anthropic/claude-3.5-haiku anthropic/claude-3.5-haiku-20241022:beta anthropic/claude-3.5-haiku:beta
+3,15|anthropic/claude-3.5-sonnet anthropic/claude-3.5-sonnet-20240620:beta anthropic/claude-3.5-sonnet:beta
+3,15|anthropic/claude-3.7-sonnet anthropic/claude-3.7-sonnet:beta anthropic/claude-3.7-sonnet:thinking
+10,50,.25,12.5|anthropic/claude-fable-5.1 anthropic/claude-fable-5.1:beta
+1,5,.1,1.25|anthropic/claude-haiku-4.5 anthropic/claude-4.5-haiku-20251001 anthropic/claude-4.5-haiku-20251001:beta anthropic/claude-haiku-4.5-20251001:beta anthropic/claude-haiku-4.5:beta
+15,75,1.5,18.75|anthropic/claude-opus-4.1
+5,25,.5,6.25|anthropic/claude-opus-4.5 anthropic/claude-4.5-opus-20251124 anthropic/claude-4.5-opus-20251124:beta anthropic/claude-opus-4.5-20251124:beta anthropic/claude-opus-4.5:beta
+5,25,.5,6.25|anthropic/claude-opus-4.6 anthropic/claude-4.6-opus-20260205 anthropic/claude-4.6-opus-20260205:beta anthropic/claude-opus-4.6-20260205:beta anthropic/claude-opus-4.6:beta
+30,150,3,37.5|anthropic/claude-opus-4.6-fast
+5,25,.5,6.25|anthropic/claude-opus-4.7 anthropic/claude-opus-4.7:beta
+30,150,3,37.5|anthropic/claude-opus-4.7-fast
+5,25,.5,6.25|anthropic/claude-opus-4.8 anthropic/claude-opus-4.8:beta
+10,50,1,12.5|anthropic/claude-opus-4.8-fast
+10,50,1,12.5|anthropic/claude-opus-5-fast
+4,20,.2,5|anthropic/claude-opus-5.5 anthropic/claude-opus-5.5:beta
+3,15,.3,3.75@200000:6,22.5,.6,7.5|anthropic/claude-sonnet-4.5 anthropic/claude-4.5-sonnet-20250929 anthropic/claude-4.5-sonnet-20250929:beta anthropic/claude-sonnet-4.5-20250929:beta anthropic/claude-sonnet-4.5:beta
+3,15,.3,3.75|anthropic/claude-sonnet-4.6 anthropic/claude-4.6-sonnet-20260217 anthropic/claude-4.6-sonnet-20260217:beta anthropic/claude-sonnet-4.6-20260217:beta anthropic/claude-sonnet-4.6:beta
+2,10,.2,2.5|anthropic/claude-sonnet-5 anthropic/claude-sonnet-5:beta
+.8,1|anubis-pro-105b-v1
+.5,.8|arcee-ai/coder-large
+.22,.85,.06|arcee-ai/trinity-large-thinking
+.045,.15|arcee-ai/trinity-mini
+.75,1.2|arcee-ai/virtuoso-large
+.45,.75|arcee-blitz
+.42,1.25|baidu/ernie-4.5-vl-424b-a47b
+.25,2|bytedance-seed/seed-1.6
+.075,.3|bytedance-seed/seed-1.6-flash
+.25,2|bytedance-seed/seed-2.0-lite
+.1,.4|bytedance-seed/seed-2.0-mini
+.1,.2|bytedance/ui-tars-1.5-7b
+.55,.85|caller-large
+5,15|chatgpt-4o-latest
+8,24|claude-2 claude-2.0 claude-2.0:beta claude-2.1 claude-2.1:beta claude-2:beta
+15,75,1.5,18.75|claude-3-opus claude-3-opus:beta
+3,15,.3,3.75|claude-3-sonnet claude-3-sonnet:beta
+3,15,.3,3.75|claude-3.5-sonnet claude-3.5-sonnet-20240620:beta claude-3.5-sonnet:beta
+3,15,.3,3.75|claude-3.7-sonnet claude-3.7-sonnet:beta claude-3.7-sonnet:thinking
+.8,1.2|codellama-7b-instruct-solidity
+.3,.9|codestral-2501
+1.5,6,.375|codex-mini
+.9,.9|cognitivecomputations/dolphin-mixtral-8x22b
+.5,.5|cognitivecomputations/dolphin-mixtral-8x7b
+.5,1.5|cohere/command-r cohere/command-r-03-2024
+3,15|cohere/command-r-plus cohere/command-r-plus-04-2024
+1,2|command
+.5,1.5|command-r command-r-03-2024
+3,15|command-r-plus command-r-plus-04-2024
+1.25,1.25|deepcogito/cogito-v2.1-671b
+.5,2.18|deepseek-prover-v2
+.05,.1|deepseek-r1-0528-qwen3-8b
+.04,.04|deepseek-r1-distill-llama-8b
+.18,.18|deepseek-r1-distill-qwen-1.5b
+.15,.15|deepseek-r1-distill-qwen-14b
+.1,.2|deepseek-r1-distill-qwen-7b
+.38,.89|deepseek/deepseek-chat
+.3,.88|deepseek/deepseek-chat-v3-0324
+.21,.79,.13|deepseek/deepseek-chat-v3.1
+.45,2.15|deepseek/deepseek-r1
+.5,2.15|deepseek/deepseek-r1-0528
+.1,.4|deepseek/deepseek-r1-distill-llama-70b
+.04,.04|deepseek/deepseek-r1-distill-llama-8b
+.18,.18|deepseek/deepseek-r1-distill-qwen-1.5b
+.15,.15|deepseek/deepseek-r1-distill-qwen-14b
+.12,.18|deepseek/deepseek-r1-distill-qwen-32b
+.23,.9|deepseek/deepseek-v3.1-terminus
+.0983,.1966,.0197|deepseek/deepseek-v4-flash
+.435,.87,.003625|deepseek/deepseek-v4-pro
+.06,.12|devstral-small
+.2,.2|dobby-mini-unhinged-plus-llama-3.1-8b
+.9,.9|dolphin-mixtral-8x22b
+.8,1.2|eleutherai/llemma_7b
+.15,.15|essentialai/rnj-1-instruct
+4,6|eva-llama-3.33-70b
+2.6,3.4|eva-qwen-2.5-32b
+4,6|eva-qwen-2.5-72b
+4,6|eva-unit-01/eva-llama-3.33-70b
+2.6,3.4|eva-unit-01/eva-qwen-2.5-32b
+.9,1.2|eva-unit-01/eva-qwen-2.5-72b
+.8,1.2|fimbulvetr-11b-v2
+.1,.4,.025,.1833|gemini-2.0-flash-001
+.075,.3|gemini-2.0-flash-lite-001
+.1,.4|gemini-2.5-flash-lite-preview-06-17
+.15,.6,.0375,.2333|gemini-2.5-flash-preview gemini-2.5-flash-preview-05-20
+.15,3.5,.0375,.2333|gemini-2.5-flash-preview-05-20:thinking
+.15,3.5,.0375,.2333|gemini-2.5-flash-preview:thinking
+.075,.3,.01875,.1583|gemini-flash-1.5
+.0375,.15,.01,.0583|gemini-flash-1.5-8b
+1.25,5|gemini-pro-1.5
+.2,.2|gemma-2-9b-it
+.24,.24|glm-4-32b
+1.2,4,.24|glm-5v-turbo
+.24,.24|glm-z1-32b
+.24,.24|glm-z1-rumination-32b
+10,12.5|goliath-120b
+.1,.4|google/gemini-2.0-flash-001
+.075,.3|google/gemini-2.0-flash-lite-001
+.3,2.5,.075,.3833|google/gemini-2.5-flash
+.1,.4,.01,.083333|google/gemini-2.5-flash-lite
+.1,.4|google/gemini-2.5-flash-lite-preview-09-2025
+.3,2.5,.075,.383|google/gemini-2.5-flash-preview-09-2025
+.15,3.5|google/gemini-2.5-flash-preview:thinking
+1.25,10,.31,1.625|google/gemini-2.5-pro google/gemini-2.5-pro-preview google/gemini-2.5-pro-preview-05-06
+1.25,10|google/gemini-2.5-pro-preview-03-25
+.5,3,.05,.083333|google/gemini-3-flash-preview
+.25,1.5,.025,.083333|google/gemini-3.1-flash-lite google/gemini-3.1-flash-lite-preview
+2,12,.2,.375|google/gemini-3.1-pro-preview google/gemini-3.1-pro-preview-customtools
+1.5,9,.15,.083333|google/gemini-3.5-flash
+.075,.3|google/gemini-flash-1.5
+.0375,.15|google/gemini-flash-1.5-8b
+.5,1.5|google/gemini-pro google/gemini-pro-vision
+1.25,5|google/gemini-pro-1.5
+.8,.8|google/gemma-2-27b-it
+.07,.07|google/gemma-2-9b-it
+.05,.1|google/gemma-3-12b-it
+.1,.2|google/gemma-3-27b-it
+.02,.04|google/gemma-3-4b-it
+.06,.12|google/gemma-3n-e4b-it
+.06,.33|google/gemma-4-26b-a4b-it
+.09,.34,.05|google/gemma-4-31b-it
+1,2|google/palm-2-chat-bison google/palm-2-chat-bison-32k
+1,2|google/palm-2-codechat-bison google/palm-2-codechat-bison-32k
+1,2|gpt-3.5-turbo-1106
+10,30|gpt-4-1106-preview
+75,150,37.5|gpt-4.5-preview
+6,18|gpt-4o:extended
+2,10|grok-2-1212
+2,10|grok-2-vision-1212
+3,15,.75|grok-3 grok-3-beta
+.3,.5,.075|grok-3-mini grok-3-mini-beta
+5,15|grok-beta
+5,15|grok-vision-beta
+.065,.065|gryphe/mythomax-l2-13b
+.025,.04|hermes-2-pro-llama-3-8b
+.017,.112|ibm-granite/granite-4.0-h-micro
+.05,.1|ibm-granite/granite-4.1-8b
+.25,.75,.025|inception/mercury-2
+.075,.625,.015|inclusionai/ling-2.6-1t
+.01,.03,.002|inclusionai/ling-2.6-flash
+.075,.625,.015|inclusionai/ring-2.6-1t
+.8,1.2|infermatic/mn-inferor-12b
+2.5,10|inflection/inflection-3-pi
+2.5,10|inflection/inflection-3-productivity
+2,8|jamba-1.6-large
+.2,.4|jamba-1.6-mini
+.5,.5|jondurbin/airoboros-l2-70b
+.3,1.2,.06|kwaipilot/kat-coder-pro-v2
+1.48,1.48|l3-euryale-70b
+.8,.9|latitudegames/wayfarer-large-70b-llama-3.3
+.02,.02|lfm-3b
+.15,.15|lfm-40b
+.01,.01|lfm-7b
+.03,.12|liquid/lfm-2-24b-a2b
+.02,.02|liquid/lfm-3b
+.15,.15|liquid/lfm-40b
+.01,.01|liquid/lfm-7b
+4,6|llama-3-lumimaid-70b
+.2,1.25|llama-3-lumimaid-8b
+2,2|llama-3.1-405b
+.8,.8|llama-3.1-405b-instruct
+2.5,3|llama-3.1-lumimaid-70b
+.2,1.25|llama-3.1-lumimaid-8b
+.12,.3|llama-3.1-nemotron-70b-instruct
+.6,1.8|llama-3.1-nemotron-ultra-253b-v1
+1,1|llama-3.1-sonar-large-128k-online
+.2,.2|llama-3.1-sonar-small-128k-online
+1.2,1.2|llama-3.2-90b-vision-instruct
+.13,.4|llama-3.3-nemotron-super-49b-v1
+.2,.2|llama-guard-2-8b
+.88,.88|llama3.1-typhoon2-70b-instruct
+.8,1.2|llemma_7b
+.9,3.3|maestro-reasoning
+2,5|magistral-medium-2506 magistral-medium-2506:thinking
+.5,1.5|magistral-small-2506
+4,6|magnum-72b
+3,3|magnum-v2-72b
+1.125,1.125|mancer/weaver
+.25,1|mercury-coder-small-beta
+.22,.22|meta-llama/llama-2-13b-chat
+.9,.9|meta-llama/llama-2-70b-chat
+.3,.4|meta-llama/llama-3-70b-instruct
+.03,.06|meta-llama/llama-3-8b-instruct
+2,2|meta-llama/llama-3.1-405b
+.8,.8|meta-llama/llama-3.1-405b-instruct
+.1,.28|meta-llama/llama-3.1-70b-instruct
+.02,.03|meta-llama/llama-3.1-8b-instruct
+.049,.049|meta-llama/llama-3.2-11b-vision-instruct
+.005,.01|meta-llama/llama-3.2-1b-instruct
+.01,.02|meta-llama/llama-3.2-3b-instruct
+.9,.9|meta-llama/llama-3.2-90b-vision-instruct
+.05,.24|meta-llama/llama-3.3-70b-instruct
+.15,.6|meta-llama/llama-4-maverick
+.08,.3|meta-llama/llama-4-scout
+.2,.2|meta-llama/llama-guard-2-8b
+.02,.06|meta-llama/llama-guard-3-8b
+.05,.05|meta-llama/llama-guard-4-12b
+1,1|microsoft/phi-3-medium-128k-instruct
+.1,.1|microsoft/phi-3-mini-128k-instruct
+.1,.1|microsoft/phi-3.5-mini-128k-instruct
+.07,.14|microsoft/phi-4
+.08,.35|microsoft/phi-4-mini-instruct
+.05,.1|microsoft/phi-4-multimodal-instruct
+.07,.07|microsoft/wizardlm-2-7b
+.5,.5|microsoft/wizardlm-2-8x22b
+.8,.8|midnight-rose-70b
+.55,2.2|minimax-m1:extended
+.3,1.65|minimax/minimax-m1
+.255,1,.03|minimax/minimax-m2
+.3,1.2,.03|minimax/minimax-m2-her
+.29,.95,.03|minimax/minimax-m2.1
+.15,.9,.05|minimax/minimax-m2.5
+.27,1.08,.054|minimax/minimax-m2.7
+.3,1.2,.06|minimax/minimax-m3
+.04,.04|ministral-3b
+.1,.1|ministral-8b
+.028,.054|mistral-7b-instruct mistral-7b-instruct-v0.3
+.11,.19|mistral-7b-instruct-v0.1
+.2,.2|mistral-7b-instruct-v0.2
+2.75,8.1|mistral-medium
+.2,.6|mistral-small
+.25,.25|mistral-tiny
+.1,.1|mistral/ministral-8b
+.25,.25|mistralai/codestral-mamba
+.029,.059|mistralai/mistral-7b-instruct mistralai/mistral-7b-instruct-v0.3
+.2,.2|mistralai/mistral-7b-instruct-v0.1
+.2,.2|mistralai/mistral-7b-instruct-v0.2
+2,6|mistral-large-2411
+2.75,8.1|mistralai/mistral-medium
+.4,2|mistralai/mistral-medium-3
+1.5,7.5|mistralai/mistral-medium-3-5
+.4,2,.04|mistralai/mistral-medium-3.1
+.01,.019|mistralai/mistral-nemo
+.2,.6|mistralai/mistral-small
+.05,.09|mistralai/mistral-small-24b-instruct-2501
+.05,.15|mistralai/mistral-small-3.1-24b-instruct
+.24,.24|mistralai/mixtral-8x7b-instruct
+.1,.1|mistralai/pixtral-12b
+.1,.3,.01|mistralai/voxtral-small-24b-2507
+.08,.24|mixtral-8x7b-instruct
+.8,1.2|mn-celeste-12b
+.8,1.2|mn-inferor-12b
+.8,1.2|mn-starcannon-12b
+.6,2.5|moonshotai/kimi-k2-0905
+.6,2.5|moonshotai/kimi-k2-thinking
+.4,1.9,.09|moonshotai/kimi-k2.5
+.68,3.41,.34|moonshotai/kimi-k2.6
+.75,3.5,.16|moonshotai/kimi-k2.7-code
+.8,1.2|morph/morph-v3-fast
+.9,1.9|morph/morph-v3-large
+.8,1.2|mythalion-13b
+3.375,4.5|neversleep/llama-3-lumimaid-70b
+.09375,.75|neversleep/llama-3-lumimaid-8b neversleep/llama-3-lumimaid-8b:extended
+1.5,2.25|neversleep/llama-3.1-lumimaid-70b
+.09375,.75|neversleep/llama-3.1-lumimaid-8b
+.75,1.5|neversleep/noromaid-20b
+1.25,2|noromaid-20b
+.8,1.2|nothingiisreal/mn-celeste-12b
+.6,.6|nous-hermes-2-mixtral-8x7b-dpo
+.025,.04|nousresearch/hermes-2-pro-llama-3-8b
+.7,.8|nousresearch/hermes-3-llama-3.1-405b
+.12,.3|nousresearch/hermes-3-llama-3.1-70b
+1,3|nousresearch/hermes-4-405b
+.13,.4|nousresearch/hermes-4-70b
+.6,.6|nousresearch/nous-hermes-2-mixtral-8x7b-dpo
+.18,.18|nousresearch/nous-hermes-llama2-13b
+.12,.3|nvidia/llama-3.1-nemotron-70b-instruct
+.4,.4|nvidia/llama-3.3-nemotron-super-49b-v1.5
+.05,.2|nvidia/nemotron-3-nano-30b-a3b
+.09,.45|nvidia/nemotron-3-super-120b-a12b
+.5,2.5,.15|nvidia/nemotron-3-ultra-550b-a55b
+.04,.16|nvidia/nemotron-nano-9b-v2
+1.1,4.4,.55|o1-mini
+.5,1.5|gpt-3.5-turbo-0125
+1,2|openai/gpt-3.5-turbo-0613
+1.5,2|openai/gpt-3.5-turbo-instruct
+30,60|gpt-4-0314
+75,150|openai/gpt-4.5-preview
+2.5,10|openai/gpt-4o openai/gpt-4o-audio-preview
+5,15|openai/gpt-4o-2024-05-13
+.15,.6|openai/gpt-4o-mini-search-preview
+.05,.4,.01|openai/gpt-5-nano
+1.25,10,.13|openai/gpt-5.1 openai/gpt-5.1-chat openai/gpt-5.1-codex
+2.5,15,.25@272000:5,22.5,.5|openai/gpt-5.4
+30,180@272000:60,270|openai/gpt-5.4-pro
+5,30,.5@272000:10,45,1|openai/gpt-5.5
+30,180@272000:60,270|openai/gpt-5.5-pro
+.2,1.2,.02,.25@272000:.4,1.8,.04,.5|openai/gpt-5.6-luna
+2,10,.2,2.5@272000:4,15,.4,5|openai/gpt-5.6-sol
+2,12,.2,2.5@272000:4,18,.4,5|openai/gpt-5.6-terra
+.1,.5,.01,.125@272000:.2,.75,.02,.25|openai/gpt-6-luna-pro
+.05,.25,.005,.0625@272000:.1,.375,.01,.125|openai/gpt-6-luna:batch openai/gpt-6-luna-pro:batch
+2,10,.2,2.5@272000:4,15,.4,5|openai/gpt-6-sol-pro
+1,5,.1,1.25@272000:2,7.5,.2,2.5|openai/gpt-6-sol:batch openai/gpt-6-sol-pro:batch
+15,60,7.5|o1-preview
+1.1,4.4|openai/o1-mini
+.07,.07|openchat/openchat-7b
+2.6,3.4|openhands-lm-32b-v0.1
+.15,1.5|perceptron/perceptron-mk1
+1,1|phi-3-medium-128k-instruct
+.1,.1|phi-3-mini-128k-instruct
+.1,.1|phi-3.5-mini-128k-instruct
+.05,.1|phi-4-multimodal-instruct
+.07,.35|phi-4-reasoning-plus
+.1,.1|pixtral-12b
+2,6|pixtral-large-2411
+.2,1.1|prime-intellect/intellect-3
+.5625,1.125|pygmalionai/mythalion-13b
+.9,.9|qwen-2-72b-instruct
+.2,.2|qwen-2.5-vl-7b-instruct
+1.6,6.4,.64|qwen-max
+.05,.2,.02|qwen-turbo
+.8,3.2|qwen-vl-max
+.21,.63|qwen-vl-plus
+.9,.9|qwen/qwen-2-72b-instruct
+.12,.39|qwen/qwen-2.5-72b-instruct
+.04,.1|qwen/qwen-2.5-7b-instruct
+.06,.15|qwen/qwen-2.5-coder-32b-instruct
+.6,.6|qwen/qwen-2.5-vl-72b-instruct
+.2,.2|qwen/qwen-2.5-vl-7b-instruct
+1.6,6.4|qwen/qwen-max
+.4,1.2,.16|qwen/qwen-plus
+.26,.78|qwen/qwen-plus-2025-07-28
+.26,.78,,.325|qwen/qwen-plus-2025-07-28:thinking
+.05,.2|qwen/qwen-turbo
+.8,3.2|qwen/qwen-vl-max
+.21,.63|qwen/qwen-vl-plus
+.2,.2|qwen/qwen2.5-coder-7b-instruct
+.9,.9|qwen/qwen2.5-vl-32b-instruct
+.7,.7|qwen/qwen2.5-vl-72b-instruct
+.06,.24|qwen/qwen3-14b
+.13,.6|qwen/qwen3-235b-a22b
+.09,.1|qwen/qwen3-235b-a22b-2507
+.1,.1|qwen/qwen3-235b-a22b-thinking-2507
+.08,.29|qwen/qwen3-30b-a3b
+.04815,.19305|qwen/qwen3-30b-a3b-instruct-2507
+.08,.4|qwen/qwen3-30b-a3b-thinking-2507
+.1,.3|qwen/qwen3-32b
+.035,.138|qwen/qwen3-8b
+.22,1.8|qwen/qwen3-coder qwen/qwen3-coder-480b-a35b-07-25
+.07,.27|qwen/qwen3-coder-30b-a3b-instruct
+.195,.975,.039,.24375|qwen/qwen3-coder-flash
+.11,.8,.07|qwen/qwen3-coder-next
+.65,3.25,.13,.8125|qwen/qwen3-coder-plus
+1.2,6|qwen/qwen3-max
+.78,3.9|qwen/qwen3-max-thinking
+.09,1.1|qwen/qwen3-next-80b-a3b-instruct qwen/qwen3-next-80b-a3b-instruct-2509
+.0975,.78|qwen/qwen3-next-80b-a3b-thinking qwen/qwen3-next-80b-a3b-thinking-2509
+.2,.88,.11|qwen/qwen3-vl-235b-a22b-instruct
+.26,2.6|qwen/qwen3-vl-235b-a22b-thinking
+.13,.52|qwen/qwen3-vl-30b-a3b-instruct
+.13,1.56|qwen/qwen3-vl-30b-a3b-thinking
+.104,.416|qwen/qwen3-vl-32b-instruct
+.08,.5|qwen/qwen3-vl-8b-instruct
+.117,1.365|qwen/qwen3-vl-8b-thinking
+.26,2.08|qwen/qwen3.5-122b-a10b
+.195,1.56|qwen/qwen3.5-27b
+.14,1,.05|qwen/qwen3.5-35b-a3b
+.39,2.34|qwen/qwen3.5-397b-a17b
+.1,.15|qwen/qwen3.5-9b
+.065,.26|qwen/qwen3.5-flash-02-23 qwen/qwen3.5-flash-20260224
+.4,2.4|qwen/qwen3.5-plus-02-15 qwen/qwen3.5-plus-20260216
+.3,1.8,,.375|qwen/qwen3.5-plus-20260420
+.289,2.4|qwen/qwen3.6-27b
+.14,1|qwen/qwen3.6-35b-a3b
+.1875,1.125,,.234375|qwen/qwen3.6-flash
+1.04,6.24,,1.3|qwen/qwen3.6-max-preview
+.325,1.95,,.40625|qwen/qwen3.6-plus qwen/qwen3.6-plus-04-02
+1.25,3.75,.25,1.5625|qwen/qwen3.7-max
+.4,1.6,.08,.5|qwen/qwen3.7-plus
+.15,.2|qwen/qwq-32b
+.2,.2|qwen/qwq-32b-preview
+.9,.9|qwen2.5-vl-32b-instruct
+.15,.2|qwq-32b
+.2,.2|qwq-32b-preview
+2,8|r1-1776
+4.5,4.5|raifle/sorcererlm-8x22b
+.1,.1|rekaai/reka-edge
+.1,.2|rekaai/reka-flash-3
+.85,1.25|relace/relace-apply-3
+1,3|relace/relace-search
+.8,1.2|sao10k/fimbulvetr-11b-v2
+1.48,1.48|sao10k/l3-euryale-70b
+.02,.05|sao10k/l3-lunaris-8b
+3,3|sao10k/l3.1-70b-hanami-x1
+.7,.8|sao10k/l3.1-euryale-70b
+.7,.8|sao10k/l3.3-euryale-70b
+.88,.88|scb10x/llama3.1-typhoon2-70b-instruct
+.18,.18|scb10x/llama3.1-typhoon2-8b-instruct
+1,5|sonar-reasoning
+.8,.8|sophosympatheia/midnight-rose-70b
+4.5,4.5|sorcererlm-8x22b
+.18,.18|spotlight
+.7,.95|steelskull/l3.3-electra-r1-70b
+.09,.3,.02|stepfun/step-3.5-flash
+.2,1.15,.04|stepfun/step-3.7-flash
+.85,3.4|switchpoint/router
+.14,.57|tencent/hunyuan-a13b-instruct
+.063,.21,.021|tencent/hy3-preview
+.8,1|thedrummer/anubis-pro-105b-v1
+.3,.5,.15|thedrummer/cydonia-24b-v4.1
+.25,.5|thedrummer/rocinante-12b
+.5,.8|thedrummer/skyfall-36b-v2
+.5,.5|thedrummer/unslopnemo-12b
+.8,1.2|toppy-m-7b
+.8,1.2|undi95/remm-slerp-l2-13b
+.07,.07|undi95/toppy-m-7b
+.15,.6,.015|upstage/solar-pro-3
+.5,.8|valkyrie-49b-v1
+.5,.8|virtuoso-medium-v2
+.6,6|writer/palmyra-x5
+3,15|x-ai/grok-3-beta
+.3,.5|x-ai/grok-3-mini-beta
+.2,.5,.05@128000:.4,1,.05|x-ai/grok-4-fast
+1.25,2.5,.2|x-ai/grok-4.20
+1.25,2.5,.2|x-ai/grok-4.3
+5,15|x-ai/grok-beta
+1,2,.2|x-ai/grok-build-0.1
+5,15|x-ai/grok-vision-beta
+.1,.3,.01|xiaomi/mimo-v2-flash
+.14,.28,.0028|xiaomi/mimo-v2.5
+.435,.87,.0036|xiaomi/mimo-v2.5-pro
+3.75,3.75|xwin-lm/xwin-lm-70b
+3,3|yi-large
+.6,2.2,.11|z-ai/glm-4.5
+.125,.85,.06|z-ai/glm-4.5-air
+.6,1.8,.11|z-ai/glm-4.5v
+.43,1.74,.08|z-ai/glm-4.6
+.3,.9,.05|z-ai/glm-4.6v
+.4,1.75,.08|z-ai/glm-4.7
+.06,.4,.01|z-ai/glm-4.7-flash
+.6,1.92,.12|z-ai/glm-5
+1.2,4,.24|z-ai/glm-5-turbo
+.98,3.08,.182|z-ai/glm-5.1
+10,50,1,12.5|~anthropic/claude-fable-latest
+1,5,.1,1.25|~anthropic/claude-haiku-latest
+4,20,.2,5|~anthropic/claude-opus-latest
+3,15,.3,3.75|~anthropic/claude-sonnet-latest
+1.5,9,.15,.083333|~google/gemini-flash-latest
+2,12,.2,.375|~google/gemini-pro-latest
+.68,3.41,.34|~moonshotai/kimi-latest
+5,30,.5|~openai/gpt-latest
+.75,4.5,.075|~openai/gpt-mini-latest
+-|openai/gpt-audio* openai/gpt-audio-mini*
 `,
     minimax: `
-300000,1200000|m2-her
-300000,1200000,30000,375000|minimax-m2 minimax-m2.1 minimax-m2.5
-600000,2400000,30000,375000|*m2.1-highspeed*
-600000,2400000,30000,375000|*m2.5-highspeed*
-300000,1200000,60000,375000|minimax-m2.7
-600000,2400000,60000,375000|*m2.7-highspeed*
-200000,1100000|minimax-01
-400000,2200000|minimax-m1
-300000,1200000,60000@512000:600000,2400000,120000|minimax-m3
+.3,1.2|m2-her
+.3,1.2,.03,.375|minimax-m2 minimax-m2.1 minimax-m2.5
+.6,2.4,.03,.375|*m2.1-highspeed*
+.6,2.4,.03,.375|*m2.5-highspeed*
+.3,1.2,.06,.375|minimax-m2.7
+.6,2.4,.06,.375|*m2.7-highspeed*
+.2,1.1|minimax-01
+.4,2.2|minimax-m1
+.3,1.2,.06@512000:.6,2.4,.12|minimax-m3
 `,
     zai: `
-1400000,4400000,260000|glm-5.2
-1400000,4400000,260000|glm-5.3
-75000,250000,15000|glm-5.3-flash
+1.4,4.4,.26|glm-5.2
+1.4,4.4,.26|glm-5.3
+.075,.25,.015|glm-5.3-flash
 `,
     zhipuai: `
-69000,69000,34000|glm-4-air
-1379000,1379000|glm-4-airx
-690000,690000|glm-4-assistant
-14000,14000,7000|glm-4-flashx-250414
-138000,138000,69000|glm-4-long
-690000,690000,345000|glm-4-plus
-110000,276000,22000|glm-4.5-air
-276000,1103000,55000|glm-4.7
-69000,414000,14000|glm-4.7-flashx
-552000,2483000,138000|glm-5
-690000,3034000,166000|glm-5-turbo
-828000,3310000,179000|glm-5.1
-1103000,3862000,276000|glm-5.2
-1103000,3862000,276000|glm-5.3
-55000,193000,16000|glm-5.3-flash
+.069,.069,.034|glm-4-air
+1.379,1.379|glm-4-airx
+.69,.69|glm-4-assistant
+.014,.014,.007|glm-4-flashx-250414
+.138,.138,.069|glm-4-long
+.69,.69,.345|glm-4-plus
+.11,.276,.022|glm-4.5-air
+.276,1.103,.055|glm-4.7
+.069,.414,.014|glm-4.7-flashx
+.552,2.483,.138|glm-5
+.69,3.034,.166|glm-5-turbo
+.828,3.31,.179|glm-5.1
+1.103,3.862,.276|glm-5.2
+1.103,3.862,.276|glm-5.3
+.055,.193,.016|glm-5.3-flash
 `,
     voyageai: `
-100000|voyage-01
-100000|voyage-02
-100000|voyage-2
-60000|voyage-3
-180000|voyage-3-large
-20000|voyage-3-lite
-60000|voyage-3.5
-20000|voyage-3.5-lite
-60000|voyage-4
-120000|voyage-4-large
-20000|voyage-4-lite
-120000|voyage-code-2
-180000|voyage-code-3
-180000|voyage-context-3
-120000|voyage-finance-2
-120000|voyage-large-2
-120000|voyage-large-2-instruct
-120000|voyage-law-2
-100000|voyage-lite-01
-100000|voyage-lite-01-instruct
-100000|voyage-lite-02-instruct
-120000|voyage-multilingual-2
+.1|voyage-01
+.1|voyage-02
+.1|voyage-2
+.06|voyage-3
+.18|voyage-3-large
+.02|voyage-3-lite
+.06|voyage-3.5
+.02|voyage-3.5-lite
+.06|voyage-4
+.12|voyage-4-large
+.02|voyage-4-lite
+.12|voyage-code-2
+.18|voyage-code-3
+.18|voyage-context-3
+.12|voyage-finance-2
+.12|voyage-large-2
+.12|voyage-large-2-instruct
+.12|voyage-law-2
+.1|voyage-lite-01
+.1|voyage-lite-01-instruct
+.1|voyage-lite-02-instruct
+.12|voyage-multilingual-2
 `,
     baseten: `
-130000,260000,28000|deepseek-ai/deepseek-v4-flash-0731
-1740000,3480000,145000|deepseek-ai/deepseek-v4-pro
-1320000,3960000,132000|deepseek-ai/deepseek-v4-pro-0813
-950000,4000000,160000|moonshotai/kimi-k2.6
-950000,4000000,160000|moonshotai/kimi-k2.7-code
-3000000,15000000,300000|moonshotai/kimi-k3
-600000,2400000,120000|nvidia/nvidia-nemotron-3-ultra-550b-a55b
-100000,500000|openai/gpt-oss-120b
-1000000,4050000,170000|thinkingmachines/inkling
-500000,1200000,100000|thinkingmachines/inkling-small
-600000,2200000,120000|zai-org/glm-4.7
-1400000,4400000,140000|zai-org/glm-5.2
-2100000,6600000,210000|zai-org/glm-5.2-fast
-1400000,4400000,140000|zai-org/glm-5.3
-150000,500000,30000|zai-org/glm-5.3-flash
+.13,.26,.028|deepseek-ai/deepseek-v4-flash-0731
+1.74,3.48,.145|deepseek-ai/deepseek-v4-pro
+1.32,3.96,.132|deepseek-ai/deepseek-v4-pro-0813
+.95,4,.16|moonshotai/kimi-k2.6
+.95,4,.16|moonshotai/kimi-k2.7-code
+3,15,.3|moonshotai/kimi-k3
+.6,2.4,.12|nvidia/nvidia-nemotron-3-ultra-550b-a55b
+.1,.5|openai/gpt-oss-120b
+1,4.05,.17|thinkingmachines/inkling
+.5,1.2,.1|thinkingmachines/inkling-small
+.6,2.2,.12|zai-org/glm-4.7
+1.4,4.4,.14|zai-org/glm-5.2
+2.1,6.6,.21|zai-org/glm-5.2-fast
+1.4,4.4,.14|zai-org/glm-5.3
+.15,.5,.03|zai-org/glm-5.3-flash
 `,
     novita: `
-50000,50000|sao10k/l3-8b-stheno-v3.2
-900000,900000|cognitivecomputations/dolphin-mixtral-8x22b
-4000000,4000000|deepseek/deepseek-r1
-800000,800000|deepseek/deepseek-r1-distill-llama-70b
-40000,40000|deepseek/deepseek-r1-distill-llama-8b
-150000,150000|deepseek/deepseek-r1-distill-qwen-14b
-300000,300000|deepseek/deepseek-r1-distill-qwen-32b
-890000,890000|deepseek/deepseek_v3
-80000,80000|google/gemma-2-9b-it
-90000,90000|gryphe/mythomax-l2-13b
-500000,500000|jondurbin/airoboros-l2-70b
-510000,740000|meta-llama/llama-3-70b-instruct
-40000,40000|meta-llama/llama-3-8b-instruct
-340000,390000|meta-llama/llama-3.1-70b-instruct
-50000,50000|meta-llama/llama-3.1-8b-instruct meta-llama/llama-3.1-8b-instruct-max
-60000,60000|meta-llama/llama-3.1-8b-instruct-bf16
-60000,60000|meta-llama/llama-3.2-11b-vision-instruct
-20000,20000|meta-llama/llama-3.2-1b-instruct
-30000,50000|meta-llama/llama-3.2-3b-instruct
-390000,390000|meta-llama/llama-3.3-70b-instruct
-620000,620000|microsoft/wizardlm-2-8x22b
-59000,59000|mistralai/mistral-7b-instruct
-170000,170000|mistralai/mistral-nemo
-140000,140000|nousresearch/hermes-2-pro-llama-3-8b
-170000,170000|nousresearch/nous-hermes-llama2-13b
-60000,60000|openchat/openchat-7b
-54000,54000|qwen/qwen-2-7b-instruct
-450000,450000|qwen/qwen-2-vl-72b-instruct
-380000,400000|qwen/qwen-2.5-72b-instruct
-1480000,1480000|sao10k/l3-70b-euryale-v2.1
-50000,50000|sao10k/l3-8b-lunaris
-1480000,1480000|sao10k/l31-70b-euryale-v2.2
-800000,800000|sophosympatheia/midnight-rose-70b
-170000,170000|teknium/openhermes-2.5-mistral-7b
+.05,.05|sao10k/l3-8b-stheno-v3.2
+.9,.9|cognitivecomputations/dolphin-mixtral-8x22b
+4,4|deepseek/deepseek-r1
+.8,.8|deepseek/deepseek-r1-distill-llama-70b
+.04,.04|deepseek/deepseek-r1-distill-llama-8b
+.15,.15|deepseek/deepseek-r1-distill-qwen-14b
+.3,.3|deepseek/deepseek-r1-distill-qwen-32b
+.89,.89|deepseek/deepseek_v3
+.08,.08|google/gemma-2-9b-it
+.09,.09|gryphe/mythomax-l2-13b
+.5,.5|jondurbin/airoboros-l2-70b
+.51,.74|meta-llama/llama-3-70b-instruct
+.04,.04|meta-llama/llama-3-8b-instruct
+.34,.39|meta-llama/llama-3.1-70b-instruct
+.05,.05|meta-llama/llama-3.1-8b-instruct meta-llama/llama-3.1-8b-instruct-max
+.06,.06|meta-llama/llama-3.1-8b-instruct-bf16
+.06,.06|meta-llama/llama-3.2-11b-vision-instruct
+.02,.02|meta-llama/llama-3.2-1b-instruct
+.03,.05|meta-llama/llama-3.2-3b-instruct
+.39,.39|meta-llama/llama-3.3-70b-instruct
+.62,.62|microsoft/wizardlm-2-8x22b
+.059,.059|mistralai/mistral-7b-instruct
+.17,.17|mistralai/mistral-nemo
+.14,.14|nousresearch/hermes-2-pro-llama-3-8b
+.17,.17|nousresearch/nous-hermes-llama2-13b
+.06,.06|openchat/openchat-7b
+.054,.054|qwen/qwen-2-7b-instruct
+.45,.45|qwen/qwen-2-vl-72b-instruct
+.38,.4|qwen/qwen-2.5-72b-instruct
+1.48,1.48|sao10k/l3-70b-euryale-v2.1
+.05,.05|sao10k/l3-8b-lunaris
+1.48,1.48|sao10k/l31-70b-euryale-v2.2
+.8,.8|sophosympatheia/midnight-rose-70b
+.17,.17|teknium/openhermes-2.5-mistral-7b
 `,
+  },
+  resold: {
+    "openrouter": {
+      "anthropic": "anthropic",
+      "cohere": "cohere",
+      "deepseek": "deepseek",
+      "google": "google",
+      "minimax": "minimax",
+      "mistralai": "mistral",
+      "moonshotai": "moonshotai",
+      "openai": "openai",
+      "perplexity": "perplexity",
+      "x-ai": "x-ai",
+      "z-ai": "zai"
+    }
   },
 };

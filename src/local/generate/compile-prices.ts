@@ -4,8 +4,16 @@
  * fresh, never in the Worker. A rule of the catalogue that it doesn't understand is an error, so that an update
  * can't drop one silently.
  */
-import type { MatchLogic, ModelInfo, ModelPrice as CatalogPrice, Provider } from "@pydantic/genai-prices";
-import { createPriceFinder, type PriceTable, SNAPSHOT_DATE } from "../../pricing/price-finder.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { ModelInfo, ModelPrice as CatalogPrice, Provider } from "@pydantic/genai-prices";
+import {
+  createPriceFinder,
+  type ModelPrice,
+  type PriceFinder,
+  type PriceTable,
+  SNAPSHOT_DATE,
+} from "../../pricing/price-finder.ts";
+import { readMatch } from "./catalogue-match.ts";
 
 /**
  * Our provider kinds → the catalogue's vendors to look in, in order (its own vendors first, then those whose
@@ -38,6 +46,21 @@ export const VENDORS_BY_KIND: Readonly<Record<string, readonly string[]>> = {
   novita: ["novita"],
 };
 
+/** How the reseller's ids begin → the catalogue's vendor that makes those models. */
+const VENDORS_BY_PREFIX: Readonly<Record<string, string>> = {
+  anthropic: "anthropic",
+  cohere: "cohere",
+  deepseek: "deepseek",
+  google: "google",
+  minimax: "minimax",
+  mistralai: "mistral",
+  moonshotai: "moonshotai",
+  openai: "openai",
+  perplexity: "perplexity",
+  "x-ai": "x-ai",
+  "z-ai": "zai",
+};
+
 /** What was made simpler than the catalogue has it, as numbers of models. */
 interface Simplified {
   readonly timeOfDay: number;
@@ -51,7 +74,7 @@ interface CompiledPrices {
 
 const HOURS_PER_DAY = 24;
 
-/** The catalogue's prices are US dollars per million tokens; ours are micro-US-dollars. */
+/** Prices are kept to the micro-dollar per million tokens. */
 const MICRO_USD_PER_USD = 1_000_000;
 
 /** Marks ids without a price. */
@@ -61,7 +84,7 @@ const NO_PRICE = "-";
  * This reseller offers models once more under `model:free`, at no cost; anywhere else a model without prices is
  * just unknown.
  */
-const FREE_VARIANT_VENDOR = "openrouter";
+const RESELLER = "openrouter";
 const FREE_VARIANT = ":free";
 
 /** Words in an id that say its tokens aren't (only) text, so that a text price would be wrong. */
@@ -80,9 +103,6 @@ const NOT_TEXT_KEYS = ["output_image_mtok", "output_video_mtok"];
  */
 const SPEAKING = /^gpt-(?:\d\w*-)?(?:mini-)?(?:audio|realtime)(?![a-z])/;
 
-/** Ids can't hold what a sheet's lines are made of. */
-const RESERVED = /[\s|*`$\\]/;
-
 /** Compiles the catalogue as of `day` (`YYYY-MM-DD`, UTC): prices that start later are not in the table. */
 export function compilePrices(findVendor: (id: string) => Provider | undefined, day: string): CompiledPrices {
   const vendors = [...new Set(Object.values(VENDORS_BY_KIND).flat())];
@@ -92,16 +112,24 @@ export function compilePrices(findVendor: (id: string) => Provider | undefined, 
     return { id, rows: vendor.models.map((model) => readModel(id, model, day)) };
   });
   const all = models.flatMap(({ rows }) => rows);
+  const sheets = Object.fromEntries(models.map(({ id, rows }) => [id, writeSheet(rows)]));
+  const resold = models.find(({ id }) => id === RESELLER)?.rows ?? [];
   return {
     table: {
       kinds: VENDORS_BY_KIND,
-      sheets: Object.fromEntries(models.map(({ id, rows }) => [id, writeSheet(rows)])),
+      sheets: { ...sheets, [RESELLER]: writeSheet(resold, sheets) },
+      resold: { [RESELLER]: VENDORS_BY_PREFIX },
     },
     simplified: {
       timeOfDay: all.filter((row) => row.isTimeOfDay).length,
       unpriced: all.filter((row) => row.price === NO_PRICE).length,
     },
   };
+}
+
+/** What the columns of a line say. */
+function priceOf(columns: string): ModelPrice | undefined {
+  return createPriceFinder({ kinds: { one: ["one"] }, sheets: { one: `${columns}|model` } })("one", "model");
 }
 
 interface Row {
@@ -115,7 +143,7 @@ function readModel(vendor: string, model: ModelInfo, day: string): Row {
   const ids = [...new Set(readMatch(model.match))];
   const prices = priceOn(model.prices, day);
   const isUnstated = Object.keys(prices).length === 0;
-  const isFree = vendor === FREE_VARIANT_VENDOR && isUnstated && ids.every((id) => id.endsWith(FREE_VARIANT));
+  const isFree = vendor === RESELLER && isUnstated && ids.every((id) => id.endsWith(FREE_VARIANT));
   const price = isTokenPriced(model.id, prices) ? writePrice(prices) : NO_PRICE;
   return {
     // One pattern for all free variants, which change weekly.
@@ -126,11 +154,35 @@ function readModel(vendor: string, model: ModelInfo, day: string): Row {
   };
 }
 
-/** One line a model, then the ids without a price that a pattern of another model would catch. */
-function writeSheet(rows: readonly Row[]): string {
+/**
+ * One line a model, then the ids without a price that would find one: by a pattern of another model, or at the vendors that a
+ * reseller sells for. What has those vendors' price is left to their sheets.
+ */
+function writeSheet(rows: readonly Row[], vendors: Readonly<Record<string, string>> = {}): string {
+  const finderWith = (sheet: string): PriceFinder =>
+    createPriceFinder({
+      kinds: { kind: ["sheet"] },
+      sheets: { ...vendors, sheet },
+      resold: { sheet: VENDORS_BY_PREFIX },
+    });
   const priced = rows.filter((row) => row.price !== NO_PRICE);
-  const sheet = writeLines(priced.map((row) => ({ ...row, ids: dropSnapshots(row, priced) })));
-  const find = createPriceFinder({ kinds: { kind: ["sheet"] }, sheets: { sheet } });
+  const linesOf = (kept: readonly Row[]): string =>
+    writeLines(kept.map((row) => ({ ...row, ids: dropSnapshots(row, kept) })));
+  const withoutThoseOf = (findElsewhere: PriceFinder): readonly Row[] =>
+    priced.map((row) => {
+      const price = priceOf(row.price);
+      return { ...row, ids: row.ids.filter((id) => !isDeepStrictEqual(findElsewhere("kind", id), price)) };
+    });
+  // Some stay all the same: a dated id whose undated one is in this sheet would have that one's price.
+  const rest = withoutThoseOf(finderWith(""));
+  const needed = withoutThoseOf(finderWith(linesOf(rest))).flatMap(({ ids }) => ids);
+  const sheet = linesOf(
+    priced.map((row, index) => ({
+      ...row,
+      ids: row.ids.filter((id) => needed.includes(id) || rest[index]?.ids.includes(id)),
+    })),
+  );
+  const find = finderWith(sheet);
   const caught = rows
     .filter((row) => row.price === NO_PRICE)
     .flatMap((row) => row.ids.map((id) => id.replaceAll("*", "")))
@@ -160,40 +212,6 @@ function dropSnapshots(row: Row, rows: readonly Row[]): readonly string[] {
     const undated = id.replace(SNAPSHOT_DATE, "");
     return undated === id || rows.find((each) => each.ids.includes(undated))?.price !== row.price;
   });
-}
-
-/** A match rule as ids and patterns of a sheet. */
-function readMatch(match: MatchLogic): readonly string[] {
-  if ("or" in match) return match.or.flatMap(readMatch);
-  // Written as "starts with …, but not -tts": the -tts models have rows of their own, and the longer literal wins.
-  if ("and" in match) return match.and.filter((each) => !isExclusion(each)).flatMap(readMatch);
-  if ("equals" in match) return [readLiteral(match.equals)];
-  if ("starts_with" in match) return [`${readLiteral(match.starts_with)}*`];
-  if ("ends_with" in match) return [`*${readLiteral(match.ends_with)}`];
-  if ("contains" in match) return [`*${readLiteral(match.contains)}*`];
-  return readRegex(match.regex);
-}
-
-function isExclusion(match: MatchLogic): boolean {
-  return "regex" in match && match.regex.startsWith("^(?!");
-}
-
-/**
- * The two shapes the catalogue uses: an id and a date (the look-up takes dates off itself), an id and any
- * digit.
- */
-function readRegex(regex: string): readonly string[] {
-  const dated = /^\^([\w./\\-]+)-(?:\\d\{8\}|\\d\{4\}-\\d\{2\}-\\d\{2\})\$$/.exec(regex)?.[1];
-  if (dated !== undefined) return [readLiteral(dated.replaceAll("\\.", "."))];
-  const numbered = /^\^([\w./\\-]+)\\d$/.exec(regex)?.[1];
-  if (numbered === undefined) throw new Error(`A match rule of a new shape: ${regex}`);
-  const literal = readLiteral(numbered.replaceAll("\\.", "."));
-  return Array.from({ length: 10 }, (_, digit) => `${literal}${digit}*`);
-}
-
-function readLiteral(text: string): string {
-  if (RESERVED.test(text)) throw new Error(`An id that a sheet can't hold: ${text}`);
-  return text.toLowerCase();
 }
 
 /** The price in force on a day; where it changes with the hour, the one that holds for most of the day. */
@@ -251,9 +269,14 @@ function writePrice(prices: CatalogPrice): string {
 function writeColumns(prices: CatalogPrice, inputTokens: number): string {
   const columns = PRICE_KEYS.map((key) => {
     const price = prices[key];
-    return price === undefined ? "" : String(Math.round(priceAt(price, inputTokens) * MICRO_USD_PER_USD));
+    return price === undefined ? "" : writeUsd(priceAt(price, inputTokens));
   });
   return columns.join(",").replace(/(?<!,),+$/, "");
+}
+
+/** Exact to the micro-dollar; `.15` for 0.15. */
+function writeUsd(usd: number): string {
+  return String(Math.round(usd * MICRO_USD_PER_USD) / MICRO_USD_PER_USD).replace(/^0\./, ".");
 }
 
 function priceAt(price: NonNullable<CatalogPrice[string]>, inputTokens: number): number {

@@ -40,6 +40,7 @@ ${Object.entries(table.sheets)
   .map(([name, sheet]) => `    ${key(name)}: \`\n${sheet}\n\`,`)
   .join("\n")}
   },
+  resold: ${JSON.stringify(table.resold, null, 2).replaceAll("\n", "\n  ")},
 };
 `,
 );

@@ -1,11 +1,25 @@
 /** createPriceFinder over small made-up tables: how a line is read and which of several matches wins. */
 import { describe, expect, it } from "vitest";
-import { createPriceFinder, type PriceFinder } from "../../../src/pricing/price-finder.ts";
+import { createPriceFinder, type ModelPrice, type PriceFinder } from "../../../src/pricing/price-finder.ts";
 
-/** A finder for the kind `v` over sheets looked into in the order given. */
+/** A finder for the kind `v` over sheets looked into in the order given; it answers in US dollars, as sheets are written. */
 function finderOf(...sheets: readonly string[]): PriceFinder {
   const named = sheets.map((sheet, index) => [`sheet${index}`, sheet] as const);
-  return createPriceFinder({ kinds: { v: named.map(([name]) => name) }, sheets: Object.fromEntries(named) });
+  const find = createPriceFinder({
+    kinds: { v: named.map(([name]) => name) },
+    sheets: Object.fromEntries(named),
+  });
+  return (kind, id) => inUsd(find(kind, id));
+}
+
+function inUsd(price: ModelPrice | undefined): ModelPrice | undefined {
+  if (price === undefined) return undefined;
+  // The same members, each divided.
+  return JSON.parse(
+    JSON.stringify(price, (name, value: unknown) =>
+      typeof value === "number" && name !== "aboveInputTokens" ? value / 1_000_000 : value,
+    ),
+  ) as ModelPrice;
 }
 
 describe("a line of a price sheet", () => {
@@ -86,11 +100,37 @@ describe("looking a model up", () => {
   });
 
   it("gives the same answer again, also after more made-up ids than it remembers", () => {
-    const find = finderOf("1|m*\n2|known");
+    const find = createPriceFinder({ kinds: { v: ["v"] }, sheets: { v: "1|m*\n2|known" } });
     const answers = Array.from({ length: 1_200 }, (_, index) => find("v", `m${index}`)?.input);
-    expect(new Set(answers)).toEqual(new Set([1]));
+    expect(new Set(answers)).toEqual(new Set([1_000_000]));
     expect(find("v", "known")).toBe(find("v", "known"));
     expect(find("v", "unknown")).toBe(find("v", "unknown"));
-    expect(find("v", "m0")?.input).toBe(1);
+    expect(find("v", "m0")?.input).toBe(1_000_000);
+  });
+});
+
+describe("a reseller's model", () => {
+  const find = createPriceFinder({
+    kinds: { shop: ["shop"] },
+    sheets: { shop: "9|maker/c\n-|maker/d*", maker: "1|a\n2|b*\n3|c\n4|d" },
+    resold: { shop: { maker: "maker" } },
+  });
+  const dollars = (id: string): number | undefined => {
+    const input = find("shop", id)?.input;
+    return input === undefined ? undefined : input / 1_000_000;
+  };
+
+  it("has its maker's price where its own sheet has none, dated and under a variant too", () => {
+    expect(["maker/a", "maker/a:beta", "maker/a-2026-01-31"].map(dollars)).toEqual([1, 1, 1]);
+  });
+
+  it("has the reseller's own price, or none, where that is said", () => {
+    expect(["maker/c", "maker/d"].map(dollars)).toEqual([9, undefined]);
+  });
+
+  it("is not guessed from its maker's patterns, nor from another maker's models", () => {
+    expect(["maker/b-new", "other/a", "a", "/a", "__proto__/a"].map(dollars)).toEqual(
+      Array.from({ length: 5 }, () => undefined),
+    );
   });
 });
