@@ -32,6 +32,7 @@ const app = new Hono<AppEnv>()
   .use(async (c, next) => {
     // The routes use nothing else of the services.
     c.set("services", { traces: reader, now: () => 0 } as unknown as Services);
+    c.set("admin", { actor: "admin", name: "ADMIN_TOKEN", role: "operator" });
     c.set("requestId", "req_1");
     await next();
   })
