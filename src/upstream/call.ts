@@ -117,8 +117,9 @@ export function createHandle(
     limitMs = ms;
     controller.abort(new Error(why));
   };
-  const silence = timer.countdown(() => abort(armed, armedMs));
+  // Before the other: of two that are due at once the first made runs first, and this one says more.
   const total = timer.countdown(() => abort("total"));
+  const silence = timer.countdown(() => abort(armed, armedMs));
   total.set(totalMs);
   const onClientGone = (): void => abort(abortCauseOf(client));
   if (client.aborted) onClientGone();
