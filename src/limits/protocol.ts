@@ -83,8 +83,9 @@ export interface IsolateUpdates {
 
 /** What a request cost before its admission, or without one (an embedding for the semantic cache). */
 export interface Expense {
-  /** The request's id: an expense that arrives twice is recorded once. */
   readonly requestId: string;
+  /** What of the request it was, where it is not the generation: each part that arrives twice is recorded once. */
+  readonly part?: "embedding";
   readonly keyId: string;
   readonly costMicroUsd: number;
 }

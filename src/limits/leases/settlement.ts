@@ -154,8 +154,10 @@ export function createSettler(deps: SettlerDeps): Settler {
       end(entry, now);
     },
     spend(expense, now) {
-      if (spenders.has(expense.requestId, now)) return;
-      spenders.add(expense.requestId, now);
+      const { requestId, part } = expense;
+      const id = part === undefined ? requestId : `${requestId} ${part}`;
+      if (spenders.has(id, now)) return;
+      spenders.add(id, now);
       recordCost(expense, now);
     },
     abandon,

@@ -104,7 +104,7 @@ function recordEmbedding({ facts, requestId, key }: Call, costMicroUsd: number, 
   if (!(costMicroUsd > 0)) return;
   facts.embeddingMicroUsd = costMicroUsd;
   facts.costUsd = usd(costMicroUsd);
-  deps.queue.spend({ requestId, keyId: key.id, costMicroUsd });
+  deps.queue.spend({ requestId, part: "embedding", keyId: key.id, costMicroUsd });
 }
 
 /** For an embedding that came just in time: it is paid for, so it is used. */

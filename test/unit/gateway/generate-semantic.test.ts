@@ -3,6 +3,8 @@
 import { describe, expect, test } from "vitest";
 import type { IndexEntry, SemanticIndexRpc } from "../../../src/cache/semantic-protocol.ts";
 import { nearest } from "../../../src/cache/vectors.ts";
+import { QueueUnreachable } from "../../../src/limits/isolate/queue-client.ts";
+import { createQueueMachine } from "../../../src/limits/queue/queue-machine.ts";
 import type { ContentSink } from "../../../src/telemetry/content/content.ts";
 import {
   createFakeCache,
@@ -140,7 +142,12 @@ describe("a request whose meaning was asked before", () => {
     const { asked } = world();
     const miss = await asked("One", [embedding(1, 0), completion()]);
     const hit = await asked("Two", [embedding(1, 0)]);
-    const expense = { requestId: "req_1", keyId: "key-1", costMicroUsd: EMBEDDING_MICRO_USD };
+    const expense = {
+      requestId: "req_1",
+      part: "embedding",
+      keyId: "key-1",
+      costMicroUsd: EMBEDDING_MICRO_USD,
+    };
     expect(miss.queue.expenses).toEqual([expense]);
     expect(hit.queue.expenses).toEqual([expense]);
     expect(miss.queue.settlements).toMatchObject([{ costMicroUsd: 450 }]);
@@ -157,6 +164,19 @@ describe("a request whose meaning was asked before", () => {
       },
     });
     expect(miss.facts).toMatchObject({ attempts: 1, target: "a/gpt-4o-mini", usage: { inputTokens: 1000 } });
+  });
+
+  test("is paid for beside an answer that went without the queue, and neither is taken for the other's repetition", async () => {
+    const { asked } = world();
+    const away = { answer: async (): Promise<never> => Promise.reject(new QueueUnreachable("timeout")) };
+    const { queue, trace } = await asked("One", [embedding(1, 0), completion()], { queue: away });
+    const ledger = createQueueMachine(0);
+    for (let times = 0; times < 2; times += 1) {
+      ledger.settle([], 0, { starts: [], unused: [], cooldowns: [], expenses: queue.expenses });
+    }
+    const spentUsd = (450 + EMBEDDING_MICRO_USD) / 1e6;
+    expect(ledger.snapshot(0).spentUsd.day).toBe(spentUsd);
+    expect(trace.root.attributes["gateway.cost.usd"]).toBe(spentUsd);
   });
 
   test("has its embedded text among the trace's content, where that is kept", async () => {

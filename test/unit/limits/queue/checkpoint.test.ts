@@ -140,6 +140,16 @@ describe("money of a request", () => {
     expect(spent(second, START_AT + 2000)).toBe(5);
   });
 
+  test("without a lease is recorded by its parts: an embedding and an answer of one request, each once over a restart", () => {
+    const first = createQueueMachine(START_AT);
+    const answer = { requestId: "a", keyId: "key", costMicroUsd: COST };
+    const expenses = [{ ...answer, part: "embedding" as const }, answer];
+    first.settle([], START_AT, { ...NEWS, expenses });
+    const second = restart(first, START_AT + 1000);
+    second.settle([], START_AT + 2000, { ...NEWS, expenses });
+    expect(spent(second, START_AT + 2000)).toBe(10);
+  });
+
   test("whose Worker died is what was reserved, until its settlement comes after all", () => {
     const first = createQueueMachine(START_AT);
     const held = asAdmitted(first.admit(ask("a"), START_AT));
