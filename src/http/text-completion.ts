@@ -9,7 +9,7 @@ import { isCount } from "../wires/read-upstream.ts";
 
 interface TextCompletion {
   readonly content?: Pick<ChatRequest, "body" | "params">;
-  /** Members of the body that are set, as JSON: a stream's usage is asked for, unless the client refuses it. */
+  /** Members of the body that are set, as JSON: they request a stream's usage, unless the client refuses it. */
   readonly set?: Readonly<Record<string, string>>;
 }
 

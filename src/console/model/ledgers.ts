@@ -46,21 +46,12 @@ function tokenLedger({ root: { span } }: RequestView): Ledger | undefined {
   if (total === 0) return undefined;
   const cached = Math.min(input, numberAttribute(span, "gen_ai.usage.cache_read.input_tokens") ?? 0);
   const reasoning = Math.min(output, numberAttribute(span, "gen_ai.usage.reasoning.output_tokens") ?? 0);
-  const kinds: readonly (readonly [Fill, string, number])[] = [
+  const entries = entriesOf(total, countText, [
     ["prompt", "prompt", input - cached],
     ["cached", "prompt, from the vendor’s cache", cached],
     ["reasoning", "reasoning", reasoning],
     ["output", "answer", output - reasoning],
-  ];
-  const entries = kinds
-    .filter(([, , amount]) => amount > 0)
-    .map(([fill, name, amount]) => ({
-      fill,
-      name,
-      amount,
-      text: countText(amount),
-      share: shareText(amount, total),
-    }));
+  ]);
   return { title: "Tokens", total: countText(total), entries };
 }
 
@@ -72,19 +63,27 @@ function moneyLedger({ root: { span }, attempts }: RequestView): Ledger | undefi
     .filter(({ isWhole }) => !isWhole)
     .reduce((sum, attempt) => sum + (numberAttribute(attempt.span, "gateway.attempt.cost_usd") ?? 0), 0);
   const lookup = numberAttribute(span, "gateway.cache.embedding_cost_usd") ?? 0;
-  const kinds: readonly (readonly [Fill, string, number])[] = [
+  const entries = entriesOf(total, usdText, [
     ["failed", "attempts without a whole answer", Math.min(failed, total)],
     ["cache", "look-up by meaning", Math.min(lookup, Math.max(0, total - failed))],
     ["output", "prompt and answer", Math.max(0, total - failed - lookup)],
-  ];
-  const entries = kinds
+  ]);
+  return { title: "Money", total: usdText(total), entries };
+}
+
+/** Those of the kinds that there are any of. */
+function entriesOf(
+  total: number,
+  write: (amount: number) => string,
+  kinds: readonly (readonly [fill: Fill, name: string, amount: number])[],
+): readonly LedgerEntry[] {
+  return kinds
     .filter(([, , amount]) => amount > 0)
     .map(([fill, name, amount]) => ({
       fill,
       name,
       amount,
-      text: usdText(amount),
+      text: write(amount),
       share: shareText(amount, total),
     }));
-  return { title: "Money", total: usdText(total), entries };
 }

@@ -64,11 +64,13 @@ function Row({ of, tenant, onAct }: RowProps): JSX.Element {
         </a>
       </td>
       <td class={state === "active" ? "" : "warn"}>{state}</td>
-      <td class="time">
+      <td class="time" data-label="last used">
         {of.lastUsedAt == null ? "never, or not known" : timeText(Date.parse(of.lastUsedAt), Date.now())}
       </td>
-      <td>{of.allowedModels === undefined ? "all" : visibleText(of.allowedModels.join(", "))}</td>
-      <td>{limitsText(of.limits)}</td>
+      <td data-label="may call">
+        {of.allowedModels === undefined ? "all" : visibleText(of.allowedModels.join(", "))}
+      </td>
+      <td data-label="limits">{limitsText(of.limits)}</td>
       <td class="acts">
         <button class="button quiet" type="button" onClick={() => onAct(isPaused ? "resume" : "pause")}>
           {isPaused ? "Resume" : "Pause"}

@@ -55,21 +55,9 @@ export function RaiseLimit({ isRaised, onRaise }: RaiseProps): JSX.Element {
           </option>
         ))}
       </select>
-      <input
-        class="field short"
-        aria-label="Value"
-        inputMode="numeric"
-        value={value}
-        onInput={(event) => setValue(event.currentTarget.value)}
-      />
+      <NumberField name="Value" value={value} onChange={setValue} />
       for
-      <input
-        class="field short"
-        aria-label="Minutes"
-        inputMode="numeric"
-        value={minutes}
-        onInput={(event) => setMinutes(event.currentTarget.value)}
-      />
+      <NumberField name="Minutes" value={minutes} onChange={setMinutes} />
       min
       <button class="button primary" type="submit" disabled={!isValid}>
         Raise
@@ -78,5 +66,23 @@ export function RaiseLimit({ isRaised, onRaise }: RaiseProps): JSX.Element {
         Cancel
       </button>
     </form>
+  );
+}
+
+interface NumberFieldProps {
+  readonly name: string;
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+}
+
+function NumberField({ name, value, onChange }: NumberFieldProps): JSX.Element {
+  return (
+    <input
+      class="field short"
+      aria-label={name}
+      inputMode="numeric"
+      value={value}
+      onInput={(event) => onChange(event.currentTarget.value)}
+    />
   );
 }

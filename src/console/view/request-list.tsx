@@ -22,7 +22,7 @@ export function RequestList({ items, names, chosen }: ListProps): JSX.Element {
   return (
     <>
       <div class="table-box">
-        <table class="requests">
+        <table class="cards requests">
           <thead>
             <tr>
               <th scope="col">Time (UTC)</th>

@@ -225,7 +225,7 @@ export type SpanAttributes = { readonly [name in AttributeName]?: AttributeValue
 
 const METADATA_PREFIX = "gateway.metadata.";
 
-/** A set is asked faster than an object of this size. */
+/** A look-up in a set is faster than in an object of this size. */
 const LISTED: ReadonlySet<string> = new Set(ATTRIBUTE_NAMES);
 
 /** Whether the allow-list lets a name be exported. */

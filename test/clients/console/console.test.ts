@@ -237,6 +237,9 @@ describe.skipIf(BROWSER_PATH === undefined)("the console", () => {
     await page.getByRole("button", { name: "Create a key" }).click();
     const key = (await page.locator(".new-key").textContent()) ?? "";
     expect(key).toMatch(/^hg_/);
+    // The key and its snippets are the longest words that a page has.
+    await page.setViewportSize({ width: 360, height: 800 });
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
     const models = (): Promise<Response> =>
       fetch(`${run.url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
     expect((await models()).status).toBe(200);
