@@ -25,6 +25,7 @@ const SECONDS: readonly (readonly [path: string, seconds: number])[] = [
   ["worker/limits/tenant-queue-crash.test.ts", 15],
   ["clients/realtime/realtime-end.test.ts", 15],
   ["clients/limits/ledger-fates.test.ts", 15],
+  ["clients/vendors/report-cases.test.ts", 12],
   ["unit/limits/object/checkpoint-rows.test.ts", 10],
   ["worker/limits/tenant-queue-peers.test.ts", 6],
   ["worker/caching/semantic-index.test.ts", 5],
