@@ -38,6 +38,7 @@ export default defineConfig({
       {
         plugins: [
           cloudflareTest({
+            main: join(ROOT, "src/worker.ts"),
             wrangler: { configPath: CONFIG_PATH },
             miniflare: { bindings: { ...TEST_VARS } },
           }),

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "../support/servers/worker-bundle.ts";
+import { buildWorker } from "../../src/local/generate/build-worker.ts";
 import { cacheReport, type CacheCase } from "./reports/cache.ts";
 import { CASES, PACED, PACED_BODY } from "./cases.ts";
 import type { LoadJob, LoadResult } from "./processes/load.ts";
@@ -53,7 +53,8 @@ process.setMaxListeners(50);
 
 const dir = mkdtempSync(join(tmpdir(), "headgate-bench-cache-"));
 process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
-const bundle = join(await build(join(dir, "bundle"), ["--minify"]), "worker.js");
+const bundle = join(dir, "bundle", "worker.js");
+await buildWorker({ file: bundle, isMinified: true });
 const mock = spawnScript(join(import.meta.dirname, "processes/mock.ts"));
 const load = spawnScript(join(import.meta.dirname, "processes/load.ts"));
 const { url: mockUrl } = await next<{ readonly url: string }>(mock);

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, copyFileSync, existsSync, rmSync, writeFileSync
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "../support/servers/worker-bundle.ts";
+import { buildWorker } from "../../src/local/generate/build-worker.ts";
 import { startWorkerd, workerdVersion, type WorkerdProcess } from "./processes/process.ts";
 import { queueReport, type Crowd, type Throughput } from "./reports/queue.ts";
 import { simulateCosts, type CostResult, type Design } from "./simulate/queue-costs.ts";
@@ -75,12 +75,12 @@ console.log(text);
 if (!options.quick) writeFileSync(join(import.meta.dirname, "QUEUE.md"), text);
 
 async function startWorker(): Promise<WorkerdProcess> {
-  const out = await build(join(dir, "bundle"), [
-    "--config",
-    join(import.meta.dirname, "workers", "queue-wrangler.toml"),
-  ]);
   mkdirSync(join(dir, "serve"));
-  copyFileSync(join(out, "queue-worker.js"), join(dir, "serve", "worker.js"));
+  await buildWorker({
+    entry: join(import.meta.dirname, "workers", "queue-worker.ts"),
+    file: join(dir, "serve", "worker.js"),
+    isMinified: true,
+  });
   copyFileSync(join(import.meta.dirname, "workers", "kv.js"), join(dir, "serve", "kv.js"));
   const configFile = join(dir, "serve", "config.capnp");
   const config = workerdConfig({

@@ -1,15 +1,15 @@
 /**
- * Bundles the console (src/console/) into static files under `dist/`, which the platform serves beside the Worker: a page each,
+ * Bundles the console (src/console/) into static files under `dist/site/`, which the platform serves beside the Worker: a page each,
  * their scripts with what they share apart, one stylesheet, and the headers of all. Wrangler runs it before each build.
  */
 
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
 
 const ROOT = join(import.meta.dirname, "../../..");
 const SOURCE = join(ROOT, "src/console");
-const SITE = join(ROOT, "dist");
+const SITE = join(ROOT, "dist/site");
 const CONSOLE = join(SITE, "console");
 
 const PAGES = [
@@ -48,9 +48,8 @@ const REDIRECTS = `/ /console/requests 302
 /console /console/requests 302
 `;
 
-rmSync(CONSOLE, { recursive: true, force: true });
 mkdirSync(CONSOLE, { recursive: true });
-const { metafile } = await build({
+const { outputFiles } = await build({
   absWorkingDir: ROOT,
   entryPoints: [
     ...PAGES.map(({ name }) => join(SOURCE, `${name}-page.tsx`)),
@@ -67,11 +66,13 @@ const { metafile } = await build({
   minify: true,
   jsx: "automatic",
   jsxImportSource: "preact",
-  metafile: true,
+  // What has not changed stays as it is: a gateway may be serving it.
+  write: false,
   logLevel: "warning",
 });
 
-const built = Object.keys(metafile.outputs).map((path) => basename(path));
+for (const { path, contents } of outputFiles) writeChanged(path, contents);
+const built = outputFiles.map(({ path }) => basename(path));
 const template = readFileSync(join(SOURCE, "page.html"), "utf8");
 for (const { name, title } of PAGES) {
   const page = template
@@ -79,11 +80,18 @@ for (const { name, title } of PAGES) {
     .replace("STYLE", fileOf("console-"))
     .replace("EARLY", fileOf("theme-early-"))
     .replace("SCRIPT", fileOf(`${name}-page-`));
-  writeFileSync(join(CONSOLE, `${name}.html`), page);
+  writeChanged(join(CONSOLE, `${name}.html`), page);
 }
-cpSync(join(SOURCE, "icon.svg"), join(CONSOLE, "icon.svg"));
-writeFileSync(join(SITE, "_headers"), HEADERS);
-writeFileSync(join(SITE, "_redirects"), REDIRECTS);
+writeChanged(join(CONSOLE, "icon.svg"), readFileSync(join(SOURCE, "icon.svg")));
+writeChanged(join(SITE, "_headers"), HEADERS);
+writeChanged(join(SITE, "_redirects"), REDIRECTS);
+const kept = new Set([...built, "icon.svg", ...PAGES.map(({ name }) => `${name}.html`)]);
+for (const old of readdirSync(CONSOLE).filter((name) => !kept.has(name))) rmSync(join(CONSOLE, old));
+
+function writeChanged(path: string, contents: string | Uint8Array): void {
+  const bytes = Buffer.from(contents);
+  if (!existsSync(path) || !readFileSync(path).equals(bytes)) writeFileSync(path, bytes);
+}
 
 function fileOf(prefix: string): string {
   const found = built.find((file) => file.startsWith(prefix));

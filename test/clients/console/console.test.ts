@@ -10,7 +10,7 @@ import { BROWSER_PATH, launchBrowser } from "../../support/clients/browser.ts";
 import { type LocalRun, startLocalRun } from "../../support/servers/local-run.ts";
 
 const START_TIMEOUT_MS = 120_000;
-const CONSOLE_DIR = join(import.meta.dirname, "../../../dist/console");
+const CONSOLE_DIR = join(import.meta.dirname, "../../../dist/site/console");
 const HOSTILE = "<img src=x onerror=alert(1)>";
 
 describe.skipIf(BROWSER_PATH === undefined)("the console", () => {

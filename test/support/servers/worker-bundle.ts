@@ -1,17 +1,14 @@
-// Builds the Worker once with wrangler, as a deployment would, into a folder the gateway processes of one test run share. Beside it
+// Builds the Worker once, as a deployment would, into a folder the gateway processes of one test run share. Beside it
 // lies what wrangler.toml says for Miniflare: importing wrangler takes a gateway's process longer than all the rest of its start.
-import { execFile } from "node:child_process";
-import { createRequire } from "node:module";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { promisify } from "node:util";
+import { join } from "node:path";
+import { buildWorker } from "../../../src/local/generate/build-worker.ts";
 import type { unstable_getMiniflareWorkerOptions, unstable_readConfig } from "wrangler";
 
 const ROOT = join(import.meta.dirname, "../../..");
 /** Tells the test files of a run where its bundle is; vitest's workers inherit it. */
 const BUNDLE_VARIABLE = "HEADGATE_TEST_BUNDLE";
-const MIN_NODE_MAJOR = 22;
 
 let building: Promise<string> | undefined;
 
@@ -55,23 +52,9 @@ function makeBundleDir(): string {
   return dir;
 }
 
-/** Runs `wrangler deploy --dry-run` into `outDir` and returns it; extra arguments are passed on. */
-export async function build(outDir: string, extraArguments: readonly string[] = []): Promise<string> {
-  if (Number.parseInt(process.versions.node, 10) < MIN_NODE_MAJOR) {
-    throw new Error(
-      `wrangler needs Node ${MIN_NODE_MAJOR} (this is ${process.versions.node}): start tests by npm run or npx`,
-    );
-  }
-  const wrangler = join(
-    dirname(createRequire(import.meta.url).resolve("wrangler/package.json")),
-    "bin",
-    "wrangler.js",
-  );
-  const task = [wrangler, "deploy", "--dry-run", "--outdir", outDir, ...extraArguments];
-  const env = { ...process.env, WRANGLER_SEND_METRICS: "false", NODE_OPTIONS: "" };
-  await promisify(execFile)(process.execPath, task, { cwd: ROOT, env }).catch((error: unknown) => {
-    throw new Error(`The Worker could not be built: ${String(Object(error)["stderr"] ?? error)}`);
-  });
+/** Builds the Worker as it is deployed into `outDir` (`worker.js`) and returns the folder. */
+async function build(outDir: string): Promise<string> {
+  await buildWorker({ file: join(outDir, "worker.js"), isMinified: true });
   return outDir;
 }
 
