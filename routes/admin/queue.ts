@@ -28,7 +28,11 @@ export const adminQueue = createRouter()
         },
       );
     }
-    const { webSocket } = await (await queueOf(c)).fetch(c.req.raw);
+    const { actor } = c.get("admin");
+    const watching = new Request(`https://queue/live?actor=${encodeURIComponent(actor)}`, {
+      headers: { upgrade: "websocket" },
+    });
+    const { webSocket } = await (await queueOf(c)).fetch(watching);
     // A new response: the middlewares set headers, which the object's own response does not allow.
     return new Response(null, { status: SWITCHING_PROTOCOLS, webSocket });
   })

@@ -9,7 +9,7 @@ import type { AppEnv } from "../app-types.ts";
 import type { Settings } from "../config.ts";
 import { GatewayError } from "../errors.ts";
 import { clientAddress } from "../http/client-address.ts";
-import { readSession } from "../http/console-session.ts";
+import { readConsoleSession } from "../http/console-session.ts";
 import { clientNetwork } from "../runtime/client-network.ts";
 import { sha256 } from "../bytes/digest.ts";
 import { createFailureLimiter } from "../runtime/failure-limiter.ts";
@@ -40,7 +40,7 @@ async function identify(c: Context<AppEnv>, mostAllowed: "bearer" | "basic"): Pr
   // A header that is there decides, wrong or not.
   const given =
     header === undefined
-      ? readSession(c.req.header("cookie"), settings.isLocal)
+      ? await readConsoleSession(c.req.header("cookie"), settings, Date.now())
       : readToken(header, mostAllowed);
   if (given === undefined) throw refused("The admin plane needs 'authorization: Bearer <token>'.");
   // Without an address all would share one wait, and a stranger could keep the operator out.

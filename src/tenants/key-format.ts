@@ -42,6 +42,11 @@ export function generateId(prefix: "key_" | "tok_", randomBytes: RandomBytes): s
   return prefix + randomText(ID_CHARS, randomBytes);
 }
 
+/** Whether an actor is an admin token, and not ADMIN_TOKEN. */
+export function isTokenId(actor: string): boolean {
+  return actor.startsWith("tok_");
+}
+
 /** Whether the text can be a key at all. */
 export function isWellFormed(text: string): boolean {
   return KEY_PATTERN.test(text) && hasChecksum(text);

@@ -88,6 +88,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     });
     this.#live = createLiveView(ctx, {
       snapshot: () => this.#machine.snapshot(this.#now()),
+      isTokenValid: (id) => directoryOf(env).isTokenValid(id),
       now: () => Date.now(),
     });
   }

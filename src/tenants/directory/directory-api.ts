@@ -223,6 +223,8 @@ export interface DirectoryRpc {
   deleteToken(id: string, ask: WriteAsk): Promise<RpcResult<null>>;
   /** Who a token's hash belongs to, unless the token has expired. */
   useToken(hash: string): Promise<AdminCaller | undefined>;
+  /** Whether a token is neither revoked nor expired, by its id. */
+  isTokenValid(id: string): Promise<boolean>;
 
   /** For the data plane, where KV has no answer or an old one. */
   findKey(hash: string): Promise<KeyPointer | undefined>;

@@ -9,10 +9,7 @@ import { masterKeysOf } from "../../config.ts";
 import { createAuditLog } from "./audit-log.ts";
 import { createBackgroundWork } from "./background-work.ts";
 import type {
-  AuditEntry,
   DirectoryRpc,
-  KeyPointer,
-  MasterKeysView,
   Named,
   Page,
   PageAsk,
@@ -203,11 +200,11 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     this.#note(ask, action, tenantId, subject);
   }
 
-  async listAudit(page: PageAsk): Promise<Page<AuditEntry>> {
+  async listAudit(page: PageAsk) {
     return this.#audit.list(page);
   }
 
-  async getMasterKeys(): Promise<MasterKeysView> {
+  async getMasterKeys() {
     return this.#resealing.view();
   }
 
@@ -233,7 +230,11 @@ export class Directory extends DurableObject<Env> implements DirectoryRpc {
     return this.#tokens.use(hash);
   }
 
-  async findKey(hash: string): Promise<KeyPointer | undefined> {
+  async isTokenValid(id: string) {
+    return this.#tokens.isValid(id);
+  }
+
+  async findKey(hash: string) {
     const place = this.#pointers.find(hash);
     return place && { tenantId: place.tenantId, keyId: place.keyId };
   }

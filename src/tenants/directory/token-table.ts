@@ -13,6 +13,9 @@ CREATE TABLE IF NOT EXISTS admin_tokens (
 /** A write for each use would be one for each query of a dashboard. */
 const USED_STEP_MS = 60_000;
 
+/** Far above the people and programs of one deployment; a program that makes one for each of its runs reaches it. */
+const MAX_TOKENS = 1000;
+
 interface TokenRow extends Record<string, SqlStorageValue> {
   readonly record: string;
   readonly used_at: number | null;
@@ -21,9 +24,27 @@ interface TokenRow extends Record<string, SqlStorageValue> {
 /** `now` is ms since the epoch. */
 export function createTokenTable(sql: SqlStorage, now: () => number) {
   sql.exec(SCHEMA);
+
+  function hasExpired(row: TokenRow): boolean {
+    const { expiresAt } = read(row);
+    return expiresAt !== undefined && Date.parse(expiresAt) <= now();
+  }
+
+  /** Expired ones open nothing, so they give way first. */
+  function checkCount(): void {
+    const rows = sql.exec<TokenRow>("SELECT * FROM admin_tokens").toArray();
+    if (rows.length < MAX_TOKENS) return;
+    const expired = rows.filter(hasExpired);
+    for (const row of expired) sql.exec("DELETE FROM admin_tokens WHERE id = ?", read(row).id);
+    if (expired.length > 0) return;
+    const message = `A deployment can have at most ${MAX_TOKENS} admin tokens. Delete one first.`;
+    throw new GatewayError("conflict", message);
+  }
+
   return {
-    /** `hash`: hex of SHA-256 over the whole token. */
+    /** `hash`: hex of SHA-256 over the whole token. Throws `conflict` where there are as many as there may be. */
     add(record: TokenRecord, hash: string): void {
+      checkCount();
       sql.exec(
         "INSERT OR REPLACE INTO admin_tokens (id, hash, tenant, record) VALUES (?, ?, ?, ?)",
         record.id,
@@ -61,14 +82,18 @@ export function createTokenTable(sql: SqlStorage, now: () => number) {
     /** Who a token's hash stands for, unless it has expired. Notes the use. */
     use(hash: string): AdminCaller | undefined {
       const [row] = sql.exec<TokenRow>("SELECT * FROM admin_tokens WHERE hash = ?", hash).toArray();
-      if (row === undefined) return undefined;
+      if (row === undefined || hasExpired(row)) return undefined;
       const { id, createdAt: _created, masked: _masked, ...shown } = read(row);
-      const { expiresAt } = shown;
       const at = now();
-      if (expiresAt !== undefined && Date.parse(expiresAt) <= at) return undefined;
       if (at - (row.used_at ?? 0) >= USED_STEP_MS)
         sql.exec("UPDATE admin_tokens SET used_at = ? WHERE hash = ?", at, hash);
       return { actor: id, ...shown };
+    },
+
+    /** Whether there is a token of this id that has not expired. */
+    isValid(id: string): boolean {
+      const [row] = sql.exec<TokenRow>("SELECT * FROM admin_tokens WHERE id = ?", id).toArray();
+      return row !== undefined && !hasExpired(row);
     },
   };
 }

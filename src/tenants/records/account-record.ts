@@ -42,7 +42,7 @@ export const nativeSchema = z.union([
 ]);
 
 /** Options that become a part of a host name. */
-const HOST_OPTIONS: ReadonlySet<string> = new Set(["region", "location"]);
+export const HOST_OPTIONS: readonly string[] = ["region", "location"];
 const HOST_LABEL = /^[a-z0-9-]{1,40}$/;
 /** Options that become a segment of a path. */
 const PATH_OPTIONS: ReadonlySet<string> = new Set(["apiVersion", "accountId", "project", "deployment"]);
@@ -51,7 +51,11 @@ const PATH_SEGMENT = /^[^/?#@%\\]{1,128}$/;
 export const optionsSchema = z.record(z.string(), z.union([urlName, z.number(), z.boolean()])).check(
   z.superRefine((options, context) => {
     for (const [name, value] of Object.entries(options)) {
-      const pattern = HOST_OPTIONS.has(name) ? HOST_LABEL : PATH_OPTIONS.has(name) ? PATH_SEGMENT : undefined;
+      const pattern = HOST_OPTIONS.includes(name)
+        ? HOST_LABEL
+        : PATH_OPTIONS.has(name)
+          ? PATH_SEGMENT
+          : undefined;
       if (pattern === undefined || pattern.test(String(value))) continue;
       const rule =
         pattern === HOST_LABEL ? "must be 1 to 40 of a-z 0-9 -" : "must not contain any of / ? # @ % \\";

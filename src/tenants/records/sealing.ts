@@ -6,15 +6,21 @@
 
 import { sha256Hex } from "../../bytes/digest.ts";
 import { GatewayError } from "../../errors.ts";
+import { withoutHostOptions } from "./audience.ts";
 
 const ALGORITHM = "AES-GCM";
 /** NIST SP 800-38D, 8.2.2: 96 random bits are safe for 2^32 messages under one key. */
 const NONCE_BYTES = 12;
 
-/** The record that a secret belongs to. */
+/** The record that a secret belongs to, or the cookie. */
 export interface SecretPlace {
   readonly tenantId: string;
-  readonly kind: "provider.apiKey" | "provider.header" | "destination.header" | "webhook.secret";
+  readonly kind:
+    | "provider.apiKey"
+    | "provider.header"
+    | "destination.header"
+    | "webhook.secret"
+    | "console.session";
   /** `openai`, or `openai/x-org` for a header. */
   readonly name: string;
   /** Who gets the secret: kind and origin (audience.ts). A sealed text can't be opened for another one. */
@@ -25,7 +31,9 @@ export interface SecretPlace {
 export type MasterKeys = readonly string[];
 
 /** How a sealed text begins that names its key. Those without it are from before, and have no audience. */
-const VERSION = "v2";
+const VERSION = "v3";
+/** The same, for an audience without the options that a host name is made of. */
+const VERSION_BEFORE = "v2";
 
 /** Stands for the key id of a text that names none. */
 export const UNNAMED_KEY_ID = "";
@@ -33,7 +41,8 @@ export const UNNAMED_KEY_ID = "";
 /** The id of the master key that sealed a text. */
 export function masterKeyIdOf(sealed: string): string {
   const [version, keyId = UNNAMED_KEY_ID, text = ""] = sealed.split(".");
-  return version === VERSION && text !== "" ? keyId : UNNAMED_KEY_ID;
+  const isNamed = version === VERSION || version === VERSION_BEFORE;
+  return isNamed && text !== "" ? keyId : UNNAMED_KEY_ID;
 }
 
 /** Tells which key sealed a text, and nothing about the key. */
@@ -41,7 +50,7 @@ export async function masterKeyId(masterKey: string): Promise<string> {
   return (await importMasterKey(masterKey)).id;
 }
 
-/** `v2.{key id}.{base64(nonce ‖ ciphertext ‖ tag)}`. */
+/** `v3.{key id}.{base64(nonce ‖ ciphertext ‖ tag)}`. */
 export async function sealSecret(text: string, place: SecretPlace, masterKeys: MasterKeys): Promise<string> {
   const [first] = masterKeys;
   if (first === undefined) throw noMasterKey();
@@ -65,11 +74,12 @@ export async function openSecret(
   const keyId = masterKeyIdOf(sealed);
   const isVersioned = keyId !== UNNAMED_KEY_ID;
   const text = sealed.slice(sealed.lastIndexOf(".") + 1);
+  const bound = sealed.startsWith(`${VERSION}.`) ? boundData(place) : boundDataBefore(place);
   for (const masterKey of masterKeys) {
     const { key, id } = await importMasterKey(masterKey);
     if (isVersioned && id !== keyId) continue;
     const opened = isVersioned
-      ? await open(text, key, boundData(place))
+      ? await open(text, key, bound)
       : await open(sealed, key, `${place.tenantId}/${place.kind}/${place.name}`);
     if (opened !== undefined) return opened;
   }
@@ -85,6 +95,7 @@ const OWNERS: Readonly<Record<SecretPlace["kind"], string>> = {
   "provider.header": "provider",
   "destination.header": "trace destination",
   "webhook.secret": "the webhook",
+  "console.session": "the console's session",
 };
 
 async function open(base64: string, key: CryptoKey, bound: string): Promise<string | undefined> {
@@ -99,7 +110,11 @@ async function open(base64: string, key: CryptoKey, bound: string): Promise<stri
 }
 
 function boundData({ tenantId, kind, name, audience }: SecretPlace): string {
-  return JSON.stringify([tenantId, kind, name, audience]);
+  return JSON.stringify([VERSION, tenantId, kind, name, audience]);
+}
+
+function boundDataBefore({ tenantId, kind, name, audience }: SecretPlace): string {
+  return JSON.stringify([tenantId, kind, name, withoutHostOptions(audience)]);
 }
 
 /** Shorter ones show nothing: the hidden rest must stay too long to guess. */

@@ -1,9 +1,10 @@
 /** Who may use the admin plane, and what is said to those who may not. */
 import { Hono } from "hono";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
 import type { AppEnv, Services } from "../../../src/app-types.ts";
 import { readSettings } from "../../../src/config.ts";
+import { beginConsoleSession } from "../../../src/http/console-session.ts";
 import { adminAuth, adminReadAuth } from "../../../src/middleware/admin-auth.ts";
 import { localHost } from "../../../src/middleware/local-host.ts";
 import { onError } from "../../../src/middleware/on-error.ts";
@@ -199,12 +200,23 @@ describe("a local run", () => {
 describe("a console session", () => {
   const session = (cookie: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
     send({ authorization: "", init: { headers: { cookie, ...headers } } });
-  const good = `__Host-headgate-session=${TOKEN}`;
+  const settings = readSettings({ ADMIN_TOKEN: TOKEN });
+  const sessionOf = async (token: string, now = Date.now()): Promise<string> =>
+    (await beginConsoleSession(token, settings, now)).split(";", 1)[0] ?? "";
+  let good: string;
+  beforeAll(async () => {
+    good = await sessionOf(TOKEN);
+  });
 
   it("opens what its token opens, to pages of our own", async () => {
     expect((await session(good, { "sec-fetch-site": "same-origin" })).status).toBe(200);
-    expect((await session("__Host-headgate-session=wrong-token-0123456789")).status).toBe(401);
-    expect((await session(`headgate-session=${TOKEN}`)).status).toBe(401);
+    expect((await session(await sessionOf("wrong-token-0123456789"))).status).toBe(401);
+    expect((await session(good.replace("__Host-", ""))).status).toBe(401);
+  });
+
+  it("is no bare token, and none from 12 hours ago", async () => {
+    expect((await session(`__Host-headgate-session=${TOKEN}`)).status).toBe(401);
+    expect((await session(await sessionOf(TOKEN, Date.now() - 12 * 3_600_000))).status).toBe(401);
   });
 
   it("opens nothing to another site's page, nor to a form", async () => {

@@ -4,6 +4,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
 import type { QueueSnapshot } from "../../../src/limits/protocol.ts";
 import type { TenantQueue } from "../../../src/limits/object/tenant-queue.ts";
+import { directoryClient, directoryStub } from "../tenants/directory-access.ts";
 import { asAdmitted, askOf, asRefused, settlementOf } from "../../support/builders/admission.ts";
 
 const ONE_SLOT = { concurrency: 1, maxDepth: 100 };
@@ -16,8 +17,10 @@ function newQueue(): DurableObjectStub<TenantQueue> {
 }
 
 /** A socket that watches, and the samples it has got. */
-async function watch(stub: DurableObjectStub<TenantQueue>) {
-  const response = await stub.fetch("https://queue/live", { headers: { upgrade: "websocket" } });
+async function watch(stub: DurableObjectStub<TenantQueue>, actor = "admin") {
+  const response = await stub.fetch(`https://queue/live?actor=${actor}`, {
+    headers: { upgrade: "websocket" },
+  });
   const socket = response.webSocket;
   if (socket === null) throw new Error(`no socket: ${response.status}`);
   const samples: QueueSnapshot[] = [];
@@ -64,6 +67,61 @@ describe("the live view", () => {
 
   test("is refused to whom does not ask for a WebSocket", async () => {
     expect((await newQueue().fetch("https://queue/live")).status).toBe(426);
+  });
+});
+
+describe("a watcher whose admin token ends", () => {
+  const { tokens } = directoryClient();
+  const newToken = (expiresAt?: Date) =>
+    tokens.create({ name: "t", role: "viewer", ...(expiresAt && { expiresAt: expiresAt.toISOString() }) });
+
+  /** As if the sockets' tokens had been looked at long ago. */
+  const age = (stub: DurableObjectStub<TenantQueue>): Promise<void> =>
+    runInDurableObject(stub, (_, state) => {
+      for (const socket of state.getWebSockets()) {
+        // The live view has attached it.
+        const attached = socket.deserializeAttachment() as object;
+        socket.serializeAttachment({ ...attached, checkedAt: 0 });
+      }
+    });
+
+  /** Resolves with the code that the gateway closes the socket with. */
+  const closeOf = ({ socket }: { readonly socket: WebSocket }): Promise<number> =>
+    new Promise((resolve) => socket.addEventListener("close", ({ code }) => resolve(code)));
+
+  test("is closed in place of the next sample; who watches with other tokens goes on", async () => {
+    const stub = newQueue();
+    const [revoked, valid] = [await newToken(), await newToken()];
+    const first = await watch(stub, revoked.id);
+    const others = [await watch(stub, valid.id), await watch(stub, "admin")];
+    await vi.waitFor(() => expect(first.samples).toHaveLength(1));
+    await age(stub);
+    const admitted = asAdmitted(await stub.admit(askOf("a", { limits: ONE_SLOT })));
+    await vi.waitFor(() => expect(first.samples.at(-1)).toMatchObject({ leases: 1 }), 3000);
+    await tokens.delete(revoked.id);
+    await age(stub);
+    const closed = closeOf(first);
+    await stub.settle([settlementOf(admitted, "a")]);
+    expect(await closed).toBe(1008);
+    expect(first.samples.at(-1)).toMatchObject({ leases: 1 });
+    for (const { samples, socket } of others) {
+      await vi.waitFor(() => expect(samples.at(-1)).toMatchObject({ leases: 0 }), 3000);
+      socket.close();
+    }
+  });
+
+  test("is closed when the token expires, also after the object's sleep", async () => {
+    const stub = newQueue();
+    const { id } = await newToken(new Date(Date.now() + 500));
+    const watcher = await watch(stub, id);
+    await vi.waitFor(() => expect(watcher.samples).toHaveLength(1));
+    await vi.waitFor(async () => expect(await directoryStub().isTokenValid(id)).toBe(false), 3000);
+    await age(stub);
+    await evictDurableObject(stub);
+    const closed = closeOf(watcher);
+    await stub.admit(askOf("a", { limits: ONE_SLOT }));
+    expect(await closed).toBe(1008);
+    expect(watcher.samples).toHaveLength(1);
   });
 });
 

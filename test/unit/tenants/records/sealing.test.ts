@@ -1,6 +1,7 @@
 /** Secrets at rest: sealed under one key and one place, masked for show, opened for use. */
 import { describe, expect, it } from "vitest";
-import { REGISTERED_KINDS } from "../../../../src/providers/registry.ts";
+import { providerOf, REGISTERED_KINDS } from "../../../../src/providers/registry.ts";
+import { audienceOfProvider } from "../../../../src/tenants/records/audience.ts";
 import { createRecordOpener } from "../../../../src/tenants/records/open-records.ts";
 import { parseProvider, parseTenant } from "../../../../src/tenants/records/parse-record.ts";
 import { viewProvider, viewTenant } from "../../../../src/tenants/records/record-views.ts";
@@ -40,6 +41,17 @@ function bundleOf(parts: Partial<TenantBundle>): TenantBundle {
   return { id: "acme", version: 1, cacheEpoch: 0, tenant, keys: [], providers: {}, routes: {}, ...parts };
 }
 
+/** Nonce, ciphertext and tag in base64, as earlier versions sealed: with this additional data. */
+async function sealedAs(text: string, bound: string): Promise<string> {
+  const nonce = new Uint8Array(12).fill(5);
+  const bytes = (from: string) => new TextEncoder().encode(from);
+  const raw = Uint8Array.from(atob(MASTER_KEY), (character) => character.charCodeAt(0));
+  const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt"]);
+  const algorithm = { name: "AES-GCM", iv: nonce, additionalData: bytes(bound) };
+  const sealed = await crypto.subtle.encrypt(algorithm, key, bytes(text));
+  return btoa(String.fromCharCode(...nonce, ...new Uint8Array(sealed)));
+}
+
 describe("a sealed secret", () => {
   it("opens to the same text", async () => {
     const sealed = await sealSecret(SECRET, PLACE, [MASTER_KEY]);
@@ -52,7 +64,7 @@ describe("a sealed secret", () => {
       await sealSecret(SECRET, PLACE, [MASTER_KEY]),
     ];
     const [version, keyId, body = ""] = one.split(".");
-    expect([version, keyId]).toEqual(["v2", expect.stringMatching(/^[0-9a-f]{8}$/)]);
+    expect([version, keyId]).toEqual(["v3", expect.stringMatching(/^[0-9a-f]{8}$/)]);
     expect(atob(body)).toHaveLength(12 + SECRET.length + 16);
     expect(one.slice(0, 28)).not.toBe(two.slice(0, 28));
     expect(atob(body)).not.toContain("canary");
@@ -98,22 +110,21 @@ describe("a sealed secret", () => {
   });
 
   it("of the form before key ids is still read, under either key", async () => {
-    const nonce = new Uint8Array(12).fill(5);
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    const raw = Uint8Array.from(atob(MASTER_KEY), (character) => character.charCodeAt(0));
-    const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt"]);
-    const additionalData = bytes("acme/provider.apiKey/openai");
-    const sealed = await crypto.subtle.encrypt(
-      { name: "AES-GCM", iv: nonce, additionalData },
-      key,
-      bytes(SECRET),
-    );
-    const old = btoa(String.fromCharCode(...nonce, ...new Uint8Array(sealed)));
+    const old = await sealedAs(SECRET, "acme/provider.apiKey/openai");
     expect(await openSecret(old, PLACE, [MASTER_KEY])).toBe(SECRET);
     expect(await openSecret(old, PLACE, [OTHER_KEY, MASTER_KEY])).toBe(SECRET);
     await expect(openSecret(old, { ...PLACE, name: "x" }, [MASTER_KEY])).rejects.toMatchObject({
       code: "unavailable",
     });
+  });
+
+  it("of the form before host options is still read, and one of today is not as such", async () => {
+    const inRegion = { ...PLACE, audience: `${PLACE.audience} region=eu-west-1` };
+    const old = await sealedAs(SECRET, '["acme","provider.apiKey","openai","openai default"]');
+    const [, keyId, today] = (await sealSecret(SECRET, PLACE, [MASTER_KEY])).split(".");
+    expect(await openSecret(`v2.${keyId}.${old}`, inRegion, [MASTER_KEY])).toBe(SECRET);
+    for (const moved of [`v2.${keyId}.${today}`, `v3.${keyId}.${today}`, `v3.${keyId}.${old}`])
+      await expect(openSecret(moved, inRegion, [MASTER_KEY])).rejects.toMatchObject({ code: "unavailable" });
   });
 
   it("needs MASTER_KEY, and says so", async () => {
@@ -172,6 +183,39 @@ describe("a provider's secrets", () => {
     await expect(store(headersOnly, before, LOCAL_RULES)).rejects.toMatchObject({
       details: { param: "headers.x-org" },
     });
+  });
+
+  it.each([
+    ["bedrock", { region: "eu-west-1" }, { region: "us-east-1" }],
+    ["bedrock", {}, { region: "us-east-1" }],
+    ["bedrock", { region: "eu-west-1", accessKeyId: "AKIA0123456789" }, { accessKeyId: "AKIA0123456789" }],
+    ["vertex", { project: "p", location: "europe-west4" }, { project: "p", location: "global" }],
+    ["vertex", { project: "p" }, { project: "p", location: "us" }],
+  ])("are not kept for another host that %s makes of its options: %j, then %j", async (kind, then, now) => {
+    const before = await store({ ...BODY, kind, options: then });
+    const view = { ...viewProvider("openai", before), options: now };
+    await expect(store(view, before)).rejects.toMatchObject({ details: { param: "apiKey" } });
+    expect((await store({ ...view, options: then }, before)).apiKey).toEqual(before.apiKey);
+  });
+
+  it("have an audience of their own for each host that any kind can make of its options", () => {
+    const names = ["region", "location", "accountId", "project", "deployment", "apiVersion", "resource"];
+    for (const kind of REGISTERED_KINDS) {
+      const { defaultBaseUrl = "https://own.example", baseUrlOf } = providerOf(kind);
+      const account = { name: "a", kind, baseUrl: defaultBaseUrl, headers: {}, propagateTrace: false };
+      const hosts = new Map<string, string>();
+      for (const name of ["", ...names])
+        for (const value of ["eu-west-1", "us-east5", "us", "global"]) {
+          const options = name === "" ? {} : { [name]: value };
+          const url = baseUrlOf === undefined ? defaultBaseUrl : baseUrlOf({ ...account, options });
+          const audience = audienceOfProvider({ kind, options });
+          // A binding has no address, and gets no credential.
+          if (url === undefined) continue;
+          const { origin } = new URL(url);
+          expect(hosts.get(audience) ?? origin, `${kind} ${JSON.stringify(options)}`).toBe(origin);
+          hosts.set(audience, origin);
+        }
+    }
   });
 
   it("are kept when only the path or another field changes", async () => {
