@@ -37,7 +37,7 @@ export function forwarded(path: string, operation: Operation): (c: Context<AppEn
     const { call, deps, hold } = openCall(c, chat, options);
     const answer = await forward(call, { path, ...asked.forwarding }, deps);
     if (typeof answer.body !== "string") hold();
-    return new Response(answer.body, {
+    return new Response(answer.bytes ?? answer.body, {
       headers: { "content-type": answer.contentType, "cache-control": "no-store" },
     });
   };

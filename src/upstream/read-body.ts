@@ -14,8 +14,17 @@ import { type ByteSource, readAsTheyCome, readInBursts } from "./stream-reader.t
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** A body of known length is ready when its head is sent: this much of it must come within each idle limit. */
 const MIN_BYTES_PER_IDLE = 64 * 1024;
+/** A body of known length and at least this size is kept as it came: below it, two reads cost more than a second encoding. */
+const MIN_KEPT_BYTES = 16 * 1024;
 /** Error bodies are read this far; the rest is never needed. */
 const MAX_ERROR_BYTES = 64 * 1024;
+
+/** A body that was read whole. */
+export interface WholeBody {
+  readonly text: string;
+  /** `text` in UTF-8, to be passed on without being encoded again; only of a large body, and not to be written to. */
+  readonly bytes?: Uint8Array<ArrayBuffer>;
+}
 
 /**
  * A whole answer. `idleMs` limits the gaps between its pieces, or 64 KB of a body whose length the head names; the time to
@@ -27,14 +36,15 @@ export async function readBody(
   call: UpstreamCall,
   idleMs: number,
   hold: (bytes: number) => void,
-): Promise<string> {
+): Promise<WholeBody> {
   let text = "";
   try {
     const bytes = knownBytes(call.response.headers);
     if (bytes !== undefined && bytes <= MAX_ANSWER_BYTES) {
       hold(bytes);
       call.arm("slow_body", idleMs * Math.max(1, Math.ceil(bytes / MIN_BYTES_PER_IDLE)));
-      return await call.response.text();
+      if (bytes < MIN_KEPT_BYTES) return { text: await call.response.text() };
+      return decodeWhole(new Uint8Array(await call.response.arrayBuffer()));
     }
     // The head is the first byte of an answer that was given a limit for it.
     if (call.hasFirstByteLimit) call.arm("idle", idleMs);
@@ -42,7 +52,7 @@ export async function readBody(
       hold(taken);
       text += piece;
     });
-    if (isWhole) return text;
+    if (isWhole) return { text };
   } catch (thrown) {
     // `hold` refused the bytes: the upstream must stop, and the client gets what was thrown.
     if (thrown instanceof GatewayError) call.abort("memory");
@@ -51,6 +61,15 @@ export async function readBody(
     call.release();
   }
   throw new GatewayError("upstream_malformed", `'${call.name}' sent an answer of more than 64 MB.`);
+}
+
+const BYTE_ORDER_MARK = 0xef;
+
+/** Bytes that are not the text's own, since some of them could not be read or mark their order, are not kept. */
+function decodeWhole(bytes: Uint8Array<ArrayBuffer>): WholeBody {
+  const text = new TextDecoder().decode(bytes);
+  const isText = bytes[0] !== BYTE_ORDER_MARK && !text.includes("\u{FFFD}");
+  return isText ? { text, bytes } : { text };
 }
 
 /** The provider's reading of a bad status, from as much of its body as arrives in time; ends the call. */

@@ -10,7 +10,7 @@ import type { Span } from "../../telemetry/trace/trace.ts";
 import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
 import type { UpstreamReport } from "../../schema/upstream-report.ts";
-import { readBody } from "../../upstream/read-body.ts";
+import { readBody, type WholeBody } from "../../upstream/read-body.ts";
 
 const MIN_LET_GO_CHARS = 65_536;
 /** Where the clients' wires have the conversation: most of a large body. */
@@ -42,7 +42,7 @@ export function readHeld(
   { attempts: { call, deps } }: AnswerContext,
   upstreamCall: UpstreamCall,
   idleMs: number,
-) {
+): Promise<WholeBody> {
   return readBody(upstreamCall, idleMs, (bytes) => deps.bodies.holdAnswer(call.holder, bytes));
 }
 

@@ -12,6 +12,7 @@ import type { ForwardExchange, NativeExchange } from "../attempts/exchange.ts";
 import type { Answered, RelayEnd } from "../ended.ts";
 import type { GatewayError } from "../../errors.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
+import { encodeText } from "../../bytes/digest.ts";
 import { scrubCredentials, secretsOf } from "../../wires/scrub-credentials.ts";
 import { headersToClient } from "../../upstream/native-headers.ts";
 import type { StreamReport } from "../../upstream/stream.ts";
@@ -53,10 +54,13 @@ export async function passThrough(
   }
   if (!isNative && contentType.startsWith("application/json")) {
     // A whole, so that the response's head can name its cost.
-    const body = await readHeld(context, upstreamCall, idleMs);
+    const { text: body, bytes } = await readHeld(context, upstreamCall, idleMs);
     call.facts.firstByteAt = deps.now();
-    inspector?.push(new TextEncoder().encode(body));
-    return { generation: { ...head, body }, ended: relayEnd(context, status, inspector) };
+    inspector?.push(bytes ?? encodeText(body));
+    return {
+      generation: { ...head, body, ...(bytes !== undefined && { bytes }) },
+      ended: relayEnd(context, status, inspector),
+    };
   }
   call.facts.firstByteAt = deps.now();
   const { body, done } = relayBody(upstreamCall, {
@@ -79,7 +83,7 @@ async function readRefusal(
   contentType: string,
   idleMs: number,
 ): Promise<string> {
-  const body = await readHeld(context, upstreamCall, idleMs);
+  const { text: body } = await readHeld(context, upstreamCall, idleMs);
   if (!TEXT.test(contentType)) return "";
   return scrubCredentials(body.slice(0, MAX_REFUSAL_CHARS), secretsOf(context.target.account));
 }

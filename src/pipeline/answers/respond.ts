@@ -16,6 +16,7 @@ import type { Answered } from "../ended.ts";
 import { GatewayError } from "../../errors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
+import type { WholeBody } from "../../upstream/read-body.ts";
 import { parseJson } from "../../json/exact.ts";
 
 const JSON_TYPE = "application/json";
@@ -55,7 +56,8 @@ async function answerWhole(
   const { call, deps } = attempts;
   const received = await readHeld(context, upstreamCall, idleMs);
   const isEvents = isEventStream(upstreamCall);
-  const { answer, choices = [], format } = read(context, received, exchange, upstreamCall.name, isEvents);
+  const { name } = upstreamCall;
+  const { answer, choices = [], format } = read(context, received.text, exchange, name, isEvents);
   deps.content?.note(call, span.ref, () => choices);
   // Before the claim: an answer that comes too late costs as much.
   const bill = billAnswer(context, answer, countUsage(call.chat, answer, false), false);
@@ -67,9 +69,10 @@ async function answerWhole(
     status: upstreamCall.response.status,
     reported: reportedOf(context),
   });
-  const body = exchange.isSameWire && !isEvents ? received : formatSpanned(context, format);
+  const isAsReceived = exchange.isSameWire && !isEvents;
+  const whole = isAsReceived ? received : { text: formatSpanned(context, format) };
   return {
-    generation: toGeneration(body, exchange, call.chat),
+    generation: toGeneration(whole, exchange, call.chat),
     ended: {
       kind: "whole",
       answer,
@@ -77,7 +80,7 @@ async function answerWhole(
       target: turn.target.label,
       span: span.ref,
       durationMs: deps.now() - startedAt,
-      body,
+      body: whole.text,
     },
   };
 }
@@ -98,13 +101,14 @@ function read(
 
 /** The whole answer as the client asked for it. */
 function toGeneration(
-  body: string,
+  { text, bytes }: WholeBody,
   exchange: ChatExchange | EmbeddingExchange,
   chat: ChatRequest,
 ): Answered["generation"] {
-  if (exchange.kind !== "chat" || !chat.stream) return { contentType: JSON_TYPE, body };
+  if (exchange.kind !== "chat" || !chat.stream)
+    return { contentType: JSON_TYPE, body: text, ...(bytes !== undefined && { bytes }) };
   const { clientWire } = exchange;
-  return { contentType: clientWire.streamType(chat), body: clientWire.streamFromWhole(body, chat) };
+  return { contentType: clientWire.streamType(chat), body: clientWire.streamFromWhole(text, chat) };
 }
 
 function formatSpanned(context: AnswerContext, format: () => string): string {
@@ -123,7 +127,7 @@ async function readCount(
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Answered> {
-  const body = await readHeld(context, upstreamCall, idleMs);
+  const { text: body } = await readHeld(context, upstreamCall, idleMs);
   endAttempt(context.span, { status: upstreamCall.response.status });
   exchange.read(body);
   return { generation: { contentType: JSON_TYPE, body }, ended: { kind: "count" } };

@@ -63,7 +63,7 @@ export async function embedEach(
   );
   const byPlace = new Map(missing.map((place, at) => [place, fresh[at] ?? ""]));
   return {
-    ...generation,
+    contentType: generation.contentType,
     body: batch.join(singles.map((_, at) => entries[at]?.body ?? byPlace.get(at) ?? "")),
   };
 }

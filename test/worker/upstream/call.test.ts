@@ -352,7 +352,8 @@ describe("a provider inside the Worker", () => {
       },
     });
     const attempt = await calling;
-    expect(await readBody(attempt, IDLE_MS, () => {})).toContain("Hello");
+    const { text } = await readBody(attempt, IDLE_MS, () => {});
+    expect(text).toContain("Hello");
     expect(upstream.calls).toEqual([]);
     const [[request, context] = []] = seen;
     expect(request?.url).toBe("https://up.example/v1/chat/completions");
