@@ -48,6 +48,8 @@ export const ACCESS: AccessTable = {
 
   "GET /admin/traces": "list",
   "GET /admin/traces/:traceId": "list",
+  "GET /admin/usage": "observe",
+  "GET /admin/tenants/:tenant/usage": "inspect",
   "GET /admin/export": "observe",
   "GET /admin/tenants/:tenant/export": "inspect",
   "POST /admin/tenants/:tenant/destinations/:name/test": "manage",

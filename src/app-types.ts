@@ -6,7 +6,9 @@ import type { DirectoryApi, Writer } from "./tenants/directory/directory-api.ts"
 import type { Settings } from "./config.ts";
 import type { UnqueuedRate } from "./limits/isolate/unqueued-rate.ts";
 import type { SharedTimer } from "./runtime/shared-timer.ts";
+import type { QueueClient } from "./limits/isolate/queue-client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
+import type { UsageReader } from "./limits/isolate/usage-reader.ts";
 import type { RequestFacts } from "./pipeline/request-facts.ts";
 import type { ProbeReport } from "./telemetry/export/destination-probe.ts";
 import type { ExportStatus } from "./telemetry/export/export-counters.ts";
@@ -31,6 +33,10 @@ export interface Services {
   readonly traces: TraceReader;
   readonly metrics: MetricsReader;
   readonly queueOf: (tenantId: string) => Pick<QueueRpc, "snapshot" | "raiseLimits" | "drain" | "fetch">;
+  /** Rows of a tenant's usage, or of each tenant's. Throws `invalid_request` where there are too many tenants. */
+  readonly readUsage: UsageReader;
+  /** Counts a request without a lease in its tenant's usage. */
+  readonly noteUsage: QueueClient["note"];
   /** The pipeline's ports for one request of one tenant. */
   readonly depsFor: (
     bundle: TenantBundle,

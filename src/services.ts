@@ -16,6 +16,7 @@ import { createModelRunner } from "./upstream/model-binding.ts";
 import { createUnqueuedRate } from "./limits/isolate/unqueued-rate.ts";
 import { createQueueClient } from "./limits/isolate/queue-client.ts";
 import type { QueueRpc } from "./limits/protocol.ts";
+import { createUsageReader } from "./limits/isolate/usage-reader.ts";
 import { findPrice, isPriced } from "./pricing/prices.ts";
 import { providerOf, REGISTERED_KINDS } from "./providers/registry.ts";
 import { createContentRecorder } from "./telemetry/content/content.ts";
@@ -200,6 +201,12 @@ export function createServices(env: Env): IsolateServices {
       flush: () => meter.flush(),
     }),
     queueOf: queueStub,
+    noteUsage: queue.note,
+    readUsage: createUsageReader({
+      listTenantIds: () => listTenantIds(directory()),
+      flush: (tenantId, defer) => queue.forTenant(tenantId, defer).flush(),
+      queueOf: queueStub,
+    }),
     depsFor,
     exportStatusOf: (tenantId) =>
       exporter.status(tenantId).catch((cause: unknown) => {

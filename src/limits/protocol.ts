@@ -8,6 +8,7 @@ import type { CircuitUpdate } from "../targets/circuit.ts";
 import type { CircuitStatus, OpenCircuit } from "../targets/circuit-entry.ts";
 import type { Cooldown } from "../targets/cooldowns.ts";
 import type { EarlierTurn, PromptTurn } from "../targets/prompt-turns.ts";
+import type { UsageAsk, UsageCell, UsageRow } from "./usage-protocol.ts";
 import type { Retention } from "../telemetry/store/stored-trace.ts";
 
 /** A request's place in the tenant's queue; `batch` yields to `interactive`. */
@@ -88,6 +89,7 @@ export interface Expense {
   readonly part?: "embedding";
   readonly keyId: string;
   readonly costMicroUsd: number;
+  readonly usage?: readonly UsageCell[];
 }
 
 /** Which request uses a prefetched lease. */
@@ -109,6 +111,8 @@ export interface Settlement {
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly costMicroUsd: number;
+  /** What the request adds to the tenant's usage. */
+  readonly usage?: readonly UsageCell[];
 }
 
 /** The numbers behind one `x-ratelimit-…-requests` triple. */
@@ -286,6 +290,7 @@ export interface QueueRpc {
   configVersion(): Promise<number>;
   /** An answer that may have left something in a vendor's prompt cache; gives the answer before it. */
   notePrompt(turn: PromptTurn): Promise<EarlierTurn | undefined>;
+  usage(ask: UsageAsk): Promise<readonly UsageRow[] | undefined>;
   /** Puts limits in force for a time, over the records'; 0 seconds ends it. */
   raiseLimits(limits: Partial<Limits>, forMs: number): Promise<QueueSnapshot>;
   /** Refuses new requests for a time; those that wait are admitted as usual (`finish`) or refused (`drop`). 0 ends it. */

@@ -15,6 +15,7 @@ import {
   type RequestFacts,
   rootAttributes,
 } from "../pipeline/request-facts.ts";
+import { usageOf } from "../pipeline/usage.ts";
 import type { SpanAttributes } from "../telemetry/trace/attributes.ts";
 import type { IsolateServices } from "../services.ts";
 import { SharedTimer } from "../runtime/shared-timer.ts";
@@ -70,6 +71,11 @@ export function requestScope(ports: ScopePorts): MiddlewareHandler<AppEnv> {
       trace.root.set(rootAttributes(facts));
       trace.root.end();
       scope.timer.end();
+      const caller = callerOf(c);
+      if (caller !== undefined && !facts.isCounted && c.req.method === "POST")
+        services.noteUsage(caller.bundle, requestId, usageOf(facts), (work) =>
+          c.executionCtx.waitUntil(work),
+        );
       services.bodies.release(facts);
     };
     const scope: RequestScope = {

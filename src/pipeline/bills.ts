@@ -5,6 +5,8 @@ import { USAGE_DETAILS, type TokenUsage } from "../schema/chat.ts";
 export interface Bill {
   /** The attempt's number: each attempt has one bill, its last. */
   readonly attempt: number;
+  /** `account/model`. */
+  readonly target: string;
   readonly usage: TokenUsage;
   readonly isEstimate: boolean;
   /** The upstream's count could not be true. */
@@ -17,6 +19,8 @@ export interface Bill {
   readonly missing: readonly string[];
   /** Another attempt's answer was the request's. */
   readonly isLost: boolean;
+  /** The attempt gave no whole answer. */
+  readonly isFailed?: true;
 }
 
 /** In micro-US-dollars: what has a known price. */

@@ -12,6 +12,7 @@ import type { HeldLease } from "./held-lease.ts";
 import type { BareCall, Deps } from "./ports.ts";
 import { detectCacheFall } from "./prompt-cache/detect.ts";
 import type { SettleOutcome } from "../limits/protocol.ts";
+import { usageOf } from "./usage.ts";
 import { alertAttributes, outcomeOf, type Outcome } from "./request-facts.ts";
 import type { StreamReport } from "../upstream/stream.ts";
 
@@ -103,7 +104,10 @@ function settle(call: BareCall, held: HeldLease, outcome: SettleOutcome, deps: D
   const costMicroUsd = billedMicroUsd(facts.bills ?? []);
   if (!lease) {
     // Let through without the queue's knowledge: what it cost is booked all the same, as soon as the queue is back.
-    if (costMicroUsd > 0) deps.queue.spend({ requestId: call.requestId, keyId: call.key.id, costMicroUsd });
+    if (costMicroUsd > 0) {
+      const usage = usageOf(facts);
+      deps.queue.spend({ requestId: call.requestId, keyId: call.key.id, costMicroUsd, usage });
+    }
     return;
   }
   const { inputTokens = 0, outputTokens = 0 } = facts.usage ?? {};
@@ -123,6 +127,7 @@ function settle(call: BareCall, held: HeldLease, outcome: SettleOutcome, deps: D
     inputTokens,
     outputTokens,
     costMicroUsd,
+    usage: usageOf(facts),
   };
   if (canDeferSettle) {
     void deps.queue.settle(settlement, true);

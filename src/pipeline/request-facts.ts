@@ -35,6 +35,10 @@ export interface RequestFacts {
   routeId?: string;
   isStream?: boolean;
   session?: string;
+  /** Hashed: usage.ts. */
+  endUser?: string;
+  /** Its tenant's usage has the request. */
+  isCounted?: boolean;
   metadata?: Readonly<Record<string, string>>;
   cache?: CacheStatus;
   /** How a hit was found. */

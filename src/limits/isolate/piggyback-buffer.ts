@@ -14,6 +14,8 @@ import {
   type ObjectState,
   type Settlement,
 } from "../protocol.ts";
+import type { UsageCell } from "../usage-protocol.ts";
+import { addCells, type UsageCells } from "../usage/usage-cells.ts";
 
 /** Longer than the oldest checkpoint that may miss the end of a lease. */
 const REMEMBERED_MS = 15_000;
@@ -52,6 +54,8 @@ export interface PiggybackBuffer {
   giveBack(leaseIds: readonly string[]): void;
   /** Money spent outside any lease. */
   spend(expense: Expense): void;
+  /** What a request without a lease adds to the tenant's usage: added up until it is sent. */
+  note(requestId: string, usage: readonly UsageCell[]): void;
   /** Everything in the buffer; what is taken must be delivered or put back. */
   take(): Piggyback;
   putBack(piggyback: Piggyback): void;
@@ -83,6 +87,8 @@ export function createPiggybackBuffer(): PiggybackBuffer {
   let cooldowns: { readonly target: string; readonly until: number }[] = [];
   let circuits: readonly DatedUpdate[] = NO_UPDATES;
   let expenses: Expense[] = [];
+  let noted: UsageCells = new Map();
+  let notedId = "";
   let sent: Sent[] = [];
   /** How much of what was sent the object has saved, as far as is known. */
   let saved = 0;
@@ -94,7 +100,7 @@ export function createPiggybackBuffer(): PiggybackBuffer {
 
   return {
     get isEmpty() {
-      return sizeOf({ settles, starts, unused, cooldowns, circuits, expenses }) === 0;
+      return noted.size === 0 && sizeOf({ settles, starts, unused, cooldowns, circuits, expenses }) === 0;
     },
     get isUrgent() {
       return circuits.some(({ updates }) => isUrgent(updates));
@@ -113,7 +119,16 @@ export function createPiggybackBuffer(): PiggybackBuffer {
     learn: (updates, now) => void (circuits = [...circuits, { updates, at: now }].slice(-MAX_HEALTH)),
     giveBack: (leaseIds) => void unused.push(...leaseIds),
     spend: (expense) => void expenses.push(expense),
+    note(requestId, usage) {
+      if (noted.size === 0) notedId = requestId;
+      addCells(noted, usage);
+    },
     take() {
+      if (noted.size > 0) {
+        // The first request's id makes that of the sum: it is recorded once.
+        expenses.push({ requestId: `${notedId} usage`, keyId: "", costMicroUsd: 0, usage: [...noted] });
+        noted = new Map();
+      }
       const piggyback = { settles, starts, unused, cooldowns, circuits, expenses };
       settles = [];
       starts = [];
@@ -171,9 +186,12 @@ function keepBounded(
     ...expenses.slice(0, Math.max(0, expenses.length - MAX_KEPT)),
   ];
   const byKey = new Map<string, Expense>();
-  for (const { requestId, keyId, costMicroUsd } of beyond) {
-    const sum = (byKey.get(keyId)?.costMicroUsd ?? 0) + costMicroUsd;
-    byKey.set(keyId, { requestId: `${requestId}+`, keyId, costMicroUsd: sum });
+  for (const { requestId, keyId, costMicroUsd, usage = [] } of beyond) {
+    const known = byKey.get(keyId);
+    const cells: UsageCells = new Map();
+    addCells(cells, [...(known?.usage ?? []), ...usage]);
+    const sum = (known?.costMicroUsd ?? 0) + costMicroUsd;
+    byKey.set(keyId, { requestId: `${requestId}+`, keyId, costMicroUsd: sum, usage: [...cells] });
   }
   return { settles: settles.slice(-MAX_KEPT), expenses: [...byKey.values(), ...expenses.slice(-MAX_KEPT)] };
 }

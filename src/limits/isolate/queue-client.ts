@@ -23,6 +23,7 @@ import {
   type WaitRecord,
 } from "../protocol.ts";
 import { alertsOf, cancelled, NO_ALERTS, NOTHING_USED } from "./queue-replies.ts";
+import { createUsageNotes, type NoteUsage } from "./usage-notes.ts";
 import { createQueueCall, QueueUnreachable } from "./queue-call.ts";
 import {
   orTimeout,
@@ -79,6 +80,8 @@ export interface TenantQueueClient {
   cancel(requestId: string, held?: HeldLease): Promise<void>;
   /** Renews a lease until the returned function is called. */
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
+  /** Sends what is to be sent. Never throws. */
+  flush(): Promise<void>;
   readonly targets: SharedTargets;
 }
 
@@ -90,6 +93,8 @@ export interface QueueClient {
     generation?: number,
     startHeartbeat?: StartTimer,
   ): TenantQueueClient;
+  /** Counts a request without a lease in its tenant's usage; sent with the isolate's next call, or within seconds. */
+  readonly note: NoteUsage;
 }
 
 /** One for all requests of an isolate; holds no I/O of any of them. */
@@ -148,10 +153,10 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       defer(new Promise<void>((resolve) => startTimer(LATE_MS, resolve)).then(sendAll));
     }
 
+    /** What could not be sent is put back, for another sender. */
     async function sendAll(): Promise<void> {
       state.senderSince = -Infinity;
       buffer.giveBack(prefetched.takeUnused(now()));
-      // What could not be sent is put back, for another sender.
       if (!buffer.isEmpty) await send().catch(() => {});
       if (prefetched.hasOpen) sendSoon();
     }
@@ -277,6 +282,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       cancel,
       keepAlive: ({ id }, hooks = {}) =>
         state.heartbeats.start(id, { now, startTimer: startHeartbeat, renew }, hooks),
+      flush: sendAll,
       targets: {
         concurrency,
         circuits: circuitsFor(state.circuits, {
@@ -289,5 +295,5 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     };
   }
 
-  return { forTenant };
+  return { forTenant, note: createUsageNotes({ stateOf, forTenant, now, startTimer }) };
 }

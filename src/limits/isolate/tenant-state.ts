@@ -25,6 +25,8 @@ export interface TenantState {
   epoch: number;
   /** Since when a request is going to send the buffer; -Infinity while none is. */
   senderSince: number;
+  /** Since when a request is going to send what was noted of the usage; -Infinity while none is. */
+  noterSince: number;
 }
 
 /** The state of a tenant by its id and generation, made if it is new. */
@@ -50,6 +52,7 @@ export function createTenantStates(now: () => number): (tenantId: string, genera
       generation,
       epoch: 0,
       senderSince: -Infinity,
+      noterSince: -Infinity,
     };
     // What was kept of a deleted tenant is dropped with it: the money that a restarted object might miss is not the new one's.
     // A request of a tenant that was deleted meanwhile gets a state of its own.

@@ -12,9 +12,12 @@ import type { Change, CheckpointPolicy } from "./checkpoint-policy.ts";
 import type { Reservations } from "./reservations.ts";
 import type { KeyTable } from "./keys.ts";
 import { tokenOf, type LeaseTable } from "./lease-table.ts";
-import { RESEND_WINDOW_MS, type Expense, type Settlement } from "../protocol.ts";
+import { RESEND_WINDOW_MS, type Expense, type ObjectState, type Settlement } from "../protocol.ts";
 import { createRecentIds, type RecentIds, type SeenId } from "../../runtime/recent-ids.ts";
 import { recordSpend, takeBackSpend } from "../usage/spend.ts";
+import type { UsageBook } from "../usage/usage-book.ts";
+import { cellOf } from "../usage/usage-cells.ts";
+import type { UsageCell } from "../usage-protocol.ts";
 
 /** Expired leases whose record was not fetched yet; those beyond leave none. */
 const MAX_ABANDONED = 1000;
@@ -39,6 +42,7 @@ export interface SettlerDeps {
   readonly byRequest: Map<string, QueueEntry>;
   readonly ended: RecentIds;
   readonly alerts: Pick<BudgetAlerts, "spent">;
+  readonly usage: Pick<UsageBook, "add">;
   /** What the checkpoint that the object began with knows of it. */
   readonly recorded: Recorded;
   /** A slot is free again; `wasFull`: others may have lacked it. */
@@ -60,7 +64,7 @@ export interface Settler {
   takeAbandoned(): readonly QueueEntry[];
   recorded(now: number): Recorded;
   /** How often money was recorded, over all lives of the object, and how often as of the last checkpoint. */
-  readonly ledger: { readonly count: number; readonly saved: number };
+  known(): ObjectState["ledger"];
   /** Whether money was recorded since the last checkpoint. */
   readonly hasUnsaved: boolean;
   noteSaved(): void;
@@ -69,7 +73,8 @@ export interface Settler {
 }
 
 export function createSettler(deps: SettlerDeps): Settler {
-  const { tenant, keys, leases, reservations, orphaned, checkpointPolicy, byRequest, ended, alerts } = deps;
+  const { tenant, keys, leases, reservations, orphaned, checkpointPolicy, byRequest, ended, alerts, usage } =
+    deps;
   const spenders = createRecentIds(RESEND_WINDOW_MS, deps.recorded.spenders);
   let abandoned: QueueEntry[] = [];
   const ledger = { count: deps.recorded.count, saved: deps.recorded.count };
@@ -77,18 +82,24 @@ export function createSettler(deps: SettlerDeps): Settler {
 
   /** A request whose Worker died may have cost as much; what it did cost is not known. */
   function book(entry: QueueEntry, now: number): void {
+    const { requestId, flow } = entry;
     const costMicroUsd = Math.round(entry.costMicroUsd);
-    if (costMicroUsd === 0) return;
     entry.booked = { microUsd: costMicroUsd, at: now };
-    recordCost({ requestId: entry.requestId, keyId: entry.flow.id, costMicroUsd }, now);
+    recordCost(
+      { requestId, keyId: flow.id, costMicroUsd, usage: unknownUsage(flow.id, 1, costMicroUsd) },
+      now,
+    );
   }
 
   function unbook(entry: QueueEntry, now: number): void {
     const { booked, flow } = entry;
     if (booked === undefined) return;
     entry.booked = undefined;
-    takeBackSpend(spendOf(tenant), booked.microUsd, booked.at);
-    takeBackSpend(spendOf(flow.allowance), booked.microUsd, booked.at);
+    usage.add(unknownUsage(flow.id, -1, booked.microUsd), booked.at);
+    if (booked.microUsd > 0) {
+      takeBackSpend(spendOf(tenant), booked.microUsd, booked.at);
+      takeBackSpend(spendOf(flow.allowance), booked.microUsd, booked.at);
+    }
     noteMoney(now);
   }
 
@@ -96,8 +107,12 @@ export function createSettler(deps: SettlerDeps): Settler {
     checkpointPolicy.mark(isLight(tenant, now) ? whenLight : "usage");
   }
 
-  function recordCost({ requestId, keyId, costMicroUsd }: Expense, now: number): void {
-    if (!(costMicroUsd > 0)) return;
+  function recordCost({ requestId, keyId, costMicroUsd, usage: used }: Expense, now: number): void {
+    if (used !== undefined) usage.add(used, now);
+    if (!(costMicroUsd > 0)) {
+      if (used !== undefined) noteMoney(now);
+      return;
+    }
     const { allowance } = keys.find(keyId, now);
     recordSpend(spendOf(tenant), costMicroUsd, now);
     recordSpend(spendOf(allowance), costMicroUsd, now);
@@ -148,7 +163,7 @@ export function createSettler(deps: SettlerDeps): Settler {
       else if (!entry.isAdopted && entry.requestId !== requestId) return;
       if (entry.lease?.departure !== undefined) return abandon(entry, now);
       if (!entry.isAdopted) reservations.settle(entry, inputTokens, outputTokens, now);
-      if (settlement.costMicroUsd > 0) recordCost(settlement, now);
+      if (settlement.costMicroUsd > 0 || settlement.usage !== undefined) recordCost(settlement, now);
       else if (entry.costMicroUsd > 0) noteMoney(now);
       orphaned.noteSettled(token);
       end(entry, now);
@@ -181,7 +196,7 @@ export function createSettler(deps: SettlerDeps): Settler {
       const recent = spenders.entries(now);
       return { count: ledger.count, spenders: recent.length > 0 ? recent : undefined };
     },
-    ledger,
+    known: () => (ledger.count === 0 ? undefined : { ...ledger }),
     get hasUnsaved() {
       return ledger.count > ledger.saved;
     },
@@ -193,4 +208,10 @@ export function createSettler(deps: SettlerDeps): Settler {
       ledger.saved = savedBefore;
     },
   };
+}
+
+/** A request whose Worker died: it failed, and cost what it had reserved. `times` is -1 to take that back. */
+function unknownUsage(keyId: string, times: 1 | -1, microUsd: number): readonly UsageCell[] {
+  const cost = times * microUsd;
+  return [[cellOf("main", keyId, "", "", ""), [times, times, 0, 0, 0, 0, 0, 0, 0, cost, 0, cost]]];
 }

@@ -28,10 +28,11 @@ export function abandonedTrace(entry: QueueEntry, tenantId: string, now: number)
       "gateway.queue.wait_ms": Math.max(0, (lease?.goAt ?? arrivedAt) - arrivedAt),
       "gateway.queue.depth": entry.depth,
       ...(heldBy !== undefined && { "gateway.queue.limit": heldBy }),
-      ...(booked !== undefined && {
-        "gateway.cost.usd": usd(booked.microUsd),
-        "gateway.usage.source": "estimate",
-      }),
+      ...(booked !== undefined &&
+        booked.microUsd > 0 && {
+          "gateway.cost.usd": usd(booked.microUsd),
+          "gateway.usage.source": "estimate",
+        }),
       "error.type": "abandoned",
     },
     events: [],

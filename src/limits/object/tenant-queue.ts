@@ -27,6 +27,9 @@ import { createPromptTurnsStore, type PromptTurnsStore } from "./prompt-turns-st
 import { createSaveSchedule, type SaveSchedule } from "./save-schedule.ts";
 import { createSteadyClock } from "./steady-clock.ts";
 import type { EarlierTurn, PromptTurn } from "../../targets/prompt-turns.ts";
+import { createUsageRows } from "./usage-rows.ts";
+import { createUsageBook, type UsageBook, type UsageTable } from "../usage/usage-book.ts";
+import type { UsageAsk, UsageRow } from "../usage-protocol.ts";
 import { startRealTimer } from "../../runtime/waits.ts";
 
 const CONFIG_KEY = "config";
@@ -56,6 +59,8 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
   readonly #rows: CheckpointRows;
   readonly #saves: SaveSchedule;
   readonly #prompts: PromptTurnsStore;
+  readonly #usageRows: UsageTable;
+  readonly #usage: UsageBook;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -65,7 +70,9 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     const config = ctx.storage.kv.get<Config>(CONFIG_KEY);
     this.#now = createSteadyClock(() => Date.now(), checkpoint?.at);
     const now = this.#now();
-    this.#machine = createQueueMachine(now, checkpoint);
+    this.#usageRows = createUsageRows(ctx.storage.sql);
+    this.#usage = createUsageBook(this.#usageRows.read("live", "", 0, Infinity));
+    this.#machine = createQueueMachine(now, checkpoint, this.#usage);
     this.#saves = createSaveSchedule({
       machine: this.#machine,
       now: this.#now,
@@ -145,6 +152,10 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
 
   async notePrompt(turn: PromptTurn): Promise<EarlierTurn | undefined> {
     return this.#prompts.note(turn, this.#now());
+  }
+
+  async usage(ask: UsageAsk): Promise<readonly UsageRow[] | undefined> {
+    return this.#usage.read(this.#usageRows, ask, this.#now());
   }
 
   async raiseLimits(limits: Partial<Limits>, forMs: number): Promise<QueueSnapshot> {
@@ -239,7 +250,12 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
 
   #save(now: number): void {
     try {
-      this.#rows.write(this.#machine.checkpoint(now));
+      const checkpoint = this.#machine.checkpoint(now);
+      this.ctx.storage.transactionSync(() => {
+        this.#rows.write(checkpoint);
+        this.#usage.save(this.#usageRows, now);
+      });
+      this.#usage.noteSaved(now);
       this.#prompts.save(now);
     } catch (thrown) {
       // What was to be saved stays due, and the next save tries again; the answer that caused this one is still right.

@@ -25,7 +25,6 @@ import type {
   AdmissionRequest,
   IsolateUpdates,
   Limits,
-  ObjectState,
   QueueSnapshot,
   RenewReply,
   SettleReply,
@@ -38,6 +37,7 @@ import { createRefusals } from "./refusals.ts";
 import { createOperatorOverrides } from "./operator-overrides.ts";
 import type { Retention } from "../../telemetry/store/stored-trace.ts";
 import { createScheduler, type WakeUp } from "./scheduler.ts";
+import { createUsageBook, type UsageBook } from "../usage/usage-book.ts";
 import { createWaitQueue } from "./wait-queue.ts";
 
 export interface QueueMachine {
@@ -83,8 +83,12 @@ export interface QueueMachine {
   configVersion(): number;
 }
 
-/** A tenant's queue, empty or as a checkpoint left it. */
-export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): QueueMachine {
+/** A tenant's queue, empty or as a checkpoint left it; `usage` gets what requests add to it. */
+export function createQueueMachine(
+  startedAt: number,
+  checkpoint?: Checkpoint,
+  usage: Pick<UsageBook, "add"> = createUsageBook(),
+): QueueMachine {
   const tenant = createAllowance();
   const keys = createKeyTable();
   const epoch = firstToken(startedAt, checkpoint?.lastToken ?? 0);
@@ -92,7 +96,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
   const overrides = createOperatorOverrides(tenant.limits);
   const cooldowns = createCooldowns();
   const circuits = createSharedCircuits();
-  const context = { tenant, epoch, cooldowns, circuits: circuits.breakers, ledger: ledgerOf };
+  const context = { tenant, epoch, cooldowns, circuits: circuits.breakers, ledger: () => settler.known() };
   const orphaned = createOrphanedLeases({
     startedAt,
     lastToken: checkpoint?.lastToken ?? 0,
@@ -117,6 +121,7 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
     checkpointPolicy,
     byRequest,
     ended,
+    usage,
     recorded: { count: checkpoint?.recorded ?? 0, spenders: checkpoint?.spenders },
     onFree(entry, wasFull, now) {
       if (queue.size > 0) scheduler.pump(now, wasFull && entry.traceId !== "" ? spanRefOf(entry) : undefined);
@@ -141,11 +146,6 @@ export function createQueueMachine(startedAt: number, checkpoint?: Checkpoint): 
       if (entry.requestId !== "") byRequest.set(entry.requestId, entry);
 
   const holders = createLeaseHolders({ state, leaseGrants, checkpointPolicy, byRequest, settler });
-
-  function ledgerOf(): ObjectState["ledger"] {
-    const { count, saved } = settler.ledger;
-    return count === 0 ? undefined : { count, saved };
-  }
 
   function admit(ask: AdmissionRequest, now: number): AdmissionReply | undefined {
     if (ask.settles.length > 0 || ask.updates !== undefined) take(ask.settles, ask.updates, now);

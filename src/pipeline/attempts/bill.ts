@@ -58,14 +58,16 @@ export function billFailure(
 ): Bill | undefined {
   const { call, deps } = billed.attempts;
   const { bills = [] } = call.facts;
+  // A client that left has what it paid for.
+  const isFailed = error.code !== "client_disconnected";
   const at = bills.findIndex(({ attempt }) => attempt === billed.turn.number);
   const earlier = bills[at];
-  if (earlier !== undefined) return (bills[at] = { ...earlier, isLost });
+  if (earlier !== undefined) return (bills[at] = { ...earlier, isLost, ...(isFailed && { isFailed }) });
   const isGenerating = GENERATING.has(exchange.kind) || (exchange.kind === "native" && isReadCall(call.chat));
   if (!isGenerating || !owesPrompt(error, progress, deps.now())) return undefined;
   // Media is made to its end, even for a client that has left: it is owed by the piece.
   const inputTokens = call.chat.media === undefined ? promptTokens(call.chat) : 0;
-  return bill(billed, {}, { usage: { inputTokens, outputTokens: 0 }, isEstimate: true }, isLost);
+  return bill(billed, {}, { usage: { inputTokens, outputTokens: 0 }, isEstimate: true }, isLost, isFailed);
 }
 
 const GENERATING: ReadonlySet<Exchange["kind"]> = new Set(["chat", "embeddings", "forward"]);
@@ -94,6 +96,7 @@ function bill(
   { model: answered, media: report }: Pick<AnswerSummary, "model" | "media">,
   counted: CountedUsage,
   isLost: boolean,
+  isFailed = false,
 ): Bill {
   const { media } = call.chat;
   const found = lookUpPrice(call.bundle, { accountName: account.name, model }, deps, answered, media);
@@ -101,6 +104,7 @@ function bill(
   const billed = isSilent || !found ? undefined : billedPrice(found, usage, account, answered ?? model);
   const made: Bill = {
     attempt: turn.number,
+    target: turn.target.label,
     usage,
     isEstimate,
     ...(counted.isRefused === true && { isCountRefused: true }),
@@ -108,6 +112,7 @@ function bill(
     basis: billed && found?.basis,
     missing: billed?.missing ?? [`model:${account.name}/${model}`],
     isLost,
+    ...(isFailed && { isFailed }),
   };
   (call.facts.bills ??= []).push(made);
   return made;

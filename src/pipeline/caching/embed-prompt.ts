@@ -7,7 +7,7 @@ import { endAttempt } from "../attempts/attempt-span.ts";
 import { tryOnce } from "../attempts/attempt.ts";
 import { recordBills } from "../attempts/bill.ts";
 import { isRefusedUnpriced } from "../budget.ts";
-import { billedMicroUsd } from "../bills.ts";
+import { type Bill, billedMicroUsd } from "../bills.ts";
 import type { AttemptContext, OpenExchange } from "../attempts/attempt-context.ts";
 import { normalise, type Vector } from "../../cache/vectors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
@@ -23,9 +23,14 @@ import { withDeadline } from "../../runtime/waits.ts";
 import type { SemanticSettings } from "../../tenants/records/route-record.ts";
 
 export type Embedded =
-  | { readonly vector: Vector; readonly costMicroUsd: number }
+  | { readonly vector: Vector; readonly costMicroUsd: number; readonly bills?: readonly Bill[] | undefined }
   /** Why there is none: `gateway.cache.reason`. */
-  | { readonly vector?: undefined; readonly costMicroUsd: number; readonly reason: string };
+  | {
+      readonly vector?: undefined;
+      readonly costMicroUsd: number;
+      readonly bills?: readonly Bill[] | undefined;
+      readonly reason: string;
+    };
 
 /** How much longer a call is waited for that its time limit should have ended. */
 const STRAGGLER_MS = 50;
@@ -81,7 +86,10 @@ export async function embedPrompt(
     return none(reasonOf(tried.error));
   }
   const vector = normalise(values);
-  return vector === undefined ? { reason: "embedding_empty", costMicroUsd } : { vector, costMicroUsd };
+  const { bills } = facts;
+  return vector === undefined
+    ? { reason: "embedding_empty", costMicroUsd, bills }
+    : { vector, costMicroUsd, bills };
 }
 
 function none(reason: string): Embedded {

@@ -11,9 +11,10 @@ import type { NearestAnswer, NearestEntry } from "../../cache/semantic-protocol.
 import { semanticScope } from "../../cache/semantic-scope.ts";
 import type { CacheStore } from "../../cache/store.ts";
 import type { Vector } from "../../cache/vectors.ts";
-import { embedPrompt } from "./embed-prompt.ts";
+import { type Embedded, embedPrompt } from "./embed-prompt.ts";
 import type { Call, Deps, Generation } from "../ports.ts";
 import { usd } from "../../pricing/cost.ts";
+import { usageOfBills } from "../usage.ts";
 import type { Plan } from "../../routing/plan.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
 import { withDeadline } from "../../runtime/waits.ts";
@@ -85,7 +86,7 @@ async function find(
     semanticScope(keyInputOf(call, plan), cut.rest, settings, ownerOf(call)),
     embedPrompt(call, cut.text, settings, deadlineAt, span, deps),
   ]);
-  recordEmbedding(call, embedded.costMicroUsd, deps);
+  recordEmbedding(call, embedded, deps);
   if (embedded.vector === undefined) {
     span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": embedded.reason });
     return { cacheStore };
@@ -100,11 +101,16 @@ async function find(
 }
 
 /** The money is spent whatever becomes of the request, so it can't wait for a settlement. */
-function recordEmbedding({ facts, requestId, key }: Call, costMicroUsd: number, deps: Deps): void {
+function recordEmbedding(
+  { facts, requestId, key }: Call,
+  { costMicroUsd, bills }: Embedded,
+  deps: Deps,
+): void {
   if (!(costMicroUsd > 0)) return;
   facts.embeddingMicroUsd = costMicroUsd;
   facts.costUsd = usd(costMicroUsd);
-  deps.queue.spend({ requestId, part: "embedding", keyId: key.id, costMicroUsd });
+  const usage = usageOfBills(facts, bills ?? []);
+  deps.queue.spend({ requestId, part: "embedding", keyId: key.id, costMicroUsd, usage });
 }
 
 /** For an embedding that came just in time: it is paid for, so it is used. */

@@ -180,6 +180,8 @@ export const WALKED: readonly WalkedRoute[] = [
   manage("POST", `${TENANT}/queue/drain`, 200, { forSeconds: 0 }),
   list("GET", "/traces", 200),
   list("GET", "/traces/:traceId", 404),
+  observe("GET", "/usage", 200),
+  inspect("GET", `${TENANT}/usage`, 200),
   observe("GET", "/export", 200),
   inspect("GET", `${TENANT}/export`, 200),
   manage("POST", `${TENANT}/destinations/:name/test`, 404),

@@ -67,6 +67,7 @@ function expectSettledInVain(
       inputTokens,
       outputTokens: 0,
       costMicroUsd: inputTokens * MICRO_USD_PER_INPUT_TOKEN,
+      usage: expect.any(Array),
     },
   ]);
   expect(gateway.queue.heartbeats).toBe(0);

@@ -147,6 +147,7 @@ describe("a request whose meaning was asked before", () => {
       part: "embedding",
       keyId: "key-1",
       costMicroUsd: EMBEDDING_MICRO_USD,
+      usage: [["main\t\tb\tembed-1\tchat", [0, 0, 0, 0, 100, 0, 0, 0, 0, EMBEDDING_MICRO_USD, 0, 0]]],
     };
     expect(miss.queue.expenses).toEqual([expense]);
     expect(hit.queue.expenses).toEqual([expense]);

@@ -4,8 +4,9 @@ import { sampleTrace } from "../../../src/telemetry/metrics/sample-trace.ts";
 import { summarize } from "../../../src/telemetry/trace/summary.ts";
 import { formatTraceparent } from "../../../src/telemetry/trace/traceparent.ts";
 import type { FinishedSpan, FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
+import { USAGE_SUMS, type UsageSum } from "../../../src/limits/usage/usage-cells.ts";
 import type { VendorCall } from "./vendor.ts";
-import { type Asked, type Case, type Counts, type Played, PRICE } from "./world.ts";
+import { type Asked, type Case, type Counts, KEY_ID, type Played, PRICE } from "./world.ts";
 
 const MICRO = 1_000_000;
 const CHARS_PER_TOKEN = 4;
@@ -104,7 +105,7 @@ export function faultsOf(
     [...died, ...requests.filter(({ diedAt }) => diedAt !== undefined)],
     object,
   );
-  faults.push(...dead.faults);
+  faults.push(...dead.faults, ...faultsOfUsage(given, { requests, died, ...counts }));
   for (const { requestId, admission, trace } of requests) {
     const told = object.told.get(admission?.requestId ?? requestId);
     if (told !== undefined && told.microUsd !== rootCostOf(trace))
@@ -123,6 +124,48 @@ export function faultsOf(
       !spans.has(traceparent) && !died.some(({ traceId }) => traceparent.includes(traceId)),
   ).length;
   if (unseen > 0) faults.push(`${unseen} calls have no span`);
+  return faults;
+}
+
+/** Usage is the ledger, whatever becomes of the object; and the requests, where no isolate dies. */
+function faultsOfUsage(
+  { deaths }: Case,
+  { requests, died, usage, ledgerMicroUsd }: Pick<Counts, "requests" | "died" | "usage" | "ledgerMicroUsd">,
+): readonly string[] {
+  const faults: string[] = [];
+  const check = (name: string, found: number, expected: number): void => {
+    if (found !== expected) faults.push(`usage's ${name}: ${found}, not ${expected}`);
+  };
+  const sumBy = (dimension: string, sum: UsageSum): number =>
+    [...usage(dimension).values()].reduce((all, sums) => all + (sums[USAGE_SUMS.indexOf(sum)] ?? 0), 0);
+  for (const dimension of ["total", "main", "key", "provider", "model", "route"])
+    check(`cost by ${dimension}`, Math.round(sumBy(dimension, "costUsd")), ledgerMicroUsd);
+  const keys = [...usage("key").keys()];
+  if (keys.some((key) => key !== KEY_ID)) faults.push(`usage has the keys ${keys.join()}`);
+  const counted = sumBy("total", "requests");
+  if (counted > requests.length + died.length) faults.push(`usage has ${counted} requests`);
+  if (deaths.length > 0) return faults;
+  check("requests", counted, requests.length);
+  const sumOf = (read: (root: FinishedSpan) => unknown): number =>
+    requests.reduce((all, { trace }) => all + Number(read(trace.root) ?? 0), 0);
+  check(
+    "input tokens",
+    sumBy("total", "inputTokens"),
+    sumOf((root) => root.attributes["gen_ai.usage.input_tokens"]),
+  );
+  check(
+    "output tokens",
+    sumBy("total", "outputTokens"),
+    sumOf((root) => root.attributes["gen_ai.usage.output_tokens"]),
+  );
+  const hasOutcome =
+    (outcomes: readonly string[]) =>
+    (root: FinishedSpan): boolean =>
+      outcomes.includes(String(root.attributes["gateway.outcome"]));
+  check("errors", sumBy("total", "errors"), sumOf(hasOutcome(["upstream_error", "gateway_error"])));
+  check("refusals", sumBy("total", "refused"), sumOf(hasOutcome(["rejected"])));
+  for (const { trace } of requests)
+    if (trace.root.attributes["gateway.outcome"] === undefined) faults.push("a request has no outcome");
   return faults;
 }
 

@@ -1,5 +1,5 @@
 // Whatever becomes of a request, all who keep count say one number: the vendor's bill, the attempts' spans, the root span, the
-// response's header, the trace list, the metrics and the tenant's ledger. What no vendor has said is an estimate, and marked as one.
+// response's header, the trace list, the metrics, the tenant's ledger and its usage. What no vendor has said is an estimate, and marked as one.
 import fc, { type Arbitrary } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { deathCases, objectCases, quietCases, worstCases } from "./cases.ts";

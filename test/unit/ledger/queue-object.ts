@@ -3,6 +3,9 @@
 import { abandonedTrace } from "../../../src/limits/object/abandoned.ts";
 import { createSaveSchedule, type SaveSchedule } from "../../../src/limits/object/save-schedule.ts";
 import { createQueueMachine, type QueueMachine } from "../../../src/limits/queue/queue-machine.ts";
+import { addCells, type UsageCells } from "../../../src/limits/usage/usage-cells.ts";
+import { cellsOf, createUsageBook, type UsageBook } from "../../../src/limits/usage/usage-book.ts";
+import { createUsageTable } from "../../support/fakes/usage-table.ts";
 import type { AdmissionReply, Expense, QueueRpc, QueueSnapshot } from "../../../src/limits/protocol.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import type { VirtualTime } from "../../support/fakes/virtual-time.ts";
@@ -18,6 +21,8 @@ export interface QueueObject {
   /** Lets no call through for so long. */
   cutOff(forMs: number): void;
   snapshot(): QueueSnapshot;
+  /** The tenant's usage of all time, by the values of a dimension. */
+  usage(dimension: string): UsageCells;
   /** Costs that reached the object, by request. */
   readonly told: ReadonlyMap<string, Told>;
   /** What it has recorded of requests whose leases ran out. */
@@ -33,6 +38,7 @@ export interface Told {
 /** What is in memory while the object runs. */
 interface Life {
   readonly machine: QueueMachine;
+  readonly usage: UsageBook;
   readonly saves: SaveSchedule;
   readonly open: Map<string, PromiseWithResolvers<AdmissionReply>>;
   /** Calls and timers that keep it awake. */
@@ -44,6 +50,7 @@ interface Life {
 /** `sleepsAfterMs`: without a call or timer for so long it is put to sleep; undefined: never. */
 export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | undefined): QueueObject {
   let life: Life | undefined;
+  const table = createUsageTable();
   let saved: string | undefined;
   let alarmAt: number | undefined;
   let cutOffUntil = 0;
@@ -53,9 +60,15 @@ export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | und
   function awake(): Life {
     if (life !== undefined) return life;
     // Written and read as text, as by storage.
-    const machine = createQueueMachine(time.now(), saved === undefined ? undefined : JSON.parse(saved));
+    const usage = createUsageBook(table.read("live", "", 0, Infinity));
+    const machine = createQueueMachine(
+      time.now(),
+      saved === undefined ? undefined : JSON.parse(saved),
+      usage,
+    );
     const born: Life = {
       machine,
+      usage,
       saves: createSaveSchedule({
         machine,
         now: time.now,
@@ -63,6 +76,8 @@ export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | und
         write(now) {
           pass("saved");
           saved = JSON.stringify(machine.checkpoint(now));
+          usage.save(table, now);
+          usage.noteSaved(now);
           planAlarm(machine, now);
         },
       }),
@@ -199,6 +214,12 @@ export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | und
     },
     cutOff: (forMs) => void (cutOffUntil = time.now() + forMs),
     snapshot: () => awake().machine.snapshot(time.now()),
+    usage(dimension) {
+      const all: UsageCells = new Map();
+      const ask = { dimension, fromAt: 0, untilAt: time.now() + 1, interval: "total" } as const;
+      for (const { text } of awake().usage.read(table, ask, time.now()) ?? []) addCells(all, cellsOf(text));
+      return all;
+    },
     told,
     abandoned,
   };

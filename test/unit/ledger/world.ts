@@ -6,7 +6,9 @@ import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import { openAiEmbeddings } from "../../../src/wires/openai-embeddings/client-wire.ts";
 import { openAiResponses } from "../../../src/wires/openai-responses/client-wire.ts";
 import { createQueueClient } from "../../../src/limits/isolate/queue-client.ts";
-import { factHeaders } from "../../../src/pipeline/request-facts.ts";
+import { factHeaders, outcomeOf } from "../../../src/pipeline/request-facts.ts";
+import { usageOf } from "../../../src/pipeline/usage.ts";
+import { toGatewayError } from "../../../src/errors.ts";
 import type { TenantBundle } from "../../../src/tenants/records/records.ts";
 import type { StartTimer } from "../../../src/runtime/waits.ts";
 import { createMeasuredTargets } from "../../../src/targets/targets.ts";
@@ -85,11 +87,14 @@ export interface Counts {
   readonly calls: readonly VendorCall[];
   readonly object: Pick<QueueObject, "told" | "abandoned">;
   readonly ledgerMicroUsd: number;
+  /** The tenant's usage by the values of a dimension. */
+  readonly usage: QueueObject["usage"];
   readonly reservedMicroUsd: number;
   readonly openLeases: number;
 }
 
-const START_AT = Date.UTC(2026, 10, 25, 10);
+/** Close to the end of an hour: usage is kept by the hour. */
+const START_AT = Date.UTC(2026, 10, 25, 10, 59, 56);
 const TOTAL_MS = 20_000;
 /** All requests are over by then, and so is everything that is sent late. */
 const END_MS = 300_000;
@@ -105,6 +110,8 @@ const SWEEP: RequestCase = {
   maxAttempts: 1,
   firstByteMs: 10_000,
 };
+/** Of the tenant's only key: fake-tenant.ts. */
+export const KEY_ID = "key-1";
 const PROMPT = "How does the fox jump over the dog?";
 
 export async function play(given: Case): Promise<Counts> {
@@ -188,6 +195,9 @@ async function playIn(
       },
     });
 
+    // As the middleware does.
+    gateway.facts.keyId = KEY_ID;
+
     async function live(): Promise<Omit<Played, keyof Asked>> {
       let headers: Played["headers"];
       let error: unknown;
@@ -200,7 +210,11 @@ async function playIn(
       }
       // Work may bring more work.
       for (let done = 0; done < work.length; done += 1) await work[done];
-      return { trace: await gateway.finish(), headers, error };
+      if (error !== undefined) gateway.facts.outcome ??= outcomeOf(toGatewayError(error));
+      const trace = await gateway.finish();
+      if (!gateway.facts.isCounted)
+        client.note({ id: "acme" }, requestId, usageOf(gateway.facts), (promise) => void work.push(promise));
+      return { trace, headers, error };
     }
 
     const ended = await Promise.race([isolate.death, live()]);
@@ -218,6 +232,7 @@ async function playIn(
     died: ended.filter((one) => !("trace" in one)),
     calls: vendor.calls,
     object,
+    usage: object.usage,
     ledgerMicroUsd: Math.round(spentUsd.month * MICRO),
     reservedMicroUsd: Math.round(spentUsd.reserved * MICRO),
     openLeases: holding.length,

@@ -28,6 +28,7 @@ const COUNTS = Object.entries(USAGE).filter(([name]) => name !== "tier" && name 
 
 const billOf = (usage: TokenUsage, attempt = 1): Bill => ({
   attempt,
+  target: "openai/gpt",
   usage,
   isEstimate: false,
   costMicroUsd: 1,

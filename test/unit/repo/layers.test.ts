@@ -33,7 +33,12 @@ const LAYERS: readonly (readonly string[])[] = [
   ["src/limits/object/", "src/limits/isolate/"],
   ["src/limits/queue/"],
   ["src/limits/leases/", "src/limits/usage/"],
-  ["src/limits/structures/", "src/limits/protocol.ts", "src/limits/budget-protocol.ts"],
+  [
+    "src/limits/structures/",
+    "src/limits/protocol.ts",
+    "src/limits/budget-protocol.ts",
+    "src/limits/usage-protocol.ts",
+  ],
   ["src/routing/"],
   ["src/targets/"],
   ["src/upstream/"],
