@@ -50,6 +50,8 @@ export const ACCESS: AccessTable = {
   "GET /admin/traces/:traceId": "list",
   "GET /admin/usage": "observe",
   "GET /admin/tenants/:tenant/usage": "inspect",
+  "GET /admin/tenants/:tenant/sessions": "inspect",
+  "GET /admin/tenants/:tenant/sessions/:session{.+}": "inspect",
   "GET /admin/export": "observe",
   "GET /admin/tenants/:tenant/export": "inspect",
   "POST /admin/tenants/:tenant/destinations/:name/test": "manage",

@@ -8,6 +8,7 @@ import { adminMasterKeys } from "./master-keys.ts";
 import { adminProviders } from "./providers.ts";
 import { adminQueue } from "./queue.ts";
 import { adminRoutes } from "./routes.ts";
+import { adminSessions } from "./sessions.ts";
 import { adminSession } from "./session.ts";
 import { adminTenants } from "./tenants.ts";
 import { adminTokens } from "./tokens.ts";
@@ -24,6 +25,7 @@ export const ADMIN_ROUTERS = [
   adminDryRun,
   adminQueue,
   adminTraces,
+  adminSessions,
   adminUsage,
   adminExport,
   adminAudit,

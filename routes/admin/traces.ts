@@ -9,6 +9,7 @@ import { GatewayError } from "../../src/errors.ts";
 import { joinResourceSpans } from "../../src/telemetry/otlp/otlp.ts";
 import { markTenants, readResourceSpans } from "../../src/telemetry/otlp/otlp-read.ts";
 import type { TraceSummary } from "../../src/telemetry/trace/summary.ts";
+import { drawTraceList } from "../../src/telemetry/waterfall/trace-list.ts";
 import { formatCursor, parseTraceQuery } from "../../src/telemetry/store/trace-query.ts";
 import {
   DEFAULT_WIDTH,
@@ -23,6 +24,7 @@ export const adminTraces = createRouter()
   .get("/traces", async (c) => {
     const query = parseTraceQuery(new URL(c.req.url).searchParams, c.var.services.now());
     const { items, cursor } = await tracesOf(c).search(query);
+    if (wantsText(c.req.header("accept"))) return c.text(drawTraceList(items));
     return c.json({
       items: items.map(toListItem),
       cursor: cursor === undefined ? null : formatCursor(cursor),
@@ -51,9 +53,14 @@ export const adminTraces = createRouter()
   });
 
 /** src/docs/admin-api.md, "Trace list item"; null where the request has no such value. */
-function toListItem(summary: TraceSummary) {
-  // `isError` is there to be filtered by; undefined members are not written.
-  return { ...summary, startedAt: new Date(summary.startedAt).toISOString(), isError: undefined };
+export function toListItem(summary: TraceSummary) {
+  // `isError` and `isData` are there to be filtered by; undefined members are not written.
+  return {
+    ...summary,
+    startedAt: new Date(summary.startedAt).toISOString(),
+    isError: undefined,
+    isData: undefined,
+  };
 }
 
 /** Whether plain text is named, and JSON is not named before it; a wildcard means JSON. */

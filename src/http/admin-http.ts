@@ -77,7 +77,7 @@ export function readTenantFilter(c: Context<AppEnv>): string | undefined {
 }
 
 /** The trace store as the caller may read it: a tenant's role asks the store of its tenant and no other. */
-export function tracesOf(c: Context<AppEnv>): TraceReader {
+export function tracesOf(c: Context<AppEnv>): Pick<TraceReader, "search" | "get"> {
   const { traces } = c.get("services");
   return {
     search: (query) => traces.search({ ...query, tenant: ownTenant(c, query.tenant) }),

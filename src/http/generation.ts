@@ -6,7 +6,7 @@ import { cacheDirective } from "../cache/policy.ts";
 import type { ClientWire, ClientEmbeddingWire, RequestContext } from "../wires/client-wire.ts";
 import { createRequestReader } from "../wires/known-requests.ts";
 import { generate } from "../gateway.ts";
-import { endUserOf } from "../pipeline/usage.ts";
+import { endUserIn, hashEndUser } from "../pipeline/usage.ts";
 import { readRequestOptions } from "../pipeline/request-options.ts";
 import { holdFor, openCall } from "./open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, readBodyText } from "./read-body.ts";
@@ -43,8 +43,8 @@ export async function answerGeneration(
       createdAtSeconds: Math.floor(scope.facts.startedAt / MS_PER_SECOND),
     },
   };
-  const endUser = await endUserOf(caller.bundle.id, chat.body);
-  if (endUser !== undefined) scope.facts.endUser = endUser;
+  const endUser = options.endUser ?? endUserIn(chat.body);
+  if (endUser !== undefined) scope.facts.endUser = await hashEndUser(caller.bundle.id, endUser);
   const { call, deps, hold } = openCall(c, chat, options);
   const answer = await generate(Object.assign(call, { clientWire, cache }), deps);
   if (typeof answer.body !== "string") hold();

@@ -232,6 +232,7 @@ export function rootAttributes(facts: RequestFacts): SpanAttributes {
     "gen_ai.request.model": facts.model,
     "gen_ai.provider.name": facts.vendor,
     "gen_ai.conversation.id": facts.session,
+    "enduser.pseudo.id": facts.endUser,
     "gateway.route.id": facts.routeId,
     "gateway.stream": facts.isStream,
     "gateway.attempt.target": facts.target,

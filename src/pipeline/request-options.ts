@@ -15,6 +15,8 @@ export interface RequestOptions {
   readonly firstByteMs?: number;
   readonly metadata: Readonly<Record<string, string>>;
   readonly session?: string;
+  /** As the client names it. */
+  readonly endUser?: string;
   readonly pin?: string;
   /** Fields that have no counterpart at the upstream are left out instead of refused. */
   readonly isLenient: boolean;
@@ -22,7 +24,7 @@ export interface RequestOptions {
 
 const MAX_METADATA_PAIRS = 8;
 const MAX_METADATA_CHARS = 256;
-const MAX_SESSION_CHARS = 256;
+const MAX_ID_CHARS = 256;
 const MAX_MS = 3_600_000;
 
 /** Throws `invalid_request` that names the header. */
@@ -34,13 +36,8 @@ export function readRequestOptions(headers: Headers): RequestOptions {
   const maxWaitMs = readMs(headers, "x-headgate-max-wait-ms", 0);
   const firstByteMs =
     readMs(headers, "x-headgate-first-byte-timeout-ms", 1) ?? readMs(headers, "x-headgate-timeout-ms", 1);
-  const session = headers.get("x-headgate-session");
-  if (session !== null && (session === "" || session.length > MAX_SESSION_CHARS)) {
-    throw wrong("x-headgate-session", `must have 1 to ${MAX_SESSION_CHARS} characters`);
-  }
-  if (session !== null && hasUnsafeCharacters(session)) {
-    throw wrong("x-headgate-session", "must not contain control or bidirectional characters");
-  }
+  const session = readId(headers, "x-headgate-session");
+  const endUser = readId(headers, "x-headgate-end-user");
   const pin = headers.get("x-headgate-target");
   return {
     lane: priority,
@@ -48,7 +45,8 @@ export function readRequestOptions(headers: Headers): RequestOptions {
     metadata: readMetadata(headers.get("x-headgate-metadata")),
     ...(maxWaitMs !== undefined && { maxWaitMs }),
     ...(firstByteMs !== undefined && { firstByteMs }),
-    ...(session !== null && { session }),
+    ...(session !== undefined && { session }),
+    ...(endUser !== undefined && { endUser }),
     ...(pin !== null && { pin }),
   };
 }
@@ -59,6 +57,14 @@ export function labelsOf(
   { metadata }: Pick<RequestOptions, "metadata">,
 ): Readonly<Record<string, string>> {
   return key.metadata === undefined ? metadata : { ...metadata, ...key.metadata };
+}
+
+function readId(headers: Headers, name: string): string | undefined {
+  const id = headers.get(name);
+  if (id === null) return undefined;
+  if (id === "" || id.length > MAX_ID_CHARS) throw wrong(name, `must have 1 to ${MAX_ID_CHARS} characters`);
+  if (hasUnsafeCharacters(id)) throw wrong(name, "must not contain control or bidirectional characters");
+  return id;
 }
 
 function readSwitch(headers: Headers, name: string): boolean {

@@ -78,18 +78,15 @@ function labelsOf({ endUser, session, metadata }: RequestFacts): readonly string
 
 const END_USER_DIGITS = 16;
 
-/** The client's name for its end user as the gateway keeps it: the first 16 hex digits of SHA-256 of tenant and name. */
-export async function endUserOf(
-  tenantId: string,
-  body: Readonly<Record<string, unknown>>,
-): Promise<string | undefined> {
-  const { metadata } = body;
-  const inMetadata =
+/** The client's name for its end user, by a field of its request's body: OpenAI's two, or Anthropic's. */
+export function endUserIn(body: Readonly<Record<string, unknown>>): string | undefined {
+  const { user, safety_identifier: identifier, metadata } = body;
+  const nested =
     typeof metadata === "object" && metadata !== null ? Reflect.get(metadata, "user_id") : undefined;
-  const name = [body["user"], body["safety_identifier"], inMetadata].find(
-    (each) => typeof each === "string" && each !== "",
-  );
-  return name === undefined
-    ? undefined
-    : (await sha256Hex(`${tenantId}\n${String(name)}`)).slice(0, END_USER_DIGITS);
+  return [user, identifier, nested].find((each): each is string => typeof each === "string" && each !== "");
+}
+
+/** That name as the gateway keeps it: the first 16 hex digits of SHA-256 of the tenant's id, a line feed and the name. */
+export async function hashEndUser(tenantId: string, name: string): Promise<string> {
+  return (await sha256Hex(`${tenantId}\n${name}`)).slice(0, END_USER_DIGITS);
 }

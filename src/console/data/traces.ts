@@ -6,7 +6,9 @@ import { type RequestView, viewRequest } from "../model/steps.ts";
 import { getJson, listAll, type ListPage } from "./api.ts";
 
 /** A row of `GET /admin/traces`: a summary with its time as ISO 8601. */
-export type TraceItem = Omit<TraceSummary, "startedAt" | "isError"> & { readonly startedAt: string };
+export type TraceItem = Omit<TraceSummary, "startedAt" | "isError" | "isData"> & {
+  readonly startedAt: string;
+};
 
 export function listTraces(query: URLSearchParams): Promise<ListPage<TraceItem>> {
   return getJson<ListPage<TraceItem>>(`/admin/traces?${query}`);

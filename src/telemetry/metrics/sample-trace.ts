@@ -4,7 +4,13 @@
  */
 
 import type { AttributeName } from "../trace/attributes.ts";
-import { isAnswerAttempt, isAttempt, numberAttribute, textAttribute } from "../trace/summary.ts";
+import {
+  isAnswerAttempt,
+  isAttempt,
+  isOperatorCall,
+  numberAttribute,
+  textAttribute,
+} from "../trace/summary.ts";
 import type { FinishedSpan, FinishedTrace } from "../trace/trace.ts";
 import {
   GEN_AI_METRICS,
@@ -18,8 +24,6 @@ import {
 export type Measure = (instrument: InstrumentName, labels: Labels, value: number, times?: number) => void;
 
 const MS_PER_SECOND = 1000;
-/** The operator's own requests are not traffic. */
-const NOT_DATA_PLANE = /^\/(admin|jaeger)(\/|$)/;
 
 /** In place of a model's name that anyone could have made up. */
 export const UNLISTED_MODEL = "(unlisted)";
@@ -34,7 +38,7 @@ export function sampleTrace(
   isPriced: (model: string) => boolean,
 ): void {
   const { root, spans } = trace;
-  if (NOT_DATA_PLANE.test(textAttribute(root, "http.route") ?? "")) return;
+  if (isOperatorCall(root)) return;
   const isOfRoute = hasRoute(spans);
   const measure: Measure = (instrument, labels, value, times) => {
     const model = labels["gen_ai.request.model"];

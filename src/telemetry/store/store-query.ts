@@ -27,6 +27,7 @@ export function buildCondition(filters: TraceFilters, before: number): SearchQue
     bindings.push(value);
   };
   const { status, model, route, key, outcome, cache, idPart, minMs, maxMs, sinceAt, untilAt } = filters;
+  const { session, endUser, metadata = [], isDataOnly } = filters;
   add("id < ?", untilAt === undefined ? before : Math.min(before, untilAt * SLOTS_PER_MS));
   if (sinceAt !== undefined) add("id >= ?", sinceAt * SLOTS_PER_MS);
   if (status === "error") terms.push("is_error = 1");
@@ -37,7 +38,17 @@ export function buildCondition(filters: TraceFilters, before: number): SearchQue
   if (outcome !== undefined) add("outcome = ?", outcome);
   if (cache !== undefined) add("cache = ?", cache);
   if (idPart !== undefined) add("instr(trace_id || char(0) || request_id, ?) > 0", idPart.toLowerCase());
+  if (session !== undefined) add("session = ?", session);
+  if (endUser !== undefined) add("end_user = ?", endUser);
+  for (const [name, value] of metadata) add("instr(otlp, ?) > 0", attributeText(name, value));
+  // Rows of an earlier version don't know.
+  if (isDataOnly) terms.push("is_data IS NOT 0");
   if (minMs !== undefined) add("duration_ms >= ?", minMs);
   if (maxMs !== undefined) add("duration_ms <= ?", maxMs);
   return { where: terms.join(" AND "), bindings };
+}
+
+/** A label as it stands in a stored span: inside a text of JSON, its quotes would be escaped. */
+function attributeText(name: string, value: string): string {
+  return JSON.stringify({ key: `gateway.metadata.${name}`, value: { stringValue: value } });
 }

@@ -3,8 +3,8 @@
  * rows and columns, not spans.
  */
 
-import { buildCondition, SLOTS_PER_MS } from "./store-query.ts";
-import type { FoundTrace, TraceFilters, TraceRow } from "./stored-trace.ts";
+import { buildCondition, NEWEST, SLOTS_PER_MS } from "./store-query.ts";
+import type { FoundTrace, SessionSums, TraceFilters, TraceRow } from "./stored-trace.ts";
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS traces (
@@ -15,17 +15,22 @@ const SCHEMA = `
     status INTEGER, is_error INTEGER NOT NULL, outcome TEXT,
     ttfb_ms INTEGER, queue_ms INTEGER, attempts INTEGER, cache TEXT,
     input_tokens INTEGER, output_tokens INTEGER, cost_usd REAL,
-    otlp TEXT NOT NULL,
+    otlp TEXT NOT NULL, session TEXT, end_user TEXT, is_data INTEGER,
     UNIQUE (trace_id, request_id)
   )`;
 
 const SUMMARY_COLUMNS =
   "id, trace_id, request_id, started_at, duration_ms, tenant, key_id, route, model, provider, status, is_error, " +
-  "outcome, ttfb_ms, queue_ms, attempts, cache, input_tokens, output_tokens, cost_usd";
+  "outcome, ttfb_ms, queue_ms, attempts, cache, input_tokens, output_tokens, cost_usd, session, end_user, is_data";
+
+/** Columns that stores of 0.1 don't have. */
+const NEW_COLUMNS = ["session TEXT", "end_user TEXT", "is_data INTEGER"];
+
+const MICRO_USD_PER_USD = 1_000_000;
 
 const INSERT = `
   INSERT INTO traces (${SUMMARY_COLUMNS}, otlp)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (trace_id, request_id) DO NOTHING`;
 
 type SummaryColumns = {
@@ -49,6 +54,22 @@ type SummaryColumns = {
   input_tokens: number | null;
   output_tokens: number | null;
   cost_usd: number | null;
+  session: string | null;
+  end_user: string | null;
+  is_data: number | null;
+};
+
+type SessionColumns = {
+  position: number;
+  session: string;
+  started_at: number;
+  ended_at: number;
+  requests: number;
+  errors: number;
+  models: string;
+  input_tokens: number;
+  output_tokens: number;
+  cost_usd: number;
 };
 
 export class TraceTable {
@@ -60,6 +81,9 @@ export class TraceTable {
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     sql.exec(SCHEMA);
+    const names = sql.exec<{ name: string }>("SELECT name FROM pragma_table_info('traces')").toArray();
+    if (!names.some(({ name }) => name === "session"))
+      for (const column of NEW_COLUMNS) sql.exec(`ALTER TABLE traces ADD COLUMN ${column}`);
     // Counted once per life of the object, over the narrow index; from then on by what is written.
     const { n, newest } = sql
       .exec<{ n: number; newest: number | null }>("SELECT count(*) AS n, max(id) AS newest FROM traces")
@@ -96,6 +120,9 @@ export class TraceTable {
       row.inputTokens,
       row.outputTokens,
       row.costUsd,
+      row.session,
+      row.endUser,
+      row.isData ? 1 : 0,
       row.otlp,
     );
     if (rowsWritten === 0) return false;
@@ -138,6 +165,23 @@ export class TraceTable {
       .exec<SummaryColumns>(sql, ...bindings, limit)
       .toArray()
       .map(readRow);
+  }
+
+  /** A conversation is where its newest request is. */
+  sessions(filters: TraceFilters, before: number, limit: number): readonly SessionSums[] {
+    const { where, bindings } = buildCondition(filters, NEWEST);
+    const sql = `
+      SELECT session, max(id) AS position, min(started_at) AS started_at, max(started_at + duration_ms) AS ended_at,
+        count(*) AS requests, sum(is_error) AS errors,
+        json_group_array(DISTINCT model) FILTER (WHERE model IS NOT NULL) AS models,
+        coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
+        coalesce(sum(cost_usd), 0) AS cost_usd
+      FROM traces WHERE session IS NOT NULL AND ${where}
+      GROUP BY session HAVING max(id) < ? ORDER BY position DESC LIMIT ?`;
+    return this.#sql
+      .exec<SessionColumns>(sql, ...bindings, before, limit)
+      .toArray()
+      .map(readSession);
   }
 
   /** The requests of a trace, oldest first. */
@@ -190,6 +234,25 @@ function readRow(row: SummaryColumns): FoundTrace {
       inputTokens: row.input_tokens,
       outputTokens: row.output_tokens,
       costUsd: row.cost_usd,
+      session: row.session,
+      endUser: row.end_user,
+      isData: row.is_data !== 0,
     },
+  };
+}
+
+function readSession(row: SessionColumns): SessionSums {
+  return {
+    session: row.session,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    requests: row.requests,
+    errors: row.errors,
+    // Made by the query.
+    models: JSON.parse(row.models) as string[],
+    inputTokens: row.input_tokens,
+    outputTokens: row.output_tokens,
+    costUsd: Math.round(row.cost_usd * MICRO_USD_PER_USD) / MICRO_USD_PER_USD,
+    position: row.position,
   };
 }

@@ -10,6 +10,7 @@ import { TraceTable } from "./store-table.ts";
 import type {
   FoundTrace,
   Retention,
+  SessionSums,
   TraceBatch,
   TraceFilters,
   TraceRow,
@@ -59,6 +60,11 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
   async search(filters: TraceFilters, before: number, limit: number): Promise<readonly FoundTrace[]> {
     this.#unpackAll();
     return this.#table.search(filters, before, limit);
+  }
+
+  async sessions(filters: TraceFilters, before: number, limit: number): Promise<readonly SessionSums[]> {
+    this.#unpackAll();
+    return this.#table.sessions(filters, before, limit);
   }
 
   async get(traceId: string): Promise<readonly string[]> {

@@ -49,6 +49,13 @@ export interface TraceFilters {
   readonly cache?: string;
   /** A part of the trace's id or the request's, in any case. */
   readonly idPart?: string;
+  readonly session?: string;
+  /** Hashed. */
+  readonly endUser?: string;
+  /** Labels, each with its value. */
+  readonly metadata?: readonly (readonly [name: string, value: string])[];
+  /** Without operators' own calls and strangers' paths that do not exist. */
+  readonly isDataOnly?: boolean;
   readonly minMs?: number;
   readonly maxMs?: number;
   /** Ms since the epoch; from `sinceAt` on and before `untilAt`. */
@@ -63,6 +70,21 @@ export interface FoundTrace {
   readonly summary: TraceSummary;
 }
 
+/** The stored requests of one conversation, added up. Times are ms since the epoch. */
+export interface SessionSums {
+  readonly session: string;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly requests: number;
+  readonly errors: number;
+  readonly models: readonly string[];
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly costUsd: number;
+  /** The place of its newest request. */
+  readonly position: number;
+}
+
 /** One tenant's store. Idempotent by trace id and request id. */
 export interface TraceStorePort {
   append(batch: TraceBatch, retention: Retention): Promise<void>;
@@ -73,6 +95,8 @@ export interface TraceStorePort {
   add(rows: readonly TraceRow[], retention: Retention): Promise<readonly string[]>;
   /** Newest first, positions below `before` only. */
   search(filters: TraceFilters, before: number, limit: number): Promise<readonly FoundTrace[]>;
+  /** Conversations by their newest request, newest first, positions below `before` only. */
+  sessions(filters: TraceFilters, before: number, limit: number): Promise<readonly SessionSums[]>;
   /** Each stored request of a trace, oldest first, as `resourceSpans` elements. */
   get(traceId: string): Promise<readonly string[]>;
 }

@@ -21,6 +21,9 @@ const NAMES = [
   "outcome",
   "cache",
   "q",
+  "session",
+  "endUser",
+  "kind",
   "min_ms",
   "max_ms",
   "since",
@@ -44,9 +47,21 @@ export interface TraceQuery {
   readonly cursor: Cursor | undefined;
 }
 
+export interface SessionQuery {
+  readonly filters: TraceFilters;
+  readonly limit: number;
+  /** Of the position of a conversation's newest request. */
+  readonly before: number;
+}
+
+const METADATA = "metadata.";
+const METADATA_NAME = /^metadata\.[A-Za-z0-9_.-]{1,64}$/;
+
 /** Reads the parameters; throws `invalid_request` that names the first wrong one. */
 export function parseTraceQuery(parameters: URLSearchParams, now: number): TraceQuery {
-  checkNames(parameters, (name) => NAMES.some((known) => known === name), NAMES);
+  const isKnown = (name: string): boolean =>
+    NAMES.some((known) => known === name) || METADATA_NAME.test(name);
+  checkNames(parameters, isKnown, [...NAMES, "metadata.{name}"]);
   const read = <T>(name: ParameterName, parse: (text: string, name: string) => T): T | undefined => {
     const text = parameters.get(name);
     return text === null ? undefined : parse(text, name);
@@ -59,6 +74,10 @@ export function parseTraceQuery(parameters: URLSearchParams, now: number): Trace
     outcome: read("outcome", parseText),
     cache: read("cache", parseText),
     idPart: read("q", parseText),
+    session: read("session", parseText),
+    endUser: read("endUser", parseText),
+    metadata: readMetadata(parameters),
+    isDataOnly: (read("kind", parseKind) ?? "data") === "data" ? true : undefined,
     minMs: read("min_ms", parseCount),
     maxMs: read("max_ms", parseCount),
     sinceAt: read("since", (text, name) => parseTime(text, name, now)),
@@ -76,6 +95,26 @@ export function parseTraceQuery(parameters: URLSearchParams, now: number): Trace
     limit: read("limit", parseLimit) ?? DEFAULT_LIMIT,
     cursor: read("cursor", parseCursor),
   };
+}
+
+/** The parameters of a list of conversations. */
+export function parseSessionQuery(parameters: URLSearchParams, now: number): SessionQuery {
+  const names = ["since", "until", "limit", "cursor"];
+  checkNames(parameters, (name) => names.includes(name), names);
+  const { filters, limit, cursor } = parseTraceQuery(parameters, now);
+  return { filters, limit, before: cursor?.position ?? NEWEST };
+}
+
+function readMetadata(parameters: URLSearchParams): TraceFilters["metadata"] {
+  const pairs = [...parameters].filter(([name]) => name.startsWith(METADATA));
+  return pairs.length === 0
+    ? undefined
+    : pairs.map(([name, value]) => [name.slice(METADATA.length), parseText(value, name)]);
+}
+
+function parseKind(text: string, name: string): string {
+  if (text !== "data" && text !== "all") throw wrong(name, "must be data or all");
+  return text;
 }
 
 /** A cursor as opaque text for the client. */

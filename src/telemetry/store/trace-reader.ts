@@ -6,18 +6,26 @@
 import { GatewayError } from "../../errors.ts";
 import { mapInParallel } from "../../runtime/parallel.ts";
 import { NEWEST } from "./store-query.ts";
-import { UNKNOWN_TENANT, type FoundTrace, type TraceStorePort } from "./stored-trace.ts";
+import { UNKNOWN_TENANT, type FoundTrace, type SessionSums, type TraceStorePort } from "./stored-trace.ts";
 import type { TraceSummary } from "../trace/summary.ts";
-import type { Cursor, TraceQuery } from "./trace-query.ts";
+import type { Cursor, SessionQuery, TraceQuery } from "./trace-query.ts";
 
 interface TracePage {
   readonly items: readonly TraceSummary[];
   readonly cursor: Cursor | undefined;
 }
 
+interface SessionPage {
+  readonly items: readonly SessionSums[];
+  /** Where the next page begins; undefined on the last. */
+  readonly before: number | undefined;
+}
+
 export interface TraceReader {
   /** Newest first. Throws `invalid_request` when there are too many tenants to search. */
   search(query: TraceQuery): Promise<TracePage>;
+  /** A tenant's conversations, newest first. */
+  sessions(tenant: string, query: SessionQuery): Promise<SessionPage>;
   /** The stored requests of a trace as `resourceSpans` elements in JSON; of all tenants unless one is named. */
   get(traceId: string, tenant?: string): Promise<readonly string[]>;
 }
@@ -59,6 +67,12 @@ export function createTraceReader({ storeOf, listTenantIds, flush }: TraceReader
         items: items.map(({ summary }) => summary),
         cursor: hasMore ? { position: last.position, tenant: last.tenantId } : undefined,
       };
+    },
+    async sessions(tenant, { filters, limit, before }) {
+      await flush();
+      const found = await storeOf(tenant).sessions(filters, before, limit + 1);
+      const items = found.slice(0, limit);
+      return { items, before: found.length > limit ? items.at(-1)?.position : undefined };
     },
     async get(traceId, tenant) {
       await flush();

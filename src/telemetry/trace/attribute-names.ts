@@ -13,6 +13,7 @@ export const ATTRIBUTE_NAMES: readonly string[] = [
   "gen_ai.request.seed",
   "gen_ai.request.choice.count",
   "gen_ai.conversation.id",
+  "enduser.pseudo.id",
   "gen_ai.response.id",
   "gen_ai.response.model",
   "gen_ai.response.finish_reasons",

@@ -21,6 +21,8 @@ export const ATTRIBUTES = {
   "gen_ai.request.seed": "Seed the client set.",
   "gen_ai.request.choice.count": "Number of choices requested, when not 1.",
   "gen_ai.conversation.id": "The client's `x-headgate-session`; absent without one.",
+  "enduser.pseudo.id":
+    "The client's end user: 16 hex digits of SHA-256 of the tenant and the name; absent without one.",
   "gen_ai.response.id": "The upstream's id of the answer.",
   "gen_ai.response.model": "The model that answered, by the upstream's name for it.",
   "gen_ai.response.finish_reasons": "One per choice; `error` where the stream ended before its final event.",

@@ -27,9 +27,16 @@ export interface TraceSummary {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   readonly costUsd: number | null;
+  readonly session: string | null;
+  /** Hashed. */
+  readonly endUser: string | null;
+  /** Neither an operator's own call nor a path that does not exist. */
+  readonly isData: boolean;
 }
 
 const FIRST_ERROR_STATUS = 400;
+const NOT_FOUND = 404;
+const OPERATOR_ROUTE = /^\/(admin|jaeger)(\/|$)/;
 
 /** The summary of a trace; the request id of one without (a summary span) is its root's span id. */
 export function summarize({
@@ -59,7 +66,24 @@ export function summarize({
     inputTokens: numberAttribute(root, "gen_ai.usage.input_tokens"),
     outputTokens: numberAttribute(root, "gen_ai.usage.output_tokens"),
     costUsd: numberAttribute(root, "gateway.cost.usd"),
+    session: textAttribute(root, "gen_ai.conversation.id"),
+    endUser: textAttribute(root, "enduser.pseudo.id"),
+    isData: !isOperatorCall(root) && !isStray(root),
   };
+}
+
+/** Whether a request was for the admin plane: the operator's own requests are not traffic. */
+export function isOperatorCall(root: FinishedSpan): boolean {
+  return OPERATOR_ROUTE.test(textAttribute(root, "http.route") ?? "");
+}
+
+/** Whether a request without a known key was for a path that does not exist. */
+function isStray({ attributes }: FinishedSpan): boolean {
+  return (
+    attributes["http.response.status_code"] === NOT_FOUND &&
+    attributes["http.route"] === undefined &&
+    attributes["gateway.key.id"] === undefined
+  );
 }
 
 /**

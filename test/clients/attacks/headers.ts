@@ -23,6 +23,7 @@ const TO_VENDOR: readonly string[] = [
   "baggage",
   "x-headgate-metadata",
   "x-headgate-session",
+  "x-headgate-end-user",
   "proxy-authorization",
   "origin",
   "referer",

@@ -71,6 +71,7 @@ function walk({ method, path, sent = method, filled, body }: WalkedRoute, role: 
     .replace(":name", role === "own admin" ? "walked-too" : "walked")
     .replace(":traceId", "a".repeat(32))
     .replace(":service", "headgate")
+    .replace(":session{.+}", "s-1")
     .replace(":model{.+}", "own-route");
   const authorization = credentials[role];
   const headers = { ...(authorization !== "" && { authorization }), "content-type": "application/json" };

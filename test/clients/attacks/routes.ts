@@ -182,6 +182,8 @@ export const WALKED: readonly WalkedRoute[] = [
   list("GET", "/traces/:traceId", 404),
   observe("GET", "/usage", 200),
   inspect("GET", `${TENANT}/usage`, 200),
+  inspect("GET", `${TENANT}/sessions`, 200),
+  inspect("GET", `${TENANT}/sessions/:session{.+}`, 404),
   observe("GET", "/export", 200),
   inspect("GET", `${TENANT}/export`, 200),
   manage("POST", `${TENANT}/destinations/:name/test`, 404),

@@ -185,6 +185,7 @@ const HEADERS: readonly (readonly [string, readonly string[]])[] = [
   ["x-headgate-lane", ["batch", "x"]],
   ["x-headgate-lenient", ["1", "x"]],
   ["x-headgate-session", ["s", "x".repeat(1000)]],
+  ["x-headgate-end-user", ["ada", "x".repeat(1000)]],
   ["idempotency-key", ["k", "", "x".repeat(5000)]],
   ["traceparent", ["00-0-0-0", "ff-" + "a".repeat(32) + "-" + "b".repeat(16) + "-01", "x"]],
   ["if-match", ['"1"', "*", "x"]],

@@ -143,7 +143,11 @@ export const ANSWERED: readonly Scenario[] = [
       const spans = await context.trace(await context.tenant(), {
         model,
         body: { ...params, presence_penalty: 0.2 },
-        headers: { "x-headgate-session": "s-1", "x-headgate-metadata": '{"team":"blue"}' },
+        headers: {
+          "x-headgate-session": "s-1",
+          "x-headgate-metadata": '{"team":"blue"}',
+          "x-headgate-end-user": "ada",
+        },
       });
       expect(spans.find(({ name }) => name.startsWith("chat "))?.attributes).toMatchObject({
         "gen_ai.request.temperature": 1,
@@ -158,6 +162,7 @@ export const ANSWERED: readonly Scenario[] = [
       expect(spans.find(({ name }) => name === CHAT)?.attributes).toMatchObject({
         "gateway.metadata.team": "blue",
         "gen_ai.conversation.id": "s-1",
+        "enduser.pseudo.id": expect.stringMatching(/^[0-9a-f]{16}$/),
       });
       return spans;
     },

@@ -82,6 +82,7 @@ export function isolate(
       },
       add: async () => [],
       search: async () => [],
+      sessions: async () => [],
       get: async () => [],
     }),
     outboxOf: (tenantId) => ({

@@ -52,6 +52,9 @@ function row(requestId: string, about: Partial<TraceRow> = {}): TraceRow {
     inputTokens: 512,
     outputTokens: 118,
     costUsd: 0.0011,
+    session: null,
+    endUser: null,
+    isData: true,
     otlp: `{"of":"${requestId}"}`,
     ...about,
   };
@@ -121,11 +124,25 @@ describe("the trace store", () => {
     ["a part of a trace's id", { idPart: "abba" }, ["cut"]],
     ["a part that no id has, but both at their join", { idPart: "a c" }, []],
     ["a part that is a pattern elsewhere", { idPart: "%" }, []],
+    ["a session", { session: "s-1" }, ["slow", "plain"]],
+    ["an end user", { endUser: "9f2c" }, ["slow"]],
+    ["a label", { metadata: [["team", 'blue "sky"']] }, ["slow"]],
+    [
+      "two labels",
+      {
+        metadata: [
+          ["team", 'blue "sky"'],
+          ["app", "x"],
+        ],
+      },
+      [],
+    ],
+    ["what is traffic", { isDataOnly: true }, ["slow", "refused", "plain"]],
     ["text that is SQL", { model: "x' OR 1=1 --" }, []],
   ])("filters by %s", async (_, filters, expected) => {
     const { port, find } = openStore();
     const rows = [
-      row("plain"),
+      row("plain", { session: "s-1" }),
       row("refused", {
         startedAt: START + 1,
         status: 429,
@@ -140,11 +157,69 @@ describe("the trace store", () => {
         model: "claude",
         route: "nightly",
         cache: "hit",
+        session: "s-1",
+        endUser: "9f2c",
+        otlp: String.raw`{"attributes":[{"key":"gateway.metadata.team","value":{"stringValue":"blue \"sky\""}}]}`,
       }),
-      row("cut", { startedAt: START + 3, isError: true, traceId: `${"a".repeat(28)}abba` }),
+      row("cut", { startedAt: START + 3, isError: true, isData: false, traceId: `${"a".repeat(28)}abba` }),
     ];
     await port.add(rows, KEEP);
     expect(await find(filters)).toEqual(expected);
+  });
+
+  test("adds up conversations, the one with the newest request first, and pages through them", async () => {
+    const { port } = openStore();
+    const of = (session: string, n: number, about: Partial<TraceRow> = {}): TraceRow =>
+      row(`${session} ${n}`, { session, startedAt: START + n, ...about });
+    const failed = {
+      status: 502,
+      isError: true,
+      model: null,
+      inputTokens: null,
+      outputTokens: null,
+      costUsd: null,
+    };
+    await port.add(
+      [
+        of("a", 1),
+        of("b", 2, { model: "claude, the 4th", costUsd: 0.1 }),
+        of("a", 3, failed),
+        of("c", 4),
+        row("none"),
+      ],
+      KEEP,
+    );
+    const pages = [await port.sessions({}, NEWEST, 2)];
+    pages.push(await port.sessions({}, pages[0]?.at(-1)?.position ?? 0, 2));
+    expect(pages.map((page) => page.map(({ session }) => session))).toEqual([["c", "a"], ["b"]]);
+    expect(pages[0]?.[1]).toMatchObject({
+      startedAt: START + 1,
+      endedAt: START + 103,
+      requests: 2,
+      errors: 1,
+      models: ["gpt-4o-mini"],
+      inputTokens: 512,
+      outputTokens: 118,
+      costUsd: 0.0011,
+    });
+    expect(pages[1]?.[0]).toMatchObject({ models: ["claude, the 4th"], costUsd: 0.1 });
+    expect(await port.sessions({ session: "other" }, NEWEST, 2)).toEqual([]);
+    expect((await port.sessions({ sinceAt: START + 3 }, NEWEST, 9)).map(({ requests }) => requests)).toEqual([
+      1, 1,
+    ]);
+  });
+
+  test("goes on with a table of an earlier version, whose rows have no session", async () => {
+    const { stub, port, find } = openStore();
+    await port.add([row("old")], KEEP);
+    await runInDurableObject(stub, (_, state) => {
+      for (const column of ["session", "end_user", "is_data"])
+        state.storage.sql.exec(`ALTER TABLE traces DROP COLUMN ${column}`);
+    });
+    await evictDurableObject(stub);
+    await port.add([row("new", { startedAt: START + 1, session: "s-1" })], KEEP);
+    expect(await find({ isDataOnly: true })).toEqual(["new", "old"]);
+    expect(await find({ session: "s-1" })).toEqual(["new"]);
   });
 
   test("pages without a gap or a double, also through one millisecond", async () => {

@@ -53,6 +53,7 @@ async function play(about: About = {}) {
         return known;
       },
       search: async () => [],
+      sessions: async () => [],
       get: async () => [],
     },
     outboxOf: () => ({

@@ -160,7 +160,7 @@ describe("requests of several tenants under one trace id", () => {
       { trace: foreign, tenant: "mallory" },
       { trace: own, tenant: "acme" },
     ];
-    const reader: TraceReader = {
+    const reader: Pick<TraceReader, "search" | "get"> = {
       search: async () => ({
         items: rows.map(({ trace, tenant }) => ({ ...summarize(trace), tenant })),
         cursor: undefined,
@@ -270,7 +270,7 @@ describe("a search", () => {
   /** A reader over these traces, newest first, that answers as the store would without filters. */
   function readerOf(traces: readonly FinishedTrace[]) {
     const opened: string[] = [];
-    const reader: TraceReader = {
+    const reader: Pick<TraceReader, "search" | "get"> = {
       async search({ limit, cursor }) {
         const from = cursor === undefined ? 0 : NEWEST - cursor.position;
         const items = traces.slice(from, from + limit).map(summarize);
@@ -285,7 +285,7 @@ describe("a search", () => {
     return { reader, opened };
   }
 
-  const search = (text: string, reader: TraceReader) =>
+  const search = (text: string, reader: Pick<TraceReader, "search" | "get">) =>
     searchJaeger(parseJaegerQuery(new URLSearchParams(`service=${SERVICE}&${text}`)), reader, SERVICE);
   const idsOf = (traces: readonly { readonly traceID: string }[]) => traces.map(({ traceID }) => traceID);
 

@@ -14,7 +14,7 @@ import { fallbackTrace, plainTrace } from "../../../support/builders/sample-trac
 const trace = await fallbackTrace();
 const asked: unknown[] = [];
 
-const reader: TraceReader = {
+const reader: Pick<TraceReader, "search" | "get"> = {
   async search(query) {
     asked.push(query);
     return {
@@ -49,7 +49,7 @@ describe("GET /admin/traces", () => {
     expect(Object.keys(body.items[0] ?? {})).toEqual(
       (
         "traceId requestId startedAt durationMs tenant keyId route model provider status outcome ttfbMs queueMs " +
-        "attempts cache inputTokens outputTokens costUsd"
+        "attempts cache inputTokens outputTokens costUsd session endUser"
       ).split(" "),
     );
     expect(body.items[0]).toMatchObject({
@@ -59,6 +59,16 @@ describe("GET /admin/traces", () => {
     });
     await get(`/admin/traces?cursor=${encodeURIComponent(body.cursor)}`);
     expect(asked.at(-1)).toMatchObject({ cursor: { position: 7, tenant: "acme" } });
+  });
+
+  test("is drawn for a terminal, a line for each request", async () => {
+    const response = await get("/admin/traces", { accept: "text/plain" });
+    expect(response.headers.get("content-type")).toContain("text/plain");
+    const [head = "", first = "", ...others] = (await response.text()).split("\n");
+    expect(head).toMatch(/^STARTED \(UTC\) +STATUS +DURATION +MODEL +TOKENS +COST +CACHE +TRACE$/);
+    expect(first).toMatch(/^2026-11-25 10:00:00 {2}200 +.* → .* +\$0\.001102 +/);
+    expect(first.endsWith(trace.traceId)).toBe(true);
+    expect(others).toHaveLength(2);
   });
 
   test("refuses a wrong parameter by name", async () => {

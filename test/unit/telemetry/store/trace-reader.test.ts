@@ -16,7 +16,7 @@ const parse = (query: string): TraceQuery => parseTraceQuery(new URLSearchParams
 describe("the parameters of a search", () => {
   test("become filters", () => {
     const query =
-      "tenant=acme&status=429&model=m&route=r&min_ms=1&max_ms=2&since=2026-11-25T09:30:00Z&until=2026-11-25T11:00:00%2B01:00&limit=7";
+      "kind=all&tenant=acme&status=429&model=m&route=r&min_ms=1&max_ms=2&since=2026-11-25T09:30:00Z&until=2026-11-25T11:00:00%2B01:00&limit=7";
     expect(parse(query)).toEqual({
       tenant: "acme",
       filters: {
@@ -34,7 +34,7 @@ describe("the parameters of a search", () => {
   });
 
   test("name a key, an outcome, a cache status and a part of an id", () => {
-    expect(parse("key=key_1&outcome=ok&cache=hit&q=req_1").filters).toEqual({
+    expect(parse("kind=all&key=key_1&outcome=ok&cache=hit&q=req_1").filters).toEqual({
       key: "key_1",
       outcome: "ok",
       cache: "hit",
@@ -48,11 +48,30 @@ describe("the parameters of a search", () => {
     ["1h", 3_600_000],
     ["7d", 604_800_000],
   ])("take an age: %s", (age, ms) => {
-    expect(parse(`since=${age}`).filters).toEqual({ sinceAt: NOW - ms });
+    expect(parse(`kind=all&since=${age}`).filters).toEqual({ sinceAt: NOW - ms });
   });
 
-  test("are all optional", () => {
-    expect(parse("")).toEqual({ tenant: undefined, filters: {}, limit: 50, cursor: undefined });
+  test("are all optional, and leave out what is not traffic", () => {
+    expect(parse("")).toEqual({
+      tenant: undefined,
+      filters: { isDataOnly: true },
+      limit: 50,
+      cursor: undefined,
+    });
+    expect(parse("kind=all").filters).toEqual({});
+  });
+
+  test("name a session, an end user and labels", () => {
+    expect(parse("kind=all&session=s 1&endUser=9f2c&metadata.team=blue&metadata.app.name=x").filters).toEqual(
+      {
+        session: "s 1",
+        endUser: "9f2c",
+        metadata: [
+          ["team", "blue"],
+          ["app.name", "x"],
+        ],
+      },
+    );
   });
 
   test("take an offset whose plus sign was not encoded, and the tenant of the unknown", () => {
@@ -78,6 +97,11 @@ describe("the parameters of a search", () => {
     ["since=-1h", "since"],
     ["since=1h&until=2h", "until"],
     ["q=", "q"],
+    ["kind=admin", "kind"],
+    ["session=", "session"],
+    ["metadata.team=", "metadata.team"],
+    ["metadata.=x", "metadata."],
+    ["metadata.a b=x", "metadata.a b"],
     ["key=", "key"],
     ["since=2026-11-25", "since"],
     ["since=2026-13-45T00:00:00Z", "since"],
@@ -126,6 +150,7 @@ async function readerOf(stores: Readonly<Record<string, readonly number[]>>) {
     storeOf: (tenant) => ({
       append: async () => {},
       add: async () => [],
+      sessions: async () => [],
       async search(_filters, before, limit): Promise<readonly FoundTrace[]> {
         asked++;
         mostRunning = Math.max(mostRunning, ++running);

@@ -100,6 +100,9 @@ describe("the summary of a trace", () => {
       inputTokens: 512,
       outputTokens: 118,
       costUsd: 0.001102,
+      session: null,
+      endUser: null,
+      isData: true,
     });
   });
 
