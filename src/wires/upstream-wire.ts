@@ -22,6 +22,8 @@ export interface ProviderAccount {
   readonly propagateTrace: boolean;
   /** A client may send a credential of its own: pipeline/attempts/client-account.ts. */
   readonly passthroughAuth?: boolean;
+  /** Its answers are searched for its credential: pipeline/answers/scrubbed.ts. */
+  readonly scrubAnswers?: boolean;
 }
 
 /** One account and one of its models. */

@@ -8,6 +8,7 @@ import { countUsage } from "./answer-summary.ts";
 import { isEventStream, isJson, wholeFromEvents } from "./other-form.ts";
 import { passThrough } from "./pass-through.ts";
 import { answerStream } from "./respond-stream.ts";
+import { scrubAnswer } from "./scrubbed.ts";
 import { openSession } from "./session.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { billAnswer } from "../attempts/bill.ts";
@@ -17,6 +18,7 @@ import { GatewayError } from "../../errors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
 import type { WholeBody } from "../../upstream/read-body.ts";
+import { secretsOf } from "../../wires/scrub-credentials.ts";
 import { parseJson } from "../../json/exact.ts";
 
 const JSON_TYPE = "application/json";
@@ -27,6 +29,13 @@ export function answerClient(
   upstreamCall: UpstreamCall,
   idleMs: number,
 ): Promise<Answered> {
+  const { account } = context.target;
+  const answering = answer(context, upstreamCall, idleMs);
+  if (account.scrubAnswers !== true) return answering;
+  return answering.then((answered) => scrubAnswer(answered, secretsOf(account)));
+}
+
+function answer(context: AnswerContext, upstreamCall: UpstreamCall, idleMs: number): Promise<Answered> {
   const { exchange } = context;
   switch (exchange.kind) {
     case "realtime":

@@ -63,6 +63,7 @@ export function createRecordOpener(masterKeys: MasterKeys, rules: DeploymentRule
         options: record.options,
         propagateTrace: record.propagateTrace,
         ...(record.passthroughAuth === true && { passthroughAuth: true }),
+        ...(record.scrubAnswers === true && { scrubAnswers: true }),
       };
       accounts.set(record, account);
       return account;

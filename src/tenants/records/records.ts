@@ -55,6 +55,8 @@ export const providerSchema = z.strictObject({
   propagateTrace: z._default(z.boolean(), false),
   /** Whether a client's own credential at the vendor is used in place of the account's: src/docs/agents.md. */
   passthroughAuth: z.exactOptional(z.boolean()),
+  /** Whether answers are searched for the account's credential: src/docs/records.md. */
+  scrubAnswers: z.exactOptional(z.boolean()),
   native: z.exactOptional(nativeSchema),
 });
 export type ProviderInput = z.infer<typeof providerSchema>;
