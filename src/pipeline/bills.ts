@@ -1,5 +1,6 @@
 /** What a request's attempts used and cost, and the sums of that. Pure. Who makes a bill is attempts/bill.ts. */
 
+import { usd } from "../pricing/cost.ts";
 import { USAGE_DETAILS, type TokenUsage } from "../schema/chat.ts";
 
 export interface Bill {
@@ -26,6 +27,11 @@ export interface Bill {
 /** In micro-US-dollars: what has a known price. */
 export function billedMicroUsd(bills: readonly Bill[]): number {
   return bills.reduce((sum, { costMicroUsd: cost = 0 }) => sum + cost, 0);
+}
+
+/** What has a known price, in dollars; undefined where nothing has. */
+export function knownUsd(bills: readonly Bill[]): number | undefined {
+  return bills.some(({ costMicroUsd: cost }) => cost !== undefined) ? usd(billedMicroUsd(bills)) : undefined;
 }
 
 /** `list` and `own`: whose prices. `partial`: a part has no price. `estimate`: a part of the usage is estimated. */

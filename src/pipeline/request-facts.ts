@@ -3,7 +3,7 @@
  * attributes. Headers, span and error body agree because they are made of the same facts.
  */
 
-import type { Bill, CostBasis } from "./bills.ts";
+import { type Bill, type CostBasis, knownUsd } from "./bills.ts";
 import type { TokenUsage } from "../schema/chat.ts";
 import type { GatewayError } from "../errors.ts";
 import type { BudgetAlert, BudgetUse } from "../limits/budget-protocol.ts";
@@ -49,8 +49,8 @@ export interface RequestFacts {
   unqueuedKey?: string | undefined;
   /** Of the most similar entry, whether it was similar enough or not. */
   cacheSimilarity?: number;
-  /** Cost of the semantic look-up's embedding: a part of `costUsd`, recorded in the ledger by itself. */
-  embeddingMicroUsd?: number;
+  /** What the semantic look-up's embedding cost: a part of `costUsd`, recorded in the ledger by itself. */
+  embeddingBills?: readonly Bill[];
   cacheAgeSeconds?: number;
   savedUsd?: number;
   savedMs?: number;
@@ -241,8 +241,7 @@ export function rootAttributes(facts: RequestFacts): SpanAttributes {
     "gateway.cache.status": facts.cache?.toLowerCase(),
     "gateway.cache.kind": facts.cache === "HIT" ? (facts.cacheKind ?? "exact") : undefined,
     "gateway.cache.similarity": facts.cacheSimilarity,
-    "gateway.cache.embedding_cost_usd":
-      facts.embeddingMicroUsd === undefined ? undefined : usd(facts.embeddingMicroUsd),
+    "gateway.cache.embedding_cost_usd": knownUsd(facts.embeddingBills ?? []),
     "gateway.cache.age_s": facts.cacheAgeSeconds,
     "gateway.cache.saved_usd": facts.savedUsd,
     "gateway.cache.saved_ms": facts.savedMs,

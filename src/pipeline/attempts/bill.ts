@@ -8,13 +8,14 @@ import type { AttemptContext, AttemptTurn } from "./attempt-context.ts";
 import { type AnswerSummary, type CountedUsage, isReadCall } from "../answers/answer-summary.ts";
 import { promptTokens } from "../../pricing/estimate/request-tokens.ts";
 import type { ErrorCode, GatewayError } from "../../errors.ts";
-import { basisOf, type Bill, billedMicroUsd, billedUsage, missingOf } from "../bills.ts";
+import { basisOf, type Bill, billedMicroUsd, billedUsage, knownUsd, missingOf } from "../bills.ts";
 import type { BareCall } from "../ports.ts";
+import type { RequestFacts } from "../request-facts.ts";
 import { hasUnitPrice } from "../../pricing/media-prices.ts";
 import { type MediaReport, mediaUsage } from "../../pricing/media-usage.ts";
 import type { ModelPrice } from "../../pricing/price-finder.ts";
 import type { MediaUnits } from "../../schema/media-units.ts";
-import { costMicroUsd, usd } from "../../pricing/cost.ts";
+import { costMicroUsd } from "../../pricing/cost.ts";
 import type { Target } from "../../wires/upstream-wire.ts";
 import { billedPrice, lookUpPrice } from "../target-price.ts";
 
@@ -139,6 +140,16 @@ function inUnits(
   };
 }
 
+/** Writes the cost onto the facts, and what it rests on: of all attempts, and of the semantic look-up's embedding. */
+export function noteCost(facts: RequestFacts): void {
+  const { bills = [], embeddingBills } = facts;
+  const all = embeddingBills === undefined ? bills : [...bills, ...embeddingBills];
+  facts.costBasis = basisOf(all);
+  facts.costMissing = missingOf(all);
+  const costUsd = knownUsd(all);
+  if (costUsd !== undefined) facts.costUsd = costUsd;
+}
+
 /** Writes usage and cost of all attempts onto the facts, with a span that says who counted. */
 export function recordBills(call: BareCall): void {
   const { facts } = call;
@@ -147,14 +158,9 @@ export function recordBills(call: BareCall): void {
   if (usage === undefined) return;
   facts.usage = usage;
   facts.usageIsEstimate = bills.some(({ isEstimate }) => isEstimate);
-  facts.costBasis = basisOf(bills);
-  facts.costMissing = missingOf(bills);
+  noteCost(facts);
   const lost = bills.filter(({ isLost }) => isLost);
   if (lost.length > 0) facts.hedgeMicroUsd = billedMicroUsd(lost);
-  const isKnown = bills.some(({ costMicroUsd: cost }) => cost !== undefined);
-  if (isKnown || facts.embeddingMicroUsd !== undefined) {
-    facts.costUsd = usd(billedMicroUsd(bills) + (facts.embeddingMicroUsd ?? 0));
-  }
   call.trace.root
     .child("gateway.usage.count", {
       attributes: {

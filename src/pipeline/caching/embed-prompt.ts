@@ -7,7 +7,7 @@ import { endAttempt } from "../attempts/attempt-span.ts";
 import { tryOnce } from "../attempts/attempt.ts";
 import { recordBills } from "../attempts/bill.ts";
 import { isRefusedUnpriced } from "../budget.ts";
-import { type Bill, billedMicroUsd } from "../bills.ts";
+import type { Bill } from "../bills.ts";
 import type { AttemptContext, OpenExchange } from "../attempts/attempt-context.ts";
 import { normalise, type Vector } from "../../cache/vectors.ts";
 import type { ChatRequest } from "../../schema/chat.ts";
@@ -23,14 +23,9 @@ import { withDeadline } from "../../runtime/waits.ts";
 import type { SemanticSettings } from "../../tenants/records/route-record.ts";
 
 export type Embedded =
-  | { readonly vector: Vector; readonly costMicroUsd: number; readonly bills?: readonly Bill[] | undefined }
+  | { readonly vector: Vector; readonly bills: readonly Bill[] }
   /** Why there is none: `gateway.cache.reason`. */
-  | {
-      readonly vector?: undefined;
-      readonly costMicroUsd: number;
-      readonly bills?: readonly Bill[] | undefined;
-      readonly reason: string;
-    };
+  | { readonly vector?: undefined; readonly bills: readonly Bill[]; readonly reason: string };
 
 /** How much longer a call is waited for that its time limit should have ended. */
 const STRAGGLER_MS = 50;
@@ -79,21 +74,18 @@ export async function embedPrompt(
   const leftMs = Math.max(0, deadlineAt - deps.now()) + STRAGGLER_MS;
   const tried = await withDeadline(trying, leftMs, target.label).catch(() => undefined);
   recordBills(embedding);
-  const costMicroUsd = billedMicroUsd(facts.bills ?? []);
-  if (tried === undefined) return none("embedding_timeout");
+  const { bills = [] } = facts;
+  if (tried === undefined) return { reason: "embedding_timeout", bills };
   if (tried.answered === undefined) {
     if (tried.span) endAttempt(tried.span, tried);
-    return none(reasonOf(tried.error));
+    return { reason: reasonOf(tried.error), bills };
   }
   const vector = normalise(values);
-  const { bills } = facts;
-  return vector === undefined
-    ? { reason: "embedding_empty", costMicroUsd, bills }
-    : { vector, costMicroUsd, bills };
+  return vector === undefined ? { reason: "embedding_empty", bills } : { vector, bills };
 }
 
 function none(reason: string): Embedded {
-  return { reason, costMicroUsd: 0 };
+  return { reason, bills: [] };
 }
 
 function reasonOf({ code }: GatewayError): string {

@@ -11,9 +11,10 @@ import type { NearestAnswer, NearestEntry } from "../../cache/semantic-protocol.
 import { semanticScope } from "../../cache/semantic-scope.ts";
 import type { CacheStore } from "../../cache/store.ts";
 import type { Vector } from "../../cache/vectors.ts";
-import { type Embedded, embedPrompt } from "./embed-prompt.ts";
+import { noteCost } from "../attempts/bill.ts";
+import { type Bill, billedMicroUsd } from "../bills.ts";
+import { embedPrompt } from "./embed-prompt.ts";
 import type { Call, Deps, Generation } from "../ports.ts";
-import { usd } from "../../pricing/cost.ts";
 import { usageOfBills } from "../usage.ts";
 import type { Plan } from "../../routing/plan.ts";
 import type { Span } from "../../telemetry/trace/trace.ts";
@@ -86,7 +87,7 @@ async function find(
     semanticScope(keyInputOf(call, plan), cut.rest, settings, ownerOf(call)),
     embedPrompt(call, cut.text, settings, deadlineAt, span, deps),
   ]);
-  recordEmbedding(call, embedded, deps);
+  recordEmbedding(call, embedded.bills, deps);
   if (embedded.vector === undefined) {
     span.set({ "gateway.cache.status": "miss", "gateway.cache.reason": embedded.reason });
     return { cacheStore };
@@ -101,15 +102,13 @@ async function find(
 }
 
 /** The money is spent whatever becomes of the request, so it can't wait for a settlement. */
-function recordEmbedding(
-  { facts, requestId, key }: Call,
-  { costMicroUsd, bills }: Embedded,
-  deps: Deps,
-): void {
+function recordEmbedding({ facts, requestId, key }: Call, bills: readonly Bill[], deps: Deps): void {
+  if (bills.length === 0) return;
+  facts.embeddingBills = bills;
+  noteCost(facts);
+  const costMicroUsd = billedMicroUsd(bills);
   if (!(costMicroUsd > 0)) return;
-  facts.embeddingMicroUsd = costMicroUsd;
-  facts.costUsd = usd(costMicroUsd);
-  const usage = usageOfBills(facts, bills ?? []);
+  const usage = usageOfBills(facts, bills);
   deps.queue.spend({ requestId, part: "embedding", keyId: key.id, costMicroUsd, usage });
 }
 
@@ -175,7 +174,8 @@ async function readAnswer(
   if (hit === undefined) return undefined;
   const { facts } = call;
   facts.cacheKind = "semantic";
-  facts.costUsd = usd(facts.embeddingMicroUsd ?? 0);
+  // The embedding is all that it cost.
+  noteCost(facts);
   return hit;
 }
 

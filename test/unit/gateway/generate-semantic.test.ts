@@ -1,10 +1,9 @@
 // The pipeline and the semantic cache: who is answered by whose answer, what is written down of it, and that nothing which goes
 // wrong there ever fails a request.
 import { describe, expect, test } from "vitest";
-import type { IndexEntry, SemanticIndexRpc } from "../../../src/cache/semantic-protocol.ts";
-import { nearest } from "../../../src/cache/vectors.ts";
 import { QueueUnreachable } from "../../../src/limits/isolate/queue-client.ts";
 import { createQueueMachine } from "../../../src/limits/queue/queue-machine.ts";
+import { usd } from "../../../src/pricing/cost.ts";
 import type { ContentSink } from "../../../src/telemetry/content/content.ts";
 import {
   createFakeCache,
@@ -14,6 +13,7 @@ import {
   spanNamed,
   spansNamed,
 } from "../../support/fakes/fake-gateway.ts";
+import { createFakeIndex } from "../../support/fakes/fake-index.ts";
 import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
 import { completion, failure, type FakeReply, hang } from "../../support/fakes/fake-upstream.ts";
 import { checkTrace } from "../../support/checkers/trace-invariants.ts";
@@ -23,28 +23,6 @@ const ON = { mode: "on" } as const;
 const EMBEDDING_USAGE = { prompt_tokens: 100, total_tokens: 100 };
 /** By the fake gateway's price of 0.15 µ$ a token. */
 const EMBEDDING_MICRO_USD = 15;
-
-interface FakeIndex extends SemanticIndexRpc {
-  readonly entries: IndexEntry[];
-  readonly forgotten: readonly string[];
-}
-
-/** The object's rules without its storage. */
-function createFakeIndex(): FakeIndex {
-  const entries: IndexEntry[] = [];
-  const forgotten: string[] = [];
-  return {
-    entries,
-    forgotten,
-    async nearest({ epoch, scope, vector }) {
-      const rows = entries.filter((entry) => entry.epoch === epoch && entry.scope === scope);
-      const { row, similarity, compared } = nearest(rows, vector, 0);
-      return row ? { compared, best: { similarity, key: row.key, trace: row.trace } } : { compared };
-    },
-    add: async (entry) => void entries.push(entry),
-    forget: async (_, key) => void forgotten.push(key),
-  };
-}
 
 function embedding(...vector: readonly number[]): Response {
   return Response.json({
@@ -300,6 +278,21 @@ describe("only-if-cached", () => {
 });
 
 describe("a look-up that fails", () => {
+  test("after its text was sent is paid for, in the ledger as on its span, and marked as an estimate", async () => {
+    const { asked } = world({ timeoutMs: 50 });
+    const { queue, trace } = await asked("What is one ".repeat(20), [hang, completion()], {
+      isRealTime: true,
+    });
+    const costUsd = spanNamed(trace, "embeddings embed-1").attributes["gateway.attempt.cost_usd"];
+    expect(queue.expenses).toMatchObject([{ part: "embedding", costMicroUsd: expect.any(Number) }]);
+    expect(usd(queue.expenses[0]?.costMicroUsd ?? 0)).toBe(costUsd);
+    expect(trace.root.attributes).toMatchObject({
+      "gateway.cache.embedding_cost_usd": costUsd,
+      "gateway.cost.basis": "estimate",
+      "gateway.usage.source": "provider",
+    });
+  });
+
   test.each<[string, FakeReply, object]>([
     ["embedding_failed", failure(500), {}],
     ["embedding_failed", Response.json({ data: "nonsense" }), {}],

@@ -1,7 +1,7 @@
 // Random cases of the ledger's property: what is asked, what the vendors do, and what becomes of the object and the isolate.
 import fc, { type Arbitrary } from "fast-check";
 import type { Fate } from "./vendor.ts";
-import { type Case, type RequestCase, WIRES } from "./world.ts";
+import { type Case, PROMPTS, type RequestCase, WIRES } from "./world.ts";
 
 /** Some add up with a hedge's wait, so that both calls answer at the same moment. */
 const waits = fc.constantFrom(0, 1, 40, 50, 300, 440, 900, 1500, 4000);
@@ -42,9 +42,13 @@ const fate: Arbitrary<Fate> = fc.oneof(
   fc.record({ kind: fc.constant("malformed" as const), afterMs: waits }),
 );
 
+const prompt = fc.nat({ max: PROMPTS.length - 1 });
+
 const request: Arbitrary<RequestCase> = fc
   .record({
     wire: fc.constantFrom(...WIRES),
+    prompt,
+    isSemantic: fc.boolean(),
     stream: fc.boolean(),
     providers: fc.array(fc.constantFrom("openai" as const, "anthropic" as const, "gemini" as const), {
       minLength: 1,
@@ -62,12 +66,27 @@ const request: Arbitrary<RequestCase> = fc
       : asked,
   );
 
+/** Some are asked again, perhaps in other words: then a cache may have the answer. */
+const asked: Arbitrary<readonly RequestCase[]> = fc
+  .record({ first: request, again: fc.option(prompt, { nil: undefined, freq: 3 }) })
+  .map(({ first, again }) =>
+    again === undefined
+      ? [first]
+      : [first, { ...first, prompt: again, startAfterMs: first.startAfterMs + 9000 }],
+  );
+
 /** While requests run, and some time after the last has ended. */
 const moments = fc.integer({ min: 0, max: 30_000 });
 
+const PROMPT_ANSWER = { kind: "answer", afterMs: 40, paceMs: 0, hasUsage: true } as const;
+
 const quiet = {
-  requests: fc.array(request, { minLength: 1, maxLength: 6 }),
+  requests: fc.array(asked, { minLength: 1, maxLength: 4 }).map((each) => each.flat()),
   fates: fc.array(fate, { minLength: 1, maxLength: 6 }),
+  embeddingFates: fc.array(
+    fc.oneof({ weight: 2, arbitrary: fc.constant<Fate>(PROMPT_ANSWER) }, { weight: 1, arbitrary: fate }),
+    { minLength: 1, maxLength: 6 },
+  ),
   restarts: fc.constant([]),
   outages: fc.constant([]),
   deaths: fc.constant([]),

@@ -1,10 +1,11 @@
 // Whether all who keep count of a played case say one number: the vendor's bill, the attempts' spans, the root span, the response's
 // header, the trace list, the metrics and the tenant's ledger; and what the ledger holds of requests that died with their isolate.
 import { sampleTrace } from "../../../src/telemetry/metrics/sample-trace.ts";
-import { summarize } from "../../../src/telemetry/trace/summary.ts";
+import { isAnswerAttempt, summarize } from "../../../src/telemetry/trace/summary.ts";
 import { formatTraceparent } from "../../../src/telemetry/trace/traceparent.ts";
 import type { FinishedSpan, FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import { USAGE_SUMS, type UsageSum } from "../../../src/limits/usage/usage-cells.ts";
+import { embeddingOf } from "./queue-object.ts";
 import type { VendorCall } from "./vendor.ts";
 import { type Asked, type Case, type Counts, KEY_ID, type Played, PRICE } from "./world.ts";
 
@@ -69,17 +70,24 @@ function faultsOfRequest({ trace, headers }: Played, calls: readonly VendorCall[
     if (found !== expected) faults.push(`${name}: ${found}, not ${expected}`);
   };
   check("root's cost", rootCostOf(trace), sum);
+  const answering = attempts.filter(isAnswerAttempt);
   for (const tokens of ["gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"] as const) {
-    const ofAttempts = attempts.reduce((total, span) => total + Number(span.attributes[tokens] ?? 0), 0);
+    const ofAttempts = answering.reduce((total, span) => total + Number(span.attributes[tokens] ?? 0), 0);
     check(`root's ${tokens}`, Number(attributes[tokens] ?? 0), ofAttempts);
   }
-  const counted = trace.spans.filter(({ name }) => name === "gateway.usage.count");
-  if (costs.length > 0 && counted.length !== 1) faults.push(`${counted.length} spans count the usage`);
+  const counted = trace.spans.filter(
+    ({ name, parentSpanId }) => name === "gateway.usage.count" && parentSpanId === trace.root.spanId,
+  );
+  if (answering.some((span) => costOf(span) !== undefined) && counted.length !== 1)
+    faults.push(`${counted.length} spans count the usage`);
   for (const span of counted)
     check("counted cost", Math.round(Number(span.attributes["gateway.cost.usd"] ?? 0) * MICRO), sum);
-  const isEstimate = attempts.some((span) => span.attributes["gateway.usage.source"] === "estimate");
-  if (costs.length > 0 && (attributes["gateway.usage.source"] === "estimate") !== isEstimate)
+  const isEstimate = ({ attributes: { "gateway.usage.source": source } }: FinishedSpan): boolean =>
+    source === "estimate";
+  if (isEstimate(trace.root) !== answering.some(isEstimate))
     faults.push(`the root's usage is ${String(attributes["gateway.usage.source"])}`);
+  if (costs.length > 0 && (attributes["gateway.cost.basis"] === "estimate") !== attempts.some(isEstimate))
+    faults.push(`the root's cost rests on ${String(attributes["gateway.cost.basis"])}`);
   const header = headers?.["x-headgate-cost-usd"];
   if (header !== undefined) check("header", Math.round(Number(header) * MICRO), sum);
   const row = summarize(trace);
@@ -107,9 +115,16 @@ export function faultsOf(
   );
   faults.push(...dead.faults, ...faultsOfUsage(given, { requests, died, ...counts }));
   for (const { requestId, admission, trace } of requests) {
-    const told = object.told.get(admission?.requestId ?? requestId);
-    if (told !== undefined && told.microUsd !== rootCostOf(trace))
-      faults.push(`${requestId}: told ${told.microUsd}, not ${rootCostOf(trace)}`);
+    const ofEmbedding = trace.spans.filter(isAttempt).find((span) => !isAnswerAttempt(span));
+    const embeddingMicroUsd = (ofEmbedding && costOf(ofEmbedding)) ?? 0;
+    for (const [id, microUsd] of [
+      [admission?.requestId ?? requestId, rootCostOf(trace) - embeddingMicroUsd],
+      [embeddingOf(requestId), embeddingMicroUsd],
+    ] as const) {
+      const told = object.told.get(id);
+      if (told !== undefined && told.microUsd !== microUsd)
+        faults.push(`${id}: told ${told.microUsd}, not ${microUsd}`);
+    }
   }
   const sum = living.reduce((total, { trace }) => total + rootCostOf(trace), 0);
   const { ledgerMicroUsd, openLeases, reservedMicroUsd } = counts;
@@ -186,6 +201,9 @@ function accountOfDead(given: Case, dead: readonly Asked[], object: Counts["obje
   for (const one of dead) {
     const told = object.told.get(one.admission?.requestId ?? one.requestId);
     const isCertain = told !== undefined && told.fate !== "forgotten";
+    const embedding = object.told.get(embeddingOf(one.requestId));
+    if (embedding?.fate === "forgotten") uncertain += embedding.microUsd;
+    else leastMicroUsd += embedding?.microUsd ?? 0;
     const records = object.abandoned.filter(({ traceId }) => traceId === one.traceId);
     if (isCertain) leastMicroUsd += told.microUsd;
     else uncertain += told?.microUsd ?? 0;

@@ -4,37 +4,65 @@ import fc, { type Arbitrary } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { deathCases, objectCases, quietCases, worstCases } from "./cases.ts";
 import { faultsOf } from "./faults.ts";
-import { type Case, play } from "./world.ts";
+import { type Case, EMBEDDING_MODEL, play } from "./world.ts";
 
-/** Worlds, of four requests on average: more than ten thousand requests in all. */
-const RUNS = Number(process.env["LEDGER_RUNS"] ?? 2600);
-const MIN_REQUESTS_OF_WORLD = 3.85;
-const TIMEOUT_MS = 300_000;
+/**
+ * Worlds, of four requests on average. The suite plays a share of them; `HEADGATE_LEDGER_CASES=10000` before a release, or where
+ * something that counts money was changed.
+ */
+const CASES = Number(process.env["HEADGATE_LEDGER_CASES"] ?? 500);
+const TIMEOUT_MS = 1_800_000;
 
-/** Plays a share of all worlds and returns of how many requests each was, on average. */
-async function playAll(cases: Arbitrary<Case>, share: number): Promise<number> {
-  const numRuns = Math.ceil(share * RUNS);
-  let requests = 0;
+interface Coverage {
+  /** On average over the worlds. */
+  readonly requestsOfWorld: number;
+  /** Of all requests, which share paid for an embedding, and which got its answer by it. */
+  readonly embeddedShare: number;
+  readonly hitShare: number;
+}
+
+const ENOUGH = { requestsOfWorld: 3.85, embeddedShare: 0.2, hitShare: 0.002 };
+
+/** Plays a share of all worlds. */
+async function playAll(cases: Arbitrary<Case>, share: number): Promise<Coverage> {
+  const numRuns = Math.ceil(share * CASES);
+  let [requests, embedded, hits] = [0, 0, 0];
   const property = fc.asyncProperty(cases, async (given) => {
     const counts = await play(given);
     requests += counts.requests.length + counts.died.length;
+    embedded += counts.calls.filter(({ model }) => model === EMBEDDING_MODEL).length;
+    hits += counts.requests.filter(
+      ({ trace: { root } }) =>
+        root.attributes["gateway.cache.kind"] === "semantic" &&
+        root.attributes["gateway.outcome"] === "cache_hit",
+    ).length;
     expect(faultsOf(given, counts)).toEqual([]);
   });
   await fc.assert(property, { numRuns });
-  return requests / numRuns;
+  return {
+    requestsOfWorld: requests / numRuns,
+    embeddedShare: embedded / requests,
+    hitShare: hits / requests,
+  };
+}
+
+function expectEnough({ requestsOfWorld, embeddedShare, hitShare }: Coverage): void {
+  expect(requestsOfWorld).toBeGreaterThan(ENOUGH.requestsOfWorld);
+  expect(embeddedShare).toBeGreaterThan(ENOUGH.embeddedShare);
+  expect(hitShare).toBeGreaterThan(ENOUGH.hitShare);
 }
 
 describe("the ledger", { timeout: TIMEOUT_MS }, () => {
   it("is the vendor's bill, the spans, the headers, the trace list and the metrics, whatever becomes of a request", async () => {
-    expect(await playAll(quietCases, 0.4)).toBeGreaterThan(MIN_REQUESTS_OF_WORLD);
+    expectEnough(await playAll(quietCases, 0.4));
   });
 
   it("is so too where its object restarts, sleeps or is out of reach", async () => {
-    expect(await playAll(objectCases, 0.3)).toBeGreaterThan(MIN_REQUESTS_OF_WORLD);
+    expectEnough(await playAll(objectCases, 0.3));
   });
 
   it("holds of a request that dies with its isolate what was told, or what was reserved", async () => {
-    expect(await playAll(deathCases, 0.15)).toBeGreaterThan(MIN_REQUESTS_OF_WORLD);
+    expectEnough(await playAll(deathCases, 0.15));
   });
 
   it("has one request, and its cost, where the slot that it gave back for a Retry-After could not be reported", async () => {
@@ -42,6 +70,8 @@ describe("the ledger", { timeout: TIMEOUT_MS }, () => {
       requests: [
         {
           wire: "chat",
+          prompt: 0,
+          isSemantic: false,
           stream: false,
           providers: ["openai"],
           startAfterMs: 0,
@@ -55,6 +85,7 @@ describe("the ledger", { timeout: TIMEOUT_MS }, () => {
         { kind: "refused", afterMs: 0, status: 529, retryAfterMs: 2000 },
         { kind: "answer", afterMs: 0, paceMs: 0, hasUsage: true },
       ],
+      embeddingFates: [],
       outages: [{ atMs: 2, forMs: 5 }],
       restarts: [],
       deaths: [],
@@ -67,6 +98,6 @@ describe("the ledger", { timeout: TIMEOUT_MS }, () => {
   });
 
   it("holds no more and no less where object and isolate end", async () => {
-    expect(await playAll(worstCases, 0.15)).toBeGreaterThan(MIN_REQUESTS_OF_WORLD);
+    expectEnough(await playAll(worstCases, 0.15));
   });
 });

@@ -14,6 +14,11 @@ const RPC_MS = 2;
 /** As in tenant-queue.ts. */
 const MIN_ALARM_GAP_MS = 5000;
 
+/** The name of a request's embedding for the semantic cache among what was told. */
+export function embeddingOf(requestId: string): string {
+  return `${requestId} embedding`;
+}
+
 export interface QueueObject {
   readonly rpc: QueueRpc;
   /** Ends the object as a deployment does: open calls fail, what was not saved is gone. */
@@ -23,7 +28,7 @@ export interface QueueObject {
   snapshot(): QueueSnapshot;
   /** The tenant's usage of all time, by the values of a dimension. */
   usage(dimension: string): UsageCells;
-  /** Costs that reached the object, by request. */
+  /** Costs that reached the object: by request, and by `embeddingOf` it. */
   readonly told: ReadonlyMap<string, Told>;
   /** What it has recorded of requests whose leases ran out. */
   readonly abandoned: readonly FinishedTrace[];
@@ -179,10 +184,11 @@ export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | und
     }
   }
 
-  function note(costs: readonly Expense[]): void {
-    for (const { requestId, costMicroUsd } of costs)
-      if (told.get(requestId)?.fate !== "saved")
-        told.set(requestId, { microUsd: costMicroUsd, fate: "unsaved" });
+  function note(costs: readonly Omit<Expense, "keyId">[]): void {
+    for (const { requestId, part, costMicroUsd } of costs) {
+      const id = part === undefined ? requestId : embeddingOf(requestId);
+      if (told.get(id)?.fate !== "saved") told.set(id, { microUsd: costMicroUsd, fate: "unsaved" });
+    }
   }
 
   return {

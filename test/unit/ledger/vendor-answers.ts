@@ -4,6 +4,8 @@
 export interface VendorAnswer {
   readonly model: string;
   readonly text: string;
+  /** Of an embedding. */
+  readonly vector: readonly number[];
   /** Absent: the vendor sends no usage. */
   readonly usage: { readonly inputTokens: number; readonly outputTokens: number } | undefined;
 }
@@ -192,11 +194,11 @@ function geminiChunk({ model, usage }: VendorAnswer, text: string, isLast: boole
 const embeddings: VendorWire = {
   name: "embeddings",
   path: /\/embeddings$/,
-  whole: ({ model, usage }) =>
+  whole: ({ model, vector, usage }) =>
     JSON.stringify({
       object: "list",
       model,
-      data: [{ object: "embedding", index: 0, embedding: [0.25, 0.5] }],
+      data: [{ object: "embedding", index: 0, embedding: vector }],
       ...(usage !== undefined && {
         usage: { prompt_tokens: usage.inputTokens, total_tokens: usage.inputTokens },
       }),

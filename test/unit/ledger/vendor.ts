@@ -54,8 +54,8 @@ export interface Vendor {
 
 const TEXT_WORDS = "The quick brown fox jumps over the lazy dog again ";
 
-/** `nextFate` is called once a call; `sizeOf` makes each call's bill another number. */
-export function createVendor(time: VirtualTime, nextFate: () => Fate): Vendor {
+/** `nextFate` is called once a call. */
+export function createVendor(time: VirtualTime, nextFate: (model: string) => Fate): Vendor {
   const calls: VendorCall[] = [];
 
   async function answer(
@@ -69,7 +69,7 @@ export function createVendor(time: VirtualTime, nextFate: () => Fate): Vendor {
     const wire = vendorWireOf(url);
     const model = modelOf(url, body);
     const isStream = url.includes("streamGenerateContent") || Object(body)["stream"] === true;
-    const fate = nextFate();
+    const fate = nextFate(model);
     const number = calls.length + 1;
     const text = TEXT_WORDS.repeat(1 + (number % 3)).trim();
     const tokens = {
@@ -110,7 +110,9 @@ export function createVendor(time: VirtualTime, nextFate: () => Fate): Vendor {
       return new Response("<html>", { headers: { "content-type": "text/html" } });
     }
     const hasUsage = fate.kind !== "answer" || fate.hasUsage;
-    const answered = { model, text, usage: hasUsage ? tokens : undefined };
+    // Three of four are near each other.
+    const vector = number % 4 === 0 ? [0.5, -0.25] : [0.25, 0.5];
+    const answered = { model, text, vector, usage: hasUsage ? tokens : undefined };
     const pieces = isStream ? wire.stream(answered) : [wire.whole(answered)];
     return new Response(bodyOf(call, pieces, signal), {
       headers: { "content-type": isStream ? "text/event-stream" : "application/json" },

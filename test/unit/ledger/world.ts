@@ -1,5 +1,6 @@
 // A tenant's requests through the real pipeline, the real queue client and the real queue rules, in virtual time: fakes are the clock
 // and the network alone. It plays a case and gives what each who keeps count has counted; ledger.test.ts compares.
+import { createHash } from "node:crypto";
 import { anthropicMessages } from "../../../src/wires/anthropic/client-wire.ts";
 import { geminiGenerateContent } from "../../../src/wires/gemini/client-wire.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
@@ -13,7 +14,12 @@ import type { TenantBundle } from "../../../src/tenants/records/records.ts";
 import type { StartTimer } from "../../../src/runtime/waits.ts";
 import { createMeasuredTargets } from "../../../src/targets/targets.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
-import { createFakeGateway, type FakeGatewayOptions } from "../../support/fakes/fake-gateway.ts";
+import {
+  createFakeCache,
+  createFakeGateway,
+  type FakeGatewayOptions,
+} from "../../support/fakes/fake-gateway.ts";
+import { createFakeIndex } from "../../support/fakes/fake-index.ts";
 import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
 import { createVirtualTime, type VirtualTime } from "../../support/fakes/virtual-time.ts";
 import { createIsolate, type Isolate } from "./isolate.ts";
@@ -29,6 +35,10 @@ export type ProviderName = "openai" | "anthropic" | "gemini";
 
 export interface RequestCase {
   readonly wire: WireName;
+  /** Which question: equal ones find each other's answers, where there is a cache. */
+  readonly prompt: number;
+  /** Whether its route looks answers up by meaning, and the exact cache is on: an embedding is paid for beside the answer. */
+  readonly isSemantic: boolean;
   readonly stream: boolean;
   /** Of the route's targets, in order. */
   readonly providers: readonly ProviderName[];
@@ -43,6 +53,8 @@ export interface Case {
   readonly requests: readonly RequestCase[];
   /** Of the vendors' calls, in the order in which they come; the last one goes for all that follow. */
   readonly fates: readonly Fate[];
+  /** Of the calls that embed a question for the cache, likewise. */
+  readonly embeddingFates: readonly Fate[];
   /** When the queue's object is restarted, ms after the start. */
   readonly restarts: readonly number[];
   /** How long the object stays in memory without a call or timer; undefined: for ever. */
@@ -102,6 +114,8 @@ const MICRO = 1_000_000;
 /** A plain request long after the others: by its calls the isolate learns that its object was restarted. */
 const SWEEP: RequestCase = {
   wire: "chat",
+  prompt: 0,
+  isSemantic: false,
   stream: false,
   providers: ["openai"],
   startAfterMs: 100_000,
@@ -112,7 +126,13 @@ const SWEEP: RequestCase = {
 };
 /** Of the tenant's only key: fake-tenant.ts. */
 export const KEY_ID = "key-1";
-const PROMPT = "How does the fox jump over the dog?";
+/** Of the look-up by meaning. */
+export const EMBEDDING_MODEL = "embed";
+export const PROMPTS = [
+  "How does the fox jump over the dog?",
+  "By what means does the fox get over that dog?",
+  "Is the dog lazy?",
+];
 
 export async function play(given: Case): Promise<Counts> {
   const time = createVirtualTime(START_AT);
@@ -132,9 +152,13 @@ async function playIn(
 ): Promise<Counts> {
   const { requests, fates, restarts, outages, deaths } = given;
   const object = createQueueObject(time, given.sleepsAfterMs);
-  let called = 0;
-  const lastFate: Fate = fates.at(-1) ?? { kind: "hang" };
-  const vendor = createVendor(time, () => fates[called++] ?? lastFate);
+  const nextOfAnswers = inTurn(fates);
+  const nextOfEmbeddings = inTurn(given.embeddingFates);
+  const vendor = createVendor(time, (model) =>
+    model === EMBEDDING_MODEL ? nextOfEmbeddings() : nextOfAnswers(),
+  );
+  const cacheStore = createFakeCache();
+  const semanticIndex = createFakeIndex();
   let living = bornIsolate();
   for (const ms of restarts) time.startTimer(ms, object.restart);
   for (const { atMs, forMs } of outages) time.startTimer(atMs, () => object.cutOff(forMs));
@@ -167,6 +191,8 @@ async function playIn(
       request: requestOf(asked),
       requestId,
       isRealTime: true,
+      cacheStore,
+      ...(asked.isSemantic && { cache: { mode: "on" } }),
       signal: leaving.signal,
       targets: { ...measured, ...queue.targets },
       deps: {
@@ -191,12 +217,14 @@ async function playIn(
           },
         },
         priceOf: () => PRICE,
+        semanticIndex: () => semanticIndex,
         defer: (promise) => void work.push(promise),
       },
     });
 
-    // As the middleware does.
+    // As the middleware and http/open-call.ts note it.
     gateway.facts.keyId = KEY_ID;
+    gateway.facts.isStream = asked.stream;
 
     async function live(): Promise<Omit<Played, keyof Asked>> {
       let headers: Played["headers"];
@@ -239,6 +267,12 @@ async function playIn(
   };
 }
 
+function inTurn(fates: readonly Fate[]): () => Fate {
+  let called = 0;
+  const last: Fate = fates.at(-1) ?? { kind: "hang" };
+  return () => fates[called++] ?? last;
+}
+
 async function readToEnd(body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
   const reader = body.getReader();
   const leave = (): void => void reader.cancel().catch(() => {});
@@ -254,8 +288,8 @@ const bundles = new Map<string, TenantBundle>();
 
 /** Reading records takes longer than a request: equal ones are read once. */
 function bundleFor(asked: RequestCase, hasBudget: boolean): TenantBundle {
-  const { providers, hedgeAfterMs, maxAttempts, firstByteMs } = asked;
-  const name = [providers, hedgeAfterMs, maxAttempts, firstByteMs, hasBudget].join();
+  const { providers, hedgeAfterMs, maxAttempts, firstByteMs, isSemantic } = asked;
+  const name = [providers, hedgeAfterMs, maxAttempts, firstByteMs, isSemantic, hasBudget].join();
   const known = bundles.get(name);
   if (known !== undefined) return known;
   const bundle = fakeBundle({
@@ -271,6 +305,9 @@ function bundleFor(asked: RequestCase, hasBudget: boolean): TenantBundle {
         retries: { maxAttempts, baseDelayMs: 50 },
         timeouts: { firstByteMs, idleMs: 3000, totalMs: TOTAL_MS },
         ...(hedgeAfterMs !== undefined && { hedge: { afterMs: hedgeAfterMs } }),
+        ...(isSemantic && {
+          cache: { semantic: { embedding: `openai/${EMBEDDING_MODEL}`, timeoutMs: 500 } },
+        }),
       },
     },
   });
@@ -278,24 +315,31 @@ function bundleFor(asked: RequestCase, hasBudget: boolean): TenantBundle {
   return bundle;
 }
 
-function requestOf({ wire, stream }: RequestCase): NonNullable<FakeGatewayOptions["request"]> {
-  const messages = [{ role: "user", content: PROMPT }];
+function requestOf({ wire, stream, prompt }: RequestCase): NonNullable<FakeGatewayOptions["request"]> {
+  const text = PROMPTS[prompt] ?? "";
+  const messages = [{ role: "user", content: text }];
   switch (wire) {
     case "chat":
       return { clientWire: openAiChat, body: { model: "r", stream, messages } };
     case "responses":
-      return { clientWire: openAiResponses, body: { model: "r", stream, store: false, input: PROMPT } };
+      return { clientWire: openAiResponses, body: { model: "r", stream, store: false, input: text } };
     case "messages":
       return { clientWire: anthropicMessages, body: { model: "r", stream, max_tokens: 500, messages } };
     case "gemini":
       return {
         clientWire: geminiGenerateContent,
-        body: { contents: [{ role: "user", parts: [{ text: PROMPT }] }] },
+        body: { contents: [{ role: "user", parts: [{ text }] }] },
         context: { model: "r", stream },
       };
     case "embeddings":
-      return { clientWire: openAiEmbeddings, body: { model: "r", input: PROMPT } };
+      return { clientWire: openAiEmbeddings, body: { model: "r", input: text } };
   }
+}
+
+function bytesOf(data: BufferSource): Uint8Array {
+  return ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
 }
 
 /** What the code under test takes from its platform and not as an argument: timers, the clock of the trace, workerd's own stream. */
@@ -306,7 +350,8 @@ function useGlobally(time: VirtualTime, startTimer: StartTimer): () => void {
     // Node has none.
     IdentityTransformStream: undefined,
   };
-  const realNow = Date.now;
+  const { now: realNow } = Date;
+  const { subtle } = crypto;
   const { stackTraceLimit } = Error;
   const stops = new Map<number, () => void>();
   let ids = 0;
@@ -328,11 +373,16 @@ function useGlobally(time: VirtualTime, startTimer: StartTimer): () => void {
     IdentityTransformStream: class extends TransformStream<Uint8Array, Uint8Array> {},
   });
   Date.now = time.now;
+  // The platform's own answers from another thread, and virtual time would pass meanwhile.
+  const digest = async (_: string, data: BufferSource): Promise<ArrayBuffer> =>
+    Uint8Array.from(createHash("sha256").update(bytesOf(data)).digest()).buffer;
+  Object.defineProperty(crypto, "subtle", { configurable: true, value: { digest } });
   // Most fates are errors, and their stacks are not read.
   Error.stackTraceLimit = 0;
   return () => {
     Error.stackTraceLimit = stackTraceLimit;
     Object.assign(globalThis, before);
     Date.now = realNow;
+    Object.defineProperty(crypto, "subtle", { configurable: true, value: subtle });
   };
 }
