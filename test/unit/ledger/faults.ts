@@ -163,16 +163,11 @@ function faultsOfUsage(
   check("requests", counted, requests.length);
   const sumOf = (read: (root: FinishedSpan) => unknown): number =>
     requests.reduce((all, { trace }) => all + Number(read(trace.root) ?? 0), 0);
-  check(
-    "input tokens",
-    sumBy("total", "inputTokens"),
-    sumOf((root) => root.attributes["gen_ai.usage.input_tokens"]),
-  );
-  check(
-    "output tokens",
-    sumBy("total", "outputTokens"),
-    sumOf((root) => root.attributes["gen_ai.usage.output_tokens"]),
-  );
+  const attempts = requests.flatMap(({ trace }) => trace.spans.filter(isAttempt));
+  const tokensOf = (name: "gen_ai.usage.input_tokens" | "gen_ai.usage.output_tokens"): number =>
+    attempts.reduce((all, { attributes }) => all + Number(attributes[name] ?? 0), 0);
+  check("input tokens", sumBy("total", "inputTokens"), tokensOf("gen_ai.usage.input_tokens"));
+  check("output tokens", sumBy("total", "outputTokens"), tokensOf("gen_ai.usage.output_tokens"));
   const hasOutcome =
     (outcomes: readonly string[]) =>
     (root: FinishedSpan): boolean =>
