@@ -250,16 +250,12 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
 
     async function cancel(requestId: string, held?: HeldLease): Promise<void> {
       if (buffer.withdraw(requestId)) return;
-      const cancelling = call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId));
-      const hasReached = await cancelling.then(
-        () => true,
-        () => false,
-      );
+      await call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId)).catch(() => {});
       // The deadline of a wait does the same, only later; a lease that expires would count as a request that died.
       if (held === undefined) return;
-      // An object that restarts may have forgotten the call: what the buffer has sent is repeated then.
+      // An object that restarts may have forgotten the call, too: what the buffer has sent is repeated then.
       buffer.settle({ requestId, ...held, ...NOTHING_USED });
-      if (!hasReached) sendSoon();
+      sendSoon();
     }
 
     async function renew(leaseIds: readonly string[], isStrict: boolean): Promise<RenewReply> {
