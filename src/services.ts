@@ -56,6 +56,9 @@ const send: typeof fetch = (input, init) => fetch(input, init);
 
 const PAGE_LIMIT = 1000;
 
+/** The part of `Deps` that is one tenant's and no request's: it holds no I/O. */
+type TenantDeps = Omit<Deps, "timer" | "defer" | "queue" | "targets">;
+
 /** Throws `unavailable` that names a wrong setting. */
 export function createServices(env: Env): IsolateServices {
   const settings = readSettings(env);
@@ -132,35 +135,41 @@ export function createServices(env: Env): IsolateServices {
   // Optional: `Env` has only what every deployment has.
   const runModel = createModelRunner(Reflect.get(env, "AI"));
 
-  const depsFor: Services["depsFor"] = (bundle, defer, timer): Deps => {
+  /** By a copy of the records: what all requests that use it share, so that each adds only what is its own. */
+  const tenantDeps = new WeakMap<TenantBundle, TenantDeps>();
+
+  function openTenantDeps(bundle: TenantBundle): TenantDeps {
     const objectName = generationObject(bundle.id, bundle.generation);
-    const tenantQueue = queue.forTenant(bundle.id, defer, bundle.generation, timer.start);
     return {
       fetch: sendUpstream,
       ...(runModel && { runModel }),
       sleep,
       now,
-      timer,
       random: Math.random,
       bodies,
       unqueued,
-      queue: tenantQueue,
       cacheStore,
       ...(wantsContent(bundle, settings) && { content: contents }),
       confirmEpoch,
       flights: flights(objectName),
       semanticIndex: () =>
         guardedIndex(env.SEMANTIC_INDEX.getByName(objectName), `index ${objectName}`, breaker),
-      targets: { ...measured, ...tenantQueue.targets },
       providerOf,
       accountOf: (current, name) => opener.openProvider(current, name),
       priceOf: (kind, model) => providerOf(kind).listPrice ?? findPrice(kind, model),
-      defer,
       notePrompt: (turn) =>
         breaker.guarded(`queue ${bundle.id}`, () => queueStub(bundle.id).notePrompt(turn)),
       noteVersion: (version) => tenants.noteVersion(bundle.id, version),
       reload: async () => (await tenants.reload(bundle.id))?.bundle,
     };
+  }
+
+  const depsFor: Services["depsFor"] = (bundle, defer, timer): Deps => {
+    let shared = tenantDeps.get(bundle);
+    if (shared === undefined) tenantDeps.set(bundle, (shared = openTenantDeps(bundle)));
+    const tenantQueue = queue.forTenant(bundle.id, defer, bundle.generation, timer.start);
+    const { concurrency, circuits } = tenantQueue.targets;
+    return { ...shared, timer, defer, queue: tenantQueue, targets: { ...measured, concurrency, circuits } };
   };
 
   const directoryDeps = {

@@ -11,7 +11,7 @@ import { GatewayError } from "../errors.ts";
 const LOCAL_HOSTS: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 export const localHost: MiddlewareHandler<AppEnv> = async (c, next) => {
-  if (c.var.settings.isLocal && !(isLocalUrl(c.req.url) && isLocalHost(c.req.header("host")))) {
+  if (c.get("settings").isLocal && !(isLocalUrl(c.req.url) && isLocalHost(c.req.header("host")))) {
     throw new GatewayError(
       "permission_denied",
       "A local run answers to localhost, 127.0.0.1 and [::1] only. Use one of them in the URL.",

@@ -124,8 +124,8 @@ export function endAttempt(span: Span, end: AttemptEnd): void {
     "gateway.usage.source": bill?.isEstimate ? "estimate" : undefined,
     "gateway.usage.refused": bill?.isCountRefused,
     "gateway.attempt.cost_usd": bill?.costMicroUsd === undefined ? undefined : usd(bill.costMicroUsd),
-    ...usageAttributes(bill?.usage),
   });
+  if (bill !== undefined) span.set(usageAttributes(bill.usage));
   if (reported !== undefined)
     span.set(reportAttributes(reported.said, { totalMs: reported.durationMs, firstChunkMs }));
   if (report?.stalledAt !== undefined)

@@ -12,30 +12,29 @@ export interface IdSource {
   spanId(): string;
 }
 
-const TRACE_ID_BYTES = 16;
-const SPAN_ID_BYTES = 8;
+const TRACE_ID_DIGITS = 32;
+const SPAN_ID_DIGITS = 16;
 /** Ids for a handful of requests; small enough to be filled in microseconds. */
 const POOL_BYTES = 1024;
+const ALL_ZERO = "0".repeat(TRACE_ID_DIGITS);
 
 /** `fill` overwrites the whole array with random bytes, as `crypto.getRandomValues` does. */
 export function createIds(fill: (bytes: Uint8Array<ArrayBuffer>) => unknown): IdSource {
   const pool = new Uint8Array(POOL_BYTES);
-  let next = POOL_BYTES;
+  /** The pool's digits: written out once, and cut into ids. */
+  let digits = "";
+  let next = 0;
 
   function take(count: number): string {
-    if (next + count > POOL_BYTES) {
+    if (next + count > digits.length) {
       fill(pool);
+      digits = Array.from(pool, (byte) => HEX[byte]).join("");
       next = 0;
     }
-    let hex = "";
-    let sum = 0;
-    for (const end = next + count; next < end; next++) {
-      const byte = pool[next] ?? 0;
-      sum += byte;
-      hex += HEX[byte];
-    }
-    return sum === 0 ? take(count) : hex;
+    const id = digits.slice(next, next + count);
+    next += count;
+    return ALL_ZERO.startsWith(id) ? take(count) : id;
   }
 
-  return { traceId: () => take(TRACE_ID_BYTES), spanId: () => take(SPAN_ID_BYTES) };
+  return { traceId: () => take(TRACE_ID_DIGITS), spanId: () => take(SPAN_ID_DIGITS) };
 }

@@ -26,14 +26,16 @@ const NO_RESOURCE = {} as SpanImplInit["resource"];
  * A span in the package's own object. Two of its traps are avoided by the callers: `undefined` would become an empty
  * attribute, and a time of 0 would become now, so times are always given as pairs.
  */
-export const createSpan: CreateSpan = (init) =>
-  new SpanImpl({
-    name: init.name,
+export const createSpan: CreateSpan = ({ name, kind, traceId, spanId, parentSpanId, startTime, onEnd }) => {
+  const init: SpanImplInit = {
+    name,
     attributes: undefined,
-    onEnd: init.onEnd,
+    onEnd,
     resource: NO_RESOURCE,
-    spanContext: { traceId: init.traceId, spanId: init.spanId, traceFlags: SAMPLED_FLAG },
-    ...(init.parentSpanId !== undefined && { parentSpanId: init.parentSpanId }),
-    spanKind: KIND[init.kind],
-    startTime: init.startTime,
-  });
+    spanContext: { traceId, spanId, traceFlags: SAMPLED_FLAG },
+    spanKind: KIND[kind],
+    startTime,
+  };
+  if (parentSpanId !== undefined) init.parentSpanId = parentSpanId;
+  return new SpanImpl(init);
+};
