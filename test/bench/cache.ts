@@ -102,7 +102,7 @@ function handWritten(report: string): string {
 
 /** Microseconds of CPU a request. Throws where an answer is wrong. */
 async function measure(
-  { name, url, authorization, process: own }: Target,
+  { name, url, authorizations, process: own }: Target,
   caseName: string,
   body: string,
   durationMs: number,
@@ -115,7 +115,7 @@ async function measure(
     connections: CONNECTIONS,
     durationMs,
     maxRequests: MANY,
-    ...(authorization !== undefined && { authorization }),
+    ...(authorizations !== undefined && { authorization: authorizations.plain }),
   };
   load.send(job);
   const { requests, problems } = await next<LoadResult>(load);

@@ -1,7 +1,15 @@
 // The measuring: interleaved rounds over all targets and cases, each round's order turned and every second one reversed, so that
 // no target always runs first or after the same neighbour. How the numbers become a table is report.ts.
 import type { ChildProcess } from "node:child_process";
-import { CASES, PACED, PACED_BODY, type CaseName } from "./cases.ts";
+import {
+  type BenchTenant,
+  CASES,
+  type CaseName,
+  DETAIL_CASES,
+  type FloorCase,
+  PACED,
+  PACED_BODY,
+} from "./cases.ts";
 import type { LoadJob, LoadResult } from "./processes/load.ts";
 import { quantile } from "./reports/statistics.ts";
 import type { Target } from "./targets.ts";
@@ -62,8 +70,9 @@ export async function measure(
   const problems: string[] = [];
   const requests: Record<string, number> = {};
 
-  async function drive(target: Target, job: Omit<LoadJob, "url" | "authorization">): Promise<LoadResult> {
-    const { url, authorization } = target;
+  async function drive(target: Target, { tenant, ...job }: TargetJob): Promise<LoadResult> {
+    const { url, authorizations } = target;
+    const authorization = authorizations?.[tenant];
     const result = await ask(load, { ...job, url, ...(authorization !== undefined && { authorization }) });
     requests[target.name] = (requests[target.name] ?? 0) + result.requests;
     problems.push(...result.problems.map((problem) => `${target.name}, ${job.caseName}: ${problem}`));
@@ -71,25 +80,28 @@ export async function measure(
   }
 
   for (const target of targets) {
-    for (const { name, body } of CASES) await drive(target, jobOf(name, body, WARM_UP_MS));
+    for (const benchCase of [...CASES, ...(target.hasDetails ? DETAIL_CASES : [])])
+      await drive(target, jobOf(benchCase, WARM_UP_MS));
   }
   for (let round = 0; round < effort.rounds && problems.length === 0; round += 1) {
     for (const benchCase of inTurn(CASES, round)) {
-      for (const target of inTurn(targets, round)) {
-        samples.push(await sampleOf(round, target, benchCase.name, benchCase.body));
-      }
+      for (const target of inTurn(targets, round)) samples.push(await sampleOf(round, target, benchCase));
+    }
+    for (const benchCase of inTurn(DETAIL_CASES, round)) {
+      for (const target of inTurn(targets, round))
+        if (target.hasDetails) samples.push(await sampleOf(round, target, benchCase));
     }
     for (const target of inTurn(targets, round)) streams.push(await streamSampleOf(round, target));
   }
   return { samples, streams, requests, problems };
 
-  async function sampleOf(round: number, target: Target, caseName: CaseName, body: string): Promise<Sample> {
+  async function sampleOf(round: number, target: Target, benchCase: DrivenCase): Promise<Sample> {
     const before = target.process?.cpuSeconds() ?? Number.NaN;
-    const result = await drive(target, jobOf(caseName, body, effort.loadMs));
+    const result = await drive(target, jobOf(benchCase, effort.loadMs));
     await pause(SETTLE_MS);
     const cpuSeconds = (target.process?.cpuSeconds() ?? Number.NaN) - before;
     const single = {
-      ...jobOf(caseName, body, ALONE_LIMIT_MS),
+      ...jobOf(benchCase, ALONE_LIMIT_MS),
       connections: 1,
       maxRequests: effort.aloneRequests,
     };
@@ -97,7 +109,7 @@ export async function measure(
     return {
       round,
       target: target.name,
-      caseName,
+      caseName: benchCase.name,
       cpuPer1k: (cpuSeconds / result.requests) * 1000,
       requestsPerSecond: (result.requests / result.elapsedMs) * 1000,
       p50Ms: quantile(result.totalsMs, 0.5),
@@ -106,7 +118,8 @@ export async function measure(
   }
 
   async function streamSampleOf(round: number, target: Target): Promise<StreamSample> {
-    const job = { ...jobOf(PACED.model, PACED_BODY, PACED_LIMIT_MS), connections: 1 };
+    const paced = { ...PACED_CASE, name: PACED.model, body: PACED_BODY };
+    const job = { ...jobOf(paced, PACED_LIMIT_MS), connections: 1 };
     const result = await drive(target, { ...job, maxRequests: effort.pacedStreams });
     return {
       round,
@@ -118,8 +131,17 @@ export async function measure(
   }
 }
 
-function jobOf(caseName: string, body: string, durationMs: number): Omit<LoadJob, "url" | "authorization"> {
-  return { caseName, body, connections: CONNECTIONS, durationMs, maxRequests: MANY_REQUESTS };
+type DrivenCase = Pick<FloorCase, "path" | "body" | "isVaried" | "tenant"> & { readonly name: CaseName };
+type TargetJob = Omit<LoadJob, "url" | "authorization"> & { readonly tenant: BenchTenant };
+
+const PACED_CASE = { path: "/v1/chat/completions", isVaried: true, tenant: "plain" } as const;
+
+function jobOf(
+  { name, path, body, isVaried, tenant }: Omit<DrivenCase, "name"> & { readonly name: string },
+  durationMs: number,
+): TargetJob {
+  const limits = { connections: CONNECTIONS, durationMs, maxRequests: MANY_REQUESTS };
+  return { caseName: name, path, body, isVaried, tenant, ...limits };
 }
 
 /** The list started at another place each round, and backwards every second round. */

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { adminPlane } from "../support/clients/admin-client.ts";
 import { makeTenant } from "../support/clients/test-tenant.ts";
-import { CASES, PACED } from "./cases.ts";
+import { BENCH_TENANTS, type BenchTenant, CASES, PACED, upstreamModel } from "./cases.ts";
 import { median } from "./reports/statistics.ts";
 import { startWorkerd, type WorkerdProcess } from "./processes/process.ts";
 import { writeFloorConfig, writeGatewayConfig } from "./processes/worker-folder.ts";
@@ -11,7 +11,10 @@ import { writeFloorConfig, writeGatewayConfig } from "./processes/worker-folder.
 export type Target = {
   readonly name: string;
   readonly url: string;
-  readonly authorization?: string;
+  /** Of a gateway's tenants. */
+  readonly authorizations?: Readonly<Record<BenchTenant, string>>;
+  /** Whether it is measured in the cases that the floors don't have. */
+  readonly hasDetails?: boolean;
   /** Absent for the mock, whose CPU is not measured. */
   readonly process?: WorkerdProcess;
 };
@@ -38,6 +41,13 @@ const EVERYTHING_ON = {
 const NO_TRACES = { sampleRatio: 0, alwaysKeep: [], store: { enabled: false } };
 /** As a tenant would set it: errors and what was slow are kept, and the bench has none. */
 const SAMPLED_OUT = { sampleRatio: 0, store: { enabled: true } };
+
+/** What each tenant has that the variant's record doesn't say. */
+const TENANT_RECORDS: Readonly<Record<BenchTenant, Readonly<Record<string, unknown>>>> = {
+  plain: {},
+  cached: { cache: { enabled: true } },
+  refused: { limits: { requestsPerMinute: 1, burst: 1, queue: { maxWaitMs: 0 } } },
+};
 
 /** The first is what the bars are about. */
 export const VARIANTS: readonly [Variant, ...Variant[]] = [
@@ -67,15 +77,23 @@ export async function startVariant(
   const configFile = writeGatewayConfig(join(dir, variant.name), bundle, { vars, onDisk: variant.onDisk });
   const process = await startWorkerd(configFile);
   const names = [...CASES.map(({ model }) => model), PACED.model];
-  const tenant = await makeTenant(adminPlane(process.url), {
-    upstreamUrl: mockUrl,
-    record: { ...EVERYTHING_ON, ...variant.record },
-    routes: Object.fromEntries(names.map((name) => [name, { targets: [{ provider: "up", model: name }] }])),
-  }).catch((error: unknown) => {
+  const routes = Object.fromEntries(
+    names.map((name) => [name, { targets: [{ provider: "up", model: upstreamModel(name) }] }]),
+  );
+  const keyOf = async (tenant: BenchTenant): Promise<readonly [BenchTenant, string]> => {
+    const record = { ...EVERYTHING_ON, ...TENANT_RECORDS[tenant], ...variant.record };
+    const { key } = await makeTenant(adminPlane(process.url), { upstreamUrl: mockUrl, record, routes });
+    return [tenant, `Bearer ${key}`];
+  };
+  try {
+    const keys = await Promise.all(BENCH_TENANTS.map(keyOf));
+    // One for each of them.
+    const authorizations = Object.fromEntries(keys) as Record<BenchTenant, string>;
+    return { name: variant.name, url: process.url, authorizations, process };
+  } catch (error) {
     process.stop();
     throw error;
-  });
-  return { name: variant.name, url: process.url, authorization: `Bearer ${tenant.key}`, process };
+  }
 }
 
 /** Median CPU seconds from a cold process to its first answer, of a target that was configured in `dir` before. */

@@ -101,6 +101,8 @@ function readHead(bytes: Buffer): Head | undefined {
 /** Looks for the last chunk only where the newest bytes end like one: parsing every chunk on arrival would cost too much. */
 function isComplete(head: Head, size: number, newest: Buffer, all: () => Buffer): boolean {
   if (head.length !== "chunked") return size >= head.bodyAt + head.length;
+  // A head alone may end like a last chunk.
+  if (size < head.bodyAt + LAST_CHUNK.length) return false;
   const tail = newest.length >= LAST_CHUNK.length ? newest : all();
   return tail.subarray(-LAST_CHUNK.length).toString("latin1") === LAST_CHUNK;
 }

@@ -1,6 +1,6 @@
 // The load generator of the bench, a process of its own: drives one URL in a closed loop for a bounded time over a fixed number
 // of keep-alive connections and checks every answer. Started by run.ts, which sends a LoadJob over IPC and gets a LoadResult.
-import { answerProblem } from "../cases.ts";
+import { answerProblem, NONCE } from "../cases.ts";
 import { openConnection, type Connection } from "./http-client.ts";
 
 export type LoadJob = {
@@ -8,7 +8,11 @@ export type LoadJob = {
   /** `authorization` value, where the target wants one. */
   readonly authorization?: string;
   readonly caseName: string;
+  /** Chat completions where absent. */
+  readonly path?: string;
   readonly body: string;
+  /** Whether each request has a number of its own in place of the body's NONCE: no memory of earlier ones answers it. */
+  readonly isVaried?: boolean;
   readonly connections: number;
   /** Ends after this time or this many requests, whichever comes first; requests under way are finished. */
   readonly durationMs: number;
@@ -33,7 +37,8 @@ const MAX_PROBLEMS = 5;
 
 async function run(job: LoadJob): Promise<LoadResult> {
   const { hostname, port, host } = new URL(job.url);
-  const request = requestBytes(job, host);
+  const template = requestBytes(job, host);
+  const nonceAt = job.isVaried === true ? template.indexOf(NONCE) : -1;
   const totals: number[] = [];
   const firstBytes: number[] = [];
   const firstChunks: number[] = [];
@@ -51,8 +56,11 @@ async function run(job: LoadJob): Promise<LoadResult> {
     problems.length < MAX_PROBLEMS;
 
   async function drive(connection: Connection): Promise<void> {
+    // Written to only between two exchanges.
+    const request = Buffer.from(template);
     while (mayGoOn()) {
       started += 1;
+      if (nonceAt >= 0) request.write(nextNonce(), nonceAt, "latin1");
       const answer = await connection.exchange(request);
       totals.push(answer.totalMs);
       firstBytes.push(answer.firstByteMs);
@@ -77,10 +85,18 @@ async function run(job: LoadJob): Promise<LoadResult> {
   };
 }
 
+/** Of all jobs of this process. */
+let nonces = 0;
+
+function nextNonce(): string {
+  nonces += 1;
+  return nonces.toString().padStart(NONCE.length, "0");
+}
+
 function requestBytes(job: LoadJob, host: string): Buffer {
   const body = Buffer.from(job.body);
   const lines = [
-    "POST /v1/chat/completions HTTP/1.1",
+    `POST ${job.path ?? "/v1/chat/completions"} HTTP/1.1`,
     `host: ${host}`,
     "content-type: application/json",
     `content-length: ${body.length}`,

@@ -6,8 +6,8 @@ import { completion, PACED, streamEvents, type MockCounts } from "../cases.ts";
 
 /** Node's timers are late by up to this: the last stretch before a chunk is due is spun, or it would drown what is measured. */
 const TIMER_GRAIN_MS = 2;
-/** Each traced request has one span of this name. */
-const ROOT_SPAN = '"name":"POST /v1/chat/completions"';
+/** Each traced request has one span of such a name. */
+const ROOT_SPAN = /"name":"POST \/v1\/(?:chat\/completions|messages)"/;
 const DONE = "data: [DONE]\n\n";
 const counts = { exports: 0, traces: 0 } satisfies MockCounts;
 const events = streamEvents();
@@ -35,7 +35,8 @@ const server = createServer((request, response) => {
 
 function answer(body: string, response: ServerResponse): void {
   const withUsage = body.includes('"include_usage":true');
-  const model = /"model":"([^"]+)"/.exec(body)?.[1];
+  // The floors send the route's name, the gateway its target's: cases.ts.
+  const model = /"model":"([^"]+?)(?:-v1)?"/.exec(body)?.[1];
   if (model === PACED.model) writePaced(response);
   else if (model === "stream") writeStream(response, withUsage);
   else writeJson(response, model === "large-answer" ? bodies.large : bodies.small);
