@@ -1,5 +1,6 @@
 // The tables of src/docs/security.md, from the data that the tests run: every attack with its refusal, every route with its roles.
 import type { Attack, AttackChapter, Refusal } from "./attack.ts";
+import type { Finding } from "./findings.ts";
 import { expectedStatus, ROLES, type WalkedRoute } from "./routes.ts";
 
 const FOLDER = "../../test/clients/attacks";
@@ -11,12 +12,29 @@ export function withSecurityTables(
   document: string,
   chapters: readonly AttackChapter[],
   routes: readonly WalkedRoute[],
+  findings: readonly Finding[],
 ): string {
-  return withSection(
-    withSection(document, "attacks", renderAttacks(chapters)),
-    "roles",
-    renderRoutes(routes),
-  );
+  const sections = [
+    ["attacks", renderAttacks(chapters)],
+    ["roles", renderRoutes(routes)],
+    ["findings", renderFindings(findings)],
+  ] as const;
+  return sections.reduce((text, [name, section]) => withSection(text, name, section), document);
+}
+
+function renderFindings(findings: readonly Finding[]): string {
+  const rows = findings.map(({ id, fault, now, tests }) => {
+    const proofs = tests.map(([file, name]) => {
+      const link = `[${file.split("/").at(-1)}](../../test/${file})`;
+      return `${link}: ${escape(name)}`;
+    });
+    return `| ${id} | ${escape(fault)} | ${escape(now)} | ${proofs.join("<br>")} |`;
+  });
+  return [
+    "| id | what could be done | what happens now | tests |",
+    "| --- | --- | --- | --- |",
+    ...rows,
+  ].join("\n");
 }
 
 function withSection(document: string, name: string, text: string): string {

@@ -2,8 +2,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ATTACKS } from "./chapters.ts";
+import { FINDINGS } from "./findings.ts";
 import { WALKED } from "./routes.ts";
 import { withSecurityTables } from "./table.ts";
 
 const FILE = join(import.meta.dirname, "../../../src/docs/security.md");
-writeFileSync(FILE, withSecurityTables(readFileSync(FILE, "utf8"), ATTACKS, WALKED));
+writeFileSync(FILE, withSecurityTables(readFileSync(FILE, "utf8"), ATTACKS, WALKED, FINDINGS));

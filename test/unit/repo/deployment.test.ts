@@ -19,6 +19,10 @@ test.each(["workers_dev", "preview_urls"])(
   },
 );
 
+test("nothing further down in the file switches them on again: an environment inherits them", () => {
+  for (const name of ["workers_dev", "preview_urls"]) expect(config.split(name).length - 1, name).toBe(1);
+});
+
 test("no secret is among the settings", () => {
   expect(config).not.toMatch(/ADMIN_TOKEN|MASTER_KEY|apiKey/);
 });
