@@ -121,6 +121,14 @@ const ADMIN_FORMS: readonly (readonly [string, Sent])[] = [
   ["another tenant's gateway key", { authorization: "Bearer {victimKey}" }],
   ["the token in `x-api-key`", { "x-api-key": "{admin}" }],
   ["the token in a cookie", { cookie: "token={admin}; authorization=Bearer {admin}" }],
+  [
+    "the bare token as the console's session",
+    { cookie: "headgate-session={admin}; __Host-headgate-session={admin}" },
+  ],
+  [
+    "a console's session that was sealed elsewhere",
+    { cookie: `__Host-headgate-session=v3.00000000.${"A".repeat(96)}` },
+  ],
 ];
 const ADMIN_PLACES = [
   ["a list of tenants", "GET", "/admin/tenants"],
