@@ -13,6 +13,7 @@ const ROOT = join(import.meta.dirname, "../../..");
  */
 const LAYERS: readonly (readonly string[])[] = [
   ["test/"],
+  ["src/cli/"],
   ["src/local/"],
   ["src/worker.ts", "src/grafana/", "src/console/"],
   ["routes/"],
