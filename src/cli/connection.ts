@@ -35,7 +35,7 @@ function localToken(): string | undefined {
   return existsSync(LOCAL_TOKEN_FILE) ? readFileSync(LOCAL_TOKEN_FILE, "utf8").trim() : undefined;
 }
 
-export interface CallOptions {
+export interface AdminCallOptions {
   readonly body?: unknown;
   readonly accept?: string;
 }
@@ -45,7 +45,7 @@ export async function call(
   { url, token }: Connection,
   method: string,
   path: string,
-  { body, accept }: CallOptions = {},
+  { body, accept }: AdminCallOptions = {},
 ): Promise<Response> {
   const headers = {
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
@@ -91,7 +91,7 @@ export async function readRecord(
 }
 
 /** All items of a list, page after page. */
-export async function listAll(
+export async function listRecords(
   connection: Connection,
   path: string,
 ): Promise<readonly Record<string, unknown>[]> {

@@ -1,6 +1,6 @@
-/** What the commands print: tables, changes, times. Pure; colours are left to the terminal's own tools. */
+/** What the commands print: tables and changes. Pure; colours are left to the terminal's own tools. */
 
-import type { Change } from "./config/changes.ts";
+import type { ConfigChange } from "./config/changes.ts";
 
 const GAP = "  ";
 
@@ -22,7 +22,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 const SIGNS = { create: "+", update: "~", delete: "-" } as const;
 
 /** `+ route acme/chat`, and below an update its fields: `targets[0].model: "a" → "b"`. */
-export function changeText({ action, sort, tenant, name, fields }: Change): string {
+export function changeText({ action, sort, tenant, name, fields }: ConfigChange): string {
   const subject = sort === "tenant" ? tenant : `${tenant}/${name}`;
   return [
     `${SIGNS[action]} ${sort} ${subject}`,
@@ -33,16 +33,11 @@ export function changeText({ action, sort, tenant, name, fields }: Change): stri
 const COUNTED = { create: "to create", update: "to change", delete: "to delete" } as const;
 
 /** `2 to create, 1 to change` */
-export function summaryOf(changes: readonly Change[]): string {
+export function summaryOf(changes: readonly ConfigChange[]): string {
   if (changes.length === 0) return "Nothing to change: the gateway is as the file says.";
   return (["create", "update", "delete"] as const)
     .map((action) => [changes.filter((change) => change.action === action).length, COUNTED[action]] as const)
     .filter(([count]) => count > 0)
     .map(([count, what]) => `${count} ${what}`)
     .join(", ");
-}
-
-/** `850 ms`, `3.2 s` */
-export function durationText(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

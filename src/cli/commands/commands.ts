@@ -61,6 +61,19 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     options: { overlap: "=SECONDS  of rotate: how long the old secret stays valid" },
     load: async () => (await import("./key-commands.ts")).keysCommand,
   },
+  usage: {
+    usage: "usage [TENANT]",
+    summary: "prints requests, tokens and money of a tenant, or of all",
+    options: {
+      from: "=WHEN  an age such as 7d, or an ISO 8601 time; default: 30 days ago",
+      to: "=WHEN  default: now",
+      by: "=GROUPS  key, provider, model, route, endUser, session, metadata.NAME; default: model, of all tenants tenant",
+      interval: "=STEP  hour, day or total; default: total",
+      csv: "prints CSV",
+      ndjson: "prints a line of JSON each",
+    },
+    load: async () => (await import("./usage-command.ts")).usageCommand,
+  },
   traces: {
     usage: "traces",
     summary: "lists the newest traces, a line each",

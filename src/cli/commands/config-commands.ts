@@ -2,12 +2,12 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { CommandError } from "../command-error.ts";
-import { type Change, planChanges } from "../config/changes.ts";
+import { type ConfigChange, planChanges } from "../config/changes.ts";
 import { configJsonSchema } from "../config/config-schema.ts";
 import { type CurrentTenant, readCurrentTenant } from "../config/current-config.ts";
 import { readConfig } from "../config/read-config.ts";
 import { writeConfig } from "../config/write-config.ts";
-import { callJson, listAll } from "../connection.ts";
+import { callJson, listRecords } from "../connection.ts";
 import { changeText, summaryOf } from "../output.ts";
 import type { CommandContext, RunCommand } from "./command.ts";
 
@@ -35,7 +35,7 @@ export const exportCommand: RunCommand = async ({ positionals, options, connecti
   const names =
     positionals.length > 0
       ? positionals
-      : (await listAll(gateway, "/admin/tenants")).map((tenant) => String(tenant["id"]));
+      : (await listRecords(gateway, "/admin/tenants")).map((tenant) => String(tenant["id"]));
   const tenants = new Map<string, CurrentTenant>();
   for (const name of names) {
     const current = await readCurrentTenant(gateway, name);
@@ -57,17 +57,15 @@ export const schemaCommand: RunCommand = async ({ print }) => {
   return 0;
 };
 
-async function plan({
-  positionals,
-  options,
-  env,
-  connection,
-}: CommandContext): Promise<{ readonly changes: readonly Change[]; readonly missing: readonly string[] }> {
+async function plan({ positionals, options, env, connection }: CommandContext): Promise<{
+  readonly changes: readonly ConfigChange[];
+  readonly missing: readonly string[];
+}> {
   const [file] = positionals;
   if (file === undefined) throw new CommandError("Name the configuration file, or - for standard input.");
   const { config, missing } = readConfig(readText(file), file === "-" ? "The input" : file, env);
   const gateway = connection();
-  const changes: Change[] = [];
+  const changes: ConfigChange[] = [];
   for (const [tenant, wanted] of Object.entries(config.tenants)) {
     const current = await readCurrentTenant(gateway, tenant);
     changes.push(...planChanges(tenant, wanted, current, options["prune"] === true));
@@ -88,7 +86,7 @@ function readText(file: string): string {
 /** The credentials of variables that are not set are not compared. */
 function printPlan(
   { print, note }: CommandContext,
-  changes: readonly Change[],
+  changes: readonly ConfigChange[],
   missing: readonly string[],
   statusIfDifferent: number,
 ): number {
@@ -98,7 +96,7 @@ function printPlan(
   return changes.length === 0 ? 0 : statusIfDifferent;
 }
 
-async function applyChange({ connection, print }: CommandContext, change: Change): Promise<void> {
+async function applyChange({ connection, print }: CommandContext, change: ConfigChange): Promise<void> {
   const { method, path, body } = change.call;
   const answer = await callJson(connection(), method, path, body);
   print(changeText(change));

@@ -1,6 +1,6 @@
 /** `doctor`: checks a gateway from the outside, and says for each fault what to do. Changes nothing. */
 
-import { call, callJson, type Connection, listAll } from "../connection.ts";
+import { call, callJson, type Connection, listRecords } from "../connection.ts";
 import { CommandError } from "../command-error.ts";
 import type { CommandContext, RunCommand } from "./command.ts";
 
@@ -80,7 +80,7 @@ async function* checkTenants({ connection, positionals, options }: CommandContex
   const names =
     positionals.length > 0
       ? positionals
-      : (await listAll(gateway, "/admin/tenants")).map((tenant) => String(tenant["id"]));
+      : (await listRecords(gateway, "/admin/tenants")).map((tenant) => String(tenant["id"]));
   if (names.length === 0) {
     yield { verdict: "warning", text: "no tenants", remedy: "Make one: src/docs/quick-start.md." };
   }
@@ -98,7 +98,7 @@ type Shown = Readonly<Record<string, unknown>>;
 
 async function* checkRecords(gateway: Connection, tenant: string, path: string): AsyncGenerator<Finding> {
   const [providers, routes, keys] = await Promise.all(
-    ["providers", "routes", "keys"].map((list) => listAll(gateway, `${path}/${list}`)),
+    ["providers", "routes", "keys"].map((list) => listRecords(gateway, `${path}/${list}`)),
   );
   const known = new Set((providers ?? []).map(({ name }) => name));
   yield {

@@ -1,7 +1,7 @@
 /** `keys`: a tenant's gateway keys. */
 
 import { CommandError } from "../command-error.ts";
-import { callJson, type Connection, listAll } from "../connection.ts";
+import { callJson, type Connection, listRecords } from "../connection.ts";
 import { table } from "../output.ts";
 import type { RunCommand } from "./command.ts";
 
@@ -32,7 +32,7 @@ export const keysCommand: RunCommand = async ({ positionals, options, connection
 };
 
 async function keyTable(connection: Connection, path: string): Promise<string> {
-  const keys = await listAll(connection, path);
+  const keys = await listRecords(connection, path);
   if (keys.length === 0) return "There are no keys.";
   return table([
     ["ID", "NAME", "STATUS", "LAST USED"],

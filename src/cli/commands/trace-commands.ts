@@ -3,7 +3,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommandError } from "../command-error.ts";
 import { call, callJson, type Connection, refusal } from "../connection.ts";
-import { durationText, table } from "../output.ts";
+import { durationText } from "../../console/model/words.ts";
+import { table } from "../output.ts";
 import type { CommandContext, RunCommand } from "./command.ts";
 
 /** Options of `traces` that are search parameters of the API: src/docs/admin-api.md, "Traces". */

@@ -10,7 +10,7 @@ import { isUnfilled } from "./read-config.ts";
 
 export type RecordSort = "tenant" | "provider" | "route" | "key";
 
-export interface Change {
+export interface ConfigChange {
   readonly action: "create" | "update" | "delete";
   readonly sort: RecordSort;
   readonly tenant: string;
@@ -34,9 +34,15 @@ export function planChanges(
   { providers, routes, keys, ...record }: TenantConfig,
   current: CurrentTenant,
   prune: boolean,
-): readonly Change[] {
+): readonly ConfigChange[] {
   const path = `/admin/tenants/${tenant}`;
-  const put = (sort: RecordSort, name: string, at: string, wanted: object, now?: ShownRecord): Change[] =>
+  const put = (
+    sort: RecordSort,
+    name: string,
+    at: string,
+    wanted: object,
+    now?: ShownRecord,
+  ): ConfigChange[] =>
     changeTo({ sort, tenant, name }, { method: "PUT", path: at, body: wanted }, shown(wanted), now);
   const writes = [
     ...put("tenant", tenant, path, record, current.record),
@@ -49,7 +55,7 @@ export function planChanges(
     ...Object.entries(keys ?? {}).flatMap(([name, wanted]) => keyChanges(tenant, name, wanted, current)),
   ];
   if (!prune) return writes;
-  const gone = (sort: RecordSort, name: string, at: string): Change => ({
+  const gone = (sort: RecordSort, name: string, at: string): ConfigChange => ({
     action: "delete",
     sort,
     tenant,
@@ -74,8 +80,8 @@ export function planChanges(
 
 type KeyConfig = NonNullable<TenantConfig["keys"]>[string];
 
-/** Keys are told apart by name; the first of a name is the one. */
-function keyChanges(tenant: string, name: string, wanted: KeyConfig, current: CurrentTenant): Change[] {
+/** A key is known by its name; the first of a name is the one. */
+function keyChanges(tenant: string, name: string, wanted: KeyConfig, current: CurrentTenant): ConfigChange[] {
   const path = `/admin/tenants/${tenant}/keys`;
   const now = current.keys.find((key) => key.name === name);
   const of = { sort: "key", tenant, name } as const;
@@ -86,11 +92,11 @@ function keyChanges(tenant: string, name: string, wanted: KeyConfig, current: Cu
 }
 
 function changeTo(
-  of: Pick<Change, "sort" | "tenant" | "name">,
-  call: Change["call"],
+  of: Pick<ConfigChange, "sort" | "tenant" | "name">,
+  call: ConfigChange["call"],
   wanted: object,
   now?: ShownRecord,
-): Change[] {
+): ConfigChange[] {
   if (now === undefined) return [{ action: "create", ...of, fields: [], call }];
   const fields = compare(flatten(now), flatten(wanted));
   return fields.length === 0 ? [] : [{ action: "update", ...of, fields, call }];

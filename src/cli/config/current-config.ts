@@ -1,6 +1,6 @@
 /** What a gateway has now, read by its admin API. Credentials are masks, as GET shows them. */
 
-import { type Connection, listAll, readRecord } from "../connection.ts";
+import { type Connection, listRecords, readRecord } from "../connection.ts";
 
 /** A record as GET shows it, without what only the gateway sets. */
 export type ShownRecord = Readonly<Record<string, unknown>>;
@@ -26,7 +26,7 @@ export async function readCurrentTenant(connection: Connection, tenant: string):
   const record = await readRecord(connection, path);
   if (record === undefined) return NOTHING;
   const [providers, routes, keys] = await Promise.all(
-    ["providers", "routes", "keys"].map((list) => listAll(connection, `${path}/${list}`)),
+    ["providers", "routes", "keys"].map((list) => listRecords(connection, `${path}/${list}`)),
   );
   return {
     record: without(record, ["id", "etag", "effectiveLimits"]),

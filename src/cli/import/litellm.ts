@@ -3,7 +3,8 @@
  * Source: https://docs.litellm.ai/docs/proxy/configs and /docs/routing, seen 2026-11-30.
  */
 
-import { fieldsOf, type Imported, listOf, NamedOnce, textOf, toRecordName } from "./imported.ts";
+import { listOf, recordOf, textOf } from "../../json/fields.ts";
+import { type Imported, NamedOnce, toRecordName } from "./imported.ts";
 
 /** LiteLLM's prefix of a model → our kind, where they differ or it needs no address. */
 const KINDS: Readonly<Record<string, string>> = {
@@ -68,15 +69,15 @@ interface Target {
 }
 
 export function importLiteLlm(document: unknown): Imported {
-  const config = fieldsOf(document);
-  const general = fieldsOf(config["litellm_settings"]);
-  const router = fieldsOf(config["router_settings"]);
+  const config = recordOf(document);
+  const general = recordOf(config["litellm_settings"]);
+  const router = recordOf(config["router_settings"]);
   const notes: string[] = [];
   const providers = new NamedOnce<object>();
   const groups = new Map<string, Target[]>();
-  for (const entry of listOf(config["model_list"]).map(fieldsOf)) {
+  for (const entry of listOf(config["model_list"]).map(recordOf)) {
     const group = textOf(entry["model_name"]) ?? "";
-    const parameters = fieldsOf(entry["litellm_params"]);
+    const parameters = recordOf(entry["litellm_params"]);
     if (group.includes("*")) {
       notes.push(
         `Model group "${group}" is a pattern: call any model of a provider as provider/model instead.`,
@@ -195,14 +196,14 @@ function toRoute(
 }
 
 function fallbacksOf(group: string, settings: Readonly<Record<string, unknown>>): readonly string[] {
-  const named = listOf(settings["fallbacks"]).flatMap((entry) => listOf(fieldsOf(entry)[group]));
+  const named = listOf(settings["fallbacks"]).flatMap((entry) => listOf(recordOf(entry)[group]));
   const all = [...named, ...listOf(settings["default_fallbacks"])];
   return all.flatMap((name) => textOf(name) ?? []).filter((name) => name !== group);
 }
 
 function cacheOf(general: Readonly<Record<string, unknown>>): object {
   if (general["cache"] !== true) return {};
-  const ttlSeconds = fieldsOf(general["cache_params"])["ttl"];
+  const ttlSeconds = recordOf(general["cache_params"])["ttl"];
   return {
     cache: { enabled: true, ...(typeof ttlSeconds === "number" && { ttlSeconds: Math.max(60, ttlSeconds) }) },
   };

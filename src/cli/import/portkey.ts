@@ -4,7 +4,8 @@
  */
 
 import { REGISTERED_KINDS } from "../../providers/registry.ts";
-import { fieldsOf, type Imported, listOf, NamedOnce, textOf, toRecordName } from "./imported.ts";
+import { listOf, recordOf, textOf } from "../../json/fields.ts";
+import { type Imported, NamedOnce, toRecordName } from "./imported.ts";
 
 const ROUTE = "main";
 /** Portkey's provider → our kind, where they differ. */
@@ -38,15 +39,15 @@ interface Target {
 }
 
 export function importPortkey(document: unknown): Imported {
-  const config = fieldsOf(document);
+  const config = recordOf(document);
   const notes: string[] = [];
   const providers = new NamedOnce<object>();
-  const mode = textOf(fieldsOf(config["strategy"])["mode"]) ?? "single";
+  const mode = textOf(recordOf(config["strategy"])["mode"]) ?? "single";
   const strategy = STRATEGIES[mode];
   if (strategy === undefined) {
     notes.push(`strategy.mode "${mode}" is not carried over: write its conditions as "when" of the route.`);
   }
-  const listed = listOf(config["targets"]).map(fieldsOf);
+  const listed = listOf(config["targets"]).map(recordOf);
   const targets = (listed.length > 0 ? listed : [config]).flatMap((target) =>
     toTargets(target, providers, notes),
   );
@@ -56,7 +57,7 @@ export function importPortkey(document: unknown): Imported {
   }
   const unread = Object.keys(config).filter((name) => !READ.has(name));
   if (unread.length > 0) notes.push(`Not carried over: ${unread.join(", ")}.`);
-  const { attempts, on_status_codes: statuses } = fieldsOf(config["retry"]);
+  const { attempts, on_status_codes: statuses } = recordOf(config["retry"]);
   const timeoutMs = config["request_timeout"];
   const route = {
     strategy: strategy ?? "fallback",
@@ -78,14 +79,14 @@ function toTargets(
   providers: NamedOnce<object>,
   notes: string[],
 ): readonly Target[] {
-  const inner = listOf(target["targets"]).map(fieldsOf);
+  const inner = listOf(target["targets"]).map(recordOf);
   if (inner.length > 0) {
     notes.push("Targets inside a target are tried in their order: a route of ours has one level.");
     return inner.flatMap((one) => toTargets(one, providers, notes));
   }
   const unread = Object.keys(target).filter((name) => !READ.has(name));
   if (unread.length > 0) notes.push(`Of a target not carried over: ${unread.join(", ")}.`);
-  const { model: named, ...params } = fieldsOf(target["override_params"]);
+  const { model: named, ...params } = recordOf(target["override_params"]);
   const slug = /^@([^/]+)(?:\/(.+))?$/.exec(textOf(named) ?? textOf(target["provider"]) ?? "");
   const account = slug?.[1] ?? textOf(target["virtual_key"]) ?? textOf(target["provider"]) ?? "openai";
   const vendor = (textOf(target["provider"]) ?? account).replace(/^@/, "").split("/")[0] ?? account;
@@ -130,7 +131,7 @@ function kindOf(vendor: string, hasAddress: boolean): string {
 }
 
 function cacheOf(config: Readonly<Record<string, unknown>>): object {
-  const { mode, max_age: seconds } = fieldsOf(config["cache"]);
+  const { mode, max_age: seconds } = recordOf(config["cache"]);
   if (mode === undefined) return {};
   return {
     cache: { enabled: true, ...(typeof seconds === "number" && { ttlSeconds: Math.max(60, seconds) }) },
@@ -138,7 +139,7 @@ function cacheOf(config: Readonly<Record<string, unknown>>): object {
 }
 
 function semanticOf(config: Readonly<Record<string, unknown>>, notes: string[]): object {
-  if (fieldsOf(config["cache"])["mode"] !== "semantic") return {};
+  if (recordOf(config["cache"])["mode"] !== "semantic") return {};
   notes.push(
     'The semantic cache needs an embedding model: set cache.semantic.embedding of the route "main".',
   );

@@ -3,7 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { VERSION } from "../../../src/version.ts";
 import { TEST_VARS } from "../../support/clients/admin-client.ts";
 import { post } from "../../support/clients/chat-client.ts";
@@ -22,6 +22,9 @@ const CREDENTIALS = {
     ]),
   ),
 };
+
+/** A test starts up to eight processes, beside those of other files. */
+vi.setConfig({ testTimeout: 90_000 });
 
 let stack: GatewayStack;
 /** Has nothing at first. */
@@ -245,6 +248,9 @@ describe("traces, tail, trace and doctor", () => {
     const { out } = await headgate(["traces", "--tenant", "traced", "--since", "1h", "--limit", "5"]);
     expect(out).toMatch(new RegExp(`${id} +traced +\\S+ +200 +ok`));
     expect((await headgate(["traces", "--tenant", "traced", "--json"])).out).toContain(`"traceId":"${id}"`);
+    const used = await headgate(["usage", "traced", "--by", "model", "--from", "1h"]);
+    expect(used.out).toMatch(/^MODEL +REQUESTS.*\ngpt-4o-mini +1 +0 .*\ntotal +1 +0 /);
+    expect((await headgate(["usage", "traced", "--csv"])).out).toMatch(/^start,model,requests/);
     const drawn = await headgate(["trace", id, "--width", "100"]);
     expect(drawn.out).toContain("chat");
     expect(drawn.status).toBe(0);

@@ -83,7 +83,7 @@ describe("the documents' commands", () => {
       const { code, output } = await runBash(script, variables());
       expect(code, output).toBe(0);
     },
-    60_000,
+    120_000,
   );
 
   it("and their TypeScript works as written", async () => {

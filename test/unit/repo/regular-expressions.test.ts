@@ -23,7 +23,10 @@ const files = ["src", "routes"].flatMap((folder) =>
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
     .map((name) => join(folder, name)),
 );
-const sources = files.map((file) => ({ file, text: readFileSync(join(ROOT, file), "utf8") }));
+const sources = files.map((file) => ({
+  file,
+  text: readFileSync(join(ROOT, file), "utf8").replace(/^#!.*/, ""),
+}));
 
 interface Placed {
   readonly name: string;
