@@ -1,5 +1,5 @@
 /**
- * Two WebSockets joined: each frame is forwarded as it is, and so is the close, with its code and reason. Workers can't
+ * Two WebSockets joined: each frame is forwarded as `scrub` leaves it, and so is the close, with its code and reason. Workers can't
  * forward a socket natively and listen to it, so there is JavaScript here, one call a frame. The platform doesn't show how
  * full a slow peer's buffer is. What frames mean is not known here.
  */
@@ -36,6 +36,8 @@ export interface SocketRelayOptions {
   readonly signal: AbortSignal;
   /** Why `signal` fired, and the code to close with; undefined where the client has left. */
   readonly stop: () => { readonly error: GatewayError; readonly code: number } | undefined;
+  /** What the client gets of the upstream's texts: its frames, and its reason for a close. */
+  readonly scrub: (text: string) => string;
   /** Gets the upstream's text frames once they have been forwarded; must not throw. */
   readonly onText: (frame: string) => void;
   /** The last event for a client whose session failed. */
@@ -109,8 +111,9 @@ export function joinSockets(upstream: WebSocket, options: SocketRelayOptions): J
 
   function onMessage(side: Side, data: string | ArrayBuffer): void {
     frames[side] += 1;
+    const sent = side === "upstream" && typeof data === "string" ? options.scrub(data) : data;
     // A side that is closing may not take it any more.
-    trySend(() => sockets[OTHER[side]].send(data));
+    trySend(() => sockets[OTHER[side]].send(sent));
     if (side === "client") return;
     firstFrameAt ??= now();
     if (typeof data === "string") options.onText(data);
@@ -121,7 +124,7 @@ export function joinSockets(upstream: WebSocket, options: SocketRelayOptions): J
     closed.add(side);
     if (isSendable(code) || code === NO_CODE) {
       begin(side, code);
-      close(OTHER[side], code, reason);
+      close(OTHER[side], code, side === "upstream" ? options.scrub(reason) : reason);
     } else onBroken(side);
     if (closed.size === 2) finish();
   }

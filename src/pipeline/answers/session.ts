@@ -4,6 +4,8 @@
  */
 
 import { type AnswerContext, claim } from "./answer-context.ts";
+import { starSecrets } from "../../bytes/secret-filter.ts";
+import { secretsOf } from "../../wires/scrub-credentials.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
 import { billAnswer } from "../attempts/bill.ts";
 import type { Answered, SessionEnd } from "../ended.ts";
@@ -37,10 +39,12 @@ export async function openSession(context: AnswerContext, upstreamCall: Upstream
   upstreamCall.release();
   const openedAt = deps.now();
   const reader = createSessionReader();
+  const secrets = target.account.scrubAnswers === true ? secretsOf(target.account) : [];
   const { client, done } = joinSockets(webSocket, {
     now: deps.now,
     signal: call.signal(),
     stop: () => stopOf(call.signal(), name),
+    scrub: (text) => starSecrets(text, secrets),
     onText: reader.read,
     lastEvent: (error) => realtimeErrorEvent(error, call.requestId),
     connectionError: () => toUpstreamError(undefined, undefined, name),

@@ -21,6 +21,7 @@ function open(stop: () => { error: GatewayError; code: number } | undefined, sig
     now: () => 5,
     signal,
     stop,
+    scrub: (text) => text.replaceAll("secret", "***"),
     onText: (text) => texts.push(text),
     lastEvent: ({ code }) => `last words: ${code}`,
     connectionError: () => new GatewayError("upstream_error", "It broke."),
@@ -49,6 +50,17 @@ test("a lease that is lost ends the session with an event and 1013, and its upst
     clientFrames: 1,
     firstFrameAt: 5,
   } satisfies Partial<SessionReport>);
+});
+
+test("what the upstream says is scrubbed, in frames and in the reason of its close; the client's words are not", async () => {
+  const { client, far, done, seenByClient, seenByUpstream } = open(gone, new AbortController().signal);
+  client.send("my secret");
+  await expect.poll(() => seenByUpstream.frames).toEqual(["my secret"]);
+  far.send("your secret");
+  far.close(4000, "a secret failed");
+  expect(await seenByClient.closed).toEqual([4000, "a *** failed"]);
+  expect(seenByClient.frames).toEqual(["your ***"]);
+  expect(await done).toMatchObject({ closedBy: "upstream", closeCode: 4000 });
 });
 
 test("a signal that has fired already opens no session that stays", async () => {
