@@ -1,4 +1,6 @@
-/** The part of the queue's messages that is about money: budgets, how much of them is used, and their alerts. Plain data. */
+/** The part of the queue's messages that is about money: budgets, how much of them is used, their alerts, and expenses. Plain data. */
+
+import type { UsageCell } from "./usage-protocol.ts";
 
 /** UTC days, ISO weeks (from Monday) and calendar months. */
 export type BudgetPeriod = "day" | "week" | "month";
@@ -35,3 +37,19 @@ export interface BudgetAlert {
 
 /** In US dollars. */
 export type SpentUsd = Readonly<Record<BudgetPeriod | "reserved", number>>;
+
+/** What a request cost before its admission, or without one (an embedding for the semantic cache). */
+export interface Expense {
+  readonly requestId: string;
+  readonly keyId: string;
+  readonly costMicroUsd: number;
+  readonly usage?: readonly UsageCell[];
+}
+
+/** What requests of a key cost since the isolate's last call. One that arrives twice is recorded once. */
+export interface NumberedExpense extends Expense {
+  /** The isolate. */
+  readonly sender: string;
+  /** Counts the isolate's expenses, from 1. */
+  readonly number: number;
+}

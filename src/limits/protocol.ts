@@ -3,7 +3,7 @@
  * Every call is idempotent by request id, since the runtime may repeat one. The rules are in src/docs/queue.md, Invariants.
  */
 
-import type { Budget, BudgetAlert, BudgetUse, SpentUsd } from "./budget-protocol.ts";
+import type { Budget, BudgetAlert, BudgetUse, NumberedExpense, SpentUsd } from "./budget-protocol.ts";
 import type { CircuitUpdate } from "../targets/circuit.ts";
 import type { CircuitStatus, OpenCircuit } from "../targets/circuit-entry.ts";
 import type { Cooldown } from "../targets/cooldowns.ts";
@@ -79,17 +79,9 @@ export interface IsolateUpdates {
   /** Failures, probes and recoveries of targets, oldest first; absent when there are none. */
   readonly circuits?: readonly CircuitUpdate[];
   /** Money spent outside any lease; absent when there is none. */
-  readonly expenses?: readonly Expense[];
-}
-
-/** What a request cost before its admission, or without one (an embedding for the semantic cache). */
-export interface Expense {
-  readonly requestId: string;
-  /** What of the request it was, where it is not the generation: each part that arrives twice is recorded once. */
-  readonly part?: "embedding";
-  readonly keyId: string;
-  readonly costMicroUsd: number;
-  readonly usage?: readonly UsageCell[];
+  readonly expenses?: readonly NumberedExpense[];
+  /** Requests whose admission is not needed any more, if they have one; absent when there are none. */
+  readonly cancels?: readonly string[];
 }
 
 /** Which request uses a prefetched lease. */
@@ -100,7 +92,8 @@ export interface LeaseStart {
   readonly spanId: string;
 }
 
-export type SettleOutcome = "ok" | "error" | "client_disconnected";
+/** `returned`: the request goes on without its slot, or never started. It has used no limit; its cost so far is recorded. */
+export type SettleOutcome = "ok" | "error" | "client_disconnected" | "returned";
 
 /** The end of a lease, with what was really used. A second one for the same lease is a no-op. */
 export interface Settlement {

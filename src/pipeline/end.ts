@@ -101,7 +101,7 @@ function settle(call: BareCall, held: HeldLease, outcome: SettleOutcome, deps: D
   held.stopRenewal();
   const { lease, canDeferSettle } = held;
   const { facts } = call;
-  const costMicroUsd = billedMicroUsd(facts.bills ?? []);
+  const costMicroUsd = billedMicroUsd((facts.bills ?? []).slice(facts.bookedBills));
   if (!lease) {
     // Let through without the queue's knowledge: what it cost is booked all the same, as soon as the queue is back.
     if (costMicroUsd > 0) {

@@ -9,9 +9,12 @@ import { end } from "./end.ts";
 import type { HeldLease } from "./held-lease.ts";
 import { type Answered, isSound } from "./ended.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
+import { billedMicroUsd } from "./bills.ts";
+import { returned } from "../limits/isolate/queue-replies.ts";
 import type { BareCall, Deps, Generation, Pause } from "./ports.ts";
 import type { Plan } from "../routing/plan.ts";
 import { sleepUnlessGone } from "./sleep.ts";
+import { usageOfBills } from "./usage.ts";
 
 /**
  * Admits a request, runs it, and ends it exactly once, however it goes. `run` gets the call with the lease's signal in
@@ -29,13 +32,12 @@ export async function withLease(
   let admissions = 1;
   let answered: Answered;
   const pause = async (asked: Pause): Promise<void> => {
-    const { requestId, lease: held } = lease;
-    lease.stopRenewal();
+    const paused = lease;
+    paused.stopRenewal();
     lease = withoutLease(call);
-    const ended = held && { keyId: call.key.id, leaseId: held.id };
-    if (requestId !== undefined) deps.defer(deps.queue.cancel(requestId, ended));
+    const hadLease = giveBack(call, paused, deps);
     await sleepUnlessGone(asked.ms, call.signal(), deps);
-    if (requestId !== undefined) lease = await admitAgain(call, deps, plan, ++admissions, asked);
+    if (hadLease) lease = await admitAgain(call, deps, plan, ++admissions, asked);
   };
   try {
     answered = await run({ ...call, signal: () => lease.signal, pause });
@@ -55,6 +57,23 @@ export async function withLease(
   });
   deps.defer(isComplete);
   return { ...generation, isComplete };
+}
+
+/**
+ * Gives the slot back for a pause, with what the request has cost so far: its Worker may die before it is admitted again.
+ * Returns whether it had one.
+ */
+function giveBack({ facts, key }: BareCall, { requestId, lease }: HeldLease, deps: Deps): boolean {
+  if (requestId === undefined || lease === undefined) return false;
+  const bills = (facts.bills ?? []).slice(facts.bookedBills);
+  facts.bookedBills = facts.bills?.length;
+  const settlement = {
+    ...returned({ requestId, keyId: key.id }, lease.id),
+    ...(bills.length > 0 && { costMicroUsd: billedMicroUsd(bills), usage: usageOfBills(facts, bills) }),
+  };
+  // What can't be sent now is sent with the isolate's next call.
+  deps.defer(deps.queue.settle(settlement, false).catch(() => {}));
+  return true;
 }
 
 /** A refusal on return ends the request with what the upstream said, and the time after which a slot is free again. */

@@ -11,17 +11,10 @@ import type { GatewayError } from "../errors.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import type { ClientWire, ClientEmbeddingWire } from "../wires/client-wire.ts";
 import type { InflightRpc } from "../coalescing/protocol.ts";
-import type { BudgetAlert } from "../limits/budget-protocol.ts";
+import type { BudgetAlert, Expense } from "../limits/budget-protocol.ts";
 import type { HeartbeatHooks } from "../limits/isolate/heartbeat.ts";
 import type { UnqueuedRate, UnqueuedTurn } from "../limits/isolate/unqueued-rate.ts";
-import type {
-  AdmissionReply,
-  AdmissionRequest,
-  Expense,
-  Lease,
-  Refused,
-  Settlement,
-} from "../limits/protocol.ts";
+import type { AdmissionReply, AdmissionRequest, Lease, Refused, Settlement } from "../limits/protocol.ts";
 import type { BodyHolder, BodyMemory } from "../limits/isolate/body-memory.ts";
 import type { ModelPrice } from "../pricing/price-finder.ts";
 import type { Provider } from "../providers/provider.ts";
@@ -90,11 +83,6 @@ export interface QueuePort {
   settle(settlement: Settlement, canBeLate: boolean): Promise<readonly BudgetAlert[]>;
   /** Books money that was spent outside of any lease. */
   spend(expense: Expense): void;
-  /**
-   * Takes back an admission that is not needed: it costs nothing then. `held` is its lease: where the object can't be reached,
-   * its end is reported later, or it would be taken for a request that died. Never throws.
-   */
-  cancel(requestId: string, held?: Pick<Settlement, "keyId" | "leaseId">): Promise<void>;
   /** Renews a lease until the returned function is called. */
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
 }

@@ -71,6 +71,8 @@ export interface RequestFacts {
   firstByteAt?: number;
   /** What each attempt used and cost, in the order of their ends. */
   bills?: Bill[];
+  /** How many of them were recorded when the request returned its slot for a pause. */
+  bookedBills?: number | undefined;
   usage?: TokenUsage;
   usageIsEstimate?: boolean;
   /** The sum over all attempts, and what the semantic cache's embedding cost. */

@@ -10,11 +10,11 @@ const MICRO_USD_PER_USD = 1_000_000;
 
 /** What a request adds that is over: its bills, and itself where it is not counted yet. */
 export function usageOf(facts: RequestFacts): readonly UsageCell[] {
-  const { bills = [], target = bills.at(-1)?.target ?? "", outcome } = facts;
+  const { bills = [], bookedBills, target = bills.at(-1)?.target ?? "", outcome } = facts;
   const isFailed = outcome === "upstream_error" || outcome === "gateway_error";
   const counts = facts.isCounted ? uncounted() : countsOf(facts, isFailed);
   facts.isCounted = true;
-  return cellsOf(facts, target, counts, bills, isFailed);
+  return cellsOf(facts, target, counts, bills.slice(bookedBills), isFailed);
 }
 
 /** What calls add that were made for a request beside those for its answer. */

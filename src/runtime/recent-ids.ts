@@ -3,21 +3,17 @@
  * its lease has ended, is known by them. Bounded in number and time; the oldest go first.
  */
 
-/** Far longer than any RPC is repeated after, unless asked for otherwise. */
+/** Far longer than any RPC is repeated after. */
 const REMEMBERED_MS = 60_000;
 const MAX_IDS = 1024;
 
 export interface RecentIds {
   add(id: string, now: number): void;
   has(id: string, now: number): boolean;
-  /** With the times they were added, oldest first; to be given to `createRecentIds` again. */
-  entries(now: number): readonly SeenId[];
 }
 
-export type SeenId = readonly [id: string, at: number];
-
-export function createRecentIds(rememberedMs = REMEMBERED_MS, known: readonly SeenId[] = []): RecentIds {
-  const seenAt = new Map<string, number>(known);
+export function createRecentIds(): RecentIds {
+  const seenAt = new Map<string, number>();
   return {
     add(id, now) {
       seenAt.set(id, now);
@@ -27,8 +23,7 @@ export function createRecentIds(rememberedMs = REMEMBERED_MS, known: readonly Se
     },
     has(id, now) {
       const at = seenAt.get(id);
-      return at !== undefined && now - at < rememberedMs;
+      return at !== undefined && now - at < REMEMBERED_MS;
     },
-    entries: (now) => [...seenAt].filter(([, at]) => now - at < rememberedMs),
   };
 }

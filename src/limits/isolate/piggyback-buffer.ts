@@ -8,12 +8,12 @@ import { type CircuitUpdate, isFailure } from "../../targets/circuit.ts";
 import { type Cooldown, MAX_COOLDOWN_MS } from "../../targets/cooldowns.ts";
 import {
   RESEND_WINDOW_MS,
-  type Expense,
   type IsolateUpdates,
   type LeaseStart,
   type ObjectState,
   type Settlement,
 } from "../protocol.ts";
+import type { Expense, NumberedExpense } from "../budget-protocol.ts";
 import type { UsageCell } from "../usage-protocol.ts";
 import { addCells, type UsageCells } from "../usage/usage-cells.ts";
 
@@ -21,10 +21,10 @@ import { addCells, type UsageCells } from "../usage/usage-cells.ts";
 const REMEMBERED_MS = 15_000;
 /** Calls whose settlements are remembered: most carry one or a few, of about 300 bytes. */
 const MAX_REMEMBERED = 2000;
-/** Settlements and expenses kept while the object can't be reached; beyond, the money of the oldest is added up by key. */
-const MAX_KEPT = 2000;
 /** Updates of targets kept while the object can't be reached; the newest matter most. */
 const MAX_HEALTH = 200;
+/** Admissions without an answer that are kept to be undone; those before have ended by themselves. */
+const MAX_CANCELS = 1000;
 
 /** What one call carries. */
 export interface Piggyback {
@@ -33,7 +33,8 @@ export interface Piggyback {
   readonly unused: readonly string[];
   readonly cooldowns: readonly { readonly target: string; readonly until: number }[];
   readonly circuits: readonly DatedUpdate[];
-  readonly expenses: readonly Expense[];
+  readonly expenses: readonly NumberedExpense[];
+  readonly cancels: readonly string[];
 }
 
 interface DatedUpdate {
@@ -47,8 +48,8 @@ export interface PiggybackBuffer {
   readonly isUrgent: boolean;
   settle(settlement: Settlement): void;
   start(start: LeaseStart): void;
-  /** Returns the lease of a start that was not sent yet; false where there is none. */
-  withdraw(requestId: string): boolean;
+  /** The request's admission is not needed, should the object have made it. */
+  cancel(requestId: string): void;
   coolDown(cooldown: Cooldown, now: number): void;
   learn(updates: CircuitUpdate, now: number): void;
   giveBack(leaseIds: readonly string[]): void;
@@ -71,24 +72,33 @@ export interface PiggybackBuffer {
 }
 
 /** What one call has delivered; `count` is the object's count of records of money after it. */
-interface Sent {
-  readonly settles: readonly Settlement[];
-  readonly expenses: readonly Expense[];
+interface Sent extends Pick<Piggyback, "settles" | "expenses" | "unused"> {
   readonly at: number;
   readonly count: number;
 }
 
-const NO_UPDATES: readonly DatedUpdate[] = [];
+/** Expenses of a key's requests. */
+interface Added {
+  readonly requestId: string;
+  readonly keyId: string;
+  costMicroUsd: number;
+  readonly usage: UsageCells;
+}
+
+/** What is gathered for the next call. */
+type Gathered = { -readonly [Name in keyof Piggyback]: Piggyback[Name][number][] };
+
+function createGathered(): Gathered {
+  return { settles: [], starts: [], unused: [], cooldowns: [], circuits: [], expenses: [], cancels: [] };
+}
 
 export function createPiggybackBuffer(): PiggybackBuffer {
-  let settles: Settlement[] = [];
-  let starts: LeaseStart[] = [];
-  let unused: string[] = [];
-  let cooldowns: { readonly target: string; readonly until: number }[] = [];
-  let circuits: readonly DatedUpdate[] = NO_UPDATES;
-  let expenses: Expense[] = [];
-  let noted: UsageCells = new Map();
-  let notedId = "";
+  /** Its expenses are those that the object may have recorded: the reply to the call that brought them was lost. */
+  let next = createGathered();
+  /** Expenses that no call has brought yet, added up by key: few, however long the object is away. */
+  const added = new Map<string, Added>();
+  let sender: string | undefined;
+  let lastNumber = 0;
   let sent: Sent[] = [];
   /** How much of what was sent the object has saved, as far as is known. */
   let saved = 0;
@@ -98,60 +108,64 @@ export function createPiggybackBuffer(): PiggybackBuffer {
     return count > saved || at > now - REMEMBERED_MS;
   }
 
+  function numbered({ usage, ...expense }: Added): NumberedExpense {
+    // A request spends in one isolate, so that its id can name it.
+    sender ??= expense.requestId;
+    lastNumber += 1;
+    return { ...expense, ...(usage.size > 0 && { usage: [...usage] }), sender, number: lastNumber };
+  }
+
+  function spend({ requestId, keyId, costMicroUsd, usage = [] }: Expense): void {
+    const known = added.get(keyId) ?? { requestId, keyId, costMicroUsd: 0, usage: new Map() };
+    known.costMicroUsd += costMicroUsd;
+    addCells(known.usage, usage);
+    added.set(keyId, known);
+  }
+
   return {
     get isEmpty() {
-      return noted.size === 0 && sizeOf({ settles, starts, unused, cooldowns, circuits, expenses }) === 0;
+      return sizeOf(next) + added.size === 0;
     },
     get isUrgent() {
-      return circuits.some(({ updates }) => isUrgent(updates));
+      return next.circuits.some(({ updates }) => isUrgent(updates));
     },
-    settle: (settlement) => void settles.push(settlement),
-    start: (start) => void starts.push(start),
-    withdraw(requestId) {
-      const at = starts.findIndex((start) => start.requestId === requestId);
-      const [start] = at === -1 ? [] : starts.splice(at, 1);
-      if (start === undefined) return false;
-      unused.push(start.leaseId);
-      return true;
-    },
+    settle: (settlement) => void next.settles.push(settlement),
+    start: (start) => void next.starts.push(start),
+    cancel: (requestId) => void next.cancels.push(requestId),
     coolDown: ({ target, forMs }, now) =>
-      void cooldowns.push({ target, until: now + Math.min(MAX_COOLDOWN_MS, forMs) }),
-    learn: (updates, now) => void (circuits = [...circuits, { updates, at: now }].slice(-MAX_HEALTH)),
-    giveBack: (leaseIds) => void unused.push(...leaseIds),
-    spend: (expense) => void expenses.push(expense),
-    note(requestId, usage) {
-      if (noted.size === 0) notedId = requestId;
-      addCells(noted, usage);
-    },
+      void next.cooldowns.push({ target, until: now + Math.min(MAX_COOLDOWN_MS, forMs) }),
+    learn: (updates, now) =>
+      void (next.circuits = [...next.circuits, { updates, at: now }].slice(-MAX_HEALTH)),
+    giveBack: (leaseIds) => void next.unused.push(...leaseIds),
+    spend,
+    note: (requestId, usage) => spend({ requestId, keyId: "", costMicroUsd: 0, usage }),
     take() {
-      if (noted.size > 0) {
-        // The first request's id makes that of the sum: it is recorded once.
-        expenses.push({ requestId: `${notedId} usage`, keyId: "", costMicroUsd: 0, usage: [...noted] });
-        noted = new Map();
-      }
-      const piggyback = { settles, starts, unused, cooldowns, circuits, expenses };
-      settles = [];
-      starts = [];
-      unused = [];
-      cooldowns = [];
-      circuits = NO_UPDATES;
-      expenses = [];
-      return piggyback;
+      const taken = next;
+      next = createGathered();
+      // What may have been recorded goes first and alone, so that no more is added while the object is away.
+      if (taken.expenses.length > 0 || added.size === 0) return taken;
+      taken.expenses = Array.from(added.values(), numbered);
+      added.clear();
+      return taken;
     },
     putBack(piggyback) {
-      const kept = keepBounded([...piggyback.settles, ...settles], [...piggyback.expenses, ...expenses]);
-      settles = kept.settles;
-      expenses = kept.expenses;
-      // What is beyond ends by its expiry.
-      starts = [...piggyback.starts, ...starts].slice(-MAX_KEPT);
-      unused = [...piggyback.unused, ...unused].slice(-MAX_KEPT);
-      cooldowns = [...piggyback.cooldowns, ...cooldowns].slice(-MAX_HEALTH);
-      circuits = [...piggyback.circuits, ...circuits].slice(-MAX_HEALTH);
+      // All but the last three are bounded by the leases that the isolate held when the object was last reached.
+      next = {
+        settles: [...piggyback.settles, ...next.settles],
+        starts: [...piggyback.starts, ...next.starts],
+        unused: [...piggyback.unused, ...next.unused],
+        expenses: [...piggyback.expenses, ...next.expenses],
+        cooldowns: [...piggyback.cooldowns, ...next.cooldowns].slice(-MAX_HEALTH),
+        circuits: [...piggyback.circuits, ...next.circuits].slice(-MAX_HEALTH),
+        cancels: [...piggyback.cancels, ...next.cancels].slice(-MAX_CANCELS),
+      };
     },
-    delivered({ settles: told, expenses: spent }, ledger, now) {
+    delivered(piggyback, ledger, now) {
       const { count = 0, saved: savedCount = 0 } = ledger ?? {};
       saved = Math.max(saved, savedCount);
-      if (told.length > 0 || spent.length > 0) sent.push({ settles: told, expenses: spent, at: now, count });
+      const { settles, expenses, unused } = piggyback;
+      if (settles.length + expenses.length + unused.length > 0)
+        sent.push({ settles, expenses, unused, at: now, count });
       const [oldest] = sent;
       if (oldest !== undefined && !mayBeLost(oldest, now)) sent = sent.filter((one) => mayBeLost(one, now));
       if (sent.length > MAX_REMEMBERED) sent = sent.slice(-MAX_REMEMBERED);
@@ -163,8 +177,9 @@ export function createPiggybackBuffer(): PiggybackBuffer {
       // Its own count says nothing of what it had before: it counts on from its checkpoint, and others have told it more.
       for (const one of sent) {
         if (!mayBeLost(one, now) || one.at <= now - RESEND_WINDOW_MS) continue;
-        settles.push(...one.settles);
-        expenses.push(...one.expenses);
+        next.settles.push(...one.settles);
+        next.expenses.push(...one.expenses);
+        next.unused.push(...one.unused);
       }
       sent = [];
       saved = ledger?.saved ?? 0;
@@ -172,44 +187,19 @@ export function createPiggybackBuffer(): PiggybackBuffer {
   };
 }
 
-/**
- * Bounds what an outage gathers. The money of settlements beyond is kept as expenses, one a key; their leases end by their
- * expiry. Its id is new, so that a repetition of one of them would be recorded again: only a lost reply causes one.
- */
-function keepBounded(
-  settles: Settlement[],
-  expenses: Expense[],
-): { readonly settles: Settlement[]; readonly expenses: Expense[] } {
-  if (settles.length <= MAX_KEPT && expenses.length <= MAX_KEPT) return { settles, expenses };
-  const beyond: readonly Expense[] = [
-    ...settles.slice(0, Math.max(0, settles.length - MAX_KEPT)),
-    ...expenses.slice(0, Math.max(0, expenses.length - MAX_KEPT)),
-  ];
-  const byKey = new Map<string, Expense>();
-  for (const { requestId, keyId, costMicroUsd, usage = [] } of beyond) {
-    const known = byKey.get(keyId);
-    const cells: UsageCells = new Map();
-    addCells(cells, [...(known?.usage ?? []), ...usage]);
-    const sum = (known?.costMicroUsd ?? 0) + costMicroUsd;
-    byKey.set(keyId, { requestId: `${requestId}+`, keyId, costMicroUsd: sum, usage: [...cells] });
-  }
-  return { settles: settles.slice(-MAX_KEPT), expenses: [...byKey.values(), ...expenses.slice(-MAX_KEPT)] };
-}
-
 function isUrgent(updates: CircuitUpdate): boolean {
   if (updates.kind !== "call") return true;
   return isFailure(updates.report.verdict) || updates.report.probe !== undefined;
 }
 
-function sizeOf({ settles, starts, unused, cooldowns, circuits, expenses }: Piggyback): number {
-  return (
-    settles.length + starts.length + unused.length + cooldowns.length + circuits.length + expenses.length
-  );
+function sizeOf({ settles, starts, unused, cooldowns, circuits, expenses, cancels }: Piggyback): number {
+  const ofLeases = settles.length + starts.length + unused.length + cancels.length;
+  return ofLeases + expenses.length + cooldowns.length + circuits.length;
 }
 
 /** A piggyback's updates as an RPC carries them; undefined where there are none. */
 export function updatesOf(piggyback: Piggyback, now: number): IsolateUpdates | undefined {
-  const { settles, starts, unused, cooldowns, circuits, expenses } = piggyback;
+  const { settles, starts, unused, cooldowns, circuits, expenses, cancels } = piggyback;
   if (sizeOf(piggyback) === settles.length) return undefined;
   const left = cooldowns.map(({ target, until }) => ({ target, forMs: until - now }));
   return {
@@ -218,6 +208,7 @@ export function updatesOf(piggyback: Piggyback, now: number): IsolateUpdates | u
     cooldowns: left.filter(({ forMs }) => forMs > 0),
     ...(circuits.length > 0 && { circuits: circuits.map((each) => asOf(each, now)) }),
     ...(expenses.length > 0 && { expenses }),
+    ...(cancels.length > 0 && { cancels }),
   };
 }
 

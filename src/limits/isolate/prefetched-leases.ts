@@ -34,10 +34,10 @@ export interface PrefetchedLeases {
   take(ask: AdmissionRequest, now: number): Admitted | undefined;
   /** How many leases the next second would use, judged by the last one. */
   prefetchCount(keyId: string): number;
-  /** Puts the leases that came with a reply into use. */
-  keep(keyId: string, answer: Admitted, now: number): void;
-  /** Whether there are leases that will have to be returned unless they are used. */
-  readonly hasOpen: boolean;
+  /** Puts the leases that came with a reply into use. Returns whether there are any. */
+  keep(keyId: string, answer: Admitted, now: number): boolean;
+  /** Whether there are leases that will have to be returned, unless they are used. */
+  readonly hasLeases: boolean;
   /** Leases that expired unused since the last call. */
   takeUnused(now: number): readonly string[];
 }
@@ -99,14 +99,16 @@ export function createPrefetchedLeases(): PrefetchedLeases {
       return demand < MIN_DEMAND ? 0 : demand;
     },
     keep(keyId, grant, now) {
-      if (grant.prefetched === undefined) return;
+      if (grant.prefetched === undefined) return false;
       const { firstToken, count, maxTokens = Infinity, maxMicroUsd = Infinity } = grant.prefetched;
       const state = stateOf(keyId);
       drop(state);
       const usableUntil = now + PREFETCH_TTL_MS;
       state.open = { grant, firstToken, count, maxTokens, maxMicroUsd, usableUntil, used: 0 };
+      return true;
     },
-    get hasOpen() {
+    get hasLeases() {
+      if (unused.length > 0) return true;
       for (const { open } of keys.values()) if (open !== undefined) return true;
       return false;
     },

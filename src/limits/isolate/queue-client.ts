@@ -4,7 +4,7 @@
  * limits, nor what happens when the queue can't be reached.
  */
 
-import type { BudgetAlert } from "../budget-protocol.ts";
+import type { BudgetAlert, Expense } from "../budget-protocol.ts";
 import type { HeartbeatHooks } from "./heartbeat.ts";
 import { updatesOf, type Piggyback } from "./piggyback-buffer.ts";
 import { createTenantStates } from "./tenant-state.ts";
@@ -12,7 +12,6 @@ import {
   NO_WAIT,
   type AdmissionReply,
   type AdmissionRequest,
-  type Expense,
   type Lease,
   type ObjectState,
   type QueueRpc,
@@ -22,7 +21,7 @@ import {
   type Settlement,
   type WaitRecord,
 } from "../protocol.ts";
-import { alertsOf, cancelled, NO_ALERTS, NOTHING_USED } from "./queue-replies.ts";
+import { alertsOf, cancelled, NO_ALERTS, returned } from "./queue-replies.ts";
 import { createUsageNotes, type NoteUsage } from "./usage-notes.ts";
 import { createQueueCall, QueueUnreachable } from "./queue-call.ts";
 import {
@@ -57,8 +56,6 @@ export interface QueueClientDeps {
   readonly startTimer?: StartTimer;
 }
 
-type HeldLease = Pick<Settlement, "keyId" | "leaseId">;
-
 export interface TenantQueueClient {
   /**
    * Waits as long as the request allows, and until its start time. Replies `cancelled` when `signal` fires. Throws
@@ -76,8 +73,6 @@ export interface TenantQueueClient {
   settle(settlement: Settlement, canBeLate: boolean): Promise<readonly BudgetAlert[]>;
   /** Records money spent outside any lease; sent with the isolate's next call. */
   spend(expense: Expense): void;
-  /** Undoes an admission that is not needed: it costs nothing. `held`: its lease, where it has one. Never throws. */
-  cancel(requestId: string, held?: HeldLease): Promise<void>;
   /** Renews a lease until the returned function is called. */
   keepAlive(lease: Lease, hooks?: HeartbeatHooks): () => void;
   /** Sends what is to be sent. Never throws. */
@@ -110,19 +105,19 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     startHeartbeat = startTimer,
   ): TenantQueueClient {
     const state = stateOf(tenantId, generation);
-    const { prefetched, buffer, concurrency, availability, localLimits } = state;
+    const { prefetched, buffer, concurrency, circuits, availability, localLimits } = state;
 
     /** Applies what a reply says of the object; `mark` is from before its call. */
     function learn({ epoch, ledger, cooldowns, openCircuits }: ObjectState, mark: number): void {
       availability.heard(now());
       for (const cooldown of cooldowns ?? []) concurrency.coolDown(cooldown, now());
       if (epoch !== state.epoch) {
-        state.circuits.resend(now());
+        circuits.resend(now());
         if (state.epoch !== 0) buffer.resend(ledger, now());
-        if (!buffer.isEmpty) sendSoon();
         state.epoch = epoch;
       }
-      state.circuits.receive(openCircuits, mark, now());
+      if (!buffer.isEmpty) sendSoon();
+      circuits.receive(openCircuits, mark, now());
     }
 
     /** A call that carries the isolate's updates; they are put back where it fails. */
@@ -131,7 +126,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       run: (queue: QueueRpc, piggyback: Piggyback) => Promise<T>,
     ): Promise<T> {
       buffer.giveBack(prefetched.takeUnused(now()));
-      const mark = state.circuits.mark(now());
+      const mark = circuits.mark(now());
       const piggyback = buffer.take();
       try {
         const answer = await call(tenantId, ms, (queue) => run(queue, piggyback));
@@ -158,10 +153,15 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       state.senderSince = -Infinity;
       buffer.giveBack(prefetched.takeUnused(now()));
       if (!buffer.isEmpty) await send().catch(() => {});
-      if (prefetched.hasOpen) sendSoon();
+      if (prefetched.hasLeases) sendSoon();
     }
 
-    function send(): Promise<SettleReply> {
+    async function send(): Promise<SettleReply> {
+      const closedBy = availability.closedBy(now());
+      if (closedBy !== undefined) {
+        sendSoon();
+        throw new QueueUnreachable(closedBy);
+      }
       return callWithUpdates(RPC_MARGIN_MS, (queue, piggyback) =>
         queue.settle(piggyback.settles, updatesOf(piggyback, now())),
       );
@@ -185,7 +185,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       if (refused !== undefined) return refused;
       const closedBy = availability.closedBy(now());
       if (closedBy !== undefined) throw new QueueUnreachable(closedBy);
-      if (target !== undefined) state.circuits.want(target, ask.keyId, ask.requestId, now());
+      if (target !== undefined) circuits.want(target, ask.keyId, ask.requestId, now());
       return admitByCall(ask, signal);
     }
 
@@ -205,8 +205,10 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
         });
       });
       const answer = await unlessAborted(unlessSilent(work, startedAt), signal).catch((thrown: unknown) => {
-        // It may still be admitted, and its caller has given up.
-        if (thrown instanceof QueueUnreachable && thrown.reason === "timeout") defer(cancel(ask.requestId));
+        // It may have been admitted, or still be, and its caller has given up.
+        const reason = thrown instanceof QueueUnreachable && thrown.reason;
+        if (reason === "timeout") defer(cancel(ask.requestId));
+        if (reason === "failed") cancelLater(ask.requestId);
         throw thrown;
       });
       if (answer === undefined) {
@@ -217,13 +219,12 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       if (answer.kind === "refused") localLimits.noteRefused(ask, answer, now());
       if (answer.kind !== "admitted") return answer;
       localLimits.noteAdmitted(ask);
-      if (answer.prefetched !== undefined) {
-        prefetched.keep(ask.keyId, answer, now());
-        sendSoon();
-      }
+      if (prefetched.keep(ask.keyId, answer, now())) sendSoon();
       if (answer.goInMs <= 0) return answer;
       if (await sleepUnlessAborted(answer.goInMs, signal, startTimer)) return answer;
-      defer(cancel(ask.requestId, { keyId: ask.keyId, leaseId: answer.lease.id }));
+      // A lease that expires would count as a request that died: it is returned again until the object has it.
+      buffer.settle(returned(ask, answer.lease.id));
+      defer(send().catch(() => {}));
       return cancelled(ask, { ...answer.wait, waitMs: now() - startedAt }, state);
     }
 
@@ -248,13 +249,16 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       });
     }
 
-    async function cancel(requestId: string, held?: HeldLease): Promise<void> {
-      if (buffer.withdraw(requestId)) return;
-      await call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId)).catch(() => {});
-      // The deadline of a wait does the same, only later; a lease that expires would count as a request that died.
-      if (held === undefined) return;
-      // An object that restarts may have forgotten the call, too: what the buffer has sent is repeated then.
-      buffer.settle({ requestId, ...held, ...NOTHING_USED });
+    /** Undoes an admission that the object may have made, or may still make. Never rejects. */
+    async function cancel(requestId: string): Promise<void> {
+      await call(tenantId, RPC_MARGIN_MS, (queue) => queue.cancel(requestId)).catch(() =>
+        cancelLater(requestId),
+      );
+    }
+
+    /** A lease that expires would count as a request that died. */
+    function cancelLater(requestId: string): void {
+      buffer.cancel(requestId);
       sendSoon();
     }
 
@@ -279,18 +283,12 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
         buffer.spend(expense);
         sendSoon();
       },
-      cancel,
       keepAlive: ({ id }, hooks = {}) =>
         state.heartbeats.start(id, { now, startTimer: startHeartbeat, renew }, hooks),
       flush: sendAll,
       targets: {
         concurrency,
-        circuits: circuitsFor(state.circuits, {
-          now,
-          send,
-          sendSoon,
-          isReachable: () => availability.isReachable,
-        }),
+        circuits: circuitsFor(circuits, { now, send, sendSoon, isReachable: () => availability.isReachable }),
       },
     };
   }

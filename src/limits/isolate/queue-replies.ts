@@ -21,5 +21,11 @@ export function cancelled(
   return { kind: "cancelled", wait, configVersion, epoch };
 }
 
-/** What a lease settles with whose request goes on without it. */
-export const NOTHING_USED = { outcome: "ok", inputTokens: 0, outputTokens: 0, costMicroUsd: 0 } as const;
+/** The end of a lease whose request goes on without it, or never started. */
+export function returned(
+  { requestId, keyId }: Pick<Settlement, "requestId" | "keyId">,
+  leaseId: string,
+): Settlement {
+  const nothing = { inputTokens: 0, outputTokens: 0, costMicroUsd: 0 };
+  return { requestId, keyId, leaseId, outcome: "returned", ...nothing };
+}

@@ -36,9 +36,9 @@ export function createTenantStates(now: () => number): (tenantId: string, genera
   return (tenantId, generation) => {
     const known = tenants.get(tenantId);
     if (known?.generation === generation) return known;
-    for (const [name, { buffer }] of tenants) {
+    for (const [name, { buffer, prefetched }] of tenants) {
       buffer.forget(now());
-      if (tenants.size >= MAX_TENANTS && buffer.isEmpty) tenants.delete(name);
+      if (tenants.size >= MAX_TENANTS && buffer.isEmpty && !prefetched.hasLeases) tenants.delete(name);
     }
     const buffer = createPiggybackBuffer();
     const state: TenantState = {

@@ -11,9 +11,11 @@ import type { OrphanedLeases } from "./orphaned-leases.ts";
 import type { Change, CheckpointPolicy } from "./checkpoint-policy.ts";
 import type { Reservations } from "./reservations.ts";
 import type { KeyTable } from "./keys.ts";
-import { tokenOf, type LeaseTable } from "./lease-table.ts";
-import { RESEND_WINDOW_MS, type Expense, type ObjectState, type Settlement } from "../protocol.ts";
-import { createRecentIds, type RecentIds, type SeenId } from "../../runtime/recent-ids.ts";
+import { leaseIdOf, tokenOf, type LeaseTable } from "./lease-table.ts";
+import type { Expense, NumberedExpense } from "../budget-protocol.ts";
+import type { ObjectState, Settlement } from "../protocol.ts";
+import type { RecentIds } from "../../runtime/recent-ids.ts";
+import { createRecordedExpenses, type SavedSender } from "./recorded-expenses.ts";
 import { recordSpend, takeBackSpend } from "../usage/spend.ts";
 import type { UsageBook } from "../usage/usage-book.ts";
 import { cellOf } from "../usage/usage-cells.ts";
@@ -28,8 +30,8 @@ const NONE: readonly QueueEntry[] = [];
 export interface Recorded {
   /** How often money was recorded. */
   readonly count: number;
-  /** Requests whose expenses were recorded lately; absent where there are none. */
-  readonly spenders: readonly SeenId[] | undefined;
+  /** Whose expenses were recorded lately; absent where there are none. */
+  readonly senders: readonly SavedSender[] | undefined;
 }
 
 export interface SettlerDeps {
@@ -52,10 +54,14 @@ export interface SettlerDeps {
 export interface Settler {
   /** A second settlement is a no-op; one after the lease's end changes no limit, but its money is recorded. */
   settle(settlement: Settlement, now: number): void;
-  /** Records what was spent outside any lease, once for each request. */
-  spend(expense: Expense, now: number): void;
-  /** Ends a lease whose request never started: it has cost nothing. */
-  abandon(entry: QueueEntry, now: number): void;
+  /** Records what was spent outside any lease, once for each number of an isolate. */
+  spend(expense: NumberedExpense, now: number): void;
+  /** A prefetched lease comes back unused: it has cost nothing, also where it ran out before. */
+  takeUnused(leaseId: string, now: number): void;
+  /** A request that never started has cost nothing, also where its lease ran out before. */
+  undoLapsed(requestId: string, now: number): void;
+  /** Ends a lease whose request never started: it has cost nothing, and nor have those that came with it, unless used. */
+  undo(entry: QueueEntry, now: number): void;
   /** Ends an expired lease: its requests and tokens stay counted, the money it reserved counts as spent. */
   expire(entry: QueueEntry, now: number): void;
   /** The holder of an expired lease lives: what was recorded in place of its settlement is taken back. */
@@ -75,32 +81,38 @@ export interface Settler {
 export function createSettler(deps: SettlerDeps): Settler {
   const { tenant, keys, leases, reservations, orphaned, checkpointPolicy, byRequest, ended, alerts, usage } =
     deps;
-  const spenders = createRecentIds(RESEND_WINDOW_MS, deps.recorded.spenders);
+  const expenses = createRecordedExpenses(deps.recorded.senders);
   let abandoned: QueueEntry[] = [];
   const ledger = { count: deps.recorded.count, saved: deps.recorded.count };
   let savedBefore = deps.recorded.count;
 
-  /** A request whose Worker died may have cost as much; what it did cost is not known. */
+  /**
+   * A request whose Worker died may have cost as much; what it did cost is not known. So may one under a prefetched lease
+   * that its isolate has neither reported nor returned.
+   */
   function book(entry: QueueEntry, now: number): void {
     const { requestId, flow } = entry;
     const costMicroUsd = Math.round(entry.costMicroUsd);
     entry.booked = { microUsd: costMicroUsd, at: now };
-    recordCost(
-      { requestId, keyId: flow.id, costMicroUsd, usage: unknownUsage(flow.id, 1, costMicroUsd) },
-      now,
-    );
+    recordCost({ requestId, keyId: flow.id, costMicroUsd, usage: unknownUsage(entry, 1, costMicroUsd) }, now);
   }
 
   function unbook(entry: QueueEntry, now: number): void {
     const { booked, flow } = entry;
     if (booked === undefined) return;
     entry.booked = undefined;
-    usage.add(unknownUsage(flow.id, -1, booked.microUsd), booked.at);
+    usage.add(unknownUsage(entry, -1, booked.microUsd), booked.at);
     if (booked.microUsd > 0) {
       takeBackSpend(spendOf(tenant), booked.microUsd, booked.at);
       takeBackSpend(spendOf(flow.allowance), booked.microUsd, booked.at);
     }
     noteMoney(now);
+  }
+
+  /** Of a lease that ran out, and was not used. */
+  function takeBack(lapsed: QueueEntry, now: number): void {
+    if (lapsed.lease !== undefined) orphaned.dropLapsed(lapsed.lease.token);
+    unbook(lapsed, now);
   }
 
   function markUse(now: number, whenLight: Change): void {
@@ -116,9 +128,11 @@ export function createSettler(deps: SettlerDeps): Settler {
     const { allowance } = keys.find(keyId, now);
     recordSpend(spendOf(tenant), costMicroUsd, now);
     recordSpend(spendOf(allowance), costMicroUsd, now);
+    noteMoney(now);
+    // An alert names its request: where none is known, the next settlement brings it.
+    if (requestId === "") return;
     if (tenant.limits.budget !== undefined) alerts.spent(tenant, { requestId }, now);
     if (allowance.limits.budget !== undefined) alerts.spent(allowance, { requestId, keyId }, now);
-    noteMoney(now);
   }
 
   /** The ledger has changed, or what is reserved of a budget has ended: isolates tell it again until it is saved. */
@@ -147,6 +161,13 @@ export function createSettler(deps: SettlerDeps): Settler {
     end(entry, now);
   }
 
+  function takeUnused(leaseId: string, now: number): void {
+    const entry = leases.find(leaseId);
+    if (entry !== undefined && isUnstarted(entry)) return abandon(entry, now);
+    const lapsed = orphaned.findLapsed(tokenOf(leaseId));
+    if (lapsed !== undefined && isUnstarted(lapsed)) takeBack(lapsed, now);
+  }
+
   return {
     settle(settlement, now) {
       const { requestId, leaseId, inputTokens, outputTokens } = settlement;
@@ -162,6 +183,11 @@ export function createSettler(deps: SettlerDeps): Settler {
       if (isUnstarted(entry)) entry.requestId = requestId;
       else if (!entry.isAdopted && entry.requestId !== requestId) return;
       if (entry.lease?.departure !== undefined) return abandon(entry, now);
+      if (settlement.outcome === "returned") {
+        recordCost(settlement, now);
+        orphaned.noteSettled(token);
+        return abandon(entry, now);
+      }
       if (!entry.isAdopted) reservations.settle(entry, inputTokens, outputTokens, now);
       if (settlement.costMicroUsd > 0 || settlement.usage !== undefined) recordCost(settlement, now);
       else if (entry.costMicroUsd > 0) noteMoney(now);
@@ -169,17 +195,22 @@ export function createSettler(deps: SettlerDeps): Settler {
       end(entry, now);
     },
     spend(expense, now) {
-      const { requestId, part } = expense;
-      const id = part === undefined ? requestId : `${requestId} ${part}`;
-      if (spenders.has(id, now)) return;
-      spenders.add(id, now);
-      recordCost(expense, now);
+      if (expenses.claim(expense.sender, expense.number, now)) recordCost(expense, now);
     },
-    abandon,
+    takeUnused,
+    undoLapsed(requestId, now) {
+      for (const lapsed of orphaned.lapsed(now)) if (lapsed.requestId === requestId) takeBack(lapsed, now);
+    },
+    undo(entry, now) {
+      const { firstToken = 0, count = 0 } = entry.lease?.answer?.prefetched ?? {};
+      abandon(entry, now);
+      // Its caller has not heard of them.
+      for (let n = 0; n < count; n += 1) takeUnused(leaseIdOf(firstToken + n), now);
+    },
     unbook,
     expire(entry, now) {
       // Booked before its reservation ends: in between, others would be admitted for the same money.
-      if (entry.traceId !== "") book(entry, now);
+      if (entry.traceId !== "" || entry.costMicroUsd > 0) book(entry, now);
       end(entry, now);
       orphaned.noteLapsed(entry);
       if (entry.traceId === "" || abandoned.length >= MAX_ABANDONED) return;
@@ -193,8 +224,7 @@ export function createSettler(deps: SettlerDeps): Settler {
       return taken;
     },
     recorded(now) {
-      const recent = spenders.entries(now);
-      return { count: ledger.count, spenders: recent.length > 0 ? recent : undefined };
+      return { count: ledger.count, senders: expenses.save(now) };
     },
     known: () => (ledger.count === 0 ? undefined : { ...ledger }),
     get hasUnsaved() {
@@ -210,8 +240,12 @@ export function createSettler(deps: SettlerDeps): Settler {
   };
 }
 
-/** A request whose Worker died: it failed, and cost what it had reserved. `times` is -1 to take that back. */
-function unknownUsage(keyId: string, times: 1 | -1, microUsd: number): readonly UsageCell[] {
+/**
+ * A request whose Worker died: it failed, and cost what it had reserved. A prefetched lease may have had none. `times` is -1
+ * to take that back.
+ */
+function unknownUsage({ flow, traceId }: QueueEntry, times: 1 | -1, microUsd: number): readonly UsageCell[] {
   const cost = times * microUsd;
-  return [[cellOf("main", keyId, "", "", ""), [times, times, 0, 0, 0, 0, 0, 0, 0, cost, 0, cost]]];
+  const count = traceId === "" ? 0 : times;
+  return [[cellOf("main", flow.id, "", "", ""), [count, count, 0, 0, 0, 0, 0, 0, 0, cost, 0, cost]]];
 }

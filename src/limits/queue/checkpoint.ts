@@ -16,12 +16,12 @@ import {
   type QueueEntry,
 } from "../leases/queue-entry.ts";
 import type { KeyTable } from "../leases/keys.ts";
+import type { SavedSender } from "../leases/recorded-expenses.ts";
 import type { Recorded } from "../leases/settlement.ts";
 import type { OrphanedLeases, SavedOrphans } from "../leases/orphaned-leases.ts";
 import type { LeaseTable } from "../leases/lease-table.ts";
 import { LEASE_TTL_MS, type Lane, type Limits } from "../protocol.ts";
 import type { Retention } from "../../telemetry/store/stored-trace.ts";
-import type { SeenId } from "../../runtime/recent-ids.ts";
 import type { Spend } from "../usage/spend.ts";
 import type { OperatorOverrides } from "./operator-overrides.ts";
 
@@ -84,8 +84,8 @@ export interface Checkpoint {
   readonly lapsed?: readonly SavedLease[];
   /** Alerts of budgets that have not been handed over; absent where there are none. */
   readonly alerts?: readonly BudgetAlert[];
-  /** Requests whose expenses were recorded lately; absent in older rows, and where there are none. */
-  readonly spenders?: readonly SeenId[];
+  /** Whose expenses were recorded lately; absent in older rows, and where there are none. */
+  readonly senders?: readonly SavedSender[];
   /** What earlier checkpoints missed; absent in older rows, and where nothing is open. */
   readonly orphans?: SavedOrphans;
 }
@@ -103,7 +103,7 @@ export interface QueueState {
 }
 
 /** Copies the state out and marks the leases in it as saved. */
-export function pack(state: QueueState, { count, spenders }: Recorded, now: number): Checkpoint {
+export function pack(state: QueueState, { count, senders }: Recorded, now: number): Checkpoint {
   const { tenant, keys, leases, overrides, orphaned, alerts, traces } = state;
   const saved: SavedLease[] = [];
   for (const entry of leases.entries()) {
@@ -126,7 +126,7 @@ export function pack(state: QueueState, { count, spenders }: Recorded, now: numb
     keys: Array.from(keys.all(), packKey),
     leases: saved,
     ...(pending.length > 0 && { alerts: pending }),
-    ...(spenders !== undefined && { spenders }),
+    ...(senders !== undefined && { senders }),
     ...(orphans !== undefined && { orphans }),
     ...(lapsed.length > 0 && {
       lapsed: lapsed.flatMap((entry) => (entry.lease === undefined ? [] : [packLease(entry, entry.lease)])),

@@ -13,7 +13,7 @@ import { pack, restore, type Checkpoint, type QueueState } from "./checkpoint.ts
 import { createCooldowns } from "../../targets/cooldowns.ts";
 import { createSharedCircuits } from "../../targets/shared-circuits.ts";
 import { createSettler } from "../leases/settlement.ts";
-import { createEntry, isUnstarted, spanRefOf, type QueueEntry } from "../leases/queue-entry.ts";
+import { createEntry, spanRefOf, type QueueEntry } from "../leases/queue-entry.ts";
 import { createOrphanedLeases } from "../leases/orphaned-leases.ts";
 import { createCheckpointPolicy } from "../leases/checkpoint-policy.ts";
 import { createEligibility } from "./eligibility.ts";
@@ -122,7 +122,7 @@ export function createQueueMachine(
     byRequest,
     ended,
     usage,
-    recorded: { count: checkpoint?.recorded ?? 0, spenders: checkpoint?.spenders },
+    recorded: { count: checkpoint?.recorded ?? 0, senders: checkpoint?.senders },
     onFree(entry, wasFull, now) {
       if (queue.size > 0) scheduler.pump(now, wasFull && entry.traceId !== "" ? spanRefOf(entry) : undefined);
     },
@@ -184,10 +184,8 @@ export function createQueueMachine(
       holders.start(start, now);
     }
     for (const settlement of settlements) settler.settle(settlement, now);
-    for (const leaseId of updates?.unused ?? []) {
-      const entry = leases.find(leaseId);
-      if (entry !== undefined && isUnstarted(entry)) settler.abandon(entry, now);
-    }
+    for (const leaseId of updates?.unused ?? []) settler.takeUnused(leaseId, now);
+    for (const requestId of updates?.cancels ?? []) cancel(requestId, now);
     for (const cooldown of updates?.cooldowns ?? []) cooldowns.start(cooldown, now);
     for (const each of updates?.circuits ?? []) circuits.take(each, now);
     for (const expense of updates?.expenses ?? []) settler.spend(expense, now);
@@ -196,9 +194,9 @@ export function createQueueMachine(
   function cancel(requestId: string, now: number): void {
     expire(now);
     const entry = byRequest.get(requestId);
-    if (entry === undefined) return ended.add(requestId, now);
-    if (entry.phase === "holding") return settler.abandon(entry, now);
+    if (entry?.phase === "holding") return settler.undo(entry, now);
     ended.add(requestId, now);
+    if (entry === undefined) return settler.undoLapsed(requestId, now);
     scheduler.withdraw(entry, cancelledReply(context, entry, now));
     scheduler.pump(now);
   }

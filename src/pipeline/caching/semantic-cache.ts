@@ -109,7 +109,7 @@ function recordEmbedding({ facts, requestId, key }: Call, bills: readonly Bill[]
   const costMicroUsd = billedMicroUsd(bills);
   if (!(costMicroUsd > 0)) return;
   const usage = usageOfBills(facts, bills);
-  deps.queue.spend({ requestId, part: "embedding", keyId: key.id, costMicroUsd, usage });
+  deps.queue.spend({ requestId, keyId: key.id, costMicroUsd, usage });
 }
 
 /** For an embedding that came just in time: it is paid for, so it is used. */

@@ -5,13 +5,8 @@ import type { CacheStore } from "../../../src/cache/store.ts";
 import { openAiChat } from "../../../src/wires/openai-chat/client-wire.ts";
 import type { RequestContext } from "../../../src/wires/client-wire.ts";
 import { generate } from "../../../src/gateway.ts";
-import type {
-  Admitted,
-  AdmissionReply,
-  AdmissionRequest,
-  Expense,
-  Settlement,
-} from "../../../src/limits/protocol.ts";
+import type { Admitted, AdmissionReply, AdmissionRequest, Settlement } from "../../../src/limits/protocol.ts";
+import type { Expense } from "../../../src/limits/budget-protocol.ts";
 import type { HeartbeatHooks } from "../../../src/limits/isolate/heartbeat.ts";
 import {
   circuitsFor,
@@ -53,7 +48,6 @@ export interface FakeQueue extends QueuePort {
   readonly expenses: readonly Expense[];
   /** Heartbeats that were not stopped. */
   readonly heartbeats: number;
-  readonly cancels: readonly string[];
   /** Those of the last heartbeat. */
   readonly hooks: HeartbeatHooks | undefined;
 }
@@ -82,11 +76,9 @@ export function createFakeQueue({
   const asks: AdmissionRequest[] = [];
   const settlements: Settlement[] = [];
   const expenses: Expense[] = [];
-  const cancels: string[] = [];
   let hooks: HeartbeatHooks | undefined;
   let heartbeats = 0;
   return {
-    cancels,
     get hooks() {
       return hooks;
     },
@@ -108,9 +100,6 @@ export function createFakeQueue({
     admitAlone: () => undefined,
     isBlocked: () => isBlocked,
     spend: (expense) => void expenses.push(expense),
-    async cancel(requestId) {
-      cancels.push(requestId);
-    },
     keepAlive(_lease, given) {
       hooks = given;
       let isStopped = false;

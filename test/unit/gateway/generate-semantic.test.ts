@@ -122,7 +122,6 @@ describe("a request whose meaning was asked before", () => {
     const hit = await asked("Two", [embedding(1, 0)]);
     const expense = {
       requestId: "req_1",
-      part: "embedding",
       keyId: "key-1",
       costMicroUsd: EMBEDDING_MICRO_USD,
       usage: [["main\t\tb\tembed-1\tchat", [0, 0, 0, 0, 100, 0, 0, 0, 0, EMBEDDING_MICRO_USD, 0, 0]]],
@@ -150,8 +149,9 @@ describe("a request whose meaning was asked before", () => {
     const away = { answer: async (): Promise<never> => Promise.reject(new QueueUnreachable("timeout")) };
     const { queue, trace } = await asked("One", [embedding(1, 0), completion()], { queue: away });
     const ledger = createQueueMachine(0);
+    const expenses = queue.expenses.map((each, n) => ({ ...each, sender: "isolate", number: n + 1 }));
     for (let times = 0; times < 2; times += 1) {
-      ledger.settle([], 0, { starts: [], unused: [], cooldowns: [], expenses: queue.expenses });
+      ledger.settle([], 0, { starts: [], unused: [], cooldowns: [], expenses });
     }
     const spentUsd = (450 + EMBEDDING_MICRO_USD) / 1e6;
     expect(ledger.snapshot(0).spentUsd.day).toBe(spentUsd);
@@ -284,7 +284,7 @@ describe("a look-up that fails", () => {
       isRealTime: true,
     });
     const costUsd = spanNamed(trace, "embeddings embed-1").attributes["gateway.attempt.cost_usd"];
-    expect(queue.expenses).toMatchObject([{ part: "embedding", costMicroUsd: expect.any(Number) }]);
+    expect(queue.expenses).toMatchObject([{ costMicroUsd: expect.any(Number) }]);
     expect(usd(queue.expenses[0]?.costMicroUsd ?? 0)).toBe(costUsd);
     expect(trace.root.attributes).toMatchObject({
       "gateway.cache.embedding_cost_usd": costUsd,

@@ -44,12 +44,14 @@ describe("a Retry-After that is waited for", () => {
     const gateway = ask({ replies: [limited(1700), completion()] });
     await gateway.generate();
     const trace = await gateway.finish();
-    const { asks, cancels, settlements, heartbeats } = gateway.queue;
+    const { asks, settlements, heartbeats } = gateway.queue;
     const [first = "", second] = asks.map(({ requestId }) => requestId);
     expect(asks).toHaveLength(2);
     expect(second).toBe(`${first}.2`);
-    expect(cancels).toEqual([first]);
-    expect(settlements).toMatchObject([{ requestId: second, outcome: "ok" }]);
+    expect(settlements).toMatchObject([
+      { requestId: first, outcome: "returned", costMicroUsd: 0, inputTokens: 0, outputTokens: 0 },
+      { requestId: second, outcome: "ok" },
+    ]);
     expect(heartbeats).toBe(0);
     expect(
       spansNamed(trace, "gateway.admission").map((span) => span.attributes["gateway.admission.number"]),
@@ -62,7 +64,25 @@ describe("a Retry-After that is waited for", () => {
     await gateway.generate();
     await gateway.finish();
     expect(gateway.queue.asks).toHaveLength(1);
-    expect(gateway.queue.cancels).toEqual([]);
+    expect(gateway.queue.settlements).toHaveLength(1);
+  });
+
+  test("is waited for once the queue has the cost of the calls before: the Worker may die meanwhile", async () => {
+    const replies = [new Response("not JSON"), limited(1700), completion()];
+    const messages = [{ role: "user", content: "word ".repeat(4000) }];
+    const told: number[] = [];
+    const gateway = ask({
+      replies,
+      chat: { model: "chat", messages },
+      onSleep: () => void told.push(gateway.queue.settlements[0]?.costMicroUsd ?? 0),
+    });
+    await gateway.generate();
+    const trace = await gateway.finish();
+    const [paused, last] = gateway.queue.settlements;
+    expect(told.at(-1)).toBeGreaterThan(100);
+    expect(paused).toMatchObject({ outcome: "returned", costMicroUsd: told.at(-1) });
+    const sumUsd = ((paused?.costMicroUsd ?? 0) + (last?.costMicroUsd ?? 0)) / 1e6;
+    expect(sumUsd).toBeCloseTo(Number(trace.root.attributes["gateway.cost.usd"]), 6);
   });
 
   test("may take up what the queue's wait has left of the time, no more", async () => {
@@ -84,7 +104,7 @@ describe("a request that gets no slot on its return", () => {
       details: { retryAfterMs: 4200, upstreamStatus: 429 },
     });
     const trace = await gateway.finish();
-    expect(queue.settlements).toEqual([]);
+    expect(queue.settlements).toMatchObject([{ outcome: "returned", costMicroUsd: 0 }]);
     expect(queue.expenses).toEqual([]);
     expect(queue.heartbeats).toBe(0);
     expect(
@@ -93,7 +113,7 @@ describe("a request that gets no slot on its return", () => {
     expect(checkTrace(asFlat(trace))).toEqual([]);
   });
 
-  test("is billed for its calls before, outside any lease", async () => {
+  test("is billed for its calls before, once", async () => {
     const replies = [new Response("not JSON"), limited(1700)];
     const messages = [{ role: "user", content: "word ".repeat(4000) }];
     const gateway = ask({ replies, queue: admitsOnce(REFUSED), chat: { model: "chat", messages } });
@@ -101,7 +121,10 @@ describe("a request that gets no slot on its return", () => {
     const trace = await gateway.finish();
     const costUsd = Number(trace.root.attributes["gateway.cost.usd"]);
     expect(costUsd).toBeGreaterThan(0.0001);
-    expect(gateway.queue.expenses).toMatchObject([{ costMicroUsd: expect.closeTo(costUsd * 1e6, 0) }]);
+    expect(gateway.queue.settlements).toMatchObject([
+      { outcome: "returned", costMicroUsd: expect.closeTo(costUsd * 1e6, 0) },
+    ]);
+    expect(gateway.queue.expenses).toEqual([]);
   });
 
   test("since its client has left meanwhile, asks for none", async () => {
@@ -115,7 +138,6 @@ describe("a request that gets no slot on its return", () => {
     await gateway.finish();
     const { queue } = gateway;
     expect(queue.asks).toHaveLength(1);
-    expect(queue.cancels).toHaveLength(1);
-    expect(queue.settlements).toEqual([]);
+    expect(queue.settlements).toMatchObject([{ outcome: "returned" }]);
   });
 });

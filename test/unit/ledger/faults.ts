@@ -5,8 +5,8 @@ import { isAnswerAttempt, summarize } from "../../../src/telemetry/trace/summary
 import { formatTraceparent } from "../../../src/telemetry/trace/traceparent.ts";
 import type { FinishedSpan, FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import { USAGE_SUMS, type UsageSum } from "../../../src/limits/usage/usage-cells.ts";
-import { embeddingOf } from "./queue-object.ts";
 import type { VendorCall } from "./vendor.ts";
+import type { Told } from "./queue-object.ts";
 import { type Asked, type Case, type Counts, KEY_ID, type Played, PRICE } from "./world.ts";
 
 const MICRO = 1_000_000;
@@ -19,6 +19,9 @@ const costOf = ({ attributes }: FinishedSpan): number | undefined => {
   const usd = attributes["gateway.attempt.cost_usd"];
   return usd === undefined ? undefined : Math.round(Number(usd) * MICRO);
 };
+
+/** Sums of fractions of a micro-dollar. */
+const NOISE_MICRO_USD = 0.01;
 
 const isAttempt = ({ attributes }: FinishedSpan): boolean =>
   attributes["gateway.attempt.number"] !== undefined && attributes["gateway.attempt.target"] !== undefined;
@@ -104,7 +107,7 @@ function faultsOfRequest({ trace, headers }: Played, calls: readonly VendorCall[
 /** What is wrong with a played case; empty where all counts agree. */
 export function faultsOf(
   given: Case,
-  { requests, died, calls, object, ...counts }: Counts,
+  { requests, died, calls, object, spends, ...counts }: Counts,
 ): readonly string[] {
   const faults = requests.flatMap((request) => faultsOfRequest(request, calls));
   const living = requests.filter(({ diedAt }) => diedAt === undefined);
@@ -113,22 +116,25 @@ export function faultsOf(
     [...died, ...requests.filter(({ diedAt }) => diedAt !== undefined)],
     object,
   );
+  const spent = accountOfExpenses(living, { object, spends });
   faults.push(...dead.faults, ...faultsOfUsage(given, { requests, died, ...counts }));
   for (const { requestId, admission, trace } of requests) {
-    const ofEmbedding = trace.spans.filter(isAttempt).find((span) => !isAnswerAttempt(span));
-    const embeddingMicroUsd = (ofEmbedding && costOf(ofEmbedding)) ?? 0;
-    for (const [id, microUsd] of [
-      [admission?.requestId ?? requestId, rootCostOf(trace) - embeddingMicroUsd],
-      [embeddingOf(requestId), embeddingMicroUsd],
-    ] as const) {
-      const told = object.told.get(id);
-      if (told !== undefined && told.microUsd !== microUsd)
-        faults.push(`${id}: told ${told.microUsd}, not ${microUsd}`);
-    }
+    // Its last settlement completes what it has told.
+    if (!object.told.has(admission?.requestId ?? requestId)) continue;
+    const told = toldOf(requestId, object).reduce((total, { microUsd }) => total + microUsd, 0);
+    const sum = told + (spends.get(requestId) ?? 0);
+    if (Math.abs(sum - rootCostOf(trace)) > NOISE_MICRO_USD)
+      faults.push(`${requestId}: told ${sum}, not ${rootCostOf(trace)}`);
   }
   const sum = living.reduce((total, { trace }) => total + rootCostOf(trace), 0);
   const { ledgerMicroUsd, openLeases, reservedMicroUsd } = counts;
-  const [least, most] = [sum + dead.leastMicroUsd, sum + dead.mostMicroUsd];
+  const unreported = object.unreportedMicroUsd();
+  if (unreported > 0 && given.deaths.length === 0)
+    faults.push(`${unreported} booked for leases that were returned`);
+  const [least, most] = [
+    sum + unreported + dead.leastMicroUsd + spent.leastMicroUsd,
+    sum + unreported + dead.mostMicroUsd + spent.mostMicroUsd,
+  ];
   if (ledgerMicroUsd < least || ledgerMicroUsd > most)
     faults.push(`ledger: ${ledgerMicroUsd}, not ${least === most ? least : `${least} to ${most}`}`);
   if (openLeases > 0) faults.push(`${openLeases} leases are still open`);
@@ -179,6 +185,26 @@ function faultsOfUsage(
   return faults;
 }
 
+/** What each of a request's admissions has told: one that returned its slot for a pause is admitted again. */
+function toldOf(requestId: string, { told }: Counts["object"]): readonly Told[] {
+  return [...told].filter(([id]) => id === requestId || id.startsWith(`${requestId}.`)).map(([, one]) => one);
+}
+
+/** What the ledger holds of the dead that they spent without a lease: all that reached it, less what the living spent. */
+function accountOfExpenses(
+  living: readonly Asked[],
+  { object, spends }: Pick<Counts, "object" | "spends">,
+): Omit<AccountOfDead, "faults"> {
+  const sumOf = (costs: readonly number[]): number => costs.reduce((total, cost) => total + cost, 0);
+  const isForgotten = ({ fate }: Told): boolean => fate === "forgotten";
+  const told = [...object.expenses.values()];
+  const certain = sumOf(told.filter((one) => !isForgotten(one)).map(({ microUsd }) => microUsd));
+  const ofLiving = sumOf(living.map(({ requestId }) => spends.get(requestId) ?? 0));
+  const leastMicroUsd = Math.max(0, Math.round(certain - ofLiving));
+  const uncertain = sumOf(told.filter(isForgotten).map(({ microUsd }) => microUsd));
+  return { leastMicroUsd, mostMicroUsd: leastMicroUsd + uncertain };
+}
+
 interface AccountOfDead {
   readonly faults: readonly string[];
   readonly leastMicroUsd: number;
@@ -196,12 +222,11 @@ function accountOfDead(given: Case, dead: readonly Asked[], object: Counts["obje
   for (const one of dead) {
     const told = object.told.get(one.admission?.requestId ?? one.requestId);
     const isCertain = told !== undefined && told.fate !== "forgotten";
-    const embedding = object.told.get(embeddingOf(one.requestId));
-    if (embedding?.fate === "forgotten") uncertain += embedding.microUsd;
-    else leastMicroUsd += embedding?.microUsd ?? 0;
+    for (const { microUsd, fate } of toldOf(one.requestId, object)) {
+      if (fate === "forgotten") uncertain += microUsd;
+      else leastMicroUsd += microUsd;
+    }
     const records = object.abandoned.filter(({ traceId }) => traceId === one.traceId);
-    if (isCertain) leastMicroUsd += told.microUsd;
-    else uncertain += told?.microUsd ?? 0;
     for (const record of records) {
       const booked = rootCostOf(record);
       leastMicroUsd += booked;

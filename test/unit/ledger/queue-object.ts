@@ -6,18 +6,19 @@ import { createQueueMachine, type QueueMachine } from "../../../src/limits/queue
 import { addCells, type UsageCells } from "../../../src/limits/usage/usage-cells.ts";
 import { cellsOf, createUsageBook, type UsageBook } from "../../../src/limits/usage/usage-book.ts";
 import { createUsageTable } from "../../support/fakes/usage-table.ts";
-import type { AdmissionReply, Expense, QueueRpc, QueueSnapshot } from "../../../src/limits/protocol.ts";
+import type {
+  AdmissionReply,
+  IsolateUpdates,
+  QueueRpc,
+  QueueSnapshot,
+  Settlement,
+} from "../../../src/limits/protocol.ts";
 import type { FinishedTrace } from "../../../src/telemetry/trace/trace.ts";
 import type { VirtualTime } from "../../support/fakes/virtual-time.ts";
 
 const RPC_MS = 2;
 /** As in tenant-queue.ts. */
 const MIN_ALARM_GAP_MS = 5000;
-
-/** The name of a request's embedding for the semantic cache among what was told. */
-export function embeddingOf(requestId: string): string {
-  return `${requestId} embedding`;
-}
 
 export interface QueueObject {
   readonly rpc: QueueRpc;
@@ -28,8 +29,12 @@ export interface QueueObject {
   snapshot(): QueueSnapshot;
   /** The tenant's usage of all time, by the values of a dimension. */
   usage(dimension: string): UsageCells;
-  /** Costs that reached the object: by request, and by `embeddingOf` it. */
+  /** Costs of settlements that reached the object, by admission. */
   readonly told: ReadonlyMap<string, Told>;
+  /** Costs without a lease that reached the object, by isolate and number. */
+  readonly expenses: ReadonlyMap<string, Told>;
+  /** What is booked for prefetched leases that were neither reported nor returned. */
+  unreportedMicroUsd(): number;
   /** What it has recorded of requests whose leases ran out. */
   readonly abandoned: readonly FinishedTrace[];
 }
@@ -60,6 +65,7 @@ export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | und
   let alarmAt: number | undefined;
   let cutOffUntil = 0;
   const told = new Map<string, Told>();
+  const expenses = new Map<string, Told>();
   const abandoned: FinishedTrace[] = [];
 
   function awake(): Life {
@@ -131,7 +137,8 @@ export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | und
   }
 
   function pass(fate: Told["fate"]): void {
-    for (const each of told.values()) if (each.fate === "unsaved") each.fate = fate;
+    for (const each of [...told.values(), ...expenses.values()])
+      if (each.fate === "unsaved") each.fate = fate;
   }
 
   /** Outlives the object. */
@@ -184,18 +191,21 @@ export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | und
     }
   }
 
-  function note(costs: readonly Omit<Expense, "keyId">[]): void {
-    for (const { requestId, part, costMicroUsd } of costs) {
-      const id = part === undefined ? requestId : embeddingOf(requestId);
-      if (told.get(id)?.fate !== "saved") told.set(id, { microUsd: costMicroUsd, fate: "unsaved" });
-    }
+  function note(settlements: readonly Settlement[], updates: IsolateUpdates | undefined): void {
+    for (const { requestId, costMicroUsd } of settlements) noteIn(told, requestId, costMicroUsd);
+    for (const { sender, number, costMicroUsd } of updates?.expenses ?? [])
+      noteIn(expenses, `${sender} ${number}`, costMicroUsd);
+  }
+
+  function noteIn(known: Map<string, Told>, id: string, microUsd: number): void {
+    if (known.get(id)?.fate !== "saved") known.set(id, { microUsd, fate: "unsaved" });
   }
 
   return {
     rpc: {
       admit: (ask) =>
         call(({ machine, open }, now) => {
-          note([...ask.settles, ...(ask.updates?.expenses ?? [])]);
+          note(ask.settles, ask.updates);
           const answer = machine.admit(ask, now);
           if (answer !== undefined) return answer;
           const waiting = open.get(ask.requestId) ?? Promise.withResolvers<AdmissionReply>();
@@ -204,7 +214,7 @@ export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | und
         }),
       settle: (settlements, updates) =>
         call(({ machine }, now) => {
-          note([...settlements, ...(updates?.expenses ?? [])]);
+          note(settlements, updates);
           return machine.settle(settlements, now, updates);
         }),
       renew: (ids, isStrict) => call(({ machine }, now) => machine.renew(ids, now, isStrict)),
@@ -226,7 +236,13 @@ export function createQueueObject(time: VirtualTime, sleepsAfterMs: number | und
       for (const { text } of awake().usage.read(table, ask, time.now()) ?? []) addCells(all, cellsOf(text));
       return all;
     },
+    unreportedMicroUsd() {
+      const { lapsed = [] } = awake().machine.checkpoint(time.now());
+      const unreported = lapsed.filter(([, , , , requestId]) => requestId === "");
+      return unreported.reduce((sum, lease) => sum + (lease[12] ?? 0), 0);
+    },
     told,
+    expenses,
     abandoned,
   };
 }

@@ -97,7 +97,9 @@ export interface Counts {
   /** Requests that ended with their isolates. */
   readonly died: readonly Asked[];
   readonly calls: readonly VendorCall[];
-  readonly object: Pick<QueueObject, "told" | "abandoned">;
+  readonly object: Pick<QueueObject, "told" | "expenses" | "abandoned" | "unreportedMicroUsd">;
+  /** What requests cost that held no lease, by request. */
+  readonly spends: ReadonlyMap<string, number>;
   readonly ledgerMicroUsd: number;
   /** The tenant's usage by the values of a dimension. */
   readonly usage: QueueObject["usage"];
@@ -168,6 +170,8 @@ async function playIn(
       living = bornIsolate();
     });
 
+  const spends = new Map<string, number>();
+
   function bornIsolate() {
     const isolate = createIsolate(time);
     setIsolate(isolate);
@@ -211,9 +215,14 @@ async function playIn(
               };
             return answer;
           },
-          cancel(id, held) {
-            if (admission?.requestId === id) admission = undefined;
-            return queue.cancel(id, held);
+          spend(expense) {
+            spends.set(expense.requestId, (spends.get(expense.requestId) ?? 0) + expense.costMicroUsd);
+            queue.spend(expense);
+          },
+          settle(settlement, canBeLate) {
+            if (settlement.outcome === "returned" && admission?.requestId === settlement.requestId)
+              admission = undefined;
+            return queue.settle(settlement, canBeLate);
           },
         },
         priceOf: () => PRICE,
@@ -261,6 +270,7 @@ async function playIn(
     calls: vendor.calls,
     object,
     usage: object.usage,
+    spends,
     ledgerMicroUsd: Math.round(spentUsd.month * MICRO),
     reservedMicroUsd: Math.round(spentUsd.reserved * MICRO),
     openLeases: holding.length,

@@ -31,22 +31,31 @@ function setup() {
   const tells: { readonly settles: readonly Settlement[]; readonly updates: IsolateUpdates | undefined }[] =
     [];
   const cancels: string[] = [];
-  const object = { answer: ANSWER, state: { configVersion: 1, epoch: 1 } as ObjectState, isDown: false };
-  const failIfDown = (): void => {
-    if (object.isDown) throw new Error("down");
+  const object = {
+    answer: ANSWER,
+    state: { configVersion: 1, epoch: 1 } as ObjectState,
+    isDown: false,
+    isHanging: false,
   };
+  const calls = { settle: 0 };
+  async function failIfDown(): Promise<void> {
+    if (object.isDown) throw new Error("down");
+    if (object.isHanging) await new Promise(() => {});
+  }
   const queue: Partial<QueueRpc> = {
     async admit(ask) {
       asks.push(ask);
-      failIfDown();
+      await failIfDown();
       return object.answer;
     },
     async settle(settles, updates) {
-      failIfDown();
+      calls.settle += 1;
+      await failIfDown();
       tells.push({ settles, updates });
       return object.state;
     },
     async cancel(id) {
+      await failIfDown();
       cancels.push(id);
     },
     async renew() {
@@ -61,7 +70,7 @@ function setup() {
   });
   const client = isolate.forTenant("acme", (work) => void deferred.push(work));
   const admit = (id: string) => client.admit(askOf(id), new AbortController().signal);
-  return { isolate, client, clock, object, asks, tells, cancels, deferred, admit };
+  return { isolate, client, clock, object, asks, tells, cancels, calls, deferred, admit };
 }
 
 const settlement = (id: string): Settlement => settlementOf(ANSWER, id);
@@ -121,21 +130,70 @@ describe("a settlement that can be late", () => {
 });
 
 describe("an object that is away", () => {
-  test("leaves a bounded buffer behind, and no money is lost", async () => {
+  test("receives all settlements, and two numbers for what 5000 requests of two keys spent without it", async () => {
     const { client, clock, object, tells } = setup();
     object.isDown = true;
-    for (let n = 0; n < 5000; n += 1)
-      await client.settle({ ...settlement(`s${n}`), keyId: n % 2 ? "a" : "b", costMicroUsd: 1 }, true);
-    await clock.pass(5000);
+    for (let n = 0; n < 5000; n += 1) {
+      client.spend({ requestId: `r${n}`, keyId: n % 2 ? "a" : "b", costMicroUsd: 1 });
+      if (n % 2) await client.settle({ ...settlement(`s${n}`), costMicroUsd: 1 }, true);
+    }
     object.isDown = false;
     await clock.pass(40_000);
-    const settles = tells.flatMap((tell) => tell.settles);
-    const expenses = tells.flatMap(({ updates }) => updates?.expenses ?? []);
-    expect(settles).toHaveLength(2000);
-    expect(expenses).toMatchObject([
-      { keyId: "b", costMicroUsd: 1500 },
-      { keyId: "a", costMicroUsd: 1500 },
+    expect(new Set(tells.flatMap(({ settles }) => settles.map(({ requestId }) => requestId))).size).toBe(
+      2500,
+    );
+    expect(tells.flatMap(({ updates }) => updates?.expenses ?? [])).toEqual([
+      { requestId: "r0", keyId: "b", costMicroUsd: 2500, sender: "r0", number: 1 },
+      { requestId: "r1", keyId: "a", costMicroUsd: 2500, sender: "r0", number: 2 },
     ]);
+  });
+
+  test("may have recorded what it did not confirm: it receives that again as it was, and alone", async () => {
+    const { client, clock, object, asks, tells, admit } = setup();
+    client.spend({ requestId: "a", keyId: "key", costMicroUsd: 1 });
+    object.isDown = true;
+    for (let n = 0; n < 3; n += 1) {
+      await expect(admit(`r${n}`)).rejects.toThrow("did not answer");
+      client.spend({ requestId: `b${n}`, keyId: "key", costMicroUsd: 10 });
+    }
+    const first = { requestId: "a", keyId: "key", costMicroUsd: 1, sender: "a", number: 1 };
+    expect(asks.map(({ updates }) => updates?.expenses)).toEqual([[first], [first], [first]]);
+    object.isDown = false;
+    await clock.pass(5000);
+    expect(tells.map(({ updates }) => updates?.expenses)).toEqual([
+      [first],
+      [{ requestId: "b0", keyId: "key", costMicroUsd: 30, sender: "a", number: 2 }],
+    ]);
+  });
+
+  test("that hangs is not called for settlements while its breaker is open, and receives them once it is back", async () => {
+    const { client, clock, object, tells, calls } = setup();
+    object.isHanging = true;
+    const first = client.settle(settlement("a"), false).catch(() => "unreachable");
+    await clock.pass(3000);
+    expect(await first).toBe("unreachable");
+    const before = calls.settle;
+    for (let n = 0; n < 100; n += 1)
+      await expect(client.settle(settlement(`s${n}`), false)).rejects.toThrow("did not answer");
+    expect(calls.settle).toBe(before);
+    object.isHanging = false;
+    await clock.pass(40_000);
+    const received = tells.flatMap(({ settles }) => settles.map(({ requestId }) => requestId));
+    expect(new Set(received).size).toBe(101);
+    expect(received).toHaveLength(101);
+  });
+
+  test("receives a cancel that it missed: an admission without a caller must not count as a request that died", async () => {
+    const { client, clock, object, tells, cancels } = setup();
+    object.isDown = true;
+    const leaving = new AbortController();
+    const waiting = client.admit(askOf("left"), leaving.signal).catch(() => "unreachable");
+    leaving.abort();
+    await clock.pass(2000);
+    await waiting;
+    object.isDown = false;
+    await clock.pass(5000);
+    expect([...cancels, ...tells.flatMap(({ updates }) => updates?.cancels ?? [])]).toEqual(["left"]);
   });
 });
 
@@ -237,17 +295,6 @@ describe("a request admitted by a prefetched lease", () => {
     expect(tells.map(({ updates }) => updates?.unused)).toEqual([[(100).toString(36), (101).toString(36)]]);
   });
 
-  test("costs nothing when it is cancelled before it was reported", async () => {
-    const { client, clock, object, tells, cancels, admit } = setup();
-    object.answer = BATCH;
-    await admit("a");
-    const leased = asAdmitted(await admit("b"));
-    await client.cancel("b");
-    await clock.pass(1000);
-    expect(cancels).toEqual([]);
-    expect(tells[0]?.updates).toMatchObject({ starts: [], unused: [leased.lease.id, (101).toString(36)] });
-  });
-
   test("is prefetched by a busy isolate, as many as the last second brought", async () => {
     const { asks, admit } = setup();
     for (let n = 0; n < 6; n += 1) await admit(`r${n}`);
@@ -269,13 +316,20 @@ describe("money spent outside of any lease", () => {
     const { client, clock, object, asks, tells, admit } = setup();
     client.spend(expense);
     await admit("b");
-    expect(asks[0]?.updates).toEqual({ starts: [], unused: [], cooldowns: [], expenses: [expense] });
+    expect(asks[0]?.updates).toEqual({
+      starts: [],
+      unused: [],
+      cooldowns: [],
+      expenses: [{ ...expense, sender: "a", number: 1 }],
+    });
     object.isDown = true;
     client.spend({ ...expense, requestId: "c" });
     await clock.pass(1000);
     object.isDown = false;
     await clock.pass(1000);
-    expect(tells.map(({ updates }) => updates?.expenses)).toEqual([[{ ...expense, requestId: "c" }]]);
+    expect(tells.map(({ updates }) => updates?.expenses)).toEqual([
+      [{ ...expense, requestId: "c", sender: "a", number: 2 }],
+    ]);
     await clock.pass(5000);
     expect(tells).toHaveLength(1);
   });

@@ -6,6 +6,7 @@ import {
   type AdmissionRequest,
   type Admitted,
   type QueueRpc,
+  type Settlement,
 } from "../../../../src/limits/protocol.ts";
 import { askOf, settlementOf, START_AT } from "../../../support/builders/admission.ts";
 import { createTestClock, settled } from "../../../support/fakes/fake-clock.ts";
@@ -131,7 +132,14 @@ describe("the queue's client", () => {
   });
 
   test("sleeps until its start time, and undoes the admission when the client leaves before", async () => {
-    const { client, clock, cancels } = setup({ admit: async () => ({ ...ADMITTED, goInMs: 700 }) });
+    const settled: Settlement[] = [];
+    const { client, clock } = setup({
+      admit: async () => ({ ...ADMITTED, goInMs: 700 }),
+      async settle(settlements) {
+        settled.push(...settlements);
+        return { configVersion: 1, epoch: 1 };
+      },
+    });
     const staying = client.admit(askOf("a"), new AbortController().signal);
     const leaving = new AbortController();
     const left = client.admit(askOf("b"), leaving.signal);
@@ -143,7 +151,7 @@ describe("the queue's client", () => {
     await clock.pass(1);
     expect((await staying).kind).toBe("admitted");
     expect(await left).toMatchObject({ kind: "cancelled", wait: { waitMs: 699 } });
-    expect(cancels).toEqual(["b"]);
+    expect(settled).toMatchObject([{ requestId: "b", leaseId: ADMITTED.lease.id, outcome: "returned" }]);
   });
 
   test("renews a lease while it is held, through failures, and stops when told", async () => {

@@ -100,6 +100,8 @@ test("at all its caps at once, and with ids as long as real ones, the first row 
     requestId: `req_${idOf(n + 10_000, 32)}`,
     keyId: `key_${idOf(n, 24)}`,
     costMicroUsd: 1.25,
+    sender: `req_${idOf(n + 10_000, 32)}`,
+    number: n + 1,
   }));
   machine.settle([], START_AT + 5000, { starts: [], unused: [], cooldowns: [], expenses });
   const written = machine.checkpoint(START_AT + 5000);

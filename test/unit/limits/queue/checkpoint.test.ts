@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createQueueMachine, type QueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
-import { LEASE_TTL_MS } from "../../../../src/limits/protocol.ts";
+import { leaseIdOf } from "../../../../src/limits/leases/lease-table.ts";
+import { LEASE_TTL_MS, UNSTARTED_TTL_MS } from "../../../../src/limits/protocol.ts";
 import {
   asAdmitted,
   askOf,
@@ -101,6 +102,13 @@ describe("money of a request", () => {
   const ask = (id: string) => askOf(id, { limits, estimate });
   const spent = (queue: QueueMachine, at: number): number => queue.snapshot(at).spentUsd.day;
   const NEWS = { starts: [], unused: [], cooldowns: [] };
+  const expenseOf = (sender: string, number: number) => ({
+    requestId: `${sender}-${number}`,
+    keyId: "key",
+    costMicroUsd: COST,
+    sender,
+    number,
+  });
 
   test("is recorded once, however many restarts come before its settlement, and after", () => {
     const first = createQueueMachine(START_AT);
@@ -133,21 +141,33 @@ describe("money of a request", () => {
 
   test("without a lease is recorded once, told again to a restarted object too", () => {
     const first = createQueueMachine(START_AT);
-    const expenses = [{ requestId: "a", keyId: "key", costMicroUsd: COST }];
-    first.settle([], START_AT, { ...NEWS, expenses });
-    const second = restart(first, START_AT + 1000);
-    second.settle([], START_AT + 2000, { ...NEWS, expenses });
-    expect(spent(second, START_AT + 2000)).toBe(5);
-  });
-
-  test("without a lease is recorded by its parts: an embedding and an answer of one request, each once over a restart", () => {
-    const first = createQueueMachine(START_AT);
-    const answer = { requestId: "a", keyId: "key", costMicroUsd: COST };
-    const expenses = [{ ...answer, part: "embedding" as const }, answer];
+    const expenses = [expenseOf("isolate", 1), expenseOf("isolate", 2)];
     first.settle([], START_AT, { ...NEWS, expenses });
     const second = restart(first, START_AT + 1000);
     second.settle([], START_AT + 2000, { ...NEWS, expenses });
     expect(spent(second, START_AT + 2000)).toBe(10);
+  });
+
+  test("without a lease is recorded once, whatever others spend before it arrives again, and in which order", () => {
+    const queue = createQueueMachine(START_AT);
+    const spend = (sender: string, numbers: readonly number[]): void =>
+      void queue.settle([], START_AT, { ...NEWS, expenses: numbers.map((n) => expenseOf(sender, n)) });
+    spend("quiet", [7]);
+    for (let n = 1; n <= 5000; n += 1) spend("busy", [n]);
+    // Calls overtake each other.
+    spend("quiet", [9]);
+    spend("quiet", [8, 6]);
+    const after = restart(queue, START_AT + 1000);
+    after.settle([], START_AT + 2000, {
+      ...NEWS,
+      expenses: [6, 7, 8, 9].map((n) => expenseOf("quiet", n)).concat(expenseOf("busy", 1)),
+    });
+    expect(spent(after, START_AT + 2000)).toBe(5 * 5004);
+    // An isolate's state is one range, however much it has spent.
+    expect(after.checkpoint(START_AT + 2000).senders).toEqual([
+      ["busy", START_AT, [[1, 5000]]],
+      ["quiet", START_AT, [[6, 9]]],
+    ]);
   });
 
   test("whose Worker died is what was reserved, until its settlement comes after all", () => {
@@ -171,6 +191,70 @@ describe("money of a request", () => {
     expect(spent(queue, over)).toBe(10);
     expect(queue.renew([held.lease.id], over + 1).lost).toEqual([]);
     expect(queue.snapshot(over + 1).spentUsd).toMatchObject({ day: 0, reserved: 10 });
+  });
+
+  describe("under prefetched leases whose isolate died before it reported them", () => {
+    const cheap = { inputTokens: 1, outputTokens: 0, costMicroUsd: 1_000_000 };
+    function granted() {
+      const queue = createQueueMachine(START_AT);
+      const own = asAdmitted(
+        queue.admit({ ...askOf("own", { limits, estimate: cheap }), prefetchCount: 3 }, START_AT),
+      );
+      queue.settle([settlementOf(own, "own")], START_AT);
+      const firstToken = own.prefetched?.firstToken ?? 0;
+      const ids = Array.from({ length: own.prefetched?.count ?? 0 }, (_, n) => leaseIdOf(firstToken + n));
+      return { queue, ids, first: ids[0] ?? "" };
+    }
+    const over = START_AT + UNSTARTED_TTL_MS;
+
+    test("is what was reserved for them, since any of them may have been used", () => {
+      const { queue, ids } = granted();
+      expect(ids).toHaveLength(3);
+      expect(queue.snapshot(over).spentUsd).toMatchObject({ day: 3, reserved: 0 });
+      expect(queue.takeAbandoned()).toEqual([]);
+      expect(spent(restart(queue, over + 1), over + 1)).toBe(3);
+    });
+
+    test("is none of it for a lease that is returned late, also over a restart", () => {
+      const { queue, ids, first } = granted();
+      queue.expire(over);
+      queue.settle([], over + 1, { ...NEWS, unused: [first, first] });
+      expect(spent(queue, over + 1)).toBe(2);
+      const after = restart(queue, over + 2);
+      after.settle([], over + 3, { ...NEWS, unused: ids });
+      expect(spent(after, over + 3)).toBe(0);
+    });
+
+    test("is what the request cost where its start and its settlement come late", () => {
+      const { queue, first } = granted();
+      queue.expire(over);
+      const start = { leaseId: first, requestId: "late", traceId: "trace", spanId: "span" };
+      queue.settle([], over + 1, { ...NEWS, starts: [start] });
+      expect(queue.snapshot(over + 1).spentUsd).toMatchObject({ day: 2, reserved: 1 });
+      const settlement = { requestId: "late", keyId: "key", leaseId: first, inputTokens: 1, outputTokens: 1 };
+      queue.settle([{ ...settlement, outcome: "ok", costMicroUsd: COST }], over + 2);
+      expect(queue.snapshot(over + 2).spentUsd).toMatchObject({ day: 7, reserved: 0 });
+    });
+  });
+
+  test("is none where its lease ran out and it is cancelled late: its caller had given up", () => {
+    const queue = createQueueMachine(START_AT);
+    asAdmitted(queue.admit(ask("a"), START_AT));
+    const over = START_AT + LEASE_TTL_MS;
+    expect(spent(queue, over)).toBe(10);
+    queue.settle([], over + 1, { ...NEWS, cancels: ["a"] });
+    expect(spent(queue, over + 1)).toBe(0);
+  });
+
+  test("counts at once where its lease is returned for a pause, and its limits are free", () => {
+    const queue = createQueueMachine(START_AT);
+    const roomy = { ...limits, concurrency: 1, requestsPerMinute: 60, burst: 1 };
+    const held = asAdmitted(queue.admit(askOf("a", { limits: roomy, estimate }), START_AT));
+    const settlement = { ...settlementOf(held, "a"), outcome: "returned" as const, costMicroUsd: COST };
+    for (let times = 0; times < 2; times += 1) queue.settle([settlement], START_AT + 10);
+    expect(queue.snapshot(START_AT + 10)).toMatchObject({ leases: 0, spentUsd: { day: 5, reserved: 0 } });
+    const again = askOf("a.2", { limits: roomy, estimate, maxWaitMs: 0 });
+    expect(asAdmitted(queue.admit(again, START_AT + 10)).goInMs).toBe(0);
   });
 
   test("stays with the day in which it was booked", () => {

@@ -20,6 +20,7 @@ import {
   expectNothingFree,
   isOfSmallKey,
   type Known,
+  newKnown,
   type Step,
   type World,
   undoneBookings,
@@ -111,24 +112,7 @@ export function createModel({ limits, keyLimits }: World) {
   }
 
   function note(ask: AdmissionRequest, isBatched: boolean): Known {
-    const known: Known = {
-      ask,
-      deadlineAt: now + ask.maxWaitMs,
-      seq: all.length,
-      phase: "waiting",
-      lease: undefined,
-      goAt: 0,
-      expiresAt: 0,
-      isUndone: false,
-      isForgotten: false,
-      isLapsed: false,
-      booked: 0,
-      isAdopted: false,
-      isBatched,
-      isStarted: false,
-      settlement: undefined,
-      isCostKnown: true,
-    };
+    const known = newKnown(ask, { deadlineAt: now + ask.maxWaitMs, seq: all.length, isBatched });
     all.push(known);
     byId.set(ask.requestId, known);
     return known;
@@ -232,10 +216,7 @@ export function createModel({ limits, keyLimits }: World) {
     expireOverdue();
     admission.settle([], now, { ...NO_NEWS, unused: [known.lease.id] });
     // The word that a used one is unused is a word too late.
-    if (known.phase === "holding" && !known.isStarted) {
-      known.phase = "over";
-      known.isUndone = true;
-    }
+    if (!known.isStarted) undo(known);
     check();
   }
 
@@ -243,12 +224,25 @@ export function createModel({ limits, keyLimits }: World) {
     const known = pick(which);
     if (known === undefined || (known.isBatched && !known.isStarted)) return;
     expireOverdue();
-    if (known.phase === "holding") {
-      known.phase = "over";
-      known.isUndone = true;
-    }
-    admission.cancel(known.ask.requestId, now);
+    const { requestId } = known.ask;
+    const latest = byId.get(requestId);
+    if (latest?.phase === "holding") {
+      undo(latest);
+      // Its caller has not heard of the leases that came with it.
+      for (const one of all) if (one.cameWith === requestId && !one.isStarted) undo(one);
+    } else for (const same of all.filter(({ ask }) => ask.requestId === requestId)) undo(same);
+    admission.cancel(requestId, now);
     check();
+  }
+
+  /** It has used nothing, also where its lease ran out before that was known. */
+  function undo(known: Known): void {
+    if (known.phase !== "holding" && !known.isLapsed) return;
+    known.phase = "over";
+    known.isUndone = true;
+    known.isLapsed = false;
+    spent -= known.booked;
+    known.booked = 0;
   }
 
   function renew(which: number): void {
@@ -327,6 +321,7 @@ export function createModel({ limits, keyLimits }: World) {
     admission.setLimits(1, limits, now);
     const kept = new Set([...(saved?.leases ?? []), ...(saved?.lapsed ?? [])].map(([token]) => token));
     for (const known of all) {
+      known.cameWith = undefined;
       if (known.phase === "waiting") known.phase = "over";
       if (known.lease !== undefined && !kept.has(known.lease.token)) known.isForgotten = true;
       const lease = saved?.leases.find(([token]) => token === known.lease?.token);
@@ -352,6 +347,7 @@ export function createModel({ limits, keyLimits }: World) {
     if (admission.snapshot(now).depth > 0) return;
     const kept = new Map(saved?.leases.map((lease) => [lease[0], lease]));
     for (const known of all) {
+      known.cameWith = undefined;
       const lease = kept.get(known.lease?.token ?? -1);
       if (known.phase !== "holding") {
         // What a light request has used may be forgotten: that is far below every limit.
@@ -416,6 +412,7 @@ export function createModel({ limits, keyLimits }: World) {
   function noteBatched({ ask }: Known, token: number): void {
     const requestId = `batched-${token}`;
     const known = note({ ...ask, requestId, traceId: `t-${token}`, settles: [], prefetchCount: 0 }, true);
+    known.cameWith = ask.requestId;
     expectAffordable(known);
     known.phase = "holding";
     known.lease = { id: leaseIdOf(token), token, expiresAt: now + UNSTARTED_TTL_MS };

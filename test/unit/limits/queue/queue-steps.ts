@@ -61,10 +61,35 @@ export interface Known {
   /** Prefetched; `isStarted` once the queue knows which request uses it. */
   readonly isBatched: boolean;
   isStarted: boolean;
+  /** The request with whose admission it came, for as long as the object knows that. */
+  cameWith: string | undefined;
   /** The first settlement that was sent. */
   settlement: Settlement | undefined;
   /** Not after its lease was adopted by its token alone: what it had reserved was forgotten with the object. */
   isCostKnown: boolean;
+}
+
+export function newKnown(
+  ask: AdmissionRequest,
+  more: Pick<Known, "deadlineAt" | "seq" | "isBatched">,
+): Known {
+  return {
+    ask,
+    ...more,
+    phase: "waiting",
+    lease: undefined,
+    goAt: 0,
+    expiresAt: 0,
+    isUndone: false,
+    isForgotten: false,
+    isLapsed: false,
+    booked: 0,
+    isAdopted: false,
+    isStarted: false,
+    cameWith: undefined,
+    settlement: undefined,
+    isCostKnown: true,
+  };
 }
 
 /** Float noise of rates such as 70 a minute. */
@@ -104,9 +129,12 @@ export function expectNothingFree(limits: Limits, { limits: windows }: QueueSnap
   expect(hasSlot && hasRate).toBe(false);
 }
 
-/** What a request whose Worker died had reserved: it counts as spent, until its settlement comes after all. */
-export function bookingOf({ isForgotten, isBatched, isStarted, ask }: Known): number {
-  return isForgotten || (isBatched && !isStarted) ? 0 : (ask.estimate.costMicroUsd ?? 0);
+/**
+ * What a request whose Worker died had reserved, or a prefetched lease of a dead isolate: it counts as spent, until its
+ * settlement or its return comes after all.
+ */
+export function bookingOf({ isForgotten, ask }: Known): number {
+  return isForgotten ? 0 : (ask.estimate.costMicroUsd ?? 0);
 }
 
 /** What came after the checkpoint is undone: a lease that ended may be booked, one that was adopted is so still. */

@@ -192,7 +192,7 @@ describe("the ledger", () => {
     const limits = { budget: ONE_DOLLAR };
     const keyLimits = { maxDepth: 9, maxWaitMs: 0, budget: { ...ONE_DOLLAR, microUsd: 500 } };
     admission.admit(askOf("a", { limits, keyLimits }), START_AT);
-    const expense = { requestId: "b", keyId: "key", costMicroUsd: 499.5 };
+    const expense = { requestId: "b", keyId: "key", costMicroUsd: 499.5, sender: "b", number: 1 };
     const updates = { starts: [], unused: [], cooldowns: [], expenses: [expense] };
     admission.settle([], START_AT, updates);
     admission.settle([], START_AT + 10, updates);
