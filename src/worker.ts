@@ -4,6 +4,7 @@
  */
 
 import { createApp } from "../routes/index.ts";
+import { withoutKeyInPath } from "./http/key-in-path.ts";
 import { createServices, type IsolateServices } from "./services.ts";
 import { exportTrace, startTrace } from "./tracing.ts";
 
@@ -28,4 +29,7 @@ function servicesOf(env: Env): IsolateServices {
 
 const app = createApp({ servicesOf, startTrace, exportTrace });
 
-export default { fetch: app.fetch } satisfies ExportedHandler<Env>;
+export default {
+  fetch: (request: Request, env: Env, context: ExecutionContext) =>
+    app.fetch(withoutKeyInPath(request), env, context),
+} satisfies ExportedHandler<Env>;

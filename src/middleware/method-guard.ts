@@ -28,8 +28,12 @@ export function createNotFound(app: Hono<AppEnv>): NotFoundHandler<AppEnv> {
 
 const MAX_PATH_CHARS = 200;
 
+/** Of a key in another spelling of `/k/`, which is a path like any other, nothing is said again. */
+const KEY_IN_PATH = /hg_\w+/g;
+
 function shorten(path: string): string {
-  return path.length <= MAX_PATH_CHARS ? path : `${path.slice(0, MAX_PATH_CHARS)}…`;
+  const said = path.replace(KEY_IN_PATH, "hg_…");
+  return said.length <= MAX_PATH_CHARS ? said : `${said.slice(0, MAX_PATH_CHARS)}…`;
 }
 
 /** `:name` takes one segment, `:name{.+}` the rest but for line breaks; that is all the table uses. */

@@ -45,6 +45,84 @@ async function ask(provider: string, headers: Readonly<Record<string, string>>) 
 
 const bearer = (): string => `Bearer ${tenant.key}`;
 
+describe("with the gateway key in the path", () => {
+  const post = (path: string, model: string, headers: Readonly<Record<string, string>> = {}) =>
+    fetch(`${stack.gateway.url}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ model, messages: [{ role: "user", content: "hi" }] }),
+    });
+  /** Of the key, what no other text holds. */
+  const secret = (): string => tenant.key.slice("hg_".length);
+
+  test.each(["answered", "refused"])(
+    "the client's token reaches the vendor, %s, and the key nothing",
+    async (fate) => {
+      const model = uniqueModel();
+      if (fate === "refused")
+        stack.upstream.script(model, (request) => ({
+          kind: "error",
+          status: 400,
+          body: { error: { message: `bad ${request.path} ${JSON.stringify(request.headers)}` } },
+        }));
+      const response = await post(`/k/${tenant.key}/v1/chat/completions?a=b`, `own/${model}`, {
+        authorization: CREDENTIAL,
+      });
+      const text = await response.text();
+      expect(response.status, text).toBe(fate === "answered" ? 200 : 400);
+      const [sent] = stack.upstream.requestsFor(model);
+      expect(sent?.headers["authorization"]).toBe(CREDENTIAL);
+      const traceId = response.headers.get("x-trace-id") ?? "";
+      const exported = JSON.stringify(await stack.otlp.waitForTrace(traceId));
+      const stored = await (await stack.gateway.admin("GET", `/admin/traces/${traceId}`)).text();
+      expect(stored).toContain(tenant.id);
+      const everything = [text, JSON.stringify(sent), exported, stored, ...response.headers.values()].join();
+      expect(everything).not.toContain(secret());
+      expect(exported).toContain("/v1/chat/completions");
+    },
+  );
+
+  test("it decides before a header, and a wrong one is named in no answer", async () => {
+    const wrong = await post(`/k/hg_wrong/v1/chat/completions`, `own/${uniqueModel()}`, {
+      "x-headgate-key": tenant.key,
+    });
+    expect(wrong.status).toBe(401);
+    expect(await wrong.text()).not.toContain("hg_wrong");
+  });
+
+  test.each([
+    "",
+    "/",
+    "/v1",
+    "/v1x/models",
+    "/admin/tenants",
+    "/metrics",
+    "//v1/models",
+    "/../admin/tenants",
+  ])("opens no other path: %j, and no answer names it", async (rest) => {
+    const response = await stack.gateway.admin("GET", `/k/${tenant.key}${rest}`);
+    const text = await response.text();
+    expect([401, 404]).toContain(response.status);
+    expect(text + [...response.headers.values()].join()).not.toContain(secret());
+  });
+
+  test.each(["/K", "/%6b", "/k%2f", "//k"])("another spelling of it is no key's: %s", async (prefix) => {
+    const response = await fetch(`${stack.gateway.url}${prefix}/${tenant.key}/v1/models`);
+    expect(response.status).toBe(404);
+    expect(await response.text()).not.toContain(secret());
+  });
+
+  test("works for lists, Gemini's wire and the native proxy's paths", async () => {
+    const list = await fetch(`${stack.gateway.url}/k/${tenant.key}/v1/models`);
+    expect(list.status).toBe(200);
+    const beta = await fetch(`${stack.gateway.url}/k/${tenant.key}/v1beta/models`);
+    expect(beta.status).toBe(200);
+    const native = await fetch(`${stack.gateway.url}/k/${tenant.key}/proxy/${tenant.provider}/models`);
+    expect(native.status).toBe(200);
+    expect(JSON.stringify(stack.upstream.requests.at(-1))).not.toContain(secret());
+  });
+});
+
 describe("where the account lets a client's credential pass", () => {
   test.each<[string, () => Readonly<Record<string, string>>]>([
     [

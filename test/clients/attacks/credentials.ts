@@ -1,5 +1,5 @@
 // Requests without a credential that is good for what they ask.
-import { type Attack, type AttackChapter, CHAT, DENIED, NO_KEY, refused } from "./attack.ts";
+import { type Attack, type AttackChapter, CHAT, DENIED, NO_KEY, NO_PATH, refused } from "./attack.ts";
 
 type Sent = Readonly<Record<string, string>>;
 
@@ -56,6 +56,33 @@ const others: readonly Attack[] = [
     refusal: NO_KEY,
   },
   { attack: "a key in the query under another name", path: "/v1beta/models?api_key={key}", refusal: NO_KEY },
+  {
+    attack: "an unknown key in the path",
+    path: "/k/{unknown}/v1/models",
+    refusal: NO_KEY,
+  },
+  {
+    attack: "a wrong key in the path beside a right header",
+    path: "/k/hg_wrong/v1/models",
+    headers: { authorization: "Bearer {key}", "x-headgate-key": "{key}" },
+    refusal: NO_KEY,
+  },
+  {
+    attack: "the admin plane behind a key in the path",
+    path: "/k/{key}/admin/tenants",
+    headers: { authorization: "Bearer {admin}" },
+    refusal: NO_PATH,
+  },
+  {
+    attack: "a key in the path in another spelling",
+    path: "/%6b/{key}/v1/models",
+    refusal: NO_PATH,
+  },
+  {
+    attack: "a key in the path alone",
+    path: "/k/{key}",
+    refusal: NO_PATH,
+  },
   {
     attack: "the operator's token as a key",
     path: "/v1/models",
