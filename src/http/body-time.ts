@@ -32,9 +32,16 @@ export function withinBodyTime<T>(
       stop = startTimer(leftMs, wait);
     };
     wait();
-    read((more) => (bytes += more))
-      .finally(() => stop())
-      .then(resolve, reject);
+    read((more) => (bytes += more)).then(
+      (value) => {
+        stop();
+        resolve(value);
+      },
+      (fault: unknown) => {
+        stop();
+        reject(fault);
+      },
+    );
   });
 }
 

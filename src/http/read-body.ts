@@ -34,14 +34,16 @@ async function readText(
   hold: HoldBytes,
   startTimer?: StartTimer,
 ): Promise<string> {
-  const join = async (chunks: AsyncIterable<Uint8Array>): Promise<string> => {
-    const decoder = new TextDecoder();
-    let text = "";
-    for await (const chunk of chunks) text += decoder.decode(chunk, { stream: true });
-    return text + decoder.decode();
-  };
-  if (!request.body) return withoutBody(request, maxBytes, "");
-  return readWhole({ request, body: request.body, maxBytes, hold, startTimer }, () => request.text(), join);
+  const { body } = request;
+  if (!body) return withoutBody(request, maxBytes, "");
+  return readWhole({ request, body, maxBytes, hold, startTimer }, () => request.text(), joinText);
+}
+
+async function joinText(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of pieces) text += decoder.decode(piece, { stream: true });
+  return text + decoder.decode();
 }
 
 /** The same as bytes. */
@@ -60,13 +62,15 @@ async function readBytes(
   hold: HoldBytes,
   startTimer?: StartTimer,
 ): Promise<Uint8Array> {
-  const join = async (pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> => {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of pieces) chunks.push(chunk);
-    return new Blob(chunks).bytes();
-  };
-  if (!request.body) return withoutBody(request, maxBytes, new Uint8Array());
-  return readWhole({ request, body: request.body, maxBytes, hold, startTimer }, () => request.bytes(), join);
+  const { body } = request;
+  if (!body) return withoutBody(request, maxBytes, new Uint8Array());
+  return readWhole({ request, body, maxBytes, hold, startTimer }, () => request.bytes(), joinBytes);
+}
+
+async function joinBytes(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const piece of pieces) chunks.push(piece);
+  return new Blob(chunks).bytes();
 }
 
 /** What its head says is checked all the same. */

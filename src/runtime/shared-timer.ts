@@ -40,6 +40,8 @@ export class SharedTimer {
   readonly #startTimer: StartTimer;
   /** When the platform's timers fire that run: one, and another for each limit that was nearer than all before. */
   readonly #firesAt: number[] = [];
+  /** The nearest of them. */
+  #nextAt = Infinity;
   /** When one last fired: time has come that far, whatever the clock says. */
   #reachedAt = -Infinity;
   #isOver = false;
@@ -75,8 +77,9 @@ export class SharedTimer {
 
   /** Makes a timer fire then at the latest. */
   wakeBy(at: number): void {
-    if (this.#isOver || at >= Math.min(...this.#firesAt)) return;
+    if (this.#isOver || at >= this.#nextAt) return;
     this.#firesAt.push(at);
+    this.#nextAt = at;
     this.#startTimer(at - this.now(), () => this.#fire(at));
   }
 
@@ -89,6 +92,7 @@ export class SharedTimer {
   #fire(at: number): void {
     if (this.#isOver) return;
     this.#firesAt.splice(this.#firesAt.indexOf(at), 1);
+    this.#nextAt = Math.min(...this.#firesAt);
     this.#reachedAt = Math.max(this.#reachedAt, at);
     const now = this.now();
     // What runs may set others, and these too.

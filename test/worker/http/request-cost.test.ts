@@ -43,10 +43,13 @@ const COMPLETION = JSON.stringify({
   choices: [{ index: 0, message: { role: "assistant", content: "Hello." }, finish_reason: "stop" }],
   usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 },
 });
+/** What the upstream answers with. */
+let completion = COMPLETION;
 function answer(): Response {
-  return new Response(COMPLETION, {
+  return new Response(completion, {
     headers: {
       "content-type": "application/json",
+      "content-length": String(completion.length),
       "x-request-id": "up-1",
       "x-ratelimit-remaining-requests": "9",
     },
@@ -121,5 +124,20 @@ describe("a whole answer with a prefetched lease and traces on", () => {
   test("takes each listener away that it added: one that stays keeps the request until a full collection", () => {
     expect(counts["addListener"]).toBeGreaterThan(0);
     expect(counts["removeListener"]).toBe(counts["addListener"]);
+  });
+});
+
+describe("a large answer", () => {
+  beforeAll(() => void (completion = COMPLETION.replace("Hello.", `Hello. ${"word ".repeat(10_000)}`)));
+  afterAll(() => void (completion = COMPLETION));
+
+  test("is given to the client in the bytes in which it came, and not encoded again", async () => {
+    await chat();
+    const made = vi.spyOn(globalThis, "Response");
+    await chat();
+    const bodies = made.mock.calls.map(([body]) => body);
+    made.mockRestore();
+    // The upstream's own comes first.
+    expect(bodies).toEqual([completion, expect.any(Uint8Array)]);
   });
 });
