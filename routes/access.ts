@@ -52,6 +52,7 @@ export const ACCESS: AccessTable = {
   "GET /admin/tenants/:tenant/usage": "inspect",
   "GET /admin/tenants/:tenant/sessions": "inspect",
   "GET /admin/tenants/:tenant/sessions/:session{.+}": "inspect",
+  "GET /admin/traces/:traceId/surroundings": "list",
   "GET /admin/export": "observe",
   "GET /admin/tenants/:tenant/export": "inspect",
   "POST /admin/tenants/:tenant/destinations/:name/test": "manage",

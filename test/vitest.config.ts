@@ -14,6 +14,7 @@ const TIMING = [
   "test/clients/limits/{crowd,queue-fairness,queue-peers}.test.ts",
   "test/clients/routing/routing-requests.test.ts",
   "test/clients/telemetry/export-overhead.test.ts",
+  "test/clients/why/planted.test.ts",
 ];
 /** More than there are cores: most of the time they wait for a lease, a pause or an outage to end. */
 const WAITING_WORKERS = 4;

@@ -1,11 +1,12 @@
 /**
- * `GET /admin/traces` and `GET /admin/traces/{traceId}`: the embedded trace store. One trace comes as OTLP/JSON, or, with
+ * `GET /admin/traces`, `GET /admin/traces/{traceId}` and its `/surroundings`: the embedded trace store. One trace comes as OTLP/JSON, or, with
  * `accept: text/plain`, drawn for a terminal (`?width=` columns). `?download=1` makes a browser save it.
  */
 
 import { createRouter } from "../../src/http/router.ts";
 import { readTenantFilter, tracesOf } from "../../src/http/admin-http.ts";
 import { GatewayError } from "../../src/errors.ts";
+import { readTraceId, requireStored, wantsText } from "../../src/http/trace-http.ts";
 import { joinResourceSpans } from "../../src/telemetry/otlp/otlp.ts";
 import { markTenants, readResourceSpans } from "../../src/telemetry/otlp/otlp-read.ts";
 import type { TraceSummary } from "../../src/telemetry/trace/summary.ts";
@@ -18,35 +19,27 @@ import {
   MIN_WIDTH,
 } from "../../src/telemetry/waterfall/waterfall.ts";
 
-const TRACE_ID = /^[0-9a-f]{32}$/;
-
 export const adminTraces = createRouter()
   .get("/traces", async (c) => {
     const query = parseTraceQuery(new URL(c.req.url).searchParams, c.var.services.now());
     const { items, cursor } = await tracesOf(c).search(query);
-    if (wantsText(c.req.header("accept"))) return c.text(drawTraceList(items));
+    if (wantsText(c)) return c.text(drawTraceList(items));
     return c.json({
       items: items.map(toListItem),
       cursor: cursor === undefined ? null : formatCursor(cursor),
     });
   })
+  .get("/traces/:traceId/surroundings", async (c) => {
+    const traceId = readTraceId(c);
+    const items = requireStored(await tracesOf(c).explain(traceId, readTenantFilter(c)));
+    return c.json({ items: items.map(({ otlp, ...around }) => ({ trace: JSON.parse(otlp), ...around })) });
+  })
   .get("/traces/:traceId", async (c) => {
-    const traceId = c.req.param("traceId").toLowerCase();
-    if (!TRACE_ID.test(traceId)) {
-      throw new GatewayError("invalid_request", "A trace id has 32 hexadecimal digits.", {
-        param: "traceId",
-      });
-    }
+    const traceId = readTraceId(c);
     const tenant = readTenantFilter(c);
     const width = parseWidth(c.req.query("width"));
-    const elements = await tracesOf(c).get(traceId, tenant);
-    if (elements.length === 0) {
-      const message =
-        "No stored trace has this id. The request may still be running, or its trace was not kept (tracing.sampleRatio, tracing.store).";
-      throw new GatewayError("not_found", message, { param: "traceId" });
-    }
-    if (wantsText(c.req.header("accept")))
-      return c.text(drawWaterfall(elements.map(readResourceSpans), width));
+    const elements = requireStored(await tracesOf(c).get(traceId, tenant));
+    if (wantsText(c)) return c.text(drawWaterfall(elements.map(readResourceSpans), width));
     if (c.req.query("download") === "1")
       c.header("content-disposition", `attachment; filename="trace-${traceId}.json"`);
     return c.body(joinResourceSpans(markTenants(elements)), 200, { "content-type": "application/json" });
@@ -61,13 +54,6 @@ export function toListItem(summary: TraceSummary) {
     isError: undefined,
     isData: undefined,
   };
-}
-
-/** Whether plain text is named, and JSON is not named before it; a wildcard means JSON. */
-function wantsText(accept = ""): boolean {
-  const text = accept.indexOf("text/plain");
-  const json = accept.indexOf("application/json");
-  return text !== -1 && (json === -1 || text < json);
 }
 
 function parseWidth(text: string | undefined): number {

@@ -77,11 +77,12 @@ export function readTenantFilter(c: Context<AppEnv>): string | undefined {
 }
 
 /** The trace store as the caller may read it: a tenant's role asks the store of its tenant and no other. */
-export function tracesOf(c: Context<AppEnv>): Pick<TraceReader, "search" | "get"> {
+export function tracesOf(c: Context<AppEnv>): Pick<TraceReader, "search" | "get" | "explain"> {
   const { traces } = c.get("services");
   return {
     search: (query) => traces.search({ ...query, tenant: ownTenant(c, query.tenant) }),
     get: (traceId, tenant) => traces.get(traceId, ownTenant(c, tenant)),
+    explain: (traceId, tenant) => traces.explain(traceId, ownTenant(c, tenant)),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Reads of the trace store and of the names that its ids stand for. */
 
 import { readResourceSpans } from "../../telemetry/otlp/otlp-read.ts";
+import type { TraceContext } from "../../telemetry/store/stored-trace.ts";
 import type { TraceSummary } from "../../telemetry/trace/summary.ts";
 import { type RequestView, viewRequest } from "../model/steps.ts";
 import { getJson, listAll, type ListPage } from "./api.ts";
@@ -24,6 +25,28 @@ export async function readTrace(traceId: string, tenant: string | null): Promise
     .map((element) => viewRequest(readResourceSpans(JSON.stringify(element)).spans))
     .filter((request): request is RequestView => request !== undefined)
     .toSorted((a, b) => a.startedAt - b.startedAt);
+}
+
+/** What each of these requests is compared with, by its root's span id; empty where it can't be read. */
+export async function readSurroundings(
+  traceId: string,
+  tenant: string | null,
+): Promise<ReadonlyMap<string, Omit<TraceContext, "otlp">>> {
+  type Item = Omit<TraceContext, "otlp"> & { readonly trace: unknown };
+  const query = tenant === null ? "" : `?tenant=${encodeURIComponent(tenant)}`;
+  try {
+    const { items } = await getJson<{ readonly items: readonly Item[] }>(
+      `/admin/traces/${encodeURIComponent(traceId)}/surroundings${query}`,
+    );
+    return new Map(
+      items.map(({ trace, ...around }) => [
+        readResourceSpans(JSON.stringify(trace)).spans[0]?.spanId ?? "",
+        around,
+      ]),
+    );
+  } catch {
+    return new Map();
+  }
 }
 
 /** The names of a tenant's keys by id; empty where they can't be read, since ids do as well. */

@@ -2,7 +2,7 @@
 
 import { numberAttribute, textAttribute } from "../../telemetry/trace/summary.ts";
 import type { FinishedSpan } from "../../telemetry/trace/trace.ts";
-import { type AttemptView, viewAttempts } from "../../telemetry/waterfall/time-shares.ts";
+import { type AttemptView, viewAttempts } from "../../telemetry/trace/time-shares.ts";
 import { paint, type TimePart, type Segment } from "./parts.ts";
 
 /** Times are ms since the root began. */

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { textAttribute } from "../../telemetry/trace/summary.ts";
 import { explain } from "../../telemetry/explain/explain.ts";
-import { keyNames, readTrace } from "../data/traces.ts";
+import { keyNames, readSurroundings, readTrace } from "../data/traces.ts";
 import { ledgersOf } from "../model/ledgers.ts";
 import { firstChosen, isQuiet, isUnderFold, matchesFind, MOST_CALM_ROWS } from "../model/rows.ts";
 import { criticalPath, type RequestView, type Step } from "../model/steps.ts";
@@ -93,6 +93,11 @@ export function TraceView({
   const [find, setFind] = useState("");
   const [chosenId, setChosenId] = useState(readParam("step") ?? firstChosen(request).span.spanId);
   const [names, setNames] = useState<ReadonlyMap<string, string>>(new Map());
+  const [around, setAround] = useState<Awaited<ReturnType<typeof readSurroundings>>>();
+  useEffect(() => {
+    void readSurroundings(root.span.traceId, tenant).then(setAround);
+  }, [root.span.spanId]);
+  const compared = around?.get(root.span.spanId);
   const owner = textAttribute(root.span, "gateway.tenant.id");
   useEffect(() => {
     if (owner !== null) void keyNames(owner).then(setNames);
@@ -161,6 +166,7 @@ export function TraceView({
           pieces={explain(
             steps.map(({ span }) => span),
             FORMAT,
+            compared && { ...compared, keyName: (id) => names.get(id) ?? id },
           )}
         />
       </h1>

@@ -1,7 +1,7 @@
 /** The sentence above a trace: text, with the parts of the time it names marked as everywhere else. */
 
 import type { JSX } from "preact";
-import type { Piece } from "../../telemetry/explain/explain.ts";
+import type { Piece } from "../../telemetry/explain/cause.ts";
 import { visibleText } from "../model/words.ts";
 import { Swatch } from "./ledgers.tsx";
 

@@ -1,32 +1,26 @@
 /**
- * Why a request took its time, or was refused, as one sentence: what its own trace proves and nothing more. What is usual for
- * its route is not known here, so nothing is called slow. Pure.
+ * Why a request took its time, or was refused, as one sentence. Without surroundings it is what the trace itself proves, and nothing
+ * is called slow. Pure.
  */
 
 import { numberAttribute, textAttribute } from "../trace/summary.ts";
+import { type AttemptView, shareTime, type TimeShare, viewAttempts } from "../trace/time-shares.ts";
 import type { FinishedSpan } from "../trace/trace.ts";
-import { type AttemptView, shareTime, type TimeShare, viewAttempts } from "../waterfall/time-shares.ts";
+import { usualOf } from "../usual/baseline.ts";
+import type { AmountFormat, Cause, Piece, Surroundings } from "./cause.ts";
+import { findCauses } from "./causes.ts";
 import { failureInWords, limitInWords } from "./plain-words.ts";
 
-/** A stretch of the sentence; `part` is the part of the time it speaks of. */
-export interface Piece {
-  readonly text: string;
-  readonly part?: "queue" | "failed" | "vendor_queue" | "first_token" | "cache";
-}
-
-/** How the reader writes amounts: a terminal and a browser differ. */
-export interface AmountFormat {
-  readonly duration: (ms: number) => string;
-  readonly usd: (usd: number) => string;
-  readonly place: (place: number) => string;
-}
-
-/** A wait below both is not worth the sentence. */
-const MIN_SHARE = 0.1;
-const MIN_MS = 50;
 const MS_PER_SECOND = 1000;
+/** More would not be a sentence. */
+const MAX_NAMED = 3;
 
-export function explain(spans: readonly FinishedSpan[], format: AmountFormat): readonly Piece[] {
+export function explain(
+  spans: readonly FinishedSpan[],
+  format: AmountFormat,
+  around?: Surroundings,
+  { causes } = findCauses(spans, format, around),
+): readonly Piece[] {
   const [root] = spans;
   if (root === undefined) return [];
   const attempts = viewAttempts(spans);
@@ -35,25 +29,21 @@ export function explain(spans: readonly FinishedSpan[], format: AmountFormat): r
   const decision = textAttribute(root, "gateway.decision");
   if (decision !== null && outcome === "rejected") return refused(root, decision, shares, format);
   if (outcome === "cache_hit") return hit(spans, format);
-  const causes = [...waited(root, spans, shares, format), ...leftAttempts(attempts, shares, format)];
-  if (outcome === "client_disconnected") return join([{ text: "The client left before the end" }], causes);
-  if (root.isError || outcome === "upstream_error") return failed(root, attempts, causes);
+  const named = causes.filter(({ kind, ms }) => kind !== "unknown" && ms > 0).slice(0, MAX_NAMED);
+  if (outcome === "client_disconnected") return join([{ text: "The client left before the end" }], named);
+  if (root.isError || outcome === "upstream_error") return failed(root, attempts, named);
   if (outcome === "coalesced")
-    return join([{ text: "Shared the answer of an equal request that was under way" }], causes);
+    return join([{ text: "Shared the answer of an equal request that was under way" }], named);
   if (outcome === "replayed")
-    return join([{ text: "Answered with the kept answer of the same idempotency key" }], causes);
-  const vendor = vendorWait(attempts, root, format);
-  const all = [...causes, ...vendor];
-  if (all.length > 0) return join([], all);
-  return calm(attempts, shares, root, format);
+    return join([{ text: "Answered with the kept answer of the same idempotency key" }], named);
+  const usualMs = around?.usual && usualOf(around.usual.route, "total");
+  const usual = usualMs === undefined ? "" : `usually such a request takes ${format.duration(usualMs)}`;
+  if (named.length > 0) return join([], named, usual);
+  return calm(attempts, shares, root, format, usual);
 }
 
 function msOf(shares: readonly TimeShare[], kind: TimeShare["kind"]): number {
   return shares.find((share) => share.kind === kind)?.ms ?? 0;
-}
-
-function isNotable(ms: number, root: FinishedSpan): boolean {
-  return ms >= MIN_MS && ms >= MIN_SHARE * (root.endAt - root.startAt);
 }
 
 function refused(
@@ -98,7 +88,7 @@ function hit(spans: readonly FinishedSpan[], { duration, usd }: AmountFormat): r
 function failed(
   root: FinishedSpan,
   attempts: readonly AttemptView[],
-  causes: readonly (readonly Piece[])[],
+  causes: readonly Cause[],
 ): readonly Piece[] {
   const last = attempts.at(-1);
   const code =
@@ -115,106 +105,33 @@ function failed(
   return join([{ text }], causes);
 }
 
-function waited(
-  root: FinishedSpan,
-  spans: readonly FinishedSpan[],
-  shares: readonly TimeShare[],
-  { duration, place }: AmountFormat,
-): readonly (readonly Piece[])[] {
-  const ms = msOf(shares, "queue");
-  if (!isNotable(ms, root)) return [];
-  const wait = spans.find(({ name }) => name === "gateway.queue.wait");
-  const limit = textAttribute(wait, "gateway.queue.limit") ?? textAttribute(root, "gateway.queue.limit");
-  const position = numberAttribute(wait, "gateway.queue.position") ?? 0;
-  const why = limit === null ? "" : `, held by the limit of ${limitInWords(limit)}`;
-  return [
-    [
-      { text: "waited " },
-      { text: duration(ms), part: "queue" },
-      { text: ` in the queue${position > 0 ? `, ${place(position)} in line` : ""}${why}` },
-    ],
-  ];
-}
-
-function leftAttempts(
-  attempts: readonly AttemptView[],
-  shares: readonly TimeShare[],
-  { duration }: AmountFormat,
-): readonly (readonly Piece[])[] {
-  const answered = attempts.findLast(({ hasAnswered }) => hasAnswered);
-  if (answered === undefined) return [];
-  const left = attempts.filter(
-    (attempt) =>
-      attempt !== answered && textAttribute(attempt.span, "gateway.attempt.outcome") !== "hedge_lost",
-  );
-  if (left.length === 0) return [];
-  const ms = msOf(shares, "failed") + msOf(shares, "pause");
-  const reasons = [...new Set(left.map(({ span }) => describeFailure(span)))].join(", then ");
-  const by = textAttribute(answered.span, "gateway.attempt.target");
-  const isSame = left.every(({ span }) => textAttribute(span, "gateway.attempt.target") === by);
-  return [
-    [
-      { text: "lost " },
-      { text: duration(ms), part: "failed" },
-      {
-        text: ` to failed attempts (${reasons}) before ${isSame ? "a retry" : (by ?? "another target")} answered`,
-      },
-    ],
-  ];
-}
-
-function describeFailure(span: FinishedSpan): string {
-  const target = textAttribute(span, "gateway.attempt.target");
-  const status = numberAttribute(span, "http.response.status_code");
-  const code =
-    textAttribute(span, "gateway.attempt.outcome") ?? textAttribute(span, "error.type") ?? "failed";
-  const shown = status === null || status < 400 ? "" : ` with ${status}`;
-  return `${target ?? "an upstream"} ${failureInWords(code)}${shown}`;
-}
-
-function vendorWait(
-  attempts: readonly AttemptView[],
-  root: FinishedSpan,
-  { duration }: AmountFormat,
-): readonly (readonly Piece[])[] {
-  const answered = attempts.findLast(({ hasAnswered }) => hasAnswered);
-  const ms = answered?.reported?.isDoubtful === false ? Math.round(answered.reported.queueMs) : 0;
-  if (answered === undefined || !isNotable(ms, root)) return [];
-  const vendor = textAttribute(answered.span, "gen_ai.provider.name") ?? "the vendor";
-  return [
-    [
-      { text: "waited " },
-      { text: duration(ms), part: "vendor_queue" },
-      { text: ` in ${vendor}’s own queue` },
-    ],
-  ];
-}
-
 /** No wait, no failure: who answered, and how its time divides. */
 function calm(
   attempts: readonly AttemptView[],
   shares: readonly TimeShare[],
   root: FinishedSpan,
   { duration }: AmountFormat,
+  usual: string,
 ): readonly Piece[] {
   const answered = attempts.findLast(({ hasAnswered }) => hasAnswered);
   if (answered === undefined)
     return [{ text: `Done in ${duration(root.endAt - root.startAt)}, without a call to a model.` }];
   const target = textAttribute(answered.span, "gateway.attempt.target") ?? "The upstream";
   const firstMs = msOf(shares, "first_token");
-  if (firstMs === 0) return [{ text: `${target} answered at the first attempt, without a wait.` }];
+  const end = usual === "" ? "." : `; ${usual}.`;
+  if (firstMs === 0) return [{ text: `${target} answered at the first attempt, without a wait${end}` }];
   return [
     { text: `${target} answered at the first attempt: first token after ` },
     { text: duration(firstMs), part: "first_token" },
-    { text: `, then ${duration(msOf(shares, "answer"))} of answer.` },
+    { text: `, then ${duration(msOf(shares, "answer"))} of answer${end}` },
   ];
 }
 
 /** `Head: cause, and cause.`; without a head the first cause begins the sentence. */
-function join(head: readonly Piece[], causes: readonly (readonly Piece[])[]): readonly Piece[] {
-  const body = causes.flatMap((cause, index): readonly Piece[] => {
+function join(head: readonly Piece[], causes: readonly Cause[], usual = ""): readonly Piece[] {
+  const body = causes.flatMap(({ pieces }, index): readonly Piece[] => {
     const glue = index > 0 ? ", and " : head.length > 0 ? "; it " : "It ";
-    return [{ text: glue }, ...cause];
+    return [{ text: glue }, ...pieces];
   });
-  return [...head, ...body, { text: "." }];
+  return [...head, ...body, { text: usual === "" ? "." : `; ${usual}.` }];
 }

@@ -1,7 +1,7 @@
 /** The store's table of batches: traces as received, in order of arrival, not yet readable as rows. */
 
-import { unpackBatch } from "./stored-batch.ts";
-import type { TraceBatch, TraceRow } from "./stored-trace.ts";
+import { unpackBatch, type UnpackedTrace } from "./stored-batch.ts";
+import type { TraceBatch } from "./stored-trace.ts";
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS batches (
@@ -46,10 +46,10 @@ export class StoredBatches {
   }
 
   /**
-   * Passes the rows of the oldest batch to `keep` and deletes the batch after that, so that a fault in between
+   * Passes the traces of the oldest batch to `keep` and deletes the batch after that, so that a fault in between
    * loses nothing. False when there is no batch.
    */
-  handOverOldest(keep: (rows: readonly TraceRow[]) => void): boolean {
+  handOverOldest(keep: (traces: readonly UnpackedTrace[]) => void): boolean {
     const [batch] = this.#sql
       .exec<BatchRow>(
         "SELECT id, traces, tenant, lengths, head, tail, spans FROM batches ORDER BY id LIMIT 1",

@@ -5,13 +5,16 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { eraseObject } from "../../runtime/erase-object.ts";
+import { StoredBaselines } from "./store-baselines.ts";
 import { StoredBatches } from "./store-batches.ts";
+import { readContexts } from "./store-context.ts";
 import { TraceTable } from "./store-table.ts";
 import type {
   FoundTrace,
   Retention,
   SessionSums,
   TraceBatch,
+  TraceContext,
   TraceFilters,
   TraceRow,
   TraceStorePort,
@@ -30,6 +33,7 @@ const RETENTION_KEY = "retention";
 export class TraceStore extends DurableObject<Env> implements TraceStorePort {
   readonly #table: TraceTable;
   readonly #batches: StoredBatches;
+  readonly #baselines: StoredBaselines;
   #retention: Retention | undefined;
   #hasAlarm = false;
 
@@ -37,6 +41,7 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     super(state, env);
     this.#table = new TraceTable(state.storage.sql);
     this.#batches = new StoredBatches(state.storage.sql);
+    this.#baselines = new StoredBaselines(state.storage.sql);
     this.#retention = state.storage.kv.get<Retention>(RETENTION_KEY);
   }
 
@@ -45,6 +50,7 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     this.#batches.append(batch);
     this.#cutTo(retention.maxTraces);
     while (this.#batches.traces > MAX_PACKED_TRACES && this.#unpackOldest());
+    this.#baselines.write();
     await this.#keepAlarm();
   }
 
@@ -72,6 +78,11 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     return this.#table.textsOf(traceId);
   }
 
+  async explain(traceId: string): Promise<readonly TraceContext[]> {
+    this.#unpackAll();
+    return readContexts(this.ctx.storage.sql, this.#baselines, this.#table.textsOf(traceId));
+  }
+
   /** Of a tenant that was deleted. */
   erase(): Promise<void> {
     return eraseObject(this.ctx);
@@ -83,7 +94,8 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
     const oldestAt = this.#oldestAt();
     this.#table.deleteBefore(oldestAt);
     this.#batches.deleteBefore(oldestAt);
-    if (this.#count() > 0) await this.#keepAlarm();
+    const kept = this.#baselines.deleteBefore(Date.now());
+    if (this.#count() + kept > 0) await this.#keepAlarm();
   }
 
   #count(): number {
@@ -96,13 +108,16 @@ export class TraceStore extends DurableObject<Env> implements TraceStorePort {
 
   #unpackAll(): void {
     while (this.#batches.traces > 0 && this.#unpackOldest());
+    this.#baselines.write();
   }
 
   /** Whether there was a batch. */
   #unpackOldest(): boolean {
     const oldestAt = this.#oldestAt();
-    return this.#batches.handOverOldest((rows) => {
-      for (const row of rows) if (row.startedAt >= oldestAt) this.#table.insert(row);
+    return this.#batches.handOverOldest((traces) => {
+      for (const { row, spans } of traces) {
+        if (row.startedAt >= oldestAt && this.#table.insert(row)) this.#baselines.add(spans);
+      }
     });
   }
 

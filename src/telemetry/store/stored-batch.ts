@@ -8,6 +8,7 @@ import { fillEnvelope, type Envelope } from "../otlp/otlp.ts";
 import { readSpans } from "../otlp/otlp-read.ts";
 import type { TraceBatch, TraceRow } from "./stored-trace.ts";
 import { summarize } from "../trace/summary.ts";
+import type { FinishedSpan } from "../trace/trace.ts";
 
 export interface BatchPacker {
   /** Adds one trace; `startedAt` in ms since the epoch. */
@@ -53,8 +54,13 @@ export function createBatchPacker(tenantId: string | undefined, envelope: Envelo
 
 type Packed = Pick<TraceBatch, "tenantId" | "lengths" | "spans" | "envelope">;
 
+export interface UnpackedTrace {
+  readonly row: TraceRow;
+  readonly spans: readonly FinishedSpan[];
+}
+
 /** The traces of a batch as rows: each text unchanged, with its summary. */
-export function unpackBatch({ tenantId, lengths, spans, envelope }: Packed): readonly TraceRow[] {
+export function unpackBatch({ tenantId, lengths, spans, envelope }: Packed): readonly UnpackedTrace[] {
   const decoder = new TextDecoder();
   let end = 0;
   // Written by the packer, kept in our own store.
@@ -64,6 +70,6 @@ export function unpackBatch({ tenantId, lengths, spans, envelope }: Packed): rea
     const [root] = read;
     if (root === undefined) return [];
     const summary = summarize({ traceId: root.traceId, tenantId, root, spans: read });
-    return [{ ...summary, otlp: fillEnvelope(envelope, text) }];
+    return [{ row: { ...summary, otlp: fillEnvelope(envelope, text) }, spans: read }];
   });
 }

@@ -4,6 +4,8 @@
 
 import type { Envelope } from "../otlp/otlp.ts";
 import type { TraceSummary } from "../trace/summary.ts";
+import type { Baseline } from "../usual/baseline.ts";
+import type { MeasuredRequest } from "../usual/measure.ts";
 
 /**
  * The store of requests whose tenant is unknown: a missing, wrong or malformed key. No tenant can have this
@@ -85,6 +87,40 @@ export interface SessionSums {
   readonly position: number;
 }
 
+/** A request that a link of another leads to. */
+export interface LinkedRequest {
+  readonly traceId: string;
+  readonly keyId: string | null;
+  readonly route: string | null;
+  readonly startedAt: number;
+  readonly durationMs: number;
+}
+
+/** What is known of a route around a request, from the same tenant's store. */
+export interface Usual {
+  /** Of the same hours of the last days and the hour before; else of the last hours there are. */
+  readonly isOfHour: boolean;
+  /** All targets of the route. */
+  readonly route: Baseline;
+  /** The one that answered; undefined where no call did. */
+  readonly target: Baseline | undefined;
+  /** The target that answers most often. */
+  readonly mainTarget: string;
+}
+
+/** A stored request with what its explanation compares it with. */
+export interface TraceContext {
+  readonly otlp: string;
+  readonly usual: Usual | undefined;
+  /** Requests to the same model in the minutes around it. */
+  readonly neighbours: readonly MeasuredRequest[];
+  /** The last like request, or the one whose answer this one got. */
+  readonly partner: MeasuredRequest | undefined;
+  readonly linked: readonly LinkedRequest[];
+  /** Requests that came after it and left the queue before it. */
+  readonly overtakenBy: number;
+}
+
 /** One tenant's store. Idempotent by trace id and request id. */
 export interface TraceStorePort {
   append(batch: TraceBatch, retention: Retention): Promise<void>;
@@ -99,4 +135,6 @@ export interface TraceStorePort {
   sessions(filters: TraceFilters, before: number, limit: number): Promise<readonly SessionSums[]>;
   /** Each stored request of a trace, oldest first, as `resourceSpans` elements. */
   get(traceId: string): Promise<readonly string[]>;
+  /** The same, each with its surroundings; the first 20. */
+  explain(traceId: string): Promise<readonly TraceContext[]>;
 }

@@ -6,7 +6,13 @@
 import { GatewayError } from "../../errors.ts";
 import { mapInParallel } from "../../runtime/parallel.ts";
 import { NEWEST } from "./store-query.ts";
-import { UNKNOWN_TENANT, type FoundTrace, type SessionSums, type TraceStorePort } from "./stored-trace.ts";
+import {
+  UNKNOWN_TENANT,
+  type FoundTrace,
+  type SessionSums,
+  type TraceContext,
+  type TraceStorePort,
+} from "./stored-trace.ts";
 import type { TraceSummary } from "../trace/summary.ts";
 import type { Cursor, SessionQuery, TraceQuery } from "./trace-query.ts";
 
@@ -28,6 +34,8 @@ export interface TraceReader {
   sessions(tenant: string, query: SessionQuery): Promise<SessionPage>;
   /** The stored requests of a trace as `resourceSpans` elements in JSON; of all tenants unless one is named. */
   get(traceId: string, tenant?: string): Promise<readonly string[]>;
+  /** The same, each with what the store of its own tenant knows of its surroundings. */
+  explain(traceId: string, tenant?: string): Promise<readonly TraceContext[]>;
 }
 
 export interface TraceReaderDeps {
@@ -78,6 +86,11 @@ export function createTraceReader({ storeOf, listTenantIds, flush }: TraceReader
       await flush();
       const tenantIds = await tenantsOf(tenant);
       return (await mapInParallel(tenantIds, (tenantId) => storeOf(tenantId).get(traceId))).flat();
+    },
+    async explain(traceId, tenant) {
+      await flush();
+      const tenantIds = await tenantsOf(tenant);
+      return (await mapInParallel(tenantIds, (tenantId) => storeOf(tenantId).explain(traceId))).flat();
     },
   };
 }

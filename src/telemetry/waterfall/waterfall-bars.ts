@@ -3,7 +3,7 @@
  * every monospaced font has: a fallback glyph of another width would misalign the drawing. Pure.
  */
 
-import type { AttemptView, ShareKind, TimeShare } from "./time-shares.ts";
+import type { AttemptView, ShareKind, TimeShare } from "../trace/time-shares.ts";
 import { formatTick } from "./terminal-text.ts";
 import type { FinishedSpan } from "../trace/trace.ts";
 

@@ -3,7 +3,7 @@
  * print. Pure.
  */
 
-import type { AttemptView, ReportedParts } from "./time-shares.ts";
+import type { AttemptView, ReportedParts } from "../trace/time-shares.ts";
 import { REPORTED_GLYPHS } from "./waterfall-bars.ts";
 import { numberAttribute, textAttribute } from "../trace/summary.ts";
 import { formatMs, formatOrdinal, formatUsd } from "./terminal-text.ts";

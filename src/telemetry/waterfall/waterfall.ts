@@ -7,7 +7,7 @@ import type { AttributeValue } from "../trace/attributes.ts";
 import { type ReadTrace, tenantOf } from "../otlp/otlp-read.ts";
 import { numberAttribute, textAttribute } from "../trace/summary.ts";
 import { cleanText, cutTo, flow, formatMs, spread } from "./terminal-text.ts";
-import { shareTime, viewAttempts, type AttemptView, type ShareKind } from "./time-shares.ts";
+import { shareTime, viewAttempts, type AttemptView, type ShareKind } from "../trace/time-shares.ts";
 import type { FinishedSpan } from "../trace/trace.ts";
 import {
   drawAxis,

@@ -112,6 +112,7 @@ describe("two tenants' admins", () => {
   test.each([
     "/admin/traces",
     `/admin/traces/${SHARED}`,
+    `/admin/traces/${SHARED}/surroundings`,
     "/admin/audit?limit=1000",
     "/admin/tenants?limit=1000",
     "/metrics",
@@ -132,14 +133,16 @@ describe("two tenants' admins", () => {
     expect(all.text).toContain(other.id);
   });
 
-  test.each(["/admin/traces?tenant=", `/admin/traces/${SHARED}?tenant=`, "/metrics?tenant="])(
-    "a filter does not lead to the other: %s",
-    async (path) => {
-      for (const tenant of [other.id, "-", "none-such"])
-        expect((await ask("own admin", path + tenant)).status).toBe(403);
-      expect((await ask("own admin", path + own.id)).status).toBe(200);
-    },
-  );
+  test.each([
+    "/admin/traces?tenant=",
+    `/admin/traces/${SHARED}?tenant=`,
+    `/admin/traces/${SHARED}/surroundings?tenant=`,
+    "/metrics?tenant=",
+  ])("a filter does not lead to the other: %s", async (path) => {
+    for (const tenant of [other.id, "-", "none-such"])
+      expect((await ask("own admin", path + tenant)).status).toBe(403);
+    expect((await ask("own admin", path + own.id)).status).toBe(200);
+  });
 
   test("a tag of a Jaeger query does not lead to the other", async () => {
     const search = (tenant: string) =>

@@ -184,6 +184,7 @@ export const WALKED: readonly WalkedRoute[] = [
   inspect("GET", `${TENANT}/usage`, 200),
   inspect("GET", `${TENANT}/sessions`, 200),
   inspect("GET", `${TENANT}/sessions/:session{.+}`, 404),
+  list("GET", "/traces/:traceId/surroundings", 404),
   observe("GET", "/export", 200),
   inspect("GET", `${TENANT}/export`, 200),
   manage("POST", `${TENANT}/destinations/:name/test`, 404),

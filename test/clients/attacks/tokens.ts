@@ -41,6 +41,7 @@ const OF_ANOTHER_TENANT: readonly (readonly [string, string, object?])[] = [
   ["GET", "/admin/tenants/%76ictim"],
   ["GET", "/admin/traces?tenant={victim}"],
   ["GET", "/admin/traces/{victimTrace}?tenant={victim}"],
+  ["GET", "/admin/traces/{victimTrace}/surroundings?tenant={victim}"],
   ["GET", "/admin/traces?tenant=-"],
   ["GET", "/metrics?tenant={victim}"],
 ];

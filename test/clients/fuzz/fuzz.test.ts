@@ -158,6 +158,7 @@ function adminBases({ adminToken, own, upstream, tenant }: CanaryStack): readonl
     request("GET", `${root}/sessions/s-1`),
     request("GET", "/admin/usage?from=1d&interval=hour&group_by=tenant"),
     request("GET", `${root}/usage?from=2026-01-01T00:00:00Z&to=2026-01-08T00:00:00Z&group_by=key,model`),
+    request("GET", `/admin/traces/${"a".repeat(32)}/surroundings`),
     request("GET", "/admin/audit?limit=5"),
     request("GET", "/admin/me"),
     request("GET", "/admin/tokens?limit=5"),

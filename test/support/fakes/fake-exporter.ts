@@ -78,12 +78,13 @@ export function isolate(
     storeOf: (tenantId) => ({
       async append(batch) {
         if (storeFaults-- > 0) throw new Error("overloaded");
-        stored.push(...unpackBatch(batch).map((row) => ({ tenantId, row })));
+        stored.push(...unpackBatch(batch).map(({ row }) => ({ tenantId, row })));
       },
       add: async () => [],
       search: async () => [],
       sessions: async () => [],
       get: async () => [],
+      explain: async () => [],
     }),
     outboxOf: (tenantId) => ({
       async push(push) {

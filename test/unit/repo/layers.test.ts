@@ -49,6 +49,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["src/telemetry/metrics/"],
   ["src/telemetry/export/"],
   ["src/telemetry/store/"],
+  ["src/telemetry/usual/"],
   ["src/telemetry/otlp/"],
   ["src/telemetry/content/"],
   ["src/telemetry/trace/"],

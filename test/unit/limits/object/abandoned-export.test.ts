@@ -47,6 +47,7 @@ async function play(about: About = {}) {
     hasOperator,
     store: {
       append: async () => {},
+      explain: async () => [],
       async add(rows) {
         if (known instanceof Error) throw known;
         stored.push(...rows.map(({ requestId }) => requestId));

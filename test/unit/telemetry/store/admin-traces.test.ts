@@ -14,7 +14,7 @@ import { fallbackTrace, plainTrace } from "../../../support/builders/sample-trac
 const trace = await fallbackTrace();
 const asked: unknown[] = [];
 
-const reader: Pick<TraceReader, "search" | "get"> = {
+const reader: Pick<TraceReader, "search" | "get" | "explain"> = {
   async search(query) {
     asked.push(query);
     return {
@@ -26,12 +26,18 @@ const reader: Pick<TraceReader, "search" | "get"> = {
     asked.push(tenant);
     return traceId === trace.traceId ? [envelope(encodeTrace(trace).spans)] : [];
   },
+  async explain(traceId) {
+    if (traceId !== trace.traceId) return [];
+    const nothing = { usual: undefined, neighbours: [], partner: undefined, linked: [], overtakenBy: 0 };
+    return [{ otlp: envelope(encodeTrace(trace).spans), ...nothing }];
+  },
 };
 
 const app = new Hono<AppEnv>()
   .use(async (c, next) => {
     // The routes use nothing else of the services.
-    c.set("services", { traces: reader, now: () => 0 } as unknown as Services);
+    const tenants = { load: async () => undefined };
+    c.set("services", { traces: reader, tenants, now: () => 0 } as unknown as Services);
     c.set("admin", { actor: "admin", name: "ADMIN_TOKEN", role: "operator" });
     c.set("requestId", "req_1");
     await next();

@@ -32,7 +32,7 @@ describe("a batch", () => {
     expect(others).toEqual([]);
     expect(batch?.traces).toBe(3);
     expect(batch?.newestAt).toBe(Math.max(...traces.map(({ root }) => root.startAt)));
-    expect(batch && unpackBatch(batch)).toEqual(
+    expect(batch && unpackBatch(batch).map(({ row }) => row)).toEqual(
       traces.map((trace) => ({
         ...summarize({ ...trace, tenantId: "acme" }),
         otlp: fillEnvelope(ENVELOPE, encodeTrace(trace).spans),
@@ -45,7 +45,7 @@ describe("a batch", () => {
     packer.append(0, encodeTrace(await wordyTrace()).spans);
     packer.append(0, encodeTrace(await fallbackTrace()).spans);
     const rows = packer.take().flatMap(unpackBatch);
-    expect(rows.map(({ tenant }) => tenant)).toEqual([null, "acme"]);
+    expect(rows.map(({ row: { tenant } }) => tenant)).toEqual([null, "acme"]);
   });
 
   test("is never more than a row holds, and none comes of nothing", () => {

@@ -162,6 +162,7 @@ async function readerOf(stores: Readonly<Record<string, readonly number[]>>) {
           summary: { ...summary, tenant, requestId: `${tenant}/${position}` },
         }));
       },
+      explain: async () => [],
       get: async (traceId) => (stores[tenant] ?? []).map((position) => `${traceId}/${tenant}/${position}`),
     }),
   });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { encodeTrace } from "../../../../src/telemetry/otlp/otlp.ts";
 import { readResourceSpans } from "../../../../src/telemetry/otlp/otlp-read.ts";
-import { shareTime } from "../../../../src/telemetry/waterfall/time-shares.ts";
+import { shareTime } from "../../../../src/telemetry/trace/time-shares.ts";
 import type { SpanAttributes } from "../../../../src/telemetry/trace/attributes.ts";
 import type { FinishedTrace } from "../../../../src/telemetry/trace/trace.ts";
 import { drawWaterfall } from "../../../../src/telemetry/waterfall/waterfall.ts";

@@ -3,8 +3,8 @@
  * and the rest for the gateway. Pure.
  */
 
-import { isAnswerAttempt, numberAttribute, textAttribute } from "../trace/summary.ts";
-import type { FinishedSpan } from "../trace/trace.ts";
+import { isAnswerAttempt, numberAttribute, textAttribute } from "./summary.ts";
+import type { FinishedSpan } from "./trace.ts";
 
 export type ShareKind = "queue" | "failed" | "pause" | "first_token" | "answer" | "cache" | "gateway";
 
@@ -96,11 +96,12 @@ export function shareTime(root: FinishedSpan, spans: readonly FinishedSpan[]): r
   const answered = attempts.findLast(({ hasAnswered }) => hasAnswered);
   const queueWait = spans.find(({ name }) => name === "gateway.queue.wait");
   const queueMs = numberAttribute(root, "gateway.queue.wait_ms") ?? durationOf(queueWait);
-  const failed = attempts.filter((attempt) => attempt !== answered);
-  const pauses = attempts.slice(1).map(({ span }, index) => {
-    const before = attempts[index];
-    return before === undefined ? 0 : Math.max(0, span.startAt - before.span.endAt);
-  });
+  // A hedged call counts up to the start of the one that answered, which it ran beside.
+  const lostMs = attempts
+    .filter((attempt) => attempt !== answered)
+    .map(({ span }) =>
+      durationOf(span, span.startAt, Math.min(span.endAt, answered?.span.startAt ?? span.endAt)),
+    );
   const chunkAt = answered?.firstChunkAt;
   const isHit = textAttribute(root, "gateway.outcome") === "cache_hit";
   // A lookup that found nothing is the gateway's own time, unless it called a model for an embedding.
@@ -111,8 +112,8 @@ export function shareTime(root: FinishedSpan, spans: readonly FinishedSpan[]): r
   );
   const parts: readonly TimeShare[] = [
     { kind: "queue", ms: queueMs },
-    { kind: "failed", ms: sum(failed.map(({ span }) => durationOf(span))) },
-    { kind: "pause", ms: sum(pauses) },
+    { kind: "failed", ms: sum(lostMs) },
+    { kind: "pause", ms: pausedMs(root, spans, attempts) },
     { kind: "first_token", ms: chunkAt === undefined ? 0 : chunkAt - (answered?.span.startAt ?? chunkAt) },
     {
       kind: "answer",
@@ -134,8 +135,31 @@ function withRest(parts: readonly TimeShare[], totalMs: number): readonly TimeSh
   return [...shares, { kind: "gateway" as const, ms: leftMs }].filter(({ ms }) => ms > 0);
 }
 
-function durationOf(span: FinishedSpan | undefined, from = span?.startAt ?? 0): number {
-  return span === undefined ? 0 : span.endAt - from;
+/** Between two calls, and before the first where its target's Retry-After held it back. */
+function pausedMs(
+  root: FinishedSpan,
+  spans: readonly FinishedSpan[],
+  attempts: readonly AttemptView[],
+): number {
+  const [first] = attempts;
+  if (first === undefined) return 0;
+  const closedAt = root.events.find(({ attributes }) => attributes["error.type"] === "target_closed")?.at;
+  const beganAt = Math.min(closedAt ?? Infinity, first.span.endAt);
+  // A slot that was given back for a pause is waited for again: that time is the queue's.
+  const again = spans.filter(({ name, startAt }) => name === "gateway.queue.wait" && startAt >= beganAt);
+  return sum([
+    Math.max(0, first.span.startAt - beganAt),
+    ...attempts.slice(1).map(({ span }, at) => Math.max(0, span.startAt - (attempts[at]?.span.endAt ?? 0))),
+    ...again.map((span) => -durationOf(span)),
+  ]);
+}
+
+function durationOf(
+  span: FinishedSpan | undefined,
+  from = span?.startAt ?? 0,
+  to = span?.endAt ?? 0,
+): number {
+  return Math.max(0, to - from);
 }
 
 function sum(numbers: readonly number[]): number {
