@@ -26,6 +26,7 @@ export interface BudgetAlert {
   readonly keyId?: string;
   /** The request that spent the money, or was refused. */
   readonly requestId: string;
+  readonly traceId?: string;
   /** The share of the budget: 0.5, 0.8 or 1. */
   readonly threshold: number;
   readonly budget: Budget;

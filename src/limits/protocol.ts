@@ -3,6 +3,7 @@
  * Every call is idempotent by request id, since the runtime may repeat one. The rules are in src/docs/queue.md, Invariants.
  */
 
+import type { Objective } from "./alert-protocol.ts";
 import type { Budget, BudgetAlert, BudgetUse, NumberedExpense, SpentUsd } from "./budget-protocol.ts";
 import type { CircuitUpdate } from "../targets/circuit.ts";
 import type { CircuitStatus, OpenCircuit } from "../targets/circuit-entry.ts";
@@ -22,6 +23,7 @@ export interface Limits {
   readonly tokensPerMinute?: number;
   readonly concurrency?: number;
   readonly budget?: Budget;
+  readonly objectives?: readonly Objective[];
   readonly maxDepth: number;
   readonly maxWaitMs: number;
   /** Which deployment's defaults and ceilings are in here; absent where it has none. */
@@ -58,9 +60,8 @@ export interface AdmissionRequest {
   /** How long this request may wait, already the lower of header and tenant; 0 means never wait. */
   readonly maxWaitMs: number;
   readonly estimate: Estimate;
-  /** Settlements of earlier requests, piggybacked. */
+  /** Settlements of earlier requests, and other updates, piggybacked. */
   readonly settles: readonly Settlement[];
-  /** Other updates, piggybacked. */
   readonly updates?: IsolateUpdates;
   /** How long the tenant keeps traces; absent where it keeps none. For the trace of a request whose Worker died. */
   readonly traces?: Retention | undefined;
@@ -70,7 +71,6 @@ export interface AdmissionRequest {
 
 /** What an isolate reports besides settlements; each part is idempotent. */
 export interface IsolateUpdates {
-  /** Requests that it admitted by a prefetched lease. */
   readonly starts: readonly LeaseStart[];
   /** Prefetched leases that expired unused. */
   readonly unused: readonly string[];
@@ -104,8 +104,8 @@ export interface Settlement {
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly costMicroUsd: number;
-  /** What the request adds to the tenant's usage. */
   readonly usage?: readonly UsageCell[];
+  readonly durationMs?: number;
 }
 
 /** The numbers behind one `x-ratelimit-…-requests` triple. */

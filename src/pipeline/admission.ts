@@ -30,7 +30,8 @@ export async function admit(
   const { bundle, key, options, facts, trace } = call;
   deps.unqueued.giveBack(call.holder, deps.now());
   const { store } = bundle.tenant.tracing;
-  const limits = toQueueLimits(bundle.tenant.limits, bundle.tenant.budget, bundle.limitRulesId);
+  const { limits: ownLimits, budget, objectives } = bundle.tenant;
+  const limits = toQueueLimits(ownLimits, budget, bundle.limitRulesId, objectives);
   const estimate = reservationOf(call, plan, deps);
   const span = trace.root.child("gateway.admission", {
     kind: "client",

@@ -128,6 +128,7 @@ function settle(call: BareCall, held: HeldLease, outcome: SettleOutcome, deps: D
     outputTokens,
     costMicroUsd,
     usage: usageOf(facts),
+    durationMs: deps.now() - facts.startedAt,
   };
   if (canDeferSettle) {
     void deps.queue.settle(settlement, true);

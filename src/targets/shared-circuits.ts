@@ -5,12 +5,13 @@
  */
 
 import { type CircuitBreakers, createCircuitBreakers, type CircuitUpdate } from "./circuit.ts";
+import type { OpenCircuit } from "./circuit-entry.ts";
 import { createRecentIds } from "../runtime/recent-ids.ts";
 
 export interface SharedCircuits {
   readonly breakers: CircuitBreakers;
-  /** Idempotent: the runtime may repeat a call. */
-  take(update: CircuitUpdate, now: number): void;
+  /** Idempotent: the runtime may repeat a call. Returns the circuit that opened by it, for the first time or again. */
+  take(update: CircuitUpdate, now: number): OpenCircuit | undefined;
 }
 
 export function createSharedCircuits(): SharedCircuits {
@@ -22,18 +23,18 @@ export function createSharedCircuits(): SharedCircuits {
       switch (update.kind) {
         case "claim":
           breakers.claim(update.target, update.keyId, update.id, now);
-          return;
+          return undefined;
         case "open":
           breakers.merge(update.open, now);
-          return;
+          return undefined;
         case "call": {
           const { report } = update;
           if (report.call !== undefined) {
             const id = `${report.call.spanId} ${report.verdict}`;
-            if (counted.has(id, now)) return;
+            if (counted.has(id, now)) return undefined;
             counted.add(id, now);
           }
-          breakers.record(report, now);
+          return breakers.record(report, now);
         }
       }
     },

@@ -4,6 +4,7 @@
  * is recorded until its holder says more. Pure; when a lease ends is decided elsewhere.
  */
 
+import { type CountedRequests, createObjectives } from "../usage/objectives.ts";
 import type { BudgetAlerts } from "../usage/budget-alerts.ts";
 import { isLight, spendOf, type Allowance } from "../usage/allowance.ts";
 import { isUnstarted, type QueueEntry } from "./queue-entry.ts";
@@ -18,7 +19,7 @@ import type { RecentIds } from "../../runtime/recent-ids.ts";
 import { createRecordedExpenses, type SavedSender } from "./recorded-expenses.ts";
 import { recordSpend, takeBackSpend } from "../usage/spend.ts";
 import type { UsageBook } from "../usage/usage-book.ts";
-import { cellOf } from "../usage/usage-cells.ts";
+import { cellOf, isMain, routeOf } from "../usage/usage-cells.ts";
 import type { UsageCell } from "../usage-protocol.ts";
 
 /** Expired leases whose record was not fetched yet; those beyond leave none. */
@@ -43,7 +44,7 @@ export interface SettlerDeps {
   readonly checkpointPolicy: CheckpointPolicy;
   readonly byRequest: Map<string, QueueEntry>;
   readonly ended: RecentIds;
-  readonly alerts: Pick<BudgetAlerts, "spent">;
+  readonly alerts: Pick<BudgetAlerts, "spent" | "raise">;
   readonly usage: Pick<UsageBook, "add">;
   /** What the checkpoint that the object began with knows of it. */
   readonly recorded: Recorded;
@@ -83,6 +84,7 @@ export function createSettler(deps: SettlerDeps): Settler {
     deps;
   const expenses = createRecordedExpenses(deps.recorded.senders);
   let abandoned: QueueEntry[] = [];
+  const objectives = createObjectives();
   const ledger = { count: deps.recorded.count, saved: deps.recorded.count };
   let savedBefore = deps.recorded.count;
 
@@ -119,20 +121,37 @@ export function createSettler(deps: SettlerDeps): Settler {
     checkpointPolicy.mark(isLight(tenant, now) ? whenLight : "usage");
   }
 
-  function recordCost({ requestId, keyId, costMicroUsd, usage: used }: Expense, now: number): void {
+  function recordCost(
+    { requestId, keyId, costMicroUsd, usage: used }: Expense,
+    now: number,
+    traceId = "",
+  ): void {
     if (used !== undefined) usage.add(used, now);
     if (!(costMicroUsd > 0)) {
       if (used !== undefined) noteMoney(now);
       return;
     }
     const { allowance } = keys.find(keyId, now);
+    const cause = { requestId, ...(traceId !== "" && { traceId }) };
     recordSpend(spendOf(tenant), costMicroUsd, now);
     recordSpend(spendOf(allowance), costMicroUsd, now);
     noteMoney(now);
     // An alert names its request: where none is known, the next settlement brings it.
     if (requestId === "") return;
-    if (tenant.limits.budget !== undefined) alerts.spent(tenant, { requestId }, now);
-    if (allowance.limits.budget !== undefined) alerts.spent(allowance, { requestId, keyId }, now);
+    if (tenant.limits.budget !== undefined) alerts.spent(tenant, cause, now);
+    if (allowance.limits.budget !== undefined) alerts.spent(allowance, { ...cause, keyId }, now);
+  }
+
+  /** Counts requests against the tenant's objectives: a settled one, or some without a lease. */
+  function judge(used: readonly UsageCell[], known: CountedRequests["known"], now: number): void {
+    const judged = tenant.limits.objectives;
+    if (judged === undefined) return;
+    for (const [cell, [all = 0, failed = 0, refused = 0]] of used) {
+      const requests = all - refused;
+      if (requests <= 0 || !isMain(cell)) continue;
+      const counted = { route: routeOf(cell), requests, failed, ...(known !== undefined && { known }) };
+      for (const missed of objectives.count(judged, counted, now)) alerts.raise(missed);
+    }
   }
 
   /** The ledger has changed, or what is reserved of a budget has ended: isolates tell it again until it is saved. */
@@ -189,13 +208,18 @@ export function createSettler(deps: SettlerDeps): Settler {
         return abandon(entry, now);
       }
       if (!entry.isAdopted) reservations.settle(entry, inputTokens, outputTokens, now);
-      if (settlement.costMicroUsd > 0 || settlement.usage !== undefined) recordCost(settlement, now);
+      if (settlement.costMicroUsd > 0 || settlement.usage !== undefined)
+        recordCost(settlement, now, entry.traceId);
       else if (entry.costMicroUsd > 0) noteMoney(now);
+      const { usage: used = [], durationMs = 0 } = settlement;
+      judge(used, { durationMs, requestId, traceId: entry.traceId }, now);
       orphaned.noteSettled(token);
       end(entry, now);
     },
     spend(expense, now) {
-      if (expenses.claim(expense.sender, expense.number, now)) recordCost(expense, now);
+      if (!expenses.claim(expense.sender, expense.number, now)) return;
+      judge(expense.usage ?? [], undefined, now);
+      recordCost(expense, now);
     },
     takeUnused,
     undoLapsed(requestId, now) {

@@ -9,6 +9,7 @@ import { type TraceOutboxPort, WEBHOOK_NAME } from "../../telemetry/export/outbo
 import type { MetricsPort } from "../../telemetry/metrics/metrics-port.ts";
 import { readBundle } from "../../tenants/bundle.ts";
 import type { DirectoryRpc } from "../../tenants/directory/directory-api.ts";
+import type { Incident, TenantAlert } from "../alert-protocol.ts";
 import type { BudgetAlert } from "../budget-protocol.ts";
 
 /** After a failure; the alert is durable meanwhile. */
@@ -24,10 +25,10 @@ export interface AlertTeller {
 }
 
 export interface AlertTellerDeps {
-  pending(): readonly BudgetAlert[];
+  pending(): readonly TenantAlert[];
   noteHandedOver(id: string): void;
   /** Rejects where one of those who hear of it could not be reached. */
-  readonly tell: (alert: BudgetAlert) => Promise<void>;
+  readonly tell: (alert: TenantAlert) => Promise<void>;
   readonly now: () => number;
   readonly defer: (work: Promise<void>) => void;
   /** What was pending has changed, or is due later. */
@@ -68,28 +69,27 @@ export interface AlertPorts {
 }
 
 /** Tells of one alert. A tenant that was deleted meanwhile has none. */
-export async function tellAlert(tenantId: string, alert: BudgetAlert, ports: AlertPorts): Promise<void> {
-  const { metrics, directory, outbox } = ports;
+export async function tellAlert(tenantId: string, alert: TenantAlert, ports: AlertPorts): Promise<void> {
+  const { directory, outbox } = ports;
   const bundle = await readBundle(directory, tenantId);
   if (bundle === undefined) return;
-  const { id, at } = alert;
-  const labels = {
-    "gateway.budget.holder": alert.keyId === undefined ? "tenant" : "key",
-    "gateway.budget.threshold": String(alert.threshold),
-  };
-  const series = {
-    instrument: "gateway.budget.alerts",
-    labels,
-    sum: 1,
-    buckets: [],
-    startAt: at,
-    touchedAt: at,
-  };
-  await metrics.add(tenantId, [{ id, series: [series] }]);
-  await directory.noteOrder(tenantId, "budget.alert", subjectOf(alert), { actor: "gateway", isOnce: true });
-  if (bundle.tenant.alerts?.webhook === undefined) return;
+  const { id } = alert;
+  const about = "type" in alert ? aboutIncident(alert) : aboutBudget(alert);
+  if (!("type" in alert)) await ports.metrics.add(tenantId, [{ id, series: [seriesOf(alert)] }]);
+  await directory.noteOrder(tenantId, about.action, about.subject, { actor: "gateway", isOnce: true });
+  const { webhook } = bundle.tenant.alerts ?? {};
+  if (webhook === undefined) return;
   const messageId = `evt_${(await sha256Hex(`${tenantId} ${id}`)).slice(0, MESSAGE_ID_CHARS)}`;
-  const body = encodeText(JSON.stringify({ id: messageId, ...messageOf(tenantId, alert) }));
+  const message =
+    webhook.format === "slack"
+      ? { text: slackText(tenantId, about) }
+      : {
+          id: messageId,
+          type: about.type,
+          timestamp: isoOf(alert.at),
+          data: { tenant: tenantId, ...about.data },
+        };
+  const body = encodeText(JSON.stringify(message));
   await outbox.push({
     id,
     isolate: `queue ${tenantId}`,
@@ -99,20 +99,59 @@ export async function tellAlert(tenantId: string, alert: BudgetAlert, ports: Ale
   });
 }
 
+/** What an alert says: in the audit, and to the webhook (src/docs/limits.md). */
+interface About {
+  readonly action: string;
+  readonly subject: string;
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+function aboutIncident({ type, subject, requestId, traceId, data }: Incident): About {
+  return {
+    action: type,
+    subject,
+    type,
+    data: { ...data, requestId: requestId ?? null, traceId: traceId ?? null },
+  };
+}
+
+/** https://api.slack.com/messaging/webhooks (seen 2026-12); its three control characters are escaped. */
+function slackText(tenantId: string, { type, subject, data }: About): string {
+  const trace = typeof data["traceId"] === "string" ? `\nTrace ${data["traceId"]}` : "";
+  const text = `Headgate, tenant ${tenantId}: ${type}\n${subject}${trace}`;
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+function seriesOf(alert: BudgetAlert) {
+  const { at } = alert;
+  const labels = {
+    "gateway.budget.holder": alert.keyId === undefined ? "tenant" : "key",
+    "gateway.budget.threshold": String(alert.threshold),
+  };
+  return {
+    instrument: "gateway.budget.alerts" as const,
+    labels,
+    sum: 1,
+    buckets: [],
+    startAt: at,
+    touchedAt: at,
+  };
+}
+
 /** What the audit says: another text for each holder, budget, period and threshold. */
 function subjectOf({ keyId = "tenant", threshold, budget, endsAt }: BudgetAlert): string {
   const percent = Math.round(threshold * 100);
   return `${keyId} ${percent}% of $${usd(budget.microUsd)} for the ${budget.period} until ${isoOf(endsAt)}`;
 }
 
-/** The webhook's body: src/docs/limits.md. */
-function messageOf(tenantId: string, alert: BudgetAlert) {
-  const { keyId, requestId, threshold, budget, spentMicroUsd, endsAt, at } = alert;
+function aboutBudget(alert: BudgetAlert): About {
+  const { keyId, requestId, traceId, threshold, budget, spentMicroUsd, endsAt } = alert;
   return {
+    action: "budget.alert",
+    subject: subjectOf(alert),
     type: "budget.threshold_reached",
-    timestamp: isoOf(at),
     data: {
-      tenant: tenantId,
       keyId: keyId ?? null,
       threshold,
       spentUsd: usd(spentMicroUsd),
@@ -121,6 +160,7 @@ function messageOf(tenantId: string, alert: BudgetAlert) {
       periodEndsAt: isoOf(endsAt),
       onExceeded: budget.onExceeded,
       requestId,
+      traceId: traceId ?? null,
     },
   };
 }

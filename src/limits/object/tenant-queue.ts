@@ -7,7 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import { eraseObject } from "../../runtime/erase-object.ts";
 import { directoryOf, recordAbandoned } from "./abandoned-recorder.ts";
 import { type AlertTeller, createAlertTeller, tellAlert } from "./alert-teller.ts";
-import type { BudgetAlert } from "../budget-protocol.ts";
+import type { TenantAlert } from "../alert-protocol.ts";
 import { createQueueMachine, type QueueMachine } from "../queue/queue-machine.ts";
 import { createCheckpointRows, type CheckpointRows } from "./checkpoint-rows.ts";
 import { createLiveView, type LiveView } from "./live-view.ts";
@@ -285,7 +285,7 @@ export class TenantQueue extends DurableObject<Env> implements QueueRpc {
     this.ctx.waitUntil(recordAbandoned(this.env, tenantId, entries, retention, now));
   }
 
-  async #tellAlert(alert: BudgetAlert): Promise<void> {
+  async #tellAlert(alert: TenantAlert): Promise<void> {
     const tenantId = this.ctx.id.name;
     if (tenantId === undefined) return;
     const { TENANT_METRICS, TRACE_OUTBOX } = this.env;

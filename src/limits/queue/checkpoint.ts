@@ -4,7 +4,7 @@
  */
 
 import { setLimits, spendOf, type Allowance, type Reservation } from "../usage/allowance.ts";
-import type { BudgetAlert } from "../budget-protocol.ts";
+import type { TenantAlert } from "../alert-protocol.ts";
 import type { BudgetAlerts } from "../usage/budget-alerts.ts";
 import type { RateLimiter } from "../usage/rate-limiter.ts";
 import {
@@ -82,8 +82,8 @@ export interface Checkpoint {
   readonly leases: readonly SavedLease[];
   /** Leases that expired and may be adopted again; absent in older rows. */
   readonly lapsed?: readonly SavedLease[];
-  /** Alerts of budgets that have not been handed over; absent where there are none. */
-  readonly alerts?: readonly BudgetAlert[];
+  /** Alerts that have not been handed over; absent where there are none. */
+  readonly alerts?: readonly TenantAlert[];
   /** Whose expenses were recorded lately; absent in older rows, and where there are none. */
   readonly senders?: readonly SavedSender[];
   /** What earlier checkpoints missed; absent in older rows, and where nothing is open. */

@@ -5,7 +5,7 @@
  */
 
 import { createAllowance, setLimits } from "../usage/allowance.ts";
-import type { BudgetAlert } from "../budget-protocol.ts";
+import type { TenantAlert } from "../alert-protocol.ts";
 import { createBudgetAlerts } from "../usage/budget-alerts.ts";
 import { cancelledReply, repeatedReply, snapshotOf, stateOf } from "./queue-replies.ts";
 import { createLeaseGrants } from "../leases/lease-grants.ts";
@@ -74,7 +74,7 @@ export interface QueueMachine {
   /** The last checkpoint could not be written. */
   noteUnsaved(): void;
   /** Alerts of budgets that have not been handed over. */
-  pendingAlerts(): readonly BudgetAlert[];
+  pendingAlerts(): readonly TenantAlert[];
   noteAlertHandedOver(id: string): void;
   /** Whether money was recorded that no checkpoint holds. */
   hasUnsavedMoney(): boolean;
@@ -187,7 +187,7 @@ export function createQueueMachine(
     for (const leaseId of updates?.unused ?? []) settler.takeUnused(leaseId, now);
     for (const requestId of updates?.cancels ?? []) cancel(requestId, now);
     for (const cooldown of updates?.cooldowns ?? []) cooldowns.start(cooldown, now);
-    for (const each of updates?.circuits ?? []) circuits.take(each, now);
+    for (const each of updates?.circuits ?? []) alerts.circuitOpened(circuits.take(each, now), now);
     for (const expense of updates?.expenses ?? []) settler.spend(expense, now);
   }
 

@@ -129,9 +129,9 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   /** A refusal that rests on money a crash would forget must be true after the crash as well. */
   function refuseSpend(entry: QueueEntry, now: number): AdmissionReply {
     if (deps.hasUnsavedMoney()) checkpointPolicy.mark("verdict");
-    noteUnaffordable(tenant, { requestId: entry.requestId }, entry.costMicroUsd, now);
-    const { id, allowance } = entry.flow;
-    noteUnaffordable(allowance, { requestId: entry.requestId, keyId: id }, entry.costMicroUsd, now);
+    const { requestId, traceId, flow, costMicroUsd } = entry;
+    noteUnaffordable(tenant, { requestId, traceId }, costMicroUsd, now);
+    noteUnaffordable(flow.allowance, { requestId, traceId, keyId: flow.id }, costMicroUsd, now);
     return refusals.refuseSpend(entry, now);
   }
 

@@ -4,8 +4,10 @@
  * repeats an alert nor loses one. Pure; who hears of them is object/alert-teller.ts.
  */
 
+import type { Incident, TenantAlert } from "../alert-protocol.ts";
 import type { Allowance } from "./allowance.ts";
 import { periodEndsAt, spentIn, type Spend } from "./spend.ts";
+import type { OpenCircuit } from "../../targets/circuit-entry.ts";
 import type { Budget, BudgetAlert } from "../budget-protocol.ts";
 
 /** As shares of the budget. */
@@ -24,6 +26,7 @@ export interface AlertCause {
   /** Absent for the tenant's own budget. */
   readonly keyId?: string;
   readonly requestId: string;
+  readonly traceId?: string;
 }
 
 export interface BudgetAlerts {
@@ -31,8 +34,12 @@ export interface BudgetAlerts {
   spent(allowance: Allowance, cause: AlertCause, now: number): void;
   /** The holder's budget had no room for a request. */
   refused(allowance: Allowance, cause: AlertCause, now: number): void;
+  /** Something else has happened that is to be told. */
+  raise(incident: Incident): void;
+  /** A target's circuit has opened, for the first time or again, for one key or for all. */
+  circuitOpened(open: OpenCircuit | undefined, now: number): void;
   /** Alerts that have not been handed over. */
-  pending(): readonly BudgetAlert[];
+  pending(): readonly TenantAlert[];
   noteHandedOver(id: string): void;
   /** Alerts since the last call, for the requests that caused them. */
   takeNew(): readonly BudgetAlert[];
@@ -41,7 +48,7 @@ export interface BudgetAlerts {
 const NONE: readonly BudgetAlert[] = [];
 
 /** `onAlert`: there is one more, and a crash must not forget it. `restored`: those of a checkpoint. */
-export function createBudgetAlerts(onAlert: () => void, restored: readonly BudgetAlert[] = []): BudgetAlerts {
+export function createBudgetAlerts(onAlert: () => void, restored: readonly TenantAlert[] = []): BudgetAlerts {
   let pending = restored;
   let fresh: readonly BudgetAlert[] = NONE;
 
@@ -68,7 +75,26 @@ export function createBudgetAlerts(onAlert: () => void, restored: readonly Budge
     onAlert();
   }
 
+  function raise(incident: Incident): void {
+    pending = [...pending, incident];
+    onAlert();
+  }
+
   return {
+    raise,
+    circuitOpened(open, now) {
+      // A probe that fails opens it again: that is the same event.
+      if (open === undefined || open.openForMs > 0) return;
+      const { target, keyId, foundBy } = open;
+      raise({
+        id: `circuit ${keyId ?? ""} ${target} ${now}`,
+        type: "circuit.opened",
+        subject: `${target} for ${keyId ?? "all keys"} at ${new Date(now).toISOString()}`,
+        at: now,
+        ...(foundBy !== undefined && { requestId: foundBy.requestId, traceId: foundBy.traceId }),
+        data: { target, keyId: keyId ?? null },
+      });
+    },
     spent(holder, cause, now) {
       const { spend, limits } = holder;
       if (spend === undefined || limits.budget === undefined) return;

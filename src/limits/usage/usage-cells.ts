@@ -44,6 +44,16 @@ export function cellOf(dimension: string, ...values: readonly string[]): string 
   return cell;
 }
 
+/** Whether a cell is of calls: what called and what was called. */
+export function isMain(cell: string): boolean {
+  return cell.startsWith("main\t");
+}
+
+/** The route of a main cell. */
+export function routeOf(cell: string): string {
+  return cell.slice(cell.lastIndexOf("\t") + 1);
+}
+
 export function addSums(into: UsageCells, cell: string, sums: readonly number[]): void {
   const known = into.get(cell);
   if (known === undefined) return void into.set(cell, [...sums]);

@@ -34,7 +34,7 @@ export function createPublisher({ records, pointers, kv, queue, limitRules, now 
   async function publishVersion(tenantId: string): Promise<void> {
     const tenant = records.getTenant(tenantId)?.value;
     const own = effectiveLimits(tenant?.limits ?? {}, limitRules);
-    const limits = toQueueLimits(own, tenant?.budget, limitRules.id);
+    const limits = toQueueLimits(own, tenant?.budget, limitRules.id, tenant?.objectives);
     const published = queue(tenantId).configChanged(records.version(tenantId), limits);
     await withDeadline(published, PUSH_TIMEOUT_MS, "the queue object");
   }

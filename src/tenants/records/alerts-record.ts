@@ -21,6 +21,8 @@ function isSigningSecret(text: string): boolean {
 export const alertsSchema = z.strictObject({
   webhook: z.strictObject({
     url: z.url(),
+    /** `slack`: a text, as Slack's incoming webhooks take it. Absent: `json`. */
+    format: z.exactOptional(z.enum(["json", "slack"])),
     /** Write-only: GET shows a mask, which keeps the stored one when it is sent back. */
     secret: z
       .string()
@@ -32,6 +34,34 @@ export const alertsSchema = z.strictObject({
       ),
   }),
 });
+
+/** Of at most 6 %: an alert comes at 14.4 times of it, which would be more than all. */
+const allowedShare = z.number().check(z.gt(0), z.lte(0.06));
+const MAX_OBJECTIVES = 20;
+const MAX_MS = 3_600_000;
+
+/** What a tenant expects of its requests: few that fail, or few that are slow. */
+export const objectivesSchema = z
+  .array(
+    z
+      .strictObject({
+        /** A route's name, or `provider/model`; absent: all requests. */
+        route: z.exactOptional(z.string().check(z.minLength(1), z.maxLength(256))),
+        maxErrorShare: z.exactOptional(allowedShare),
+        maxSlowShare: z.exactOptional(allowedShare),
+        slowerThanMs: z.exactOptional(z.int().check(z.positive(), z.lte(MAX_MS))),
+      })
+      .check(
+        z.refine(
+          ({ maxErrorShare, maxSlowShare, slowerThanMs }) =>
+            (maxErrorShare === undefined) === (maxSlowShare !== undefined) &&
+            (maxSlowShare === undefined) === (slowerThanMs === undefined),
+          "must have maxErrorShare, or maxSlowShare and slowerThanMs",
+        ),
+      ),
+  )
+  .check(z.maxLength(MAX_OBJECTIVES));
+export type ObjectiveRecord = z.infer<typeof objectivesSchema>[number];
 
 type Alerts = z.infer<typeof alertsSchema>;
 

@@ -3,6 +3,7 @@
  */
 
 import type { Limits } from "../../limits/protocol.ts";
+import type { ObjectiveRecord } from "./alerts-record.ts";
 import type { BudgetRecord, LimitsRecord } from "./limits-record.ts";
 
 /** What applies where a tenant's record sets nothing: src/docs/queue.md. */
@@ -10,7 +11,12 @@ const DEFAULT_MAX_DEPTH = 100;
 const DEFAULT_MAX_WAIT_MS = 30_000;
 
 /** Without `maxBodyBytes`, which the gateway checks. `rulesId`: of the deployment's rules that are in the limits already. */
-export function toQueueLimits(record: LimitsRecord, budget?: BudgetRecord, rulesId?: string): Limits {
+export function toQueueLimits(
+  record: LimitsRecord,
+  budget?: BudgetRecord,
+  rulesId?: string,
+  objectives?: readonly ObjectiveRecord[],
+): Limits {
   const { requestsPerMinute, burst, tokensPerMinute, concurrency, queue } = record;
   return {
     ...(requestsPerMinute !== undefined && { requestsPerMinute }),
@@ -19,6 +25,7 @@ export function toQueueLimits(record: LimitsRecord, budget?: BudgetRecord, rules
     ...(concurrency !== undefined && { concurrency }),
     ...(budget !== undefined && { budget: toBudget(budget) }),
     ...(rulesId !== undefined && { rulesId }),
+    ...(objectives !== undefined && { objectives: objectives.map(toObjective) }),
     maxDepth: queue?.maxDepth ?? DEFAULT_MAX_DEPTH,
     maxWaitMs: queue?.maxWaitMs ?? DEFAULT_MAX_WAIT_MS,
   };
@@ -37,6 +44,19 @@ export function toRaisedLimits({
   if (queue?.maxDepth !== undefined) raised.maxDepth = queue.maxDepth;
   if (queue?.maxWaitMs !== undefined) raised.maxWaitMs = queue.maxWaitMs;
   return raised;
+}
+
+function toObjective({
+  route,
+  maxErrorShare,
+  maxSlowShare,
+  slowerThanMs,
+}: ObjectiveRecord): NonNullable<Limits["objectives"]>[number] {
+  return {
+    ...(route !== undefined && { route }),
+    allowedShare: maxErrorShare ?? maxSlowShare ?? 0,
+    ...(slowerThanMs !== undefined && { slowerThanMs }),
+  };
 }
 
 const MICRO_USD_PER_USD = 1_000_000;

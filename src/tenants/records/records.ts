@@ -5,7 +5,7 @@
 
 import * as z from "zod/mini";
 import { headersSchema, nativeSchema, optionsSchema, secretText } from "./account-record.ts";
-import { alertsSchema, type AlertsWith } from "./alerts-record.ts";
+import { alertsSchema, type AlertsWith, objectivesSchema } from "./alerts-record.ts";
 import { budgetSchema, limitsSchema } from "./limits-record.ts";
 import { pricesSchema } from "./price-record.ts";
 import { labelText, recordName as NAME } from "./record-name.ts";
@@ -35,6 +35,7 @@ export const tenantSchema = z.strictObject({
   limits: z._default(limitsSchema, {}),
   budget: z.optional(budgetSchema),
   alerts: z.exactOptional(alertsSchema),
+  objectives: z.exactOptional(objectivesSchema),
   prices: z.optional(pricesSchema),
   cache: z.prefault(cacheSchema, {}),
   tracing: z.prefault(tracingSchema, {}),

@@ -69,10 +69,10 @@ export async function sealTenant(
 
 async function sealWebhook(
   tenantId: string,
-  { url, secret }: { readonly url: string; readonly secret: string },
+  { secret, ...rest }: AlertsWith<string>["webhook"],
   masterKeys: MasterKeys,
 ) {
-  return { url, secret: await seal(secret, webhookPlace(tenantId, url), masterKeys) };
+  return { ...rest, secret: await seal(secret, webhookPlace(tenantId, rest.url), masterKeys) };
 }
 
 /** The provider to store: each mask becomes the stored secret. Throws `invalid_request` for a mask without one. */
@@ -115,11 +115,11 @@ export function keepTenantSecrets(
 type WebhookWith<Secret> = AlertsWith<Secret>["webhook"];
 
 function keepWebhook(
-  { url, secret }: WebhookWith<IncomingSecret>,
+  { secret, ...rest }: WebhookWith<IncomingSecret>,
   stored: WebhookWith<SealedSecret> | undefined,
 ): WebhookWith<SealedSecret> {
-  const isMoved = stored !== undefined && audienceOfWebhook(stored) !== audienceOfWebhook({ url });
-  return { url, secret: keep(secret, stored?.secret, "alerts.webhook.secret", isMoved) };
+  const isMoved = stored !== undefined && audienceOfWebhook(stored) !== audienceOfWebhook(rest);
+  return { ...rest, secret: keep(secret, stored?.secret, "alerts.webhook.secret", isMoved) };
 }
 
 /** Where a webhook's secret belongs. */

@@ -68,6 +68,7 @@ function expectSettledInVain(
       outputTokens: 0,
       costMicroUsd: inputTokens * MICRO_USD_PER_INPUT_TOKEN,
       usage: expect.any(Array),
+      durationMs: expect.any(Number),
     },
   ]);
   expect(gateway.queue.heartbeats).toBe(0);

@@ -125,6 +125,7 @@ describe("a request that goes well", () => {
         // 1000 tokens at 15 cents a million and 500 at 60 cents.
         costMicroUsd: 450,
         usage: [["main\t\ta\tgpt-4o-mini\ta/gpt-4o-mini", [1, 0, 0, 0, 1000, 500, 0, 0, 0, 450, 0, 0]]],
+        durationMs: expect.any(Number),
       },
     ]);
     expect(gateway.queue.heartbeats).toBe(0);

@@ -37,6 +37,7 @@ const LAYERS: readonly (readonly string[])[] = [
   [
     "src/limits/structures/",
     "src/limits/protocol.ts",
+    "src/limits/alert-protocol.ts",
     "src/limits/budget-protocol.ts",
     "src/limits/usage-protocol.ts",
   ],

@@ -4,7 +4,7 @@
  * repetition from an old message that somebody else sends again.
  */
 
-import { encodeText } from "../../../bytes/digest.ts";
+import { encodeText, sha256Hex } from "../../../bytes/digest.ts";
 import type { ContentMode } from "../../content/content.ts";
 import { WEBHOOK_NAME } from "../outbox-port.ts";
 import { type Destination, type ExportPayload, type SendResult, sendOnce } from "../otlp-send.ts";
@@ -22,6 +22,7 @@ export function webhookTarget(url: string, secret: string): OutboxTarget {
 }
 
 const SECRET_PREFIX = "whsec_";
+const ID_CHARS = 32;
 const MS_PER_SECOND = 1000;
 const TOO_MANY_REQUESTS = 429;
 const REQUEST_TIMEOUT = 408;
@@ -44,14 +45,14 @@ export async function sendSigned(
   return { ...result, mayRetry };
 }
 
-/** The three headers: the message's id is in its body, and the same in each try. */
+/** The three headers: the message's id is in its body, else made of it, and so the same in each try. */
 export async function signatureOf(
   secret: string,
   body: Uint8Array<ArrayBuffer>,
   now: number,
 ): Promise<Record<string, string>> {
   const text = new TextDecoder().decode(body);
-  const id = idOf(text);
+  const id = idOf(text) || `evt_${(await sha256Hex(text)).slice(0, ID_CHARS)}`;
   const timestamp = Math.floor(now / MS_PER_SECOND);
   const bytes = Uint8Array.from(atob(secret.slice(SECRET_PREFIX.length)), (char) => char.charCodeAt(0));
   const algorithm = { name: "HMAC", hash: "SHA-256" };

@@ -1,5 +1,6 @@
 // Alerts of budgets at 50, 80 and 100 %: when they come, and that each comes once a period, over restarts too.
 import { describe, expect, test } from "vitest";
+import type { TenantAlert } from "../../../../src/limits/alert-protocol.ts";
 import type { Budget, BudgetAlert } from "../../../../src/limits/budget-protocol.ts";
 import { createQueueMachine, type QueueMachine } from "../../../../src/limits/queue/queue-machine.ts";
 import { asAdmitted, askOf, asRefused, settlementOf, START_AT } from "../../../support/builders/admission.ts";
@@ -43,8 +44,8 @@ function spend(
   return queue.settle([settled], now).alerts ?? [];
 }
 
-const thresholds = (alerts: readonly BudgetAlert[]): readonly number[] =>
-  alerts.map(({ threshold }) => threshold);
+const thresholds = (alerts: readonly TenantAlert[]): readonly number[] =>
+  alerts.flatMap((alert) => ("threshold" in alert ? [alert.threshold] : []));
 
 describe("a budget", () => {
   test.each([ONE_DOLLAR, REJECTING])("alerts at 50, 80 and 100 %, each once ($onExceeded)", (budget) => {
