@@ -3,12 +3,13 @@
  * all. As JSON, or by `accept` as CSV (`text/csv`) or a line of JSON for each item (`application/x-ndjson`).
  */
 
-import { Hono, type Context } from "hono";
+import type { Context } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
 import { requireTenant } from "../../src/http/admin-http.ts";
+import { createRouter } from "../../src/http/router.ts";
 import { answerUsage, parseUsageQuery, usageCsv } from "../../src/limits/usage/usage-query.ts";
 
-export const adminUsage = new Hono<AppEnv>()
+export const adminUsage = createRouter()
   .get("/usage", (c) => answer(c))
   .get("/tenants/:tenant/usage", async (c) => answer(c, (await requireTenant(c)).id));
 

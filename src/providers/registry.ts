@@ -11,7 +11,7 @@ import { gemini } from "./gemini.ts";
 import { createOpenAiCompatible } from "./openai-compatible.ts";
 import { OPENAI_COMPATIBLE_ROWS } from "./openai-rows.ts";
 import type { Provider } from "./provider.ts";
-import { sim } from "./sim/sim.ts";
+import { SIMULATORS } from "./sim/simulators.ts";
 import { vertex } from "./vertex.ts";
 import { workersAi } from "./workers-ai.ts";
 
@@ -24,7 +24,7 @@ const PROVIDERS: readonly Provider[] = [
   gemini,
   vertex,
   workersAi,
-  sim,
+  ...SIMULATORS,
 ];
 
 const BY_KIND: ReadonlyMap<string, Provider> = new Map(

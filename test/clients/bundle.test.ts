@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildWorker } from "../../src/local/generate/build-worker.ts";
-import { bundleWorker } from "../support/servers/worker-bundle.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const dir = mkdtempSync(join(tmpdir(), "headgate-readable-"));
@@ -32,10 +31,20 @@ test("is what wrangler deploys", async () => {
   const env = { ...process.env, WRANGLER_SEND_METRICS: "false" };
   const options = { cwd: copy, env };
   await promisify(execFile)("npx", ["wrangler", "deploy", "--dry-run", "--outdir", "shipped"], options);
-  const [ours, shipped] = [await bundleWorker(), join(copy, "shipped")].map((folder) =>
-    readFileSync(join(folder, "worker.js"), "utf8"),
+  const measured = join(dir, "measured.js");
+  await buildWorker({ file: measured, isMinified: true });
+  const [ours, shipped] = [measured, join(copy, "shipped/worker.js")].map((file) =>
+    readFileSync(file, "utf8"),
   );
   expect(shipped === ours).toBe(true);
+});
+
+test("holds the simulator only where it is asked for", async () => {
+  expect(files.filter((file) => file.includes("/providers/sim/"))).toEqual([
+    join(ROOT, "src/providers/sim/no-simulators.ts"),
+  ]);
+  const withIt = await buildWorker({ file: join(dir, "trial.js"), isMinified: true, hasSimulator: true });
+  expect(withIt).toContain(join(ROOT, "src/providers/sim/server.ts"));
 });
 
 test("holds these packages only: no exporter, no protobufjs, which the tracing package pulls in", () => {
@@ -48,7 +57,6 @@ test("holds these packages only: no exporter, no protobufjs, which the tracing p
     "@opentelemetry/api",
     "@opentelemetry/core",
     "@opentelemetry/sdk-trace",
-    "@opentelemetry/semantic-conventions",
     "aws4fetch",
     "hono",
     "zod",

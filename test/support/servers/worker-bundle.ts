@@ -52,9 +52,9 @@ function makeBundleDir(): string {
   return dir;
 }
 
-/** Builds the Worker as it is deployed into `outDir` (`worker.js`) and returns the folder. */
+/** Builds the Worker as it is deployed, and the simulator, into `outDir` (`worker.js`) and returns the folder. */
 async function build(outDir: string): Promise<string> {
-  await buildWorker({ file: join(outDir, "worker.js"), isMinified: true });
+  await buildWorker({ file: join(outDir, "worker.js"), isMinified: true, hasSimulator: true });
   return outDir;
 }
 

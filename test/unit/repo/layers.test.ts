@@ -76,6 +76,7 @@ const ALLOWED_IMPORTS: ReadonlySet<string> = new Set([
 /** Names that two files may declare, each with its reason. */
 const ALLOWED_NAMES: Readonly<Record<string, string>> = {
   ATTRIBUTE_NAMES: "a generator holds the text of the file that it writes",
+  SIMULATORS: "one of the two files is in the Worker",
   PRICES_AS_OF: "a generator holds the text of the file that it writes",
   PRICE_TABLE: "a generator holds the text of the file that it writes",
 };
