@@ -1,7 +1,7 @@
 // The response cache through HTTP: what is stored, who gets it, what it says of itself. Some of it are bugs seen at another
 // gateway (errors cached as 200, hits across keys, a ttl in the wrong unit, `stream: false` never cached, a
 // cut stream kept as if it were whole).
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   type Answer,
   type Ask,
@@ -105,6 +105,24 @@ describe("a hit", () => {
     expect(cacheOf(await chat(stack, other.key, ask))).toBe("MISS");
     expect(callsOf(model)).toBe(2);
   });
+});
+
+test("an answer is not found once its provider's record was changed, and is made again", async () => {
+  const model = uniqueModel();
+  const own = await caching();
+  const ask = { model: `up/${model}` };
+  expect((await twice(ask, ask, [own.key, own.key])).map(cacheOf)).toEqual(["MISS", "HIT"]);
+  const changed = await stack.gateway.admin("PUT", `/admin/tenants/${own.id}/providers/up`, {
+    kind: "openai",
+    apiKey: own.credential,
+    baseUrl: `${stack.upstream.url}/v1/`,
+  });
+  expect(changed.status).toBe(200);
+  await vi.waitFor(async () => expect(cacheOf(await chat(stack, own.key, ask))).toBe("MISS"), {
+    timeout: 10_000,
+    interval: 200,
+  });
+  expect(callsOf(model)).toBe(2);
 });
 
 describe("what is never stored", () => {

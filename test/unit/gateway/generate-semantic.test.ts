@@ -33,9 +33,9 @@ function embedding(...vector: readonly number[]): Response {
   });
 }
 
-function bundleWith(semantic: object = {}, more: object = {}) {
+function bundleWith(semantic: object = {}, more: object = {}, budget: object = {}) {
   return fakeBundle({
-    record: { budget: { usd: 1, period: "day" } },
+    record: { budget: { usd: 1, period: "day", ...budget } },
     routes: {
       chat: {
         targets: [{ provider: "a", model: "gpt-4o-mini" }],
@@ -274,6 +274,24 @@ describe("only-if-cached", () => {
     }
     const gateway = ask(" ", [], only);
     expect(await gateway.refusal()).toMatchObject({ code: "cache_miss" });
+  });
+});
+
+describe("an embedding with a known price", () => {
+  test("keeps its cost where the answer has no price, and the sum says what it leaves out", async () => {
+    const { asked } = world({}, {});
+    const { facts, trace } = await asked("One", [embedding(1, 0), completion()], {
+      bundle: bundleWith({}, {}, { onUnpriced: "allow" }),
+      deps: {
+        priceOf: (_, model) => (model === "embed-1" ? { input: 150_000, output: 0 } : undefined),
+      },
+    });
+    expect(facts.costUsd).toBe(usd(EMBEDDING_MICRO_USD));
+    expect(trace.root.attributes).toMatchObject({
+      "gateway.cost.basis": "partial",
+      "gateway.cost.missing": ["model:a/gpt-4o-mini"],
+      "gateway.cost.usd": usd(EMBEDDING_MICRO_USD),
+    });
   });
 });
 
