@@ -121,6 +121,7 @@ function Row({ id, item, names, scaleMs, isChosen }: RowProps): JSX.Element {
         )}
       </td>
       <td class="number cost">
+        {item.costBasis === "partial" && item.costUsd !== null && "≥ "}
         {item.costUsd === null && item.attempts === null ? "$0" : usdText(item.costUsd)}
         <span class="below">
           {inputTokens === null && outputTokens === null

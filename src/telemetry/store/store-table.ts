@@ -15,22 +15,23 @@ const SCHEMA = `
     status INTEGER, is_error INTEGER NOT NULL, outcome TEXT,
     ttfb_ms INTEGER, queue_ms INTEGER, attempts INTEGER, cache TEXT,
     input_tokens INTEGER, output_tokens INTEGER, cost_usd REAL,
-    otlp TEXT NOT NULL, session TEXT, end_user TEXT, is_data INTEGER,
+    otlp TEXT NOT NULL, session TEXT, end_user TEXT, is_data INTEGER, cost_basis TEXT,
     UNIQUE (trace_id, request_id)
   )`;
 
 const SUMMARY_COLUMNS =
   "id, trace_id, request_id, started_at, duration_ms, tenant, key_id, route, model, provider, status, is_error, " +
-  "outcome, ttfb_ms, queue_ms, attempts, cache, input_tokens, output_tokens, cost_usd, session, end_user, is_data";
+  "outcome, ttfb_ms, queue_ms, attempts, cache, input_tokens, output_tokens, cost_usd, session, end_user, is_data, " +
+  "cost_basis";
 
-/** Columns that stores of 0.1 don't have. */
-const NEW_COLUMNS = ["session TEXT", "end_user TEXT", "is_data INTEGER"];
+/** Columns that older stores don't have. */
+const NEW_COLUMNS = ["session TEXT", "end_user TEXT", "is_data INTEGER", "cost_basis TEXT"];
 
 const MICRO_USD_PER_USD = 1_000_000;
 
 const INSERT = `
   INSERT INTO traces (${SUMMARY_COLUMNS}, otlp)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (trace_id, request_id) DO NOTHING`;
 
 type SummaryColumns = {
@@ -57,6 +58,7 @@ type SummaryColumns = {
   session: string | null;
   end_user: string | null;
   is_data: number | null;
+  cost_basis: string | null;
 };
 
 type SessionColumns = {
@@ -70,6 +72,7 @@ type SessionColumns = {
   input_tokens: number;
   output_tokens: number;
   cost_usd: number;
+  partial_costs: number;
 };
 
 export class TraceTable {
@@ -82,8 +85,10 @@ export class TraceTable {
     this.#sql = sql;
     sql.exec(SCHEMA);
     const names = sql.exec<{ name: string }>("SELECT name FROM pragma_table_info('traces')").toArray();
-    if (!names.some(({ name }) => name === "session"))
-      for (const column of NEW_COLUMNS) sql.exec(`ALTER TABLE traces ADD COLUMN ${column}`);
+    for (const column of NEW_COLUMNS) {
+      if (!names.some(({ name }) => column.startsWith(`${name} `)))
+        sql.exec(`ALTER TABLE traces ADD COLUMN ${column}`);
+    }
     // Counted once per life of the object, over the narrow index; from then on by what is written.
     const { n, newest } = sql
       .exec<{ n: number; newest: number | null }>("SELECT count(*) AS n, max(id) AS newest FROM traces")
@@ -123,6 +128,7 @@ export class TraceTable {
       row.session,
       row.endUser,
       row.isData ? 1 : 0,
+      row.costBasis,
       row.otlp,
     );
     if (rowsWritten === 0) return false;
@@ -175,7 +181,7 @@ export class TraceTable {
         count(*) AS requests, sum(is_error) AS errors,
         json_group_array(DISTINCT model) FILTER (WHERE model IS NOT NULL) AS models,
         coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
-        coalesce(sum(cost_usd), 0) AS cost_usd
+        coalesce(sum(cost_usd), 0) AS cost_usd, coalesce(sum(cost_basis = 'partial'), 0) AS partial_costs
       FROM traces WHERE session IS NOT NULL AND ${where}
       GROUP BY session HAVING max(id) < ? ORDER BY position DESC LIMIT ?`;
     return this.#sql
@@ -234,6 +240,7 @@ function readRow(row: SummaryColumns): FoundTrace {
       inputTokens: row.input_tokens,
       outputTokens: row.output_tokens,
       costUsd: row.cost_usd,
+      costBasis: row.cost_basis,
       session: row.session,
       endUser: row.end_user,
       isData: row.is_data !== 0,
@@ -253,6 +260,7 @@ function readSession(row: SessionColumns): SessionSums {
     inputTokens: row.input_tokens,
     outputTokens: row.output_tokens,
     costUsd: Math.round(row.cost_usd * MICRO_USD_PER_USD) / MICRO_USD_PER_USD,
+    partialCosts: row.partial_costs,
     position: row.position,
   };
 }

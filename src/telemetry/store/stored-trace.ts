@@ -83,6 +83,8 @@ export interface SessionSums {
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly costUsd: number;
+  /** Of how many requests the cost leaves out a part that has no price. */
+  readonly partialCosts: number;
   /** The place of its newest request. */
   readonly position: number;
 }

@@ -27,6 +27,8 @@ export interface TraceSummary {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   readonly costUsd: number | null;
+  /** What the cost rests on: `partial` where it leaves out what has no price. */
+  readonly costBasis: string | null;
   readonly session: string | null;
   /** Hashed. */
   readonly endUser: string | null;
@@ -66,6 +68,7 @@ export function summarize({
     inputTokens: numberAttribute(root, "gen_ai.usage.input_tokens"),
     outputTokens: numberAttribute(root, "gen_ai.usage.output_tokens"),
     costUsd: numberAttribute(root, "gateway.cost.usd"),
+    costBasis: textAttribute(root, "gateway.cost.basis"),
     session: textAttribute(root, "gen_ai.conversation.id"),
     endUser: textAttribute(root, "enduser.pseudo.id"),
     isData: !isOperatorCall(root) && !isStray(root),

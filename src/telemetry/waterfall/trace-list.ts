@@ -12,14 +12,14 @@ export function drawTraceList(items: readonly TraceSummary[]): string {
 }
 
 function columnsOf(item: TraceSummary): readonly string[] {
-  const { inputTokens, outputTokens, costUsd } = item;
+  const { inputTokens, outputTokens, costUsd, costBasis } = item;
   return [
     new Date(item.startedAt).toISOString().slice(0, 19).replace("T", " "),
     String(item.status ?? "-"),
     formatMs(item.durationMs),
     item.model ?? item.route ?? "-",
     inputTokens === null && outputTokens === null ? "-" : `${inputTokens ?? 0} → ${outputTokens ?? 0}`,
-    costUsd === null ? "-" : formatUsd(costUsd),
+    costUsd === null ? "-" : `${costBasis === "partial" ? "≥ " : ""}${formatUsd(costUsd)}`,
     item.cache ?? "-",
     item.traceId,
   ];

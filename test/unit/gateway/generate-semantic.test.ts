@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { QueueUnreachable } from "../../../src/limits/isolate/queue-client.ts";
 import { createQueueMachine } from "../../../src/limits/queue/queue-machine.ts";
 import { usd } from "../../../src/pricing/cost.ts";
+import { summarize } from "../../../src/telemetry/trace/summary.ts";
 import type { ContentSink } from "../../../src/telemetry/content/content.ts";
 import {
   createFakeCache,
@@ -292,6 +293,7 @@ describe("an embedding with a known price", () => {
       "gateway.cost.missing": ["model:a/gpt-4o-mini"],
       "gateway.cost.usd": usd(EMBEDDING_MICRO_USD),
     });
+    expect(summarize(trace)).toMatchObject({ costBasis: "partial", costUsd: usd(EMBEDDING_MICRO_USD) });
   });
 });
 

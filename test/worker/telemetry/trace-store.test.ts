@@ -52,6 +52,7 @@ function row(requestId: string, about: Partial<TraceRow> = {}): TraceRow {
     inputTokens: 512,
     outputTokens: 118,
     costUsd: 0.0011,
+    costBasis: "list",
     session: null,
     endUser: null,
     isData: true,
@@ -178,6 +179,7 @@ describe("the trace store", () => {
       inputTokens: null,
       outputTokens: null,
       costUsd: null,
+      costBasis: "partial",
     };
     await port.add(
       [
@@ -201,8 +203,9 @@ describe("the trace store", () => {
       inputTokens: 512,
       outputTokens: 118,
       costUsd: 0.0011,
+      partialCosts: 1,
     });
-    expect(pages[1]?.[0]).toMatchObject({ models: ["claude, the 4th"], costUsd: 0.1 });
+    expect(pages[1]?.[0]).toMatchObject({ models: ["claude, the 4th"], costUsd: 0.1, partialCosts: 0 });
     expect(await port.sessions({ session: "other" }, NEWEST, 2)).toEqual([]);
     expect((await port.sessions({ sinceAt: START + 3 }, NEWEST, 9)).map(({ requests }) => requests)).toEqual([
       1, 1,

@@ -55,7 +55,7 @@ describe("GET /admin/traces", () => {
     expect(Object.keys(body.items[0] ?? {})).toEqual(
       (
         "traceId requestId startedAt durationMs tenant keyId route model provider status outcome ttfbMs queueMs " +
-        "attempts cache inputTokens outputTokens costUsd session endUser"
+        "attempts cache inputTokens outputTokens costUsd costBasis session endUser"
       ).split(" "),
     );
     expect(body.items[0]).toMatchObject({

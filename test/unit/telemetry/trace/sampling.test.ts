@@ -100,6 +100,7 @@ describe("the summary of a trace", () => {
       inputTokens: 512,
       outputTokens: 118,
       costUsd: 0.001102,
+      costBasis: null,
       session: null,
       endUser: null,
       isData: true,
@@ -122,6 +123,7 @@ describe("the summary of a trace", () => {
       tenant: null,
       status: null,
       costUsd: null,
+      costBasis: null,
     });
   });
 });
