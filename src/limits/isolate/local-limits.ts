@@ -51,7 +51,7 @@ export interface LocalLimits {
   noteAdmitted(request: KeyAndLane): void;
   /** Whether the last request of that key and lane was refused, and its `Retry-After` is still to come. */
   isBlocked(request: KeyAndLane, now: number): boolean;
-  /** Counts a request that goes without the object; a refusal where the last known rates are used up. */
+  /** Counts a request that goes without the object; a refusal where the last known rates, or the budget, are used up. */
   admitAlone(request: AdmissionRequest, now: number): Refused | undefined;
 }
 
@@ -107,6 +107,10 @@ export function createLocalLimits(): LocalLimits {
     },
     isBlocked: (request, now) => blockedUntil.size > 0 && now < (blockedUntil.get(blockKey(request)) ?? 0),
     admitAlone(request, now) {
+      // Its rates can be kept here, its spend can't: a budget that was used up stays so.
+      const spent = blocks.get(blockKey(request))?.get("budget");
+      if (spent !== undefined && now < spent.retryAt && request.configVersion <= spent.reply.configVersion)
+        return { ...spent.reply, retryAfterMs: retryMs(spent, now), isLocal: true, wait: NO_WAIT };
       const key = keyAllowance(request.keyId);
       const { configVersion, limits, keyLimits = UNLIMITED } = request;
       if (configVersion > tenant.version) setLimits(tenant, limits, configVersion, now);
