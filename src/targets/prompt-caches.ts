@@ -40,7 +40,7 @@ const BY_KIND: Readonly<Record<string, PromptCache>> = {
   vertex: GEMINI,
   // "A few hours to a few days": https://api-docs.deepseek.com/guides/kv_cache.
   deepseek: { minTokens: 64, usualMs: 3 * HOUR, longestMs: 3 * DAY },
-  // https://console.groq.com/docs/prompt-caching
+  // Gone after two hours without use: https://console.groq.com/docs/prompt-caching (read 2026-12-01).
   groq: { minTokens: 128, usualMs: 2 * HOUR, longestMs: 2 * HOUR },
 };
 

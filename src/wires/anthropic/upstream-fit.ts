@@ -67,7 +67,7 @@ export function fitSampling(
   if (!claude.takesSampling) {
     if (hasHeat) drop("temperature");
     if (topP !== undefined && topP !== DEFAULT_TOP_P) drop("topP");
-    if (topK !== undefined) drop("topK");
+    if (topK !== undefined) drop("topK", "hint");
     return {};
   }
   if (isThinkingOn) {

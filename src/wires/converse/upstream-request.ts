@@ -47,7 +47,7 @@ export function writeConverse(
   const isThinkingOn = isThinking(recordOf(reasoning.additional?.["thinking"]));
   const fitted = claude === undefined ? sampling : fitSampling(sampling, claude, isThinkingOn, drop);
   const stops = claude === undefined ? sampling.stopSequences : fitStops(sampling, drop);
-  if (claude === undefined && sampling.topK !== undefined) drop("topK");
+  if (claude === undefined && sampling.topK !== undefined) drop("topK", "hint");
   const { system: instructions, messages } = withUserTurn(conversation);
   const additional = {
     ...(claude !== undefined && fitted.topK !== undefined && { top_k: fitted.topK }),

@@ -55,7 +55,7 @@ export function writeChatRequest(
   const { tools, toolChoice, parallelToolCalls, output, reasoning, sampling, endUser } = conversation;
   const { hints = [] } = conversation;
   if (endUser !== undefined && form.takesEndUser === false) drop(chat.wire.fieldNames.endUser, "hint");
-  if (sampling.topK !== undefined && form.takesTopK !== true) drop(chat.wire.fieldNames.topK);
+  if (sampling.topK !== undefined && form.takesTopK !== true) drop(chat.wire.fieldNames.topK, "hint");
   return {
     model,
     messages: formatMessages(conversation, form, (meaning) => drop(chat.wire.fieldNames[meaning])),

@@ -1,5 +1,6 @@
-// The requests of Claude Code (Messages) and Gemini CLI, field by field as their public documentation and source show them; the words
-// are our own.
+// The requests of Claude Code (Messages) and Gemini CLI; the words are our own. Gemini CLI: google-gemini/gemini-cli 5411f113
+// (2026-08-21), packages/core/src/config/defaultModelConfigs.ts, core/baseLlmClient.ts and core/geminiChat.ts. Claude Code's source is
+// not public: its fields are those of its public documentation and of version 2.1.197 as it ran against the gateway (2026-11-30).
 import type { AgentTurns } from "./agent-turns.ts";
 import { IMAGE } from "./features.ts";
 
@@ -155,8 +156,15 @@ export const CLAUDE_CODE: AgentTurns = {
 
 const GEMINI_BASE = {
   systemInstruction: { role: "user", parts: [{ text: "You help with code." }] },
-  generationConfig: { temperature: 0, topP: 0.95, thinkingConfig: { includeThoughts: true } },
+  generationConfig: {
+    temperature: 1,
+    topP: 0.95,
+    topK: 64,
+    thinkingConfig: { includeThoughts: true, thinkingLevel: "HIGH" },
+  },
 };
+/** Of the requests that it makes for itself. */
+const GEMINI_OWN = { temperature: 0, topP: 1 };
 const GEMINI_TOOLS = [
   {
     functionDeclarations: [
@@ -243,14 +251,22 @@ export const GEMINI_CLI: AgentTurns = {
     thinking: {
       body: {
         ...GEMINI_BASE,
-        generationConfig: { thinkingConfig: { includeThoughts: true, thinkingBudget: 8192 } },
+        // Models of 2.5 take a budget in place of a level.
+        generationConfig: {
+          ...GEMINI_BASE.generationConfig,
+          thinkingConfig: { includeThoughts: true, thinkingBudget: 8192 },
+        },
         tools: GEMINI_TOOLS,
         contents: GEMINI_LOOP,
       },
       carries: ["line one of the file"],
     },
     "web search": {
-      body: { contents: [geminiUser("Search for the newest version.")], tools: [{ googleSearch: {} }] },
+      body: {
+        contents: [geminiUser("Search for the newest version.")],
+        generationConfig: GEMINI_OWN,
+        tools: [{ googleSearch: {} }],
+      },
       carries: ["Search for the newest version."],
       refusedField: "tools[0].googleSearch",
     },
@@ -259,7 +275,7 @@ export const GEMINI_CLI: AgentTurns = {
       body: {
         contents: [geminiUser("Who speaks next?")],
         generationConfig: {
-          temperature: 0,
+          ...GEMINI_OWN,
           responseMimeType: "application/json",
           responseJsonSchema: {
             type: "object",

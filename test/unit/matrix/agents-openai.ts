@@ -1,5 +1,8 @@
 // The requests of agents that speak OpenAI's wires: Codex CLI and the Agents SDK (Responses); Cline, OpenCode, Aider and LangGraph
-// (chat). Field by field as their public documentation and source show them; the words are our own.
+// (chat). The words are our own; the fields are those of: openai/codex 5c159cd9, codex-rs/codex-api/src/common.rs;
+// anomalyco/opencode 000f6280, packages/opencode/src/provider/transform.ts; Aider-AI/aider 5dc9490b (2026-05-22), aider/models.py;
+// openai/openai-agents-python 7f7a44f8 (2026-08-22), src/agents/models/openai_responses.py; all read 2026-12-01. Cline and LangGraph: their
+// public documentation.
 import type { AgentTurns } from "./agent-turns.ts";
 import { IMAGE } from "./features.ts";
 
@@ -93,7 +96,12 @@ export const CODEX_CLI: AgentTurns = {
       carries: ["What is wrong here?", IMAGE],
     },
     thinking: {
-      body: { ...CODEX_BASE, reasoning: { effort: "high", summary: "detailed" }, input: CODEX_LOOP },
+      body: {
+        ...CODEX_BASE,
+        reasoning: { effort: "high", summary: "detailed" },
+        service_tier: "priority",
+        input: CODEX_LOOP,
+      },
       carries: ["line one of the file"],
     },
     "web search": {
@@ -109,7 +117,7 @@ export const CODEX_CLI: AgentTurns = {
         text: {
           format: {
             type: "json_schema",
-            name: "review",
+            name: "codex_output_schema",
             strict: true,
             schema: {
               type: "object",
@@ -283,19 +291,23 @@ const OPENCODE_BASE = {
   stream: true,
   stream_options: { include_usage: true },
   max_tokens: 32_000,
-  temperature: 0,
-  top_p: 1,
   prompt_cache_key: "ses_1",
 };
+/** On the first system messages and the last two others, for Claude behind a compatible address. */
+const MARKED = { cache_control: { type: "ephemeral" } };
+const OPENCODE_LOOP = chatLoop("You help with code.", { reasoning_content: "First the file." }).map(
+  (message, at) =>
+    at === 0
+      ? { ...message, ...MARKED }
+      : at === 1
+        ? { role: "user", content: [{ type: "text", text: "Fix the test.", ...MARKED }] }
+        : message,
+);
 export const OPENCODE: AgentTurns = {
   name: "OpenCode",
   wireName: "openai-chat",
   turns: {
-    ...chatTurns(
-      OPENCODE_BASE,
-      { tools: CHAT_TOOLS, tool_choice: "auto" },
-      chatLoop("You help with code.", { reasoning_content: "First the file." }),
-    ),
+    ...chatTurns(OPENCODE_BASE, { tools: CHAT_TOOLS, tool_choice: "auto" }, OPENCODE_LOOP),
     "sub-agent": {
       body: {
         ...OPENCODE_BASE,

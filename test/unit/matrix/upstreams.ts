@@ -344,14 +344,14 @@ export const UPSTREAMS: readonly Upstream[] = [
     name: "openai",
     provider: providerOf("openai"),
     model: GPT,
-    expected: { ...OPENAI_CHAT, top_k: "dropped", "limit of tokens": { max_completion_tokens: 9 } },
+    expected: { ...OPENAI_CHAT, top_k: "left out", "limit of tokens": { max_completion_tokens: 9 } },
     fixtures: OPENAI_ANSWERS,
   },
   {
     name: "azure-openai",
     provider: providerOf("azure-openai"),
     model: GPT,
-    expected: { ...OPENAI_CHAT, top_k: "dropped", "limit of tokens": { max_completion_tokens: 9 } },
+    expected: { ...OPENAI_CHAT, top_k: "left out", "limit of tokens": { max_completion_tokens: 9 } },
     fixtures: OPENAI_ANSWERS,
   },
   {
@@ -360,7 +360,7 @@ export const UPSTREAMS: readonly Upstream[] = [
     model: "@cf/meta/llama-3.3-70b",
     options: { accountId: "a" },
     renamed: { "limit of tokens": { max_tokens: 9 } },
-    expected: { ...OPENAI_CHAT, top_k: "dropped" },
+    expected: { ...OPENAI_CHAT, top_k: "left out" },
     fixtures: OPENAI_ANSWERS,
   },
   {
@@ -374,7 +374,7 @@ export const UPSTREAMS: readonly Upstream[] = [
     name: "sim",
     provider: providerOf("sim"),
     model: "echo",
-    expected: { ...OPENAI_CHAT, top_k: "dropped" },
+    expected: { ...OPENAI_CHAT, top_k: "left out" },
     fixtures: OPENAI_ANSWERS,
   },
   {
