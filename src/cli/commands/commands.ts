@@ -86,6 +86,12 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     options: { json: "prints it as OTLP/JSON", width: "=COLUMNS  of the drawing; default: the terminal's" },
     load: async () => (await import("./trace-commands.ts")).traceCommand,
   },
+  explain: {
+    usage: "explain ID",
+    summary: "says why a request took its time, against what is usual for its route",
+    options: { tenant: "=TENANT  of this tenant", json: "prints it as JSON" },
+    load: async () => (await import("./trace-commands.ts")).explainCommand,
+  },
   tail: {
     usage: "tail",
     summary: "prints each request's trace as it comes",

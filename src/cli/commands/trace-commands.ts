@@ -1,9 +1,11 @@
-/** `traces`, `tail` and `trace`: what requests did, from the embedded trace store. */
+/** `traces`, `tail`, `trace` and `explain`: what requests did, from the embedded trace store. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommandError } from "../command-error.ts";
-import { call, callJson, type Connection, refusal } from "../connection.ts";
+import { call, callJson, type Connection, readRecord, refusal } from "../connection.ts";
+import { explainTrace } from "../explain-trace.ts";
 import { durationText } from "../../console/model/words.ts";
+import { explanationText } from "../../telemetry/explain/explanation.ts";
 import { table } from "../output.ts";
 import type { CommandContext, RunCommand } from "./command.ts";
 
@@ -37,14 +39,31 @@ export const traceCommand: RunCommand = async ({ positionals, options, connectio
   });
   const text = await response.text();
   if (response.status === 404) {
-    throw new CommandError(
-      `There is no trace ${id} in the store. New traces appear within a second; old ones end with the store's limits.`,
-    );
+    throw new CommandError(noTrace(id));
   }
   if (!response.ok) throw refusal("GET", path, response.status, text);
   print(text.trimEnd());
   return 0;
 };
+
+export const explainCommand: RunCommand = async ({ positionals, options, connection, print }) => {
+  const [id] = positionals;
+  if (id === undefined)
+    throw new CommandError("Name the trace: its id is in each answer's x-trace-id header.");
+  const { tenant } = options;
+  const gateway = connection();
+  const found = await explainTrace(
+    (path) => readRecord(gateway, path),
+    id.toLowerCase(),
+    typeof tenant === "string" ? tenant : undefined,
+  );
+  if (found.length === 0) throw new CommandError(noTrace(id));
+  print(options["json"] === true ? JSON.stringify(found, null, 2) : found.map(explanationText).join("\n\n"));
+  return 0;
+};
+
+const noTrace = (id: string): string =>
+  `There is no trace ${id} in the store. New traces appear within a second; old ones end with the store's limits.`;
 
 /** Prints until the process is stopped. */
 async function follow(context: CommandContext): Promise<number> {

@@ -254,6 +254,7 @@ describe("traces, tail, trace and doctor", () => {
     const drawn = await headgate(["trace", id, "--width", "100"]);
     expect(drawn.out).toContain("chat");
     expect(drawn.status).toBe(0);
+    expect((await headgate(["explain", id])).out).toContain("Too few requests of this route");
     expect(await headgate(["trace", "0".repeat(32)])).toMatchObject({ status: 2 });
   });
 

@@ -2,7 +2,7 @@
 // usual before anything is planted.
 import { setTimeout as pause } from "node:timers/promises";
 import { expect } from "vitest";
-import { explainTrace } from "../../../src/local/explain-trace.ts";
+import { explainTrace } from "../../../src/cli/explain-trace.ts";
 import type { Explanation } from "../../../src/telemetry/explain/explanation.ts";
 import { chat, type Answer, type Ask } from "../../support/clients/chat-client.ts";
 import { makeTenant, type TenantOptions, type TestTenant } from "../../support/clients/test-tenant.ts";
