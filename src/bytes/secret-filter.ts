@@ -10,6 +10,22 @@ export function starSecrets(text: string, secrets: readonly string[]): string {
   return secrets.reduce((left, secret) => left.replaceAll(secret, "*".repeat(secret.length)), text);
 }
 
+/**
+ * A text that was cut at its end, without the beginning of a secret there, which a search for whole secrets misses. Whole ones
+ * stay in it.
+ */
+export function withoutCutSecret(text: string, secrets: readonly string[]): string {
+  // A whole secret may end as it begins.
+  const starred = starSecrets(text, secrets);
+  let end = text.length;
+  for (const secret of secrets) {
+    for (let at = Math.max(0, text.length - secret.length + 1); at < end; at += 1) {
+      if (secret.startsWith(starred.slice(at))) end = at;
+    }
+  }
+  return text.slice(0, end);
+}
+
 /** A stream without the secrets, also where they are split over its pieces. They are ASCII, and none is empty. */
 export function createSecretFilter(secrets: readonly string[]): TransformStream<Uint8Array, Uint8Array> {
   const needles = secrets.map((secret) => new TextEncoder().encode(secret));

@@ -104,6 +104,23 @@ describe("a call", () => {
     expect(echoed.headers.get("content-security-policy")).toContain("sandbox");
   });
 
+  test("of a refusal that is cut within the credential gives no part of it", async () => {
+    const tenant = await setUp();
+    // Like no vendor's keys: only the account's own secret can be looked for.
+    const apiKey = `plain${randomUUID().replaceAll("-", "")}`;
+    const account = { kind: "openai", baseUrl: `${stack.upstream.url}/v1`, apiKey, native: "all" };
+    const path = `/admin/tenants/${tenant.id}/providers/${tenant.provider}`;
+    expect((await stack.gateway.admin("PUT", path, account)).ok).toBe(true);
+    for (const shown of [apiKey.length - 1, 5]) {
+      // 64 Ki characters are passed on, so that what is before the credential decides where it is cut.
+      const body = `${".".repeat(64 * 1024 - shown)}${apiKey} is wrong`;
+      stack.upstream.script("", { kind: "raw", status: 400, contentType: "text/plain", body });
+      const text = await (await call(tenant, "long")).text();
+      expect(text.replaceAll(".", "")).toBe("");
+      expect(text.length).toBe(64 * 1024 - shown);
+    }
+  });
+
   test("of a redirect is not followed", async () => {
     const tenant = await setUp();
     stack.upstream.script("", { kind: "redirect", location: `${stack.gateway.url}/healthz` });

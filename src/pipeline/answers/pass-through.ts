@@ -13,6 +13,7 @@ import type { Answered, RelayEnd } from "../ended.ts";
 import type { GatewayError } from "../../errors.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
 import { encodeText } from "../../bytes/digest.ts";
+import { withoutCutSecret } from "../../bytes/secret-filter.ts";
 import { scrubCredentials, secretsOf } from "../../wires/scrub-credentials.ts";
 import { headersToClient } from "../../upstream/native-headers.ts";
 import type { StreamReport } from "../../upstream/stream.ts";
@@ -85,7 +86,9 @@ async function readRefusal(
 ): Promise<string> {
   const { text: body } = await readHeld(context, upstreamCall, idleMs);
   if (!TEXT.test(contentType)) return "";
-  return scrubCredentials(body.slice(0, MAX_REFUSAL_CHARS), secretsOf(context.target.account));
+  const secrets = secretsOf(context.target.account);
+  if (body.length <= MAX_REFUSAL_CHARS) return scrubCredentials(body, secrets);
+  return scrubCredentials(withoutCutSecret(body.slice(0, MAX_REFUSAL_CHARS), secrets), secrets);
 }
 
 /** Ends the attempt's span and puts on the bill what could be read. */

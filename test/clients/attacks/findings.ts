@@ -169,6 +169,7 @@ export const FINDINGS: readonly Finding[] = [
         "clients/proxy.test.ts",
         "of a refusal that repeats the credential gives it scrubbed, and nothing but text",
       ],
+      ["clients/proxy.test.ts", "of a refusal that is cut within the credential gives no part of it"],
       ["unit/upstream/native.test.ts", "to the client never hold the account's secret"],
       ["clients/scrub-answers.test.ts", "the vendor's own API: the middle of its stream is searched too"],
     ],

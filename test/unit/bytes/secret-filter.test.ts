@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createSecretFilter, starSecrets } from "../../../src/bytes/secret-filter.ts";
+import { createSecretFilter, starSecrets, withoutCutSecret } from "../../../src/bytes/secret-filter.ts";
 
 async function through(pieces: readonly Uint8Array[], secrets: readonly string[]): Promise<string> {
   const filter = createSecretFilter(secrets);
@@ -49,4 +49,21 @@ test("the pieces themselves are not changed: another branch may read them", asyn
   const piece = new TextEncoder().encode("x sk-canary-1 y");
   expect(await through([piece], ["sk-canary-1"])).toBe("x *********** y");
   expect(new TextDecoder().decode(piece)).toBe("x sk-canary-1 y");
+});
+
+test("a text that is cut within a secret has no part of it, and loses nothing else", () => {
+  const letters = fc.stringMatching(/^[ab]{2,12}$/);
+  const text = fc.string({ unit: fc.constantFrom("é", "-", "\n"), maxLength: 20 });
+  fc.assert(
+    fc.property(text, letters, (before, secret) => {
+      for (let shown = 1; shown < secret.length; shown += 1) {
+        const cut = before + secret.slice(0, shown);
+        expect(withoutCutSecret(cut, ["other-secret", secret])).toBe(before);
+      }
+    }),
+    { numRuns: 200 },
+  );
+  expect(withoutCutSecret("no secret at its end", ["secret-1"])).toBe("no secret at its end");
+  // It ends as it begins, and is whole.
+  expect(withoutCutSecret("x ab-secret-ab", ["ab-secret-ab"])).toBe("x ab-secret-ab");
 });
