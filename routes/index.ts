@@ -26,6 +26,7 @@ import { metrics } from "./metrics.ts";
 import { getModel, listModels } from "./models.ts";
 import { proxyNative } from "./proxy.ts";
 import { openRealtime } from "./realtime.ts";
+import { vendorObjects } from "./stored-objects.ts";
 
 export function createApp(ports: ScopePorts): App {
   const app = createRouter();
@@ -42,13 +43,13 @@ export function createApp(ports: ScopePorts): App {
   app.post("/v1/embeddings", endpoint("embeddings"), generation(openAiEmbeddings));
   app.post("/v1/messages", endpoint("messages"), generation(anthropicMessages));
   app.post("/v1/messages/count_tokens", endpoint("messages"), countMessageTokens);
+  app.route("/v1", vendorObjects);
   for (const path of ["/images/generations", "/images/edits", "/images/variations"]) {
     app.post(`/v1${path}`, endpoint("images"), forwarded(path, "image_generation"));
   }
   app.post("/v1/audio/speech", endpoint("audio"), forwarded("/audio/speech", "speech"));
-  for (const path of ["/audio/transcriptions", "/audio/translations"]) {
+  for (const path of ["/audio/transcriptions", "/audio/translations"])
     app.post(`/v1${path}`, endpoint("audio"), forwarded(path, "transcription"));
-  }
   app.post("/v1/moderations", endpoint("moderations"), forwarded("/moderations", "moderation"));
   app.post("/v1/rerank", endpoint("rerank"), forwarded("/rerank", "rerank"));
   app.get("/v1/realtime", endpoint("realtime"), openRealtime);

@@ -5,9 +5,9 @@ import type { AppEnv } from "../src/app-types.ts";
 import { GatewayError } from "../src/errors.ts";
 import { proxy } from "../src/pipeline/operations/proxy.ts";
 import { readRequestOptions } from "../src/pipeline/request-options.ts";
+import { withoutKey } from "../src/http/client-query.ts";
 import { holdFor, openCall, unreadRequest } from "../src/http/open-call.ts";
 import { DEFAULT_MAX_BODY_BYTES, passBody } from "../src/http/read-body.ts";
-import { isWellFormed } from "../src/tenants/key-format.ts";
 
 export async function proxyNative(c: Context<AppEnv>): Promise<Response> {
   const { tenant } = c.var.caller.bundle;
@@ -50,14 +50,4 @@ function readAccountName(encoded: string): string {
     const message = "The provider's name in the path is not valid percent-encoding.";
     throw new GatewayError("invalid_request", message, { param: "provider", cause });
   }
-}
-
-/** Google's clients may send the gateway key as `key`, others by mistake under another name: the vendor must not get it. */
-function withoutKey(params: URLSearchParams, search: string): string {
-  const names = [...params]
-    .filter(([name, value]) => name === "key" || isWellFormed(value))
-    .map(([name]) => name);
-  if (names.length === 0) return search;
-  for (const name of names) params.delete(name);
-  return params.toString();
 }

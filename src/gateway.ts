@@ -12,6 +12,7 @@ import { lookUpSemantic } from "./pipeline/caching/semantic-cache.ts";
 import type { Answered } from "./pipeline/ended.ts";
 import { withLease } from "./pipeline/lease.ts";
 import type { BareCall, Call, Deps, Generation } from "./pipeline/ports.ts";
+import { findPrevious } from "./pipeline/previous-response.ts";
 import { routeFresh } from "./pipeline/routed.ts";
 import { coalesced, isCoalesced, oncePerKey } from "./pipeline/sharing/sharing.ts";
 import type { Plan } from "./routing/plan.ts";
@@ -22,7 +23,8 @@ import type { Plan } from "./routing/plan.ts";
  * either way.
  */
 export async function generate(asked: Call, deps: Deps): Promise<Generation> {
-  const { call, plan } = await routeFresh(asked, deps);
+  const previous = findPrevious(asked, deps);
+  const { call, plan } = await routeFresh(asked, deps, previous && (await previous));
 
   const fromCacheOrTargets = async (first: Call): Promise<Generation> => {
     const batch = batchOf(first);

@@ -154,6 +154,8 @@ export function createServices(env: Env): IsolateServices {
       flights: flights(objectName),
       semanticIndex: () =>
         guardedIndex(env.SEMANTIC_INDEX.getByName(objectName), `index ${objectName}`, breaker),
+      vendorObjects: (call) =>
+        breaker.guarded(`objects ${objectName}`, () => call(env.VENDOR_OBJECTS.getByName(objectName))),
       providerOf,
       accountOf: (current, name) => opener.openProvider(current, name),
       priceOf: (kind, model) => providerOf(kind).listPrice ?? findPrice(kind, model),

@@ -14,6 +14,7 @@ export { TenantQueue } from "./limits/object/tenant-queue.ts";
 export { TenantMetrics } from "./telemetry/metrics/tenant-metrics.ts";
 export { TraceOutbox } from "./telemetry/export/outbox/trace-outbox.ts";
 export { TraceStore } from "./telemetry/store/store.ts";
+export { VendorObjects } from "./vendor-objects/vendor-objects.ts";
 export { Directory } from "./tenants/directory/directory.ts";
 
 /** An isolate has one env for life, so its services are made once; a wrong setting fails each request with its name. */

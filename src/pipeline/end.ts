@@ -110,7 +110,9 @@ function settle(call: BareCall, held: HeldLease, outcome: SettleOutcome, deps: D
     }
     return;
   }
-  const { inputTokens = 0, outputTokens = 0 } = facts.usage ?? {};
+  // A batch is not counted among the tokens of the minute in which its results are fetched.
+  const isBatch = facts.bills?.every(({ usage }) => usage.tier === "batch") === true;
+  const { inputTokens = 0, outputTokens = 0 } = isBatch ? {} : (facts.usage ?? {});
   const span = call.trace.root.child("gateway.usage.record", {
     kind: "client",
     attributes: {

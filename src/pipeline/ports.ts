@@ -25,6 +25,7 @@ import type { Targets } from "../targets/targets.ts";
 import type { RequestTrace } from "../telemetry/trace/trace.ts";
 import type { KeyRecord, TenantBundle } from "../tenants/records/records.ts";
 import type { UpstreamPorts } from "../upstream/send.ts";
+import type { VendorObjectsRpc } from "../vendor-objects/protocol.ts";
 import type { RequestFacts } from "./request-facts.ts";
 import type { RequestOptions } from "./request-options.ts";
 
@@ -102,6 +103,8 @@ export interface Deps extends UpstreamPorts {
   readonly flights: InflightRpc;
   /** The tenant's index of stored answers by meaning; a fresh stub each time. Its calls reject when it can't be reached. */
   semanticIndex(): SemanticIndexRpc;
+  /** Calls the tenant's register of what vendors keep for it. Rejects when the object can't be reached. */
+  vendorObjects<T>(call: (register: VendorObjectsRpc) => Promise<T>): Promise<T>;
   /** All that is known of the tenant's targets. */
   readonly targets: Targets;
   providerOf(kind: string): Provider;

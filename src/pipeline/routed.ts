@@ -7,6 +7,7 @@ import { promptTokens } from "../pricing/estimate/request-tokens.ts";
 import type { ChatRequest } from "../schema/chat.ts";
 import { GatewayError, toGatewayError } from "../errors.ts";
 import type { BareCall, Call, Deps } from "./ports.ts";
+import { planAtHolder, type PreviousResponse } from "./previous-response.ts";
 import { readPromptSession } from "./prompt-cache/read-prompt.ts";
 import { labelsOf } from "./request-options.ts";
 import { costMicroUsd } from "../pricing/cost.ts";
@@ -26,9 +27,10 @@ import { priceOfTarget } from "./target-price.ts";
 export async function routeFresh<SomeCall extends BareCall>(
   call: SomeCall,
   deps: Deps,
+  previous?: PreviousResponse,
 ): Promise<{ readonly call: SomeCall; readonly plan: Plan }> {
   try {
-    return { call, plan: route(call, deps) };
+    return { call, plan: route(call, deps, previous) };
   } catch (thrown) {
     // Where the newest records can't be had, the refusal by the known ones stands.
     const bundle = await deps.reload().catch(() => undefined);
@@ -36,14 +38,15 @@ export async function routeFresh<SomeCall extends BareCall>(
     const key = bundle.keys.find(({ id }) => id === call.key.id);
     if (!key) throw new GatewayError("invalid_api_key", "This gateway key was revoked.");
     const fresh = { ...call, bundle, key };
-    return { call: fresh, plan: route(fresh, deps) };
+    return { call: fresh, plan: route(fresh, deps, previous) };
   }
 }
 
-function route(call: BareCall, deps: Deps): Plan {
+function route(call: BareCall, deps: Deps, previous: PreviousResponse | undefined): Plan {
   const span = call.trace.root.child("gateway.route", { attributes: { "gateway.span.cpu_only": true } });
   try {
-    const plan = planTargets(call.chat.model, planContext(call, deps));
+    const planned = planTargets(call.chat.model, planContext(call, deps));
+    const plan = previous === undefined ? planned : planAtHolder(planned, previous, call, deps);
     call.facts.routeId = plan.routeId;
     span.set({
       "gateway.route.id": plan.routeId,

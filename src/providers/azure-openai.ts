@@ -12,7 +12,7 @@ import {
   realtimeRequest,
 } from "./openai-compatible.ts";
 import type { Provider } from "./provider.ts";
-import type { Target, UpstreamRequest } from "../wires/upstream-wire.ts";
+import type { ProviderAccount, Target, UpstreamRequest } from "../wires/upstream-wire.ts";
 
 /** The last version of the dated API that isn't a preview. */
 const DEFAULT_API_VERSION = "2024-10-21";
@@ -28,7 +28,16 @@ const ROW: OpenAiCompatibleRow = {
   maxTokensField: "max_completion_tokens",
 };
 
-export const azureOpenAi: Provider = { ...createOpenAiCompatible(ROW, urlOf), toRealtime };
+export const azureOpenAi: Provider = { ...createOpenAiCompatible(ROW, urlOf), toRealtime, objectBaseUrlOf };
+
+/** Every resource has the newer address too. */
+function objectBaseUrlOf({ baseUrl, options }: ProviderAccount): string {
+  const address = VERSIONED.test(baseUrl)
+    ? baseUrl
+    : joinUrl(baseUrl.replace(/\/openai\/*$/, ""), "/openai/v1");
+  const version = VERSIONED.test(baseUrl) ? options["apiVersion"] : undefined;
+  return version === undefined ? address : `${address}?api-version=${encodeURIComponent(version)}`;
+}
 
 /**
  * Both addresses name the deployment in the query, the older one under its own name.

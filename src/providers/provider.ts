@@ -48,6 +48,8 @@ export interface Provider {
    * binding of the Worker serves, which has none.
    */
   baseUrlOf?(account: ProviderAccount): string | undefined;
+  /** The address of its files, batches and stored responses, where that is another one. */
+  objectBaseUrlOf?(account: ProviderAccount): string;
   /** Absent where tokens can only be estimated. */
   readonly counter?: TokenCounter;
   /** In place of `counter` where the target decides; undefined for one whose tokens can only be estimated. */

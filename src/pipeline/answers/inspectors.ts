@@ -131,7 +131,8 @@ function inspectEvents(wire: UpstreamWire): Inspector {
   }
 }
 
-function readUsageOnly(body: unknown): AnswerSummary | undefined {
+/** Of an answer whose wire is not known. */
+export function readUsageOnly(body: unknown): AnswerSummary | undefined {
   if (!isRecord(body)) return undefined;
   const usage = readTokens(recordOf(body["usage"]));
   const model = textOf(body["model"]);

@@ -7,8 +7,10 @@ import { type AnswerContext, claim, readHeld, reportedOf } from "./answer-contex
 import { countRelayed } from "./answer-summary.ts";
 import { type Inspector } from "./inspectors.ts";
 import { endAttempt } from "../attempts/attempt-span.ts";
+import { billBatch } from "../attempts/batch-bill.ts";
 import { billAnswer } from "../attempts/bill.ts";
 import type { ForwardExchange, NativeExchange } from "../attempts/exchange.ts";
+import type { Bill } from "../bills.ts";
 import type { Answered, RelayEnd } from "../ended.ts";
 import type { GatewayError } from "../../errors.ts";
 import type { UpstreamCall } from "../../upstream/call.ts";
@@ -53,8 +55,8 @@ export async function passThrough(
     call.facts.firstByteAt = deps.now();
     return { generation: { ...head, body }, ended: relayEnd(context, status, inspector, refusal), refusal };
   }
-  if (!isNative && contentType.startsWith("application/json")) {
-    // A whole, so that the response's head can name its cost.
+  if ((!isNative || exchange.isHeld === true) && contentType.startsWith("application/json")) {
+    // A whole, so that the response's head can name its cost, and so that what it names is known before the client has it.
     const { text: body, bytes } = await readHeld(context, upstreamCall, idleMs);
     call.facts.firstByteAt = deps.now();
     inspector?.push(bytes ?? encodeText(body));
@@ -69,7 +71,19 @@ export async function passThrough(
     now: deps.now,
     ...(inspector && { onBytes: inspector.push }),
   });
-  const ended = done.then((report) => relayEnd(context, status, inspector, refusal, report));
+  const ended = done.then(async (report) => {
+    if (!isNative || exchange.takeResults === undefined)
+      return relayEnd(context, status, inspector, refusal, report);
+    const answer = inspector?.summary();
+    return relayEnd(
+      context,
+      status,
+      answer && { summary: () => answer },
+      refusal,
+      report,
+      billBatch(context, await exchange.takeResults()),
+    );
+  });
   return { generation: { ...head, body }, ended, ...refused };
 }
 
@@ -95,14 +109,15 @@ async function readRefusal(
 function relayEnd(
   context: AnswerContext,
   status: number,
-  inspector: Inspector | undefined,
+  inspector: Pick<Inspector, "summary"> | undefined,
   refusal?: GatewayError,
   report?: StreamReport,
+  own?: Bill,
 ): RelayEnd {
   const answer = inspector?.summary();
   const isCut = report !== undefined && report.outcome !== "complete";
   const counted = refusal === undefined ? countRelayed(context.attempts.call.chat, answer, isCut) : undefined;
-  const bill = counted && billAnswer(context, answer ?? {}, counted, isCut);
+  const bill = own ?? (counted && billAnswer(context, answer ?? {}, counted, isCut));
   const error = report?.error ?? refusal;
   endAttempt(context.span, {
     status,

@@ -6,6 +6,7 @@ import { endAttempt } from "../attempts/attempt-span.ts";
 import { billAnswer } from "../attempts/bill.ts";
 import type { ChatExchange } from "../attempts/exchange.ts";
 import type { Answered, StreamEnd } from "../ended.ts";
+import { isResponse, keepResponse } from "./keep-response.ts";
 import { createKeptText } from "./kept-text.ts";
 import { createSseParser, formatEvent, type ServerSentEvent } from "../../bytes/sse.ts";
 import { type ChoiceCollector, createChoiceCollector } from "../../telemetry/content/content-choices.ts";
@@ -32,6 +33,7 @@ export async function answerStream(
   const open = exchange.isForwarded ? forward : translate;
   const { opened, sent, summary } = await open(context, exchange, upstreamCall, idleMs);
   claim(context, upstreamCall);
+  if (isResponse(exchange)) await keepResponse(context, summary().id);
   letRequestGo(context);
   const firstChunkMs = opened.firstChunkAt - startedAt;
   call.facts.firstByteAt = opened.firstChunkAt;

@@ -6,6 +6,7 @@
 import { type AnswerContext, claim, openFormat, readHeld, reportedOf } from "./answer-context.ts";
 import { countUsage } from "./answer-summary.ts";
 import { isEventStream, isJson, wholeFromEvents } from "./other-form.ts";
+import { isResponse, keepResponse } from "./keep-response.ts";
 import { passThrough } from "./pass-through.ts";
 import { answerStream } from "./respond-stream.ts";
 import { scrubAnswer } from "./scrubbed.ts";
@@ -71,6 +72,7 @@ async function answerWhole(
   // Before the claim: an answer that comes too late costs as much.
   const bill = billAnswer(context, answer, countUsage(call.chat, answer, false), false);
   claim(context, upstreamCall);
+  if (isResponse(exchange)) await keepResponse(context, answer.id);
   call.facts.firstByteAt = deps.now();
   endAttempt(span, {
     answer,

@@ -10,6 +10,7 @@ import type { ChatChoice, ChatRequest, WireName } from "../../schema/chat.ts";
 import type { DropField } from "../../schema/conversation.ts";
 import type { EmbeddingResponse } from "../../schema/embedding.ts";
 import { GatewayError } from "../../errors.ts";
+import type { BatchResult } from "../answers/batch-results.ts";
 import type { Inspector } from "../answers/inspectors.ts";
 import type { Call } from "../ports.ts";
 import { upstreamEmbeddingWireFor, type Provider, upstreamWireFor } from "../../providers/provider.ts";
@@ -69,6 +70,10 @@ export interface NativeExchange extends BaseExchange {
   inspect(contentType: string): Inspector | undefined;
   /** Whether an answer of this status is kept from the client. */
   isWithheld(status: number): boolean;
+  /** Whether an answer of JSON is read whole before the client gets it. */
+  readonly isHeld?: boolean;
+  /** Of an answer that holds the results of a batch: those that were not billed yet. Never rejects. */
+  takeResults?(): Promise<readonly (BatchResult | undefined)[]>;
 }
 
 /** A vendor counts a prompt's tokens; `read` is given the whole answer. */

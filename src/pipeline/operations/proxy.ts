@@ -116,7 +116,7 @@ async function openNative(
 const NOT_MODIFIED = 304;
 
 /** The account's credential was refused, or a redirect would lead it elsewhere: not an answer for the client. */
-function isWithheld(status: number): boolean {
+export function isWithheld(status: number): boolean {
   return status === 401 || status === 403 || (status >= 300 && status < 400 && status !== NOT_MODIFIED);
 }
 

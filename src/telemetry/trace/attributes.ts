@@ -294,6 +294,7 @@ export const LINKS = {
   near_to: "Produced the most similar stored answer, which was not similar enough.",
   coalesced_into: "The identical request in progress whose answer this one shared.",
   retried_from: "The earlier request with the same idempotency key, whose answer was replayed.",
+  created_by: "Made the file, batch or stored response that this request is about, or the batch's input.",
   client_parent: "The caller's span, where it is not the parent.",
 } as const;
 

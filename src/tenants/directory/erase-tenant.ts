@@ -15,6 +15,7 @@ export async function eraseTenant(env: Env, tenantId: string, generation: number
     env.TRACE_OUTBOX.getByName(tenantId).erase(),
     env.TENANT_METRICS.getByName(tenantId).erase(),
     env.SEMANTIC_INDEX.getByName(own).erase(),
+    env.VENDOR_OBJECTS.getByName(own).erase(),
     ...flightObjects(own).map((name) => env.INFLIGHT.getByName(name).erase()),
   ];
   await withDeadline(Promise.all(erasing.map(untilErased)), ERASE_TIMEOUT_MS, "the tenant's objects");

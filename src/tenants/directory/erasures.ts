@@ -45,7 +45,15 @@ interface Row extends Record<string, SqlStorageValue> {
 }
 
 const RECORDS = ["records", "keys", "KV entries"];
-const OBJECTS = ["queue", "traces", "trace outbox", "metrics", "in-flight answers", "semantic index"];
+const OBJECTS = [
+  "queue",
+  "traces",
+  "trace outbox",
+  "metrics",
+  "in-flight answers",
+  "semantic index",
+  "vendor objects",
+];
 /** No request reaches these any more: the cache epoch is another one, and the objects were emptied. */
 const UNREACHABLE = ["cached answers in KV", "the platform's recovery history of the objects"];
 /** The longest time to live of a cached answer, and Cloudflare's point-in-time recovery of Durable Objects (seen 2026-11). */

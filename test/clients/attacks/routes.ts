@@ -106,6 +106,13 @@ export function expectedStatus({ plane, access, status, isOwnToEach }: WalkedRou
 
 const TENANT = "/tenants/:tenant";
 
+/** What a vendor keeps: no tenant has the object, and each sees its own list. */
+const stored = (calls: string, fields: Partial<WalkedRoute> = {}): readonly WalkedRoute[] =>
+  calls.split(", ").map((call) => {
+    const [method = "", path = ""] = call.split(" ");
+    return { method, path: `/v1${path}`, plane: "data", status: 404, ...fields };
+  });
+
 /** In an order in which each finds what it needs: what deletes comes last. */
 export const WALKED: readonly WalkedRoute[] = [
   { method: "GET", path: "/healthz", plane: "open", status: 200 },
@@ -131,6 +138,16 @@ export const WALKED: readonly WalkedRoute[] = [
     status: 426,
     isOwnToEach: true,
   },
+  ...stored("GET /responses/:id, DELETE /responses/:id, GET /responses/:id/input_items"),
+  ...stored("POST /responses/:id/cancel, POST /batches/:id/cancel, POST /messages/batches/:id/cancel"),
+  ...stored("GET /files/:id, GET /files/:id/content, DELETE /files/:id, GET /batches/:id"),
+  ...stored("GET /messages/batches/:id, GET /messages/batches/:id/results, DELETE /messages/batches/:id"),
+  ...stored("GET /files, GET /batches, GET /messages/batches", { status: 200, isOwnToEach: true }),
+  // A file is a form.
+  ...stored("POST /files", { body: {}, status: 400, isOwnToEach: true }),
+  ...stored("POST /batches", { body: { input_file_id: "file-none" } }),
+  // Neither tenant has a provider of Anthropic's.
+  ...stored("POST /messages/batches", { body: { requests: [] } }),
   { method: "GET", path: "/v1/models", plane: "data", status: 200, isOwnToEach: true },
   { method: "GET", path: "/v1/models/:model{.+}", plane: "data", status: 200 },
   { method: "GET", path: "/v1beta/models", plane: "data", status: 200, isOwnToEach: true },

@@ -70,23 +70,24 @@ describe("an upstream that speaks the Responses API", () => {
 
   test("gets the client's bytes with its own model and credential, and its answer is the client's", async () => {
     const { client, model, upstreamModel, tenant } = await setUp(native, "openai");
+    const { id: previous } = await client.responses.create({ model, input: "Hello" });
     const response = await client.responses.create({
       model,
       input: "Hi",
       store: true,
-      previous_response_id: "resp_0",
+      previous_response_id: previous,
       tools: [{ type: "web_search" }],
     });
     expect(response.output_text).toBe("Grüezi mitenand 👋🏽!");
     expect(response.usage?.input_tokens_details.cached_tokens).toBe(16);
-    const request = stack.upstream.requestsFor(upstreamModel)[0];
+    const request = stack.upstream.requestsFor(upstreamModel)[1];
     expect(request?.path).toBe("/v1/responses");
     expect(request?.headers.authorization).toBe(`Bearer ${tenant.credential}`);
     expect(request?.json).toEqual({
       model: upstreamModel,
       input: "Hi",
       store: true,
-      previous_response_id: "resp_0",
+      previous_response_id: previous,
       tools: [{ type: "web_search" }],
     });
   });

@@ -24,6 +24,7 @@ import { createMeasuredTargets, type Targets } from "../../../src/targets/target
 import { createRequestTrace } from "../../../src/telemetry/trace/request-trace.ts";
 import type { FinishedSpan, FinishedTrace, RequestTrace } from "../../../src/telemetry/trace/trace.ts";
 import type { TenantBundle } from "../../../src/tenants/records/records.ts";
+import type { VendorObjectsRpc } from "../../../src/vendor-objects/protocol.ts";
 import { createPlainSpan, startTrace } from "./fake-trace.ts";
 import { fakeBundle, fakeChat, fakeKey } from "./fake-tenant.ts";
 import { createFakeUpstream, type FakeReply, type FakeUpstream } from "./fake-upstream.ts";
@@ -31,6 +32,16 @@ import { SharedTimer } from "../../../src/runtime/shared-timer.ts";
 
 /** The credential of every fake account: it must reach the upstream and no other server. */
 export const UPSTREAM_SECRET = "canary-credential-1f2e3d";
+
+/** A tenant of which vendors keep nothing. */
+export const EMPTY_REGISTER: VendorObjectsRpc = {
+  keep: async () => {},
+  hasRoom: async () => true,
+  find: async () => undefined,
+  page: async () => ({ items: [], hasMore: false }),
+  forget: async () => {},
+  claim: async () => 0,
+};
 
 export const ADMITTED: Admitted = {
   kind: "admitted",
@@ -212,6 +223,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       leave: async () => false,
       hasFailed: async () => false,
     },
+    vendorObjects: (ask) => ask(EMPTY_REGISTER),
     semanticIndex: () => ({
       nearest: async () => ({ compared: 0 }),
       add: async () => {},

@@ -6,12 +6,14 @@ import { openAiResponses } from "../../../src/wires/openai-responses/client-wire
 import { factHeaders } from "../../../src/pipeline/request-facts.ts";
 import {
   createFakeGateway,
+  EMPTY_REGISTER,
   spanNamed,
   spansNamed,
   type FakeGatewayOptions,
 } from "../../support/fakes/fake-gateway.ts";
 import { completion, failure } from "../../support/fakes/fake-upstream.ts";
 import { fakeBundle } from "../../support/fakes/fake-tenant.ts";
+import { addressOf, type VendorObjectsRpc } from "../../../src/vendor-objects/protocol.ts";
 
 /** `a` speaks the chat wire only. */
 const BUNDLE = fakeBundle({
@@ -152,10 +154,24 @@ describe("a field without a counterpart", () => {
   });
 
   test("is no matter where the upstream speaks the client's wire", async () => {
-    const gateway = gatewayFor({ ...body, model: "b/m" }, { replies: [responseBody("x")] });
-    await gateway.generate();
-    expect(gateway.upstream.calls[0]?.json).toMatchObject(body);
-    expect(factHeaders(gateway.facts, 0)).not.toHaveProperty("x-headgate-dropped");
+    const kept = {
+      collection: "responses",
+      id: "resp_0",
+      accountName: "b",
+      address: addressOf(BUNDLE.providers["b"] ?? { kind: "" }),
+      trace: { traceId: "", spanId: "" },
+    } as const;
+    const find: VendorObjectsRpc["find"] = async (_, id) => (id === kept.id ? kept : undefined);
+    const deps: FakeGatewayOptions["deps"] = { vendorObjects: (ask) => ask({ ...EMPTY_REGISTER, find }) };
+    for (const model of ["b/m", "both"]) {
+      const gateway = gatewayFor({ ...body, model }, { replies: [responseBody("x")], deps });
+      await gateway.generate();
+      expect(gateway.upstream.calls[0]?.json).toMatchObject(body);
+      expect(factHeaders(gateway.facts, 0)).not.toHaveProperty("x-headgate-dropped");
+    }
+    const gateway = gatewayFor({ ...body, model: "b/m", previous_response_id: "resp_1" }, { deps });
+    expect(await gateway.refusal()).toMatchObject({ code: "not_found" });
+    expect(gateway.upstream.calls).toEqual([]);
   });
 
   test("can't break out of the header, whatever its name", async () => {

@@ -29,7 +29,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["src/pipeline/caching/"],
   // An attempt and its answer: what an attempt came to is read while it runs.
   ["src/pipeline/attempts/", "src/pipeline/answers/", "src/pipeline/"],
-  ["src/cache/", "src/coalescing/"],
+  ["src/cache/", "src/coalescing/", "src/vendor-objects/"],
   ["src/telemetry/explain/"],
   ["src/limits/object/", "src/limits/isolate/"],
   ["src/limits/queue/"],

@@ -19,6 +19,7 @@ const objectsOf = (id: string): readonly DurableObjectStub[] => [
   env.TRACE_OUTBOX.getByName(id),
   env.TENANT_METRICS.getByName(id),
   env.SEMANTIC_INDEX.getByName(id),
+  env.VENDOR_OBJECTS.getByName(id),
   ...[..."0123456789abcdef"].map((digit) => env.INFLIGHT.getByName(`${id}/${digit}`)),
 ];
 
@@ -48,7 +49,7 @@ async function remains(id: string): Promise<number> {
 describe("the erasure of a tenant", () => {
   it("empties every object of its own, and says what is gone and what remains", async () => {
     await plant(tenantId);
-    expect(await remains(tenantId)).toBe(21);
+    expect(await remains(tenantId)).toBe(22);
     const id = await directory.deleteTenant(tenantId);
     const running = await directory.getErasure(id);
     expect(running).toMatchObject({ tenant: tenantId, status: "running", doneAt: null, fault: null });
@@ -80,7 +81,7 @@ describe("the erasure of a tenant", () => {
     await plant(other);
     await directory.deleteTenant(tenantId);
     await finishErasures();
-    expect(await remains(other)).toBe(21);
+    expect(await remains(other)).toBe(22);
   });
 
   it("keeps its name from a new tenant until all is gone", async () => {
