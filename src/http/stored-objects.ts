@@ -33,8 +33,7 @@ export function createIn(collection: Collection): Handler {
 export function oneOf(collection: Collection, method: "GET" | "POST" | "DELETE", part?: string): Handler {
   return async (c) => {
     const id = c.req.param("id") ?? "";
-    if (!ID.test(id))
-      throw new GatewayError("not_found", "An id has letters, digits, '-' and '_' only.", { param: "id" });
+    if (!ID.test(id)) throw new GatewayError("not_found", "There is no such id.", { param: "id" });
     const { call, deps, hold } = open(c);
     const ask = { collection, method, id, ...from(c), ...(part !== undefined && { part }) };
     return answer(await useObject(call, ask, deps), hold);
@@ -58,7 +57,7 @@ const DEFAULT_PAGE = 20;
 function readPage({ req }: Context<AppEnv>, collection: Collection): ObjectPageAsk {
   const limit = Number(req.query("limit") ?? (collection === "files" ? MAX_PAGE : DEFAULT_PAGE));
   if (!Number.isInteger(limit) || limit < 1)
-    throw new GatewayError("invalid_request", "limit: expected a whole number, 1 or more.", {
+    throw new GatewayError("invalid_request", "limit: expected 1 or more.", {
       param: "limit",
     });
   const after = req.query("after") ?? req.query("after_id");

@@ -6,7 +6,7 @@
 import { GatewayError } from "../errors.ts";
 import type { Plan } from "../routing/plan.ts";
 import type { PlannedTarget } from "../routing/planned-target.ts";
-import { addressOf, type VendorObject } from "../vendor-objects/protocol.ts";
+import { addressOf, type VendorObject, type VendorObjectsRpc } from "../vendor-objects/protocol.ts";
 import type { BareCall, Deps } from "./ports.ts";
 
 export interface PreviousResponse {
@@ -25,17 +25,20 @@ export function findPrevious({ chat }: BareCall, deps: Deps): Promise<PreviousRe
 }
 
 async function find(id: string, deps: Deps): Promise<PreviousResponse> {
+  const kept = await askRegister(deps, (register) => register.find("responses", id));
+  return { id, ...(kept && { kept }) };
+}
+
+/** Throws `unavailable` where the tenant's register can't be reached. */
+export async function askRegister<T>(
+  deps: Deps,
+  read: (objects: VendorObjectsRpc) => Promise<T>,
+): Promise<T> {
   try {
-    const kept = await deps.vendorObjects((register) => register.find("responses", id));
-    return { id, ...(kept && { kept }) };
+    return await deps.vendorObjects(read);
   } catch (cause) {
-    throw new GatewayError(
-      "unavailable",
-      "Stored responses can't be looked up. Try again in a few seconds.",
-      {
-        cause,
-      },
-    );
+    const message = "The register of stored objects is unavailable. Try again in a few seconds.";
+    throw new GatewayError("unavailable", message, { cause });
   }
 }
 

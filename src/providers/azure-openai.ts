@@ -30,13 +30,9 @@ const ROW: OpenAiCompatibleRow = {
 
 export const azureOpenAi: Provider = { ...createOpenAiCompatible(ROW, urlOf), toRealtime, objectBaseUrlOf };
 
-/** Every resource has the newer address too. */
-function objectBaseUrlOf({ baseUrl, options }: ProviderAccount): string {
-  const address = VERSIONED.test(baseUrl)
-    ? baseUrl
-    : joinUrl(baseUrl.replace(/\/openai\/*$/, ""), "/openai/v1");
-  const version = VERSIONED.test(baseUrl) ? options["apiVersion"] : undefined;
-  return version === undefined ? address : `${address}?api-version=${encodeURIComponent(version)}`;
+/** Every resource has the newer address too, which needs no API version. */
+function objectBaseUrlOf({ baseUrl }: ProviderAccount): string {
+  return VERSIONED.test(baseUrl) ? baseUrl : joinUrl(baseUrl.replace(/\/openai\/*$/, ""), "/openai/v1");
 }
 
 /**

@@ -46,8 +46,7 @@ export function openObject({ headers }: BareCall, ask: ObjectAsk, deps: Deps): O
     const passed = headersToVendor(headers, account.kind);
     const results = resultsIn(ask);
     // A part of the results would be billed as a part.
-    if (results)
-      for (const name of ["range", "if-match", "if-none-match", "if-modified-since"]) delete passed[name];
+    if (results) delete passed["range"];
     const reader = results && createResultReader(provider.wires);
     return {
       kind: "native",

@@ -4,25 +4,11 @@ import { GatewayError, toGatewayError } from "../../errors.ts";
 import { isModelAllowed } from "../../routing/plan.ts";
 import type { Provider } from "../../providers/provider.ts";
 import type { TenantBundle } from "../../tenants/records/records.ts";
-import {
-  addressOf,
-  type Collection,
-  type VendorObject,
-  type VendorObjectsRpc,
-} from "../../vendor-objects/protocol.ts";
+import { addressOf, type Collection, type VendorObject } from "../../vendor-objects/protocol.ts";
 import { refusesUnpriced, unpriced } from "../budget.ts";
 import type { BareCall, Deps } from "../ports.ts";
+import { askRegister } from "../previous-response.ts";
 import { priceOfTarget } from "../target-price.ts";
-
-/** Throws `unavailable` where the tenant's register can't be reached. */
-export async function objectsOf<T>(deps: Deps, read: (objects: VendorObjectsRpc) => Promise<T>): Promise<T> {
-  try {
-    return await deps.vendorObjects(read);
-  } catch (cause) {
-    const message = "The register of stored objects is unavailable. Try again in a few seconds.";
-    throw new GatewayError("unavailable", message, { cause });
-  }
-}
 
 const NOUNS: Readonly<Record<Collection, string>> = {
   responses: "stored response",
@@ -38,7 +24,7 @@ export async function findOwn(
   deps: Deps,
   param: string,
 ): Promise<VendorObject> {
-  const found = await objectsOf(deps, (objects) => objects.find(collection, id));
+  const found = await askRegister(deps, (objects) => objects.find(collection, id));
   if (found !== undefined) return found;
   throw new GatewayError("not_found", `There is no ${NOUNS[collection]} '${id}'.`, { param });
 }
@@ -86,16 +72,10 @@ export function chooseHolder(
     .map(([name]) => name);
   const [only, ...others] = named === undefined ? able : able.filter((name) => name === named);
   if (only !== undefined && others.length === 0) return only;
-  const param = PROVIDER_HEADER;
-  if (only !== undefined) {
-    const message = `Several providers have /v1/${collection}: ${able.join(", ")}. Name one of them in '${param}'.`;
-    throw new GatewayError("invalid_request", message, { param });
-  }
-  const message =
-    named === undefined
-      ? `No provider of this tenant has /v1/${collection}.`
-      : `There is no provider '${named}' that has /v1/${collection}.`;
-  throw new GatewayError("model_not_found", message, { param });
+  const message = `Name a provider that has /v1/${collection} in '${PROVIDER_HEADER}': ${able.join(", ") || "there is none"}.`;
+  throw new GatewayError(only === undefined ? "model_not_found" : "invalid_request", message, {
+    param: PROVIDER_HEADER,
+  });
 }
 
 /** Whether accounts of a kind have the API of these objects: that of OpenAI, or of Anthropic. */
@@ -120,7 +100,7 @@ export function checkModels(
   if (allowedModels !== undefined && (models === undefined || refused !== undefined)) {
     const message =
       refused === undefined
-        ? "The models of this batch can't be read from its file, and this key may not use all models."
+        ? "The models of this batch can't be read, and this key may not use all."
         : `This key may not use the model '${accountName}/${refused}', which is in the batch.`;
     throw new GatewayError("permission_denied", message, { param: "model" });
   }

@@ -10,6 +10,7 @@ import { isRecord, type JsonRecord, textOf } from "../../json/fields.ts";
 import { editTopLevel } from "../../json/edit.ts";
 import { withLease } from "../lease.ts";
 import type { BareCall, Deps } from "../ports.ts";
+import { askRegister } from "../previous-response.ts";
 import { singleTargetPlan } from "../../routing/plan.ts";
 import { DEFAULT_TIMEOUTS } from "../../tenants/records/route-record.ts";
 import { mapInParallel } from "../../runtime/parallel.ts";
@@ -20,7 +21,7 @@ import {
   type VendorObject,
 } from "../../vendor-objects/protocol.ts";
 import type { NativeAnswer } from "./proxy.ts";
-import { checkModels, chooseHolder, findOwn, holderOf, objectsOf, withHolder } from "./object-holder.ts";
+import { checkModels, chooseHolder, findOwn, holderOf, withHolder } from "./object-holder.ts";
 import { type ObjectAsk, openObject } from "./object-exchange.ts";
 
 /** A new object. `named`: the provider that the client named; `input`: the file of the tenant that it is made from. */
@@ -38,9 +39,8 @@ export async function createObject(
   if (ask.collection !== "files")
     checkModels(call, holder, input === undefined ? ask.models : input.models, deps);
   // Before the vendor makes what could not be found again.
-  if (!(await objectsOf(deps, (objects) => objects.hasRoom()))) {
-    const message =
-      "This tenant has too many files and batches at its vendors. Delete some that are no longer needed.";
+  if (!(await askRegister(deps, (objects) => objects.hasRoom()))) {
+    const message = "This tenant has too many files and batches. Delete some.";
     throw new GatewayError("conflict", message);
   }
   if (input !== undefined) call.trace.root.link(input.trace, "created_by");
@@ -60,7 +60,7 @@ export async function useObject(
   const { bundle, holder } = await withHolder(asked.bundle, deps, (current) => holderOf(current, known));
   const call = { ...asked, bundle };
   return answerAt(call, holder, { ...ask, known }, deps, async (text, body) => {
-    if (method === "DELETE") await objectsOf(deps, (objects) => objects.forget(collection, id));
+    if (method === "DELETE") await askRegister(deps, (objects) => objects.forget(collection, id));
     else if (part === undefined || part === "cancel") await keep(call, ask, holder, text, body, known, deps);
   });
 }
@@ -73,7 +73,7 @@ export async function listObjects(
   deps: Deps,
 ): Promise<NativeAnswer> {
   const { body } = await withLease(call, undefined, deps, async (admitted) => {
-    const found = await objectsOf(deps, (objects) => objects.page(page));
+    const found = await askRegister(deps, (objects) => objects.page(page));
     const bodies = await mapInParallel(found.items, (item) => describe(admitted, ask, item, deps));
     return {
       generation: { contentType: "application/json", body: listOf(found, ask, bodies) },
@@ -182,7 +182,7 @@ async function keep(
   const files = results
     .filter((file) => typeof file === "string")
     .map((file) => ({ ...own, collection: "files", id: file, batchId: id }) as const);
-  await objectsOf(deps, (objects) => objects.keep([kept, ...files]));
+  await askRegister(deps, (objects) => objects.keep([kept, ...files]));
 }
 
 function parse(text: string): JsonRecord {
