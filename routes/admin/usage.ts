@@ -5,7 +5,6 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../../src/app-types.ts";
-import { createRouter } from "../../src/http/router.ts";
 import { requireTenant } from "../../src/http/admin-http.ts";
 import { createRouter } from "../../src/http/router.ts";
 import { answerUsage, parseUsageQuery, usageCsv } from "../../src/limits/usage/usage-query.ts";

@@ -275,8 +275,7 @@ export const EVENTS = {
   "gateway.retry": "The same target is called again.",
   "gateway.fallback": "The next target is called.",
   "gateway.circuit_open": "A target was skipped because its circuit was open.",
-  "gateway.gate_closed":
-    "The last target was not called: its upstream's Retry-After is longer than the request may take.",
+  "gateway.gate_closed": "The last target was not called: its Retry-After is too long for the request.",
   "gateway.hedge": "A second target is called because the first one is slow.",
   "gateway.stream.first_chunk": "The first chunk of the stream arrived.",
   "gateway.budget.alert":
