@@ -99,7 +99,12 @@ function dataBases({ tenant }: CanaryStack): readonly BaseRequest[] {
     get("file content", "/v1/files/file-1/content"),
     get("results", "/v1/messages/batches/msgbatch_1/results"),
     get("stored response", "/v1/responses/resp_1"),
-    { ...get("forget response", "/v1/responses/resp_1"), method: "DELETE" },
+    get("input items", "/v1/responses/resp_1/input_items"),
+    post("cancel response", "/v1/responses/resp_1/cancel", {}),
+    ...["responses/resp_1", "files/file-1", "messages/batches/msgbatch_1"].map((path) => ({
+      ...get(`forget ${path}`, `/v1/${path}`),
+      method: "DELETE",
+    })),
     post("next response", "/v1/responses", { ...words, previous_response_id: say("response") }),
     get("gemini model", "/v1beta/models/gem-answered"),
     get("models", "/v1/models"),
