@@ -94,6 +94,7 @@ export const FINDINGS: readonly Finding[] = [
         "unit/local/local-settings.test.ts",
         "the admin token is random, stays the same for a state folder, and is readable by its owner only",
       ],
+      ["unit/local/start.test.ts", "a port in use, named by %s, ends it before anything else"],
     ],
   },
   {
@@ -101,6 +102,7 @@ export const FINDINGS: readonly Finding[] = [
     fault: "a new tenant of a deleted one's name got its answers, traces and spend",
     now: "deletion empties every object and says what is left until when; the name is free only then, and each generation has keys of its own",
     tests: [
+      ["clients/limits/queue.test.ts", "loses its tenant by a deletion"],
       [
         "worker/tenants/erasure.test.ts",
         "empties every object of its own, and says what is gone and what remains",

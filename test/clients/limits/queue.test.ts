@@ -105,10 +105,12 @@ describe.concurrent("an upstream's Retry-After", () => {
 });
 
 describe.concurrent.each([
-  ["is revoked", "DELETE", "", undefined],
-  ["is paused", "PATCH", "", { status: "paused" }],
-  ["is rotated out", "POST", "/rotate", {}],
-] as const)("a key that %s while it streams", (_, method, order, body) => {
+  ["is revoked", "DELETE", "/keys/:id", undefined],
+  ["is paused", "PATCH", "/keys/:id", { status: "paused" }],
+  ["is rotated out", "POST", "/keys/:id/rotate", {}],
+  ["loses its tenant by a suspension", "PATCH", "", { status: "suspended" }],
+  ["loses its tenant by a deletion", "DELETE", "", undefined],
+] as const)("a key that %s while it streams", (_, method, path, body) => {
   test(
     "loses its streams within a lease's renewal, with an error and without an end mark",
     { timeout: LONG_MS },
@@ -117,8 +119,8 @@ describe.concurrent.each([
       const chunks = Array.from({ length: 600 }, (_, n) => `w${n} `);
       stack.upstream.script(model, { kind: "answer", chunks, paceMs: 100 });
       const tenant = await makeTenant(stack.gateway, { upstreamUrl: stack.upstream.url });
-      const ask = (path: string, name: string): Promise<Response> =>
-        fetch(`${stack.gateway.url}/${path}`, {
+      const ask = (endpoint: string, name: string): Promise<Response> =>
+        fetch(`${stack.gateway.url}/${endpoint}`, {
           method: "POST",
           headers: { authorization: `Bearer ${tenant.key}`, "content-type": "application/json" },
           body: JSON.stringify({ model: name, stream: true, messages: [{ role: "user", content: "hello" }] }),
@@ -128,7 +130,7 @@ describe.concurrent.each([
       const startedAt = Date.now();
       const bodies = [translated.text(), native.text().catch(() => "cut off")];
       await pause(1000);
-      await admin(method, `/admin/tenants/${tenant.id}/keys/${tenant.keyId}${order}`, body);
+      await admin(method, `/admin/tenants/${tenant.id}${path.replace(":id", tenant.keyId)}`, body);
       const [text, nativeText] = await Promise.all(bodies);
       expect(Date.now() - startedAt).toBeLessThan(45_000);
       expect(text).toContain("permission_denied");
