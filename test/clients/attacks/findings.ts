@@ -85,7 +85,7 @@ export const FINDINGS: readonly Finding[] = [
   {
     id: "H6",
     fault: "a web page could use a developer's local run by DNS rebinding or a form",
-    now: "a local run answers to three hosts on every path, its token is random, and foreign origins and bodies that aren't JSON are refused",
+    now: "a local run answers to three hosts on every path but the console's static pages, its token is random, and foreign origins and bodies that aren't JSON are refused",
     tests: [
       ["clients/attacks/headers.ts", "A name that leads to a local run (DNS rebinding)"],
       ["clients/attacks/headers.ts", "Web pages of other sites"],

@@ -17,6 +17,8 @@ import { type BaseRequest, mutated, type RawRequest } from "./mutations.ts";
 const REQUESTS = Number(process.env["FUZZ_REQUESTS"] ?? 10_000);
 /** Another run with the same number makes the same requests. */
 const SEED = Number(process.env["FUZZ_SEED"] ?? 20_261_130);
+/** More of them with the key in the path. */
+const KEY_IN_PATH_REQUESTS = 200;
 const AT_ONCE = 16;
 /** Far above what any of these requests may take. */
 const HANG_MS = 20_000;
@@ -114,6 +116,18 @@ function dataBases({ tenant }: CanaryStack): readonly BaseRequest[] {
   ];
   // As often as the chats, of which there are many more.
   return [...chats, ...Array.from({ length: 8 }, () => others).flat()];
+}
+
+/** The data plane by the other way in: the gateway key in the path (src/http/key-in-path.ts), and no header with it. */
+function keyInPathBases(stack: CanaryStack): readonly BaseRequest[] {
+  return dataBases(stack)
+    .filter(({ path }) => /^\/(?:v1|v1beta|proxy)\//.test(path))
+    .map(({ headers: { authorization: _key, ...headers }, ...base }) => ({
+      ...base,
+      name: `key in the path: ${base.name}`,
+      path: `/k/${stack.tenant.key}${base.path}`,
+      headers,
+    }));
 }
 
 /** The admin plane, on tenants that nothing else uses. */
@@ -216,7 +230,7 @@ const CACHED: ReadonlySet<string> = new Set([...ANSWERED, ...REPEATED].map((what
 function isTraced({ request, status }: Answer): boolean {
   const { isAuthorized, headers, method, path } = request;
   // By the path as it was sent: the gateway resolves no dots in it.
-  const isDataPlane = /^\/(?:v1|v1beta|proxy)\/[^\\]/.test(path);
+  const isDataPlane = /^(?:\/k\/[^/]+)?\/(?:v1|v1beta|proxy)\/[^\\]/.test(path);
   // A page of another site is refused before its token is read.
   const isWrite =
     /^\/admin\/[^\\]/.test(path) && method !== "GET" && method !== "HEAD" && headers["origin"] === undefined;
@@ -310,7 +324,10 @@ test(`${REQUESTS} mutated requests over all routes`, { timeout: TIMEOUT_MS }, as
     { weight: 4, arbitrary: mutated(dataPlane) },
     { weight: 1, arbitrary: mutated(adminPlane) },
   );
-  const answers = await sendAll(fc.sample(arbitrary, { numRuns: REQUESTS, seed: SEED }));
+  const answers = await sendAll([
+    ...fc.sample(arbitrary, { numRuns: REQUESTS, seed: SEED }),
+    ...fc.sample(mutated(keyInPathBases(stack)), { numRuns: KEY_IN_PATH_REQUESTS, seed: SEED }),
+  ]);
   const isBad = ({ status }: Answer): boolean =>
     typeof status === "string" || (status >= 500 && !EXPECTED_5XX.has(status));
   expect(answers.filter(isBad).map(describeAnswer)).toEqual([]);
