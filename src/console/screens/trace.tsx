@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { textAttribute } from "../../telemetry/trace/summary.ts";
-import { explain } from "../../telemetry/explain/explain.ts";
+import type { explain as explainType } from "../../telemetry/explain/explain.ts";
 import { keyNames, readSurroundings, readTrace } from "../data/traces.ts";
 import { ledgersOf } from "../model/ledgers.ts";
 import { firstChosen, isQuiet, isUnderFold, matchesFind, MOST_CALM_ROWS } from "../model/rows.ts";
@@ -19,6 +19,9 @@ import { Sentence } from "../view/sentence.tsx";
 import { CopyButton, Failed, Loading, Outside } from "../view/text.tsx";
 import { Waterfall } from "../view/waterfall.tsx";
 import { readParam, tenantQuery, traceHref, writeParam } from "../data/page-url.ts";
+
+/** The words for causes are loaded beside the first screen, not with it. */
+const words = import("../../telemetry/explain/explain.ts");
 
 export function TraceScreen(): JSX.Element {
   const traceId = readParam("id") ?? "";
@@ -97,6 +100,10 @@ export function TraceView({
   useEffect(() => {
     void readSurroundings(root.span.traceId, tenant).then(setAround);
   }, [root.span.spanId]);
+  const [explain, setExplain] = useState<typeof explainType>();
+  useEffect(() => {
+    void words.then((loaded) => setExplain(() => loaded.explain));
+  }, []);
   const compared = around?.get(root.span.spanId);
   const owner = textAttribute(root.span, "gateway.tenant.id");
   useEffect(() => {
@@ -162,13 +169,15 @@ export function TraceView({
         </div>
       </div>
       <h1 class="why" aria-live="polite">
-        <Sentence
-          pieces={explain(
-            steps.map(({ span }) => span),
-            FORMAT,
-            compared && { ...compared, keyName: (id) => names.get(id) ?? id },
-          )}
-        />
+        {explain !== undefined && (
+          <Sentence
+            pieces={explain(
+              steps.map(({ span }) => span),
+              FORMAT,
+              compared && { ...compared, keyName: (id) => names.get(id) ?? id },
+            )}
+          />
+        )}
       </h1>
       <Figures request={request} keyNames={names} />
       <section class="box" aria-label="Where time, tokens and money went">

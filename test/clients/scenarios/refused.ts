@@ -168,7 +168,7 @@ export const REFUSED: readonly Scenario[] = [
   },
   {
     name: "untranslatable",
-    done: "An Anthropic client's `top_k` has no counterpart at the target: 400, and the slot is released.",
+    done: "An Anthropic client's image by the id of a file has no counterpart at the target: 400, and the slot is released.",
     tree: [
       "POST /v1/messages rejected 400 decision=invalid_request",
       ...PASSED,
@@ -178,7 +178,8 @@ export const REFUSED: readonly Scenario[] = [
     async play(context) {
       const { key } = await context.tenant();
       const model = `up/${context.model("m")}`;
-      const body = { model, max_tokens: 9, top_k: 5, messages: HELLO };
+      const image = { type: "image", source: { type: "file", file_id: "file_1" } };
+      const body = { model, max_tokens: 9, messages: [{ role: "user", content: [image] }] };
       return context.spansOf(
         await context.send("/v1/messages", { key, ...post(body, { "anthropic-version": "2023-06-01" }) }),
       );
