@@ -19,7 +19,7 @@ const TIMING = [
 /** More than there are cores: most of the time they wait for a lease, a pause or an outage to end. */
 const WAITING_WORKERS = 4;
 /** Generous, since two cores do all of it at once and a timeout here only says that something hangs. */
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 
 export default defineConfig({
   root: ROOT,
