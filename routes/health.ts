@@ -2,7 +2,8 @@
 
 import type { Context } from "hono";
 import type { AppEnv } from "../src/app-types.ts";
+import { VERSION } from "../src/version.ts";
 
 export function health(c: Context<AppEnv>): Response {
-  return c.json({ status: "ok", service: c.var.settings.serviceName });
+  return c.json({ status: "ok", service: c.var.settings.serviceName, version: VERSION });
 }

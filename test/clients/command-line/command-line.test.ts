@@ -261,6 +261,7 @@ describe("traces, tail, trace and doctor", () => {
   it("find a route without its provider, and say what to do", async () => {
     await headgate(["apply", file("doctor.yaml", configOf("ill"))]);
     expect(await headgate(["doctor", "ill", "--send-spans"])).toMatchObject({ status: 0 });
+    expect((await headgate(["doctor", "ill"])).out).toContain(`${stack.gateway.url}, version ${VERSION}`);
     await stack.gateway.admin("DELETE", "/admin/tenants/ill/providers/openai?force=1");
     const found = await headgate(["doctor", "ill"]);
     expect(found.status).toBe(1);
