@@ -52,7 +52,7 @@ const OBJECTS = [
   "metrics",
   "in-flight answers",
   "semantic index",
-  "vendor objects",
+  "register of files, batches and stored responses",
 ];
 /** No request reaches these any more: the cache epoch is another one, and the objects were emptied. */
 const UNREACHABLE = ["cached answers in KV", "the platform's recovery history of the objects"];

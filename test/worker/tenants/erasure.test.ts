@@ -62,6 +62,8 @@ describe("the erasure of a tenant", () => {
     const done = await directory.getErasure(id);
     expect(done).toMatchObject({ status: "done", until: null, fault: null });
     expect(done.gone.join()).toMatch(/records.*queue.*traces.*in-flight.*semantic/);
+    // The files themselves are the vendor's: what is gone here is only whose they were.
+    expect(done.gone).toContain("register of files, batches and stored responses");
     // What no request reaches any more, and the day on which it is gone.
     expect(done.remaining.map(({ what }) => what).join()).toMatch(/^cached answers.*recovery history/);
     const days = (Date.parse(done.remaining[0]?.until ?? "") - Date.now()) / 86_400_000;
