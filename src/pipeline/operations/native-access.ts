@@ -62,9 +62,9 @@ const ADMINISTRATIVE: ReadonlySet<string> = new Set(
     "permissions provisioning secret serviceaccounts sso team teams token transcriptionsessions user users vaults virtualkeys whoamiv2 workspaces"
   ).split(" "),
 );
-/** `admin_api_keys`, `client-secrets`, `ephemeralTokens`; to count or compute tokens makes none. */
+/** `admin_api_keys`, `client-secrets`, `single-use-token`; to count or compute tokens makes none. */
 const CREDENTIALS =
-  /(?:^|[^a-z])(?:api)?(?:keys|secrets|credentials|(?<!(?:count|compute)[^a-z]?)tokens)[^a-z]{0,9}$/;
+  /(?:^|[^a-z])(?:api)?(?:keys?|secrets?|credentials?|(?<!(?:count|compute)[^a-z]?)tokens?)[^a-z]{0,9}$/;
 /** OpenAI's sessions come with a client secret (https://platform.openai.com/docs/api-reference, seen 2026-11); LiteLLM's own models. */
 const PAIRS = /(?:^|\/)(?:(?:realtime|chatkit)\/+sessions|model\/+(?:new|update|delete))(?![a-z0-9_-])/;
 /** A path of Cloudflare's own API names the account first; what follows decides. */

@@ -1,6 +1,9 @@
 // Paths of vendors' own APIs that make credentials or administer an organisation, in the spellings of an attack.
 
 export const ADMIN_PATHS: readonly string[] = [
+  "v1/single-use-token/realtime_scribe",
+  "v1/oauth/one-time-secret",
+  "v2/signed-credential",
   "v1/organization/admin_api_keys",
   "organization/users",
   "v1/organization/projects/p/api_keys",
