@@ -1,5 +1,5 @@
 /**
- * A sketch of many values in little room: counts in buckets that grow by a constant factor, so that a quantileOf is right within 2 %
+ * A sketch of many values in little room: counts in buckets that grow by a constant factor, so that a quantile is right within 2 %
  * (after DDSketch, arXiv 1908.10693). Sketches add up, and are plain data. For values from 0 to ten million; below 1 they are 0. Pure.
  */
 
