@@ -363,6 +363,29 @@ export const ANSWERED: readonly Scenario[] = [
     },
   },
   {
+    name: "a stored response",
+    done: "`GET /v1/responses/{id}`, from the account that holds it; linked to the request that made it.",
+    tree: [
+      "GET /v1/responses/:id ok 200 →created_by",
+      "  auth",
+      "  config.load",
+      "  admission",
+      "    queue.wait",
+      "  GET openai 200 ok",
+      "  usage.record",
+    ],
+    async play(context) {
+      const { key } = await context.tenant();
+      const stored = { id: "resp_stored", object: "response", status: "completed", output: [] };
+      const usage = { input_tokens: 3, output_tokens: 1, total_tokens: 4 };
+      const body = JSON.stringify({ ...stored, usage });
+      const model = context.model("m", { kind: "raw", body });
+      const ask = post({ model: `up/${model}`, input: "Hi" });
+      await context.spansOf(await context.send("/v1/responses", { key, ...ask }));
+      return context.spansOf(await context.send("/v1/responses/resp_stored", { key }));
+    },
+  },
+  {
     name: "vendor's refusal proxied",
     done: "The vendor answers 404 under `/proxy`, which the client gets unchanged.",
     tree: [
