@@ -20,16 +20,18 @@ const MICROS_PER_MS = 1000;
 export function tracingChapter(samples: readonly Sample[], steps: StepCosts, tracesAPost: number): string {
   const names = CASES.map(({ name }) => name);
   const measured = ROWS.filter(([target]) => samples.some((sample) => sample.target === target));
+  const isCompared = measured.some(([target]) => target === OFF);
   const rows = measured.map(([target, what]) => [
     what,
-    ...names.map(
-      (name) =>
-        `${format(microsOf(samples, target, name), 0)} (${signed(addedMicros(samples, target, name))})`,
-    ),
+    ...names.map((name) => {
+      const micros = format(microsOf(samples, target, name), 0);
+      return isCompared ? `${micros} (${signed(addedMicros(samples, target, name))})` : micros;
+    }),
   ]);
+  const added = isCompared ? ", and in brackets what it adds to no tracing," : "";
   return `## Tracing
 
-CPU in µs a request of the whole process, and in brackets what it adds to no tracing, by the medians of the rounds. Spans are made for
+CPU in µs a request of the whole process${added} by the medians of the rounds. Spans are made for
 every request, since what is kept is decided at its end and metrics are read off them: the last row makes them too.
 
 ${table(["", ...names], rows)}
