@@ -1,4 +1,4 @@
-/** What is asked of a tenant's usage, and what its object answers: plain data. */
+/** A question about a tenant's usage and the answer of its object: plain data. */
 
 /** Sums under a dimension and a value of it: usage/usage-cells.ts. */
 export type UsageCell = readonly [cell: string, sums: readonly number[]];

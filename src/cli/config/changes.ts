@@ -42,8 +42,11 @@ export function planChanges(
     at: string,
     wanted: object,
     now?: ShownRecord,
-  ): ConfigChange[] =>
-    changeTo({ sort, tenant, name }, { method: "PUT", path: at, body: wanted }, shown(wanted), now);
+  ): ConfigChange[] => {
+    // Routes hold no credentials: a parameter of a target's may be called as one.
+    const asShown = sort === "route" ? wanted : shown(wanted);
+    return changeTo({ sort, tenant, name }, { method: "PUT", path: at, body: wanted }, asShown, now);
+  };
   const writes = [
     ...put("tenant", tenant, path, record, current.record),
     ...Object.entries(providers ?? {}).flatMap(([name, wanted]) =>

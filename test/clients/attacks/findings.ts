@@ -143,7 +143,7 @@ export const FINDINGS: readonly Finding[] = [
   {
     id: "M2",
     fault: "kinds whose default address is this machine were not refused when deployed",
-    now: "refused as any private address, when the record is opened and at the call",
+    now: "refused like any private address, when the record is opened and at the call",
     tests: [
       ["unit/gateway/unsafe-names.test.ts", '["ollama", {}, "http://localhost:11434/v1"]'],
       [

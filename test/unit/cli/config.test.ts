@@ -92,6 +92,16 @@ describe("the changes", () => {
     expect(planChanges("acme", acme(FILE, {}), applied(), true)).toEqual([]);
   });
 
+  it("take a parameter of a route for what it is, whatever its name", () => {
+    const text = FILE.replace(
+      "model: gpt-4o-mini",
+      'model: m, params: { secret: "not-a-credential-at-all", headers: { A: b } }',
+    );
+    const { routes } = acme(text);
+    const current = { ...applied(), routes: new Map(Object.entries(routes ?? {})) };
+    expect(planChanges("acme", acme(text), current, true)).toEqual([]);
+  });
+
   it("name the fields that differ, credentials as masks", () => {
     const text = FILE.replace("gpt-4o-mini", "gpt-5").replace("concurrency: 4", "requestsPerMinute: 60");
     const changes = planChanges(
